@@ -1,0 +1,112 @@
+//! The one error type of this crate.
+
+use std::path::PathBuf;
+
+/// Result with [`ResultsError`].
+pub type Result<T> = std::result::Result<T, ResultsError>;
+
+/// What can go wrong between a run and its table; every message says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as in "cannot *read* …".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason given by the system.
+        source: std::io::Error,
+    },
+    /// The folder that should hold run records is not there.
+    #[error("no folder {}; run `cargo run --release --bin lm` to make one, or name the folder of your runs", .0.display())]
+    NoRuns(PathBuf),
+    /// A run record is not the JSON this version writes.
+    #[error("{} is not a run record: {source}; delete it and repeat its run", path.display())]
+    BadRecord {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        source: serde_json::Error,
+    },
+    /// A run record of another schema version.
+    #[error("{} has schema {found}, this version reads schema {expected}; repeat the run, or read it with the version that wrote it", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// The schema number in the file.
+        found: u64,
+        /// The schema number of this crate.
+        expected: u64,
+    },
+    /// A run record contradicts itself.
+    #[error("run record `{id}`: {problem}")]
+    Invalid {
+        /// Id of the record.
+        id: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
+    /// A signature part that could not be told apart again after printing.
+    #[error(
+        "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
+    )]
+    SignaturePart(String),
+    /// A token stream too short to count or to score.
+    #[error(
+        "asked for an n-gram model over {found} tokens, at least {needed} are needed; give more text"
+    )]
+    TooFewTokens {
+        /// Number of tokens found.
+        found: usize,
+        /// Least number of tokens.
+        needed: usize,
+    },
+    /// A token id outside the vocabulary.
+    #[error(
+        "token id {id} at position {position}, but the vocabulary has {vocab_size} entries; encode the text with the vocabulary of the run"
+    )]
+    TokenOutOfVocabulary {
+        /// The id found.
+        id: u32,
+        /// Its place in the stream.
+        position: usize,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+    /// A vocabulary that the n-gram counters cannot hold.
+    #[error(
+        "asked for n-grams over a vocabulary of {found}; 1 to {max} entries are possible, so cut the vocabulary"
+    )]
+    VocabularySize {
+        /// Size asked for.
+        found: usize,
+        /// Largest size possible.
+        max: usize,
+    },
+    /// There is nothing to draw or tabulate.
+    #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
+    Empty,
+    /// The plot could not be drawn.
+    #[error(
+        "cannot draw the plot: {0}; this is a defect of the renderer, the csv table holds the same numbers"
+    )]
+    Plot(String),
+    /// The csv writer failed.
+    #[error("cannot write csv: {0}")]
+    Csv(#[from] csv::Error),
+}
+
+impl ResultsError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: std::io::Error,
+    ) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Run records in, scores, tables and pictures out.
+//!
+//! Every number of a table comes from a [`RunRecord`] that a program wrote; nothing is typed by hand. The way from one
+//! to the other is
+//!
+//! ```text
+//! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
+//! ```
+//!
+//! * [`metric`]: perplexity with its signature, and the n-gram baselines it is compared with.
+//! * [`record`]: what a run leaves behind.
+//! * [`paper`]: the published numbers.
+//! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
+//!
+//! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
+
+pub mod error;
+pub mod metric;
+pub mod paper;
+pub mod record;
+pub mod render;
+
+pub use error::{Result, ResultsError};
+pub use metric::{Metric, Perplexity, PerplexitySignature};
+pub use record::{MaskKind, PaperReference, RunRecord, Status, load_all};
+pub use render::{Expected, Report, ReportOptions, Table, report};

@@ -1,0 +1,107 @@
+//! The published numbers, read from `results/data/paper_tables.json`.
+//!
+//! They are reference data, the only numbers of a table that no run made. Each table there names its metric, corpus and
+//! source; a value is found by table, row and nominal p in percent (p = 0 where a paper prunes nothing).
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::record::PaperReference;
+
+/// The table of the AP paper that the language-model runs stand beside.
+pub const WIKITEXT103: &str = "wikitext103_txl_base";
+/// Its only row.
+pub const TRANSFORMER_XL_BASE: &str = "transformer-xl-base";
+
+/// One published table.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperTable {
+    /// Name of the score.
+    pub metric: String,
+    /// Corpus it was taken on.
+    pub corpus: String,
+    /// Where the numbers were published.
+    pub source: String,
+    /// Model and protocol, as far as published.
+    pub note: String,
+    /// Row → nominal p in percent → value.
+    pub rows: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+static TABLES: LazyLock<BTreeMap<String, PaperTable>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../data/paper_tables.json"))
+        .expect("results/data/paper_tables.json is part of the program and checked by its tests")
+});
+
+/// All published tables by name.
+pub fn tables() -> &'static BTreeMap<String, PaperTable> {
+    &TABLES
+}
+
+/// The published value of `row` at nominal `p` percent; `None` where the paper has none.
+///
+/// ```
+/// use sparta_results::paper;
+/// assert_eq!(paper::value(paper::WIKITEXT103, paper::TRANSFORMER_XL_BASE, 90.0), Some(26.011));
+/// assert_eq!(paper::value("glue_bert_base", "CoLA", 80.0), Some(34.8));
+/// assert_eq!(paper::value("glue_bert_base", "CoLA", 81.0), None);
+/// ```
+pub fn value(table: &str, row: &str, p: f64) -> Option<f64> {
+    let values = TABLES.get(table)?.rows.get(row)?;
+    values
+        .iter()
+        .find(|(key, _)| key.parse() == Ok(p))
+        .map(|(_, &value)| value)
+}
+
+/// The published value together with its corpus and origin, ready for a run record.
+pub fn reference(table: &str, row: &str, p: f64) -> Option<PaperReference> {
+    let value = value(table, row, p)?;
+    let PaperTable {
+        corpus,
+        source,
+        note,
+        ..
+    } = TABLES.get(table)?;
+    Some(PaperReference {
+        value,
+        corpus: corpus.clone(),
+        note: format!("{note}; {source}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_found_and_finite() {
+        let mut n_values = 0;
+        for (table, content) in tables() {
+            for (row, values) in &content.rows {
+                for (p, &expected) in values {
+                    let p: f64 = p
+                        .parse()
+                        .unwrap_or_else(|_| panic!("{table}/{row}: p `{p}` is not a number"));
+                    assert!((0.0..100.0).contains(&p) && expected.is_finite());
+                    assert_eq!(value(table, row, p), Some(expected), "{table}/{row}/{p}");
+                    n_values += 1;
+                }
+            }
+        }
+        assert_eq!((tables().len(), n_values), (12, 128));
+    }
+
+    #[test]
+    fn wikitext_is_named_as_such() {
+        let reference = reference(WIKITEXT103, TRANSFORMER_XL_BASE, 0.0).unwrap();
+        assert_eq!(
+            (reference.value, reference.corpus.as_str()),
+            (24.157, "WikiText-103")
+        );
+        assert!(reference.note.contains("Transformer-XL base"));
+    }
+}

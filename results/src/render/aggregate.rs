@@ -1,0 +1,189 @@
+//! Mean and standard deviation over seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::metric::Metric;
+use crate::record::{MaskKind, PaperReference, RunRecord, Status};
+
+/// A share in percent that can be ordered and compared: kept in thousandths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(i64);
+
+impl Percent {
+    /// Rounds `percent` to a thousandth.
+    pub fn new(percent: f64) -> Self {
+        Self((percent * 1000.0).round() as i64)
+    }
+
+    /// The share in percent.
+    pub fn get(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+}
+
+/// What the runs of a group have in common; scores of different keys are never averaged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// Row of the table.
+    pub row: String,
+    /// Hash of the recipe.
+    pub recipe_hash: String,
+    /// Which score.
+    pub metric: Metric,
+    /// Its protocol.
+    pub signature: String,
+    /// What hid attention cells.
+    pub mask: MaskKind,
+    /// Nominal p.
+    pub p: Option<Percent>,
+}
+
+/// Completed runs that differ only in their seeds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// What they share.
+    pub key: GroupKey,
+    /// Number of runs.
+    pub n: usize,
+    /// Mean of the score.
+    pub mean: f64,
+    /// Standard deviation over the runs with n − 1; none for one run.
+    pub sd: Option<f64>,
+    /// Mean effective share of legal cells, in percent.
+    pub p_effective: Option<f64>,
+    /// Mean token-weighted share, in percent.
+    pub p_token_weighted: Option<f64>,
+    /// The published number beside it.
+    pub paper: Option<PaperReference>,
+    /// Training speed of each run that has one.
+    pub tokens_per_second: Vec<f64>,
+    /// Devices that trained.
+    pub devices: BTreeSet<String>,
+    /// (seed, mask seed) of each run.
+    pub seeds: Vec<(u64, Option<u64>)>,
+}
+
+/// The groups, sorted by key, and what did not reach them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Aggregate {
+    /// One group a cell.
+    pub groups: Vec<Group>,
+    /// `id (status)` of runs that are not completed.
+    pub unfinished: Vec<String>,
+    /// Ids of runs that another run of the same key and seeds, finished later, replaces.
+    pub replaced: Vec<String>,
+}
+
+/// Groups completed runs by row, recipe, metric, signature, mask and p, and averages each group.
+///
+/// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its score. The order of
+/// `records` does not matter, nor does the mask that a run at p = 0 names.
+pub fn aggregate(records: &[RunRecord]) -> Aggregate {
+    let mut result = Aggregate::default();
+    let mut cells: BTreeMap<GroupKey, BTreeMap<(u64, Option<u64>), &RunRecord>> = BTreeMap::new();
+    let mut ordered: Vec<&RunRecord> = records.iter().collect();
+    ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
+    for record in ordered {
+        match record.status {
+            Status::Completed => {
+                let (key, mask_seed) = key(record);
+                if let Some(older) = cells
+                    .entry(key)
+                    .or_default()
+                    .insert((record.seed, mask_seed), record)
+                {
+                    result.replaced.push(older.id.clone());
+                }
+            }
+            Status::Running | Status::Interrupted | Status::Diverged => {
+                result
+                    .unfinished
+                    .push(format!("{} ({})", record.id, record.status.as_str()));
+            }
+        }
+    }
+    result.unfinished.sort();
+    result.replaced.sort();
+    result.groups = cells
+        .into_iter()
+        .filter_map(|(key, runs)| group(key, &runs))
+        .collect();
+    result
+}
+
+/// Key and mask seed of a record. At p = 0 nothing is hidden, so whatever mask a run names, it is the dense run of `ap`.
+fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
+    let p = record.p_nominal.map(Percent::new);
+    let (mask, mask_seed) = match (record.mask, p == Some(Percent::new(0.0))) {
+        (MaskKind::None | MaskKind::Ap | MaskKind::Random, true) => (MaskKind::Ap, None),
+        (mask, _) => (mask, record.mask_seed),
+    };
+    let key = GroupKey {
+        row: record.row.clone(),
+        recipe_hash: record.recipe_hash.clone(),
+        metric: record.metric,
+        signature: record.signature.clone(),
+        mask,
+        p,
+    };
+    (key, mask_seed)
+}
+
+fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Option<Group> {
+    let values: Vec<f64> = runs.values().filter_map(|run| run.value).collect();
+    Some(Group {
+        key,
+        n: values.len(),
+        mean: mean(&values)?,
+        sd: standard_deviation(&values),
+        p_effective: mean(
+            &runs
+                .values()
+                .filter_map(|run| run.p_effective)
+                .collect::<Vec<_>>(),
+        ),
+        p_token_weighted: mean(
+            &runs
+                .values()
+                .filter_map(|run| run.p_token_weighted)
+                .collect::<Vec<_>>(),
+        ),
+        paper: runs.values().find_map(|run| run.paper.clone()),
+        tokens_per_second: runs
+            .values()
+            .filter_map(|run| run.tokens_per_second)
+            .collect(),
+        devices: runs.values().map(|run| run.device.clone()).collect(),
+        seeds: runs.keys().copied().collect(),
+    })
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// `√(Σ (x − mean)² / (n − 1))`; none below two values.
+fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values).filter(|_| values.len() > 1)?;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sd_divides_by_n_minus_one() {
+        assert_eq!(standard_deviation(&[2.0, 4.0, 9.0]), Some(13f64.sqrt()));
+        assert_eq!(standard_deviation(&[2.0]), None);
+        assert_eq!(mean(&[]), None);
+    }
+
+    #[test]
+    fn percent_orders_like_numbers() {
+        assert!(Percent::new(9.0) < Percent::new(20.0));
+        assert_eq!(Percent::new(0.1 + 0.2), Percent::new(0.3));
+        assert_eq!(Percent::new(46.81).get(), 46.81);
+    }
+}

@@ -1,0 +1,266 @@
+//! The report of a table: grouping, layout, files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, ResultsError};
+use crate::record::{MaskKind, PaperReference, RunRecord, write_atomic};
+use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
+use crate::render::expected::{Expected, mark_missing};
+use crate::render::section::Section;
+use crate::render::svg;
+use crate::render::table::Table;
+
+/// What the records cannot say of a report.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReportOptions {
+    /// Heading; the name of the table where empty.
+    pub title: String,
+    /// Runs the table should have.
+    pub expected: Vec<Expected>,
+}
+
+/// A table ready to print: one [`Section`] a signature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Heading.
+    pub title: String,
+    /// Sections, sorted by metric and signature.
+    pub sections: Vec<Section>,
+    /// Commands of missing runs; the mark `[k]` in a cell names the k-th, counted from one.
+    pub missing: Vec<String>,
+    /// What else must be known: runs left out, where the paper's numbers come from.
+    pub notes: Vec<String>,
+}
+
+/// A piece of a printed report.
+enum Block {
+    Table(Table),
+    Text(String),
+}
+
+/// Lays out the records of one table.
+///
+/// Scores of different signatures stand in different sections, so that they never share a column. Runs of one row name
+/// but different recipes stand in rows of their own, named `row@hash`. Seeds are averaged, see
+/// [`aggregate()`](crate::render::aggregate()).
+///
+/// # Errors
+/// [`ResultsError::Empty`] if no record is completed.
+pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> {
+    let Aggregate {
+        groups,
+        unfinished,
+        replaced,
+    } = aggregate(records);
+    let labels = labels(&groups);
+    let mut by_signature: BTreeMap<_, Section> = BTreeMap::new();
+    for group in groups {
+        let (metric, signature) = (group.key.metric, group.key.signature.clone());
+        let empty = Section {
+            metric,
+            signature: signature.clone(),
+            lines: Vec::new(),
+            baselines: Vec::new(),
+        };
+        let label = &labels[&(group.key.row.clone(), group.key.recipe_hash.clone())];
+        place(
+            by_signature.entry((metric, signature)).or_insert(empty),
+            label,
+            group,
+        );
+    }
+    let mut sections: Vec<Section> = by_signature.into_values().collect();
+    sections.iter_mut().for_each(finish);
+
+    let first = sections.first_mut().ok_or(ResultsError::Empty)?;
+    let missing = mark_missing(first, records, &options.expected);
+    let mut notes = paper_notes(&sections);
+    if !unfinished.is_empty() {
+        notes.push(format!(
+            "Not completed and left out: {}.",
+            unfinished.join(", ")
+        ));
+    }
+    if !replaced.is_empty() {
+        notes.push(format!(
+            "Left out because a later run has the same seeds: {}.",
+            replaced.join(", ")
+        ));
+    }
+    let title = match (options.title.is_empty(), records.first()) {
+        (true, Some(record)) => record.table.clone(),
+        (true, None) | (false, _) => options.title.clone(),
+    };
+    Ok(Report {
+        title,
+        sections,
+        missing,
+        notes,
+    })
+}
+
+/// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has several.
+fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
+    let pairs: BTreeSet<(String, String)> = groups
+        .iter()
+        .map(|group| (group.key.row.clone(), group.key.recipe_hash.clone()))
+        .collect();
+    let mut n_hashes: BTreeMap<&str, usize> = BTreeMap::new();
+    pairs
+        .iter()
+        .for_each(|(row, _)| *n_hashes.entry(row).or_default() += 1);
+    let label = |(row, hash): &(String, String)| match n_hashes[row.as_str()] {
+        1 => row.clone(),
+        _ => format!("{row}@{}", hash.chars().take(8).collect::<String>()),
+    };
+    pairs
+        .iter()
+        .map(|pair| (pair.clone(), label(pair)))
+        .collect()
+}
+
+/// Puts a group into the cell it belongs to; what has no p is a baseline.
+fn place(section: &mut Section, row: &str, group: Group) {
+    match (group.key.mask, group.key.p) {
+        (MaskKind::Ap | MaskKind::None, Some(p)) => section.line_mut(row, p).ap = Some(group),
+        (MaskKind::Random, Some(p)) => section.line_mut(row, p).random = Some(group),
+        (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
+        | (MaskKind::Ap | MaskKind::None | MaskKind::Random, None) => {
+            section.baselines.push((row.to_string(), group))
+        }
+    }
+}
+
+/// Sorts the baselines, shows the dense run in both columns and gives each line its published number.
+fn finish(section: &mut Section) {
+    section
+        .baselines
+        .sort_by_key(|(row, group)| (row.clone(), rank(group.key.mask)));
+    for line in &mut section.lines {
+        if line.p == Percent::new(0.0) {
+            line.random = line.ap.clone();
+        }
+        line.paper = line
+            .ap
+            .iter()
+            .chain(&line.random)
+            .find_map(|group| group.paper.clone());
+    }
+}
+
+/// Order of the baselines: n-grams by length, then networks.
+fn rank(mask: MaskKind) -> u8 {
+    match mask {
+        MaskKind::Unigram => 0,
+        MaskKind::Bigram => 1,
+        MaskKind::Trigram => 2,
+        MaskKind::None => 3,
+        MaskKind::Ap => 4,
+        MaskKind::Random => 5,
+    }
+}
+
+fn paper_notes(sections: &[Section]) -> Vec<String> {
+    let papers: BTreeSet<(&str, &str)> = sections
+        .iter()
+        .flat_map(|section| section.lines.iter().filter_map(|line| line.paper.as_ref()))
+        .map(|PaperReference { corpus, note, .. }| (corpus.as_str(), note.as_str()))
+        .collect();
+    let text = |(corpus, note)| {
+        format!(
+            "The paper's values are those of {corpus} ({note}); compare the relative changes, not the values."
+        )
+    };
+    papers.into_iter().map(text).collect()
+}
+
+impl Report {
+    /// The report for a terminal of `width` columns; no width, no wrapping.
+    pub fn terminal(&self, width: Option<u16>) -> String {
+        self.print(
+            &self.title,
+            |table| table.to_terminal(width),
+            |text| text.to_string(),
+        )
+    }
+
+    /// The report as markdown, the content of TABLE.md.
+    pub fn markdown(&self) -> String {
+        self.print(&format!("# {}", self.title), Table::to_markdown, |text| {
+            text.to_string()
+        })
+    }
+
+    /// The tables as LaTeX, everything else as its comments.
+    pub fn latex(&self) -> String {
+        self.print(&format!("% {}", self.title), Table::to_latex, |text| {
+            format!("% {text}")
+        })
+    }
+
+    /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the second on) into `dir`;
+    /// returns the files.
+    ///
+    /// # Errors
+    /// [`ResultsError::Io`] if the disk refuses, [`ResultsError::Plot`] if a plot cannot be drawn.
+    pub fn write(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let dir = dir.as_ref();
+        let mut files = vec![(dir.join("TABLE.md"), self.markdown())];
+        for (at, section) in self.sections.iter().enumerate() {
+            let name = if at == 0 {
+                "TABLE".to_string()
+            } else {
+                format!("TABLE-{}", at + 1)
+            };
+            files.push((dir.join(format!("{name}.csv")), section.csv()?));
+            if section
+                .lines
+                .iter()
+                .any(|line| line.ap.is_some() || line.random.is_some())
+            {
+                files.push((dir.join(format!("{name}.svg")), svg::p_sweep(section)?));
+            }
+        }
+        files
+            .iter()
+            .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
+        Ok(files.into_iter().map(|(path, _)| path).collect())
+    }
+
+    fn print(
+        &self,
+        head: &str,
+        table: impl Fn(&Table) -> String,
+        text: impl Fn(&str) -> String,
+    ) -> String {
+        let mut parts = vec![head.to_string()];
+        parts.extend(self.blocks().iter().map(|block| match block {
+            Block::Table(block) => table(block).trim_end().to_string(),
+            Block::Text(block) => text(block),
+        }));
+        parts.join("\n\n") + "\n"
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for section in &self.sections {
+            blocks.push(Block::Table(section.table()));
+            blocks.extend(section.baseline_table().map(Block::Table));
+            blocks.push(Block::Text(format!(
+                "Signature of our values: `{}`",
+                section.signature
+            )));
+            blocks.extend(section.speed_notes().into_iter().map(Block::Text));
+        }
+        let commands = self.missing.iter().enumerate();
+        blocks.extend(commands.map(|(at, command)| {
+            Block::Text(format!("[{}] missing; make it with `{command}`", at + 1))
+        }));
+        blocks.extend(self.notes.iter().cloned().map(Block::Text));
+        let legend = "Mean ± standard deviation (number of runs) where there are several. Δ: change against p = 0 of the same \
+                      column. Shares as \"ap / random\" where the two masks differ.";
+        blocks.push(Block::Text(legend.to_string()));
+        blocks
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the crate through its public interface, in one binary.
+
+mod kneser_ney;
+mod record;
+mod report;
+mod support;
