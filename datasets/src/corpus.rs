@@ -1,0 +1,154 @@
+//! A corpus is three texts under a name; [`CorpusName`] lists the ones the programs know.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::tokenize::count_tokens;
+use crate::wikitext::WikiText;
+use crate::{Error, Result, embedded, source, wikitext};
+
+/// One of the three parts of a corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Split {
+    /// What a model learns from and attention is observed on.
+    Train,
+    /// What choices are made on.
+    Valid,
+    /// What a table reports.
+    Test,
+}
+
+impl Split {
+    /// All splits, in the order train, valid, test.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
+
+    /// The word used in file names and signatures: `train`, `valid`, `test`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text of a corpus, word level: words separated by white space, one unit (paragraph) a line.
+///
+/// Each line stands for its words followed by `<eos>`, blank lines included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corpus {
+    /// Short name, as in a score's signature: `sotu`, `wikitext2`, `wikitext103`.
+    pub name: String,
+    /// Training text.
+    pub train: String,
+    /// Validation text.
+    pub valid: String,
+    /// Test text.
+    pub test: String,
+}
+
+impl Corpus {
+    /// The text of one split.
+    pub fn text(&self, split: Split) -> &str {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid => &self.valid,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// Number of tokens of one split: its words and one `<eos>` a line.
+    pub fn n_tokens(&self, split: Split) -> u64 {
+        count_tokens(self.text(split))
+    }
+}
+
+/// The corpora that a recipe can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CorpusName {
+    /// State of the Union addresses, shipped inside the program.
+    StateOfTheUnion,
+    /// WikiText-2, word level.
+    WikiText2,
+    /// WikiText-103, word level.
+    WikiText103,
+}
+
+impl CorpusName {
+    /// Every corpus.
+    pub const ALL: [Self; 3] = [Self::StateOfTheUnion, Self::WikiText2, Self::WikiText103];
+
+    /// The spelling in recipes and signatures: `sotu`, `wikitext2`, `wikitext103`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StateOfTheUnion => "sotu",
+            Self::WikiText2 => "wikitext2",
+            Self::WikiText103 => "wikitext103",
+        }
+    }
+
+    /// The corpus as text: decoded from the program, or prepared ([`source::prepare`]) and opened.
+    ///
+    /// `from` is the user's `--from DIR`, `cache` the folder of [`source::cache_dir`]; both are
+    /// unused for the shipped corpus. Nothing is downloaded: a corpus that is neither in `from`
+    /// nor in `cache` is an error that names the command to type.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`] or [`Error::WrongFile`] when files are absent or not the
+    /// published ones.
+    pub fn load(self, from: Option<&Path>, cache: &Path) -> Result<Corpus> {
+        match self.wikitext() {
+            None => embedded::state_of_the_union(),
+            Some(which) => wikitext::open(&source::locate(which, from, cache)?, which),
+        }
+    }
+
+    /// Makes the corpus available on this machine, downloading it when that is needed and allowed.
+    ///
+    /// # Errors
+    /// Those of [`source::prepare`]; never for the shipped corpus.
+    pub fn prepare(self, from: Option<&Path>, cache: &Path) -> Result<()> {
+        match self.wikitext() {
+            None => Ok(()),
+            Some(which) => source::prepare(which, from, cache).map(|_| ()),
+        }
+    }
+
+    const fn wikitext(self) -> Option<WikiText> {
+        match self {
+            Self::StateOfTheUnion => None,
+            Self::WikiText2 => Some(WikiText::Two),
+            Self::WikiText103 => Some(WikiText::OneHundredThree),
+        }
+    }
+}
+
+impl fmt::Display for CorpusName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for CorpusName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|corpus| corpus.name() == name)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::name).join(", ");
+                Error::UnknownCorpus {
+                    name: name.to_owned(),
+                    known,
+                }
+            })
+    }
+}

@@ -1,0 +1,221 @@
+//! The one error type of the crate; every message says what was asked, what was found, what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong between a corpus file and a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was being done, as a verb: `read`, `create`, …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        cause: io::Error,
+    },
+
+    /// A corpus name nobody knows.
+    #[error("unknown corpus `{name}`; known corpora: {known}")]
+    UnknownCorpus {
+        /// What was asked.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+
+    /// The files of a corpus are not where they were looked for.
+    #[error("{corpus} not found in {}: {found}; {next}", dir.display())]
+    MissingCorpus {
+        /// Published name of the corpus.
+        corpus: &'static str,
+        /// The folder that was searched.
+        dir: PathBuf,
+        /// What is missing, or lies there instead.
+        found: String,
+        /// What to do.
+        next: String,
+    },
+
+    /// A corpus file is there, but it is not the published one.
+    #[error("wrong file {}: expected {expected}, found {found}; {next}", path.display())]
+    WrongFile {
+        /// The file.
+        path: PathBuf,
+        /// What the published file has.
+        expected: String,
+        /// What this file has.
+        found: String,
+        /// What to do.
+        next: String,
+    },
+
+    /// An archive could not be unpacked.
+    #[error("cannot unpack {}: {cause}; delete it and fetch it again", path.display())]
+    BadArchive {
+        /// The archive.
+        path: PathBuf,
+        /// What the decoder said.
+        cause: String,
+    },
+
+    /// The corpus compiled into the program does not decode: a broken build.
+    #[error(
+        "the built-in corpus {name} is damaged: {cause}; check out datasets/data again and rebuild"
+    )]
+    DamagedBuiltin {
+        /// File name in `datasets/data`.
+        name: &'static str,
+        /// What the decoder said.
+        cause: String,
+    },
+
+    /// No cache folder can be derived from the environment.
+    #[error("no cache folder: neither SPARTA_CACHE nor {looked_for} is set; set SPARTA_CACHE=DIR")]
+    NoCacheDir {
+        /// The platform's variables that were tried.
+        looked_for: &'static str,
+    },
+
+    /// All mirrors of a file failed.
+    #[error("could not download {file}: {tried}; fetch it by hand and run `prepare --from DIR`")]
+    DownloadFailed {
+        /// Name of the file.
+        file: String,
+        /// One `url: reason` for each mirror, separated by `; `.
+        tried: String,
+    },
+
+    /// The program was built without the `download` feature.
+    #[error("{corpus} is not in {} and this build cannot download; rebuild with `--features download` or run `prepare --from DIR`", cache.display())]
+    DownloadNotCompiled {
+        /// Published name of the corpus.
+        corpus: &'static str,
+        /// The cache folder.
+        cache: PathBuf,
+    },
+
+    /// A file has another checksum than it should.
+    #[error("{} has sha256 {found}, expected {expected}; delete it and fetch it again", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// Hexadecimal sha256 that was asked for.
+        expected: String,
+        /// Hexadecimal sha256 of the file.
+        found: String,
+    },
+
+    /// A file is no token store, or one of another version.
+    #[error("{} is not a token store of version {expected} ({found}); delete it and run `prepare` again", path.display())]
+    NotATokenStore {
+        /// The file.
+        path: PathBuf,
+        /// The version this build writes.
+        expected: u32,
+        /// What was found at the start of the file.
+        found: String,
+    },
+
+    /// A token store has fewer or more bytes than its header says.
+    #[error("token store {} is truncated: its header says {expected} tokens, the file holds {found}; delete it and run `prepare` again", path.display())]
+    TruncatedTokenStore {
+        /// The file.
+        path: PathBuf,
+        /// Tokens by the header.
+        expected: u64,
+        /// Whole tokens in the file.
+        found: u64,
+    },
+
+    /// A token store's content does not match its checksum.
+    #[error("token store {} was altered: payload sha256 is {found}, its header says {expected}; delete it and run `prepare` again", path.display())]
+    AlteredTokenStore {
+        /// The file.
+        path: PathBuf,
+        /// Hexadecimal sha256 in the header.
+        expected: String,
+        /// Hexadecimal sha256 of the payload.
+        found: String,
+    },
+
+    /// A token store was written with another tokenizer.
+    #[error("token store {} was made by tokenizer {found}, this run uses {expected}; delete it and run `prepare` again, or use the vocabulary it was made with", path.display())]
+    OtherTokenizer {
+        /// The file.
+        path: PathBuf,
+        /// Hash of the tokenizer in use.
+        expected: String,
+        /// Hash in the header.
+        found: String,
+    },
+
+    /// A tokenizer hash that is not 64 hexadecimal digits.
+    #[error("tokenizer hash `{found}` is not 64 hexadecimal digits; pass `Vocabulary::hash()`")]
+    BadTokenizerHash {
+        /// What was passed.
+        found: String,
+    },
+
+    /// A vocabulary file that cannot be used.
+    #[error("vocabulary file {}: {problem}; delete it and run `prepare` again", path.display())]
+    BadVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A vocabulary limit that leaves no room for a word.
+    #[error(
+        "vocabulary of at most {max_size} entries asked; <unk> and <eos> take two, so use 3 or more"
+    )]
+    VocabularyTooSmall {
+        /// The limit that was asked for.
+        max_size: usize,
+    },
+
+    /// A token id outside the vocabulary.
+    #[error(
+        "token id {id} is outside the vocabulary of {len} words; decode with the vocabulary the ids were made with"
+    )]
+    UnknownId {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        len: usize,
+    },
+
+    /// Batch shape or text too small to make one batch.
+    #[error("cannot make batches of {batch_size} × {tgt_len} from {n_tokens} tokens: {next}")]
+    BadStream {
+        /// Columns asked for.
+        batch_size: usize,
+        /// Target length asked for.
+        tgt_len: usize,
+        /// Tokens at hand.
+        n_tokens: usize,
+        /// What to do.
+        next: String,
+    },
+}
+
+impl Error {
+    /// A closure for `map_err` that names the action and the file.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |cause| Self::Io {
+            action,
+            path,
+            cause,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Corpora → words → token ids → batches, for the sparse attention experiments.
+//!
+//! The way of one corpus through this crate:
+//!
+//! ```text
+//! CorpusName ─► source::prepare (cache, download, --from DIR) ─► Corpus (train, valid, test text)
+//! Corpus.train ─► tokenize::Vocabulary ─► store::TokenStore (memory-mapped ids) ─► batch::LmStream
+//! ```
+//!
+//! ```
+//! use sparta_datasets::{batch::LmStream, tokenize::Vocabulary};
+//!
+//! let text = "the cat sat\nthe dog sat\n";
+//! let vocabulary = Vocabulary::from_text(text, None, 1)?;
+//! let ids = vocabulary.encode_text(text);
+//! assert_eq!(ids.len(), 8); // six words and two <eos>
+//! let stream = LmStream::for_eval(&ids, 1, 4)?;
+//! assert_eq!(stream.n_targets(), 7); // every token but the first is predicted once
+//! # Ok::<(), sparta_datasets::Error>(())
+//! ```
+//!
+//! Nothing here knows a model or a tensor library: batches are plain `Vec<i32>`.
+
+mod atomic;
+pub mod batch;
+mod corpus;
+pub mod embedded;
+mod error;
+pub mod source;
+pub mod store;
+pub mod tokenize;
+pub mod wikitext;
+
+pub use corpus::{Corpus, CorpusName, Split};
+pub use error::{Error, Result};

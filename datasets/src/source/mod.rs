@@ -1,0 +1,14 @@
+//! Where corpus files come from: the cache folder, `--from DIR`, checksums, downloads.
+
+mod archive;
+mod cache;
+mod checksum;
+#[cfg(feature = "download")]
+mod download;
+mod prepare;
+
+pub use cache::cache_dir;
+pub use checksum::{Sha256Hex, sha256_file};
+#[cfg(feature = "download")]
+pub use download::{fetch, fetch_with_progress};
+pub use prepare::{Archive, archive_of, locate, prepare, prepare_with_progress};

@@ -1,0 +1,170 @@
+//! Makes a published corpus available: from the user's folder, from the cache, or downloaded.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::unpack;
+use crate::wikitext::{self, WikiText};
+use crate::{Error, Result, Split};
+
+/// A published archive: its name, where it can be had, and its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archive {
+    /// File name.
+    pub file: &'static str,
+    /// Addresses, tried in turn.
+    pub mirrors: &'static [&'static str],
+    /// sha256 in hexadecimal.
+    pub sha256: &'static str,
+}
+
+/// The archive in which a WikiText was published: its author's site, and the first one (which
+/// refuses requests by now, but stands in most scripts).
+pub const fn archive_of(which: WikiText) -> Archive {
+    match which {
+        WikiText::Two => Archive {
+            file: "wikitext-2-v1.zip",
+            mirrors: &[
+                "https://wikitext.smerity.com/wikitext-2-v1.zip",
+                "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",
+            ],
+            sha256: "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
+        },
+        WikiText::OneHundredThree => Archive {
+            file: "wikitext-103-v1.zip",
+            mirrors: &[
+                "https://wikitext.smerity.com/wikitext-103-v1.zip",
+                "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-103-v1.zip",
+            ],
+            sha256: "242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590",
+        },
+    }
+}
+
+/// The folder with the three files, without downloading or writing anything.
+///
+/// Looks in `from` and in `from/wikitext-…` when the user named a folder, else in the cache.
+///
+/// # Errors
+/// [`Error::MissingCorpus`], which names the command to type.
+pub fn locate(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
+    let cached = cache.join(which.folder());
+    let places = match from {
+        Some(dir) => vec![dir.to_owned(), dir.join(which.folder()), cached],
+        None => vec![cached],
+    };
+    let unpacked = places.into_iter().find(|dir| wikitext::is_unpacked(dir));
+    unpacked.ok_or_else(|| {
+        let name = which.corpus_name();
+        missing(
+            which,
+            from.unwrap_or(cache),
+            format!(
+                "run `prepare {name}`, or `prepare {name} --from DIR` with a folder that holds {}",
+                archive_of(which).file
+            ),
+        )
+    })
+}
+
+/// Makes a WikiText available and returns the folder that holds its three files.
+///
+/// With `from`, the user's folder is searched for the files, for `wikitext-…/` with them, and for
+/// the published zip, which is unpacked into the cache; nothing is downloaded. Without it, the
+/// cache is used, and filled by a download when it is empty. The files' token counts are checked.
+///
+/// # Errors
+/// [`Error::MissingCorpus`], [`Error::WrongFile`], [`Error::BadArchive`],
+/// [`Error::DownloadFailed`], [`Error::DownloadNotCompiled`], [`Error::Io`].
+pub fn prepare(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
+    prepare_with_progress(which, from, cache, &mut |_, _| ())
+}
+
+/// [`prepare`], calling `progress(bytes so far, bytes in all if known)` while it downloads.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with_progress(
+    which: WikiText,
+    from: Option<&Path>,
+    cache: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<PathBuf> {
+    let cached = cache.join(which.folder());
+    let file = archive_of(which).file;
+    let dir = if let Some(dir) = from {
+        let places = [dir.to_owned(), dir.join(which.folder())];
+        if let Some(unpacked) = places.into_iter().find(|dir| wikitext::is_unpacked(dir)) {
+            unpacked
+        } else if dir.join(file).is_file() {
+            unpack_tokens(&dir.join(file), &cached)?;
+            cached
+        } else {
+            // When some of the files are there, the one that is missing is the better answer.
+            if Split::ALL
+                .into_iter()
+                .any(|split| dir.join(wikitext::file_name(split)).is_file())
+            {
+                wikitext::check(dir, which)?;
+            }
+            let next = format!(
+                "put {file} or the unpacked wiki.{{train,valid,test}}.tokens there, or name another folder"
+            );
+            return Err(missing(which, dir, next));
+        }
+    } else {
+        if !wikitext::is_unpacked(&cached) {
+            download_and_unpack(which, cache, &cached, progress)?;
+        }
+        cached
+    };
+    wikitext::check(&dir, which)?;
+    Ok(dir)
+}
+
+#[cfg(feature = "download")]
+fn download_and_unpack(
+    which: WikiText,
+    cache: &Path,
+    cached: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<()> {
+    let Archive {
+        file,
+        mirrors,
+        sha256,
+    } = archive_of(which);
+    let archive = cache.join(file);
+    super::fetch_with_progress(mirrors, Some(sha256), &archive, progress)?;
+    unpack_tokens(&archive, cached)?;
+    std::fs::remove_file(&archive).map_err(Error::io("delete", &archive))
+}
+
+#[cfg(not(feature = "download"))]
+fn download_and_unpack(
+    which: WikiText,
+    cache: &Path,
+    _cached: &Path,
+    _progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<()> {
+    Err(Error::DownloadNotCompiled {
+        corpus: which.title(),
+        cache: cache.to_owned(),
+    })
+}
+
+fn unpack_tokens(archive: &Path, dir: &Path) -> Result<()> {
+    unpack(archive, &Split::ALL.map(wikitext::file_name), dir)
+}
+
+fn missing(which: WikiText, dir: &Path, next: String) -> Error {
+    let found = format!(
+        "no wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens, no {}",
+        archive_of(which).file
+    );
+    Error::MissingCorpus {
+        corpus: which.title(),
+        dir: dir.to_owned(),
+        found,
+        next,
+    }
+}
