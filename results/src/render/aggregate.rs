@@ -68,7 +68,7 @@ pub struct Group {
 pub struct Aggregate {
     /// One group a cell.
     pub groups: Vec<Group>,
-    /// `id (status)` of runs that are not completed.
+    /// `id (status)` of runs that are not completed, or have no finite score.
     pub unfinished: Vec<String>,
     /// Ids of runs that another run of the same key and seeds, finished later, replaces.
     pub replaced: Vec<String>,
@@ -85,6 +85,11 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
     ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
     for record in ordered {
         match record.status {
+            Status::Completed if !record.value.is_some_and(f64::is_finite) => {
+                result
+                    .unfinished
+                    .push(format!("{} (no finite value)", record.id));
+            }
             Status::Completed => {
                 let (key, mask_seed) = key(record);
                 if let Some(older) = cells

@@ -10,12 +10,13 @@ use crate::render::section::{Line, Section};
 
 const SIZE: (u32, u32) = (1040, 460);
 const FONT: &str = "sans-serif";
-/// Okabe and Ito's colours, which stay apart for colour-blind eyes: ours under AP, under random masks, the paper.
-const COLOURS: [RGBColor; 3] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(110, 110, 110),
+/// Okabe and Ito's colours, which stay apart for colour-blind eyes: AP and random masks of each row in turn.
+const OURS: [[RGBColor; 2]; 3] = [
+    [RGBColor(0, 114, 178), RGBColor(213, 94, 0)],
+    [RGBColor(0, 158, 115), RGBColor(230, 159, 0)],
+    [RGBColor(86, 180, 233), RGBColor(204, 121, 167)],
 ];
+const PAPER: RGBColor = RGBColor(110, 110, 110);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -76,12 +77,12 @@ fn ours(
 ) -> Vec<Series> {
     let mut series = Vec::new();
     let rows = rows(section);
-    for row in &rows {
+    for (row, colours) in rows.iter().zip(OURS.iter().cycle()) {
         let columns = [
             ("ap", Line::ap as fn(&Line) -> Option<&Group>),
             ("random", Line::random),
         ];
-        for ((mask, column), colour) in columns.into_iter().zip(COLOURS) {
+        for ((mask, column), colour) in columns.into_iter().zip(*colours) {
             let dense = section.dense(row).and_then(column).map(|group| group.mean);
             let points = section
                 .lines
@@ -127,7 +128,7 @@ fn paper(section: &Section) -> Vec<Series> {
             });
         let new = Series {
             name: format!("paper, {}", dense.corpus),
-            colour: COLOURS[2],
+            colour: PAPER,
             points: points.collect(),
         };
         if !series.iter().any(|old| old.points == new.points) {
@@ -156,6 +157,7 @@ fn panel(area: &Area<'_>, caption: &str, y_name: &str, series: &[Series]) -> Res
         .x_desc("nominal p (%)")
         .y_desc(y_name)
         .x_labels(11)
+        .x_label_formatter(&|p| format!("{p:.0}"))
         .y_labels(8)
         .label_style((FONT, 13))
         .max_light_lines(0)

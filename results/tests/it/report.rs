@@ -275,8 +275,10 @@ fn missing_runs_say_their_command() {
 #[test]
 fn nothing_to_report_is_an_error() {
     let mut record = run(MaskKind::Ap, Some(80.0), (1, None), 1.0);
+    let mut infinite = record.clone();
+    infinite.value = Some(f64::INFINITY);
     record.status = Status::Running;
-    for records in [vec![], vec![record]] {
+    for records in [vec![], vec![record], vec![infinite]] {
         assert!(matches!(
             report(&records, &ReportOptions::default()),
             Err(ResultsError::Empty)
