@@ -1,0 +1,303 @@
+//! The files of patterns and masks: safetensors, written atomically, the same bytes every time.
+//!
+//! The header's `__metadata__` holds `format`, `version`, `checksum` (FNV-1a 64 of the tensors'
+//! bytes in the order of their names) and what the format adds; any safetensors reader opens
+//! the file.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors, View};
+
+use super::cells::{Grid, LayerKey, layer_name, parse_layer_name};
+use super::error::PruningError;
+
+/// A named tensor of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Array {
+    pub(super) dtype: Dtype,
+    pub(super) shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    pub(super) fn f64(shape: Vec<usize>, values: &[f64]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self {
+            dtype: Dtype::F64,
+            shape,
+            bytes,
+        }
+    }
+
+    pub(super) fn u64(shape: Vec<usize>, values: &[u64]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self {
+            dtype: Dtype::U64,
+            shape,
+            bytes,
+        }
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
+        self.bytes
+            .chunks_exact(8)
+            .map(|c| std::array::from_fn(|i| c[i]))
+    }
+
+    pub(super) fn to_f64(&self) -> Vec<f64> {
+        self.chunks().map(f64::from_le_bytes).collect()
+    }
+
+    pub(super) fn to_u64(&self) -> Vec<u64> {
+        self.chunks().map(u64::from_le_bytes).collect()
+    }
+}
+
+impl View for &Array {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The content of a file, without format, version and checksum.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Document {
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) arrays: BTreeMap<String, Array>,
+}
+
+impl Document {
+    /// Adds the grid of a layer to the metadata.
+    pub(super) fn insert_grid(&mut self, key: LayerKey, grid: &Grid) {
+        self.metadata
+            .insert(format!("grid.{}", layer_name(key)), grid.to_string());
+    }
+
+    /// A metadata entry, parsed; `Corrupt` if it is missing or does not parse.
+    pub(super) fn parse<T: std::str::FromStr>(
+        &self,
+        path: &Path,
+        key: &str,
+    ) -> Result<T, PruningError> {
+        let text = self.text(path, key)?;
+        text.parse()
+            .map_err(|_| corrupt(path, format!("`{key}` is `{text}`")))
+    }
+
+    /// A metadata entry; `Corrupt` if it is missing.
+    pub(super) fn text(&self, path: &Path, key: &str) -> Result<&str, PruningError> {
+        let value = self.metadata.get(key).map(String::as_str);
+        value.ok_or_else(|| corrupt(path, format!("`{key}` is missing in the header")))
+    }
+
+    /// The grids of all layers.
+    pub(super) fn grids(&self, path: &Path) -> Result<BTreeMap<LayerKey, Grid>, PruningError> {
+        let mut grids = BTreeMap::new();
+        for name in self.metadata.keys() {
+            let Some(layer) = name.strip_prefix("grid.") else {
+                continue;
+            };
+            let key = parse_layer_name(layer)
+                .ok_or_else(|| corrupt(path, format!("`{name}` names no attention")))?;
+            grids.insert(key, self.parse(path, name)?);
+        }
+        Ok(grids)
+    }
+
+    /// An array of the given type and shape.
+    pub(super) fn array(
+        &self,
+        path: &Path,
+        name: &str,
+        dtype: Dtype,
+        shape: &[usize],
+    ) -> Result<&Array, PruningError> {
+        let array = self
+            .arrays
+            .get(name)
+            .ok_or_else(|| corrupt(path, format!("tensor `{name}` is missing")))?;
+        if array.dtype != dtype || array.shape != shape {
+            let found = format!("{:?} {:?}", array.dtype, array.shape);
+            return Err(corrupt(
+                path,
+                format!("tensor `{name}` is {found}, not {dtype:?} {shape:?}"),
+            ));
+        }
+        Ok(array)
+    }
+}
+
+/// The error for a file that does not fit together.
+pub(super) fn corrupt(path: &Path, reason: String) -> PruningError {
+    PruningError::Corrupt {
+        path: path.to_path_buf(),
+        reason,
+    }
+}
+
+/// Writes the document to `path`: first to a file beside it, then renamed, so that `path` holds
+/// either the old content or all of the new.
+pub(super) fn write(
+    path: &Path,
+    format: &'static str,
+    version: u32,
+    document: &Document,
+) -> Result<(), PruningError> {
+    let mut metadata = document.metadata.clone();
+    metadata.insert("format".into(), format.into());
+    metadata.insert("version".into(), version.to_string());
+    metadata.insert("checksum".into(), checksum(&document.arrays));
+    let body = safetensors::serialize(&document.arrays, None)
+        .map_err(|error| io(path, "write", std::io::Error::other(error)))?;
+    let bytes = with_metadata(&body, &metadata);
+
+    let temporary = beside(path);
+    let written = fs::File::create(&temporary)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|source| {
+        // What is left of the unfinished file is of no use; the error worth telling is the first.
+        let _ = fs::remove_file(&temporary);
+        io(path, "write", source)
+    })
+}
+
+/// Reads a document and checks its format, version and checksum.
+pub(super) fn read(
+    path: &Path,
+    format: &'static str,
+    version: u32,
+) -> Result<Document, PruningError> {
+    let bytes = fs::read(path).map_err(|source| io(path, "read", source))?;
+    let unreadable = |error| corrupt(path, format!("{error}"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
+
+    let found: HashMap<String, String> = header.metadata().clone().unwrap_or_default();
+    let metadata: BTreeMap<String, String> = found.into_iter().collect();
+    match metadata.get("format") {
+        Some(found) if found == format => {}
+        other => {
+            let found = other.map_or("nothing about its format".to_string(), |f| format!("`{f}`"));
+            return Err(PruningError::WrongFormat {
+                path: path.to_path_buf(),
+                expected: format,
+                found,
+            });
+        }
+    }
+    let found = metadata.get("version").map_or("", String::as_str);
+    if found != version.to_string() {
+        let (path, found) = (path.to_path_buf(), format!("`{found}`"));
+        return Err(PruningError::Version {
+            path,
+            format,
+            found,
+            supported: version,
+        });
+    }
+
+    let arrays: BTreeMap<String, Array> = tensors
+        .iter()
+        .map(|(name, view)| {
+            let (dtype, shape) = (view.dtype(), view.shape().to_vec());
+            (
+                name.to_string(),
+                Array {
+                    dtype,
+                    shape,
+                    bytes: view.data().to_vec(),
+                },
+            )
+        })
+        .collect();
+    if metadata.get("checksum") != Some(&checksum(&arrays)) {
+        return Err(corrupt(
+            path,
+            "its checksum does not fit its content".into(),
+        ));
+    }
+    Ok(Document { metadata, arrays })
+}
+
+fn io(path: &Path, action: &'static str, source: std::io::Error) -> PruningError {
+    PruningError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// A name in the same folder that no other process and no other call uses.
+fn beside(path: &Path) -> PathBuf {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{call}.tmp", std::process::id()))
+}
+
+/// FNV-1a over the bytes of all arrays in the order of their names.
+fn checksum(arrays: &BTreeMap<String, Array>) -> String {
+    let bytes = arrays.values().flat_map(|array| &array.bytes);
+    let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    format!("{hash:016x}")
+}
+
+/// Puts `__metadata__` into a serialised file without one.
+///
+/// The safetensors crate writes its metadata in the random order of a `HashMap`; the same mask
+/// should be the same file, so the entry is written here in the order of its keys.
+fn with_metadata(body: &[u8], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let (length, rest) = body.split_at(8);
+    let length = u64::from_le_bytes(std::array::from_fn(|i| length[i])) as usize;
+    let (tensors, data) = rest.split_at(length);
+    let tensors = String::from_utf8_lossy(tensors);
+    let tensors = tensors.trim_end().trim_start_matches('{');
+
+    let entries: Vec<String> = metadata
+        .iter()
+        .map(|(key, value)| format!("{}:{}", json(key), json(value)))
+        .collect();
+    let comma = if tensors == "}" { "" } else { "," };
+    let mut header = format!(
+        "{{\"__metadata__\":{{{}}}{comma}{tensors}",
+        entries.join(",")
+    );
+    header.extend(std::iter::repeat_n(
+        ' ',
+        header.len().next_multiple_of(8) - header.len(),
+    ));
+
+    let mut bytes = Vec::with_capacity(8 + header.len() + data.len());
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// A JSON string.
+fn json(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' => "\\\"".to_string(),
+        '\\' => "\\\\".to_string(),
+        c if c < ' ' => format!("\\u{:04x}", c as u32),
+        c => c.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}

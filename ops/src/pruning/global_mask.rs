@@ -1,0 +1,313 @@
+//! The global mask: one set of hidden cells for all examples.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bits::BitMatrix;
+use super::blocks::BlockLayout;
+use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
+use super::error::PruningError;
+use super::pattern::AttentionPattern;
+use super::random::SplitMix64;
+use super::threshold::{self, Scope, Semantics};
+
+/// How the hidden cells of a mask were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskKind {
+    /// From an attention pattern: the cells of smallest mean.
+    Ap,
+    /// Drawn at random, as many as another mask hides.
+    Random {
+        /// The seed of the draw.
+        seed: u64,
+    },
+}
+
+impl MaskKind {
+    /// The name used in files and tables: `ap` or `random`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ap => "ap",
+            Self::Random { .. } => "random",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct MaskLayer {
+    pub(super) grid: Grid,
+    /// Hidden cells, a matrix for each head.
+    pub(super) heads: Vec<BitMatrix>,
+    /// Cells the pattern had observations of.
+    pub(super) observed: BitMatrix,
+}
+
+/// The hidden cells of every attention type, layer and head, one bit a cell, `true` = hidden.
+///
+/// Rows and columns are those of the pattern's [`Grid`]: with [`CellRule::Causal`] the first
+/// `memory` columns are memory, also when a model's memory is still short.
+///
+/// [`CellRule::Causal`]: super::CellRule::Causal
+///
+/// # Source
+/// arXiv 2012.02030, steps "threshold" and "retrain with the mask".
+#[derive(Debug, Clone, PartialEq)]
+pub struct GlobalMask {
+    pub(super) kind: MaskKind,
+    pub(super) p: f64,
+    pub(super) scope: Scope,
+    pub(super) semantics: Semantics,
+    pub(super) corpus: String,
+    pub(super) model: String,
+    pub(super) layers: BTreeMap<LayerKey, MaskLayer>,
+}
+
+impl GlobalMask {
+    /// Hides the share `p` (0 to 1) of the cells, those of smallest mean, as [`Semantics`] and
+    /// [`Scope`] define it.
+    ///
+    /// `corrected` hides the nearest whole number to `p · N` of the N legal observed cells.
+    /// `paper` hides all cells ≤ the `round_half_even((N − 1)·p)`-th of all N cells of the
+    /// observed bounds, illegal ones included, and everything outside the bounds.
+    ///
+    /// # Errors
+    /// `p` outside 0 to 1, a layer without observations, or padding observed otherwise than the
+    /// semantics asks.
+    pub fn from_pattern(
+        pattern: &AttentionPattern,
+        p: f64,
+        scope: Scope,
+        semantics: Semantics,
+    ) -> Result<Self, PruningError> {
+        let mut hidden = threshold::select(pattern, p, scope, semantics)?;
+        let mut layers = BTreeMap::new();
+        for (key, cells) in pattern.layers() {
+            let heads = hidden.remove(&key).unwrap_or_default();
+            let layer = MaskLayer {
+                grid: cells.grid,
+                heads,
+                observed: cells.observed(),
+            };
+            layers.insert(key, layer);
+        }
+        let header = pattern.header();
+        let (corpus, model) = (header.corpus.clone(), header.model.clone());
+        Ok(Self {
+            kind: MaskKind::Ap,
+            p,
+            scope,
+            semantics,
+            corpus,
+            model,
+            layers,
+        })
+    }
+
+    /// A random mask that hides, for each layer and type, exactly as many legal cells as `mask`,
+    /// drawn uniformly over the legal cells of all heads of that layer.
+    ///
+    /// Cells that are illegal or were never observed stay as they are in `mask`. The same seed
+    /// gives the same mask on every platform and in every release.
+    pub fn random_like(mask: &Self, seed: u64) -> Self {
+        let mut random = mask.clone();
+        random.kind = MaskKind::Random { seed };
+        for (&key, layer) in &mut random.layers {
+            let mut candidates = Vec::new();
+            let mut n_hidden = 0;
+            for (head, bits) in layer.heads.iter_mut().enumerate() {
+                for row in 0..layer.grid.n_rows {
+                    for col in 0..layer.grid.n_cols.min(layer.grid.rule.legal_cols(row)) {
+                        if layer.observed.get(row, col) {
+                            candidates.push((head as u32, row as u32, col as u32));
+                            n_hidden += usize::from(bits.get(row, col));
+                            bits.set(row, col, false);
+                        }
+                    }
+                }
+            }
+            let stream = (key.0.code() << 56) ^ key.1 as u64;
+            SplitMix64::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
+            for &(head, row, col) in &candidates[..n_hidden] {
+                layer.heads[head as usize].set(row as usize, col as usize, true);
+            }
+        }
+        random
+    }
+
+    /// How the cells were chosen.
+    pub const fn kind(&self) -> MaskKind {
+        self.kind
+    }
+
+    /// The nominal share, 0 to 1.
+    pub const fn p(&self) -> f64 {
+        self.p
+    }
+
+    /// Which cells shared a threshold.
+    pub const fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// What the share is a share of.
+    pub const fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    /// The corpus of the pattern, in its caller's words.
+    pub fn corpus(&self) -> &str {
+        &self.corpus
+    }
+
+    /// The model of the pattern, in its caller's words.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The attention types and layers that the mask has.
+    pub fn layers(&self) -> impl Iterator<Item = (AttentionType, usize)> + '_ {
+        self.layers.keys().copied()
+    }
+
+    /// The grid of a layer.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`].
+    pub fn grid(&self, attention_type: AttentionType, layer: usize) -> Result<&Grid, PruningError> {
+        Ok(&self.layer((attention_type, layer))?.grid)
+    }
+
+    /// The extent of the observed cells of a layer: one past the last row and column.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`].
+    pub fn bounds(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+    ) -> Result<(usize, usize), PruningError> {
+        let MaskLayer { grid, observed, .. } = self.layer((attention_type, layer))?;
+        Ok(threshold::bounds(observed, grid))
+    }
+
+    /// Whether a cell is hidden. A row or column that the mask does not have is visible in
+    /// `corrected` and hidden in `paper` semantics.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`], [`PruningError::UnknownHead`].
+    pub fn hidden(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        head: usize,
+        row: usize,
+        col: usize,
+    ) -> Result<bool, PruningError> {
+        let mask = self.layer((attention_type, layer))?;
+        if head >= mask.heads.len() {
+            let n_heads = mask.heads.len();
+            return Err(PruningError::UnknownHead {
+                attention_type,
+                layer,
+                head,
+                n_heads,
+            });
+        }
+        Ok(self.bit(mask, head, row, col))
+    }
+
+    /// The mask of a layer for `rows × cols` cells counted from the first row and column:
+    /// `[n_heads, rows, cols]` row by row, `true` = hidden.
+    ///
+    /// More rows or columns than the mask has are visible in `corrected` and hidden in `paper`
+    /// semantics; fewer are the upper left part.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`].
+    pub fn cells(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Vec<bool>, PruningError> {
+        let mask = self.layer((attention_type, layer))?;
+        let mut cells = Vec::with_capacity(mask.heads.len() * rows * cols);
+        for head in 0..mask.heads.len() {
+            for row in 0..rows {
+                cells.extend((0..cols).map(|col| self.bit(mask, head, row, col)));
+            }
+        }
+        Ok(cells)
+    }
+
+    /// The state of each block of `block_size × block_size` of a layer for `rows × cols` cells.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`], [`PruningError::BlockSize`].
+    pub fn block_layout(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        rows: usize,
+        cols: usize,
+        block_size: usize,
+    ) -> Result<BlockLayout, PruningError> {
+        let mask = self.layer((attention_type, layer))?;
+        BlockLayout::new(&mask.grid, (rows, cols), block_size, |head, row, col| {
+            self.bit(mask, head, row, col)
+        })
+    }
+
+    /// Checks that the mask was made for a model of this size.
+    ///
+    /// # Errors
+    /// [`PruningError::Shape`], [`PruningError::UnknownLayer`].
+    pub fn check_shape(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        heads: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<(), PruningError> {
+        let &Grid {
+            n_heads,
+            n_rows,
+            n_cols,
+            ..
+        } = self.grid(attention_type, layer)?;
+        if (n_heads, n_rows, n_cols) == (heads, rows, cols) {
+            return Ok(());
+        }
+        let (mask_heads, mask_rows, mask_cols) = (n_heads, n_rows, n_cols);
+        Err(PruningError::Shape {
+            attention_type,
+            layer,
+            heads,
+            rows,
+            cols,
+            mask_heads,
+            mask_rows,
+            mask_cols,
+        })
+    }
+
+    fn layer(&self, key: LayerKey) -> Result<&MaskLayer, PruningError> {
+        self.layers
+            .get(&key)
+            .ok_or_else(|| unknown_layer(key, self.layers()))
+    }
+
+    fn bit(&self, mask: &MaskLayer, head: usize, row: usize, col: usize) -> bool {
+        if row < mask.grid.n_rows && col < mask.grid.n_cols {
+            return mask.heads[head].get(row, col);
+        }
+        match self.semantics {
+            Semantics::Corrected => false,
+            Semantics::Paper => true,
+        }
+    }
+}
