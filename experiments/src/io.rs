@@ -1,0 +1,100 @@
+//! Files that are either the old or the new version, never half of one.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+
+/// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
+///
+/// # Errors
+/// When `fill` or the disk fails (a full disk is named as such); the old file is then untouched
+/// and the temporary one removed.
+pub fn write_atomic(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".writing-")
+            .tempfile_in(folder)?;
+        {
+            let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+            fill(&mut buffered)?;
+            buffered.flush()?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        // The rename itself reaches the disk with the folder; not every file system can.
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    };
+    write().map_err(|error| explain(&error, path, folder))
+}
+
+fn explain(error: &io::Error, path: &Path, folder: &Path) -> anyhow::Error {
+    let kept = if path.exists() {
+        "the previous version is kept"
+    } else {
+        "nothing was left behind"
+    };
+    match error.kind() {
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::FileTooLarge
+        | io::ErrorKind::WriteZero => anyhow!(
+            "no room to write {}: {error}; {kept}. Free space in {} and go on with `--resume`",
+            path.display(),
+            folder.display()
+        ),
+        _ => anyhow!("cannot write {}: {error}; {kept}", path.display()),
+    }
+}
+
+/// Writes text atomically; see [`write_atomic`].
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomic(path, |out| out.write_all(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_keeps_the_old_file_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        write_text(&path, "old").unwrap();
+        let error = write_atomic(&path, |out| {
+            out.write_all(b"half of the new one")?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("no room") && error.contains("--resume"), "{error}");
+        assert!(error.contains("previous version is kept"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replaces_whole_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file");
+        write_text(&path, "a long first version").unwrap();
+        write_text(&path, "second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+    }
+}

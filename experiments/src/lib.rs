@@ -1,0 +1,15 @@
+//! The programs that reproduce the tables: recipes, training loop and command lines.
+//!
+//! ```text
+//! command line ─► cli ─► recipe (typed, complete) ─► task (stages over a run folder)
+//!                                                     ├─► device  (opened and probed)
+//!                                                     └─► train   (loop, checkpoints, progress)
+//! ```
+
+pub mod cli;
+pub mod device;
+pub mod io;
+pub mod panics;
+pub mod recipe;
+pub mod task;
+pub mod train;

@@ -1,0 +1,406 @@
+//! The typed language-model recipe.
+
+use anyhow::{Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::train::ScheduleName;
+
+/// Everything that determines the language-model table; field names are the TOML keys, which
+/// `recipes/small/lm.toml` explains one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the table, and of its run folder.
+    pub table: String,
+    /// Seeds to run; they are the only key outside the recipe hash.
+    pub seeds: Vec<u64>,
+    /// Corpus and vocabulary.
+    pub data: DataRecipe,
+    /// The network.
+    pub model: ModelRecipe,
+    /// Dense training.
+    pub train: TrainRecipe,
+    /// The pass that averages attention.
+    pub observe: ObserveRecipe,
+    /// Thresholds and masks.
+    pub prune: PruneRecipe,
+    /// Training again under each mask; what it does not name is as in `train`.
+    pub retrain: RetrainRecipe,
+    /// Test.
+    pub eval: EvalRecipe,
+    /// The published row for comparison.
+    pub paper: PaperRecipe,
+}
+
+/// Which text, and how much of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// The corpus.
+    pub corpus: Corpus,
+    /// Size of the vocabulary with its special words; 0 keeps every word.
+    pub vocab_size: usize,
+    /// Tokens of the training split to use; 0 = all.
+    pub train_tokens: usize,
+    /// Tokens of the validation split to use; 0 = all.
+    pub valid_tokens: usize,
+    /// Tokens of the test split to use; 0 = all.
+    pub test_tokens: usize,
+}
+
+/// A corpus the language model can be trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corpus {
+    /// US presidential messages, shipped with the project.
+    StateOfTheUnion,
+    /// WikiText-2, read from `--data`.
+    Wikitext2,
+    /// WikiText-103, read from `--data`.
+    Wikitext103,
+}
+
+impl Corpus {
+    /// Short name for signatures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StateOfTheUnion => "sotu",
+            Self::Wikitext2 => "wikitext2",
+            Self::Wikitext103 => "wikitext103",
+        }
+    }
+}
+
+/// Transformer-XL dimensions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRecipe {
+    /// Width of the hidden states.
+    pub d_model: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// Attention heads a layer.
+    pub n_heads: usize,
+    /// Width of a head.
+    pub d_head: usize,
+    /// Width of the feed-forward layer.
+    pub d_inner: usize,
+    /// Tokens of a segment.
+    pub tgt_len: usize,
+    /// Hidden states kept from earlier segments.
+    pub mem_len: usize,
+    /// Largest relative distance; 0 = unlimited.
+    pub clamp_len: usize,
+    /// Every position sees equally many keys.
+    pub same_length: bool,
+    /// First word of each tail cluster of the adaptive softmax.
+    pub cutoffs: Vec<usize>,
+    /// Division of the embedding width from cluster to cluster.
+    pub div_val: usize,
+    /// Dropout of hidden states.
+    pub dropout: f64,
+    /// Dropout of attention weights.
+    pub dropatt: f64,
+    /// Row normaliser of attention.
+    pub normalizer: NormalizerName,
+    /// The softmax uses the word vectors.
+    pub tie_weights: bool,
+    /// The tail clusters use the word vectors' projections.
+    pub tie_projections: bool,
+    /// Normalise a layer's input instead of its output.
+    pub pre_norm: bool,
+    /// Standard deviation of initial weights.
+    pub init_std: f64,
+    /// Standard deviation of initial projections.
+    pub projection_std: f64,
+}
+
+/// A row normaliser by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormalizerName {
+    /// Dense softmax.
+    Softmax,
+    /// Euclidean projection onto the simplex.
+    Sparsemax,
+    /// 1.5-entmax.
+    Entmax15,
+}
+
+/// Dense training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainRecipe {
+    /// Updates.
+    pub steps: u64,
+    /// Columns of the stream.
+    pub batch_size: usize,
+    /// The optimiser.
+    pub optimizer: OptimizerName,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// How it falls.
+    pub schedule: ScheduleName,
+    /// Updates of linear rise.
+    pub warmup_steps: u64,
+    /// Adam's first moment.
+    pub beta_1: f32,
+    /// Adam's second moment.
+    pub beta_2: f32,
+    /// Adam's denominator.
+    pub epsilon: f32,
+    /// Largest global gradient norm.
+    pub clip: f64,
+    /// A line of metrics every so many updates.
+    pub log_every: u64,
+    /// Validation every so many updates; 0 = at the end only.
+    pub valid_every: u64,
+    /// A checkpoint every so many updates.
+    pub checkpoint_every: u64,
+}
+
+/// An optimiser by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerName {
+    /// Adam (Kingma & Ba 2015).
+    Adam,
+}
+
+/// The pass over the training set that averages attention.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObserveRecipe {
+    /// Columns of the stream.
+    pub batch_size: usize,
+    /// Tokens to observe; 0 = the whole training set.
+    pub train_tokens: usize,
+}
+
+/// Thresholds and masks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRecipe {
+    /// Nominal shares in per cent; the first is 0, the dense control.
+    pub p: Vec<u32>,
+    /// Random masks beside each p.
+    pub random_masks: Vec<u32>,
+    /// Over which cells one threshold is taken.
+    pub scope: ScopeName,
+    /// Which cells count.
+    pub semantics: SemanticsName,
+}
+
+/// Over which cells one threshold is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeName {
+    /// All heads of a layer together (the paper).
+    Layer,
+    /// Each head by itself.
+    Head,
+    /// The whole model.
+    Model,
+}
+
+impl ScopeName {
+    /// The word in the recipe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Head => "head",
+            Self::Model => "model",
+        }
+    }
+}
+
+/// Which cells the percentile is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SemanticsName {
+    /// Legal cells only.
+    Corrected,
+    /// All cells, structural zeros included, as released.
+    Paper,
+}
+
+impl SemanticsName {
+    /// The word in the recipe, for tables and signatures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Corrected => "corrected",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+/// Training again under a mask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrainRecipe {
+    /// Where it starts.
+    pub mode: RetrainMode,
+    /// Updates.
+    pub steps: u64,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// How it falls.
+    pub schedule: ScheduleName,
+    /// Updates of linear rise.
+    pub warmup_steps: u64,
+}
+
+/// Where training under a mask starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetrainMode {
+    /// From the dense model.
+    Finetune,
+    /// From new weights.
+    Scratch,
+}
+
+impl RetrainMode {
+    /// The word in the recipe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finetune => "finetune",
+            Self::Scratch => "scratch",
+        }
+    }
+}
+
+/// Test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalRecipe {
+    /// Columns of the stream.
+    pub batch_size: usize,
+}
+
+/// The published row that stands beside ours, by its name in `sparta_results::paper`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperRecipe {
+    /// Table of `results/data/paper_tables.json`.
+    pub table: String,
+    /// Row of that table.
+    pub row: String,
+}
+
+impl Recipe {
+    /// Checks numbers against each other.
+    ///
+    /// # Errors
+    /// Names the keys that do not go together.
+    pub(super) fn validate(&self) -> Result<()> {
+        let m = &self.model;
+        for (key, value) in [
+            ("model.d_model", m.d_model),
+            ("model.n_layers", m.n_layers),
+            ("model.n_heads", m.n_heads),
+            ("model.d_head", m.d_head),
+            ("model.d_inner", m.d_inner),
+            ("model.tgt_len", m.tgt_len),
+            ("model.div_val", m.div_val),
+            ("train.batch_size", self.train.batch_size),
+            ("observe.batch_size", self.observe.batch_size),
+            ("eval.batch_size", self.eval.batch_size),
+            ("train.log_every", self.train.log_every as usize),
+            ("train.checkpoint_every", self.train.checkpoint_every as usize),
+        ] {
+            ensure!(value > 0, "`{key}` must be at least 1");
+        }
+        for (key, value) in [("model.dropout", m.dropout), ("model.dropatt", m.dropatt)] {
+            ensure!((0.0..1.0).contains(&value), "`{key}` must be in 0..1; found {value}");
+        }
+        for (key, value) in [
+            ("train.lr", self.train.lr),
+            ("train.clip", self.train.clip),
+            ("retrain.lr", self.retrain.lr),
+        ] {
+            ensure!(value > 0.0 && value.is_finite(), "`{key}` must be positive; found {value}");
+        }
+        ensure!(!self.seeds.is_empty(), "`seeds` must name at least one seed");
+        ensure!(
+            !self.table.is_empty()
+                && self.table.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
+            "`table` names a folder: letters, digits, `-` and `_` only; found `{}`",
+            self.table
+        );
+        if self.data.vocab_size == 1 || self.data.vocab_size == 2 {
+            bail!("`data.vocab_size` must be 0 (every word) or more than the 2 special words");
+        }
+        ensure!(
+            m.cutoffs.windows(2).all(|w| w[0] < w[1]) && m.cutoffs.first() != Some(&0),
+            "`model.cutoffs` must rise; found {:?}",
+            m.cutoffs
+        );
+        self.validate_prune()
+    }
+
+    fn validate_prune(&self) -> Result<()> {
+        let prune = &self.prune;
+        ensure!(
+            prune.p.first() == Some(&0) && prune.p.windows(2).all(|w| w[0] < w[1]),
+            "`prune.p` must start with 0 (the dense control) and rise; found {:?}",
+            prune.p
+        );
+        ensure!(
+            prune.p.iter().all(|&p| p < 100),
+            "`prune.p` are per cent below 100; found {:?}",
+            prune.p
+        );
+        ensure!(
+            prune.random_masks.len() == prune.p.len(),
+            "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
+            prune.p.len(),
+            prune.random_masks.len()
+        );
+        ensure!(
+            prune.random_masks[0] == 0,
+            "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::recipe::{Recipe, SHIPPED};
+
+    #[test]
+    fn resolved_text_reads_back_to_the_same_recipe_and_hash() {
+        let recipe = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let again = Recipe::parse(&recipe.to_toml(), &[]).unwrap();
+        assert_eq!(recipe, again);
+        assert_eq!(recipe.hash(), again.hash());
+    }
+
+    #[test]
+    fn seeds_are_outside_the_hash_and_everything_else_inside() {
+        let base = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
+        let seeds = Recipe::parse(SHIPPED[0].text, &["seeds=[4, 5]".into()]).unwrap();
+        let lr = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        assert_eq!(base.hash(), seeds.hash());
+        assert_ne!(base.hash(), lr.hash());
+    }
+
+    #[test]
+    fn numbers_that_do_not_go_together_are_named() {
+        for (set, word) in [
+            ("prune.p=[20, 40, 50, 60, 80, 90]", "prune.p"),
+            ("prune.random_masks=[0, 1]", "prune.random_masks"),
+            ("model.dropout=1.5", "model.dropout"),
+            ("model.n_heads=0", "model.n_heads"),
+            ("seeds=[]", "seeds"),
+        ] {
+            let e = Recipe::parse(SHIPPED[0].text, &[set.into()]).unwrap_err();
+            assert!(format!("{e:#}").contains(word), "{set}: {e:#}");
+        }
+    }
+}

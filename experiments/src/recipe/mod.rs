@@ -1,0 +1,137 @@
+//! Recipes: everything that determines a result, as typed TOML without hidden defaults.
+//!
+//! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
+//! table; the table is compared with the reference recipe (`recipes/small/lm.toml`, which has
+//! every key), so that an unknown, missing or mistyped key is named with its full path; what
+//! passes becomes the typed [`Recipe`], whose numbers are then checked against each other.
+
+mod edit;
+mod lm;
+mod shape;
+mod shipped;
+
+pub use edit::apply_set;
+pub use lm::{
+    Corpus, DataRecipe, EvalRecipe, ModelRecipe, NormalizerName, ObserveRecipe, OptimizerName,
+    PaperRecipe, PruneRecipe, Recipe, RetrainMode, RetrainRecipe, ScopeName, SemanticsName,
+    TrainRecipe,
+};
+pub use shape::check_shape;
+pub use shipped::{SHIPPED, Shipped, find_shipped};
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+impl Recipe {
+    /// Reads a recipe: the name of a shipped one (`small/lm`) or the path of a TOML file, with
+    /// `--set key=value` edits applied.
+    ///
+    /// # Errors
+    /// Names the key (and the nearest known one), what was expected and what was found.
+    pub fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
+        let (origin, text) = match find_shipped(name_or_path) {
+            Some(shipped) => (format!("recipe `{}`", shipped.name), shipped.text.to_owned()),
+            None => {
+                let path = Path::new(name_or_path);
+                if !path.is_file() {
+                    let names: Vec<_> = SHIPPED.iter().map(|s| s.name).collect();
+                    let hint = nearest(name_or_path, names.iter().copied())
+                        .map(|n| format!("; did you mean `{n}`?"))
+                        .unwrap_or_default();
+                    bail!(
+                        "no recipe `{name_or_path}`: it is neither a file nor one of the shipped \
+                         recipes {}{hint}",
+                        names.join(", ")
+                    );
+                }
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+                (path.display().to_string(), text)
+            }
+        };
+        Self::parse(&text, sets).with_context(|| origin)
+    }
+
+    /// Parses recipe text with `--set` edits; see [`Recipe::load`].
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse(text: &str, sets: &[String]) -> Result<Self> {
+        let mut table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| anyhow::anyhow!("not valid TOML: {}", one_line(&e)))?;
+        let reference: toml::Table = SHIPPED[0]
+            .text
+            .parse()
+            .context("the reference recipe is broken")?;
+        for set in sets {
+            apply_set(&mut table, set, &reference)?;
+        }
+        check_shape(&table, &reference)?;
+        let text = toml::to_string(&table).context("cannot write the merged recipe")?;
+        let recipe: Self = toml::from_str(&text)
+            .map_err(|e| anyhow::anyhow!("{}{}", key_at(&text, &e), one_line(&e)))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// The resolved recipe as TOML: every key, edits applied.
+    ///
+    /// # Panics
+    /// Never: a [`Recipe`] holds only values TOML can write.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is always representable in TOML")
+    }
+
+    /// Hash of everything that determines one seed's results (all keys but `seeds`), 64 hex
+    /// digits; two recipes with one hash give the same bits on flex.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut one_seed = self.clone();
+        one_seed.seeds = Vec::new();
+        hex(&Sha256::digest(one_seed.to_toml().as_bytes()))
+    }
+}
+
+/// The known word nearest to `word`, when one is near enough to be a slip.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::jaro_winkler(word, k), k))
+        .filter(|(score, _)| *score > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
+
+/// Lower-case hexadecimal of some bytes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// First line of serde's message, without the source excerpt that TOML puts around it.
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().lines().collect::<Vec<_>>().join(" ")
+}
+
+/// `section.key: ` of the place an error points to in a text that we wrote ourselves.
+fn key_at(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else {
+        return String::new();
+    };
+    let before = &text[..span.start.min(text.len())];
+    let section = before
+        .lines()
+        .rev()
+        .find_map(|l| l.strip_prefix('[').and_then(|l| l.strip_suffix(']')));
+    let line = before.rfind('\n').map_or(0, |i| i + 1);
+    let key = text[line..].split('=').next().unwrap_or("").trim();
+    match section {
+        Some(section) => format!("`{section}.{key}`: "),
+        None => format!("`{key}`: "),
+    }
+}

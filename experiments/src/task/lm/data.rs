@@ -1,0 +1,124 @@
+//! Corpus → vocabulary and token stores in the run folder → token ids.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sparta_datasets::store::TokenStore;
+use sparta_datasets::tokenize::Vocabulary;
+use sparta_datasets::{CorpusName, Split, source};
+
+use super::folder::RunFolder;
+use crate::recipe::{Corpus, DataRecipe, Recipe};
+
+/// The three token streams of a run, and the size of the vocabulary.
+#[derive(Debug)]
+pub struct LmData {
+    /// Words, `<unk>` and `<eos>` included.
+    pub vocab_size: usize,
+    splits: [TokenStore; 3],
+}
+
+impl LmData {
+    /// Token ids of a split.
+    #[must_use]
+    pub fn tokens(&self, split: Split) -> &[u32] {
+        let i = match split {
+            Split::Train => 0,
+            Split::Valid => 1,
+            Split::Test => 2,
+        };
+        self.splits[i].tokens()
+    }
+}
+
+/// The corpus a recipe names.
+#[must_use]
+pub fn corpus_name(corpus: Corpus) -> CorpusName {
+    match corpus {
+        Corpus::StateOfTheUnion => CorpusName::StateOfTheUnion,
+        Corpus::Wikitext2 => CorpusName::WikiText2,
+        Corpus::Wikitext103 => CorpusName::WikiText103,
+    }
+}
+
+fn limit(data: &DataRecipe, split: Split) -> usize {
+    let n = match split {
+        Split::Train => data.train_tokens,
+        Split::Valid => data.valid_tokens,
+        Split::Test => data.test_tokens,
+    };
+    if n == 0 { usize::MAX } else { n }
+}
+
+fn store_path(folder: &RunFolder, split: Split) -> std::path::PathBuf {
+    folder.data().join(format!("{}.tok", split.name()))
+}
+
+/// Whether the data of a run are prepared.
+#[must_use]
+pub fn is_prepared(folder: &RunFolder) -> bool {
+    folder.data().join("vocab.txt").exists()
+        && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
+}
+
+/// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
+/// token stores. What is there already is checked and kept.
+///
+/// # Errors
+/// A corpus that cannot be had, or files that are damaged; each says what to do.
+pub fn prepare(recipe: &Recipe, folder: &RunFolder, from: Option<&Path>) -> Result<LmData> {
+    if is_prepared(folder) {
+        return open(recipe, folder);
+    }
+    let name = corpus_name(recipe.data.corpus);
+    let cache = source::cache_dir()?;
+    let missing = || {
+        format!(
+            "corpus {name} is not at hand; read it from a folder with `lm prepare --recipe NAME \
+             --data DIR`"
+        )
+    };
+    name.prepare(from, &cache).with_context(missing)?;
+    let corpus = name.load(from, &cache).with_context(missing)?;
+    let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
+    let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
+    let hash = vocabulary.hash();
+    for split in Split::ALL {
+        let ids = vocabulary
+            .ids_of(corpus.text(split))
+            .take(limit(&recipe.data, split));
+        TokenStore::create(&store_path(folder, split), ids, &hash)?;
+    }
+    // Last, so that a folder with a vocabulary is a folder with everything.
+    vocabulary.save(&folder.data().join("vocab.txt"))?;
+    open(recipe, folder)
+}
+
+/// Opens what [`prepare`] wrote.
+///
+/// # Errors
+/// Nothing prepared yet, or a file that is truncated, altered or of another tokenizer.
+pub fn open(recipe: &Recipe, folder: &RunFolder) -> Result<LmData> {
+    if !is_prepared(folder) {
+        bail!(
+            "no prepared data in {}; run `lm prepare` with the same `--recipe` and `--out` first",
+            folder.root().display()
+        );
+    }
+    let vocabulary = Vocabulary::load(&folder.data().join("vocab.txt"))?;
+    let hash = vocabulary.hash();
+    let store = |split| TokenStore::open(&store_path(folder, split), &hash);
+    let data = LmData {
+        vocab_size: vocabulary.len(),
+        splits: [store(Split::Train)?, store(Split::Valid)?, store(Split::Test)?],
+    };
+    let needed = recipe.train.batch_size * 2;
+    if data.tokens(Split::Train).len() < needed {
+        bail!(
+            "the training split has {} tokens; `train.batch_size = {}` needs at least {needed}",
+            data.tokens(Split::Train).len(),
+            recipe.train.batch_size
+        );
+    }
+    Ok(data)
+}

@@ -1,0 +1,210 @@
+//! The run folder: where each stage finds what it reads and leaves what it makes.
+//!
+//! ```text
+//! runs/<table>-<recipe hash>/
+//!   recipe.toml                        the resolved recipe
+//!   data/                              vocabulary and token stores
+//!   seed-<n>/dense/                    model.safetensors, trained.json, metrics.jsonl
+//!   seed-<n>/pattern.safetensors       mean attention over the training set
+//!   seed-<n>/masks/<row>.safetensors   what each row hides
+//!   seed-<n>/rows/<row>/               as dense/
+//!   records/                           one run record a scored model
+//!   TABLE.md  TABLE.csv  TABLE.svg
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::rows::Row;
+use crate::io::write_text;
+use crate::recipe::Recipe;
+use crate::train::{Identity, short};
+
+/// Name of the resolved recipe in a run folder.
+const RECIPE: &str = "recipe.toml";
+
+/// A run folder, by its paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+/// One trained model inside a run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFolder {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its name in checkpoints.
+    pub identity: Identity,
+}
+
+impl ModelFolder {
+    /// The parameters after the last step.
+    #[must_use]
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// The note that training has ended; written last.
+    #[must_use]
+    pub fn trained(&self) -> PathBuf {
+        self.path.join("trained.json")
+    }
+}
+
+impl RunFolder {
+    /// The folder for a recipe: `--out`, else `runs/<table>-<hash>`.
+    #[must_use]
+    pub fn of(recipe: &Recipe, out: Option<&Path>) -> Self {
+        let root = out.map_or_else(
+            || Path::new("runs").join(format!("{}-{}", recipe.table, short(&recipe.hash()))),
+            Path::to_owned,
+        );
+        Self { root }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Prepared data.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// Run records.
+    #[must_use]
+    pub fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// Everything of one seed.
+    #[must_use]
+    pub fn seed(&self, seed: u64) -> PathBuf {
+        self.root.join(format!("seed-{seed}"))
+    }
+
+    /// The mean attention of one seed's dense model.
+    #[must_use]
+    pub fn pattern(&self, seed: u64) -> PathBuf {
+        self.seed(seed).join("pattern.safetensors")
+    }
+
+    /// The mask of a row.
+    #[must_use]
+    pub fn mask(&self, seed: u64, row: &Row) -> PathBuf {
+        self.seed(seed)
+            .join("masks")
+            .join(format!("{}.safetensors", row.name()))
+    }
+
+    /// The dense model of one seed.
+    #[must_use]
+    pub fn dense(&self, recipe: &Recipe, seed: u64) -> ModelFolder {
+        ModelFolder {
+            path: self.seed(seed).join("dense"),
+            identity: identity(recipe, seed, "dense"),
+        }
+    }
+
+    /// The model of a row.
+    #[must_use]
+    pub fn row(&self, recipe: &Recipe, seed: u64, row: &Row) -> ModelFolder {
+        ModelFolder {
+            path: self.seed(seed).join("rows").join(row.name()),
+            identity: identity(recipe, seed, &row.name()),
+        }
+    }
+
+    /// Makes or enters the folder. A folder that is there must hold the same recipe; a new table
+    /// (`fresh`) goes only into one where nothing was trained yet.
+    ///
+    /// # Errors
+    /// Names both ways out: `--resume` and `--out`.
+    pub fn enter(&self, recipe: &Recipe, fresh: bool) -> Result<()> {
+        let path = self.root.join(RECIPE);
+        let entries: Vec<String> = match fs::read_dir(&self.root) {
+            Ok(dir) => dir
+                .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+                .collect(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => bail!("cannot open the run folder {}: {e}", self.root.display()),
+        };
+        if path.exists() {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let there = Recipe::parse(&text, &[]).with_context(|| path.display().to_string())?;
+            if there.hash() != recipe.hash() {
+                bail!(
+                    "run folder {} holds a run of another recipe (hash {} and not {}); choose a \
+                     new folder with `--out DIR`, or take its own recipe with `--recipe {}`",
+                    self.root.display(),
+                    short(&there.hash()),
+                    short(&recipe.hash()),
+                    path.display()
+                );
+            }
+        } else if !entries.is_empty() {
+            bail!(
+                "{} is not empty and holds no run; choose another folder with `--out DIR`",
+                self.root.display()
+            );
+        }
+        if fresh && entries.iter().any(|e| e.starts_with("seed-")) {
+            bail!(
+                "run folder {} exists and is not overwritten; go on with it by `--resume`, or start \
+                 a new one with `--out DIR`",
+                self.root.display()
+            );
+        }
+        if !path.exists() {
+            write_text(&path, &recipe.to_toml())?;
+        }
+        Ok(())
+    }
+}
+
+fn identity(recipe: &Recipe, seed: u64, run: &str) -> Identity {
+    Identity {
+        recipe_hash: recipe.hash(),
+        seed,
+        run: run.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::SHIPPED;
+
+    #[test]
+    fn a_folder_with_a_run_is_entered_only_to_go_on() {
+        let parent = tempfile::tempdir().unwrap();
+        let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
+        let folder = RunFolder::of(&recipe, Some(&parent.path().join("run")));
+        folder.enter(&recipe, true).unwrap();
+        folder.enter(&recipe, true).unwrap();
+        fs::create_dir(folder.seed(1)).unwrap();
+        let error = folder.enter(&recipe, true).unwrap_err().to_string();
+        assert!(error.contains("--resume") && error.contains("--out"), "{error}");
+        folder.enter(&recipe, false).unwrap();
+        let other = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let error = folder.enter(&other, false).unwrap_err().to_string();
+        assert!(error.contains("another recipe") && error.contains("--out"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("thesis.tex"), "precious").unwrap();
+        let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
+        let error = RunFolder::of(&recipe, Some(parent.path())).enter(&recipe, true).unwrap_err();
+        assert!(error.to_string().contains("not empty"), "{error}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+}

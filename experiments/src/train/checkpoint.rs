@@ -1,0 +1,396 @@
+//! Checkpoints: one safetensors file with the model, the optimiser, what the stream carries and
+//! where it stands; and model files, which hold the parameters alone.
+//!
+//! Tensor names: `model.<path>`, `adam.first.<path>`, `adam.second.<path>`, `carried.<name>`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::SavedMoments;
+use crate::io::write_atomic;
+
+const FORMAT: &str = "sparta-checkpoint-1";
+
+/// What a checkpoint belongs to; a file made for something else is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Hash of the recipe.
+    pub recipe_hash: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Name of what is trained: `dense`, `ap-p80`, …
+    pub run: String,
+}
+
+/// Everything that training needs to go on as if it had never stopped.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// What it belongs to.
+    pub identity: Identity,
+    /// Updates made.
+    pub step: u64,
+    /// Training time so far, in seconds.
+    pub seconds: f64,
+    /// Parameters by path.
+    pub model: BTreeMap<String, TensorData>,
+    /// Optimiser state by path.
+    pub optimizer: BTreeMap<String, SavedMoments>,
+    /// What is carried from step to step (memories), by name.
+    pub carried: BTreeMap<String, TensorData>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    identity: Identity,
+    step: u64,
+    seconds: f64,
+    times: BTreeMap<String, usize>,
+}
+
+struct Stored<'a>(Cow<'a, TensorData>);
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.0.as_bytes())
+    }
+    fn data_len(&self) -> usize {
+        self.0.as_bytes().len()
+    }
+}
+
+fn stored(data: &TensorData) -> Stored<'_> {
+    if data.dtype() == DType::F32 {
+        Stored(Cow::Borrowed(data))
+    } else {
+        Stored(Cow::Owned(data.clone().convert::<f32>()))
+    }
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint atomically.
+    ///
+    /// # Errors
+    /// As [`write_atomic`]; an older checkpoint at the same path survives.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let header = Header {
+            format: FORMAT.to_owned(),
+            identity: self.identity.clone(),
+            step: self.step,
+            seconds: self.seconds,
+            times: self.optimizer.iter().map(|(k, v)| (k.clone(), v.time)).collect(),
+        };
+        let mut tensors = Vec::new();
+        for (name, data) in &self.model {
+            tensors.push((format!("model.{name}"), stored(data)));
+        }
+        for (name, moments) in &self.optimizer {
+            tensors.push((format!("adam.first.{name}"), stored(&moments.first)));
+            tensors.push((format!("adam.second.{name}"), stored(&moments.second)));
+        }
+        for (name, data) in &self.carried {
+            tensors.push((format!("carried.{name}"), stored(data)));
+        }
+        write_tensors(path, tensors, &header)
+    }
+
+    /// Reads a checkpoint and checks that it belongs to `identity`.
+    ///
+    /// # Errors
+    /// A file that is damaged, of another recipe, seed or run; each says what to do.
+    pub fn load(path: &Path, identity: &Identity) -> Result<Self> {
+        let (header, mut tensors) = read_tensors(path)?;
+        header.identity.must_be(identity, path)?;
+        let mut take = |prefix: &str| -> BTreeMap<String, TensorData> {
+            let names: Vec<String> = tensors
+                .keys()
+                .filter(|k| k.starts_with(prefix))
+                .cloned()
+                .collect();
+            names
+                .into_iter()
+                .filter_map(|k| Some((k[prefix.len()..].to_owned(), tensors.remove(&k)?)))
+                .collect()
+        };
+        let model = take("model.");
+        let first = take("adam.first.");
+        let mut second = take("adam.second.");
+        let carried = take("carried.");
+        let mut optimizer = BTreeMap::new();
+        for (name, first) in first {
+            let (Some(second), Some(&time)) = (second.remove(&name), header.times.get(&name)) else {
+                bail!("{}: the optimiser state of `{name}` is incomplete; delete the file to start this run again", path.display());
+            };
+            optimizer.insert(name, SavedMoments { time, first, second });
+        }
+        Ok(Self {
+            identity: header.identity,
+            step: header.step,
+            seconds: header.seconds,
+            model,
+            optimizer,
+            carried,
+        })
+    }
+}
+
+impl Identity {
+    fn must_be(&self, wanted: &Self, path: &Path) -> Result<()> {
+        ensure!(
+            self.recipe_hash == wanted.recipe_hash,
+            "{} belongs to another recipe (hash {} and not {}); \
+             use `--out` for a new run folder, or the recipe it was made with",
+            path.display(),
+            short(&self.recipe_hash),
+            short(&wanted.recipe_hash)
+        );
+        ensure!(
+            self == wanted,
+            "{} belongs to run `{}` of seed {} and not to `{}` of seed {}; \
+             put it back or delete it",
+            path.display(),
+            self.run,
+            self.seed,
+            wanted.run,
+            wanted.seed
+        );
+        Ok(())
+    }
+}
+
+/// First digits of a hash, as printed.
+#[must_use]
+pub fn short(hash: &str) -> &str {
+    &hash[..hash.len().min(8)]
+}
+
+/// Writes the parameters alone; see [`load_model`].
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn save_model<M: Module>(path: &Path, module: &M, identity: &Identity, step: u64) -> Result<()> {
+    let header = Header {
+        format: FORMAT.to_owned(),
+        identity: identity.clone(),
+        step,
+        seconds: 0.0,
+        times: BTreeMap::new(),
+    };
+    let parameters = parameters(module);
+    let tensors = parameters
+        .iter()
+        .map(|(name, data)| (format!("model.{name}"), stored(data)))
+        .collect();
+    write_tensors(path, tensors, &header)
+}
+
+/// Reads a model file (or the model of a checkpoint) into a module of the same shape.
+///
+/// # Errors
+/// A damaged file, one of another recipe, or parameters that do not fit the module.
+pub fn load_model<M: Module>(path: &Path, module: M, identity: &Identity) -> Result<M> {
+    let checkpoint = Checkpoint::load(path, identity)?;
+    set_parameters(module, checkpoint.model).with_context(|| path.display().to_string())
+}
+
+fn write_tensors(path: &Path, tensors: Vec<(String, Stored<'_>)>, header: &Header) -> Result<()> {
+    let header = serde_json::to_string(header).context("cannot write the checkpoint header")?;
+    let metadata = HashMap::from([("sparta".to_owned(), header)]);
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    write_atomic(path, |out| out.write_all(&bytes))
+}
+
+fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let damaged = |what: String| {
+        anyhow!(
+            "{} is not a readable checkpoint ({what}); delete it to start this run again",
+            path.display()
+        )
+    };
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let header = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get("sparta"))
+        .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
+    let header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
+    if header.format != FORMAT {
+        return Err(damaged(format!("format {} and not {FORMAT}", header.format)));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let mut found = BTreeMap::new();
+    for (name, view) in tensors.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(damaged(format!("`{name}` is {:?} and not f32", view.dtype())));
+        }
+        let values: Vec<f32> = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        found.insert(name, TensorData::new(values, view.shape().to_vec()));
+    }
+    Ok((header, found))
+}
+
+/// All float parameters of a module by path, read back from the device.
+#[must_use]
+pub fn parameters<M: Module>(module: &M) -> BTreeMap<String, TensorData> {
+    let mut reader = Reader { path: Vec::new(), found: BTreeMap::new() };
+    module.visit(&mut reader);
+    reader.found
+}
+
+/// Replaces all float parameters of a module.
+///
+/// # Errors
+/// A parameter that is missing, left over, or of another shape.
+pub fn set_parameters<M: Module>(module: M, values: BTreeMap<String, TensorData>) -> Result<M> {
+    let mut writer = Writer { path: Vec::new(), values, wrong: None };
+    let module = module.map(&mut writer);
+    if let Some(wrong) = writer.wrong {
+        bail!("{wrong}; the file is of another model");
+    }
+    if let Some(left) = writer.values.keys().next() {
+        bail!("parameter `{left}` of the file has no place in this model");
+    }
+    Ok(module)
+}
+
+struct Reader {
+    path: Vec<String>,
+    found: BTreeMap<String, TensorData>,
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.insert(self.path.join("."), param.val().inner().into_data());
+    }
+}
+
+struct Writer {
+    path: Vec<String>,
+    values: BTreeMap<String, TensorData>,
+    wrong: Option<String>,
+}
+
+impl ModuleMapper for Writer {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let Some(data) = self.values.remove(&name) else {
+            self.wrong.get_or_insert(format!("parameter `{name}` is missing"));
+            return param;
+        };
+        let wanted = param.lazy_shape();
+        if data.shape().to_vec() != wanted.to_vec() {
+            self.wrong.get_or_insert(format!(
+                "parameter `{name}` is {:?} in the file and {:?} in the model",
+                data.shape(),
+                wanted.to_vec()
+            ));
+            return param;
+        }
+        param.map(|old| {
+            let device = old.device();
+            let tracked = old.is_require_grad();
+            let on_autodiff = device.is_autodiff();
+            let new = Tensor::from_data(data, &device.without_autodiff());
+            match (on_autodiff, tracked) {
+                (true, true) => Tensor::from_inner(new).require_grad(),
+                (true, false) => Tensor::from_inner(new),
+                (false, _) => new,
+            }
+        })
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    fn identity(recipe: &str) -> Identity {
+        Identity { recipe_hash: recipe.to_owned(), seed: 1, run: "dense".to_owned() }
+    }
+
+    fn checkpoint(model: &Linear) -> Checkpoint {
+        let moments = SavedMoments {
+            time: 3,
+            first: TensorData::from([1.0f32, 2.0]),
+            second: TensorData::from([3.0f32, 4.0]),
+        };
+        Checkpoint {
+            identity: identity("abcdef0123"),
+            step: 3,
+            seconds: 1.5,
+            model: parameters(model),
+            optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
+            carried: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
+        }
+    }
+
+    #[test]
+    fn reads_back_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let device = Device::flex().autodiff();
+        let saved = checkpoint(&LinearConfig::new(3, 2).init(&device));
+        saved.save(&path).unwrap();
+        let loaded = Checkpoint::load(&path, &saved.identity).unwrap();
+        assert_eq!(loaded.model, saved.model);
+        assert_eq!(loaded.optimizer, saved.optimizer);
+        assert_eq!(loaded.carried, saved.carried);
+        assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
+        let other: Linear = LinearConfig::new(3, 2).init(&device);
+        let other = set_parameters(other, loaded.model).unwrap();
+        assert_eq!(parameters(&other), saved.model);
+        assert!(other.weight.is_require_grad());
+    }
+
+    #[test]
+    fn refuses_what_belongs_elsewhere_or_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let device = Device::flex();
+        let saved = checkpoint(&LinearConfig::new(3, 2).init(&device));
+        saved.save(&path).unwrap();
+        let error = Checkpoint::load(&path, &identity("999999999")).unwrap_err().to_string();
+        assert!(error.contains("another recipe") && error.contains("--out"), "{error}");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = Checkpoint::load(&path, &saved.identity).unwrap_err().to_string();
+        assert!(error.contains("delete it"), "{error}");
+        let wide: Linear = LinearConfig::new(4, 2).init(&device);
+        let error = set_parameters(wide, saved.model).unwrap_err().to_string();
+        assert!(error.contains("[3, 2]") && error.contains("[4, 2]"), "{error}");
+    }
+}

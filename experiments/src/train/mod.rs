@@ -1,0 +1,347 @@
+//! The training loop: deterministic, resumable to the bit, watched.
+//!
+//! What is random in step `s` is a function of (seed, s) alone, and a checkpoint holds everything
+//! that steps hand to each other, so that a run stopped at any checkpoint goes on as if it had
+//! never stopped (on flex to the bit).
+
+mod checkpoint;
+mod optimizer;
+pub mod rng;
+mod schedule;
+pub mod watch;
+
+pub use checkpoint::{
+    Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
+};
+pub use optimizer::{AdamSettings, ClippedAdam, SavedMoments};
+pub use schedule::{Schedule, ScheduleName};
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use watch::{Interrupted, Metrics, Progress, is_interrupted};
+
+/// What is learned: batches in, a loss out, with whatever is carried from one to the next.
+pub trait Lesson<M: Module> {
+    /// The mean loss `[1]` of step `step` (in nats a token).
+    ///
+    /// # Errors
+    /// If the batch cannot be had.
+    fn loss(&mut self, model: &M, step: u64) -> Result<Tensor<1>>;
+
+    /// Target tokens of one step.
+    fn tokens_per_step(&self) -> usize;
+
+    /// Mean loss a token on the validation set; it must not disturb what is carried.
+    ///
+    /// # Errors
+    /// If the batches cannot be had.
+    fn validate(&mut self, model: &M) -> Result<f64>;
+
+    /// What the next step needs from the steps before it, by name.
+    fn carried(&self) -> BTreeMap<String, TensorData>;
+
+    /// Takes back what [`Lesson::carried`] gave after `step` steps.
+    ///
+    /// # Errors
+    /// If it does not fit.
+    fn restore(&mut self, carried: BTreeMap<String, TensorData>) -> Result<()>;
+}
+
+/// The numbers of one training run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Whose checkpoints these are.
+    pub identity: Identity,
+    /// Learning rate by step; also says how many steps there are.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub adam: AdamSettings,
+    /// A line of metrics every so many steps.
+    pub log_every: u64,
+    /// Validation every so many steps; 0 = after the last only.
+    pub valid_every: u64,
+    /// A checkpoint every so many steps.
+    pub checkpoint_every: u64,
+    /// Whether to go on from a checkpoint that is there.
+    pub resume: bool,
+    /// No progress output.
+    pub quiet: bool,
+}
+
+/// A finished training run.
+#[derive(Debug)]
+pub struct Trained<M> {
+    /// The module after the last step.
+    pub model: M,
+    /// Steps made, those before a resume included.
+    pub steps: u64,
+    /// Mean target tokens a second while training.
+    pub tokens_per_second: f64,
+    /// Validation loss after the last step, in nats a token.
+    pub valid_nll: f64,
+}
+
+/// A loss or gradient that is not finite; nothing is saved after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diverged {
+    /// What was trained.
+    pub run: String,
+    /// The step, counted from 1.
+    pub step: u64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Its loss.
+    pub loss: f64,
+    /// Its gradient norm.
+    pub norm: f64,
+    /// Step of the checkpoint that is kept.
+    pub kept: Option<u64>,
+}
+
+impl std::fmt::Display for Diverged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "training of `{}` diverged at step {} (loss {}, gradient norm {}, lr {:.2e}); ",
+            self.run, self.step, self.loss, self.norm, self.lr
+        )?;
+        match self.kept {
+            Some(step) => write!(f, "the checkpoint of step {step} is kept; ")?,
+            None => write!(f, "there was no checkpoint yet; ")?,
+        }
+        write!(f, "try a smaller learning rate, e.g. `--set train.lr={:.2e} --out DIR`", self.lr / 3.0)
+    }
+}
+
+impl std::error::Error for Diverged {}
+
+/// File name of the checkpoint inside the folder of a run.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// File name of the metrics inside the folder of a run.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Trains `model` on `lesson`, in `folder`, to the end of the schedule.
+///
+/// `device` is the one the model lives on, with autodiff.
+///
+/// # Errors
+/// [`Interrupted`] after Ctrl-C, [`Diverged`] at a loss that is not finite, or what the disk and
+/// the lesson say; the last good checkpoint stays in the folder.
+pub fn train<M: Module, L: Lesson<M>>(
+    model: M,
+    lesson: &mut L,
+    plan: &Plan,
+    folder: &Path,
+    device: &Device,
+) -> Result<Trained<M>> {
+    Run::open(model, lesson, plan, folder, device)?.finish()
+}
+
+struct Run<'a, M: Module, L: Lesson<M>> {
+    model: Option<M>,
+    optimizer: ClippedAdam,
+    lesson: &'a mut L,
+    plan: &'a Plan,
+    folder: &'a Path,
+    device: &'a Device,
+    step: u64,
+    kept: Option<u64>,
+    seconds_before: f64,
+    started: Instant,
+    metrics: Metrics,
+    progress: Progress,
+    /// Loss and gradient norm of the last step, not yet read from the device.
+    pending: Option<(u64, f64, Tensor<1>)>,
+    window: Window,
+}
+
+/// Mean of the loss, and last norm, since the last line of metrics.
+#[derive(Default)]
+struct Window {
+    loss: f64,
+    n: u64,
+    norm: f64,
+    lr: f64,
+}
+
+impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
+    fn open(
+        model: M,
+        lesson: &'a mut L,
+        plan: &'a Plan,
+        folder: &'a Path,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let path = folder.join(CHECKPOINT);
+        let mut model = model;
+        let mut optimizer = ClippedAdam::new(plan.adam);
+        let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
+        if path.exists() {
+            if !plan.resume {
+                bail!(
+                    "{} is there from an earlier run; go on with `--resume`, or start a new run \
+                     folder with `--out DIR`",
+                    path.display()
+                );
+            }
+            let found = Checkpoint::load(&path, &plan.identity)?;
+            model = set_parameters(model, found.model).with_context(|| path.display().to_string())?;
+            optimizer.restore(found.optimizer, device);
+            lesson.restore(found.carried)?;
+            (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
+        }
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let metrics = Metrics::resume(&folder.join(METRICS), step)?;
+        let progress = Progress::start(
+            &plan.identity.run,
+            step,
+            plan.schedule.steps,
+            lesson.tokens_per_step() as f64,
+            plan.quiet,
+        );
+        Ok(Self {
+            model: Some(model),
+            optimizer,
+            lesson,
+            plan,
+            folder,
+            device,
+            step,
+            kept,
+            seconds_before,
+            started: Instant::now(),
+            metrics,
+            progress,
+            pending: None,
+            window: Window::default(),
+        })
+    }
+
+    fn finish(mut self) -> Result<Trained<M>> {
+        let steps = self.plan.schedule.steps;
+        while self.step < steps {
+            self.one_step()?;
+            let (step, plan) = (self.step, self.plan);
+            if step % plan.log_every == 0 || step == steps {
+                self.log()?;
+            }
+            if plan.valid_every > 0 && step % plan.valid_every == 0 && step < steps {
+                self.validate()?;
+            }
+            let stop = is_interrupted() && step < steps;
+            if (step % plan.checkpoint_every == 0 && step < steps) || stop {
+                self.checkpoint()?;
+            }
+            if stop {
+                return Err(Interrupted {
+                    resume: format!(
+                        "step {step} of `{}` is saved; go on with `--resume`",
+                        plan.identity.run
+                    ),
+                }
+                .into());
+            }
+        }
+        self.read_pending()?;
+        let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
+        let tokens = self.step as f64 * self.lesson.tokens_per_step() as f64;
+        let tokens_per_second = tokens / seconds.max(1e-9);
+        let valid_nll = self.validate()?;
+        self.progress.finish(&format!(
+            "{} steps in {}, {tokens_per_second:.0} tokens/s, validation perplexity {:.2}",
+            self.step,
+            watch::duration(seconds),
+            valid_nll.exp()
+        ));
+        let model = self.model.take().context("the model was lost in training")?;
+        Ok(Trained { model, steps: self.step, tokens_per_second, valid_nll })
+    }
+
+    fn one_step(&mut self) -> Result<()> {
+        let (step, plan) = (self.step, self.plan);
+        let model = self.model.take().context("the model was lost in training")?;
+        self.device.seed(rng::hash(plan.identity.seed, rng::Purpose::Step, step));
+        let loss = self.lesson.loss(&model, step)?;
+        let value = loss.clone().inner();
+        let lr = plan.schedule.at(step);
+        let (model, norm) = self.optimizer.step(model, loss.backward(), lr, self.device);
+        self.model = Some(model);
+        // The step before is read only now, when this one is on its way to the device.
+        self.read_pending()?;
+        self.pending = Some((step + 1, lr, Tensor::cat(vec![value, norm], 0)));
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Reads loss and norm of the last step and stops the run if they are not finite.
+    fn read_pending(&mut self) -> Result<()> {
+        let Some((step, lr, pair)) = self.pending.take() else {
+            return Ok(());
+        };
+        let pair = pair
+            .try_into_vec_as::<f32>()
+            .map_err(|e| anyhow::anyhow!("cannot read the loss from the device: {e:?}"))?;
+        let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+        if !loss.is_finite() || !norm.is_finite() {
+            let run = self.plan.identity.run.clone();
+            let _ = self.metrics.write(step, &[("train/nll", loss), ("train/grad_norm", norm)]);
+            return Err(Diverged { run, step, lr, loss, norm, kept: self.kept }.into());
+        }
+        self.window.loss += loss;
+        self.window.n += 1;
+        self.window.norm = norm;
+        self.window.lr = lr;
+        self.progress.at(step, &format!("loss {loss:.3}"));
+        Ok(())
+    }
+
+    fn log(&mut self) -> Result<()> {
+        self.read_pending()?;
+        let window = std::mem::take(&mut self.window);
+        if window.n == 0 {
+            return Ok(());
+        }
+        self.metrics.write(
+            self.step,
+            &[
+                ("train/nll", window.loss / window.n as f64),
+                ("train/grad_norm", window.norm),
+                ("train/lr", window.lr),
+            ],
+        )
+    }
+
+    fn validate(&mut self) -> Result<f64> {
+        self.read_pending()?;
+        let model = self.model.as_ref().context("the model was lost in training")?;
+        let nll = self.lesson.validate(model)?;
+        self.metrics.write(self.step, &[("valid/nll", nll), ("valid/ppl", nll.exp())])?;
+        Ok(nll)
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        self.read_pending()?;
+        let model = self.model.as_ref().context("the model was lost in training")?;
+        Checkpoint {
+            identity: self.plan.identity.clone(),
+            step: self.step,
+            seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
+            model: parameters(model),
+            optimizer: self.optimizer.save(),
+            carried: self.lesson.carried(),
+        }
+        .save(&self.folder.join(CHECKPOINT))?;
+        self.kept = Some(self.step);
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

@@ -1,0 +1,259 @@
+//! Adam with clipping by the global norm of the gradient.
+//!
+//! The arithmetic is Burn's [`Adam`]; what is ours is the clipping (Burn's clips every tensor by
+//! its own norm) and the state, which is kept by parameter path, so that a checkpoint does not
+//! depend on the identifiers Burn draws for parameters, nor on Burn's default device.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+/// What PyTorch's `clip_grad_norm_` adds to the norm before dividing.
+const NORM_EPSILON: f64 = 1e-6;
+
+/// Numbers of the optimiser that do not change during a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamSettings {
+    /// Decay of the first moment.
+    pub beta_1: f32,
+    /// Decay of the second moment.
+    pub beta_2: f32,
+    /// Added to the root of the second moment.
+    pub epsilon: f32,
+    /// Largest global norm of the gradient.
+    pub clip: f64,
+}
+
+/// Adam over a whole module, with its state by parameter path.
+pub struct ClippedAdam {
+    adam: Adam,
+    clip: f64,
+    state: BTreeMap<String, AdamState<1>>,
+}
+
+/// The saved moments of one parameter, flattened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedMoments {
+    /// Updates that the parameter has seen.
+    pub time: usize,
+    /// Mean of the gradient.
+    pub first: TensorData,
+    /// Mean of its square.
+    pub second: TensorData,
+}
+
+impl ClippedAdam {
+    /// An optimiser without state.
+    #[must_use]
+    pub fn new(settings: AdamSettings) -> Self {
+        let adam = AdamConfig::new()
+            .with_beta_1(settings.beta_1)
+            .with_beta_2(settings.beta_2)
+            .with_epsilon(settings.epsilon)
+            .build();
+        Self {
+            adam,
+            clip: settings.clip,
+            state: BTreeMap::new(),
+        }
+    }
+
+    /// One update. With g all gradients together, they are scaled by min(1, clip / (‖g‖ + 1e-6))
+    /// and given to Adam; everything stays on the device.
+    ///
+    /// Returns the updated module and ‖g‖ before clipping, `[1]`.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        lr: f64,
+        device: &Device,
+    ) -> (M, Tensor<1>) {
+        let mut gradients = GradientsParams::from_grads(gradients, &module);
+        let mut squares = Squares {
+            gradients: &gradients,
+            sums: Vec::new(),
+        };
+        module.visit(&mut squares);
+        let norm = if squares.sums.is_empty() {
+            Tensor::zeros([1], &device.clone().without_autodiff())
+        } else {
+            Tensor::cat(squares.sums, 0).sum().sqrt()
+        };
+        let scale = (norm.clone() + NORM_EPSILON)
+            .recip()
+            .mul_scalar(self.clip)
+            .clamp_max(1.0);
+        let module = module.map(&mut Update {
+            adam: &self.adam,
+            lr,
+            scale,
+            gradients: &mut gradients,
+            state: &mut self.state,
+            path: Vec::new(),
+        });
+        (module, norm)
+    }
+
+    /// The state for a checkpoint, by parameter path.
+    #[must_use]
+    pub fn save(&self) -> BTreeMap<String, SavedMoments> {
+        self.state
+            .iter()
+            .map(|(path, state)| {
+                let momentum = &state.momentum;
+                let saved = SavedMoments {
+                    time: momentum.time,
+                    first: momentum.moment_1.to_data(),
+                    second: momentum.moment_2.to_data(),
+                };
+                (path.clone(), saved)
+            })
+            .collect()
+    }
+
+    /// Takes over a saved state.
+    pub fn restore(&mut self, saved: BTreeMap<String, SavedMoments>, device: &Device) {
+        let device = device.clone().without_autodiff();
+        self.state = saved
+            .into_iter()
+            .map(|(path, moments)| {
+                let momentum = AdaptiveMomentumState::new(
+                    moments.time,
+                    Tensor::from_data(moments.first, &device),
+                    Tensor::from_data(moments.second, &device),
+                );
+                (path, AdamState::new(momentum))
+            })
+            .collect();
+    }
+}
+
+struct Squares<'a> {
+    gradients: &'a GradientsParams,
+    sums: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.sums.push(gradient.square().sum());
+        }
+    }
+}
+
+struct Update<'a> {
+    adam: &'a Adam,
+    lr: f64,
+    scale: Tensor<1>,
+    gradients: &'a mut GradientsParams,
+    state: &'a mut BTreeMap<String, AdamState<1>>,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let Some(gradient) = self.gradients.remove::<D>(id) else {
+            return Param::from_mapped_value(id, tensor, mapper);
+        };
+        let shape = tensor.dims();
+        let tracked = tensor.is_require_grad();
+        let flat = gradient.reshape([-1]) * self.scale.clone();
+        let path = self.path.join(".");
+        let before = self.state.remove(&path);
+        let (updated, after) =
+            self.adam
+                .step::<1>(self.lr, tensor.inner().reshape([-1]), flat, before);
+        if let Some(after) = after {
+            self.state.insert(path, after);
+        }
+        let mut updated = Tensor::from_inner(updated.reshape(shape));
+        if tracked {
+            updated = updated.require_grad();
+        }
+        Param::from_mapped_value(id, updated, mapper)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+
+    fn linear(device: &Device) -> Linear {
+        let mut linear = LinearConfig::new(2, 2).init(device);
+        linear.weight = linear.weight.map(|w| {
+            let device = w.device();
+            Tensor::from_inner(Tensor::from_data([[0.5f32, -0.5], [1.0, 2.0]], &device.inner()))
+                .require_grad()
+        });
+        linear
+    }
+
+    fn settings(clip: f64) -> AdamSettings {
+        AdamSettings { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip }
+    }
+
+    #[test]
+    fn the_norm_is_over_all_parameters_together() {
+        let device = Device::flex().autodiff();
+        let model = linear(&device);
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        // d(sum)/dW = x for each of two outputs, d(sum)/db = 1 for each of two.
+        let gradients = model.forward(x).sum().backward();
+        let (_, norm) = ClippedAdam::new(settings(0.25)).step(model, gradients, 0.1, &device);
+        let expected = (2.0f32 * (9.0 + 16.0) + 2.0).sqrt();
+        assert!((norm.into_scalar::<f32>() - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn adam_on_clipped_gradients_equals_the_formula() {
+        let device = Device::flex().autodiff();
+        let mut model = linear(&device);
+        let mut optimizer = ClippedAdam::new(settings(0.25));
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        let (mut m, mut v, mut w) = (0.0f64, 0.0f64, 0.5f64);
+        let norm = (2.0f64 * 25.0 + 2.0).sqrt();
+        for t in 1..=3 {
+            let gradients = model.forward(x.clone()).sum().backward();
+            (model, _) = optimizer.step(model, gradients, 0.1, &device);
+            let g = 3.0 * 0.25 / norm;
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            w -= 0.1 * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+        }
+        let got = model.weight.val().into_data().iter::<f32>().next().unwrap();
+        assert!((f64::from(got) - w).abs() < 1e-4, "{got} {w}");
+    }
+
+    #[test]
+    fn a_restored_state_gives_the_same_bits() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        let mut model = linear(&device);
+        let mut optimizer = ClippedAdam::new(settings(0.25));
+        for _ in 0..3 {
+            let gradients = model.forward(x.clone()).square().sum().backward();
+            (model, _) = optimizer.step(model, gradients, 0.1, &device);
+        }
+        let mut resumed = ClippedAdam::new(settings(0.25));
+        resumed.restore(optimizer.save(), &device);
+        let gradients = model.forward(x.clone()).square().sum().backward();
+        let (a, _) = optimizer.step(model.clone(), gradients, 0.1, &device);
+        let gradients = model.forward(x).square().sum().backward();
+        let (b, _) = resumed.step(model, gradients, 0.1, &device);
+        assert_eq!(a.weight.val().into_data(), b.weight.val().into_data());
+        assert_eq!(optimizer.save(), resumed.save());
+    }
+}

@@ -1,0 +1,80 @@
+//! Learning rate as a function of the step.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate falls after the linear warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleName {
+    /// Stays at the peak.
+    Constant,
+    /// Half a cosine, from the peak to 0 at the last step.
+    Cosine,
+    /// Peak × √(warm-up / step), as for the first Transformer.
+    InverseSqrt,
+}
+
+/// A learning rate for each step of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    /// Shape after the warm-up.
+    pub name: ScheduleName,
+    /// Largest learning rate.
+    pub peak: f64,
+    /// Steps of linear rise; 0 starts at the peak.
+    pub warmup_steps: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+}
+
+impl Schedule {
+    /// Learning rate of step `step`, counted from 0.
+    #[must_use]
+    pub fn at(&self, step: u64) -> f64 {
+        let warmup = self.warmup_steps as f64;
+        let now = step as f64;
+        if step < self.warmup_steps {
+            return self.peak * (now + 1.0) / warmup;
+        }
+        match self.name {
+            ScheduleName::Constant => self.peak,
+            ScheduleName::Cosine => {
+                let span = (self.steps as f64 - warmup).max(1.0);
+                let done = ((now - warmup) / span).clamp(0.0, 1.0);
+                0.5 * self.peak * (1.0 + (std::f64::consts::PI * done).cos())
+            }
+            ScheduleName::InverseSqrt => {
+                let start = warmup.max(1.0);
+                self.peak * (start / (now + 1.0).max(start)).sqrt()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(name: ScheduleName) -> Schedule {
+        Schedule { name, peak: 0.1, warmup_steps: 10, steps: 110 }
+    }
+
+    #[test]
+    fn rises_linearly_then_falls_as_named() {
+        for name in [ScheduleName::Constant, ScheduleName::Cosine, ScheduleName::InverseSqrt] {
+            let s = schedule(name);
+            assert!((s.at(0) - 0.01).abs() < 1e-12);
+            assert!((s.at(9) - 0.1).abs() < 1e-12);
+        }
+        assert!((schedule(ScheduleName::Constant).at(100) - 0.1).abs() < 1e-12);
+        assert!((schedule(ScheduleName::Cosine).at(60) - 0.05).abs() < 1e-12);
+        assert!(schedule(ScheduleName::Cosine).at(109) < 1e-4);
+        assert!((schedule(ScheduleName::InverseSqrt).at(39) - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn no_warmup_starts_at_the_peak() {
+        let s = Schedule { name: ScheduleName::Cosine, peak: 2.5e-4, warmup_steps: 0, steps: 200_000 };
+        assert!((s.at(0) - 2.5e-4).abs() < 1e-15);
+    }
+}

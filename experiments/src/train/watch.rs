@@ -1,0 +1,233 @@
+//! What a person sees and can do while training runs: progress, metrics, Ctrl-C.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
+
+use crate::io::write_text;
+
+static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Exit code after Ctrl-C, as shells use it for SIGINT.
+pub const INTERRUPTED: i32 = 130;
+
+/// The error of a run that stopped at a checkpoint because the user asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrupted {
+    /// How to go on.
+    pub resume: String,
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted; {}", self.resume)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Takes over Ctrl-C (and SIGTERM): the first asks to stop at the next step, the second exits now.
+///
+/// # Errors
+/// If the system refuses the handler.
+pub fn listen() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
+            eprintln!("\nstopping after this step; Ctrl-C again exits at once");
+        } else {
+            std::process::exit(INTERRUPTED);
+        }
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+/// Whether Ctrl-C was pressed.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+/// Progress of one piece of work: a bar on a terminal, a line every few seconds elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    label: String,
+    total: u64,
+    first: u64,
+    units_per_step: f64,
+    started: Instant,
+    spoke: Instant,
+    quiet: bool,
+}
+
+/// How often a line is printed where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(15);
+
+impl Progress {
+    /// Starts at step `first` of `total`; a step is worth `units_per_step` tokens.
+    #[must_use]
+    pub fn start(label: &str, first: u64, total: u64, units_per_step: f64, quiet: bool) -> Self {
+        let bar = (std::io::stderr().is_terminal() && !quiet).then(|| {
+            let bar = ProgressBar::new(total).with_position(first);
+            let template = "{prefix:14} {bar:28} {pos}/{len} {msg} eta {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(label.to_owned());
+            bar
+        });
+        Self {
+            bar,
+            label: label.to_owned(),
+            total,
+            first,
+            units_per_step,
+            started: Instant::now(),
+            spoke: Instant::now(),
+            quiet,
+        }
+    }
+
+    /// Tokens a second since the start, after `done` steps in all.
+    #[must_use]
+    pub fn rate(&self, done: u64) -> f64 {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        (done.saturating_sub(self.first)) as f64 * self.units_per_step / seconds
+    }
+
+    /// Reports `done` steps, with some words such as the loss.
+    pub fn at(&mut self, done: u64, words: &str) {
+        let rate = self.rate(done);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(format!("{words} {rate:.0} tokens/s"));
+        } else if !self.quiet && self.spoke.elapsed() >= LINE_EVERY {
+            self.spoke = Instant::now();
+            let left = (self.total.saturating_sub(done)) as f64 * self.units_per_step / rate.max(1e-9);
+            eprintln!(
+                "{}: {done}/{} {words} {rate:.0} tokens/s, {} left",
+                self.label,
+                self.total,
+                duration(left)
+            );
+        }
+    }
+
+    /// Ends the bar with one line that stays.
+    pub fn finish(self, words: &str) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if !self.quiet {
+            eprintln!("{}: {words}", self.label);
+        }
+    }
+}
+
+/// Seconds in words: `42 s`, `3 min 5 s`, `2 h 10 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..172_800 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} days", s / 86_400),
+    }
+}
+
+/// `metrics.jsonl`: one flat JSON object a line.
+pub struct Metrics {
+    file: File,
+    path: std::path::PathBuf,
+}
+
+impl Metrics {
+    /// Opens the log to go on after `step`; lines of later steps, which a killed run had written
+    /// after its last checkpoint, are dropped.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn resume(path: &Path, step: u64) -> Result<Self> {
+        if path.exists() {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let kept: String = text
+                .lines()
+                .filter(|line| {
+                    serde_json::from_str::<Value>(line)
+                        .ok()
+                        .and_then(|v| v.get("step").and_then(Value::as_u64))
+                        .is_some_and(|s| s <= step && step > 0)
+                })
+                .map(|line| format!("{line}\n"))
+                .collect();
+            if kept != text {
+                write_text(path, &kept)?;
+            }
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Appends one line.
+    ///
+    /// # Errors
+    /// If the disk refuses it.
+    pub fn write(&mut self, step: u64, fields: &[(&str, f64)]) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("step".to_owned(), step.into());
+        for (name, value) in fields {
+            let value = serde_json::Number::from_f64(*value).map_or_else(
+                || Value::String(value.to_string()),
+                Value::Number,
+            );
+            line.insert((*name).to_owned(), value);
+        }
+        let text = format!("{}\n", Value::Object(line));
+        self.file.write_all(text.as_bytes()).map_err(|e| {
+            anyhow!("cannot write {}: {e}; free space and go on with `--resume`", self.path.display())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_log_has_no_line_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = Metrics::resume(&path, 0).unwrap();
+        for step in 1..=5 {
+            log.write(step, &[("train/nll", step as f64)]).unwrap();
+        }
+        let mut log = Metrics::resume(&path, 3).unwrap();
+        log.write(4, &[("train/nll", f64::NAN)]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let steps: Vec<u64> = text
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap()["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(steps, [1, 2, 3, 4]);
+        assert!(text.ends_with("{\"step\":4,\"train/nll\":\"NaN\"}\n"), "{text}");
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(42.4), "42 s");
+        assert_eq!(duration(185.0), "3 min 5 s");
+        assert_eq!(duration(7800.0), "2 h 10 min");
+        assert_eq!(duration(864_000.0), "10 days");
+    }
+}
