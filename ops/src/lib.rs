@@ -1,0 +1,25 @@
+//! The mathematics of sparse attention on every Burn backend.
+//!
+//! - [`entmax`]: the row normalisers softmax, sparsemax, 1.5-entmax and α-entmax, with gradients in
+//!   the scores and in α (Peters et al. 2019; Correia et al. 2019).
+//! - [`attention`]: [`attention::sparse_attention`], scaled dot-product attention with any of these
+//!   normalisers and any combination of masks.
+//! - [`pruning`]: the mean attention of a training set, its percentiles and the global masks cut
+//!   from it (Rugina et al. 2020).
+//! - [`loss`]: cross-entropy over rows of scores, fused forward and backward.
+//!
+//! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
+//! `.autodiff()`. A score ≤ −1e30 (−∞ included) is *hidden*: its weight is zero. A row with every
+//! score hidden gives zeros, forward and backward.
+
+pub mod attention;
+mod backend;
+pub mod entmax;
+pub mod loss;
+mod primitive;
+pub mod pruning;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use backend::SpartaBackend;
+pub use entmax::{Alpha, entmax, entmax15, softmax, sparsemax};
