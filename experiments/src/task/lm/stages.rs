@@ -361,7 +361,9 @@ impl<'a> Session<'a> {
                 before = Some((row, mask.clone()));
                 latest = Some(mask.clone());
             }
-            mask.save(self.folder.mask(seed, &row))?;
+            let path = self.folder.mask(seed, &row);
+            make_folder_of(&path)?;
+            mask.save(path)?;
         }
         Ok(())
     }
@@ -432,6 +434,14 @@ impl<'a> Session<'a> {
             pass::perplexity(&model, &stream, masks, device, &mut |i| progress.at(i as u64, ""))?;
         progress.finish(&format!("{} perplexity {:.3}", folder.identity.run, score.ppl()));
         Ok(score)
+    }
+}
+
+fn make_folder_of(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display())),
+        None => Ok(()),
     }
 }
 
