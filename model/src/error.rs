@@ -1,0 +1,41 @@
+//! What can be wrong with a request to a network, with what to do about it.
+
+/// Why a network cannot be built or cannot use what it was given.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// A setting of a configuration is outside what the network can be built from.
+    #[error("the model cannot be built: `{field}` is {found}, but it must be {expected}")]
+    Config {
+        /// The field of the configuration.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// The values that are possible.
+        expected: String,
+    },
+    /// The number of global masks is not the number of layers.
+    #[error(
+        "the model has {expected} layers, but {found} global masks were given; \
+         make the mask from the attention pattern of this model"
+    )]
+    MaskCount {
+        /// Layers of the model.
+        expected: usize,
+        /// Masks given.
+        found: usize,
+    },
+    /// A global mask does not have the shape of the layer's attention.
+    #[error(
+        "the global mask of layer {layer} has shape {found:?}, but this model needs \
+         [n_heads, tgt_len, mem_len + tgt_len] = {expected:?}; make the mask from the attention \
+         pattern of this model, observed with the same tgt_len and mem_len"
+    )]
+    MaskShape {
+        /// Index of the layer.
+        layer: usize,
+        /// `[n_heads, tgt_len, mem_len + tgt_len]` of the model.
+        expected: [usize; 3],
+        /// The mask's shape.
+        found: [usize; 3],
+    },
+}

@@ -1,0 +1,252 @@
+//! Multi-head attention with any row normaliser and any mask.
+
+use burn::config::Config;
+use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::assert_shape;
+use sparta_ops::attention::{AttentionOptions, sparse_attention};
+
+use super::normalizer::{NormalizerConfig, RowNormalizer};
+
+/// Configuration of [`MultiHeadAttention`].
+#[derive(Config, Debug)]
+pub struct MultiHeadAttentionConfig {
+    /// Size of the vectors in and out.
+    pub d_model: usize,
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Size of a head's queries, keys and values; `d_model / n_heads` if not given.
+    pub d_head: Option<usize>,
+    /// The row normaliser.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub normalizer: NormalizerConfig,
+    /// Share of attention weights dropped in training.
+    #[config(default = 0.1)]
+    pub dropout: f64,
+    /// Whether the four linear maps have an offset.
+    #[config(default = true)]
+    pub bias: bool,
+    /// Initial weights of the four linear maps.
+    #[config(default = "Initializer::KaimingUniform{gain:1.0/f64::sqrt(3.0), fan_out_only:false}")]
+    pub initializer: Initializer,
+}
+
+/// Attention of Vaswani et al. 2017 whose rows may be softmax or α-entmax, with a fixed or a learned
+/// α a head, under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
+///
+/// Field names and shapes are those of Burn's own module, so its records load into this one.
+///
+/// # Example
+/// A Burn user switches from softmax to a learned α-entmax and adds a mask in three lines:
+///
+/// ```
+/// use burn::prelude::*;
+/// use burn::tensor::Distribution;
+/// use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig, NormalizerConfig};
+///
+/// let device = Device::flex();
+/// let x = Tensor::<3>::random([2, 5, 64], Distribution::Default, &device);
+/// let mask = Tensor::<3, Bool>::tril_mask([4, 5, 5], 0, &device); // true = hidden
+///
+/// let config = MultiHeadAttentionConfig::new(64, 4).with_normalizer(NormalizerConfig::alpha_entmax());
+/// let attention = config.init(&device);
+/// let output = attention.forward(AttentionInput::self_attention(x).global_mask(mask));
+///
+/// assert_eq!(output.context.dims(), [2, 5, 64]);
+/// assert_eq!(attention.alpha().dims(), [4]); // each in (1, 2)
+/// ```
+#[derive(Module, Debug)]
+pub struct MultiHeadAttention {
+    /// `[d_model, n_heads · d_head]`.
+    pub query: Linear,
+    /// `[d_model, n_heads · d_head]`.
+    pub key: Linear,
+    /// `[d_model, n_heads · d_head]`.
+    pub value: Linear,
+    /// `[n_heads · d_head, d_model]`.
+    pub output: Linear,
+    /// The row normaliser.
+    pub normalizer: RowNormalizer,
+    /// Dropout of attention weights.
+    pub dropout: Dropout,
+    n_heads: usize,
+    d_head: usize,
+}
+
+impl MultiHeadAttentionConfig {
+    /// Makes the layer.
+    ///
+    /// # Panics
+    /// Without `d_head`, if `n_heads` does not divide `d_model`.
+    pub fn init(&self, device: &Device) -> MultiHeadAttention {
+        let (d_model, n_heads) = (self.d_model, self.n_heads);
+        let d_head = self.d_head.unwrap_or_else(|| {
+            assert!(
+                n_heads > 0 && d_model.is_multiple_of(n_heads),
+                "n_heads = {n_heads} does not divide d_model = {d_model}: set d_head"
+            );
+            d_model / n_heads
+        });
+        let linear = |d_input, d_output| {
+            LinearConfig::new(d_input, d_output)
+                .with_bias(self.bias)
+                .with_initializer(self.initializer.clone())
+                .init(device)
+        };
+        MultiHeadAttention {
+            query: linear(d_model, n_heads * d_head),
+            key: linear(d_model, n_heads * d_head),
+            value: linear(d_model, n_heads * d_head),
+            output: linear(n_heads * d_head, d_model),
+            normalizer: self.normalizer.init(n_heads, device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            n_heads,
+            d_head,
+        }
+    }
+}
+
+/// What [`MultiHeadAttention::forward`] attends from and to, and under which masks (`true` = hidden).
+#[derive(Debug, Clone)]
+pub struct AttentionInput {
+    query: Tensor<3>,
+    key: Tensor<3>,
+    value: Tensor<3>,
+    causal: bool,
+    key_padding: Option<Tensor<2, Bool>>,
+    global_mask: Option<Tensor<3, Bool>>,
+    return_weights: bool,
+}
+
+impl AttentionInput {
+    /// Queries, keys and values from three tensors, `[batch, seq_q, d_model]` and twice
+    /// `[batch, seq_kv, d_model]`.
+    pub fn new(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Self {
+        Self {
+            query,
+            key,
+            value,
+            causal: false,
+            key_padding: None,
+            global_mask: None,
+            return_weights: false,
+        }
+    }
+
+    /// Attention of a sequence `[batch, seq, d_model]` to itself.
+    pub fn self_attention(input: Tensor<3>) -> Self {
+        Self::new(input.clone(), input.clone(), input)
+    }
+
+    /// Attention of a decoder's `[batch, seq_q, d_model]` to an encoder's output
+    /// `[batch, seq_kv, d_model]`.
+    pub fn cross(query: Tensor<3>, memory: Tensor<3>) -> Self {
+        Self::new(query, memory.clone(), memory)
+    }
+
+    /// Hides the keys after each query; the last query is aligned with the last key.
+    pub fn causal(mut self) -> Self {
+        self.causal = true;
+        self
+    }
+
+    /// Hides padding keys, `[batch, seq_kv]`, on whichever side they are.
+    pub fn key_padding(mut self, mask: Tensor<2, Bool>) -> Self {
+        self.key_padding = Some(mask);
+        self
+    }
+
+    /// Hides the cells of a global mask, `[n_heads, rows, columns]` with `rows ≥ seq_q` and
+    /// `columns ≥ seq_kv`: the mask of the longest sequence serves every shorter one, from its top
+    /// left corner.
+    pub fn global_mask(mut self, mask: Tensor<3, Bool>) -> Self {
+        self.global_mask = Some(mask);
+        self
+    }
+
+    /// Asks for the attention weights too.
+    pub fn return_weights(mut self) -> Self {
+        self.return_weights = true;
+        self
+    }
+}
+
+/// What [`MultiHeadAttention::forward`] gives.
+#[derive(Debug, Clone)]
+pub struct MultiHeadAttentionOutput {
+    /// `[batch, seq_q, d_model]`.
+    pub context: Tensor<3>,
+    /// Weights before dropout, `[batch, n_heads, seq_q, seq_kv]`, if asked for.
+    pub weights: Option<Tensor<4>>,
+}
+
+impl MultiHeadAttention {
+    /// Attends. A query whose keys are all hidden gets the offset of the output map alone.
+    ///
+    /// # Shapes
+    /// - query: `[batch, seq_q, d_model]`, key and value: `[batch, seq_kv, d_model]`
+    /// - context: `[batch, seq_q, d_model]`
+    ///
+    /// # Panics
+    /// If a shape does not fit the others or the layer.
+    pub fn forward(&self, input: AttentionInput) -> MultiHeadAttentionOutput {
+        let [batch, seq_q, _] = input.query.dims();
+        let [_, seq_kv, _] = input.key.dims();
+        assert_shape!(input.key, [batch, _, _]);
+        assert_shape!(input.value, [batch, seq_kv, _]);
+        let device = input.query.device();
+
+        let query = self.split(self.query.forward(input.query));
+        let key = self.split(self.key.forward(input.key));
+        let value = self.split(self.value.forward(input.value));
+
+        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
+        options.causal = input.causal;
+        options.key_padding = input.key_padding;
+        options.global_mask = input.global_mask.map(|mask| corner(mask, seq_q, seq_kv));
+        options.dropout = dropout_now(&self.dropout, &device);
+        options.return_weights = input.return_weights;
+        let attended = sparse_attention(query, key, value, options);
+
+        let context = attended.context.swap_dims(1, 2);
+        let context = context.reshape([batch, seq_q, self.n_heads * self.d_head]);
+        MultiHeadAttentionOutput {
+            context: self.output.forward(context),
+            weights: attended.weights,
+        }
+    }
+
+    /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax.
+    pub fn alpha(&self) -> Tensor<1> {
+        self.normalizer.alpha(&self.query.weight.val().device())
+    }
+
+    fn split(&self, projected: Tensor<3>) -> Tensor<4> {
+        let [batch, seq, _] = projected.dims();
+        projected
+            .reshape([batch, seq, self.n_heads, self.d_head])
+            .swap_dims(1, 2)
+    }
+}
+
+/// The share of weights to drop: none outside training.
+pub(crate) fn dropout_now(dropout: &Dropout, device: &Device) -> f64 {
+    match dropout.training.is_enabled() && device.is_autodiff() {
+        true => dropout.prob,
+        false => 0.0,
+    }
+}
+
+/// The top left `[n_heads, rows, columns]` of a mask.
+fn corner(mask: Tensor<3, Bool>, rows: usize, columns: usize) -> Tensor<3, Bool> {
+    let [n_heads, mask_rows, mask_columns] = mask.dims();
+    assert!(
+        rows <= mask_rows && columns <= mask_columns,
+        "the global mask {:?} is smaller than the attention [{n_heads}, {rows}, {columns}]",
+        mask.dims()
+    );
+    match [rows, columns] == [mask_rows, mask_columns] {
+        true => mask,
+        false => mask.slice([0..n_heads, 0..rows, 0..columns]),
+    }
+}

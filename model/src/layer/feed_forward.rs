@@ -1,0 +1,84 @@
+//! The position-wise network between two attention layers.
+
+use burn::config::Config;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
+use burn::prelude::*;
+use burn::tensor::activation::relu;
+
+use super::parameter::{normal_layer_norm, normal_linear};
+
+/// Configuration of [`FeedForward`].
+#[derive(Config, Debug)]
+pub struct FeedForwardConfig {
+    /// Size of the vectors in and out.
+    pub d_model: usize,
+    /// Size of the hidden layer.
+    pub d_ff: usize,
+    /// Share of values dropped after each of the two linear maps in training.
+    #[config(default = 0.1)]
+    pub dropout: f64,
+    /// Normalise the input of the layer instead of the sum that leaves it.
+    #[config(default = false)]
+    pub pre_norm: bool,
+    /// Standard deviation of the weights at the start.
+    #[config(default = 0.02)]
+    pub init_std: f64,
+}
+
+/// Feed-forward layer with residual connection and layer normalisation:
+/// norm(x + W₂·relu(W₁x + b₁) + b₂), dropout after relu and after W₂.
+///
+/// # Source
+/// `PositionwiseFF` of kimiyoung/transformer-xl.
+#[derive(Module, Debug)]
+pub struct FeedForward {
+    /// `[d_model, d_ff]`.
+    pub expand: Linear,
+    /// `[d_ff, d_model]`.
+    pub reduce: Linear,
+    /// Normalisation of the sum, or of the input with `pre_norm`.
+    pub norm: LayerNorm,
+    /// After relu and after the second linear map.
+    pub dropout: Dropout,
+    pre_norm: bool,
+}
+
+impl FeedForwardConfig {
+    /// Makes the layer.
+    pub fn init(&self, device: &Device) -> FeedForward {
+        FeedForward {
+            expand: normal_linear(self.d_model, self.d_ff, self.init_std, device),
+            reduce: normal_linear(self.d_ff, self.d_model, self.init_std, device),
+            norm: normal_layer_norm(self.d_model, self.init_std, device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            pre_norm: self.pre_norm,
+        }
+    }
+
+    /// Number of parameters, without making them.
+    pub fn n_params(&self) -> usize {
+        2 * self.d_model * self.d_ff + self.d_ff + self.d_model + 2 * self.d_model
+    }
+}
+
+impl FeedForward {
+    /// Applies the layer, residual connection included.
+    ///
+    /// # Shapes
+    /// - input, output: `[..., d_model]`
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let inner = if self.pre_norm {
+            self.norm.forward(input.clone())
+        } else {
+            input.clone()
+        };
+        let inner = self.dropout.forward(relu(self.expand.forward(inner)));
+        let inner = self.dropout.forward(self.reduce.forward(inner));
+        let sum = input + inner;
+        if self.pre_norm {
+            sum
+        } else {
+            self.norm.forward(sum)
+        }
+    }
+}

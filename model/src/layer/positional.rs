@@ -1,0 +1,73 @@
+//! Positions as sinusoids.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+
+/// Sinusoidal vectors of the distances `first, first − 1, …, first − n + 1`.
+///
+/// Row r is `[sin(p·ω₀), …, sin(p·ω_{d/2−1}), cos(p·ω₀), …]` with ω_i = 10000^(−2i/d) and
+/// p = min(first − r, clamp_len): every key further away than `clamp_len` looks equally far.
+/// Relative attention over `k` keys asks for `n = k + 1` rows from `first = k − 1`; the last one,
+/// distance −1, stands under the causal mask and only makes the shift a matter of strides.
+///
+/// # Shapes
+/// - output: `[n, d_model]`, `d_model` even
+///
+/// # Source
+/// Dai et al. 2019, section 3.3; `PositionalEmbedding` of kimiyoung/transformer-xl.
+pub fn relative_positions(
+    first: usize,
+    n: usize,
+    d_model: usize,
+    clamp_len: Option<usize>,
+    device: &Device,
+) -> Tensor<2> {
+    let half = d_model / 2;
+    let distances: Vec<f32> = (0..n)
+        .map(|row| {
+            let distance = first as f32 - row as f32;
+            clamp_len.map_or(distance, |clamp| distance.min(clamp as f32))
+        })
+        .collect();
+    let frequencies: Vec<f32> = (0..half)
+        .map(|i| 10000f32.powf(-2.0 * i as f32 / d_model as f32))
+        .collect();
+
+    let distances = Tensor::<2>::from_data(TensorData::new(distances, [n, 1]), device);
+    let frequencies = Tensor::<2>::from_data(TensorData::new(frequencies, [1, half]), device);
+    let angles = distances * frequencies;
+    Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(first: usize, n: usize, clamp_len: Option<usize>) -> Vec<Vec<f32>> {
+        let d_model = 6;
+        relative_positions(first, n, d_model, clamp_len, &Device::default())
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap()
+            .chunks(d_model)
+            .map(<[f32]>::to_vec)
+            .collect()
+    }
+
+    #[test]
+    fn the_row_of_distance_zero_is_sin_zero_and_cos_zero() {
+        let rows = rows(2, 4, None);
+        assert_eq!(rows[2], [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        assert!((rows[1][0] - 1f32.sin()).abs() < 1e-6);
+        assert!((rows[0][3] - 2f32.cos()).abs() < 1e-6);
+        assert!((rows[3][0] + 1f32.sin()).abs() < 1e-6, "distance −1");
+    }
+
+    #[test]
+    fn distances_beyond_clamp_len_are_equal() {
+        let rows = rows(5, 6, Some(3));
+        assert_eq!(rows[0], rows[2]);
+        assert_eq!(rows[1], rows[2]);
+        assert_ne!(rows[2], rows[3]);
+    }
+}

@@ -1,0 +1,231 @@
+//! The relative attention of Transformer-XL.
+
+use burn::config::Config;
+use burn::module::Param;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm};
+use burn::prelude::*;
+use sparta_ops::attention::{AttentionOptions, sparse_attention};
+
+use super::attention::dropout_now;
+use super::normalizer::{NormalizerConfig, RowNormalizer};
+use super::parameter::{normal, normal_layer_norm};
+
+/// Configuration of [`RelativeAttention`].
+#[derive(Config, Debug)]
+pub struct RelativeAttentionConfig {
+    /// Size of the vectors in and out.
+    pub d_model: usize,
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Size of a head's queries, keys and values.
+    pub d_head: usize,
+    /// The row normaliser.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub normalizer: NormalizerConfig,
+    /// Share of the layer's output dropped in training.
+    #[config(default = 0.1)]
+    pub dropout: f64,
+    /// Share of attention weights dropped in training.
+    #[config(default = 0.0)]
+    pub dropatt: f64,
+    /// Normalise the input of the layer instead of the sum that leaves it.
+    #[config(default = false)]
+    pub pre_norm: bool,
+    /// Standard deviation of the weights at the start.
+    #[config(default = 0.02)]
+    pub init_std: f64,
+}
+
+/// Causal attention over a memory and the current segment in which a score depends on the content of
+/// the key and on its distance,
+/// with residual connection and layer normalisation:
+///
+/// score(i, j) = ((q_i + u)·k_j + (q_i + v)·r_{i−j}) / √d_head, where r = W_r·sinusoid(distance).
+///
+/// No map has an offset. `u` and `v` belong to the model, which shares them between layers.
+///
+/// # Source
+/// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
+#[derive(Module, Debug)]
+pub struct RelativeAttention {
+    /// `[d_model, n_heads · d_head]`.
+    pub query: Param<Tensor<2>>,
+    /// `[d_model, n_heads · d_head]`.
+    pub key: Param<Tensor<2>>,
+    /// `[d_model, n_heads · d_head]`.
+    pub value: Param<Tensor<2>>,
+    /// W_r, `[d_model, n_heads · d_head]`.
+    pub position: Param<Tensor<2>>,
+    /// `[n_heads · d_head, d_model]`.
+    pub output: Param<Tensor<2>>,
+    /// Normalisation of the sum, or of the input with `pre_norm`.
+    pub norm: LayerNorm,
+    /// The row normaliser.
+    pub normalizer: RowNormalizer,
+    /// After the output map.
+    pub dropout: Dropout,
+    /// On the attention weights.
+    pub dropatt: Dropout,
+    n_heads: usize,
+    d_head: usize,
+    pre_norm: bool,
+}
+
+impl RelativeAttentionConfig {
+    /// Makes the layer.
+    pub fn init(&self, device: &Device) -> RelativeAttention {
+        let d_heads = self.n_heads * self.d_head;
+        let map = |shape| normal(shape, 0.0, self.init_std, device);
+        RelativeAttention {
+            query: map([self.d_model, d_heads]),
+            key: map([self.d_model, d_heads]),
+            value: map([self.d_model, d_heads]),
+            position: map([self.d_model, d_heads]),
+            output: map([d_heads, self.d_model]),
+            norm: normal_layer_norm(self.d_model, self.init_std, device),
+            normalizer: self.normalizer.init(self.n_heads, device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            dropatt: DropoutConfig::new(self.dropatt).init(),
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            pre_norm: self.pre_norm,
+        }
+    }
+
+    /// Number of parameters, without making them (u and v are counted by the model).
+    pub fn n_params(&self) -> usize {
+        5 * self.d_model * self.n_heads * self.d_head
+            + 2 * self.d_model
+            + self.normalizer.n_params(self.n_heads)
+    }
+}
+
+/// What [`RelativeAttention::forward`] works on; masks are `true` where hidden.
+#[derive(Debug, Clone)]
+pub struct RelativeAttentionInput {
+    /// The current segment, `[batch, seq_q, d_model]`.
+    pub hidden: Tensor<3>,
+    /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
+    pub memory: Option<Tensor<3>>,
+    /// [`super::relative_positions`] of the distances `seq_kv − 1, …, 0, −1`, where
+    /// `seq_kv = mlen + seq_q`: `[seq_kv + 1, d_model]`.
+    pub positions: Tensor<2>,
+    /// u, `[n_heads, d_head]`.
+    pub content_bias: Tensor<2>,
+    /// v, `[n_heads, d_head]`.
+    pub position_bias: Tensor<2>,
+    /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
+    pub global_mask: Option<Tensor<3, Bool>>,
+    /// A mask for every head, `[seq_q, seq_kv]`, beside the causal one.
+    pub extra_mask: Option<Tensor<2, Bool>>,
+    /// Whether to return the attention weights.
+    pub return_weights: bool,
+}
+
+/// What [`RelativeAttention::forward`] gives.
+#[derive(Debug, Clone)]
+pub struct RelativeAttentionOutput {
+    /// `[batch, seq_q, d_model]`, residual connection included.
+    pub hidden: Tensor<3>,
+    /// Weights before dropout, `[batch, n_heads, seq_q, seq_kv]`, if asked for.
+    pub weights: Option<Tensor<4>>,
+}
+
+impl RelativeAttention {
+    /// Attends from the segment to memory and segment, causally.
+    ///
+    /// # Panics
+    /// If a shape does not fit the others or the layer.
+    pub fn forward(&self, input: RelativeAttentionInput) -> RelativeAttentionOutput {
+        let hidden = input.hidden;
+        let [batch, seq_q, d_model] = hidden.dims();
+        let device = hidden.device();
+        let mut context = match input.memory {
+            Some(memory) => Tensor::cat(vec![memory, hidden.clone()], 1),
+            None => hidden.clone(),
+        };
+        let seq_kv = context.dims()[1];
+        let mut source = hidden.clone();
+        if self.pre_norm {
+            context = self.norm.forward(context);
+            source = context
+                .clone()
+                .slice([0..batch, seq_kv - seq_q..seq_kv, 0..d_model]);
+        }
+
+        // Flat [batch · seq, d_model] rows make one large matrix product of each map. The factor
+        // 1/√d_head goes into the queries, the smallest tensor of the score.
+        let d_heads = self.n_heads * self.d_head;
+        let scale = 1.0 / (self.d_head as f64).sqrt();
+        let source = source.reshape([batch * seq_q, d_model]);
+        let query = source.matmul(self.query.val()).mul_scalar(scale);
+        let with_bias =
+            |bias: Tensor<2>| query.clone() + bias.reshape([1, d_heads]).mul_scalar(scale);
+        let content_query = self.split(with_bias(input.content_bias), batch);
+        let position_query = with_bias(input.position_bias);
+        let context = context.reshape([batch * seq_kv, d_model]);
+        let key = self.split(context.clone().matmul(self.key.val()), batch);
+        let value = self.split(context.matmul(self.value.val()), batch);
+
+        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
+        options.causal = true;
+        options.scale = Some(1.0);
+        options.bias = Some(self.position_scores(position_query, input.positions, batch, seq_kv));
+        options.global_mask = input.global_mask;
+        options.extra_mask = input.extra_mask;
+        options.dropout = dropout_now(&self.dropatt, &device);
+        options.return_weights = input.return_weights;
+        let attended = sparse_attention(content_query, key, value, options);
+
+        let output = attended
+            .context
+            .swap_dims(1, 2)
+            .reshape([batch * seq_q, d_heads])
+            .matmul(self.output.val())
+            .reshape([batch, seq_q, d_model]);
+        let sum = hidden + self.dropout.forward(output);
+        RelativeAttentionOutput {
+            hidden: match self.pre_norm {
+                true => sum,
+                false => self.norm.forward(sum),
+            },
+            weights: attended.weights,
+        }
+    }
+
+    /// (q_i + v)·r_{i−j} for every cell that the causal mask leaves, `[batch, n_heads, seq_q, seq_kv]`.
+    ///
+    /// Query i wants the row of scores by distance moved left by `seq_q − 1 − i`. With rows of
+    /// `seq_kv + 1` distances, reading the same numbers on from `seq_q − 1` in rows of `seq_kv` does
+    /// that: i·seq_kv + j + seq_q − 1 = i·(seq_kv + 1) + (j + seq_q − 1 − i). The keys of a head are
+    /// common to the batch, so that batch and query positions are one dimension of the product.
+    fn position_scores(
+        &self,
+        query: Tensor<2>,
+        positions: Tensor<2>,
+        batch: usize,
+        seq_kv: usize,
+    ) -> Tensor<4> {
+        let (n_heads, d_head) = (self.n_heads, self.d_head);
+        let n_queries = query.dims()[0];
+        let seq_q = n_queries / batch;
+        let query = query.reshape([n_queries, n_heads, d_head]).swap_dims(0, 1);
+        let keys = positions
+            .matmul(self.position.val())
+            .reshape([seq_kv + 1, n_heads, d_head])
+            .permute([1, 2, 0]);
+        let by_distance = query.matmul(keys);
+        by_distance
+            .reshape([n_heads, batch, seq_q * (seq_kv + 1)])
+            .slice([0..n_heads, 0..batch, seq_q - 1..seq_q - 1 + seq_q * seq_kv])
+            .reshape([n_heads, batch, seq_q, seq_kv])
+            .swap_dims(0, 1)
+    }
+
+    /// `[batch · seq, n_heads · d_head]` as `[batch, n_heads, seq, d_head]`, without a copy.
+    fn split(&self, rows: Tensor<2>, batch: usize) -> Tensor<4> {
+        let seq = rows.dims()[0] / batch;
+        rows.reshape([batch, seq, self.n_heads, self.d_head])
+            .swap_dims(1, 2)
+    }
+}

@@ -1,0 +1,513 @@
+//! The Transformer-XL language model.
+
+use burn::config::Config;
+use burn::module::Param;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::prelude::*;
+
+use crate::error::ModelError;
+use crate::layer::{
+    AdaptiveConfig, AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, FeedForwardConfig,
+    NormalizerConfig, RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput,
+    parameter, relative_positions,
+};
+
+/// Configuration of [`TransformerXl`]; the defaults are those of the published WikiText-103 base
+/// recipe where it has one.
+///
+/// ```
+/// use sparta_model::transformer_xl::TransformerXlConfig;
+/// let config = TransformerXlConfig::new(267_735, 16, 410, 10, 41, 2100, 150, 150)
+///     .with_cutoffs(vec![20_000, 40_000, 200_000]);
+/// assert_eq!(config.n_params(), 151_107_538); // as the original prints
+/// ```
+#[derive(Config, Debug)]
+pub struct TransformerXlConfig {
+    /// Number of words, sorted by falling frequency if there are cutoffs.
+    pub vocab_size: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// Size of the vectors between layers; even.
+    pub d_model: usize,
+    /// Attention heads of a layer.
+    pub n_heads: usize,
+    /// Size of a head's queries, keys and values.
+    pub d_head: usize,
+    /// Size of the feed-forward layers' hidden vectors.
+    pub d_ff: usize,
+    /// Longest segment, in tokens.
+    pub tgt_len: usize,
+    /// Positions of every layer's input kept for the next segment.
+    pub mem_len: usize,
+    /// Distances beyond this look alike.
+    pub clamp_len: Option<usize>,
+    /// Let every query see exactly `mem_len` keys (itself included) once the memory is full, as the
+    /// original does in its evaluation, instead of everything before it.
+    #[config(default = false)]
+    pub same_length: bool,
+    /// Where the tail clusters of embedding and softmax start.
+    #[config(default = "Vec::new()")]
+    pub cutoffs: Vec<usize>,
+    /// Factor by which word vectors shrink from cluster to cluster.
+    #[config(default = 1)]
+    pub div_val: usize,
+    /// Size of the word vectors of the head cluster; `d_model` if not given.
+    pub d_embed: Option<usize>,
+    /// Use the word vectors as the softmax's weights.
+    #[config(default = true)]
+    pub tie_weights: bool,
+    /// Use the word vectors' projections in the softmax's tail clusters.
+    #[config(default = true)]
+    pub tie_projections: bool,
+    /// The row normaliser of every layer.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub normalizer: NormalizerConfig,
+    /// Share dropped in training of word vectors, positions, layer outputs and the final output.
+    #[config(default = 0.1)]
+    pub dropout: f64,
+    /// Share of attention weights dropped in training.
+    #[config(default = 0.0)]
+    pub dropatt: f64,
+    /// Normalise the layers' inputs instead of their outputs.
+    #[config(default = false)]
+    pub pre_norm: bool,
+    /// Standard deviation of weights, word vectors, u, v and (around 1) normalisation scales at the
+    /// start.
+    #[config(default = 0.02)]
+    pub init_std: f64,
+    /// Standard deviation of projections of word vectors at the start.
+    #[config(default = 0.01)]
+    pub projection_std: f64,
+}
+
+/// Transformer-XL (Dai et al. 2019): causal relative attention over the current segment and a memory
+/// of the layer's earlier inputs, adaptive embedding and softmax.
+///
+/// # Source
+/// `MemTransformerLM` (attention type 0) of kimiyoung/transformer-xl at 44781ed, with the same
+/// parameters, initial values and places of dropout.
+#[derive(Module, Debug)]
+pub struct TransformerXl {
+    /// Word vectors.
+    pub embedding: AdaptiveEmbedding,
+    /// Next-word probabilities.
+    pub softmax: AdaptiveSoftmax,
+    /// The layers, from the words up.
+    pub layers: Vec<TransformerXlLayer>,
+    /// u, `[n_heads, d_head]`, shared by the layers.
+    pub content_bias: Param<Tensor<2>>,
+    /// v, `[n_heads, d_head]`, shared by the layers.
+    pub position_bias: Param<Tensor<2>>,
+    /// On word vectors, positions and the final output.
+    pub dropout: Dropout,
+    #[module(skip)]
+    lengths: Lengths,
+}
+
+/// Relative attention and feed-forward.
+#[derive(Module, Debug)]
+pub struct TransformerXlLayer {
+    /// The attention.
+    pub attention: RelativeAttention,
+    /// The feed-forward network.
+    pub feed_forward: FeedForward,
+}
+
+/// How far a model looks; it may differ between training and evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lengths {
+    /// Longest segment.
+    pub tgt_len: usize,
+    /// Positions of the past that are kept.
+    pub mem_len: usize,
+    /// Distances beyond this look alike.
+    pub clamp_len: Option<usize>,
+    /// Whether every query sees equally many keys.
+    pub same_length: bool,
+}
+
+/// The memory: every layer's input at the last positions, `[batch, mlen, d_model]` with
+/// `mlen ≤ mem_len`, without gradient. Empty before the first segment and where `mem_len` is 0.
+pub type Mems = Vec<Tensor<3>>;
+
+/// What [`TransformerXl::forward`] works on.
+#[derive(Debug, Clone)]
+pub struct TransformerXlInput {
+    /// The segment's words, `[batch, seq_q]` with `seq_q ≤ tgt_len`.
+    pub tokens: Tensor<2, Int>,
+    /// The memory that the previous segment returned.
+    pub mems: Option<Mems>,
+    /// A global mask a layer, `[n_heads, tgt_len, mem_len + tgt_len]`, `true` = hidden. The last
+    /// `tgt_len` columns are the current segment, also while the memory is still short.
+    pub masks: Option<Vec<Tensor<3, Bool>>>,
+    /// Whether to return the attention weights.
+    pub return_weights: bool,
+}
+
+/// What [`TransformerXl::forward`] gives.
+#[derive(Debug, Clone)]
+pub struct TransformerXlOutput {
+    /// `[batch, seq_q, d_model]`, to hand to [`TransformerXl::nll`].
+    pub hidden: Tensor<3>,
+    /// For the next segment.
+    pub mems: Mems,
+    /// If asked for, the attention weights of every layer, `[batch, n_heads, seq_q, mlen + seq_q]`.
+    pub weights: Option<Vec<Tensor<4>>>,
+}
+
+impl TransformerXlInput {
+    /// The first segment of a text: no memory, no masks.
+    pub fn new(tokens: Tensor<2, Int>) -> Self {
+        Self {
+            tokens,
+            mems: None,
+            masks: None,
+            return_weights: false,
+        }
+    }
+
+    /// Continues after the segment that returned `mems`.
+    pub fn mems(mut self, mems: Mems) -> Self {
+        self.mems = Some(mems);
+        self
+    }
+
+    /// Hides cells of every layer.
+    pub fn masks(mut self, masks: Vec<Tensor<3, Bool>>) -> Self {
+        self.masks = Some(masks);
+        self
+    }
+
+    /// Asks for the attention weights.
+    pub fn return_weights(mut self) -> Self {
+        self.return_weights = true;
+        self
+    }
+}
+
+impl TransformerXlConfig {
+    /// Checks that a network can be built from the settings.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let check = |ok: bool, field, found: &dyn std::fmt::Debug, expected: &str| match ok {
+            true => Ok(()),
+            false => Err(ModelError::Config {
+                field,
+                found: format!("{found:?}"),
+                expected: expected.to_owned(),
+            }),
+        };
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("n_layers", self.n_layers),
+            ("n_heads", self.n_heads),
+            ("d_head", self.d_head),
+            ("d_ff", self.d_ff),
+            ("tgt_len", self.tgt_len),
+            ("div_val", self.div_val),
+        ];
+        for (field, size) in sizes {
+            check(size > 0, field, &size, "at least 1")?;
+        }
+        let even = self.d_model > 0 && self.d_model.is_multiple_of(2);
+        check(even, "d_model", &self.d_model, "even and at least 2")?;
+        for (field, share) in [("dropout", self.dropout), ("dropatt", self.dropatt)] {
+            check((0.0..1.0).contains(&share), field, &share, "in [0, 1)")?;
+        }
+        if let NormalizerConfig::Entmax { alpha } = self.normalizer {
+            check(alpha >= 1.0, "normalizer.alpha", &alpha, "at least 1")?;
+        }
+        if let NormalizerConfig::AlphaEntmax {
+            alpha_min: Some(min),
+        } = self.normalizer
+        {
+            let ok = (1.0..=2.0).contains(&min);
+            check(ok, "normalizer.alpha_min", &min, "in [1, 2]")?;
+        }
+        let clusters = self.adaptive();
+        let rising = clusters.bounds().is_sorted_by(|a, b| a < b);
+        let expected = format!(
+            "rising and between 1 and vocab_size − 1 = {}",
+            self.vocab_size - 1
+        );
+        check(rising, "cutoffs", &self.cutoffs, &expected)?;
+        let smallest = u32::try_from(self.cutoffs.len())
+            .ok()
+            .and_then(|tails| self.div_val.checked_pow(tails))
+            .map_or(0, |factor| self.d_embed.unwrap_or(self.d_model) / factor);
+        check(
+            smallest > 0,
+            "div_val",
+            &self.div_val,
+            "small enough that d_embed / div_val^(number of cutoffs) is at least 1",
+        )
+    }
+
+    /// Makes the network with random weights.
+    ///
+    /// # Panics
+    /// With the message of [`TransformerXlConfig::validate`], if that fails.
+    pub fn init(&self, device: &Device) -> TransformerXl {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let adaptive = self.adaptive();
+        let bias = || parameter::normal([self.n_heads, self.d_head], 0.0, self.init_std, device);
+        TransformerXl {
+            embedding: adaptive.init_embedding(device),
+            softmax: adaptive.init_softmax(device),
+            layers: (0..self.n_layers)
+                .map(|_| TransformerXlLayer {
+                    attention: self.attention().init(device),
+                    feed_forward: self.feed_forward().init(device),
+                })
+                .collect(),
+            content_bias: bias(),
+            position_bias: bias(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            lengths: Lengths {
+                tgt_len: self.tgt_len,
+                mem_len: self.mem_len,
+                clamp_len: self.clamp_len,
+                same_length: self.same_length,
+            },
+        }
+    }
+
+    /// Number of parameters, without making them.
+    pub fn n_params(&self) -> usize {
+        let layer = self.attention().n_params() + self.feed_forward().n_params();
+        self.adaptive().n_params() + self.n_layers * layer + 2 * self.n_heads * self.d_head
+    }
+
+    fn adaptive(&self) -> AdaptiveConfig {
+        AdaptiveConfig {
+            vocab_size: self.vocab_size,
+            d_model: self.d_model,
+            d_embed: self.d_embed,
+            cutoffs: self.cutoffs.clone(),
+            div_val: self.div_val,
+            tie_weights: self.tie_weights,
+            tie_projections: self.tie_projections,
+            init_std: self.init_std,
+            projection_std: self.projection_std,
+        }
+    }
+
+    fn attention(&self) -> RelativeAttentionConfig {
+        RelativeAttentionConfig {
+            d_model: self.d_model,
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            normalizer: self.normalizer,
+            dropout: self.dropout,
+            dropatt: self.dropatt,
+            pre_norm: self.pre_norm,
+            init_std: self.init_std,
+        }
+    }
+
+    fn feed_forward(&self) -> FeedForwardConfig {
+        FeedForwardConfig {
+            d_model: self.d_model,
+            d_ff: self.d_ff,
+            dropout: self.dropout,
+            pre_norm: self.pre_norm,
+            init_std: self.init_std,
+        }
+    }
+}
+
+impl TransformerXl {
+    /// How far the model looks.
+    pub fn lengths(&self) -> Lengths {
+        self.lengths
+    }
+
+    /// The same network with other lengths, for instance longer memory and `same_length` in
+    /// evaluation. Masks must then have the new shape.
+    pub fn with_lengths(mut self, lengths: Lengths) -> Self {
+        self.lengths = lengths;
+        self
+    }
+
+    /// Checks that global masks fit the network: one a layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
+    ///
+    /// # Errors
+    /// [`ModelError::MaskCount`] or, for the first mask that does not fit, [`ModelError::MaskShape`].
+    pub fn check_masks(&self, masks: &[Tensor<3, Bool>]) -> Result<(), ModelError> {
+        if masks.len() != self.layers.len() {
+            return Err(ModelError::MaskCount {
+                expected: self.layers.len(),
+                found: masks.len(),
+            });
+        }
+        let Lengths {
+            tgt_len, mem_len, ..
+        } = self.lengths;
+        let expected = [self.content_bias.dims()[0], tgt_len, mem_len + tgt_len];
+        match masks.iter().position(|mask| mask.dims() != expected) {
+            Some(layer) => Err(ModelError::MaskShape {
+                layer,
+                expected,
+                found: masks[layer].dims(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads one segment.
+    ///
+    /// # Panics
+    /// If the segment is longer than `tgt_len`, the memory longer than `mem_len` or of another batch
+    /// size, or the masks fail [`TransformerXl::check_masks`].
+    pub fn forward(&self, input: TransformerXlInput) -> TransformerXlOutput {
+        let [batch, seq_q] = input.tokens.dims();
+        let device = input.tokens.device();
+        let mems = input.mems.unwrap_or_default();
+        let mlen = mems.first().map_or(0, |memory| memory.dims()[1]);
+        self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
+        let seq_kv = mlen + seq_q;
+
+        let mut hidden = self.dropout.forward(self.embedding.forward(input.tokens));
+        let d_model = hidden.dims()[2];
+        let clamp_len = self.lengths.clamp_len;
+        let positions = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
+        let positions = self.dropout.forward(positions);
+        let extra_mask = self.same_length_mask(seq_q, mlen, &device);
+
+        let mut new_mems = Vec::with_capacity(self.layers.len());
+        let mut weights = Vec::with_capacity(self.layers.len());
+        for (i, layer) in self.layers.iter().enumerate() {
+            let memory = mems.get(i).cloned();
+            new_mems.extend(self.remember(memory.clone(), &hidden));
+            let attended = layer.attention.forward(RelativeAttentionInput {
+                hidden,
+                memory,
+                positions: positions.clone(),
+                content_bias: self.content_bias.val(),
+                position_bias: self.position_bias.val(),
+                global_mask: (input.masks.as_ref())
+                    .map(|masks| self.align(masks[i].clone(), seq_q, mlen)),
+                extra_mask: extra_mask.clone(),
+                return_weights: input.return_weights,
+            });
+            weights.extend(attended.weights);
+            hidden = layer.feed_forward.forward(attended.hidden);
+        }
+        TransformerXlOutput {
+            hidden: self.dropout.forward(hidden),
+            mems: new_mems,
+            weights: input.return_weights.then_some(weights),
+        }
+    }
+
+    /// Negative log-likelihood of each next word in nats; 0 where the target is negative (ignored).
+    ///
+    /// Targets stay on the host, row by row: the adaptive softmax then knows which rows a tail
+    /// cluster needs without reading from the device.
+    ///
+    /// # Shapes
+    /// - hidden: `[batch, seq_q, d_model]`, targets: `batch · seq_q` words
+    /// - output: `[batch, seq_q]`
+    ///
+    /// # Panics
+    /// If there is not one target a position.
+    pub fn nll(&self, hidden: Tensor<3>, targets: &[i32]) -> Tensor<2> {
+        let [batch, seq_q, d_model] = hidden.dims();
+        let rows = hidden.reshape([batch * seq_q, d_model]);
+        self.softmax
+            .nll(rows, targets, &self.embedding)
+            .reshape([batch, seq_q])
+    }
+
+    /// log p of every word as the next one, `[batch, seq_q, vocab_size]`.
+    pub fn log_probabilities(&self, hidden: Tensor<3>) -> Tensor<3> {
+        let [batch, seq_q, d_model] = hidden.dims();
+        let rows = hidden.reshape([batch * seq_q, d_model]);
+        let log_p = self.softmax.log_probabilities(rows, &self.embedding);
+        let vocab_size = log_p.dims()[1];
+        log_p.reshape([batch, seq_q, vocab_size])
+    }
+
+    /// The last `mem_len` positions of memory and segment; nothing where `mem_len` is 0.
+    fn remember(&self, memory: Option<Tensor<3>>, hidden: &Tensor<3>) -> Option<Tensor<3>> {
+        let mem_len = self.lengths.mem_len;
+        let [batch, seq_q, d_model] = hidden.dims();
+        let hidden = hidden.clone().detach();
+        let all = match memory {
+            Some(memory) if seq_q < mem_len => Tensor::cat(vec![memory, hidden], 1),
+            Some(_) | None => hidden,
+        };
+        let n = all.dims()[1];
+        match (mem_len, n <= mem_len) {
+            (0, _) => None,
+            (_, true) => Some(all),
+            (_, false) => Some(all.slice([0..batch, n - mem_len..n, 0..d_model])),
+        }
+    }
+
+    /// The rows and columns of a global mask that a segment with a memory of `mlen` uses.
+    fn align(&self, mask: Tensor<3, Bool>, seq_q: usize, mlen: usize) -> Tensor<3, Bool> {
+        let Lengths {
+            tgt_len, mem_len, ..
+        } = self.lengths;
+        let n_heads = mask.dims()[0];
+        match (seq_q, mlen) == (tgt_len, mem_len) {
+            true => mask,
+            false => mask.slice([0..n_heads, 0..seq_q, mem_len - mlen..mem_len + seq_q]),
+        }
+    }
+
+    /// With `same_length`, hides from query i the keys at column `j ≤ i − shift`, where
+    /// shift = mem_len − mlen limited to `seq_q`: `mem_len` keys are left once the memory is full.
+    fn same_length_mask(
+        &self,
+        seq_q: usize,
+        mlen: usize,
+        device: &Device,
+    ) -> Option<Tensor<2, Bool>> {
+        let shift = (self.lengths.mem_len - mlen).min(seq_q);
+        self.lengths.same_length.then(|| {
+            // tril_mask is true strictly above the diagonal: what it does not name is hidden.
+            let diagonal = -(shift as i64);
+            Tensor::<2, Bool>::tril_mask([seq_q, mlen + seq_q], diagonal, device).bool_not()
+        })
+    }
+
+    fn check_input(
+        &self,
+        batch: usize,
+        seq_q: usize,
+        mlen: usize,
+        mems: &[Tensor<3>],
+        masks: Option<&[Tensor<3, Bool>]>,
+    ) {
+        let Lengths {
+            tgt_len, mem_len, ..
+        } = self.lengths;
+        assert!(
+            (1..=tgt_len).contains(&seq_q),
+            "the segment has {seq_q} tokens, but the model's tgt_len is {tgt_len}"
+        );
+        assert!(
+            mems.is_empty() || mems.len() == self.layers.len(),
+            "the memory has {} layers, the model {}",
+            mems.len(),
+            self.layers.len()
+        );
+        assert!(
+            mlen <= mem_len,
+            "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
+        );
+        assert!(
+            mems.iter().all(|memory| memory.dims()[0] == batch),
+            "the memory was made with another batch size than {batch}"
+        );
+        if let Some(Err(error)) = masks.map(|masks| self.check_masks(masks)) {
+            panic!("{error}");
+        }
+    }
+}
