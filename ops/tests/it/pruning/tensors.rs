@@ -27,13 +27,7 @@ fn a_tensor_gives_the_pattern_of_its_numbers(
     };
     let mut numbers = Vec::new();
     for (b, h, r) in (0..3).flat_map(|b| (0..2).flat_map(move |h| (0..4).map(move |r| (b, h, r)))) {
-        numbers.extend((0..6).map(|c| {
-            if c + 1 <= 3 + r {
-                generic(b, h, r, c)
-            } else {
-                0.0
-            }
-        }));
+        numbers.extend((0..6).map(|c| if c < 3 + r { generic(b, h, r, c) } else { 0.0 }));
     }
     let header = PatternHeader::new("c", "m")
         .with(SELF, 0, grid)
