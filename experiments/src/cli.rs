@@ -90,7 +90,17 @@ struct Options {
 
 impl LmCli {
     fn request(self) -> Result<Request> {
-        let Options { recipe, device, sets, seeds, dry_run, resume, out, data, quiet } = self.options;
+        let Options {
+            recipe,
+            device,
+            sets,
+            seeds,
+            dry_run,
+            resume,
+            out,
+            data,
+            quiet,
+        } = self.options;
         let mut recipe = Recipe::load(&recipe, &sets)?;
         if let Some(seeds) = seeds {
             recipe.seeds = seeds;
@@ -118,7 +128,9 @@ pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    report_outcome(panics::catch(|| cli.request().and_then(|request| lm::run(&request))))
+    report_outcome(panics::catch(|| {
+        cli.request().and_then(|request| lm::run(&request))
+    }))
 }
 
 /// Prints an error chain in one line and turns the outcome into an exit code.
@@ -129,11 +141,17 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
         Ok(Err(error)) => {
             eprintln!("error: {error:#}");
             let interrupted = error.chain().any(|e| e.is::<Interrupted>());
-            if interrupted { ExitCode::from(INTERRUPTED as u8) } else { ExitCode::FAILURE }
+            if interrupted {
+                ExitCode::from(INTERRUPTED as u8)
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(panic) => {
             eprintln!("error: the computation failed: {panic}");
-            eprintln!("checkpoints are intact: go on with `--resume`; RUST_BACKTRACE=1 shows where it failed");
+            eprintln!(
+                "checkpoints are intact: go on with `--resume`; RUST_BACKTRACE=1 shows where it failed"
+            );
             ExitCode::FAILURE
         }
     }
@@ -151,7 +169,12 @@ mod tests {
 
     #[test]
     fn options_stand_before_or_after_the_stage() {
-        let parse = |line: &str| LmCli::try_parse_from(line.split(' ')).unwrap().request().unwrap();
+        let parse = |line: &str| {
+            LmCli::try_parse_from(line.split(' '))
+                .unwrap()
+                .request()
+                .unwrap()
+        };
         let request = parse("lm train --seeds 3,4 --set train.lr=0.5 --device cuda:1");
         assert_eq!(request.stage, Stage::Train);
         assert_eq!(request.recipe.seeds, [3, 4]);

@@ -48,8 +48,9 @@ impl FromStr for DeviceChoice {
         let lower = text.to_ascii_lowercase();
         let parts: Vec<&str> = lower.split(':').collect();
         let index = |n: &str| {
-            n.parse::<usize>()
-                .map_err(|_| format!("`{n}` in `{text}` is not a device number; write e.g. `cuda:0`"))
+            n.parse::<usize>().map_err(|_| {
+                format!("`{n}` in `{text}` is not a device number; write e.g. `cuda:0`")
+            })
         };
         match parts.as_slice() {
             ["auto"] => Ok(Self::Auto),
@@ -72,7 +73,9 @@ impl FromStr for DeviceChoice {
                 let hint = crate::recipe::nearest(parts[0], known)
                     .map(|k| format!("; did you mean `{k}`?"))
                     .unwrap_or_default();
-                Err(format!("unknown device `{text}`; known are {SPELLINGS}{hint}"))
+                Err(format!(
+                    "unknown device `{text}`; known are {SPELLINGS}{hint}"
+                ))
             }
         }
     }
@@ -277,7 +280,10 @@ fn auto() -> Result<OpenDevice> {
                 } else {
                     passed_over.join("; ")
                 };
-                opened.note = format!("{choice}{}, chosen by auto: {reason}", name_of(&opened.device));
+                opened.note = format!(
+                    "{choice}{}, chosen by auto: {reason}",
+                    name_of(&opened.device)
+                );
                 return Ok(opened);
             }
             Err(error) => passed_over.push(format!("{error:#}")),
@@ -326,7 +332,13 @@ fn probe(device: &Device) -> Result<()> {
 }
 
 /// ` (name of the card)` where the backend reports one.
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm"))]
+#[cfg(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "cuda",
+    feature = "rocm"
+))]
 fn name_of(device: &Device) -> String {
     panics::catch(|| device.as_dispatch().identity())
         .ok()
@@ -335,13 +347,25 @@ fn name_of(device: &Device) -> String {
         .unwrap_or_default()
 }
 
-#[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm")))]
+#[cfg(not(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "cuda",
+    feature = "rocm"
+)))]
 fn name_of(_device: &Device) -> String {
     String::new()
 }
 
 /// Whether the adapter is a rasteriser on the CPU, which `auto` passes over.
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm"))]
+#[cfg(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "cuda",
+    feature = "rocm"
+))]
 fn is_software(device: &Device) -> bool {
     panics::catch(|| device.as_dispatch().identity())
         .ok()
@@ -349,7 +373,13 @@ fn is_software(device: &Device) -> bool {
         .is_some_and(|identity| identity.physical.is_none())
 }
 
-#[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm")))]
+#[cfg(not(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "cuda",
+    feature = "rocm"
+)))]
 fn is_software(_device: &Device) -> bool {
     false
 }
@@ -391,7 +421,10 @@ mod tests {
         for choice in DeviceChoice::ALL.into_iter().filter(|c| !c.is_compiled()) {
             let error = open(choice).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("--features {} --bin lm -- --device {choice}", choice.feature())),
+                error.contains(&format!(
+                    "--features {} --bin lm -- --device {choice}",
+                    choice.feature()
+                )),
                 "{error}"
             );
         }

@@ -83,7 +83,10 @@ mod tests {
         })
         .unwrap_err()
         .to_string();
-        assert!(error.contains("no room") && error.contains("--resume"), "{error}");
+        assert!(
+            error.contains("no room") && error.contains("--resume"),
+            "{error}"
+        );
         assert!(error.contains("previous version is kept"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

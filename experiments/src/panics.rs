@@ -4,7 +4,7 @@
 //! thread of its own. The hook collects what was said on any thread; [`catch`] turns it into text.
 //! Set `RUST_BACKTRACE=1` to see the backtrace as well.
 
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, Once, PoisonError};
 
 static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -12,7 +12,15 @@ static INSTALL: Once = Once::new();
 
 /// Replaces the panic printer of the process by one that only remembers.
 pub fn install_hook() {
-    INSTALL.call_once(|| set_hook(Box::new(remember)));
+    INSTALL.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |info| {
+            remember(info);
+            if cfg!(test) {
+                before(info);
+            }
+        }));
+    });
 }
 
 fn remember(info: &PanicHookInfo<'_>) {
@@ -22,7 +30,10 @@ fn remember(info: &PanicHookInfo<'_>) {
         .unwrap_or_default();
     let said = format!("{}{place}", said(info.payload()));
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
-        eprintln!("panic: {said}\n{}", std::backtrace::Backtrace::force_capture());
+        eprintln!(
+            "panic: {said}\n{}",
+            std::backtrace::Backtrace::force_capture()
+        );
     }
     HEARD
         .lock()

@@ -51,7 +51,10 @@ fn is_text(reference: &Table, path: &[&str]) -> bool {
 }
 
 fn read_value(text: &str, wants_text: bool) -> Value {
-    let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
+    let parsed = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"));
     match parsed {
         Some(value @ Value::String(_)) => value,
         Some(value) if !wants_text => value,
@@ -70,7 +73,9 @@ mod tests {
         for set in ["a.x=2", "a.name = sparsemax", "a.l=[1, 2]"] {
             apply_set(&mut table, set, &reference).unwrap();
         }
-        let expected: Table = "[a]\nx = 2\nname = \"sparsemax\"\nl = [1, 2]".parse().unwrap();
+        let expected: Table = "[a]\nx = 2\nname = \"sparsemax\"\nl = [1, 2]"
+            .parse()
+            .unwrap();
         assert_eq!(table, expected);
     }
 

@@ -311,24 +311,39 @@ impl Recipe {
             ("observe.batch_size", self.observe.batch_size),
             ("eval.batch_size", self.eval.batch_size),
             ("train.log_every", self.train.log_every as usize),
-            ("train.checkpoint_every", self.train.checkpoint_every as usize),
+            (
+                "train.checkpoint_every",
+                self.train.checkpoint_every as usize,
+            ),
         ] {
             ensure!(value > 0, "`{key}` must be at least 1");
         }
         for (key, value) in [("model.dropout", m.dropout), ("model.dropatt", m.dropatt)] {
-            ensure!((0.0..1.0).contains(&value), "`{key}` must be in 0..1; found {value}");
+            ensure!(
+                (0.0..1.0).contains(&value),
+                "`{key}` must be in 0..1; found {value}"
+            );
         }
         for (key, value) in [
             ("train.lr", self.train.lr),
             ("train.clip", self.train.clip),
             ("retrain.lr", self.retrain.lr),
         ] {
-            ensure!(value > 0.0 && value.is_finite(), "`{key}` must be positive; found {value}");
+            ensure!(
+                value > 0.0 && value.is_finite(),
+                "`{key}` must be positive; found {value}"
+            );
         }
-        ensure!(!self.seeds.is_empty(), "`seeds` must name at least one seed");
+        ensure!(
+            !self.seeds.is_empty(),
+            "`seeds` must name at least one seed"
+        );
         ensure!(
             !self.table.is_empty()
-                && self.table.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
+                && self
+                    .table
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
             "`table` names a folder: letters, digits, `-` and `_` only; found `{}`",
             self.table
         );

@@ -32,7 +32,10 @@ impl Recipe {
     /// Names the key (and the nearest known one), what was expected and what was found.
     pub fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
         let (origin, text) = match find_shipped(name_or_path) {
-            Some(shipped) => (format!("recipe `{}`", shipped.name), shipped.text.to_owned()),
+            Some(shipped) => (
+                format!("recipe `{}`", shipped.name),
+                shipped.text.to_owned(),
+            ),
             None => {
                 let path = Path::new(name_or_path);
                 if !path.is_file() {

@@ -34,8 +34,16 @@ fn walk(table: &Table, reference: &Table, prefix: &str, known: &[String]) -> Res
             let path = format!("{prefix}{key}");
             bail!(
                 "missing {} `{path}`; every number of a recipe is explicit, e.g. `{path} = {}`",
-                if expected.is_table() { "section" } else { "key" },
-                if expected.is_table() { "…".to_owned() } else { expected.to_string() },
+                if expected.is_table() {
+                    "section"
+                } else {
+                    "key"
+                },
+                if expected.is_table() {
+                    "…".to_owned()
+                } else {
+                    expected.to_string()
+                },
             );
         }
     }
@@ -95,7 +103,8 @@ fn keys(table: &Table, prefix: &str) -> Vec<String> {
 fn suggest(path: &str, known: &[String]) -> String {
     let section = path.rfind('.').map_or("", |i| &path[..=i]);
     let within = known.iter().map(String::as_str).filter(|k| {
-        k.strip_prefix(section).is_some_and(|rest| !rest.contains('.'))
+        k.strip_prefix(section)
+            .is_some_and(|rest| !rest.contains('.'))
     });
     let last = |k: &str| k.rsplit('.').next().unwrap_or_default().to_owned();
     let word = last(path);
@@ -122,7 +131,6 @@ fn nearest_by<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::recipe::Recipe;
     use crate::recipe::SHIPPED;
 
@@ -134,21 +142,33 @@ mod tests {
     #[test]
     fn an_unknown_key_is_answered_with_the_nearest() {
         let e = error(&["train.warmup=3"]);
-        assert!(e.contains("unknown key `train.warmup`; did you mean `train.warmup_steps`?"), "{e}");
+        assert!(
+            e.contains("unknown key `train.warmup`; did you mean `train.warmup_steps`?"),
+            "{e}"
+        );
         let e = error(&["learning_rate=3"]);
         assert!(e.contains("unknown key `learning_rate`"), "{e}");
         let e = error(&["model.lr=3"]);
-        assert!(e.contains("`train.lr`") || e.contains("`retrain.lr`"), "{e}");
+        assert!(
+            e.contains("`train.lr`") || e.contains("`retrain.lr`"),
+            "{e}"
+        );
     }
 
     #[test]
     fn a_wrong_type_is_named_with_its_path() {
         let e = error(&["train.steps=many"]);
-        assert!(e.contains("`train.steps` must be an integer") && e.contains("many"), "{e}");
+        assert!(
+            e.contains("`train.steps` must be an integer") && e.contains("many"),
+            "{e}"
+        );
         let e = error(&["prune.p=[0, 0.5]"]);
         assert!(e.contains("`prune.p[1]` must be an integer"), "{e}");
         let e = error(&["model.normalizer=entmax2"]);
-        assert!(e.contains("model.normalizer") && e.contains("sparsemax"), "{e}");
+        assert!(
+            e.contains("model.normalizer") && e.contains("sparsemax"),
+            "{e}"
+        );
         let e = error(&["train.steps=-4"]);
         assert!(e.contains("train.steps"), "{e}");
     }

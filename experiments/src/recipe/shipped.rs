@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn a_short_name_finds_the_recipe() {
-        assert_eq!(find_shipped("wikitext103-base").map(|s| s.name), Some("lm/wikitext103-base"));
+        assert_eq!(
+            find_shipped("wikitext103-base").map(|s| s.name),
+            Some("lm/wikitext103-base")
+        );
         assert!(find_shipped("wikitext").is_none());
     }
 }

@@ -92,7 +92,11 @@ impl Checkpoint {
             identity: self.identity.clone(),
             step: self.step,
             seconds: self.seconds,
-            times: self.optimizer.iter().map(|(k, v)| (k.clone(), v.time)).collect(),
+            times: self
+                .optimizer
+                .iter()
+                .map(|(k, v)| (k.clone(), v.time))
+                .collect(),
         };
         let mut tensors = Vec::new();
         for (name, data) in &self.model {
@@ -132,10 +136,21 @@ impl Checkpoint {
         let carried = take("carried.");
         let mut optimizer = BTreeMap::new();
         for (name, first) in first {
-            let (Some(second), Some(&time)) = (second.remove(&name), header.times.get(&name)) else {
-                bail!("{}: the optimiser state of `{name}` is incomplete; delete the file to start this run again", path.display());
+            let (Some(second), Some(&time)) = (second.remove(&name), header.times.get(&name))
+            else {
+                bail!(
+                    "{}: the optimiser state of `{name}` is incomplete; delete the file to start this run again",
+                    path.display()
+                );
             };
-            optimizer.insert(name, SavedMoments { time, first, second });
+            optimizer.insert(
+                name,
+                SavedMoments {
+                    time,
+                    first,
+                    second,
+                },
+            );
         }
         Ok(Self {
             identity: header.identity,
@@ -182,7 +197,12 @@ pub fn short(hash: &str) -> &str {
 ///
 /// # Errors
 /// As [`write_atomic`].
-pub fn save_model<M: Module>(path: &Path, module: &M, identity: &Identity, step: u64) -> Result<()> {
+pub fn save_model<M: Module>(
+    path: &Path,
+    module: &M,
+    identity: &Identity,
+    step: u64,
+) -> Result<()> {
     let header = Header {
         format: FORMAT.to_owned(),
         identity: identity.clone(),
@@ -231,13 +251,19 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
     let header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
     if header.format != FORMAT {
-        return Err(damaged(format!("format {} and not {FORMAT}", header.format)));
+        return Err(damaged(format!(
+            "format {} and not {FORMAT}",
+            header.format
+        )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let mut found = BTreeMap::new();
     for (name, view) in tensors.tensors() {
         if view.dtype() != Dtype::F32 {
-            return Err(damaged(format!("`{name}` is {:?} and not f32", view.dtype())));
+            return Err(damaged(format!(
+                "`{name}` is {:?} and not f32",
+                view.dtype()
+            )));
         }
         let values: Vec<f32> = view
             .data()
@@ -252,7 +278,10 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
 /// All float parameters of a module by path, read back from the device.
 #[must_use]
 pub fn parameters<M: Module>(module: &M) -> BTreeMap<String, TensorData> {
-    let mut reader = Reader { path: Vec::new(), found: BTreeMap::new() };
+    let mut reader = Reader {
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
     module.visit(&mut reader);
     reader.found
 }
@@ -262,7 +291,11 @@ pub fn parameters<M: Module>(module: &M) -> BTreeMap<String, TensorData> {
 /// # Errors
 /// A parameter that is missing, left over, or of another shape.
 pub fn set_parameters<M: Module>(module: M, values: BTreeMap<String, TensorData>) -> Result<M> {
-    let mut writer = Writer { path: Vec::new(), values, wrong: None };
+    let mut writer = Writer {
+        path: Vec::new(),
+        values,
+        wrong: None,
+    };
     let module = module.map(&mut writer);
     if let Some(wrong) = writer.wrong {
         bail!("{wrong}; the file is of another model");
@@ -286,7 +319,8 @@ impl ModuleVisitor for Reader {
         self.path.pop();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(self.path.join("."), param.val().inner().into_data());
+        self.found
+            .insert(self.path.join("."), param.val().inner().into_data());
     }
 }
 
@@ -306,7 +340,8 @@ impl ModuleMapper for Writer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.join(".");
         let Some(data) = self.values.remove(&name) else {
-            self.wrong.get_or_insert(format!("parameter `{name}` is missing"));
+            self.wrong
+                .get_or_insert(format!("parameter `{name}` is missing"));
             return param;
         };
         let wanted = param.lazy_shape();
@@ -339,7 +374,11 @@ mod tests {
     use burn::tensor::Device;
 
     fn identity(recipe: &str) -> Identity {
-        Identity { recipe_hash: recipe.to_owned(), seed: 1, run: "dense".to_owned() }
+        Identity {
+            recipe_hash: recipe.to_owned(),
+            seed: 1,
+            run: "dense".to_owned(),
+        }
     }
 
     fn checkpoint(model: &Linear) -> Checkpoint {
@@ -383,14 +422,24 @@ mod tests {
         let device = Device::flex();
         let saved = checkpoint(&LinearConfig::new(3, 2).init(&device));
         saved.save(&path).unwrap();
-        let error = Checkpoint::load(&path, &identity("999999999")).unwrap_err().to_string();
-        assert!(error.contains("another recipe") && error.contains("--out"), "{error}");
+        let error = Checkpoint::load(&path, &identity("999999999"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("another recipe") && error.contains("--out"),
+            "{error}"
+        );
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        let error = Checkpoint::load(&path, &saved.identity).unwrap_err().to_string();
+        let error = Checkpoint::load(&path, &saved.identity)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("delete it"), "{error}");
         let wide: Linear = LinearConfig::new(4, 2).init(&device);
         let error = set_parameters(wide, saved.model).unwrap_err().to_string();
-        assert!(error.contains("[3, 2]") && error.contains("[4, 2]"), "{error}");
+        assert!(
+            error.contains("[3, 2]") && error.contains("[4, 2]"),
+            "{error}"
+        );
     }
 }

@@ -115,7 +115,11 @@ impl std::fmt::Display for Diverged {
             Some(step) => write!(f, "the checkpoint of step {step} is kept; ")?,
             None => write!(f, "there was no checkpoint yet; ")?,
         }
-        write!(f, "try a smaller learning rate, e.g. `--set train.lr={:.2e} --out DIR`", self.lr / 3.0)
+        write!(
+            f,
+            "try a smaller learning rate, e.g. `--set train.lr={:.2e} --out DIR`",
+            self.lr / 3.0
+        )
     }
 }
 
@@ -191,7 +195,8 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
                 );
             }
             let found = Checkpoint::load(&path, &plan.identity)?;
-            model = set_parameters(model, found.model).with_context(|| path.display().to_string())?;
+            model =
+                set_parameters(model, found.model).with_context(|| path.display().to_string())?;
             optimizer.restore(found.optimizer, device);
             lesson.restore(found.carried)?;
             (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
@@ -260,14 +265,26 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             watch::duration(seconds),
             valid_nll.exp()
         ));
-        let model = self.model.take().context("the model was lost in training")?;
-        Ok(Trained { model, steps: self.step, tokens_per_second, valid_nll })
+        let model = self
+            .model
+            .take()
+            .context("the model was lost in training")?;
+        Ok(Trained {
+            model,
+            steps: self.step,
+            tokens_per_second,
+            valid_nll,
+        })
     }
 
     fn one_step(&mut self) -> Result<()> {
         let (step, plan) = (self.step, self.plan);
-        let model = self.model.take().context("the model was lost in training")?;
-        self.device.seed(rng::hash(plan.identity.seed, rng::Purpose::Step, step));
+        let model = self
+            .model
+            .take()
+            .context("the model was lost in training")?;
+        self.device
+            .seed(rng::hash(plan.identity.seed, rng::Purpose::Step, step));
         let loss = self.lesson.loss(&model, step)?;
         let value = loss.clone().inner();
         let lr = plan.schedule.at(step);
@@ -291,8 +308,18 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
         if !loss.is_finite() || !norm.is_finite() {
             let run = self.plan.identity.run.clone();
-            let _ = self.metrics.write(step, &[("train/nll", loss), ("train/grad_norm", norm)]);
-            return Err(Diverged { run, step, lr, loss, norm, kept: self.kept }.into());
+            let _ = self
+                .metrics
+                .write(step, &[("train/nll", loss), ("train/grad_norm", norm)]);
+            return Err(Diverged {
+                run,
+                step,
+                lr,
+                loss,
+                norm,
+                kept: self.kept,
+            }
+            .into());
         }
         self.window.loss += loss;
         self.window.n += 1;
@@ -320,15 +347,22 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
 
     fn validate(&mut self) -> Result<f64> {
         self.read_pending()?;
-        let model = self.model.as_ref().context("the model was lost in training")?;
+        let model = self
+            .model
+            .as_ref()
+            .context("the model was lost in training")?;
         let nll = self.lesson.validate(model)?;
-        self.metrics.write(self.step, &[("valid/nll", nll), ("valid/ppl", nll.exp())])?;
+        self.metrics
+            .write(self.step, &[("valid/nll", nll), ("valid/ppl", nll.exp())])?;
         Ok(nll)
     }
 
     fn checkpoint(&mut self) -> Result<()> {
         self.read_pending()?;
-        let model = self.model.as_ref().context("the model was lost in training")?;
+        let model = self
+            .model
+            .as_ref()
+            .context("the model was lost in training")?;
         Checkpoint {
             identity: self.plan.identity.clone(),
             step: self.step,

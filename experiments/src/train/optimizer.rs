@@ -195,14 +195,22 @@ mod tests {
         let mut linear = LinearConfig::new(2, 2).init(device);
         linear.weight = linear.weight.map(|w| {
             let device = w.device();
-            Tensor::from_inner(Tensor::from_data([[0.5f32, -0.5], [1.0, 2.0]], &device.inner()))
-                .require_grad()
+            Tensor::from_inner(Tensor::from_data(
+                [[0.5f32, -0.5], [1.0, 2.0]],
+                &device.inner(),
+            ))
+            .require_grad()
         });
         linear
     }
 
     fn settings(clip: f64) -> AdamSettings {
-        AdamSettings { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip }
+        AdamSettings {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            clip,
+        }
     }
 
     #[test]
@@ -231,7 +239,8 @@ mod tests {
             let g = 3.0 * 0.25 / norm;
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
-            w -= 0.1 * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+            w -=
+                0.1 * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
         }
         let got = model.weight.val().into_data().iter::<f32>().next().unwrap();
         assert!((f64::from(got) - w).abs() < 1e-4, "{got} {w}");

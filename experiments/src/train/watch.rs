@@ -108,7 +108,8 @@ impl Progress {
             bar.set_message(format!("{words} {rate:.0} tokens/s"));
         } else if !self.quiet && self.spoke.elapsed() >= LINE_EVERY {
             self.spoke = Instant::now();
-            let left = (self.total.saturating_sub(done)) as f64 * self.units_per_step / rate.max(1e-9);
+            let left =
+                (self.total.saturating_sub(done)) as f64 * self.units_per_step / rate.max(1e-9);
             eprintln!(
                 "{}: {done}/{} {words} {rate:.0} tokens/s, {} left",
                 self.label,
@@ -176,7 +177,10 @@ impl Metrics {
             .append(true)
             .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Appends one line.
@@ -187,15 +191,16 @@ impl Metrics {
         let mut line = Map::new();
         line.insert("step".to_owned(), step.into());
         for (name, value) in fields {
-            let value = serde_json::Number::from_f64(*value).map_or_else(
-                || Value::String(value.to_string()),
-                Value::Number,
-            );
+            let value = serde_json::Number::from_f64(*value)
+                .map_or_else(|| Value::String(value.to_string()), Value::Number);
             line.insert((*name).to_owned(), value);
         }
         let text = format!("{}\n", Value::Object(line));
         self.file.write_all(text.as_bytes()).map_err(|e| {
-            anyhow!("cannot write {}: {e}; free space and go on with `--resume`", self.path.display())
+            anyhow!(
+                "cannot write {}: {e}; free space and go on with `--resume`",
+                self.path.display()
+            )
         })
     }
 }
@@ -217,10 +222,17 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let steps: Vec<u64> = text
             .lines()
-            .map(|l| serde_json::from_str::<Value>(l).unwrap()["step"].as_u64().unwrap())
+            .map(|l| {
+                serde_json::from_str::<Value>(l).unwrap()["step"]
+                    .as_u64()
+                    .unwrap()
+            })
             .collect();
         assert_eq!(steps, [1, 2, 3, 4]);
-        assert!(text.ends_with("{\"step\":4,\"train/nll\":\"NaN\"}\n"), "{text}");
+        assert!(
+            text.ends_with("{\"step\":4,\"train/nll\":\"NaN\"}\n"),
+            "{text}"
+        );
     }
 
     #[test]

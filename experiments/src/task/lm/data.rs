@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
@@ -61,25 +61,35 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
         && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
 }
 
+/// Whether a corpus that is not at hand may be fetched: only the stage `prepare` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetch {
+    /// Download what is missing.
+    Allowed,
+    /// Use `--data` and the cache alone.
+    Never,
+}
+
 /// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
 /// token stores. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(recipe: &Recipe, folder: &RunFolder, from: Option<&Path>) -> Result<LmData> {
+pub fn prepare(
+    recipe: &Recipe,
+    folder: &RunFolder,
+    from: Option<&Path>,
+    fetch: Fetch,
+) -> Result<LmData> {
     if is_prepared(folder) {
         return open(recipe, folder);
     }
     let name = corpus_name(recipe.data.corpus);
     let cache = source::cache_dir()?;
-    let missing = || {
-        format!(
-            "corpus {name} is not at hand; read it from a folder with `lm prepare --recipe NAME \
-             --data DIR`"
-        )
-    };
-    name.prepare(from, &cache).with_context(missing)?;
-    let corpus = name.load(from, &cache).with_context(missing)?;
+    if fetch == Fetch::Allowed {
+        name.prepare(from, &cache)?;
+    }
+    let corpus = name.load(from, &cache)?;
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
@@ -110,7 +120,11 @@ pub fn open(recipe: &Recipe, folder: &RunFolder) -> Result<LmData> {
     let store = |split| TokenStore::open(&store_path(folder, split), &hash);
     let data = LmData {
         vocab_size: vocabulary.len(),
-        splits: [store(Split::Train)?, store(Split::Valid)?, store(Split::Test)?],
+        splits: [
+            store(Split::Train)?,
+            store(Split::Valid)?,
+            store(Split::Test)?,
+        ],
     };
     let needed = recipe.train.batch_size * 2;
     if data.tokens(Split::Train).len() < needed {

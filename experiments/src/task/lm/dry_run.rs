@@ -50,7 +50,10 @@ pub fn run(request: &Request, folder: &RunFolder) -> Result<()> {
     println!("device      {}", opened.note);
     println!("data        {}", sample.origin);
     println!("parameters  {}", cost.n_params);
-    println!("tokens/step {} ({} × {})", cost.tokens_per_step, recipe.train.batch_size, recipe.model.tgt_len);
+    println!(
+        "tokens/step {} ({} × {})",
+        cost.tokens_per_step, recipe.train.batch_size, recipe.model.tgt_len
+    );
     println!(
         "table       {} seed(s) × (dense {} steps + {} rows {} for {} steps)",
         recipe.seeds.len(),
@@ -66,7 +69,10 @@ pub fn run(request: &Request, folder: &RunFolder) -> Result<()> {
         gigabytes(cost.step_bytes)
     );
     step(recipe, &sample, &cost, &opened)?;
-    println!("run folder  {} (not made: this was a dry run)", folder.root().display());
+    println!(
+        "run folder  {} (not made: this was a dry run)",
+        folder.root().display()
+    );
     Ok(())
 }
 
@@ -83,7 +89,9 @@ fn step(recipe: &Recipe, sample: &Sample, cost: &Cost, opened: &device::OpenDevi
     if fits(cost.bytes()) {
         forward_backward(recipe.train.batch_size)?;
         let (loss, seconds) = forward_backward(recipe.train.batch_size)?;
-        println!("step        forward and backward in {seconds:.2} s, loss {loss:.3} on untrained weights");
+        println!(
+            "step        forward and backward in {seconds:.2} s, loss {loss:.3} on untrained weights"
+        );
         say_time(cost, cost.tokens_per_step as f64 / seconds, "measured");
         return Ok(());
     }
@@ -92,8 +100,14 @@ fn step(recipe: &Recipe, sample: &Sample, cost: &Cost, opened: &device::OpenDevi
     let one = cost.n_params as f64 * 12.0 + step_bytes(&recipe.model, 1, sample.vocab_size);
     if fits(one) {
         let (loss, seconds) = forward_backward(1)?;
-        println!("            one column of the batch instead: {seconds:.2} s, loss {loss:.3} on untrained weights");
-        say_time(cost, recipe.model.tgt_len as f64 / seconds, "from one column");
+        println!(
+            "            one column of the batch instead: {seconds:.2} s, loss {loss:.3} on untrained weights"
+        );
+        say_time(
+            cost,
+            recipe.model.tgt_len as f64 / seconds,
+            "from one column",
+        );
     }
     Ok(())
 }
@@ -129,7 +143,9 @@ fn one_step(
         mems = Some(output.mems);
         let loss: Tensor<1> = model.nll(output.hidden, &batch.target).mean();
         let _gradients = loss.backward();
-        device.sync().map_err(|e| anyhow!("the device failed in a step: {e:?}"))?;
+        device
+            .sync()
+            .map_err(|e| anyhow!("the device failed in a step: {e:?}"))?;
         let value = loss.inner().into_scalar::<f32>();
         last = (f64::from(value), started.elapsed().as_secs_f64());
     }
@@ -156,7 +172,10 @@ fn sample(request: &Request, folder: &RunFolder) -> Result<Sample> {
     }
     let name = corpus_name(recipe.data.corpus);
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
-    match (name.load(request.data.as_deref(), &source::cache_dir()?), published_vocabulary(recipe.data.corpus)) {
+    match (
+        name.load(request.data.as_deref(), &source::cache_dir()?),
+        published_vocabulary(recipe.data.corpus),
+    ) {
         (Ok(corpus), _) => {
             let vocabulary = Vocabulary::from_text(&corpus.train, limit, 1)?;
             let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
@@ -180,8 +199,16 @@ fn sample(request: &Request, folder: &RunFolder) -> Result<Sample> {
 
 fn cut(recipe: &Recipe, ids: &[u32], vocab_size: usize, origin: String) -> Result<Sample> {
     let stream = LmStream::new(ids, recipe.train.batch_size, recipe.model.tgt_len)?;
-    let batch = |i| stream.get(i).context("the training split is too short for two batches");
-    Ok(Sample { batches: [batch(0)?, batch(1)?], vocab_size, origin })
+    let batch = |i| {
+        stream
+            .get(i)
+            .context("the training split is too short for two batches")
+    };
+    Ok(Sample {
+        batches: [batch(0)?, batch(1)?],
+        vocab_size,
+        origin,
+    })
 }
 
 fn available_memory() -> f64 {

@@ -191,11 +191,17 @@ mod tests {
         folder.enter(&recipe, true).unwrap();
         fs::create_dir(folder.seed(1)).unwrap();
         let error = folder.enter(&recipe, true).unwrap_err().to_string();
-        assert!(error.contains("--resume") && error.contains("--out"), "{error}");
+        assert!(
+            error.contains("--resume") && error.contains("--out"),
+            "{error}"
+        );
         folder.enter(&recipe, false).unwrap();
         let other = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
         let error = folder.enter(&other, false).unwrap_err().to_string();
-        assert!(error.contains("another recipe") && error.contains("--out"), "{error}");
+        assert!(
+            error.contains("another recipe") && error.contains("--out"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -203,7 +209,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("thesis.tex"), "precious").unwrap();
         let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
-        let error = RunFolder::of(&recipe, Some(parent.path())).enter(&recipe, true).unwrap_err();
+        let error = RunFolder::of(&recipe, Some(parent.path()))
+            .enter(&recipe, true)
+            .unwrap_err();
         assert!(error.to_string().contains("not empty"), "{error}");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }

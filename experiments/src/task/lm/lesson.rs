@@ -55,7 +55,10 @@ impl<'a> LmLesson<'a> {
         let stream = LmStream::new(data.tokens(Split::Train), recipe.train.batch_size, tgt_len)?;
         let n_batches = stream.n_batches() as u64;
         let plain = device.clone().without_autodiff();
-        let tensors = |device| mask.map(|m| mask_tensors(m, &recipe.model, device)).transpose();
+        let tensors = |device| {
+            mask.map(|m| mask_tensors(m, &recipe.model, device))
+                .transpose()
+        };
         Ok(Self {
             stream,
             valid: data.tokens(Split::Valid),
@@ -84,7 +87,10 @@ impl Lesson<TransformerXl> for LmLesson<'_> {
             // The text starts again: what is remembered is its end.
             self.mems = None;
         }
-        let batch = self.stream.get(index).context("the stream has fewer batches than it said")?;
+        let batch = self
+            .stream
+            .get(index)
+            .context("the stream has fewer batches than it said")?;
         let output = model.forward(TransformerXlInput {
             tokens: input_tokens(&batch, &self.device),
             mems: self.mems.take(),

@@ -82,7 +82,12 @@ pub fn run(request: &Request) -> Result<()> {
     let fresh = request.stage == Stage::Reproduce && !request.resume;
     if request.stage == Stage::Prepare {
         folder.enter(&request.recipe, false)?;
-        let data = data::prepare(&request.recipe, &folder, request.data.as_deref())?;
+        let data = data::prepare(
+            &request.recipe,
+            &folder,
+            request.data.as_deref(),
+            data::Fetch::Allowed,
+        )?;
         note(request.quiet, &stages::describe(&data));
         return Ok(());
     }

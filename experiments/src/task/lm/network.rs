@@ -45,7 +45,12 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
 ///
 /// # Errors
 /// Dimensions that do not go together, by recipe key.
-pub fn init(model: &ModelRecipe, vocab_size: usize, seed: u64, device: &Device) -> Result<TransformerXl> {
+pub fn init(
+    model: &ModelRecipe,
+    vocab_size: usize,
+    seed: u64,
+    device: &Device,
+) -> Result<TransformerXl> {
     let config = config(model, vocab_size);
     config.validate().context("[model] of the recipe")?;
     device.seed(rng::hash(seed, Purpose::Init, 0));
@@ -70,7 +75,9 @@ pub fn grid(model: &ModelRecipe) -> Grid {
         n_heads: model.n_heads,
         n_rows: model.tgt_len,
         n_cols: model.mem_len + model.tgt_len,
-        rule: CellRule::Causal { memory: model.mem_len },
+        rule: CellRule::Causal {
+            memory: model.mem_len,
+        },
     }
 }
 
@@ -102,7 +109,12 @@ pub fn mask_tensors(
     model: &ModelRecipe,
     device: &Device,
 ) -> Result<Vec<Tensor<3, Bool>>> {
-    let Grid { n_heads, n_rows, n_cols, .. } = grid(model);
+    let Grid {
+        n_heads,
+        n_rows,
+        n_cols,
+        ..
+    } = grid(model);
     (0..model.n_layers)
         .map(|layer| {
             mask.check_shape(AttentionType::DecoderSelf, layer, n_heads, n_rows, n_cols)?;

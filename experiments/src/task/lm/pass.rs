@@ -36,7 +36,11 @@ pub fn perplexity(
             .try_into_vec_as::<f32>()
             .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))?;
         let total: f64 = nll.iter().map(|&x| f64::from(x)).sum();
-        ensure!(total.is_finite(), "the score of segment {} is not finite", batch.index);
+        ensure!(
+            total.is_finite(),
+            "the score of segment {} is not finite",
+            batch.index
+        );
         sum.add(total, batch.n_targets() as u64);
         at(batch.index + 1);
         stop_if_interrupted("scoring")?;

@@ -27,7 +27,14 @@ pub(super) fn describe_sparsity(row: &Row, sparsity: &Sparsity) -> String {
     let blocks = sparsity
         .blocks
         .iter()
-        .map(|b| format!("{:.1} % of {}×{} blocks", 100.0 * b.share, b.block_size, b.block_size))
+        .map(|b| {
+            format!(
+                "{:.1} % of {}×{} blocks",
+                100.0 * b.share,
+                b.block_size,
+                b.block_size
+            )
+        })
         .collect::<Vec<_>>()
         .join(", ");
     format!(
@@ -39,7 +46,11 @@ pub(super) fn describe_sparsity(row: &Row, sparsity: &Sparsity) -> String {
 }
 
 fn id(recipe: &Recipe, seed: u64, run: &str) -> String {
-    format!("{}-{}-seed{seed}-{run}", recipe.table, short(&recipe.hash()))
+    format!(
+        "{}-{}-seed{seed}-{run}",
+        recipe.table,
+        short(&recipe.hash())
+    )
 }
 
 /// Where the record of a model is.
@@ -145,7 +156,10 @@ fn describe_row(
         Some(mask) => {
             let pattern = session.load_pattern(record.seed)?;
             let total = SparsityReport::new(mask, &pattern)?.total;
-            (Some(100.0 * total.effective), Some(100.0 * total.token_weighted))
+            (
+                Some(100.0 * total.effective),
+                Some(100.0 * total.token_weighted),
+            )
         }
     };
     Ok(())
@@ -168,7 +182,12 @@ pub(super) fn network(
 ) -> Result<()> {
     let trained = TrainedNote::load(folder)?;
     let identity = &folder.identity;
-    let mut record = blank(session, identity.seed, &identity.run, kind(row.map(|(r, _)| r)))?;
+    let mut record = blank(
+        session,
+        identity.seed,
+        &identity.run,
+        kind(row.map(|(r, _)| r)),
+    )?;
     if let Some((row, mask)) = row {
         describe_row(session, &mut record, row, mask)?;
     }
@@ -183,7 +202,12 @@ pub(super) fn network(
 }
 
 /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
-pub(super) fn failed(session: &Session<'_>, folder: &ModelFolder, error: &anyhow::Error, started: u64) {
+pub(super) fn failed(
+    session: &Session<'_>,
+    folder: &ModelFolder,
+    error: &anyhow::Error,
+    started: u64,
+) {
     let Some(diverged) = error.downcast_ref::<Diverged>() else {
         return;
     };

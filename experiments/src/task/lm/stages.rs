@@ -32,7 +32,9 @@ use crate::train::{
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
 }
 
 /// What training leaves beside its parameters.
@@ -56,8 +58,12 @@ impl TrainedNote {
                 path.display()
             )
         })?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is damaged; delete it and use `--resume`", path.display()))
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; delete it and use `--resume`",
+                path.display()
+            )
+        })
     }
 }
 
@@ -94,10 +100,17 @@ struct Steps {
 impl<'a> Session<'a> {
     pub(super) fn new(request: &'a Request, folder: RunFolder, opened: OpenDevice) -> Result<Self> {
         let recipe = &request.recipe;
-        let data = data::prepare(recipe, &folder, request.data.as_deref())?;
+        let data = data::prepare(recipe, &folder, request.data.as_deref(), data::Fetch::Never)?;
         note(request.quiet, &describe(&data));
         let training = opened.device.clone().autodiff();
-        Ok(Self { request, recipe, folder, opened, data, training })
+        Ok(Self {
+            request,
+            recipe,
+            folder,
+            opened,
+            data,
+            training,
+        })
     }
 
     pub(super) fn run(&self, stage: Stage) -> Result<()> {
@@ -178,7 +191,12 @@ impl<'a> Session<'a> {
             schedule: r.schedule,
             warmup_steps: r.warmup_steps,
         };
-        let model = network::init(&self.recipe.model, self.data.vocab_size, seed, &self.training)?;
+        let model = network::init(
+            &self.recipe.model,
+            self.data.vocab_size,
+            seed,
+            &self.training,
+        )?;
         self.train(&folder, model, None, steps)
     }
 
@@ -190,7 +208,12 @@ impl<'a> Session<'a> {
         let dense = self.folder.dense(self.recipe, seed);
         TrainedNote::load(&dense)?;
         let mask = self.load_mask(seed, row)?;
-        let model = network::init(&self.recipe.model, self.data.vocab_size, seed, &self.training)?;
+        let model = network::init(
+            &self.recipe.model,
+            self.data.vocab_size,
+            seed,
+            &self.training,
+        )?;
         let model = match self.recipe.retrain.mode {
             RetrainMode::Finetune => load_model(&dense.model(), model, &dense.identity)?,
             RetrainMode::Scratch => model,
@@ -238,7 +261,12 @@ impl<'a> Session<'a> {
         let started = now();
         let trained = train(model, &mut lesson, &plan, &folder.path, &self.training)
             .inspect_err(|error| records::failed(self, folder, error, started))?;
-        let Trained { model, steps, tokens_per_second, valid_nll } = trained;
+        let Trained {
+            model,
+            steps,
+            tokens_per_second,
+            valid_nll,
+        } = trained;
         save_model(&folder.model(), &model, &folder.identity, steps)?;
         let done = TrainedNote {
             steps,
@@ -262,7 +290,12 @@ impl<'a> Session<'a> {
     fn trained_model(&self, folder: &ModelFolder) -> Result<TransformerXl> {
         TrainedNote::load(folder)?;
         let seed = folder.identity.seed;
-        let empty = network::init(&self.recipe.model, self.data.vocab_size, seed, &self.training)?;
+        let empty = network::init(
+            &self.recipe.model,
+            self.data.vocab_size,
+            seed,
+            &self.training,
+        )?;
         Ok(load_model(&folder.model(), empty, &folder.identity)?.valid())
     }
 
@@ -275,7 +308,11 @@ impl<'a> Session<'a> {
         let model = self.trained_model(&dense)?;
         let r = &self.recipe.observe;
         let all = self.data.tokens(Split::Train);
-        let n = if r.train_tokens == 0 { all.len() } else { r.train_tokens.min(all.len()) };
+        let n = if r.train_tokens == 0 {
+            all.len()
+        } else {
+            r.train_tokens.min(all.len())
+        };
         let stream = LmStream::new(&all[..n], r.batch_size, self.recipe.model.tgt_len)?;
         let header = PatternHeader::new(
             format!("{}:train:{n}", self.recipe.data.corpus.name()),
@@ -290,9 +327,13 @@ impl<'a> Session<'a> {
         let mut pattern = AttentionPattern::new(header);
         let mut progress = self.progress("observe", &stream);
         let device = &self.opened.device;
-        pass::observe(&model, &stream, &mut pattern, device, &mut |i| progress.at(i as u64, ""))?;
+        pass::observe(&model, &stream, &mut pattern, device, &mut |i| {
+            progress.at(i as u64, "")
+        })?;
         let rate = progress.rate(stream.n_batches() as u64);
-        progress.finish(&format!("mean attention over {n} tokens, {rate:.0} tokens/s"));
+        progress.finish(&format!(
+            "mean attention over {n} tokens, {rate:.0} tokens/s"
+        ));
         Ok(pattern.save(&path)?)
     }
 
@@ -328,7 +369,10 @@ impl<'a> Session<'a> {
 
     /// Thresholds the pattern: the AP mask of every p, and its random masks.
     fn masks(&self, seed: u64) -> Result<()> {
-        let rows: Vec<Row> = Row::all(self.recipe).into_iter().filter(|r| r.p() > 0).collect();
+        let rows: Vec<Row> = Row::all(self.recipe)
+            .into_iter()
+            .filter(|r| r.p() > 0)
+            .collect();
         if rows.iter().all(|row| self.folder.mask(seed, row).exists()) {
             return Ok(());
         }
@@ -352,11 +396,17 @@ impl<'a> Session<'a> {
             if row.mask_seed(seed).is_none() {
                 note(quiet, &records::describe_sparsity(&row, &sparsity));
                 if sparsity.hidden_cells == 0 {
-                    note(quiet, &format!("{} hides no legal cell: it must equal p = 0", row.name()));
+                    note(
+                        quiet,
+                        &format!("{} hides no legal cell: it must equal p = 0", row.name()),
+                    );
                 }
                 if let Some((other, _)) = before.filter(|(_, m)| same_cells(m, &mask)) {
                     let (a, b) = (row.name(), other.name());
-                    note(quiet, &format!("{a} hides the same cells as {b}: they must be equal"));
+                    note(
+                        quiet,
+                        &format!("{a} hides the same cells as {b}: they must be equal"),
+                    );
                 }
                 before = Some((row, mask.clone()));
                 latest = Some(mask.clone());
@@ -411,7 +461,10 @@ impl<'a> Session<'a> {
 
     fn eval_row(&self, seed: u64, row: &Row) -> Result<()> {
         let folder = self.folder.row(self.recipe, seed, row);
-        if self.is_finished(&records::path(self, &folder), &format!("the score of {}", row.name()))? {
+        if self.is_finished(
+            &records::path(self, &folder),
+            &format!("the score of {}", row.name()),
+        )? {
             return Ok(());
         }
         let mask = self.load_mask(seed, row)?;
@@ -430,9 +483,14 @@ impl<'a> Session<'a> {
         let stream = LmStream::for_eval(test, r.eval.batch_size, r.model.tgt_len)?;
         let mut progress = self.progress("test", &stream);
         let masks = masks.as_deref();
-        let score =
-            pass::perplexity(&model, &stream, masks, device, &mut |i| progress.at(i as u64, ""))?;
-        progress.finish(&format!("{} perplexity {:.3}", folder.identity.run, score.ppl()));
+        let score = pass::perplexity(&model, &stream, masks, device, &mut |i| {
+            progress.at(i as u64, "")
+        })?;
+        progress.finish(&format!(
+            "{} perplexity {:.3}",
+            folder.identity.run,
+            score.ppl()
+        ));
         Ok(score)
     }
 }

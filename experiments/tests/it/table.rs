@@ -1,0 +1,141 @@
+//! The table as it should be.
+
+use std::fs;
+
+use super::{Bench, assert_says, read, value};
+
+#[test]
+fn the_paper_semantics_at_p_20_equal_p_0_to_the_bit() {
+    let bench = Bench::new();
+    bench
+        .tiny_with("--out run --device flex", &["prune.semantics=paper"])
+        .success();
+    let model =
+        |row: &str| fs::read(bench.path(&format!("run/seed-1/rows/{row}/metrics.jsonl"))).unwrap();
+    assert_eq!(model("p0"), model("ap-p20"));
+    assert_ne!(model("p0"), model("ap-p90"));
+    let csv = read(&bench.path("run/TABLE.csv"));
+    assert_eq!(value(&csv, "ap", "0"), value(&csv, "ap", "20"));
+    assert_ne!(value(&csv, "ap", "0"), value(&csv, "ap", "90"));
+}
+
+#[test]
+fn stages_one_by_one_make_the_same_table_as_all_at_once() {
+    let bench = Bench::new();
+    let all = bench.tiny("--out whole --device flex").success();
+    for stage in ["prepare", "train", "observe", "prune", "eval"] {
+        bench
+            .tiny(&format!("{stage} --out parts --device flex"))
+            .success();
+    }
+    let csv = read(&bench.path("whole/TABLE.csv"));
+    assert_eq!(csv, read(&bench.path("parts/TABLE.csv")));
+    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
+    assert_eq!(csv.lines().next(), Some(header));
+    for mask in ["ap", "random"] {
+        for p in ["0", "20", "40", "60", "80", "90"] {
+            assert!(value(&csv, mask, p).parse::<f64>().unwrap() > 1.0);
+        }
+    }
+    assert_eq!(value(&csv, "ap", "0"), value(&csv, "random", "0"));
+    for mask in ["unigram", "bigram", "trigram"] {
+        assert!(value(&csv, mask, "").parse::<f64>().unwrap() > 1.0);
+    }
+    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
+    assert_says(
+        &printed,
+        &[
+            "24.157",
+            "WikiText-103",
+            "PPL|unit:word|corpus:sotu",
+            "TABLE.svg",
+        ],
+    );
+    assert!(read(&bench.path("whole/TABLE.svg")).contains("<svg"));
+    // The report alone, from the records.
+    fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
+    bench.tiny("report --out whole").success();
+    assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+}
+
+#[test]
+fn training_again_from_scratch_and_two_seeds() {
+    let bench = Bench::new();
+    let sets = [
+        "retrain.mode=scratch",
+        "prune.p=[0, 80]",
+        "prune.random_masks=[0, 2]",
+    ];
+    bench
+        .tiny_with("--out run --device flex --seeds 1,2", &sets)
+        .success();
+    let csv = read(&bench.path("run/TABLE.csv"));
+    let n_seeds = |mask: &str, p: &str| {
+        let line = csv
+            .lines()
+            .find(|l| l.contains(&format!(",{mask},")) && l.split(',').nth(1) == Some(p));
+        line.unwrap().split(',').nth(7).unwrap().to_owned()
+    };
+    assert_eq!(n_seeds("ap", "80"), "2");
+    assert_eq!(n_seeds("random", "80"), "4");
+    assert!(read(&bench.path("run/TABLE.md")).contains('±'));
+    // A later seed joins the same folder; nothing that is finished is made again.
+    let before = read(&bench.path("run/seed-1/dense/trained.json"));
+    bench
+        .tiny_with("--out run --device flex --seeds 1,2,3 --resume", &sets)
+        .success();
+    assert_eq!(before, read(&bench.path("run/seed-1/dense/trained.json")));
+    assert!(
+        bench
+            .path("run/seed-3/rows/random-p80-m2/model.safetensors")
+            .exists()
+    );
+}
+
+#[test]
+fn heads_learn_different_patterns_and_other_normalizers_run() {
+    let bench = Bench::new();
+    for normalizer in ["sparsemax", "entmax15"] {
+        let out = format!("--out {normalizer} --device flex");
+        let normalizer = format!("model.normalizer={normalizer}");
+        let sets = [
+            normalizer.as_str(),
+            "prune.p=[0, 80]",
+            "prune.random_masks=[0, 1]",
+        ];
+        bench.tiny_with(&out, &sets).success();
+    }
+    assert_ne!(
+        value(&read(&bench.path("sparsemax/TABLE.csv")), "ap", "0"),
+        value(&read(&bench.path("entmax15/TABLE.csv")), "ap", "0")
+    );
+}
+
+#[test]
+fn a_dry_run_says_the_cost_and_writes_nothing() {
+    let bench = Bench::new();
+    let text = bench.lm("--dry-run").success();
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    assert_says(
+        &text,
+        &[
+            "parameters",
+            "tokens/step 1024",
+            "memory",
+            "tokens/s",
+            "runs/lm-small-",
+        ],
+    );
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_paper_recipe_runs_dry_with_its_whole_vocabulary_and_no_corpus() {
+    let bench = Bench::new();
+    let text = bench
+        .lm("--dry-run --recipe wikitext103-base --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
+        .success();
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    assert_says(&text, &["SYNTHETIC", "267735 words", "lm-wikitext103-base"]);
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+}
