@@ -1,12 +1,15 @@
 //! Command lines: what was typed → a request → an exit code.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::doctor;
+use crate::memory;
 use crate::panics;
 use crate::recipe::{Recipe, SHIPPED};
 use crate::task::lm::{self, Request, Stage};
@@ -121,6 +124,7 @@ impl LmCli {
 /// The whole of the `lm` program.
 #[must_use]
 pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    memory::keep_freed();
     let cli = match LmCli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -130,6 +134,49 @@ pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     report_outcome(panics::catch(|| {
         cli.request().and_then(|request| lm::run(&request))
+    }))
+}
+
+/// Help around the experiments.
+#[derive(Debug, Parser)]
+#[command(name = "sparta", version)]
+struct SpartaCli {
+    #[command(subcommand)]
+    command: SpartaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SpartaCommand {
+    /// Say which devices, recipes and folders this program can use here
+    Doctor {
+        /// As JSON, to paste in a report
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The whole of the `sparta` program.
+#[must_use]
+pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match SpartaCli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    report_outcome(panics::catch(|| match cli.command {
+        SpartaCommand::Doctor { json } => {
+            let diagnosis = doctor::diagnose();
+            let text = if json {
+                serde_json::to_string_pretty(&diagnosis)?
+            } else {
+                diagnosis.to_text()
+            };
+            // A closed pipe is the reader's choice and no error.
+            let _ = writeln!(std::io::stdout(), "{text}");
+            Ok(())
+        }
     }))
 }
 

@@ -8,7 +8,9 @@
 
 pub mod cli;
 pub mod device;
+pub mod doctor;
 pub mod io;
+pub mod memory;
 pub mod panics;
 pub mod recipe;
 pub mod task;

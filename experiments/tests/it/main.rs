@@ -1,6 +1,7 @@
 //! The programs as a user runs them: real processes, real files, a table small enough for seconds.
 
 mod bad_input;
+mod doctor;
 mod stop;
 mod table;
 
