@@ -102,11 +102,6 @@ impl<B: Backend> Array<B> {
         Self(B::float_from_data(data, &self.0.device())).cast(self.dtype())
     }
 
-    /// Repeats a `[rows, 1]` column `n` times.
-    pub fn expand_to(&self, other: &Self) -> Self {
-        Self(B::float_expand(self.0.clone(), other.shape()))
-    }
-
     fn bool_dtype(&self) -> burn::tensor::BoolDType {
         get_device_settings::<B>(&self.0.device()).bool_dtype
     }

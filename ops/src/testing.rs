@@ -1,1 +1,153 @@
-//! Shared by tests and benches.
+//! What tests and benches share: the devices compiled in, the reference vectors, tolerances and a
+//! finite-difference gradient check.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::Deserialize;
+
+/// A device that tests run on.
+#[derive(Clone, Debug)]
+pub struct TestDevice {
+    /// The spelling of `--device`.
+    pub name: &'static str,
+    /// The device, without autodiff.
+    pub device: Device,
+    /// Whether it computes in f64.
+    pub has_f64: bool,
+    /// Whether a case costs so much that only a quick tier runs on it.
+    pub slow: bool,
+}
+
+/// Every device compiled in. `flex` comes first.
+pub fn devices() -> Vec<TestDevice> {
+    let mut devices = Vec::new();
+    let mut add = |name, device, has_f64, slow| {
+        devices.push(TestDevice {
+            name,
+            device,
+            has_f64,
+            slow,
+        });
+    };
+    #[cfg(feature = "flex")]
+    add("flex", Device::flex(), true, false);
+    #[cfg(feature = "ndarray")]
+    #[allow(deprecated)] // supported until Burn removes it
+    add("ndarray", Device::ndarray(), true, false);
+    #[cfg(feature = "tch")]
+    #[allow(deprecated)] // supported until Burn removes it
+    add("tch", Device::libtorch(), true, true);
+    #[cfg(feature = "wgpu")]
+    add("wgpu", Device::wgpu(Default::default()), false, true);
+    let _ = &mut add;
+    devices
+}
+
+/// One row of `entmax_vectors.json`: 60-digit arithmetic, rounded to f64.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EntmaxVector {
+    /// Name of the scores.
+    pub name: String,
+    /// Scores.
+    pub z: Vec<f64>,
+    /// α.
+    pub alpha: f64,
+    /// Weights.
+    pub p: Vec<f64>,
+    /// Number of positive weights.
+    pub support: usize,
+    /// dp/dα, unless the derivative does not exist.
+    pub dp_dalpha: Option<Vec<f64>>,
+    /// ∂p_i/∂z_j, unless the derivative does not exist.
+    pub jac: Option<Vec<Vec<f64>>>,
+}
+
+impl EntmaxVector {
+    /// Whether the scores lie exactly on a support change, where p is the square root of a rounding
+    /// error and one-sided derivatives differ.
+    pub fn on_support_change(&self) -> bool {
+        self.alpha == 3.0 && ["readme1", "readme2a", "peaked"].contains(&self.name.as_str())
+    }
+}
+
+/// The reference vectors of all mappings with an α.
+///
+/// # Panics
+/// If the file shipped with the crate is not what this version reads.
+pub fn entmax_vectors() -> Vec<EntmaxVector> {
+    #[derive(Deserialize)]
+    struct File {
+        entmax: Vec<EntmaxVector>,
+    }
+    let text = include_str!("../tests/vectors/entmax_vectors.json");
+    serde_json::from_str::<File>(text)
+        .expect("tests/vectors/entmax_vectors.json is the file this crate was written with")
+        .entmax
+}
+
+/// A tensor of the given type from f64 values.
+pub fn tensor<const D: usize>(
+    values: &[f64],
+    shape: [usize; D],
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
+    let data = TensorData::new(values.to_vec(), shape).convert_dtype(dtype);
+    Tensor::from_data(data, (device, dtype))
+}
+
+/// The values of a tensor in f64.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// Fails with the worst element unless `|found − expected| ≤ absolute + relative·max|expected|`.
+///
+/// # Panics
+/// If an element is further off, not finite, or the lengths differ.
+pub fn assert_close(label: &str, found: &[f64], expected: &[f64], relative: f64, absolute: f64) {
+    assert_eq!(found.len(), expected.len(), "{label}: lengths differ");
+    let largest = expected.iter().fold(0.0f64, |m, e| m.max(e.abs()));
+    let limit = absolute + relative * largest;
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        let off = (f - e).abs();
+        assert!(
+            off <= limit,
+            "{label}: element {i} is {f:e}, expected {e:e}; off by {off:e}, allowed {limit:e}"
+        );
+    }
+}
+
+/// The gradient of `f` at `x` by central differences, in f64.
+pub fn central_differences(x: &[f64], step: f64, f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let mut x = x.to_vec();
+    (0..x.len())
+        .map(|i| {
+            let centre = x[i];
+            x[i] = centre + step;
+            let above = f(&x);
+            x[i] = centre - step;
+            let below = f(&x);
+            x[i] = centre;
+            (above - below) / (2.0 * step)
+        })
+        .collect()
+}
+
+/// Deterministic standard-normal values, the same on every platform.
+pub fn normal(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut uniform = move || {
+        // splitmix64
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..n)
+        .map(|_| {
+            let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt();
+            radius * (std::f64::consts::TAU * uniform()).cos()
+        })
+        .collect()
+}

@@ -48,9 +48,9 @@ fn combine(
     [seq_q, seq_kv]: [usize; 2],
     device: &Device,
 ) -> Option<Tensor<4, Bool>> {
-    let causal = options.causal.then(|| {
-        causal_mask(seq_q, seq_kv, device).unsqueeze::<4>()
-    });
+    let causal = options
+        .causal
+        .then(|| causal_mask(seq_q, seq_kv, device).unsqueeze::<4>());
     let extra = options.extra_mask.clone().map(|m| m.unsqueeze::<4>());
     let global = options.global_mask.clone().map(|m| m.unsqueeze::<4>());
     let padding = options.key_padding.clone().map(|mask| {

@@ -16,11 +16,7 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
     fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
         let (scores, node) = scores.into_parts();
         let weights = B::entmax_forward(scores, mapping);
-        match MapRows
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
+        match MapRows.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((weights.clone(), mapping), weights),
             OpsKind::UnTracked(prep) => prep.finish(weights),
         }

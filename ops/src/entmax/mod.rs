@@ -196,8 +196,10 @@ fn map(rows: Tensor<2>, mapping: Mapping) -> Tensor<2> {
 
 fn dimension<const D: usize>(dim: impl AsIndex) -> Result<usize, EntmaxError> {
     let asked = dim.as_index();
-    dim.try_dim_index(D)
-        .map_err(|_| EntmaxError::Dimension { dim: asked, rank: D })
+    dim.try_dim_index(D).map_err(|_| EntmaxError::Dimension {
+        dim: asked,
+        rank: D,
+    })
 }
 
 /// `[…, n]` with `dim` moved last, flattened to `[rows, n]`.

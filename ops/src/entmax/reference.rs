@@ -10,16 +10,27 @@ use burn::tensor::DType;
 use super::Mapping;
 use crate::primitive::{Array, HIDDEN, hidden_at};
 
-/// `x = z − max z ≤ 0`, computed in f32 at least, with hidden scores at [`HIDDEN`].
-fn centred<B: Backend>(scores: &Array<B>) -> Array<B> {
-    let scores = scores.clone().widen().at_least(HIDDEN);
-    scores.sub(&scores.max())
+/// `x = z − max z ≤ 0` as an unevaluated sum of two floats, in f32 at least, with hidden scores at
+/// [`HIDDEN`]. The low part holds the rounding error of the difference (Knuth's two-sum): near the
+/// edge of the support p = u^{1/ε} magnifies it when α > 2.
+struct Centred<B: Backend> {
+    x: Array<B>,
+    low: Array<B>,
+}
+
+fn centred<B: Backend>(scores: &Array<B>) -> Centred<B> {
+    let z = scores.clone().widen().at_least(HIDDEN);
+    let max = z.max();
+    let x = z.sub(&max);
+    let back = x.sub(&z);
+    let low = z.sub(&x.sub(&back)).sub(&max.add(&back));
+    Centred { x, low }
 }
 
 /// Runs `map` on the centred scores and gives hidden scores zero weight.
 fn with_hidden<B: Backend>(
     scores: FloatTensor<B>,
-    map: impl FnOnce(Array<B>) -> Array<B>,
+    map: impl FnOnce(Centred<B>) -> Array<B>,
 ) -> FloatTensor<B> {
     let scores = Array::<B>(scores);
     let dtype = scores.dtype();
@@ -30,12 +41,12 @@ fn with_hidden<B: Backend>(
 /// Value of a mapping whose α is the same for every row.
 pub(crate) fn forward<B: Backend>(scores: FloatTensor<B>, mapping: Mapping) -> FloatTensor<B> {
     match mapping {
-        Mapping::Softmax => with_hidden::<B>(scores, softmax),
-        Mapping::Sparsemax => with_hidden::<B>(scores, sparsemax),
-        Mapping::Entmax15 => with_hidden::<B>(scores, entmax15),
-        Mapping::Alpha(alpha) => with_hidden::<B>(scores, |x| {
-            let epsilon = x.max().scale(0.0).add_scalar(alpha - 1.0);
-            bisect(x, epsilon)
+        Mapping::Softmax => with_hidden::<B>(scores, |z| softmax(z.x)),
+        Mapping::Sparsemax => with_hidden::<B>(scores, |z| sparsemax(z.x)),
+        Mapping::Entmax15 => with_hidden::<B>(scores, |z| entmax15(z.x)),
+        Mapping::Alpha(alpha) => with_hidden::<B>(scores, |z| {
+            let epsilon = z.x.max().scale(0.0).add_scalar(alpha - 1.0);
+            bisect(z, epsilon)
         }),
     }
 }
@@ -46,7 +57,7 @@ pub(crate) fn forward_rows<B: Backend>(
     alpha: FloatTensor<B>,
 ) -> FloatTensor<B> {
     let alpha = Array::<B>(alpha).widen();
-    with_hidden::<B>(scores, |x| bisect(x, alpha.add_scalar(-1.0)))
+    with_hidden::<B>(scores, |z| bisect(z, alpha.add_scalar(-1.0)))
 }
 
 fn softmax<B: Backend>(x: Array<B>) -> Array<B> {
@@ -90,30 +101,66 @@ fn entmax15<B: Backend>(x: Array<B>) -> Array<B> {
     normalised(root.mul(&root))
 }
 
-/// α-entmax in the form without cancellation: `p = exp(y·ψ(εy))` with `y = x − s`, `ε = α − 1`,
-/// `ψ(t) = log(1+t)/t`, and s the root of `Σp = 1` in `[0, min(log n, 1/ε)]`. At ε = 0 this is
-/// softmax: no branch on α.
-fn bisect<B: Backend>(x: Array<B>, epsilon: Array<B>) -> Array<B> {
-    let log_n = (x.shape()[1] as f64).ln();
-    let n_iter = if x.dtype() == DType::F64 { 62 } else { 34 };
-    let mut low = epsilon.scale(0.0);
+/// α-entmax: `p = [1 + ε(x − s)]₊^{1/ε}` with `ε = α − 1` and s the root of `Σp = 1` in
+/// `[0, min(log n, 1/ε)]`; by bisection, then one Newton step whose correction is kept apart so that
+/// s has more digits than one float holds.
+fn bisect<B: Backend>(z: Centred<B>, epsilon: Array<B>) -> Array<B> {
+    let power = Power::new(&epsilon);
+    let log_n = (z.x.shape()[1] as f64).ln();
+    let n_iter = if z.x.dtype() == DType::F64 { 62 } else { 34 };
     // log n / max(1, ε·log n)
     let mut width = epsilon.scale(log_n).at_least(1.0).recip().scale(log_n);
+    let mut low = power.origin.scale(-1.0);
     for _ in 0..n_iter {
         width = width.scale(0.5);
-        let middle = low.add(&width);
-        let excess = power(&x.sub(&middle), &epsilon).sum().add_scalar(-1.0);
+        let excess = power.of(&z.x.sub(&low.add(&width))).sum().add_scalar(-1.0);
         let too_small = excess.is_at_most(0.0);
         low = low.add(&width.clone().zero_where(too_small));
     }
-    normalised(power(&x.sub(&low), &epsilon))
+    let x = z.x.sub(&low);
+    let p = power.of(&x.add(&z.low));
+    let slope = support_power(&p, &epsilon).sum();
+    let correction = p.sum().add_scalar(-1.0).div(&slope);
+    normalised(power.of(&x.add(&z.low.sub(&correction))))
 }
 
-/// `[1 + εy]₊^{1/ε}` as `exp(y·ψ(εy))`.
-fn power<B: Backend>(y: &Array<B>, epsilon: &Array<B>) -> Array<B> {
-    let t = y.mul(epsilon).at_least(-1.0);
-    let outside = t.is_at_most(-1.0);
-    y.mul(&log1p_over(&t)).exp().zero_where(outside)
+/// `[1 + ε(x − s)]₊^{1/ε}` as a function of `d = x − s + origin`.
+///
+/// Near α = 1 (ε < ½) the origin is 0 and the power is `exp(d·ψ(εd))` with `ψ(t) = log(1+t)/t`:
+/// softmax at ε = 0, no cancellation, no branch on α. From ε = ½ on the origin is 1/ε, so that d is
+/// the distance to the edge of the support and keeps its digits there: the power is `(εd)^{1/ε}`.
+struct Power<B: Backend> {
+    epsilon: Array<B>,
+    /// 1/ε, finite also at ε = 0.
+    exponent: Array<B>,
+    origin: Array<B>,
+    smooth: Array<B>,
+}
+
+impl<B: Backend> Power<B> {
+    fn new(epsilon: &Array<B>) -> Self {
+        let one = epsilon.scale(0.0).add_scalar(1.0);
+        let exponent = epsilon.at_least(0.5).recip();
+        let edge = one.clone().zero_where(epsilon.is_at_most(0.4999));
+        Self {
+            epsilon: epsilon.clone(),
+            origin: exponent.mul(&edge),
+            exponent,
+            smooth: one.sub(&edge),
+        }
+    }
+
+    fn of(&self, d: &Array<B>) -> Array<B> {
+        // One of the two factors is 0 in each row: t = εd near α = 1, u = εd at the edge.
+        let scaled = d.mul(&self.epsilon);
+        let inside = scaled.add(&self.smooth);
+        let outside = inside.is_at_most(0.0);
+        let t = scaled.mul(&self.smooth).at_least(-1.0);
+        let smooth = d.mul(&log1p_over(&t)).mul(&self.smooth);
+        let edge = inside.at_least(1e-37).log().mul(&self.exponent);
+        let edge = edge.mul(&self.smooth.scale(-1.0).add_scalar(1.0));
+        smooth.add(&edge).exp().zero_where(outside)
+    }
 }
 
 /// `ψ(t) = log(1 + t)/t` for t > −1, with ψ(0) = 1: near 0 by the series of

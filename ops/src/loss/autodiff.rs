@@ -16,11 +16,7 @@ pub(crate) fn cross_entropy<B: SpartaBackend, C: CheckpointStrategy>(
 ) -> FloatTensor<Autodiff<B, C>> {
     let (logits, node) = logits.into_parts();
     let loss = B::cross_entropy_forward(logits.clone(), targets.clone());
-    match CrossEntropy
-        .prepare::<C>([node])
-        .compute_bound()
-        .stateful()
-    {
+    match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish((logits, targets, loss.clone()), loss),
         OpsKind::UnTracked(prep) => prep.finish(loss),
     }

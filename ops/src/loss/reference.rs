@@ -7,17 +7,18 @@ use burn::tensor::Shape;
 use crate::primitive::Array;
 
 /// `log Σ_j exp(z_j) − z_target`, `[rows]`; 0 where the target is negative.
-pub(crate) fn forward<B: Backend>(
-    logits: FloatTensor<B>,
-    targets: IntTensor<B>,
-) -> FloatTensor<B> {
+pub(crate) fn forward<B: Backend>(logits: FloatTensor<B>, targets: IntTensor<B>) -> FloatTensor<B> {
     let rows = logits.shape()[0];
     let logits = Array::<B>(logits);
     let dtype = logits.dtype();
     let logits = logits.widen();
     let max = logits.max();
     let log_partition = logits.sub(&max).exp().sum().log().add(&max);
-    let chosen = Array::<B>(B::float_gather(1, logits.0, column::<B>(targets.clone(), rows)));
+    let chosen = Array::<B>(B::float_gather(
+        1,
+        logits.0,
+        column::<B>(targets.clone(), rows),
+    ));
     let loss = log_partition.sub(&chosen).cast(dtype);
     let loss = Array::<B>(B::float_reshape(loss.0, Shape::from([rows])));
     loss.zero_where(ignored::<B>(targets)).0
@@ -39,11 +40,7 @@ pub(crate) fn backward<B: Backend>(
         |x: FloatTensor<B>| Array::<B>(B::float_reshape(x, Shape::from([shape[0], 1]))).widen();
     let chosen = Array::<B>(B::float_gather(1, logits.0.clone(), index.clone()));
     let log_partition = as_column(loss).add(&chosen);
-    let grad = as_column(
-        Array::<B>(grad)
-            .zero_where(ignored::<B>(targets))
-            .0,
-    );
+    let grad = as_column(Array::<B>(grad).zero_where(ignored::<B>(targets)).0);
     let softmax = logits.sub(&log_partition).exp().mul(&grad);
     let target = Array::<B>(B::float_scatter(
         1,

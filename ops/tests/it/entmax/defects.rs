@@ -1,0 +1,153 @@
+//! Regression tests for the defects found in deep-spin/entmax 1.3: here they are right.
+
+use burn::tensor::{DType, Device, Int, Tensor};
+use sparta_ops::entmax::{EntmaxError, try_entmax};
+use sparta_ops::loss::cross_entropy;
+use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
+use sparta_ops::{entmax, entmax15, softmax, sparsemax};
+
+/// A negative dimension other than −1 is wrong there with a top-k hint.
+#[test]
+fn negative_dimensions_count_from_the_end() {
+    let z: Tensor<3> = tensor(&normal(60, 1), [3, 4, 5], DType::F64, &Device::flex());
+    for (negative, positive) in [(-1, 2), (-2, 1), (-3, 0)] {
+        type Map = fn(Tensor<3>, i32) -> Tensor<3>;
+        for map in [softmax::<3> as Map, sparsemax::<3>, entmax15::<3>] {
+            let (a, b) = (map(z.clone(), negative), map(z.clone(), positive));
+            assert_eq!(values(a), values(b));
+        }
+    }
+}
+
+/// α = 1 is 0/0 there.
+#[test]
+fn alpha_one_is_softmax_in_value_and_in_alpha_gradient() {
+    let device = Device::flex().autodiff();
+    let z: Tensor<2> = tensor(&[-2.0, 0.0, 0.5], [1, 3], DType::F64, &device);
+    let alpha = tensor(&[1.0], [1, 1], DType::F64, &device).require_grad();
+    let p = entmax(z.clone(), alpha.clone(), 1);
+    assert_close(
+        "p",
+        &values(p.clone().inner()),
+        &values(softmax(z, 1).inner()),
+        0.0,
+        1e-12,
+    );
+    let grads = p.slice([0..1, 0..1]).sum().backward();
+    let found = values(alpha.grad(&grads).expect("a gradient"));
+    assert_close("dp/dalpha", &found, &[-0.1983421381572835], 0.0, 1e-12);
+}
+
+/// A learned α that drifts below 1 gives NaN or dense rows there without a word.
+#[test]
+fn alpha_below_one_is_an_error_that_names_it() {
+    let z: Tensor<1> = tensor(&[0.0, 1.0], [2], DType::F64, &Device::flex());
+    for alpha in [0.5, 0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let error = try_entmax(z.clone(), alpha, 0).expect_err("not an alpha");
+        assert!(matches!(error, EntmaxError::Alpha(_)), "{error}");
+        assert!(error.to_string().contains("alpha >= 1"), "{error}");
+    }
+}
+
+/// α that does not broadcast, and a dimension that is not there: both shapes are in the message.
+#[test]
+fn bad_shapes_are_errors_that_name_both() {
+    let device = Device::flex();
+    let z: Tensor<2> = tensor(&normal(12, 2), [3, 4], DType::F64, &device);
+    let alpha: Tensor<2> = tensor(&[1.5; 8], [2, 4], DType::F64, &device);
+    let text = try_entmax(z.clone(), alpha, 1)
+        .expect_err("no fit")
+        .to_string();
+    assert!(text.contains("[2, 4]") && text.contains("[3, 4]"), "{text}");
+    let text = try_entmax(z, 1.5, 2)
+        .expect_err("no such dimension")
+        .to_string();
+    assert!(
+        text.contains("dimension 2") && text.contains("rank 2"),
+        "{text}"
+    );
+}
+
+/// A row of −∞ gives NaN there.
+#[test]
+fn a_row_with_everything_hidden_gives_zeros_forward_and_backward() {
+    for device in devices() {
+        let autodiff = device.device.clone().autodiff();
+        for lowest in [f64::NEG_INFINITY, -1e30, f32::MIN as f64] {
+            // WGSL has no −∞ literal, but a buffer can hold one.
+            let rows = [lowest, lowest, lowest, 0.5, lowest, 1.0];
+            let z = tensor(&rows, [2, 3], DType::F32, &autodiff).require_grad();
+            let alpha = tensor(&[1.3, 1.7], [2, 1], DType::F32, &autodiff).require_grad();
+            let upstream = tensor(&[1.0, 2.0, 3.0], [1, 3], DType::F32, &autodiff);
+            let outputs = [
+                ("softmax", softmax(z.clone(), 1)),
+                ("sparsemax", sparsemax(z.clone(), 1)),
+                ("entmax15", entmax15(z.clone(), 1)),
+                ("alpha", entmax(z.clone(), alpha.clone(), 1)),
+            ];
+            for (name, p) in outputs {
+                let label = format!("{} {name} {lowest:e}", device.name);
+                let grads = (p.clone() * upstream.clone()).sum().backward();
+                let p = values(p.inner());
+                assert_eq!(&p[..3], [0.0; 3], "{label}");
+                assert!(
+                    (p[3] + p[5] - 1.0).abs() < 1e-6 && p[4] == 0.0,
+                    "{label}: {p:?}"
+                );
+                let grad = values(z.grad(&grads).expect("a gradient"));
+                assert_eq!(&grad[..3], [0.0; 3], "{label}");
+                assert!(
+                    grad.iter().all(|g| g.is_finite()) && grad[4] == 0.0,
+                    "{label}: {grad:?}"
+                );
+                if name == "alpha" {
+                    let grad = values(alpha.grad(&grads).expect("a gradient"));
+                    assert!(grad[0] == 0.0 && grad[1].is_finite(), "{label}: {grad:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A negative ignored target other than −100 breaks there, and a mean over none is NaN.
+#[test]
+fn negative_targets_are_ignored() {
+    let device = Device::flex().autodiff();
+    let z: Tensor<2> = tensor(&normal(12, 3), [3, 4], DType::F32, &device).require_grad();
+    for ignored in [-1, -100] {
+        let targets = Tensor::<1, Int>::from_ints([ignored, 2, ignored], &device);
+        let loss = cross_entropy(z.clone(), targets);
+        let grads = loss.clone().sum().backward();
+        let loss = values(loss.inner());
+        assert!(
+            loss[0] == 0.0 && loss[1] > 0.0 && loss[2] == 0.0,
+            "{loss:?}"
+        );
+        let grad = values(z.grad(&grads).expect("a gradient"));
+        assert!(
+            grad[..4].iter().chain(&grad[8..]).all(|&g| g == 0.0),
+            "{grad:?}"
+        );
+    }
+}
+
+/// α = 10 and scores in the thousands: unstable there in f32, NaN when peaked (issues 32 and 36).
+#[test]
+fn large_alpha_and_peaked_scores_stay_finite_in_f32() {
+    let device = Device::flex().autodiff();
+    let scores: Vec<f64> = normal(40, 4).iter().map(|z| z * 1e3).collect();
+    let z: Tensor<2> = tensor(&scores, [4, 10], DType::F32, &device).require_grad();
+    let alpha = tensor(&[1.0, 4.0, 10.0, 30.0], [4, 1], DType::F32, &device).require_grad();
+    let p = entmax(z.clone(), alpha.clone(), 1);
+    let grads = (p.clone() * z.clone().detach()).sum().backward();
+    for row in values(p.inner()).chunks(10) {
+        assert!((row.iter().sum::<f64>() - 1.0).abs() <= 1e-6, "{row:?}");
+    }
+    for grad in [z.grad(&grads), alpha.grad(&grads)] {
+        assert!(
+            values(grad.expect("a gradient"))
+                .iter()
+                .all(|g| g.is_finite())
+        );
+    }
+}

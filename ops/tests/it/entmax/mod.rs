@@ -1,0 +1,6 @@
+//! The normalisers: vectors on every backend, gradients, invariants, the peer's defects.
+
+mod defects;
+mod gradients;
+mod invariants;
+mod vectors;
