@@ -82,9 +82,6 @@ pub trait SpartaBackend: Backend {
     }
 }
 
-#[cfg(feature = "flex")]
-impl SpartaBackend for burn::backend::Flex {}
-
 #[cfg(feature = "ndarray")]
 mod ndarray {
     // Deprecated upstream in favour of flex; supported until Burn removes it.

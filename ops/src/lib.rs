@@ -14,7 +14,11 @@
 
 pub mod attention;
 mod backend;
+#[cfg(feature = "flex")]
+mod cpu;
 pub mod entmax;
+#[cfg(feature = "flex")]
+mod flex;
 pub mod loss;
 mod primitive;
 pub mod pruning;

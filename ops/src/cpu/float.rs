@@ -1,0 +1,203 @@
+//! The element types of the kernels, their elementary functions and their reductions.
+
+use bytemuck::Pod;
+
+/// Lanes of a reduction: a multiple of every register width, and the order of summation everywhere.
+pub(crate) const LANES: usize = 16;
+
+/// f32 with a vectorisable exponential, or f64 with the standard library's.
+pub(crate) trait Float:
+    Pod
+    + Send
+    + Sync
+    + PartialOrd
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+{
+    const ZERO: Self;
+    const ONE: Self;
+    const LOWEST: Self;
+    fn from_f64(value: f64) -> Self;
+    /// eˣ for x ≤ 0; 0 where the result is below the normal range; NaN for NaN.
+    fn exp_of_negative(self) -> Self;
+    fn ln(self) -> Self;
+    fn sqrt(self) -> Self;
+}
+
+impl Float for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const LOWEST: Self = f32::MIN;
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+
+    /// eˣ = 2ⁿ·eʳ with |r| ≤ ½·ln 2 and Cephes's polynomial for eʳ: within 2 ulp.
+    #[inline(always)]
+    fn exp_of_negative(self) -> Self {
+        const LOWEST_NORMAL: f32 = -87.33;
+        // 1.5·2²³: adding it rounds to an integer and leaves that in the low bits.
+        const ROUND: f32 = 12_582_912.0;
+        // Selected by hand: `f32::max` would swallow NaN.
+        let x = if self < LOWEST_NORMAL {
+            LOWEST_NORMAL
+        } else {
+            self
+        };
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let n = shifted - ROUND;
+        let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+        let mut poly = 1.987_569_1e-4f32;
+        for c in [
+            1.398_199_9e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5.000_000_1e-1,
+        ] {
+            poly = poly * r + c;
+        }
+        let power_of_two = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+        let y = (poly * r * r + r + 1.0) * power_of_two;
+        if self < LOWEST_NORMAL { 0.0 } else { y }
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+}
+
+impl Float for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const LOWEST: Self = f64::MIN;
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn exp_of_negative(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+}
+
+/// Folds a row in [`LANES`] independent lanes, then the lanes in order.
+#[inline(always)]
+pub(crate) fn fold<T: Float, A: Copy>(
+    row: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A,
+    join: impl Fn(A, A) -> A,
+) -> A {
+    let mut lanes = [start; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for i in 0..LANES {
+            lanes[i] = step(lanes[i], chunk[i]);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = step(*lane, x);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = join(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Σ f(a, b) over two rows, in lanes.
+#[inline(always)]
+pub(crate) fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (mut left, mut right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    for (x, y) in (&mut left).zip(&mut right) {
+        for i in 0..LANES {
+            lanes[i] = lanes[i] + f(x[i], y[i]);
+        }
+    }
+    for (i, (&x, &y)) in left.remainder().iter().zip(right.remainder()).enumerate() {
+        lanes[i] = lanes[i] + f(x, y);
+    }
+    fold(&lanes, T::ZERO, |a, x| a + x, |a, b| a + b)
+}
+
+/// The largest element, or NaN if there is one.
+#[inline(always)]
+pub(crate) fn max<T: Float>(row: &[T]) -> T {
+    let larger = |a: T, x: T| if x > a { x } else { a };
+    let largest = fold(row, T::LOWEST, larger, larger);
+    // x·0 is NaN for NaN (and for ±∞, which the comparison below does not mind).
+    let nan = fold(
+        row,
+        T::ZERO,
+        |a, x| if x.partial_cmp(&x).is_none() { x } else { a },
+        |a, b| {
+            if a.partial_cmp(&a).is_none() { a } else { b }
+        },
+    );
+    if nan.partial_cmp(&nan).is_none() {
+        nan
+    } else {
+        largest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponential_is_within_two_ulp() {
+        let mut worst = 0.0f64;
+        for i in 0..200_000 {
+            let x = -87.0 * (i as f32) / 200_000.0;
+            let exact = (x as f64).exp();
+            worst = worst.max((x.exp_of_negative() as f64 - exact).abs() / exact);
+        }
+        assert!(worst < 2.0 * f32::EPSILON as f64, "{worst:e}");
+        assert_eq!(0.0f32.exp_of_negative(), 1.0);
+        assert_eq!((-88.0f32).exp_of_negative(), 0.0);
+        assert_eq!(f32::NEG_INFINITY.exp_of_negative(), 0.0);
+        assert!(f32::NAN.exp_of_negative().is_nan());
+    }
+
+    #[test]
+    fn reductions_see_every_element_and_nan() {
+        for n in [1, 15, 16, 17, 100] {
+            let row: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            let expected = (n * (n - 1) / 2) as f32;
+            assert_eq!(fold(&row, 0.0, |a, x| a + x, |a, b| a + b), expected);
+            assert_eq!(sum_pairs(&row, &vec![1.0; n], |a, b| a * b), expected);
+            assert_eq!(max(&row), (n - 1) as f32);
+            let mut poisoned = row;
+            poisoned[n / 2] = f32::NAN;
+            assert!(max(&poisoned).is_nan());
+        }
+    }
+}
