@@ -39,6 +39,8 @@ pub struct Checkpoint {
     pub step: u64,
     /// Training time so far, in seconds.
     pub seconds: f64,
+    /// Losses since the last line of metrics: their sum and number.
+    pub window: (f64, u64),
     /// Parameters by path.
     pub model: BTreeMap<String, TensorData>,
     /// Optimiser state by path.
@@ -53,6 +55,9 @@ struct Header {
     identity: Identity,
     step: u64,
     seconds: f64,
+    /// The bits of the sum, because decimal digits may not read back to the same number.
+    window_bits: u64,
+    window_len: u64,
     times: BTreeMap<String, usize>,
 }
 
@@ -92,6 +97,8 @@ impl Checkpoint {
             identity: self.identity.clone(),
             step: self.step,
             seconds: self.seconds,
+            window_bits: self.window.0.to_bits(),
+            window_len: self.window.1,
             times: self
                 .optimizer
                 .iter()
@@ -156,6 +163,7 @@ impl Checkpoint {
             identity: header.identity,
             step: header.step,
             seconds: header.seconds,
+            window: (f64::from_bits(header.window_bits), header.window_len),
             model,
             optimizer,
             carried,
@@ -208,6 +216,8 @@ pub fn save_model<M: Module>(
         identity: identity.clone(),
         step,
         seconds: 0.0,
+        window_bits: 0,
+        window_len: 0,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -391,6 +401,7 @@ mod tests {
             identity: identity("abcdef0123"),
             step: 3,
             seconds: 1.5,
+            window: (0.1 + 0.2, 2),
             model: parameters(model),
             optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
             carried: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
@@ -409,6 +420,7 @@ mod tests {
         assert_eq!(loaded.optimizer, saved.optimizer);
         assert_eq!(loaded.carried, saved.carried);
         assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
+        assert_eq!(loaded.window, saved.window);
         let other: Linear = LinearConfig::new(3, 2).init(&device);
         let other = set_parameters(other, loaded.model).unwrap();
         assert_eq!(parameters(&other), saved.model);

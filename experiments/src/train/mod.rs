@@ -186,6 +186,7 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         let mut model = model;
         let mut optimizer = ClippedAdam::new(plan.adam);
         let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
+        let mut window = Window::default();
         if path.exists() {
             if !plan.resume {
                 bail!(
@@ -200,6 +201,7 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             optimizer.restore(found.optimizer, device);
             lesson.restore(found.carried)?;
             (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
+            (window.loss, window.n) = found.window;
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -225,7 +227,7 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             metrics,
             progress,
             pending: None,
-            window: Window::default(),
+            window,
         })
     }
 
@@ -367,6 +369,7 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             identity: self.plan.identity.clone(),
             step: self.step,
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
+            window: (self.window.loss, self.window.n),
             model: parameters(model),
             optimizer: self.optimizer.save(),
             carried: self.lesson.carried(),

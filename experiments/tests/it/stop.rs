@@ -86,6 +86,11 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
     bench
         .tiny_with("train --out run --device flex --resume", LONG)
         .success();
+    bench
+        .tiny_with("train --out whole --device flex", LONG)
+        .success();
+    let metrics = |folder: &str| read(&bench.path(&format!("{folder}/seed-1/dense/metrics.jsonl")));
+    assert_eq!(metrics("whole"), metrics("run"));
     assert!(bench.path("run/seed-1/dense/trained.json").exists());
     assert!(
         !bench
