@@ -6,6 +6,7 @@ use burn::nn::{Dropout, DropoutConfig};
 use burn::prelude::*;
 
 use crate::error::ModelError;
+use crate::layer::dropout::drop_values;
 use crate::layer::{
     AdaptiveConfig, AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, FeedForwardConfig,
     NormalizerConfig, RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput,
@@ -371,11 +372,11 @@ impl TransformerXl {
         self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
         let seq_kv = mlen + seq_q;
 
-        let mut hidden = self.dropout.forward(self.embedding.forward(input.tokens));
+        let mut hidden = drop_values(&self.dropout, self.embedding.forward(input.tokens));
         let d_model = hidden.dims()[2];
         let clamp_len = self.lengths.clamp_len;
         let positions = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
-        let positions = self.dropout.forward(positions);
+        let positions = drop_values(&self.dropout, positions);
         let extra_mask = self.same_length_mask(seq_q, mlen, &device);
 
         let mut new_mems = Vec::with_capacity(self.layers.len());
@@ -398,7 +399,7 @@ impl TransformerXl {
             hidden = layer.feed_forward.forward(attended.hidden);
         }
         TransformerXlOutput {
-            hidden: self.dropout.forward(hidden),
+            hidden: drop_values(&self.dropout, hidden),
             mems: new_mems,
             weights: input.return_weights.then_some(weights),
         }

@@ -6,6 +6,7 @@ use burn::prelude::*;
 use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, sparse_attention};
 
+use super::dropout::share_now;
 use super::normalizer::{NormalizerConfig, RowNormalizer};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -196,22 +197,24 @@ impl MultiHeadAttention {
         assert_shape!(input.value, [batch, seq_kv, _]);
         let device = input.query.device();
 
-        let query = self.split(self.query.forward(input.query));
-        let key = self.split(self.key.forward(input.key));
-        let value = self.split(self.value.forward(input.value));
+        let query = self.split(&self.query, input.query);
+        let key = self.split(&self.key, input.key);
+        let value = self.split(&self.value, input.value);
 
         let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
         options.causal = input.causal;
         options.key_padding = input.key_padding;
         options.global_mask = input.global_mask.map(|mask| corner(mask, seq_q, seq_kv));
-        options.dropout = dropout_now(&self.dropout, &device);
+        options.dropout = share_now(&self.dropout, &device);
         options.return_weights = input.return_weights;
         let attended = sparse_attention(query, key, value, options);
 
-        let context = attended.context.swap_dims(1, 2);
-        let context = context.reshape([batch, seq_q, self.n_heads * self.d_head]);
+        let rows = attended.context.swap_dims(1, 2);
+        let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
+        let context = self.output.forward(rows);
+        let d_model = context.dims()[1];
         MultiHeadAttentionOutput {
-            context: self.output.forward(context),
+            context: context.reshape([batch, seq_q, d_model]),
             weights: attended.weights,
         }
     }
@@ -221,19 +224,13 @@ impl MultiHeadAttention {
         self.normalizer.alpha(&self.query.weight.val().device())
     }
 
-    fn split(&self, projected: Tensor<3>) -> Tensor<4> {
-        let [batch, seq, _] = projected.dims();
-        projected
+    /// `[batch, seq, d_model]` mapped to `[batch, n_heads, seq, d_head]`. Flat rows make one large
+    /// matrix product of the map.
+    fn split(&self, map: &Linear, input: Tensor<3>) -> Tensor<4> {
+        let [batch, seq, d_model] = input.dims();
+        map.forward(input.reshape([batch * seq, d_model]))
             .reshape([batch, seq, self.n_heads, self.d_head])
             .swap_dims(1, 2)
-    }
-}
-
-/// The share of weights to drop: none outside training.
-pub(crate) fn dropout_now(dropout: &Dropout, device: &Device) -> f64 {
-    match dropout.training.is_enabled() && device.is_autodiff() {
-        true => dropout.prob,
-        false => 0.0,
     }
 }
 

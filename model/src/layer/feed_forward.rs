@@ -5,6 +5,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 
+use super::dropout::drop_values;
 use super::parameter::{normal_layer_norm, normal_linear};
 
 /// Configuration of [`FeedForward`].
@@ -62,23 +63,25 @@ impl FeedForwardConfig {
 }
 
 impl FeedForward {
-    /// Applies the layer, residual connection included.
+    /// Applies the layer, residual connection included. Flat rows make one large matrix product of
+    /// each map.
     ///
     /// # Shapes
-    /// - input, output: `[..., d_model]`
-    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let inner = if self.pre_norm {
-            self.norm.forward(input.clone())
-        } else {
-            input.clone()
+    /// - input, output: `[batch, seq, d_model]`
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [batch, seq, d_model] = input.dims();
+        let input = input.reshape([batch * seq, d_model]);
+        let inner = match self.pre_norm {
+            true => self.norm.forward(input.clone()),
+            false => input.clone(),
         };
-        let inner = self.dropout.forward(relu(self.expand.forward(inner)));
-        let inner = self.dropout.forward(self.reduce.forward(inner));
+        let inner = drop_values(&self.dropout, relu(self.expand.forward(inner)));
+        let inner = drop_values(&self.dropout, self.reduce.forward(inner));
         let sum = input + inner;
-        if self.pre_norm {
-            sum
-        } else {
-            self.norm.forward(sum)
-        }
+        let output = match self.pre_norm {
+            true => sum,
+            false => self.norm.forward(sum),
+        };
+        output.reshape([batch, seq, d_model])
     }
 }

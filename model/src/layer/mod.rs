@@ -3,6 +3,7 @@
 mod adaptive_embedding;
 mod adaptive_softmax;
 mod attention;
+pub(crate) mod dropout;
 mod feed_forward;
 mod normalizer;
 pub(crate) mod parameter;

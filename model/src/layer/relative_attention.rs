@@ -6,7 +6,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, sparse_attention};
 
-use super::attention::dropout_now;
+use super::dropout::{drop_values, share_now};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
 use super::parameter::{normal, normal_layer_norm};
 
@@ -173,7 +173,7 @@ impl RelativeAttention {
         options.bias = Some(self.position_scores(position_query, input.positions, batch, seq_kv));
         options.global_mask = input.global_mask;
         options.extra_mask = input.extra_mask;
-        options.dropout = dropout_now(&self.dropatt, &device);
+        options.dropout = share_now(&self.dropatt, &device);
         options.return_weights = input.return_weights;
         let attended = sparse_attention(content_query, key, value, options);
 
@@ -183,7 +183,7 @@ impl RelativeAttention {
             .reshape([batch * seq_q, d_heads])
             .matmul(self.output.val())
             .reshape([batch, seq_q, d_model]);
-        let sum = hidden + self.dropout.forward(output);
+        let sum = hidden + drop_values(&self.dropout, output);
         RelativeAttentionOutput {
             hidden: match self.pre_norm {
                 true => sum,
