@@ -35,7 +35,7 @@ pub struct MultiHeadAttentionConfig {
 /// Attention of Vaswani et al. 2017 whose rows may be softmax or α-entmax, with a fixed or a learned
 /// α a head, under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
 ///
-/// Field names and shapes are those of Burn's own module, so its records load into this one.
+/// Fields are named and shaped as in Burn's own module.
 ///
 /// # Example
 /// A Burn user switches from softmax to a learned α-entmax and adds a mask in three lines:
