@@ -4,6 +4,9 @@
 //! it. `#[backend_extension]` writes the dispatch from `Tensor<D>` and, for CubeCL runtimes, the
 //! lazy implementation under fusion. Gradients are written by hand in [`crate::entmax`].
 
+// The ndarray and tch backends are deprecated upstream; they are supported until Burn removes them.
+#![allow(deprecated)]
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
@@ -83,18 +86,10 @@ pub trait SpartaBackend: Backend {
 }
 
 #[cfg(feature = "ndarray")]
-mod ndarray {
-    // Deprecated upstream in favour of flex; supported until Burn removes it.
-    #![allow(deprecated)]
-    impl super::SpartaBackend for burn::backend::NdArray {}
-}
+impl SpartaBackend for burn::backend::NdArray {}
 
 #[cfg(feature = "tch")]
-mod tch {
-    // Deprecated upstream in favour of CUDA through CubeCL; supported until Burn removes it.
-    #![allow(deprecated)]
-    impl super::SpartaBackend for burn::backend::LibTorch {}
-}
+impl SpartaBackend for burn::backend::LibTorch {}
 
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 impl SpartaBackend for burn_cubecl::CubeBackend {}

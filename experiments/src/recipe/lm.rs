@@ -85,7 +85,7 @@ pub struct ModelRecipe {
     /// Width of a head.
     pub d_head: usize,
     /// Width of the feed-forward layer.
-    pub d_inner: usize,
+    pub d_ff: usize,
     /// Tokens of a segment.
     pub tgt_len: usize,
     /// Hidden states kept from earlier segments.
@@ -126,6 +126,8 @@ pub enum NormalizerName {
     Sparsemax,
     /// 1.5-entmax.
     Entmax15,
+    /// α-entmax with one learned α a head.
+    AlphaEntmax,
 }
 
 /// Dense training.
@@ -304,7 +306,7 @@ impl Recipe {
             ("model.n_layers", m.n_layers),
             ("model.n_heads", m.n_heads),
             ("model.d_head", m.d_head),
-            ("model.d_inner", m.d_inner),
+            ("model.d_ff", m.d_ff),
             ("model.tgt_len", m.tgt_len),
             ("model.div_val", m.div_val),
             ("train.batch_size", self.train.batch_size),

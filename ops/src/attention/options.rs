@@ -4,6 +4,8 @@ use burn::tensor::{Bool, Tensor};
 
 /// How a row of scores becomes a row of weights.
 #[derive(Clone, Debug)]
+// Made, moved once and taken apart: a box would only hide the tensor from its user.
+#[allow(clippy::large_enum_variant)]
 pub enum Normalizer {
     /// α = 1: every visible key gets weight.
     Softmax,

@@ -29,6 +29,8 @@ pub enum Mapping {
 
 /// The α of [`entmax`]: a number, or a tensor broadcast over rows.
 #[derive(Clone, Debug)]
+// Made, moved once and taken apart: a box would only hide the tensor from its user.
+#[allow(clippy::large_enum_variant)]
 pub enum Alpha<const D: usize> {
     /// One α for all rows, without gradient.
     Number(f64),

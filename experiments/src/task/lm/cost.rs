@@ -60,7 +60,7 @@ pub fn step_bytes(model: &ModelRecipe, batch_size: usize, vocab_size: usize) -> 
     let tokens = (batch_size * model.tgt_len) as f64;
     let columns = (model.mem_len + model.tgt_len) as f64;
     let hidden = tokens * model.d_model as f64 * HIDDEN_COPIES;
-    let inner = tokens * model.d_inner as f64 * INNER_COPIES;
+    let inner = tokens * model.d_ff as f64 * INNER_COPIES;
     let scores = tokens * model.n_heads as f64 * columns * SCORE_COPIES;
     let head = model.cutoffs.first().copied().unwrap_or(vocab_size) as f64;
     let output = tokens * head * OUTPUT_COPIES;

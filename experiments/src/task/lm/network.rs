@@ -19,7 +19,7 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
         model.d_model,
         model.n_heads,
         model.d_head,
-        model.d_inner,
+        model.d_ff,
         model.tgt_len,
         model.mem_len,
     )
@@ -33,6 +33,7 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
         NormalizerName::Softmax => NormalizerConfig::Softmax,
         NormalizerName::Sparsemax => NormalizerConfig::Sparsemax,
         NormalizerName::Entmax15 => NormalizerConfig::Entmax15,
+        NormalizerName::AlphaEntmax => NormalizerConfig::alpha_entmax(),
     })
     .with_dropout(model.dropout)
     .with_dropatt(model.dropatt)
