@@ -16,7 +16,11 @@ pub(super) fn attend(
     let device = query.device();
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
 
-    let mut scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3));
+    let query = match scale {
+        1.0 => query,
+        _ => query.mul_scalar(scale),
+    };
+    let mut scores = query.matmul(key.swap_dims(2, 3));
     if let Some(bias) = &options.bias {
         scores = scores + bias.clone();
     }
