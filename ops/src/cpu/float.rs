@@ -19,9 +19,18 @@ pub(crate) trait Float:
     const ZERO: Self;
     const ONE: Self;
     const LOWEST: Self;
+    /// The smallest normal number.
+    const TINY: Self;
+    const EIGHTY: Self;
+    /// The distance from 1 to the next number.
+    const EPSILON: f64;
+    /// Terms of the series of φ on [0, 1].
+    const PHI_TERMS: u32;
     fn from_f64(value: f64) -> Self;
-    /// eˣ for x ≤ 0; 0 where the result is below the normal range; NaN for NaN.
-    fn exp_of_negative(self) -> Self;
+    fn to_f64(self) -> f64;
+    /// eˣ for x ≤ 88; 0 where the result is below the normal range; NaN for NaN.
+    fn exp(self) -> Self;
+    /// log x of a positive normal number.
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
 }
@@ -30,15 +39,24 @@ impl Float for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const LOWEST: Self = f32::MIN;
+    const TINY: Self = f32::MIN_POSITIVE;
+    const EIGHTY: Self = 80.0;
+    const EPSILON: f64 = f32::EPSILON as f64;
+    const PHI_TERMS: u32 = 10;
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
 
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+
     /// eˣ = 2ⁿ·eʳ with |r| ≤ ½·ln 2 and Cephes's polynomial for eʳ: within 2 ulp.
     #[inline(always)]
-    fn exp_of_negative(self) -> Self {
+    fn exp(self) -> Self {
         const LOWEST_NORMAL: f32 = -87.33;
         // 1.5·2²³: adding it rounds to an integer and leaves that in the low bits.
         const ROUND: f32 = 12_582_912.0;
@@ -50,7 +68,7 @@ impl Float for f32 {
         };
         let shifted = x * std::f32::consts::LOG2_E + ROUND;
         let n = shifted - ROUND;
-        let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+        let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
         let mut poly = 1.987_569_1e-4f32;
         for c in [
             1.398_199_9e-3,
@@ -66,9 +84,31 @@ impl Float for f32 {
         if self < LOWEST_NORMAL { 0.0 } else { y }
     }
 
+    /// log x = e·ln 2 + log m with m in [√½, √2) and Cephes's polynomial for log m: within 2 ulp, and
+    /// within ulp(1) absolutely near x = 1.
     #[inline(always)]
     fn ln(self) -> Self {
-        f32::ln(self)
+        // Moving the exponent's zero to √½ makes the field of the shifted bits e.
+        let shifted = self.to_bits().wrapping_sub(0x3f35_04f3);
+        let e = (shifted.cast_signed() >> 23) as f32;
+        let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(0x3f35_04f3));
+        let f = m - 1.0;
+        let mut poly = 7.037_683_6e-2f32;
+        for c in [
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_4e-1,
+            -2.499_999_4e-1,
+            3.333_333e-1,
+        ] {
+            poly = poly * f + c;
+        }
+        let square = f * f;
+        let tail = poly * f * square - 2.121_944_4e-4 * e - 0.5 * square;
+        f + tail + 0.693_359_4 * e
     }
 
     #[inline(always)]
@@ -81,6 +121,10 @@ impl Float for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const LOWEST: Self = f64::MIN;
+    const TINY: Self = f64::MIN_POSITIVE;
+    const EIGHTY: Self = 80.0;
+    const EPSILON: f64 = f64::EPSILON;
+    const PHI_TERMS: u32 = 19;
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
@@ -88,8 +132,13 @@ impl Float for f64 {
     }
 
     #[inline(always)]
-    fn exp_of_negative(self) -> Self {
-        self.exp()
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        f64::exp(self)
     }
 
     #[inline(always)]
@@ -178,13 +227,32 @@ mod tests {
         for i in 0..200_000 {
             let x = -87.0 * (i as f32) / 200_000.0;
             let exact = (x as f64).exp();
-            worst = worst.max((x.exp_of_negative() as f64 - exact).abs() / exact);
+            worst = worst.max((Float::exp(x) as f64 - exact).abs() / exact);
+            let exact = (-x as f64).exp();
+            worst = worst.max((Float::exp(-x) as f64 - exact).abs() / exact);
         }
         assert!(worst < 2.0 * f32::EPSILON as f64, "{worst:e}");
-        assert_eq!(0.0f32.exp_of_negative(), 1.0);
-        assert_eq!((-88.0f32).exp_of_negative(), 0.0);
-        assert_eq!(f32::NEG_INFINITY.exp_of_negative(), 0.0);
-        assert!(f32::NAN.exp_of_negative().is_nan());
+        assert_eq!(Float::exp(0.0f32), 1.0);
+        assert_eq!(Float::exp(-88.0f32), 0.0);
+        assert_eq!(Float::exp(f32::NEG_INFINITY), 0.0);
+        assert!(Float::exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn logarithm_is_within_two_ulp() {
+        for i in 1..200_000 {
+            // Every binade of the normal range, and the neighbourhood of 1.
+            let wide = f32::MIN_POSITIVE * (i as f32 * 4.3e-4).exp2().min(f32::MAX);
+            let near = 0.5 + i as f32 * 5e-6;
+            for x in [wide, near] {
+                let exact = (x as f64).ln();
+                let off = (Float::ln(x) as f64 - exact).abs();
+                assert!(
+                    off <= 2.0 * f32::EPSILON as f64 * exact.abs().max(0.25),
+                    "{x:e}: {off:e}"
+                );
+            }
+        }
     }
 
     #[test]

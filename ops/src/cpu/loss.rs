@@ -11,12 +11,7 @@ pub(crate) fn cross_entropy<T: Float>(logits: &[T], targets: &[i64], n: usize) -
         match target(targets[i], n) {
             Some(target) => {
                 let largest = max(row);
-                let sum = fold(
-                    row,
-                    T::ZERO,
-                    |a, z| a + (z - largest).exp_of_negative(),
-                    |a, b| a + b,
-                );
+                let sum = fold(row, T::ZERO, |a, z| a + (z - largest).exp(), |a, b| a + b);
                 sum.ln() + (largest - row[target])
             }
             None => T::ZERO,
@@ -38,7 +33,7 @@ pub(crate) fn cross_entropy_backward<T: Float>(
             let log_partition = losses[i] + row[target];
             let grad = grads[i];
             for z in row.iter_mut() {
-                *z = (*z - log_partition).exp_of_negative() * grad;
+                *z = (*z - log_partition).exp() * grad;
             }
             row[target] = row[target] - grad;
         }

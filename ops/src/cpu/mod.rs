@@ -3,12 +3,14 @@
 //! Sums run over a fixed number of lanes and never depend on the number of threads, so that the same
 //! input gives the same bits.
 
+mod alpha;
 mod float;
 mod loss;
 mod rows;
 
 use rayon::prelude::*;
 
+pub(crate) use alpha::{entmax, entmax_backward};
 pub(crate) use float::Float;
 pub(crate) use loss::{cross_entropy, cross_entropy_backward};
 pub(crate) use rows::{Exact, normalise, normalise_backward};

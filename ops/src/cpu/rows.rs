@@ -51,7 +51,7 @@ pub(crate) fn normalise_backward<T: Float>(
 #[inline(always)]
 fn softmax<T: Float>(row: &mut [T], largest: T) {
     for z in row.iter_mut() {
-        *z = (*z - largest).exp_of_negative();
+        *z = (*z - largest).exp();
     }
     let sum = fold(row, T::ZERO, |a, x| a + x, |a, b| a + b);
     let scale = T::ONE / sum;
