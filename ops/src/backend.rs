@@ -2,7 +2,7 @@
 //!
 //! Each method has a default body in tensor operations; backends with kernels of their own override
 //! it. `#[backend_extension]` writes the dispatch from `Tensor<D>` and, for CubeCL runtimes, the
-//! lazy implementation under fusion. Gradients are written by hand in [`crate::entmax`].
+//! lazy implementation under fusion. Gradients are written by hand in [`mod@crate::entmax`].
 
 // The ndarray and tch backends are deprecated upstream; they are supported until Burn removes them.
 #![allow(deprecated)]
@@ -18,7 +18,7 @@ use crate::loss;
 /// The operations Sparta adds to a Burn backend.
 ///
 /// Arrays are `[rows, n]`; a mapping acts along the last dimension. Users call the functions of
-/// [`crate::entmax`], [`crate::attention`] and [`crate::loss`] instead.
+/// [`mod@crate::entmax`], [`crate::attention`] and [`crate::loss`] instead.
 #[backend_extension(
     Cube: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
     Fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),

@@ -1,6 +1,6 @@
 //! The mathematics of sparse attention on every Burn backend.
 //!
-//! - [`entmax`]: the row normalisers softmax, sparsemax, 1.5-entmax and α-entmax, with gradients in
+//! - [`mod@entmax`]: the row normalisers softmax, sparsemax, 1.5-entmax and α-entmax, with gradients in
 //!   the scores and in α (Peters et al. 2019; Correia et al. 2019).
 //! - [`attention`]: [`attention::sparse_attention`], scaled dot-product attention with any of these
 //!   normalisers and any combination of masks.

@@ -70,8 +70,8 @@ fn equals_scalar_loops(
         let bias = normal(HEADS * nq * nk, 4);
         let t = |x: &[f64], n: usize| tensor(x, [BATCH, HEADS, n, D], DType::F32, device);
 
-        let global = |i: usize| (i * 7 + i / nk) % 3 == 0;
-        let padded = |i: usize| i / nk == 1 && i % nk == 0;
+        let global = |i: usize| (i * 7 + i / nk).is_multiple_of(3);
+        let padded = |i: usize| i / nk == 1 && i.is_multiple_of(nk);
         let mut options = AttentionOptions::new(normalizer(name, device)).return_weights();
         if !matches!(masks, Masks::None) {
             options = options.causal();
@@ -195,7 +195,7 @@ fn bad_shapes_are_errors_that_name_the_argument() {
         (wrong_mask, "global_mask"),
         (wrong_alpha, "alpha"),
     ] {
-        let error = result.err().expect("a bad shape");
+        let error = result.expect_err("a bad shape");
         assert!(error.to_string().starts_with(argument), "{error}");
     }
     let error = attempt(k, AttentionOptions::default().dropout(1.0)).err();
