@@ -104,7 +104,8 @@ fn heads_learn_different_patterns_with_every_normalizer() {
         let set = format!("model.normalizer={normalizer}");
         let sets = [
             set.as_str(),
-            "train.lr=0.01",
+            "train.steps=120",
+            "train.lr=0.02",
             "prune.p=[0, 80]",
             "prune.random_masks=[0, 1]",
         ];
