@@ -54,12 +54,11 @@ pub fn locate(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<Path
     };
     let unpacked = places.into_iter().find(|dir| wikitext::is_unpacked(dir));
     unpacked.ok_or_else(|| {
-        let name = which.corpus_name();
         missing(
             which,
             from.unwrap_or(cache),
             format!(
-                "run `prepare {name}`, or `prepare {name} --from DIR` with a folder that holds {}",
+                "run `prepare`, or `prepare --from DIR` with a folder that holds {}",
                 archive_of(which).file
             ),
         )

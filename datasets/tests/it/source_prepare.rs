@@ -133,7 +133,10 @@ fn a_missing_corpus_says_what_to_type() {
         .load(None, cache.path())
         .unwrap_err()
         .to_string();
-    assert!(message.contains("run `prepare wikitext103`"), "{message}");
+    assert!(
+        message.contains("run `prepare`, or `prepare --from DIR`"),
+        "{message}"
+    );
     assert!(message.contains("--from DIR"), "{message}");
 
     // One of three files there: the answer names the first one that is not.

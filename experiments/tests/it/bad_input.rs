@@ -46,7 +46,7 @@ fn a_missing_corpus_says_how_to_get_it() {
         &bench.lm("train --quiet --recipe wikitext2 --out run --device flex"),
         1,
     );
-    assert_says(&text, &["WikiText-2", "prepare"]);
+    assert_says(&text, &["WikiText-2", "--bin lm -- prepare --recipe"]);
     fs::create_dir(bench.path("empty")).unwrap();
     let text = said(
         &bench.lm("prepare --recipe wikitext2 --data empty --out run"),

@@ -53,3 +53,26 @@ pub fn mask(
         .collect();
     Tensor::from_data(TensorData::new(cells, shape), device)
 }
+
+/// Runs a test in a process of its own: Burn's generator is one for the whole process, so that a
+/// seed means something only where no other test draws from it.
+pub fn alone(test: impl FnOnce()) {
+    const CHILD: &str = "SPARTA_TEST_ALONE";
+    let thread = std::thread::current();
+    let name = thread.name().expect("tests run in named threads");
+    // With one test thread, tests run in the main thread: alone already.
+    if name == "main" || std::env::var_os(CHILD).is_some() {
+        return test();
+    }
+    let program = std::env::current_exe().expect("the test binary");
+    let output = std::process::Command::new(program)
+        .args([name, "--exact", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .expect("the test binary runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}

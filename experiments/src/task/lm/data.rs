@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
@@ -86,10 +86,14 @@ pub fn prepare(
     }
     let name = corpus_name(recipe.data.corpus);
     let cache = source::cache_dir()?;
+    // What the data crate calls `prepare` is a stage of this program.
+    let how = |error| {
+        anyhow!("{error}\n(`prepare` is `cargo run --release --bin lm -- prepare --recipe RECIPE`)")
+    };
     if fetch == Fetch::Allowed {
-        name.prepare(from, &cache)?;
+        name.prepare(from, &cache).map_err(how)?;
     }
-    let corpus = name.load(from, &cache)?;
+    let corpus = name.load(from, &cache).map_err(how)?;
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
