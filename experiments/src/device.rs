@@ -303,6 +303,20 @@ pub fn compiled() -> String {
         .join(", ")
 }
 
+/// The device whose random numbers make the initial weights of a model on `device`: flex, if it is
+/// compiled in, with autodiff where `device` has it.
+#[must_use]
+pub fn generator(device: &Device) -> Device {
+    #[cfg(feature = "flex")]
+    let generator = match device.is_autodiff() {
+        true => Device::flex().autodiff(),
+        false => Device::flex(),
+    };
+    #[cfg(not(feature = "flex"))]
+    let generator = device.clone();
+    generator
+}
+
 /// Allocates, multiplies two matrices, synchronises and checks the product.
 fn probe(device: &Device) -> Result<()> {
     const N: usize = 17;

@@ -95,7 +95,7 @@ pub enum EntmaxError {
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// let scores = Tensor::<2>::from_floats([[-1.0, 0.0, 0.5], [1.0, 2.0, 3.5]], &Device::flex());
-/// let weights = sparta_ops::entmax(scores, 1.33, 1).into_data().to_vec::<f32>().unwrap();
+/// let weights = sparta_ops::entmax(scores, 1.33, 1).into_data().try_to_vec::<f32>().unwrap();
 /// assert!((weights[0] - 0.0460).abs() < 1e-4 && (weights[5] - 0.8963).abs() < 1e-4);
 /// ```
 pub fn entmax<const D: usize>(
@@ -157,7 +157,7 @@ pub fn try_entmax<const D: usize>(
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// let scores = Tensor::<1>::from_floats([-2.0, 0.0, 0.5], &Device::flex());
-/// let weights = sparta_ops::sparsemax(scores, 0).into_data().to_vec::<f32>().unwrap();
+/// let weights = sparta_ops::sparsemax(scores, 0).into_data().try_to_vec::<f32>().unwrap();
 /// assert_eq!(weights, [0.0, 0.25, 0.75]);
 /// ```
 pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {
@@ -172,7 +172,7 @@ pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// let scores = Tensor::<1>::from_floats([-2.0, 0.0, 0.5], &Device::flex());
-/// let weights = sparta_ops::entmax15(scores, 0).into_data().to_vec::<f32>().unwrap();
+/// let weights = sparta_ops::entmax15(scores, 0).into_data().try_to_vec::<f32>().unwrap();
 /// assert!(weights[0] == 0.0 && (weights[1] - 0.3260).abs() < 1e-4);
 /// ```
 pub fn entmax15<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {

@@ -22,7 +22,7 @@ use crate::SpartaBackend;
 /// let device = Device::flex();
 /// let logits = Tensor::<2>::from_floats([[0.0, 0.0], [1.0, 0.0]], &device);
 /// let targets = Tensor::<1, Int>::from_ints([1, -1], &device);
-/// let loss = sparta_ops::loss::cross_entropy(logits, targets).into_data().to_vec::<f32>().unwrap();
+/// let loss = sparta_ops::loss::cross_entropy(logits, targets).into_data().try_to_vec::<f32>().unwrap();
 /// assert!((loss[0] - 2f32.ln()).abs() < 1e-6 && loss[1] == 0.0);
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {

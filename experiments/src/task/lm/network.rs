@@ -7,6 +7,7 @@ use sparta_model::layer::NormalizerConfig;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid, Scope, Semantics};
 
+use crate::device;
 use crate::recipe::{ModelRecipe, NormalizerName, ScopeName, SemanticsName};
 use crate::train::rng::{self, Purpose};
 
@@ -42,7 +43,7 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
     .with_projection_std(model.projection_std)
 }
 
-/// New weights, the same for the same seed.
+/// New weights, the same for the same seed on every device.
 ///
 /// # Errors
 /// Dimensions that do not go together, by recipe key.
@@ -54,11 +55,17 @@ pub fn init(
 ) -> Result<TransformerXl> {
     let config = config(model, vocab_size);
     config.validate().context("[model] of the recipe")?;
-    device.seed(rng::hash(seed, Purpose::Init, 0));
-    let network = config.init(device);
+    // Every backend has a generator of its own; weights come from one, so that a seed means the
+    // same weights on every device.
+    let host = device::generator(device);
+    host.seed(rng::hash(seed, Purpose::Init, 0));
+    let network = config.init(&host);
     // Burn draws a weight when it is first looked at; look now, before another seed is set.
     network.visit(&mut Touch);
-    Ok(network)
+    Ok(match host == *device {
+        true => network,
+        false => network.fork(device),
+    })
 }
 
 struct Touch;
