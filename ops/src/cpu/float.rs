@@ -201,7 +201,7 @@ pub(crate) fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T 
 pub(crate) fn max<T: Float>(row: &[T]) -> T {
     let larger = |a: T, x: T| if x > a { x } else { a };
     let largest = fold(row, T::LOWEST, larger, larger);
-    // x·0 is NaN for NaN (and for ±∞, which the comparison below does not mind).
+    // No comparison above keeps a NaN: look for one apart. Only NaN has no order with itself.
     let nan = fold(
         row,
         T::ZERO,
