@@ -160,3 +160,14 @@ fn the_paper_recipe_runs_dry_with_its_whole_vocabulary_and_no_corpus() {
     assert_says(&text, &["SYNTHETIC", "267735 words", "lm-wikitext103-base"]);
     assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn the_middle_recipe_runs_dry_without_its_corpus() {
+    let bench = Bench::new();
+    let text = bench
+        .lm("--dry-run --recipe wikitext2 --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
+        .success();
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    assert_says(&text, &["SYNTHETIC", "parameters", "lm-wikitext2"]);
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+}
