@@ -4,7 +4,8 @@
 //! it. `#[backend_extension]` writes the dispatch from `Tensor<D>` and, for CubeCL runtimes, the
 //! lazy implementation under fusion. Gradients are written by hand in [`mod@crate::entmax`].
 
-// The ndarray and tch backends are deprecated upstream; they are supported until Burn removes them.
+// The dispatch written below names the ndarray and tch backends, which are deprecated upstream; they
+// are supported until Burn removes them.
 #![allow(deprecated)]
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -84,12 +85,3 @@ pub trait SpartaBackend: Backend {
         loss::reference::backward::<Self>(logits, targets, loss, grad)
     }
 }
-
-#[cfg(feature = "ndarray")]
-impl SpartaBackend for burn::backend::NdArray {}
-
-#[cfg(feature = "tch")]
-impl SpartaBackend for burn::backend::LibTorch {}
-
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-impl SpartaBackend for burn_cubecl::CubeBackend {}

@@ -16,12 +16,18 @@ pub mod attention;
 mod backend;
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+mod cube;
 pub mod entmax;
 #[cfg(feature = "flex")]
 mod flex;
 pub mod loss;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod primitive;
 pub mod pruning;
+#[cfg(feature = "tch")]
+mod tch;
 #[cfg(feature = "testing")]
 pub mod testing;
 
