@@ -13,7 +13,7 @@ use burn::backend::{Backend, backend_extension};
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::Shape;
 
-use crate::entmax::{Mapping, reference};
+use crate::entmax::{Bisection, Mapping, reference};
 use crate::loss;
 
 /// The operations Sparta adds to a Burn backend.
@@ -64,6 +64,68 @@ pub trait SpartaBackend: Backend {
         reference::backward_rows::<Self>(weights, grad, alpha)
     }
 
+    /// As [`SpartaBackend::entmax_forward`] for a mapping that sorts, told that about `k` scores of a
+    /// row have weight. A backend that needs no sort leaves the hint alone.
+    #[fusion(dtype = scores, shape = scores)]
+    fn entmax_topk_forward(
+        scores: FloatTensor<Self>,
+        mapping: Mapping,
+        k: usize,
+    ) -> FloatTensor<Self> {
+        reference::forward_topk::<Self>(scores, mapping, k)
+    }
+
+    /// As [`SpartaBackend::entmax_rows_forward`] after a number of halvings, not divided by its sum
+    /// unless wanted; its gradients are those of the weights it gives.
+    #[fusion(dtype = scores, shape = scores)]
+    fn entmax_bisect_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        bisection: Bisection,
+    ) -> FloatTensor<Self> {
+        reference::forward_bisect::<Self>(scores, alpha, bisection)
+    }
+
+    /// Normmax weights of scores `[rows, n]` with one α a row, `[rows, 1]`.
+    #[fusion(dtype = scores, shape = scores)]
+    fn normmax_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        reference::normmax_forward::<Self>(scores, alpha, n_iter)
+    }
+
+    /// Gradients in the scores `[rows, n]` and in α `[rows, 1]`.
+    #[fusion(meta = |weights, _grad, alpha| (weights.clone(), alpha.clone()))]
+    fn normmax_backward(
+        weights: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        reference::normmax_backward::<Self>(weights, grad, alpha)
+    }
+
+    /// Weights in [0, 1] of scores `[rows, n]` whose sum is a budget per row, `[rows, 1]`.
+    #[fusion(dtype = scores, shape = scores)]
+    fn budget_forward(
+        scores: FloatTensor<Self>,
+        budget: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        reference::budget_forward::<Self>(scores, budget, n_iter)
+    }
+
+    /// Gradients in the scores `[rows, n]` and in the budget `[rows, 1]`.
+    #[fusion(meta = |weights, _grad, budget| (weights.clone(), budget.clone()))]
+    fn budget_backward(
+        weights: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        budget: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        reference::budget_backward::<Self>(weights, grad, budget)
+    }
+
     /// Negative log-likelihood `[rows]` of a target class `[rows]` under softmax of `[rows, n]`; 0
     /// where the target is negative.
     #[fusion(dtype = logits, shape = Shape::from([logits[0]]))]
@@ -83,5 +145,45 @@ pub trait SpartaBackend: Backend {
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         loss::reference::backward::<Self>(logits, targets, loss, grad)
+    }
+
+    /// Fenchel–Young loss `[rows]` of a mapping of scores `[rows, n]` (f32 or f64) against a target
+    /// class `[rows]`, and the weights `[rows, n]`; 0 where the target is negative.
+    #[fusion(meta = |scores, _targets, _mapping| {
+        let loss = Shape::from([scores.shape[0]]);
+        (burn::backend::fusion::custom::TensorSpec::new(loss, scores.dtype), scores.clone())
+    })]
+    fn entmax_loss_forward(
+        scores: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        mapping: Mapping,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        loss::reference::entmax_forward::<Self>(scores, targets, mapping)
+    }
+
+    /// Gradient of [`SpartaBackend::entmax_loss_forward`] in the scores, given its weights.
+    #[fusion(dtype = weights, shape = weights)]
+    fn entmax_loss_backward(
+        weights: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        loss::reference::entmax_backward::<Self>(weights, targets, grad)
+    }
+
+    /// Tsallis entropy `[rows, 1]` of weights `[rows, n]` (f32 or f64) with one α a row, `[rows, 1]`.
+    #[fusion(dtype = weights, shape = alpha)]
+    fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
+        loss::reference::tsallis_forward::<Self>(weights, alpha)
+    }
+
+    /// Gradient of [`SpartaBackend::tsallis_forward`] in α.
+    #[fusion(dtype = alpha, shape = alpha)]
+    fn tsallis_backward(
+        weights: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        loss::reference::tsallis_backward::<Self>(weights, alpha, grad)
     }
 }

@@ -1,12 +1,13 @@
 //! The mathematics of sparse attention on every Burn backend.
 //!
-//! - [`mod@entmax`]: the row normalisers softmax, sparsemax, 1.5-entmax and α-entmax, with gradients in
-//!   the scores and in α (Peters et al. 2019; Correia et al. 2019).
+//! - [`mod@entmax`]: the row mappings softmax, sparsemax, 1.5-entmax, α-entmax, normmax and budget, with
+//!   gradients in the scores and in α (Peters et al. 2019; Correia et al. 2019).
 //! - [`attention`]: [`attention::sparse_attention`], scaled dot-product attention with any of these
 //!   normalisers and any combination of masks.
 //! - [`pruning`]: the mean attention of a training set, its percentiles and the global masks cut
 //!   from it (Rugina et al. 2020).
-//! - [`loss`]: cross-entropy over rows of scores, fused forward and backward.
+//! - [`loss`]: cross-entropy and the Fenchel–Young losses of the mappings.
+//! - [`module`]: mappings, losses and α-entmax with a learned α as Burn modules.
 //!
 //! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
 //! `.autodiff()`. A score ≤ −1e30 (−∞ included) is *hidden*: its weight is zero. A row with every
@@ -22,6 +23,7 @@ pub mod entmax;
 #[cfg(feature = "flex")]
 mod flex;
 pub mod loss;
+pub mod module;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod primitive;
@@ -32,4 +34,4 @@ mod tch;
 pub mod testing;
 
 pub use backend::SpartaBackend;
-pub use entmax::{Alpha, entmax, entmax15, softmax, sparsemax};
+pub use entmax::{PerRow, entmax, entmax15, softmax, sparsemax};

@@ -55,6 +55,10 @@ impl<B: Backend> Array<B> {
             at_least => float_clamp_min, at_most => float_clamp_max);
     unary!(exp => float_exp, log => float_log, sqrt => float_sqrt, recip => float_recip);
 
+    pub fn squared(&self) -> Self {
+        self.mul(self)
+    }
+
     pub fn dtype(&self) -> DType {
         self.0.dtype()
     }
@@ -91,6 +95,14 @@ impl<B: Backend> Array<B> {
         Self(B::float_cumsum(self.0.clone(), 1))
     }
 
+    /// The `k` largest values of each row, descending.
+    pub fn largest(&self, k: usize) -> Self {
+        match k < self.shape()[1] {
+            true => Self(B::float_topk(self.0.clone(), 1, k)),
+            false => self.sort_descending(),
+        }
+    }
+
     pub fn sort_descending(&self) -> Self {
         Self(B::float_sort(self.0.clone(), 1, true))
     }
@@ -106,6 +118,29 @@ impl<B: Backend> Array<B> {
         get_device_settings::<B>(&self.0.device()).bool_dtype
     }
 
+    /// A column `[rows, 1]` of one value.
+    pub fn column(&self, value: f64) -> Self {
+        let shape = Shape::from([self.shape()[0], 1]);
+        let dtype = self.dtype().into();
+        Self(B::float_full(shape, value.into(), &self.0.device(), dtype))
+    }
+
+    /// Where the value is NaN.
+    pub fn is_nan(&self) -> BoolTensor<B> {
+        B::float_is_nan(self.0.clone(), self.bool_dtype())
+    }
+
+    /// Where the value is not > `limit`: NaN is not.
+    pub fn is_not_above(&self, limit: f64) -> BoolTensor<B> {
+        let above = B::float_greater_elem(self.0.clone(), limit.into(), self.bool_dtype());
+        B::bool_not(above)
+    }
+
+    /// Where the value is < `limit`.
+    pub fn is_below(&self, limit: f64) -> BoolTensor<B> {
+        B::float_lower_elem(self.0.clone(), limit.into(), self.bool_dtype())
+    }
+
     /// Where the value is ≤ `limit`.
     pub fn is_at_most(&self, limit: f64) -> BoolTensor<B> {
         B::float_lower_equal_elem(self.0.clone(), limit.into(), self.bool_dtype())
@@ -116,8 +151,12 @@ impl<B: Backend> Array<B> {
         B::float_lower_equal(self.0.clone(), other.0.clone(), self.bool_dtype())
     }
 
+    pub fn fill_where(self, mask: BoolTensor<B>, value: f64) -> Self {
+        Self(B::float_mask_fill(self.0, mask, value.into()))
+    }
+
     pub fn zero_where(self, mask: BoolTensor<B>) -> Self {
-        Self(B::float_mask_fill(self.0, mask, 0.0f64.into()))
+        self.fill_where(mask, 0.0)
     }
 
     /// `other` where the mask is true, `self` elsewhere; all of one shape.

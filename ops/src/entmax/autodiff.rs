@@ -8,35 +8,60 @@ use burn::backend::autodiff::{
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
-use super::Mapping;
+use super::{Bisection, Mapping};
 use crate::SpartaBackend;
 use crate::loss;
 
 impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
     fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
-        let (scores, node) = scores.into_parts();
-        let weights = B::entmax_forward(scores, mapping);
-        match MapRows.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((weights.clone(), mapping), weights),
-            OpsKind::UnTracked(prep) => prep.finish(weights),
-        }
+        map_rows::<B, C>(scores, mapping, |scores| B::entmax_forward(scores, mapping))
+    }
+
+    fn entmax_topk_forward(
+        scores: FloatTensor<Self>,
+        mapping: Mapping,
+        k: usize,
+    ) -> FloatTensor<Self> {
+        map_rows::<B, C>(scores, mapping, |scores| {
+            B::entmax_topk_forward(scores, mapping, k)
+        })
     }
 
     fn entmax_rows_forward(
         scores: FloatTensor<Self>,
         alpha: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let (scores, scores_node) = scores.into_parts();
-        let (alpha, alpha_node) = alpha.into_parts();
-        let weights = B::entmax_rows_forward(scores, alpha.clone());
-        match MapRowsWithAlpha
-            .prepare::<C>([scores_node, alpha_node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prep) => prep.finish((weights.clone(), alpha), weights),
-            OpsKind::UnTracked(prep) => prep.finish(weights),
-        }
+        map_rows_by::<B, C>(scores, alpha, Family::Entmax, B::entmax_rows_forward)
+    }
+
+    fn entmax_bisect_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        bisection: Bisection,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(scores, alpha, Family::Entmax, |scores, alpha| {
+            B::entmax_bisect_forward(scores, alpha, bisection)
+        })
+    }
+
+    fn normmax_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(scores, alpha, Family::Normmax, |scores, alpha| {
+            B::normmax_forward(scores, alpha, n_iter)
+        })
+    }
+
+    fn budget_forward(
+        scores: FloatTensor<Self>,
+        budget: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(scores, budget, Family::Budget, |scores, budget| {
+            B::budget_forward(scores, budget, n_iter)
+        })
     }
 
     fn cross_entropy_forward(
@@ -44,6 +69,32 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         targets: IntTensor<Self>,
     ) -> FloatTensor<Self> {
         loss::autodiff::cross_entropy::<B, C>(logits, targets)
+    }
+
+    fn entmax_loss_forward(
+        scores: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        mapping: Mapping,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        loss::autodiff::entmax_loss::<B, C>(scores, targets, mapping)
+    }
+
+    fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
+        loss::autodiff::tsallis::<B, C>(weights, alpha)
+    }
+}
+
+/// A mapping without a parameter that has a gradient.
+fn map_rows<B: SpartaBackend, C: CheckpointStrategy>(
+    scores: FloatTensor<Autodiff<B, C>>,
+    mapping: Mapping,
+    map: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (scores, node) = scores.into_parts();
+    let weights = map(scores);
+    match MapRows.prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((weights.clone(), mapping), weights),
+        OpsKind::UnTracked(prep) => prep.finish(weights),
     }
 }
 
@@ -61,22 +112,55 @@ impl<B: SpartaBackend> Backward<B, 1> for MapRows {
     }
 }
 
-#[derive(Debug)]
-struct MapRowsWithAlpha;
+/// Whose gradients to take.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    Entmax,
+    Normmax,
+    Budget,
+}
 
-impl<B: SpartaBackend> Backward<B, 2> for MapRowsWithAlpha {
-    type State = (FloatTensor<B>, FloatTensor<B>);
+/// A mapping with a parameter per row, α or a budget, that has a gradient.
+fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
+    scores: FloatTensor<Autodiff<B, C>>,
+    parameter: FloatTensor<Autodiff<B, C>>,
+    family: Family,
+    map: impl FnOnce(FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (scores, scores_node) = scores.into_parts();
+    let (parameter, parameter_node) = parameter.into_parts();
+    let weights = map(scores, parameter.clone());
+    match MapRowsBy
+        .prepare::<C>([scores_node, parameter_node])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => prep.finish((weights.clone(), parameter, family), weights),
+        OpsKind::UnTracked(prep) => prep.finish(weights),
+    }
+}
+
+#[derive(Debug)]
+struct MapRowsBy;
+
+impl<B: SpartaBackend> Backward<B, 2> for MapRowsBy {
+    type State = (FloatTensor<B>, FloatTensor<B>, Family);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (weights, alpha) = ops.state;
-        let [scores_node, alpha_node] = ops.parents;
+        let (weights, parameter, family) = ops.state;
+        let [scores_node, parameter_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let (scores_grad, alpha_grad) = B::entmax_rows_backward(weights, grad, alpha);
+        let backward = match family {
+            Family::Entmax => B::entmax_rows_backward,
+            Family::Normmax => B::normmax_backward,
+            Family::Budget => B::budget_backward,
+        };
+        let (scores_grad, parameter_grad) = backward(weights, grad, parameter);
         if let Some(node) = scores_node {
             grads.register::<B>(node.id, scores_grad);
         }
-        if let Some(node) = alpha_node {
-            grads.register::<B>(node.id, alpha_grad);
+        if let Some(node) = parameter_node {
+            grads.register::<B>(node.id, parameter_grad);
         }
     }
 }

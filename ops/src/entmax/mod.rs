@@ -1,20 +1,38 @@
-//! Row normalisers that map scores to weights: softmax, sparsemax, 1.5-entmax and α-entmax.
+//! Row mappings from scores to weights: softmax, sparsemax, 1.5-entmax, α-entmax, normmax, budget.
 //!
 //! `entmax_α(z) = argmax_{p ∈ Δ} pᵀz + H_α(p)` with the Tsallis entropy
 //! `H_α(p) = (1 − Σpᵅ)/(α(α−1))` (Shannon at α = 1), that is `p = [(α−1)z − τ]₊^{1/(α−1)}`.
-//! α = 1 is softmax, α = 2 sparsemax; above 1 low scores get exactly zero weight.
+//! α = 1 is softmax, α = 2 sparsemax; above 1 low scores get exactly zero weight, below 1 every
+//! weight is positive and tails are heavier than softmax's.
 //!
-//! Scores ≤ −1e30 are hidden: they get zero weight, and a row of them gives zeros.
+//! - Scores ≤ −1e30 are hidden: they get zero weight, and a row of them gives zeros.
+//! - A row with a NaN gives a row of NaN: finding one would cost a synchronisation with the device.
+//!   The `try_` functions pay it and report NaN as an error.
+//! - Weights are differentiable in the scores, and in α or the budget where that is a tensor.
 
+mod argument;
 mod autodiff;
+mod bisection;
+mod error;
 pub(crate) mod reference;
+mod rows;
 
 use burn::backend::Dispatch;
-use burn::tensor::{AsIndex, Tensor};
+use burn::tensor::{AsIndex, Int, Tensor};
+
+pub use argument::PerRow;
+pub use bisection::{
+    Bisection, budget_bisect, entmax_bisect, normmax_bisect, sparsemax_bisect, try_budget_bisect,
+    try_entmax_bisect, try_normmax_bisect, try_sparsemax_bisect,
+};
+pub use error::EntmaxError;
+
+pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, no_nan};
+pub(crate) use rows::{by_rows, dimension};
 
 use crate::SpartaBackend;
 
-/// A normaliser with one α for all rows.
+/// A mapping of the entmax family with one α for all rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mapping {
     /// α = 1.
@@ -23,71 +41,32 @@ pub enum Mapping {
     Sparsemax,
     /// α = 1.5, exact.
     Entmax15,
-    /// Any α ≥ 1.
+    /// Any finite α > 0.
     Alpha(f64),
 }
 
-/// The α of [`entmax`]: a number, or a tensor broadcast over rows.
-#[derive(Clone, Debug)]
-// Made, moved once and taken apart: a box would only hide the tensor from its user.
-#[allow(clippy::large_enum_variant)]
-pub enum Alpha<const D: usize> {
-    /// One α for all rows, without gradient.
-    Number(f64),
-    /// Size 1 along the normalised dimension and 1 or the scores' size along the others; has a
-    /// gradient.
-    Tensor(Tensor<D>),
-}
-
-impl<const D: usize> From<f64> for Alpha<D> {
-    fn from(alpha: f64) -> Self {
-        Self::Number(alpha)
+impl Mapping {
+    /// The mapping of an α: those of 1, 1.5 and 2 have their own exact algorithms.
+    pub(crate) fn of(alpha: f64) -> Self {
+        match alpha {
+            1.0 => Self::Softmax,
+            1.5 => Self::Entmax15,
+            2.0 => Self::Sparsemax,
+            _ => Self::Alpha(alpha),
+        }
     }
-}
-
-impl<const D: usize> From<Tensor<D>> for Alpha<D> {
-    fn from(alpha: Tensor<D>) -> Self {
-        Self::Tensor(alpha)
-    }
-}
-
-/// What is wrong with the arguments of a normaliser.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum EntmaxError {
-    /// α is below 1 or not a number.
-    #[error("alpha = {0}: entmax needs a finite alpha >= 1 (1 is softmax, 2 is sparsemax)")]
-    Alpha(f64),
-    /// α does not broadcast over the rows.
-    #[error(
-        "alpha of shape {alpha:?} does not broadcast over scores of shape {scores:?} along \
-         dimension {dim}: give it size 1 in dimension {dim} and size 1 or the scores' size in the others"
-    )]
-    AlphaShape {
-        /// Shape of α.
-        alpha: Vec<usize>,
-        /// Shape of the scores.
-        scores: Vec<usize>,
-        /// The normalised dimension.
-        dim: usize,
-    },
-    /// The dimension does not exist.
-    #[error("dimension {dim} does not exist in scores of rank {rank}: use {min}..{rank}", min = -(*.rank as isize))]
-    Dimension {
-        /// What was asked.
-        dim: isize,
-        /// Rank of the scores.
-        rank: usize,
-    },
 }
 
 /// α-entmax of `scores` along `dim` (negative dimensions count from the end).
 ///
 /// # Shapes
 /// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
-/// - α: a number, or a tensor of size 1 along `dim` and 1 or the scores' size elsewhere
+/// - α: a number, or a tensor of size 1 along `dim` and 1 or the scores' size elsewhere; a row whose
+///   α in a tensor is not > 0 is NaN
 ///
 /// # Panics
-/// With the message of [`try_entmax`]'s error.
+/// With [`EntmaxError`]'s message if the number α is not > 0 and finite, a shape does not fit or the
+/// dimension does not exist.
 ///
 /// # Source
 /// Peters, Niculae & Martins 2019; gradient in α: Correia, Niculae & Martins 2019, Proposition 1.
@@ -100,56 +79,56 @@ pub enum EntmaxError {
 /// ```
 pub fn entmax<const D: usize>(
     scores: Tensor<D>,
-    alpha: impl Into<Alpha<D>>,
+    alpha: impl Into<PerRow<D>>,
     dim: impl AsIndex,
 ) -> Tensor<D> {
-    try_entmax(scores, alpha, dim).unwrap_or_else(|error| panic!("entmax: {error}"))
+    entmax_of(scores, alpha.into(), dim).unwrap_or_else(|error| panic!("entmax: {error}"))
 }
 
-/// [`entmax`] that reports bad arguments.
+/// [`entmax`] that reports every bad argument, values included: it waits for the device to look for
+/// NaN scores and for an α that is not > 0.
 ///
 /// # Errors
-/// α below 1 or not finite, an α that does not broadcast, a dimension that does not exist.
+/// NaN scores, an α that is not finite and > 0, an α that does not broadcast, a dimension that does
+/// not exist.
 pub fn try_entmax<const D: usize>(
     scores: Tensor<D>,
-    alpha: impl Into<Alpha<D>>,
+    alpha: impl Into<PerRow<D>>,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    let dim = dimension::<D>(dim)?;
-    match alpha.into() {
-        Alpha::Number(alpha) if alpha.is_finite() && alpha >= 1.0 => {
-            let mapping = match alpha {
-                1.0 => Mapping::Softmax,
-                _ => Mapping::Alpha(alpha),
-            };
-            Ok(by_rows(scores, dim, |rows| map(rows, mapping)))
+    let alpha = alpha.into();
+    alpha.check(ENTMAX_ALPHA)?;
+    no_nan("scores", &scores)?;
+    entmax_of(scores, alpha, dim)
+}
+
+pub(crate) fn entmax_of<const D: usize>(
+    scores: Tensor<D>,
+    alpha: PerRow<D>,
+    dim: impl AsIndex,
+) -> Result<Tensor<D>, EntmaxError> {
+    match alpha {
+        PerRow::Number(number) => {
+            alpha.check(ENTMAX_ALPHA)?;
+            along(scores, dim, Mapping::of(number))
         }
-        Alpha::Number(alpha) => Err(EntmaxError::Alpha(alpha)),
-        Alpha::Tensor(alpha) => {
-            let (shape, sizes) = (scores.dims(), alpha.dims());
-            let fits = |d: usize| sizes[d] == 1 || (d != dim && sizes[d] == shape[d]);
-            if !(0..D).all(fits) {
-                return Err(EntmaxError::AlphaShape {
-                    alpha: sizes.to_vec(),
-                    scores: shape.to_vec(),
-                    dim,
-                });
-            }
-            let mut column = shape;
-            column[dim] = 1;
-            let alpha = last_dim_rows(alpha.expand(column), dim);
+        PerRow::Tensor(_) => {
+            let dim = dimension::<D>(dim)?;
+            let alpha = alpha.column(ENTMAX_ALPHA, &scores, dim)?;
             Ok(by_rows(scores, dim, |rows| {
-                let weights = <Dispatch as SpartaBackend>::entmax_rows_forward(
+                Tensor::from_dispatch(<Dispatch as SpartaBackend>::entmax_rows_forward(
                     rows.into_dispatch(),
                     alpha.into_dispatch(),
-                );
-                Tensor::from_dispatch(weights)
+                ))
             }))
         }
     }
 }
 
 /// Sparsemax along `dim`: the Euclidean projection of the scores onto the simplex, α = 2, exact.
+///
+/// # Panics
+/// If the dimension does not exist.
 ///
 /// # Source
 /// Martins & Astudillo 2016.
@@ -161,10 +140,25 @@ pub fn try_entmax<const D: usize>(
 /// assert_eq!(weights, [0.0, 0.25, 0.75]);
 /// ```
 pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {
+    along(scores, dim, Mapping::Sparsemax).unwrap_or_else(|error| panic!("sparsemax: {error}"))
+}
+
+/// [`sparsemax`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Errors
+/// NaN scores, a dimension that does not exist.
+pub fn try_sparsemax<const D: usize>(
+    scores: Tensor<D>,
+    dim: impl AsIndex,
+) -> Result<Tensor<D>, EntmaxError> {
+    no_nan("scores", &scores)?;
     along(scores, dim, Mapping::Sparsemax)
 }
 
 /// 1.5-entmax along `dim`, exact.
+///
+/// # Panics
+/// If the dimension does not exist.
 ///
 /// # Source
 /// Peters, Niculae & Martins 2019, Algorithm 2.
@@ -176,59 +170,117 @@ pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor
 /// assert!(weights[0] == 0.0 && (weights[1] - 0.3260).abs() < 1e-4);
 /// ```
 pub fn entmax15<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {
+    along(scores, dim, Mapping::Entmax15).unwrap_or_else(|error| panic!("entmax15: {error}"))
+}
+
+/// [`entmax15`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Errors
+/// NaN scores, a dimension that does not exist.
+pub fn try_entmax15<const D: usize>(
+    scores: Tensor<D>,
+    dim: impl AsIndex,
+) -> Result<Tensor<D>, EntmaxError> {
+    no_nan("scores", &scores)?;
     along(scores, dim, Mapping::Entmax15)
 }
 
 /// Softmax along `dim` under the contract of hidden scores: a row of them gives zeros, not NaN.
+///
+/// # Panics
+/// If the dimension does not exist.
 pub fn softmax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {
+    along(scores, dim, Mapping::Softmax).unwrap_or_else(|error| panic!("softmax: {error}"))
+}
+
+/// [`softmax`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Errors
+/// NaN scores, a dimension that does not exist.
+pub fn try_softmax<const D: usize>(
+    scores: Tensor<D>,
+    dim: impl AsIndex,
+) -> Result<Tensor<D>, EntmaxError> {
+    no_nan("scores", &scores)?;
     along(scores, dim, Mapping::Softmax)
 }
 
-fn along<const D: usize>(scores: Tensor<D>, dim: impl AsIndex, mapping: Mapping) -> Tensor<D> {
-    let dim = dimension::<D>(dim).unwrap_or_else(|error| panic!("{mapping:?}: {error}"));
-    by_rows(scores, dim, |rows| map(rows, mapping))
+/// [`sparsemax`], told that few scores of a row have weight: backends that sort take the `k` largest
+/// first and 2k, 4k, … only if the support reaches beyond. The result is the same for every k; where
+/// a kernel needs no sort (flex, CubeCL) the hint is not needed and changes nothing.
+///
+/// # Panics
+/// If `k` is 0 or the dimension does not exist.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let scores = Tensor::<1>::from_floats([-2.0, 0.0, 0.5], &Device::flex());
+/// let weights = sparta_ops::entmax::sparsemax_topk(scores, 2, 0).into_data();
+/// assert_eq!(weights.try_to_vec::<f32>().unwrap(), [0.0, 0.25, 0.75]);
+/// ```
+pub fn sparsemax_topk<const D: usize>(scores: Tensor<D>, k: usize, dim: impl AsIndex) -> Tensor<D> {
+    along_topk(scores, k, dim, Mapping::Sparsemax)
+        .unwrap_or_else(|error| panic!("sparsemax_topk: {error}"))
 }
 
-fn map(rows: Tensor<2>, mapping: Mapping) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as SpartaBackend>::entmax_forward(
-        rows.into_dispatch(),
-        mapping,
-    ))
+/// [`entmax15`] with the hint of [`sparsemax_topk`].
+///
+/// # Panics
+/// If `k` is 0 or the dimension does not exist.
+pub fn entmax15_topk<const D: usize>(scores: Tensor<D>, k: usize, dim: impl AsIndex) -> Tensor<D> {
+    along_topk(scores, k, dim, Mapping::Entmax15)
+        .unwrap_or_else(|error| panic!("entmax15_topk: {error}"))
 }
 
-fn dimension<const D: usize>(dim: impl AsIndex) -> Result<usize, EntmaxError> {
-    let asked = dim.as_index();
-    dim.try_dim_index(D).map_err(|_| EntmaxError::Dimension {
-        dim: asked,
-        rank: D,
-    })
+/// Number of weights > 0 along `dim`, of whatever mapping made them.
+///
+/// # Shapes
+/// - weights: any; result: the same with size 1 along `dim`
+///
+/// # Panics
+/// If the dimension does not exist.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use sparta_ops::entmax::{entmax, support_size};
+/// let scores = Tensor::<2>::from_floats([[-2.0, 0.0, 0.5]], &Device::flex());
+/// let size = support_size(entmax(scores, 1.7, 1), -1);
+/// assert_eq!(size.into_scalar::<i64>(), 2);
+/// ```
+pub fn support_size<const D: usize>(weights: Tensor<D>, dim: impl AsIndex) -> Tensor<D, Int> {
+    let dim = dimension::<D>(dim).unwrap_or_else(|error| panic!("support_size: {error}"));
+    weights.greater_elem(0.0).int().sum_dim(dim)
 }
 
-/// `[…, n]` with `dim` moved last, flattened to `[rows, n]`.
-fn last_dim_rows<const D: usize>(tensor: Tensor<D>, dim: usize) -> Tensor<2> {
-    let tensor = match dim == D - 1 {
-        true => tensor,
-        false => tensor.swap_dims(dim, D - 1),
-    };
-    let n = tensor.dims()[D - 1];
-    let rows = tensor.dims()[..D - 1].iter().product::<usize>();
-    tensor.reshape([rows, n])
-}
-
-/// Applies a row mapping along `dim`.
-fn by_rows<const D: usize>(
+fn along<const D: usize>(
     scores: Tensor<D>,
-    dim: usize,
-    map: impl FnOnce(Tensor<2>) -> Tensor<2>,
-) -> Tensor<D> {
-    let mut shape = scores.dims();
-    if shape.contains(&0) {
-        return scores;
+    dim: impl AsIndex,
+    mapping: Mapping,
+) -> Result<Tensor<D>, EntmaxError> {
+    let dim = dimension::<D>(dim)?;
+    Ok(by_rows(scores, dim, |rows| {
+        Tensor::from_dispatch(<Dispatch as SpartaBackend>::entmax_forward(
+            rows.into_dispatch(),
+            mapping,
+        ))
+    }))
+}
+
+fn along_topk<const D: usize>(
+    scores: Tensor<D>,
+    k: usize,
+    dim: impl AsIndex,
+    mapping: Mapping,
+) -> Result<Tensor<D>, EntmaxError> {
+    if k == 0 {
+        return Err(EntmaxError::Zero { argument: "k" });
     }
-    shape.swap(dim, D - 1);
-    let weights = map(last_dim_rows(scores, dim)).reshape(shape);
-    match dim == D - 1 {
-        true => weights,
-        false => weights.swap_dims(dim, D - 1),
-    }
+    let dim = dimension::<D>(dim)?;
+    Ok(by_rows(scores, dim, |rows| {
+        Tensor::from_dispatch(<Dispatch as SpartaBackend>::entmax_topk_forward(
+            rows.into_dispatch(),
+            mapping,
+            k,
+        ))
+    }))
 }

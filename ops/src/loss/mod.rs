@@ -1,10 +1,38 @@
 //! Losses over rows of scores.
+//!
+//! The Fenchel–Young loss of a mapping `p*(z) = argmax pᵀz + H(p)` is
+//! `L(z, y) = [p*ᵀz + H(p*)] − [yᵀz + H(y)]`: it is ≥ 0, it is 0 exactly where `p* = y`, and its gradient
+//! in the scores is `p* − y`. Of softmax it is the cross-entropy (for soft targets the Kullback–Leibler
+//! divergence from y); with sparse mappings it becomes 0 as soon as the target leads by the margin
+//! 1/(α − 1).
+//!
+//! - Scores are `[…, n]`: the last dimension holds the classes, the others are flattened to rows, and
+//!   the result is `[rows]`, in nats.
+//! - Targets are classes `[…]`, negative ones being ignored (loss and gradient 0), or distributions
+//!   `[…, n]`, which get no gradient. [`crate::module::EntmaxLoss`] checks them and adds reductions, an
+//!   `ignore_index`, label smoothing and class weights.
+//! - α may be a tensor, one per row, and then has a gradient: by the envelope theorem
+//!   `∂H_α(p*)/∂α − ∂H_α(y)/∂α` at fixed p* and y.
+//! - Hidden scores (≤ −1e30) have no part; a row of them has loss and gradient 0.
 
 pub(crate) mod autodiff;
+mod error;
+mod fenchel_young;
 pub(crate) mod reference;
+mod targets;
 
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
+
+pub use error::LossError;
+pub use fenchel_young::{
+    entmax_bisect_loss, entmax_loss, entmax15_loss, normmax_bisect_loss, normmax_loss,
+    sparsemax_bisect_loss, sparsemax_loss,
+};
+pub use targets::Targets;
+
+pub(crate) use fenchel_young::{Regulariser, fenchel_young};
+pub(crate) use targets::Kind;
 
 use crate::SpartaBackend;
 

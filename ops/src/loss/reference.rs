@@ -1,10 +1,13 @@
-//! Cross-entropy in tensor operations.
+//! Losses in tensor operations.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::Shape;
 
-use crate::primitive::Array;
+use crate::SpartaBackend;
+use crate::entmax::Mapping;
+use crate::entmax::reference::phi;
+use crate::primitive::{Array, HIDDEN};
 
 /// `log Σ_j exp(z_j) − z_target`, `[rows]`; 0 where the target is negative.
 pub(crate) fn forward<B: Backend>(logits: FloatTensor<B>, targets: IntTensor<B>) -> FloatTensor<B> {
@@ -50,6 +53,101 @@ pub(crate) fn backward<B: Backend>(
         burn::tensor::IndexingUpdateOp::Add,
     ));
     target.cast(dtype).0
+}
+
+/// The Fenchel–Young loss `Σ p(z − z_y) + H_α(p)` of each row against its class y, `[rows]`, and the
+/// weights p; 0 where the target is negative or every score is hidden. Scores in f32 at least.
+pub(crate) fn entmax_forward<B: SpartaBackend>(
+    scores: FloatTensor<B>,
+    targets: IntTensor<B>,
+    mapping: Mapping,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let rows = scores.shape()[0];
+    let weights = B::entmax_forward(scores.clone(), mapping);
+    let p = Array::<B>(weights.clone());
+    let z = Array::<B>(scores);
+    let hidden = z.is_at_most(HIDDEN);
+    let z = z.fill_where(hidden, HIDDEN);
+    let index = column::<B>(targets.clone(), rows);
+    let chosen = Array::<B>(B::float_gather(1, z.0.clone(), index));
+    let loss = p.mul(&z.sub(&chosen)).sum().add(&entropy(&p, mapping));
+    // It is ≥ 0 but for rounding.
+    let below = loss.is_at_most(0.0);
+    let unseen = p.max().is_at_most(0.0);
+    let loss = loss.zero_where(below).zero_where(unseen);
+    let loss = Array::<B>(B::float_reshape(loss.0, Shape::from([rows])));
+    (loss.zero_where(ignored::<B>(targets)).0, weights)
+}
+
+/// Its gradient in the scores, `g·(p − e_y)`.
+pub(crate) fn entmax_backward<B: Backend>(
+    weights: FloatTensor<B>,
+    targets: IntTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let rows = weights.shape()[0];
+    let p = Array::<B>(weights);
+    let grad = Array::<B>(grad).zero_where(ignored::<B>(targets.clone()));
+    let grad = Array::<B>(B::float_reshape(grad.0, Shape::from([rows, 1])));
+    let grad = grad.zero_where(p.max().is_at_most(0.0));
+    B::float_scatter(
+        1,
+        p.mul(&grad).0,
+        column::<B>(targets, rows),
+        grad.scale(-1.0).0,
+        burn::tensor::IndexingUpdateOp::Add,
+    )
+}
+
+/// `H_α(p)` of weights that sum to 1, `[rows, 1]`.
+fn entropy<B: Backend>(p: &Array<B>, mapping: Mapping) -> Array<B> {
+    let below_one = |x: &Array<B>| x.scale(-1.0).add_scalar(1.0);
+    match mapping {
+        Mapping::Softmax => p.mul(&p.at_least(1e-38).log()).sum().scale(-1.0),
+        Mapping::Sparsemax => p.mul(&below_one(p)).sum().scale(0.5),
+        Mapping::Entmax15 => p.mul(&below_one(&p.sqrt())).sum().scale(4.0 / 3.0),
+        Mapping::Alpha(alpha) => {
+            let alpha = p.column(alpha).0;
+            Array(tsallis_forward::<B>(p.0.clone(), alpha))
+        }
+    }
+}
+
+/// The Tsallis entropy `H_α(p)` of each row, `[rows, 1]`, with one α per row.
+///
+/// With `l = log p`, `w = l²φ(−εl)`, `q = pᵅ`: `H = −Σq(l − εw)/α`, which is
+/// `(1 − Σpᵅ)/(α(α−1))` without its cancellation near α = 1.
+pub(crate) fn tsallis_forward<B: Backend>(
+    weights: FloatTensor<B>,
+    alpha: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let alpha = Array::<B>(alpha).cast(weights.dtype());
+    let (linear, _) = tsallis_sums(&Array(weights), &alpha);
+    linear.div(&alpha).scale(-1.0).0
+}
+
+/// Its gradient in α at fixed p, `∂H/∂α = Σq(l − εw)/α² − Σqw/α`.
+pub(crate) fn tsallis_backward<B: Backend>(
+    weights: FloatTensor<B>,
+    alpha: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let dtype = alpha.dtype();
+    let alpha = Array::<B>(alpha).cast(weights.dtype());
+    let (linear, square) = tsallis_sums(&Array(weights), &alpha);
+    let slope = linear.div(&alpha).sub(&square).div(&alpha);
+    slope.mul(&Array(grad)).cast(dtype).0
+}
+
+/// `Σq(l − εw)` and `Σqw`.
+fn tsallis_sums<B: Backend>(p: &Array<B>, alpha: &Array<B>) -> (Array<B>, Array<B>) {
+    let epsilon = alpha.add_scalar(-1.0);
+    let l = p.at_least(1e-38).log();
+    let exponent = l.mul(&epsilon);
+    let q = p.mul(&exponent.exp());
+    let w = l.squared().mul(&phi(&exponent.scale(-1.0)));
+    let linear = q.mul(&l.sub(&w.mul(&epsilon))).sum();
+    (linear, q.mul(&w).sum())
 }
 
 /// Targets as a `[rows, 1]` index, ignored ones pointing at class 0.
