@@ -151,3 +151,20 @@ pub fn normal(n: usize, seed: u64) -> Vec<f64> {
         })
         .collect()
 }
+
+/// Number of rows of [`scores_of_every_scale`].
+pub const SCALE_ROWS: usize = 9;
+
+/// Scores `[9, n]` from tiny to wide, tied, some hidden, and a row with everything hidden.
+pub fn scores_of_every_scale(n: usize) -> Vec<f64> {
+    let scales = [1.0, 6.0, 1e-3, 100.0, 0.0, 2.0, 3.0, 1.0, 0.3];
+    let mut scores = normal(SCALE_ROWS * n, n as u64);
+    for (i, z) in scores.iter_mut().enumerate() {
+        let row = i / n;
+        *z *= scales[row];
+        if row == 8 || (row == 7 && i % 3 == 0 && n > 1) {
+            *z = f64::NEG_INFINITY;
+        }
+    }
+    scores
+}

@@ -1,0 +1,170 @@
+//! Gradients in the scores and in α: one kernel for every mapping.
+
+use burn_cubecl::cubecl;
+use cubecl::prelude::*;
+
+use super::group::{Layout, Reduction, place, reduce};
+use super::power::{Family, phi};
+use super::row::{load, read, visits, write};
+
+/// `s·(g − Σsg/Σs)`, `s = p^{1−ε}` on the support, and for [`Family::Alpha`], if `with_alpha`,
+/// `Σ g·dp/dα` with `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL + ε²W)`, where `l = log p`,
+/// `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`. Neither changes when a constant is added to g, so g is
+/// centred first.
+#[cube(launch)]
+pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
+    weights: &Tensor<F>,
+    grad: &Tensor<F>,
+    alpha: &Tensor<A>,
+    d_scores: &mut Tensor<F>,
+    d_alpha: &mut Tensor<A>,
+    #[comptime] family: Family,
+    #[comptime] with_alpha: bool,
+    #[comptime] layout: Layout,
+    #[comptime] double: bool,
+    #[define(F, A, C)] _dtypes: [ElemType; 3],
+) {
+    let zero = C::new(0.0);
+    let n = weights.shape(1);
+    let place = place(weights.shape(0), layout);
+    let mut scratch = Shared::new_slice(comptime!(layout.scratch()));
+    let kept_p = load::<F, C>(weights, &place, zero, layout);
+    let kept_g = load::<F, C>(grad, &place, zero, layout);
+    let epsilon = match family {
+        Family::Softmax => zero,
+        Family::Sparsemax => C::new(1.0),
+        Family::Entmax15 => C::new(0.5),
+        Family::Alpha => C::cast_from(alpha[place.row]) - C::new(1.0),
+    };
+
+    // Σs, Σsg, L, W.
+    let mut sums = Array::<C>::new(4usize);
+    #[unroll]
+    for i in 0..4usize {
+        sums[i] = zero;
+    }
+    if comptime!(layout.items > 0) {
+        #[unroll]
+        for i in 0..layout.items {
+            add_means::<C>(
+                &mut sums, kept_p[i], kept_g[i], epsilon, family, with_alpha, double,
+            );
+        }
+    } else {
+        for i in 0..visits(n, layout) {
+            let p = read::<F, C>(weights, &place, i, zero, layout);
+            let g = read::<F, C>(grad, &place, i, zero, layout);
+            add_means::<C>(&mut sums, p, g, epsilon, family, with_alpha, double);
+        }
+    }
+    let k = comptime!(if with_alpha { 4usize } else { 2usize });
+    reduce::<C>(&mut sums, &mut scratch, k, Reduction::Sum, layout);
+    // Only a row with everything hidden has no support.
+    let total = select(sums[0] == zero, C::new(1.0), sums[0]);
+    let mean = sums[1] / total;
+    let log_mean = sums[2];
+    let square_mean = sums[3];
+
+    // The gradient in the scores, and Σpg, Σpgw, Σpgl of the centred g.
+    let mut products = Array::<C>::new(3usize);
+    #[unroll]
+    for i in 0..3usize {
+        products[i] = zero;
+    }
+    if comptime!(layout.items > 0) {
+        #[unroll]
+        for i in 0..layout.items {
+            let p = kept_p[i];
+            let g = kept_g[i] - mean;
+            let s = support_power::<C>(p, epsilon, family);
+            write::<F, C>(d_scores, &place, i, s * g, layout);
+            add_products::<C>(&mut products, p, g, epsilon, with_alpha, double);
+        }
+    } else {
+        for i in 0..visits(n, layout) {
+            let p = read::<F, C>(weights, &place, i, zero, layout);
+            let g = read::<F, C>(grad, &place, i, zero, layout) - mean;
+            let s = support_power::<C>(p, epsilon, family);
+            write::<F, C>(d_scores, &place, i, s * g, layout);
+            add_products::<C>(&mut products, p, g, epsilon, with_alpha, double);
+        }
+    }
+    if comptime!(with_alpha) {
+        reduce::<C>(&mut products, &mut scratch, 3usize, Reduction::Sum, layout);
+        let pg = products[0];
+        let pgw = products[1];
+        let pgl = products[2];
+        let bracket = square_mean * pg - pgw + epsilon * (log_mean * pgw - square_mean * pgl);
+        let scale = C::new(1.0) + epsilon * (epsilon * square_mean - log_mean);
+        if place.exists && place.unit == 0 {
+            d_alpha[place.row] = A::cast_from(bracket / scale);
+        }
+    }
+}
+
+/// `s = p^{1−ε}` on the support, else 0.
+#[cube]
+fn support_power<C: Float>(p: C, epsilon: C, #[comptime] family: Family) -> C {
+    let zero = C::new(0.0);
+    let outside = p <= zero;
+    match family {
+        Family::Softmax => p,
+        Family::Sparsemax => select(outside, zero, C::new(1.0)),
+        Family::Entmax15 => select(outside, zero, p).sqrt(),
+        Family::Alpha => {
+            let l = select(outside, C::new(1.0), p).ln();
+            select(outside, zero, p * exp_at_most::<C>(-(epsilon * l)))
+        }
+    }
+}
+
+/// eᵗ with t at most 80, where f32 still holds it.
+#[cube]
+fn exp_at_most<C: Float>(t: C) -> C {
+    select(t > C::new(80.0), C::new(80.0), t).exp()
+}
+
+/// `l = log p` and `w = l²·φ(−εl)` on the support, else 0.
+#[cube]
+fn logarithms<C: Float>(p: C, epsilon: C, #[comptime] double: bool) -> (C, C) {
+    let l = select(p <= C::new(0.0), C::new(1.0), p).ln();
+    (l, l * l * phi::<C>(-(epsilon * l), double))
+}
+
+#[cube]
+fn add_means<C: Float>(
+    sums: &mut Array<C>,
+    p: C,
+    g: C,
+    epsilon: C,
+    #[comptime] family: Family,
+    #[comptime] with_alpha: bool,
+    #[comptime] double: bool,
+) {
+    let s = support_power::<C>(p, epsilon, family);
+    sums[0] += s;
+    sums[1] += s * g;
+    if comptime!(with_alpha) {
+        let (l, w) = logarithms::<C>(p, epsilon, double);
+        sums[2] += p * l;
+        sums[3] += p * w;
+    }
+}
+
+#[cube]
+fn add_products<C: Float>(
+    products: &mut Array<C>,
+    p: C,
+    g: C,
+    epsilon: C,
+    #[comptime] with_alpha: bool,
+    #[comptime] double: bool,
+) {
+    if comptime!(with_alpha) {
+        let (l, w) = logarithms::<C>(p, epsilon, double);
+        let pg = p * g;
+        products[0] += pg;
+        products[1] += pg * w;
+        products[2] += pg * l;
+    }
+}
