@@ -15,7 +15,7 @@
 
 pub mod attention;
 mod backend;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod cpu;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 mod cube;

@@ -1,10 +1,75 @@
-//! Operations on Burn's ndarray backend.
+//! Operations on Burn's ndarray backend: kernels of [`crate::cpu`].
 
 // Deprecated upstream; supported until Burn removes it.
 #![allow(deprecated)]
 
-use burn::backend::NdArray;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
-use crate::SpartaBackend;
+use burn::backend::ndarray::NdArrayTensor;
+use burn::backend::{NdArray, TensorMetadata};
+use burn::tensor::{Element, TensorData};
+use bytemuck::Pod;
 
-impl SpartaBackend for NdArray {}
+use crate::cpu::{HostBackend, HostTensor, Strided, run_on_host, vector};
+
+impl crate::SpartaBackend for NdArray {
+    run_on_host!();
+}
+
+impl HostBackend for NdArray {}
+
+/// `$body` with the storage of the element types that kernels read.
+macro_rules! storage {
+    ($tensor:expr, $storage:ident => $body:expr) => {
+        match $tensor {
+            NdArrayTensor::F32($storage) => $body,
+            NdArrayTensor::F64($storage) => $body,
+            NdArrayTensor::I64($storage) => $body,
+            other => unreachable!("no kernel reads {:?}", other.dtype()),
+        }
+    };
+}
+
+impl HostTensor for NdArrayTensor {
+    fn is_on_host(&self) -> bool {
+        true
+    }
+
+    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
+        let n = self.shape().iter().skip(1).product::<usize>();
+        let elements = storage!(self, storage => {
+            let view = storage.view();
+            match view.to_slice() {
+                Some(elements) => Cow::Borrowed(bytemuck::cast_slice(elements)),
+                None => {
+                    let elements: Vec<_> = view.iter().copied().collect();
+                    Cow::Owned(bytemuck::cast_slice(&elements).to_vec())
+                }
+            }
+        });
+        Strided {
+            elements,
+            start: 0,
+            strides: [n as isize, 1],
+        }
+    }
+
+    fn write<E: Element + Pod>(&mut self) -> Option<&mut [E]> {
+        storage!(self, storage => {
+            if !storage.is_unique() {
+                return None;
+            }
+            storage.ensure_owned().as_slice_mut().map(bytemuck::cast_slice_mut)
+        })
+    }
+
+    fn create<E: Element + Pod>(
+        like: &Self,
+        fill: impl FnOnce(&mut [MaybeUninit<E>]) -> &mut [E],
+    ) -> Self {
+        let shape = like.shape();
+        let elements = vector(shape.num_elements(), fill);
+        NdArrayTensor::from_data(TensorData::new(elements, shape))
+    }
+}

@@ -1,246 +1,175 @@
-//! α-entmax of rows, each with its own α, in place, and its gradients in scores and α.
+//! α-entmax of a row with its own α, and its gradients in scores and α.
+//!
+//! With `ε = α − 1` and `x = z − max z ≤ 0`: `p = [1 + ε(x − s)]₊^{1/ε}`, `exp(x − s)` at ε = 0, and s
+//! the root of `F(s) = Σp = 1` in `[0, (1 − n^{−ε})/ε]`. Below α = 1 every visible score has weight.
 
-use rayon::prelude::*;
+use super::exact::{self, Exact, centre, largest_visible};
+use super::float::Float;
+use super::pack::{Pack, sums_of_pairs};
+use super::rows::Work;
 
-use super::TASK;
-use super::float::{Float, fold, max};
-use crate::primitive::HIDDEN;
-
-/// From this ε = α − 1 on, scores are measured from the edge of the support: see [`Row::power`].
-const EDGE: f64 = 0.5;
-
-/// Turns rows of `n` scores into weights; `alphas` holds one α a row.
-pub(crate) fn entmax<T: Float>(rows: &mut [T], n: usize, alphas: &[f64]) {
-    super::for_rows(rows, n, |i, row| {
-        let largest = max(row);
-        // α below 1 is no mapping of this family: NaN says so where an error cannot.
-        let is_alpha = alphas[i] >= 1.0;
-        if largest.partial_cmp(&largest).is_none() || !is_alpha {
-            row.fill(T::from_f64(f64::NAN));
-        } else if largest <= T::from_f64(HIDDEN) {
-            row.fill(T::ZERO);
-        } else {
-            Row::new(largest.to_f64(), alphas[i] - 1.0, n).solve(row);
+/// Turns scores into weights; a row whose α is no α becomes NaN.
+#[inline(always)]
+pub(crate) fn forward<T: Float>(work: &mut Work<T>, n: usize, hidden: T, alpha: f64) {
+    // False for NaN too.
+    let is_alpha = alpha > 0.0 && alpha < f64::INFINITY;
+    if !is_alpha {
+        work.row.packs.fill(Pack::splat(T::from_f64(f64::NAN)));
+        return;
+    }
+    let epsilon = alpha - 1.0;
+    if alpha == 1.0 {
+        exact::forward(work, hidden, Exact::Softmax);
+    } else if alpha <= 2.0 {
+        if centre(&mut work.row.packs, hidden) {
+            solve(work, n, epsilon, |work, s| smooth(work, epsilon, s));
         }
+    } else if let Some(largest) = largest_visible(&mut work.row.packs, hidden) {
+        let edge_at = largest.to_f64() - 1.0 / epsilon;
+        solve(work, n, epsilon, |work, s| edge(work, epsilon, edge_at + s));
+    }
+}
+
+/// Newton's method on `(Fᵋ − 1)/ε = 0`. For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm, for
+/// ε < 0 its reciprocal), and linear where scores are tied: s rises to the root without
+/// overshooting, in a handful of passes. For α > 2 a bracket guards it. `pass` computes `Σp` and
+/// `Σp^{1−ε}` at s and leaves p in the other row.
+#[inline(always)]
+fn solve<T: Float>(
+    work: &mut Work<T>,
+    n: usize,
+    epsilon: f64,
+    pass: impl Fn(&mut Work<T>, f64) -> [T; 2],
+) {
+    let (mut s, mut low) = (0.0f64, 0.0f64);
+    let mut high = -(-epsilon * (n as f64).ln()).exp_m1() / epsilon;
+    let mut last_step = f64::INFINITY;
+    let mut overshot = false;
+    let mut sum = T::ONE;
+    for _ in 0..100 {
+        let slope;
+        [sum, slope] = pass(work, s);
+        let (f, slope) = (sum.to_f64(), slope.to_f64());
+        match f >= 1.0 {
+            true => low = low.max(s),
+            false => (high, overshot) = (high.min(s), true),
+        }
+        // (F − F^{1−ε})/(ε·Σp^{1−ε})
+        let step = -f * (-epsilon * f.ln()).exp_m1() / (epsilon * slope);
+        // Near the root only rounding keeps a step from being smaller than the one before.
+        let near = (f - 1.0).abs();
+        if near <= 2.0 * T::EPSILON || (near < 64.0 * T::EPSILON && step.abs() >= last_step) {
+            break;
+        }
+        let next = s + step;
+        let converges = !overshot || step.abs() < 0.5 * last_step;
+        s = match next >= low && next <= high && converges {
+            true => next,
+            false => 0.5 * (low + high),
+        };
+        last_step = step.abs();
+    }
+    std::mem::swap(&mut work.row, &mut work.other);
+    let scale = T::ONE / sum;
+    for pack in &mut work.row.packs {
+        pack.map(|p| p * scale);
+    }
+}
+
+/// `p = exp(log1p(t)/ε)` and `p^{1−ε} = p/(1 + t)` with `t = ε(x − s)`: near α = 1 nothing cancels.
+#[inline(always)]
+fn smooth<T: Float>(work: &mut Work<T>, epsilon: f64, s: f64) -> [T; 2] {
+    let (epsilon, inverse) = (T::from_f64(epsilon), T::from_f64(1.0 / epsilon));
+    let s = T::from_f64(s);
+    sums_of_pairs(&work.row.packs, &mut work.other.packs, |x, p| {
+        let t = (x - s) * epsilon;
+        let u = T::ONE + t;
+        // Below α = 1 nothing is outside of the support, and hidden scores are said to be.
+        let inside = (u > T::ZERO) & (x > T::LOWEST);
+        let t = if inside { t } else { T::ZERO };
+        let u = if inside { u } else { T::ONE };
+        // log1p: what rounding took from 1 + t comes back to first order.
+        let exponent = (u.ln() + (t - (u - T::ONE)) / u) * inverse;
+        *p = (if inside { exponent } else { T::LOWEST }).exp();
+        [*p, *p / u]
+    })
+}
+
+/// `p = (εd)^{1/ε}` and `p^{1−ε} = p/(εd)` with d the distance of a score to the edge of the support,
+/// in f64: for α > 2 the power magnifies an error there.
+#[inline(always)]
+fn edge<T: Float>(work: &mut Work<T>, epsilon: f64, edge_at: f64) -> [T; 2] {
+    let inverse = T::from_f64(1.0 / epsilon);
+    sums_of_pairs(&work.row.packs, &mut work.other.packs, |z, p| {
+        let u = T::from_f64((z.to_f64() - edge_at) * epsilon);
+        let inside = u > T::TINY;
+        let u = if inside { u } else { T::ONE };
+        let exponent = u.ln() * inverse;
+        *p = (if inside { exponent } else { T::LOWEST }).exp();
+        [*p, *p / u]
+    })
+}
+
+/// `p^{−ε}` given `−ε·log p`: a finite one where p all but underflows.
+#[inline(always)]
+fn negative_power<T: Float>(t: T) -> T {
+    (if t < T::EIGHTY { t } else { T::EIGHTY }).exp()
+}
+
+/// Turns upstream gradients into gradients in the scores, given the weights in the other row.
+#[inline(always)]
+pub(crate) fn backward_scores<T: Float>(work: &mut Work<T>, alpha: f64) {
+    let negative_epsilon = T::from_f64(1.0 - alpha);
+    exact::backward_by(work, |p| {
+        let l = (if p > T::ZERO { p } else { T::ONE }).ln();
+        p * negative_power(l * negative_epsilon)
     });
 }
 
-/// One row's problem: find s with `Σ[1 + ε(z − max z − s)]₊^{1/ε} = 1`.
-struct Row {
-    largest: f64,
-    epsilon: f64,
-    /// s lies in `[0, min(log n, 1/ε)]`.
-    upper: f64,
-}
-
-impl Row {
-    #[inline(always)]
-    fn new(largest: f64, epsilon: f64, n: usize) -> Self {
-        let log_n = (n as f64).ln();
-        Self {
-            largest,
-            epsilon,
-            upper: log_n / (epsilon * log_n).max(1.0),
-        }
-    }
-
-    /// What is subtracted from a score: at the edge form, the smallest score of the support.
-    #[inline(always)]
-    fn origin(&self, s: f64) -> f64 {
-        match self.epsilon < EDGE {
-            true => self.largest + s,
-            false => self.largest + s - 1.0 / self.epsilon,
-        }
-    }
-
-    /// Newton's method on `(Fᵋ − 1)/ε = 0`, `F = Σp`. For α ≤ 2 this function of s is convex (an
-    /// ℓ_{1/ε} norm), and linear where scores are tied or α = 1: s rises to the root without
-    /// overshooting, in a handful of passes. For α > 2 a bracket guards it.
-    #[inline(always)]
-    fn solve<T: Float>(&self, row: &mut [T]) {
-        let (mut s, mut low, mut high) = (0.0f64, 0.0f64, self.upper);
-        let mut last_step = f64::INFINITY;
-        for _ in 0..100 {
-            let (sum, slope) = self.sums(row, s);
-            match sum >= 1.0 {
-                true => low = low.max(s),
-                false => high = high.min(s),
-            }
-            // (F − F^{1−ε})/(ε·ΣP^{1−ε}), with its limit F·log F at ε = 0.
-            let log_sum = sum.ln();
-            let rise = match self.epsilon > 0.0 {
-                true => -(-self.epsilon * log_sum).exp_m1() / self.epsilon,
-                false => log_sum,
-            };
-            let step = sum * rise / slope;
-            // Near the root only rounding keeps a step from being smaller than the one before.
-            let near = (sum - 1.0).abs();
-            if near <= T::EPSILON || (near < 64.0 * T::EPSILON && step.abs() >= last_step) {
-                break;
-            }
-            last_step = step.abs();
-            let next = s + step;
-            s = match next > low && next < high {
-                true => next,
-                false => 0.5 * (low + high),
-            };
-        }
-        let origin = self.origin(s);
-        if self.epsilon < EDGE {
-            let p = self.smooth::<T>(origin);
-            row.iter_mut().for_each(|z| *z = p(*z).0);
-        } else {
-            let p = self.edge::<T>(origin);
-            row.iter_mut().for_each(|z| *z = p(*z).0);
-        }
-        let total = fold(row, T::ZERO, |a, x| a + x, |a, b| a + b);
-        let scale = T::ONE / total;
-        row.iter_mut().for_each(|p| *p = *p * scale);
-    }
-
-    /// `Σp` and `Σp^{1−ε}` at s.
-    #[inline(always)]
-    fn sums<T: Float>(&self, row: &[T], s: f64) -> (f64, f64) {
-        let origin = self.origin(s);
-        let add = |a: (T, T), b: (T, T)| (a.0 + b.0, a.1 + b.1);
-        let zero = (T::ZERO, T::ZERO);
-        let (sum, slope) = if self.epsilon < EDGE {
-            let p = self.smooth::<T>(origin);
-            fold(row, zero, |a, z| add(a, p(z)), add)
-        } else {
-            let p = self.edge::<T>(origin);
-            fold(row, zero, |a, z| add(a, p(z)), add)
-        };
-        (sum.to_f64(), slope.to_f64())
-    }
-
-    /// `p = exp(log1p(εd)/ε)` and `p^{1−ε} = p/(1 + εd)` with `d = z − max z − s`: near α = 1
-    /// nothing cancels, and ε = 0 is softmax.
-    #[inline(always)]
-    fn smooth<T: Float>(&self, origin: f64) -> impl Fn(T) -> (T, T) {
-        let epsilon = T::from_f64(self.epsilon);
-        let inverse = T::from_f64(match self.epsilon > 0.0 {
-            true => 1.0 / self.epsilon,
-            false => 0.0,
-        });
-        let is_softmax = self.epsilon == 0.0;
-        move |z| {
-            let d = T::from_f64(z.to_f64() - origin);
-            let t = d * epsilon;
-            let u = T::ONE + t;
-            let inside = u > T::ZERO;
-            let u = if inside { u } else { T::ONE };
-            // log1p: what rounding took from 1 + t comes back to first order.
-            let log1p = u.ln() + (t - (u - T::ONE)) / u;
-            let exponent = if is_softmax { d } else { log1p * inverse };
-            let exponent = if inside { exponent } else { T::LOWEST };
-            let p = exponent.exp();
-            (p, p / u)
-        }
-    }
-
-    /// `p = (εd)^{1/ε}` and `p^{1−ε} = p/(εd)` with d the distance to the edge of the support, which
-    /// keeps its digits there: for α > 2 the power magnifies them.
-    #[inline(always)]
-    fn edge<T: Float>(&self, origin: f64) -> impl Fn(T) -> (T, T) {
-        let epsilon = self.epsilon;
-        let inverse = T::from_f64(1.0 / self.epsilon);
-        move |z| {
-            let u = T::from_f64((z.to_f64() - origin) * epsilon);
-            let inside = u > T::TINY;
-            let u = if inside { u } else { T::ONE };
-            let exponent = u.ln() * inverse;
-            let p = (if inside { exponent } else { T::LOWEST }).exp();
-            (p, p / u)
-        }
-    }
-}
-
-/// Turns rows of upstream gradients into gradients in the scores, and returns those in α.
+/// [`backward_scores`] that also returns the gradient in α.
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: the gradient in z is `s·(g − Σsg/Σs)`,
 /// `s = p^{1−ε}`, and `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL + ε²W)`. Both are unchanged by a
 /// constant added to g, so g is centred first.
-pub(crate) fn entmax_backward<T: Float>(
-    weights: &[T],
-    grad: &mut [T],
-    n: usize,
-    alphas: &[f64],
-) -> Vec<T> {
-    let mut d_alphas = vec![T::ZERO; alphas.len()];
-    let rows = (TASK / n.max(1)).max(1);
-    grad.par_chunks_mut(rows * n)
-        .zip(d_alphas.par_chunks_mut(rows))
-        .enumerate()
-        .for_each(|(task, (grad, d_alphas))| {
-            pulp::Arch::new().dispatch(|| {
-                for (i, (grad, d_alpha)) in grad
-                    .chunks_exact_mut(n)
-                    .zip(d_alphas.iter_mut())
-                    .enumerate()
-                {
-                    let row = task * rows + i;
-                    let p = &weights[row * n..][..n];
-                    *d_alpha = backward_row(p, grad, alphas[row] - 1.0);
-                }
-            });
-        });
-    d_alphas
-}
-
 #[inline(always)]
-fn backward_row<T: Float>(p: &[T], grad: &mut [T], epsilon: f64) -> T {
+pub(crate) fn backward<T: Float>(work: &mut Work<T>, alpha: f64) -> T {
+    let epsilon = alpha - 1.0;
     let negative_epsilon = T::from_f64(-epsilon);
-    // (log p, −ε·log p, p^{−ε}) on the support; zeros and ones off it, where p = 0 removes them.
-    let parts = |p: T| {
-        let inside = p > T::ZERO;
-        let l = (if inside { p } else { T::ONE }).ln();
+    let (p, grad) = (&mut work.other.packs, &mut work.row.packs);
+    let [mean] = sums_of_pairs(p, grad, |p, g| [p * *g]);
+    // The weights make way for s.
+    let [total, weighted, l, w, g, lg, wg] = sums_of_pairs(grad, p, |g, p| {
+        let g = g - mean;
+        let inside = *p > T::ZERO;
+        // Zeros and ones off the support, where p = 0 removes them.
+        let l = (if inside { *p } else { T::ONE }).ln();
         let t = l * negative_epsilon;
-        let t = if t < T::EIGHTY { t } else { T::EIGHTY };
-        (l, t, t.exp())
-    };
-    let (mut total, mut weighted) = ([T::ZERO; 16], [T::ZERO; 16]);
-    for (p, g) in p.chunks(16).zip(grad.chunks(16)) {
-        for (i, (&p, &g)) in p.iter().zip(g).enumerate() {
-            let s = p * parts(p).2;
-            total[i] = total[i] + s;
-            weighted[i] = weighted[i] + s * g;
-        }
-    }
-    let add = |a: T, b: T| a + b;
-    let total = fold(&total, T::ZERO, add, add);
+        let power = negative_power(t);
+        let w = l * l * phi(t, power);
+        let (s, pl, pw) = (*p * power, *p * l, *p * w);
+        let terms = [s, s * g, pl, pw, *p * g, pl * g, pw * g];
+        *p = s;
+        terms
+    });
     if total.partial_cmp(&T::ZERO) == Some(std::cmp::Ordering::Equal) {
-        grad.fill(T::ZERO); // everything hidden
+        grad.fill(Pack::splat(T::ZERO)); // everything hidden
         return T::ZERO;
     }
-    let mean = fold(&weighted, T::ZERO, add, add) / total;
-
-    // Σpl, Σpw, Σpg, Σplg, Σpwg
-    let mut sums = [[T::ZERO; 16]; 5];
-    for (p, g) in p.chunks(16).zip(grad.chunks_mut(16)) {
-        for (i, (&p, g)) in p.iter().zip(g.iter_mut()).enumerate() {
-            let (l, t, power) = parts(p);
-            let centred = *g - mean;
-            let w = l * l * phi(t, power);
-            let (pl, pw) = (p * l, p * w);
-            sums[0][i] = sums[0][i] + pl;
-            sums[1][i] = sums[1][i] + pw;
-            sums[2][i] = sums[2][i] + p * centred;
-            sums[3][i] = sums[3][i] + pl * centred;
-            sums[4][i] = sums[4][i] + pw * centred;
-            *g = p * power * centred;
+    let mean = mean + weighted / total;
+    for (s, g) in p.iter().zip(grad) {
+        for (s, g) in s.0.iter().zip(&mut g.0) {
+            *g = *s * (*g - mean);
         }
     }
-    let [l, w, g, lg, wg] = sums.map(|lanes| fold(&lanes, T::ZERO, add, add));
     let epsilon = T::from_f64(epsilon);
     let numerator = w * g - wg + epsilon * (l * wg - w * lg);
     numerator / (T::ONE + epsilon * (epsilon * w - l))
 }
 
-/// `φ(t) = (eᵗ − 1 − t)/t²` for t ≥ 0 and given eᵗ, with φ(0) = ½.
+/// `φ(t) = (eᵗ − 1 − t)/t²` given eᵗ, with φ(0) = ½.
 #[inline(always)]
 fn phi<T: Float>(t: T, exp_t: T) -> T {
-    let small = t < T::ONE;
+    let small = (t < T::ONE) & (t > T::ZERO - T::ONE);
     let x = if small { t } else { T::ZERO };
     // Σ tᵏ/(k+2)!, by Horner's rule.
     let mut series = T::ZERO;

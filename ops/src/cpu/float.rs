@@ -1,13 +1,12 @@
-//! The element types of the kernels, their elementary functions and their reductions.
+//! The element types of the kernels and their elementary functions.
 
+use burn::tensor::{Element, bf16, f16};
 use bytemuck::Pod;
-
-/// Lanes of a reduction: a multiple of every register width, and the order of summation everywhere.
-pub(crate) const LANES: usize = 16;
 
 /// f32 with a vectorisable exponential, or f64 with the standard library's.
 pub(crate) trait Float:
-    Pod
+    Copy
+    + Default
     + Send
     + Sync
     + PartialOrd
@@ -33,6 +32,43 @@ pub(crate) trait Float:
     /// log x of a positive normal number.
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
+
+    /// Only NaN has no order with itself.
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.partial_cmp(&self).is_none()
+    }
+}
+
+/// What a tensor stores: itself, or a half type that is computed in f32.
+pub(crate) trait Stored: Element + Pod + Send + Sync {
+    /// The type of the arithmetic.
+    type Wide: Float;
+    fn widen(self) -> Self::Wide;
+    fn narrow(wide: Self::Wide) -> Self;
+}
+
+macro_rules! stored {
+    ($($stored:ty, $wide:ty, $widen:expr, $narrow:expr;)*) => {$(
+        impl Stored for $stored {
+            type Wide = $wide;
+            #[inline(always)]
+            fn widen(self) -> $wide {
+                $widen(self)
+            }
+            #[inline(always)]
+            fn narrow(wide: $wide) -> Self {
+                $narrow(wide)
+            }
+        }
+    )*};
+}
+
+stored! {
+    f32, f32, |x| x, |x| x;
+    f64, f64, |x| x, |x| x;
+    f16, f32, f16::to_f32, f16::from_f32;
+    bf16, f32, bf16::to_f32, bf16::from_f32;
 }
 
 impl Float for f32 {
@@ -152,71 +188,6 @@ impl Float for f64 {
     }
 }
 
-/// Folds a row in [`LANES`] independent lanes, then the lanes in order.
-#[inline(always)]
-pub(crate) fn fold<T: Float, A: Copy>(
-    row: &[T],
-    start: A,
-    step: impl Fn(A, T) -> A,
-    join: impl Fn(A, A) -> A,
-) -> A {
-    let mut lanes = [start; LANES];
-    let mut chunks = row.chunks_exact(LANES);
-    for chunk in &mut chunks {
-        for i in 0..LANES {
-            lanes[i] = step(lanes[i], chunk[i]);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = step(*lane, x);
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = join(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// Σ f(a, b) over two rows, in lanes.
-#[inline(always)]
-pub(crate) fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (mut left, mut right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for (x, y) in (&mut left).zip(&mut right) {
-        for i in 0..LANES {
-            lanes[i] = lanes[i] + f(x[i], y[i]);
-        }
-    }
-    for (i, (&x, &y)) in left.remainder().iter().zip(right.remainder()).enumerate() {
-        lanes[i] = lanes[i] + f(x, y);
-    }
-    fold(&lanes, T::ZERO, |a, x| a + x, |a, b| a + b)
-}
-
-/// The largest element, or NaN if there is one.
-#[inline(always)]
-pub(crate) fn max<T: Float>(row: &[T]) -> T {
-    let larger = |a: T, x: T| if x > a { x } else { a };
-    let largest = fold(row, T::LOWEST, larger, larger);
-    // No comparison above keeps a NaN: look for one apart. Only NaN has no order with itself.
-    let nan = fold(
-        row,
-        T::ZERO,
-        |a, x| if x.partial_cmp(&x).is_none() { x } else { a },
-        |a, b| {
-            if a.partial_cmp(&a).is_none() { a } else { b }
-        },
-    );
-    if nan.partial_cmp(&nan).is_none() {
-        nan
-    } else {
-        largest
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,20 +223,6 @@ mod tests {
                     "{x:e}: {off:e}"
                 );
             }
-        }
-    }
-
-    #[test]
-    fn reductions_see_every_element_and_nan() {
-        for n in [1, 15, 16, 17, 100] {
-            let row: Vec<f32> = (0..n).map(|i| i as f32).collect();
-            let expected = (n * (n - 1) / 2) as f32;
-            assert_eq!(fold(&row, 0.0, |a, x| a + x, |a, b| a + b), expected);
-            assert_eq!(sum_pairs(&row, &vec![1.0; n], |a, b| a * b), expected);
-            assert_eq!(max(&row), (n - 1) as f32);
-            let mut poisoned = row;
-            poisoned[n / 2] = f32::NAN;
-            assert!(max(&poisoned).is_nan());
         }
     }
 }

@@ -1,151 +1,245 @@
-//! Softmax, sparsemax and 1.5-entmax of rows, in place, and their gradients.
+//! Takes rows from a tensor's memory to a kernel and its results back: strides, half precision,
+//! threads.
 
-use super::float::{Float, fold, max, sum_pairs};
-use super::for_rows;
-use crate::primitive::HIDDEN;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
-/// The mappings that have a slice kernel.
-#[derive(Clone, Copy)]
-pub(crate) enum Exact {
-    Softmax,
-    Sparsemax,
-    Entmax15,
+use rayon::prelude::*;
+
+use super::float::{Float, Stored};
+use super::isa;
+use super::pack::{LANES, Pack};
+
+/// Elements that one task should hold: enough to hide the cost of handing it over.
+const TASK: usize = 32 * 1024;
+
+/// Elements of a `[rows, n]` tensor where they lie.
+pub(crate) struct Strided<'a, E: Copy> {
+    pub elements: Cow<'a, [E]>,
+    /// Where row 0 begins.
+    pub start: usize,
+    /// From one row to the next, and from one column to the next.
+    pub strides: [isize; 2],
 }
 
-/// Turns rows of `n` scores into weights.
-pub(crate) fn normalise<T: Float>(rows: &mut [T], n: usize, mapping: Exact) {
-    for_rows(rows, n, |_, row| {
-        let largest = max(row);
-        if largest.partial_cmp(&largest).is_none() {
-            row.fill(largest);
-        } else if largest <= T::from_f64(HIDDEN) {
-            row.fill(T::ZERO);
+impl<E: Copy> Strided<'_, E> {
+    fn at(&self, row: usize, column: usize) -> usize {
+        let [down, right] = self.strides;
+        self.start
+            .wrapping_add_signed(row as isize * down)
+            .wrapping_add_signed(column as isize * right)
+    }
+
+    /// The elements of all `[rows, 1]`.
+    pub fn column(&self, rows: usize) -> Vec<E> {
+        (0..rows).map(|i| self.elements[self.at(i, 0)]).collect()
+    }
+}
+
+impl<E: Stored> Strided<'_, E> {
+    #[inline(always)]
+    pub fn load(&self, row: usize, n: usize, scratch: &mut Scratch<E::Wide>) {
+        if self.strides[1] == 1 {
+            scratch.load_slice(&self.elements[self.at(row, 0)..][..n]);
         } else {
-            match mapping {
-                Exact::Softmax => softmax(row, largest),
-                Exact::Sparsemax => sparsemax(row, largest),
-                Exact::Entmax15 => entmax15(row, largest),
+            scratch.load((0..n).map(|i| self.elements[self.at(row, i)].widen()));
+        }
+    }
+}
+
+/// A row of a tensor in whole packs, the last one padded.
+pub(crate) struct Scratch<T> {
+    pub packs: Vec<Pack<T>>,
+    n: usize,
+    padding: T,
+}
+
+impl<T: Float> Scratch<T> {
+    pub fn new(n: usize, padding: T) -> Self {
+        Self {
+            packs: vec![Pack::splat(padding); n.div_ceil(LANES)],
+            n,
+            padding,
+        }
+    }
+
+    /// Overwrites the row and its padding.
+    #[inline(always)]
+    pub fn fill(&mut self, value: T) {
+        self.packs.fill(Pack::splat(value));
+    }
+
+    #[inline(always)]
+    pub fn load(&mut self, values: impl Iterator<Item = T>) {
+        self.pad();
+        for (i, value) in values.enumerate() {
+            self.packs[i / LANES].0[i % LANES] = value;
+        }
+    }
+
+    #[inline(always)]
+    fn load_slice<E: Stored<Wide = T>>(&mut self, values: &[E]) {
+        self.pad();
+        let (whole, rest) = values.as_chunks::<LANES>();
+        for (pack, values) in self.packs.iter_mut().zip(whole) {
+            for i in 0..LANES {
+                pack.0[i] = values[i].widen();
             }
         }
-    });
-}
-
-/// Turns rows of upstream gradients into gradients in the scores:
-/// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
-pub(crate) fn normalise_backward<T: Float>(
-    weights: &[T],
-    grad: &mut [T],
-    n: usize,
-    mapping: Exact,
-) {
-    for_rows(grad, n, |i, grad| {
-        let p = &weights[i * n..][..n];
-        match mapping {
-            Exact::Softmax => backward(p, grad, |p| p),
-            Exact::Sparsemax => backward(p, grad, |p| if p > T::ZERO { T::ONE } else { T::ZERO }),
-            Exact::Entmax15 => backward(p, grad, |p| p.sqrt()),
+        for (x, value) in self.packs[self.n / LANES..]
+            .iter_mut()
+            .flat_map(|p| &mut p.0)
+            .zip(rest)
+        {
+            *x = value.widen();
         }
-    });
-}
+    }
 
-#[inline(always)]
-fn softmax<T: Float>(row: &mut [T], largest: T) {
-    for z in row.iter_mut() {
-        *z = (*z - largest).exp();
-    }
-    let sum = fold(row, T::ZERO, |a, x| a + x, |a, b| a + b);
-    let scale = T::ONE / sum;
-    for p in row.iter_mut() {
-        *p = *p * scale;
-    }
-}
-
-/// Newton's method on `Σ[x − τ]₊ = 1` from `τ = −1`, which rises to the root in finitely many steps:
-/// each solves the equation exactly on the scores above τ (Michelot 1986).
-#[inline(always)]
-fn sparsemax<T: Float>(row: &mut [T], largest: T) {
-    for z in row.iter_mut() {
-        *z = *z - largest;
-    }
-    let mut tau = T::from_f64(-1.0);
-    let mut before = T::ZERO;
-    loop {
-        let (count, sum) = fold(
-            row,
-            (T::ZERO, T::ZERO),
-            |(count, sum), x| match x > tau {
-                true => (count + T::ONE, sum + x),
-                false => (count, sum),
-            },
-            |a, b| (a.0 + b.0, a.1 + b.1),
-        );
-        if count == before {
-            break;
+    /// Kernels leave anything behind the end of a row.
+    #[inline(always)]
+    fn pad(&mut self) {
+        if !self.n.is_multiple_of(LANES) {
+            self.packs[self.n / LANES] = Pack::splat(self.padding);
         }
-        before = count;
-        tau = (sum - T::ONE) / count;
     }
-    finish(row, |x| clip(x - tau));
-}
 
-/// Newton's method on `√Σ[x/2 − τ]₊² = 1` from `τ = −1`: the root of a sum of squares is convex in τ,
-/// so that τ rises to the solution, in a handful of passes.
-#[inline(always)]
-fn entmax15<T: Float>(row: &mut [T], largest: T) {
-    let half = T::from_f64(0.5);
-    for z in row.iter_mut() {
-        *z = (*z - largest) * half;
-    }
-    let mut tau = T::from_f64(-1.0);
-    for _ in 0..60 {
-        let (sum, squares) = fold(
-            row,
-            (T::ZERO, T::ZERO),
-            |(sum, squares), x| {
-                let d = clip(x - tau);
-                (sum + d, squares + d * d)
-            },
-            |a, b| (a.0 + b.0, a.1 + b.1),
-        );
-        let step = (squares - squares.sqrt()) / sum;
-        let next = tau + step;
-        // Rounding alone is left when τ no longer rises.
-        if next.partial_cmp(&tau) != Some(std::cmp::Ordering::Greater) {
-            break;
+    #[inline(always)]
+    fn store<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
+        let (whole, rest) = out.as_chunks_mut::<LANES>();
+        for (pack, out) in self.packs.iter().zip(whole) {
+            for i in 0..LANES {
+                out[i].put(E::narrow(pack.0[i]));
+            }
         }
-        tau = next;
-    }
-    finish(row, |x| {
-        let d = clip(x - tau);
-        d * d
-    });
-}
-
-#[inline(always)]
-fn clip<T: Float>(x: T) -> T {
-    if x > T::ZERO { x } else { T::ZERO }
-}
-
-/// `f` of every element, divided by the sum.
-#[inline(always)]
-fn finish<T: Float>(row: &mut [T], f: impl Fn(T) -> T) {
-    for x in row.iter_mut() {
-        *x = f(*x);
-    }
-    let sum = fold(row, T::ZERO, |a, x| a + x, |a, b| a + b);
-    let scale = T::ONE / sum;
-    for p in row.iter_mut() {
-        *p = *p * scale;
+        for (x, out) in self.packs[self.n / LANES..]
+            .iter()
+            .flat_map(|p| &p.0)
+            .zip(rest)
+        {
+            out.put(E::narrow(*x));
+        }
     }
 }
 
-#[inline(always)]
-fn backward<T: Float>(p: &[T], grad: &mut [T], s: impl Fn(T) -> T) {
-    let total = fold(p, T::ZERO, |a, p| a + s(p), |a, b| a + b);
-    // Only a row with everything hidden has no support.
-    let total = if total > T::ZERO { total } else { T::ONE };
-    let mean = sum_pairs(p, grad, |p, g| s(p) * g) / total;
-    for (g, &p) in grad.iter_mut().zip(p) {
-        *g = s(p) * (*g - mean);
+/// Where a result is written: over an element, or into fresh memory.
+trait Slot<E>: Send {
+    fn put(&mut self, value: E);
+}
+
+impl<E: Stored> Slot<E> for E {
+    #[inline(always)]
+    fn put(&mut self, value: E) {
+        *self = value;
+    }
+}
+
+impl<E: Stored> Slot<E> for MaybeUninit<E> {
+    #[inline(always)]
+    fn put(&mut self, value: E) {
+        self.write(value);
+    }
+}
+
+/// Two rows for a kernel to work in; the first comes with the input and leaves with the result.
+pub(crate) struct Work<T> {
+    pub row: Scratch<T>,
+    pub other: Scratch<T>,
+}
+
+/// A kernel over rows of `n` elements, padded with `padding`.
+pub(crate) struct Rows<T> {
+    pub n: usize,
+    pub padding: T,
+}
+
+impl<T: Float> Rows<T> {
+    /// Replaces every row, and gathers what the kernel returns for each.
+    pub fn replace<E: Stored<Wide = T>, R: Clone + Default + Send>(
+        &self,
+        data: &mut [E],
+        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
+    ) -> Vec<R> {
+        let load = |_: usize, row: &[E], scratch: &mut Scratch<T>| scratch.load_slice(row);
+        self.run(data, load, kernel)
+    }
+
+    /// Writes every row's result into fresh memory, and gathers what the kernel returns.
+    pub fn produce<'a, E: Stored<Wide = T>, R: Clone + Default + Send>(
+        &self,
+        input: &Strided<E>,
+        output: &'a mut [MaybeUninit<E>],
+        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
+    ) -> (&'a mut [E], Vec<R>) {
+        let load = |i: usize, _: &[MaybeUninit<E>], scratch: &mut Scratch<T>| {
+            input.load(i, self.n, scratch);
+        };
+        assert_eq!(output.len() % self.n, 0, "whole rows");
+        let results = self.run(output, load, kernel);
+        // SAFETY: `run` has put a value into every element of every row, and there are only rows.
+        (unsafe { output.assume_init_mut() }, results)
+    }
+
+    /// What the kernel returns for every row.
+    pub fn gather<E: Stored<Wide = T>, R: Clone + Default + Send>(
+        &self,
+        input: &Strided<E>,
+        rows: usize,
+        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
+    ) -> Vec<R> {
+        let mut results = vec![R::default(); rows];
+        let batch = self.batch();
+        results
+            .par_chunks_mut(batch)
+            .enumerate()
+            .for_each(|(task, results)| {
+                isa::dispatch(|| {
+                    let mut work = self.work();
+                    for (i, result) in results.iter_mut().enumerate() {
+                        input.load(task * batch + i, self.n, &mut work.row);
+                        *result = kernel(task * batch + i, &mut work);
+                    }
+                });
+            });
+        results
+    }
+
+    fn run<E: Stored<Wide = T>, S: Slot<E>, R: Clone + Default + Send>(
+        &self,
+        out: &mut [S],
+        load: impl Fn(usize, &[S], &mut Scratch<T>) + Sync,
+        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
+    ) -> Vec<R> {
+        let mut results = vec![R::default(); out.len() / self.n];
+        let batch = self.batch();
+        out.par_chunks_mut(batch * self.n)
+            .zip(results.par_chunks_mut(batch))
+            .enumerate()
+            .for_each(|(task, (out, results))| {
+                // One dispatch a task: what is inlined below is compiled for each instruction set.
+                isa::dispatch(|| {
+                    let mut work = self.work();
+                    let rows = out.chunks_exact_mut(self.n).zip(results);
+                    for (i, (out, result)) in rows.enumerate() {
+                        let i = task * batch + i;
+                        load(i, out, &mut work.row);
+                        *result = kernel(i, &mut work);
+                        work.row.store(out);
+                    }
+                });
+            });
+        results
+    }
+
+    /// Rows of one task.
+    fn batch(&self) -> usize {
+        (TASK / self.n).max(1)
+    }
+
+    fn work(&self) -> Work<T> {
+        let row = || Scratch::new(self.n, self.padding);
+        Work {
+            row: row(),
+            other: row(),
+        }
     }
 }

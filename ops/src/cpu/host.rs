@@ -1,0 +1,303 @@
+//! The operations of [`SpartaBackend`](crate::SpartaBackend) for backends whose tensors lie in the
+//! host's memory.
+
+use std::mem::MaybeUninit;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
+use bytemuck::Pod;
+
+use super::exact::{self, Exact};
+use super::float::{Float, Stored};
+use super::rows::{Rows, Strided, Work};
+use super::{alpha, loss as kernel};
+use crate::entmax::{Mapping, reference};
+use crate::loss;
+use crate::primitive::hidden_at;
+
+/// A tensor in the host's memory.
+pub(crate) trait HostTensor: TensorMetadata {
+    /// Whether its elements are where the processor can read them.
+    fn is_on_host(&self) -> bool;
+
+    /// The elements of a tensor of rank 1 or 2, of the type of `self.dtype()`.
+    fn read<E: Element + Pod>(&self) -> Strided<'_, E>;
+
+    /// The elements in row-major order, if nobody else holds them.
+    fn write<E: Element + Pod>(&mut self) -> Option<&mut [E]>;
+
+    /// A tensor with the shape, type and device of `like`; `fill` returns what it was given, written.
+    fn create<E: Element + Pod>(
+        like: &Self,
+        fill: impl FnOnce(&mut [MaybeUninit<E>]) -> &mut [E],
+    ) -> Self;
+}
+
+/// A backend of such tensors.
+pub(crate) trait HostBackend:
+    Backend<FloatTensorPrimitive: HostTensor, IntTensorPrimitive: HostTensor>
+{
+}
+
+/// A new vector; `fill` returns what it was given, written.
+pub(crate) fn vector<E>(
+    len: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<E>]) -> &mut [E],
+) -> Vec<E> {
+    let mut vector = Vec::with_capacity(len);
+    let written = fill(&mut vector.spare_capacity_mut()[..len]);
+    let (start, n_written) = (written.as_ptr(), written.len());
+    assert!(start == vector.as_ptr() && n_written == len);
+    // SAFETY: these `len` elements have just been seen initialised.
+    unsafe { vector.set_len(len) };
+    vector
+}
+
+/// `$body` with the type `$stored` of a tensor's elements, or `$other` for types without kernels.
+macro_rules! by_type {
+    ($tensor:expr, $stored:ident => $body:expr, else $other:expr) => {
+        match $tensor.dtype() {
+            DType::F32 if $tensor.is_on_host() => {
+                type $stored = f32;
+                $body
+            }
+            DType::F64 if $tensor.is_on_host() => {
+                type $stored = f64;
+                $body
+            }
+            DType::F16 if $tensor.is_on_host() => {
+                type $stored = f16;
+                $body
+            }
+            DType::BF16 if $tensor.is_on_host() => {
+                type $stored = bf16;
+                $body
+            }
+            _ => $other,
+        }
+    };
+}
+
+pub(crate) fn entmax_forward<B: HostBackend>(
+    scores: FloatTensor<B>,
+    mapping: Mapping,
+) -> FloatTensor<B> {
+    by_type!(scores, E => {
+        let (n, hidden) = sizes::<B, E>(&scores);
+        map::<B, E, ()>(scores, Float::LOWEST, |_, work| match exact(mapping) {
+            Ok(mapping) => exact::forward(work, hidden, mapping),
+            Err(alpha) => alpha::forward(work, n, hidden, alpha),
+        }).0
+    }, else reference::forward::<B>(scores, mapping))
+}
+
+pub(crate) fn entmax_rows_forward<B: HostBackend>(
+    scores: FloatTensor<B>,
+    alpha: FloatTensor<B>,
+) -> FloatTensor<B> {
+    by_type!(scores, E => {
+        let (n, hidden) = sizes::<B, E>(&scores);
+        let alphas = numbers::<B>(alpha);
+        map::<B, E, ()>(scores, Float::LOWEST, |i, work| alpha::forward(work, n, hidden, alphas[i])).0
+    }, else reference::forward_rows::<B>(scores, alpha))
+}
+
+pub(crate) fn entmax_backward<B: HostBackend>(
+    weights: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    mapping: Mapping,
+) -> FloatTensor<B> {
+    by_type!(weights, E => {
+        let (n, _) = sizes::<B, E>(&weights);
+        let weights = weights.read::<E>();
+        map::<B, E, ()>(grad, Float::ZERO, |i, work| {
+            weights.load(i, n, &mut work.other);
+            match exact(mapping) {
+                Ok(mapping) => exact::backward(work, mapping),
+                Err(alpha) => alpha::backward_scores(work, alpha),
+            }
+        }).0
+    }, else reference::backward::<B>(weights, grad, mapping))
+}
+
+pub(crate) fn entmax_rows_backward<B: HostBackend>(
+    weights: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    alpha: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    by_type!(weights, E => {
+        let (n, _) = sizes::<B, E>(&weights);
+        let (dtype, device) = (alpha.dtype(), alpha.device());
+        let alphas = numbers::<B>(alpha);
+        let weights = weights.read::<E>();
+        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, |i, work| {
+            weights.load(i, n, &mut work.other);
+            alpha::backward(work, alphas[i])
+        });
+        let d_alphas = TensorData::new(d_alphas, [alphas.len(), 1]).convert_dtype(dtype);
+        (scores_grad, B::float_from_data(d_alphas, &device))
+    }, else reference::backward_rows::<B>(weights, grad, alpha))
+}
+
+pub(crate) fn cross_entropy_forward<B: HostBackend>(
+    logits: FloatTensor<B>,
+    targets: IntTensor<B>,
+) -> FloatTensor<B> {
+    by_type!(logits, E => {
+        let (n, _) = sizes::<B, E>(&logits);
+        let targets = classes::<B>(targets, n);
+        let rows = Rows { n, padding: Float::LOWEST };
+        let losses = rows.gather(&logits.read::<E>(), targets.len(), |i, work| {
+            targets[i].map_or(Float::ZERO, |target| kernel::cross_entropy(work, target))
+        });
+        let losses = TensorData::new(losses, [targets.len()]).convert_dtype(logits.dtype());
+        B::float_from_data(losses, &logits.device())
+    }, else loss::reference::forward::<B>(logits, targets))
+}
+
+pub(crate) fn cross_entropy_backward<B: HostBackend>(
+    logits: FloatTensor<B>,
+    targets: IntTensor<B>,
+    losses: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    by_type!(logits, E => {
+        let (n, _) = sizes::<B, E>(&logits);
+        let targets = classes::<B>(targets, n);
+        let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
+        let (losses, grads) = (column(&losses), column(&grad));
+        map::<B, E, ()>(logits, Float::LOWEST, |i, work| match targets[i] {
+            Some(target) => kernel::cross_entropy_backward(
+                work, target, losses[i].widen(), grads[i].widen(),
+            ),
+            None => work.row.fill(Float::ZERO),
+        }).0
+    }, else loss::reference::backward::<B>(logits, targets, losses, grad))
+}
+
+/// The mapping's own kernel, or the α of the general one.
+#[inline(always)]
+fn exact(mapping: Mapping) -> Result<Exact, f64> {
+    match mapping {
+        Mapping::Softmax => Ok(Exact::Softmax),
+        Mapping::Sparsemax => Ok(Exact::Sparsemax),
+        Mapping::Entmax15 => Ok(Exact::Entmax15),
+        Mapping::Alpha(alpha) => Err(alpha),
+    }
+}
+
+/// Size of a row, and the score at or below which one is hidden.
+fn sizes<B: HostBackend, E: Stored>(tensor: &FloatTensor<B>) -> (usize, E::Wide) {
+    let hidden = hidden_at(tensor.dtype());
+    (tensor.shape()[1], Float::from_f64(hidden))
+}
+
+/// Runs the kernel on every row, in place where nobody else holds the tensor.
+fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
+    mut tensor: FloatTensor<B>,
+    padding: E::Wide,
+    kernel: impl Fn(usize, &mut Work<E::Wide>) -> R + Sync,
+) -> (FloatTensor<B>, Vec<R>) {
+    let rows = Rows {
+        n: tensor.shape()[1],
+        padding,
+    };
+    if let Some(data) = tensor.write::<E>() {
+        let results = rows.replace(data, kernel);
+        return (tensor, results);
+    }
+    let input = tensor.read::<E>();
+    let mut results = Vec::new();
+    let output = FloatTensor::<B>::create(&tensor, |output| {
+        let (written, returned) = rows.produce(&input, output, kernel);
+        results = returned;
+        written
+    });
+    drop(input);
+    (output, results)
+}
+
+/// The elements of `[rows, 1]` in f64.
+fn numbers<B: HostBackend>(column: FloatTensor<B>) -> Vec<f64> {
+    let rows = column.shape()[0];
+    by_type!(column, E => {
+        let elements = column.read::<E>().column(rows);
+        elements.into_iter().map(|x| x.widen().to_f64()).collect()
+    }, else panic!("{:?} is not a type of floats on this device", column.dtype()))
+}
+
+/// The classes of `[rows]`; none where the target is negative.
+fn classes<B: HostBackend>(targets: IntTensor<B>, n: usize) -> Vec<Option<usize>> {
+    let rows = targets.shape()[0];
+    let targets = B::int_cast(targets, IntDType::I64);
+    let class = |&target: &i64| {
+        let class = usize::try_from(target).ok()?;
+        assert!(
+            class < n,
+            "cross_entropy: target {class} is not one of the {n} classes of the logits"
+        );
+        Some(class)
+    };
+    targets
+        .read::<i64>()
+        .column(rows)
+        .iter()
+        .map(class)
+        .collect()
+}
+
+/// The methods of [`SpartaBackend`](crate::SpartaBackend) that have kernels.
+macro_rules! run_on_host {
+    () => {
+        fn entmax_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_forward::<Self>(scores, mapping)
+        }
+
+        fn entmax_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_backward::<Self>(weights, grad, mapping)
+        }
+
+        fn entmax_rows_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            alpha: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_rows_forward::<Self>(scores, alpha)
+        }
+
+        fn entmax_rows_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            alpha: burn::backend::tensor::FloatTensor<Self>,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
+        }
+
+        fn cross_entropy_forward(
+            logits: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::cross_entropy_forward::<Self>(logits, targets)
+        }
+
+        fn cross_entropy_backward(
+            logits: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            loss: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
+        }
+    };
+}
+pub(crate) use run_on_host;
