@@ -59,6 +59,11 @@ pub struct EntmaxVector {
     pub dp_dalpha: Option<Vec<f64>>,
     /// ∂p_i/∂z_j, unless the derivative does not exist.
     pub jac: Option<Vec<Vec<f64>>>,
+    /// Tsallis entropy of the weights.
+    #[serde(rename = "entropy_H")]
+    pub entropy: f64,
+    /// Fenchel–Young loss for the first class.
+    pub fy_loss_target0: f64,
 }
 
 impl EntmaxVector {
@@ -69,19 +74,58 @@ impl EntmaxVector {
     }
 }
 
-/// The reference vectors of all mappings with an α.
-///
-/// # Panics
-/// If the file shipped with the crate is not what this version reads.
-pub fn entmax_vectors() -> Vec<EntmaxVector> {
-    #[derive(Deserialize)]
-    struct File {
-        entmax: Vec<EntmaxVector>,
-    }
+/// A normmax row of `entmax_vectors.json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NormmaxVector {
+    /// Name of the scores.
+    pub name: String,
+    /// Scores.
+    pub z: Vec<f64>,
+    /// α.
+    pub alpha: f64,
+    /// Weights.
+    pub p: Vec<f64>,
+}
+
+/// A budget row of `entmax_vectors.json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct BudgetVector {
+    /// Name of the scores.
+    pub name: String,
+    /// Scores.
+    pub z: Vec<f64>,
+    /// Sum of the weights.
+    pub budget: f64,
+    /// Weights.
+    pub p: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    entmax: Vec<EntmaxVector>,
+    normmax: Vec<NormmaxVector>,
+    budget: Vec<BudgetVector>,
+}
+
+fn vectors() -> Vectors {
     let text = include_str!("../tests/vectors/entmax_vectors.json");
-    serde_json::from_str::<File>(text)
+    serde_json::from_str(text)
         .expect("tests/vectors/entmax_vectors.json is the file this crate was written with")
-        .entmax
+}
+
+/// The reference vectors of the entmax family.
+pub fn entmax_vectors() -> Vec<EntmaxVector> {
+    vectors().entmax
+}
+
+/// The reference vectors of normmax.
+pub fn normmax_vectors() -> Vec<NormmaxVector> {
+    vectors().normmax
+}
+
+/// The reference vectors of the budget mapping.
+pub fn budget_vectors() -> Vec<BudgetVector> {
+    vectors().budget
 }
 
 /// A tensor of the given type from f64 values.
@@ -131,6 +175,45 @@ pub fn central_differences(x: &[f64], step: f64, f: impl Fn(&[f64]) -> f64) -> V
             (above - below) / (2.0 * step)
         })
         .collect()
+}
+
+/// Compares the gradients of `f` in each of its inputs, given as values and shape, with central
+/// differences, in f64 on flex. Returns the gradients, so that a test can see that they are not all 0.
+///
+/// # Panics
+/// If an element is further off than `1e-5·max|expected| + 1e-7`.
+#[cfg(feature = "flex")]
+pub fn gradcheck<const D: usize>(
+    label: &str,
+    inputs: &[(Vec<f64>, [usize; D])],
+    f: impl Fn(&[Tensor<D>]) -> Tensor<1>,
+) -> Vec<Vec<f64>> {
+    let on = |device: &Device, replaced: Option<(usize, &[f64])>| -> Vec<Tensor<D>> {
+        let make = |(i, (values, shape)): (usize, &(Vec<f64>, [usize; D]))| {
+            let values = match replaced {
+                Some((j, other)) if i == j => other,
+                _ => values,
+            };
+            tensor(values, *shape, DType::F64, device)
+        };
+        inputs.iter().enumerate().map(make).collect()
+    };
+    let plain = Device::flex();
+    let tracked: Vec<Tensor<D>> = on(&plain.clone().autodiff(), None)
+        .into_iter()
+        .map(Tensor::require_grad)
+        .collect();
+    let grads = f(&tracked).sum().backward();
+    let check = |(i, input): (usize, &Tensor<D>)| {
+        let found = values(input.grad(&grads).expect("every input has a gradient"));
+        let expected = central_differences(&inputs[i].0, 1e-5, |x| {
+            values(f(&on(&plain, Some((i, x)))).sum())[0]
+        });
+        let label = format!("{label}, input {i}");
+        assert_close(&label, &found, &expected, 1e-5, 1e-7);
+        found
+    };
+    tracked.iter().enumerate().map(check).collect()
 }
 
 /// Deterministic standard-normal values, the same on every platform.

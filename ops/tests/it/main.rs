@@ -4,4 +4,5 @@ mod attention;
 mod backends;
 mod entmax;
 mod loss;
+mod module;
 mod pruning;

@@ -8,7 +8,6 @@ use burn::backend::{Backend, TensorMetadata};
 use super::bisect::halve;
 use super::power::Power;
 use super::rows::Rows;
-use super::support_power;
 use crate::primitive::Array;
 
 /// Weights with one α > 1 per row, after `n_iter` halvings or as exactly as the type allows.
@@ -48,9 +47,8 @@ fn solve<B: Backend>(rows: &Rows<B>, alpha: &Array<B>, n_iter: Option<usize>) ->
 
 /// Gradients in the scores and in α.
 ///
-/// With `b = p^{2−α}` on the support and `N = ‖p‖_α`, the Jacobian in z is
-/// `N^ε/ε·(diag(b) − pbᵀ − bpᵀ + (Σb)ppᵀ)`. Since `r = p/N`, with `l = log r`
-/// `∂log r/∂α = −(l + τ′r^{−ε})/ε` where `τ′ = −N·Σrᵅl/α`.
+/// With `N = ‖p‖_α`, `r = p/N`, `l = log r` and `b = p·r^{−ε}` on the support, the Jacobian in z is
+/// `(diag(b) − pbᵀ − bpᵀ + (Σb)ppᵀ)/ε`, and `∂log r/∂α = −(l + τ′r^{−ε})/ε` with `τ′ = −N·Σrᵅl/α`.
 pub(crate) fn backward<B: Backend>(
     weights: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -64,24 +62,22 @@ pub(crate) fn backward<B: Backend>(
     let outside = p.is_at_most(0.0);
 
     let log_p = p.at_least(1e-38).log();
-    // ‖p‖_α, measured from the largest weight: pᵅ alone underflows.
+    // Measured from the largest weight: pᵅ alone underflows.
     let largest = log_p.max();
     let q = log_p.sub(&largest).mul(&alpha).exp().zero_where(outside);
     let total = q.sum().at_least(1e-30);
     let log_norm = total.log().div(&alpha).add(&largest);
-    let norm_to_epsilon = log_norm.mul(&epsilon).exp();
-    let b = support_power(&p, &epsilon);
+    let l = log_p.sub(&log_norm);
+    let b = p.mul(&l.mul(&epsilon).scale(-1.0).at_most(80.0).exp());
+
     let (gb, gp) = (g.mul(&b).sum(), g.mul(&p).sum());
     let diagonal = b.mul(&g.sub(&gp));
     let rank_one = p.mul(&gb.sub(&gp.mul(&b.sum())));
-    let scores = diagonal.sub(&rank_one).mul(&norm_to_epsilon).div(&epsilon);
+    let scores = diagonal.sub(&rank_one).div(&epsilon);
 
     let mean_l = q.mul(&log_p).sum().div(&total).sub(&log_norm);
     let d_tau = mean_l.mul(&log_norm.exp()).div(&alpha).scale(-1.0);
-    // −ε·p·∂log r/∂α
-    let d_log = p
-        .mul(&log_p.sub(&log_norm))
-        .add(&b.mul(&norm_to_epsilon).mul(&d_tau));
+    let d_log = p.mul(&l).add(&b.mul(&d_tau)); // −ε·p·∂log r/∂α
     let d_alpha = gp.mul(&d_log.sum()).sub(&g.mul(&d_log).sum()).div(&epsilon);
     (scores.cast(dtype).0, d_alpha.cast(alpha_dtype).0)
 }

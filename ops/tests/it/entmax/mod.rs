@@ -1,6 +1,12 @@
-//! The normalisers: vectors on every backend, gradients, invariants, the peer's defects.
+//! The mappings: vectors on every backend, gradients, invariants, the peer's tests and defects.
 
+mod below_one;
+mod budget;
 mod defects;
+mod errors;
 mod gradients;
 mod invariants;
+mod iterations;
+mod normmax;
+mod peer;
 mod vectors;
