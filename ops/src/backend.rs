@@ -64,15 +64,16 @@ pub trait SpartaBackend: Backend {
         reference::backward_rows::<Self>(weights, grad, alpha)
     }
 
-    /// As [`SpartaBackend::entmax_forward`] for a mapping that sorts, told that about `k` scores of a
-    /// row have weight. A backend that needs no sort leaves the hint alone.
+    /// As [`SpartaBackend::entmax_forward`], told that about `k` scores of a row have weight. Only a
+    /// backend that sorts has a use for it.
     #[fusion(dtype = scores, shape = scores)]
     fn entmax_topk_forward(
         scores: FloatTensor<Self>,
         mapping: Mapping,
         k: usize,
     ) -> FloatTensor<Self> {
-        reference::forward_topk::<Self>(scores, mapping, k)
+        let _ = k;
+        Self::entmax_forward(scores, mapping)
     }
 
     /// As [`SpartaBackend::entmax_rows_forward`] after a number of halvings, not divided by its sum

@@ -3,8 +3,8 @@
 use burn::config::Config;
 use burn::module::Param;
 use burn::prelude::*;
-use burn::tensor::activation::sigmoid;
 use sparta_ops::attention::Normalizer;
+use sparta_ops::module::AlphaEntmax;
 
 use super::parameter::normal;
 
@@ -90,11 +90,12 @@ impl RowNormalizer {
         let Some(raw) = &self.raw_alpha else {
             return Tensor::full([self.n_heads], self.fixed_alpha, device);
         };
-        let alpha = sigmoid(raw.val()).add_scalar(1.0);
-        match self.alpha_min {
-            Some(min) => alpha.clamp(min, 2.0),
-            None => alpha,
-        }
+        let entmax = AlphaEntmax {
+            raw_alpha: raw.clone(),
+            shape: vec![self.n_heads],
+            alpha_min: self.alpha_min,
+        };
+        entmax.alpha()
     }
 
     /// What to hand to `sparta_ops::attention::sparse_attention`. A fixed α of 1, 1.5 or 2 takes

@@ -92,6 +92,18 @@ pub(crate) fn entmax_forward<B: HostBackend>(
     }, else reference::forward::<B>(scores, mapping))
 }
 
+/// The kernels need no sort and no hint; tensor operations elsewhere than on the host do.
+pub(crate) fn entmax_topk_forward<B: HostBackend>(
+    scores: FloatTensor<B>,
+    mapping: Mapping,
+    k: usize,
+) -> FloatTensor<B> {
+    match scores.is_on_host() {
+        true => entmax_forward::<B>(scores, mapping),
+        false => reference::forward_topk::<B>(scores, mapping, k),
+    }
+}
+
 pub(crate) fn entmax_rows_forward<B: HostBackend>(
     scores: FloatTensor<B>,
     alpha: FloatTensor<B>,
@@ -255,6 +267,14 @@ macro_rules! run_on_host {
             mapping: crate::entmax::Mapping,
         ) -> burn::backend::tensor::FloatTensor<Self> {
             crate::cpu::entmax_forward::<Self>(scores, mapping)
+        }
+
+        fn entmax_topk_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+            k: usize,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_topk_forward::<Self>(scores, mapping, k)
         }
 
         fn entmax_backward(

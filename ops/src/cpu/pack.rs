@@ -24,22 +24,30 @@ impl<T: Float> Pack<T> {
     }
 }
 
+/// Packs that are summed before their sum joins the row's, which is kept in f64: beside a weight near
+/// 1, one running f32 sum would lose a long row's small weights.
+const BLOCK: usize = 64;
+
 /// Sums of `K` terms of each element, in [`LANES`] independent lanes and then the lanes in order.
 #[inline(always)]
 pub(crate) fn sums<T: Float, const K: usize>(
     row: &[Pack<T>],
     terms: impl Fn(T) -> [T; K],
 ) -> [T; K] {
-    let mut lanes = [[T::ZERO; LANES]; K];
-    for pack in row {
-        for i in 0..LANES {
-            let terms = terms(pack.0[i]);
-            for k in 0..K {
-                lanes[k][i] = lanes[k][i] + terms[k];
+    let mut totals = [0.0; K];
+    for block in row.chunks(BLOCK) {
+        let mut lanes = [[T::ZERO; LANES]; K];
+        for pack in block {
+            for i in 0..LANES {
+                let terms = terms(pack.0[i]);
+                for k in 0..K {
+                    lanes[k][i] = lanes[k][i] + terms[k];
+                }
             }
         }
+        add(&mut totals, lanes);
     }
-    lanes.map(|lanes| across(lanes, |a, b| a + b))
+    totals.map(T::from_f64)
 }
 
 /// [`sums`] over two rows; `terms` may replace the second row's element.
@@ -49,16 +57,27 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
     right: &mut [Pack<T>],
     terms: impl Fn(T, &mut T) -> [T; K],
 ) -> [T; K] {
-    let mut lanes = [[T::ZERO; LANES]; K];
-    for (a, b) in left.iter().zip(right) {
-        for i in 0..LANES {
-            let terms = terms(a.0[i], &mut b.0[i]);
-            for k in 0..K {
-                lanes[k][i] = lanes[k][i] + terms[k];
+    let mut totals = [0.0; K];
+    for (left, right) in left.chunks(BLOCK).zip(right.chunks_mut(BLOCK)) {
+        let mut lanes = [[T::ZERO; LANES]; K];
+        for (a, b) in left.iter().zip(right) {
+            for i in 0..LANES {
+                let terms = terms(a.0[i], &mut b.0[i]);
+                for k in 0..K {
+                    lanes[k][i] = lanes[k][i] + terms[k];
+                }
             }
         }
+        add(&mut totals, lanes);
     }
-    lanes.map(|lanes| across(lanes, |a, b| a + b))
+    totals.map(T::from_f64)
+}
+
+#[inline(always)]
+fn add<T: Float, const K: usize>(totals: &mut [f64; K], lanes: [[T; LANES]; K]) {
+    for (total, lanes) in totals.iter_mut().zip(lanes) {
+        *total += across(lanes, |a, b| a + b).to_f64();
+    }
 }
 
 /// The lanes folded in halves.

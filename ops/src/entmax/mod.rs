@@ -205,9 +205,10 @@ pub fn try_softmax<const D: usize>(
     along(scores, dim, Mapping::Softmax)
 }
 
-/// [`sparsemax`], told that few scores of a row have weight: backends that sort take the `k` largest
-/// first and 2k, 4k, … only if the support reaches beyond. The result is the same for every k; where
-/// a kernel needs no sort (flex, CubeCL) the hint is not needed and changes nothing.
+/// [`sparsemax`], told that few scores of a row have weight: where it is solved by sorting (libtorch
+/// on a GPU), the `k` largest are taken first and 2k, 4k, … only if the support reaches beyond. The
+/// result is the same for every k. Kernels need no sort: on every other backend the hint changes
+/// nothing.
 ///
 /// # Panics
 /// If `k` is 0 or the dimension does not exist.

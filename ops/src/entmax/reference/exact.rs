@@ -30,7 +30,7 @@ pub(crate) fn forward_topk<B: Backend>(
     mapping: Mapping,
     k: usize,
 ) -> FloatTensor<B> {
-    let rows = Rows::<B>::new(scores);
+    let rows = Rows::<B>::new(scores.clone());
     let p = match mapping {
         Mapping::Sparsemax => {
             let x = rows.x.at_least(-2.0);
@@ -43,7 +43,7 @@ pub(crate) fn forward_topk<B: Backend>(
             let root = x.sub(&tau).at_least(0.0);
             root.mul(&root)
         }
-        Mapping::Softmax | Mapping::Alpha(_) => unreachable!("no sort, so no hint for it"),
+        Mapping::Softmax | Mapping::Alpha(_) => return super::forward::<B>(scores, mapping),
     };
     rows.normalised(p)
 }
@@ -98,4 +98,40 @@ fn entmax15_threshold<B: Backend>(sorted: &Array<B>) -> Array<B> {
     let distance = distance.mul(&distance);
     let elsewhere = distance.scale(-1.0).is_at_most(-0.25);
     tau.zero_where(elsewhere).sum()
+}
+
+#[cfg(all(test, feature = "flex", feature = "testing"))]
+mod tests {
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexTensor;
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::testing::normal;
+
+    /// With k below, at and above the support, on tiny, usual, tied and wide rows: the same bits.
+    #[test]
+    fn top_k_is_exactly_the_full_sort() {
+        for (n, scale) in [
+            (1, 1.0),
+            (7, 0.0),
+            (100, 1e-5),
+            (100, 0.5),
+            (100, 3.0),
+            (999, 1e4),
+        ] {
+            let scores: Vec<f32> = normal(3 * n, 5)
+                .iter()
+                .map(|z| (z * scale) as f32)
+                .collect();
+            let scores = || FlexTensor::from_data(TensorData::new(scores.clone(), [3, n]));
+            for mapping in [Mapping::Softmax, Mapping::Sparsemax, Mapping::Entmax15] {
+                let full = super::super::forward::<Flex>(scores(), mapping).into_data();
+                for k in [1, 5, 30, 5000] {
+                    let topk = forward_topk::<Flex>(scores(), mapping, k).into_data();
+                    assert!(topk == full, "{mapping:?} n {n} scale {scale} k {k}");
+                }
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use proptest::prelude::*;
+use sparta_ops::entmax::{budget_bisect, normmax_bisect};
 use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
 use sparta_ops::{entmax, entmax15, softmax, sparsemax};
 
@@ -169,6 +170,39 @@ fn odd_sizes_and_odd_scores_on_every_backend() {
                     2e-6,
                 );
             }
+        }
+    }
+}
+
+/// Rows of 128k scores, peaked, flat and wide, in f32 against f64.
+#[test]
+fn rows_of_128k() {
+    let device = Device::flex();
+    let n = 128 * 1024;
+    for scale in [0.0, 1.0, 6.0, 1e4] {
+        let scores: Vec<f64> = normal(n, 41)
+            .iter()
+            .map(|z| (z * scale) as f32 as f64)
+            .collect();
+        type Map = fn(Tensor<1>) -> Tensor<1>;
+        let maps: [(&str, Map, f64); 9] = [
+            ("softmax", |z| softmax(z, 0), 1.0),
+            ("sparsemax", |z| sparsemax(z, 0), 1.0),
+            ("entmax15", |z| entmax15(z, 0), 1.0),
+            ("entmax 0.5", |z| entmax(z, 0.5, 0), 1.0),
+            ("entmax 1.1", |z| entmax(z, 1.1, 0), 1.0),
+            ("entmax 1.7", |z| entmax(z, 1.7, 0), 1.0),
+            ("entmax 3", |z| entmax(z, 3.0, 0), 1.0),
+            ("normmax 1.5", |z| normmax_bisect(z, 1.5, 0, None), 1.0),
+            ("budget 100", |z| budget_bisect(z, 100.0, 0, None), 100.0),
+        ];
+        for (name, map, sum) in maps {
+            let run = |dtype| values(map(tensor(&scores, [n], dtype, &device)));
+            let (found, expected) = (run(DType::F32), run(DType::F64));
+            let label = format!("{name} scale {scale}");
+            assert_close(&label, &found, &expected, 0.0, 2e-6);
+            let total: f64 = found.iter().sum();
+            assert!((total - sum).abs() <= 1e-6 * sum, "{label}: sum {total}");
         }
     }
 }
