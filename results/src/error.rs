@@ -84,6 +84,35 @@ pub enum ResultsError {
         /// Largest size possible.
         max: usize,
     },
+    /// Translations and references that do not belong together.
+    #[error(
+        "asked to score {hypotheses} translations against the references of {references} sentences; give one translation \
+         and one list of references for each sentence, and at least one sentence"
+    )]
+    Sentences {
+        /// Number of translations.
+        hypotheses: usize,
+        /// Number of sentences that references were given for.
+        references: usize,
+    },
+    /// A sentence that cannot be scored.
+    #[error(
+        "sentence {sentence} (counted from 0) has no reference; give at least one, or leave the sentence out"
+    )]
+    NoReference {
+        /// Its place in the test set.
+        sentence: usize,
+    },
+    /// A setting under which a score is not defined.
+    #[error("{what} of the score is {found}; use {expected}")]
+    MetricSetting {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// What is possible.
+        expected: &'static str,
+    },
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,

@@ -1,9 +1,16 @@
 //! Scores: their names, their values and the signatures that say under which protocol they were taken.
 
+pub mod bleu;
+pub mod bootstrap;
+pub mod chrf;
+mod corpus;
 pub mod ngram;
 mod perplexity;
+mod signature;
 
+pub use corpus::{CorpusMetric, ReferenceCount, Statistics};
 pub use perplexity::{Perplexity, PerplexitySignature};
+pub use signature::ScoreSignature;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +20,37 @@ use serde::{Deserialize, Serialize};
 pub enum Metric {
     /// `exp` of the mean negative log-likelihood of a token, see [`Perplexity`].
     Perplexity,
+    /// N-gram precision of a translation, see [`bleu`].
+    Bleu,
+    /// Character n-gram F score of a translation, see [`chrf`].
+    Chrf,
+}
+
+/// How two values of a score are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// In percent of the value compared with.
+    Relative,
+    /// In points, for scores that are percentages themselves.
+    Points,
 }
 
 impl Metric {
-    /// The name as it stands in records and tables.
+    /// The name as it stands in records and csv.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Perplexity => "perplexity",
+            Self::Bleu => "bleu",
+            Self::Chrf => "chrf",
+        }
+    }
+
+    /// The name as people write it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Perplexity => "perplexity",
+            Self::Bleu => "BLEU",
+            Self::Chrf => "chrF",
         }
     }
 
@@ -27,6 +58,7 @@ impl Metric {
     pub fn arrow(self) -> &'static str {
         match self {
             Self::Perplexity => "↓",
+            Self::Bleu | Self::Chrf => "↑",
         }
     }
 
@@ -34,6 +66,24 @@ impl Metric {
     pub fn decimals(self) -> usize {
         match self {
             Self::Perplexity => 3,
+            Self::Bleu | Self::Chrf => 2,
+        }
+    }
+
+    /// How tables show a change.
+    pub fn difference(self) -> Difference {
+        match self {
+            Self::Perplexity => Difference::Relative,
+            Self::Bleu | Self::Chrf => Difference::Points,
+        }
+    }
+
+    /// The values that are possible.
+    pub fn range(self) -> std::ops::RangeInclusive<f64> {
+        match self {
+            // A score that overflowed is kept out of tables, not out of records.
+            Self::Perplexity => 0.0..=f64::INFINITY,
+            Self::Bleu | Self::Chrf => 0.0..=100.0,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
-use crate::error::{Result, ResultsError};
+use crate::error::Result;
+use crate::metric::signature::part;
 
 /// Perplexity as a sum that can still be added to: `PPL = exp(Σ −ln p(token | past) / n_tokens)`.
 ///
@@ -129,13 +130,6 @@ impl fmt::Display for PerplexitySignature {
         }
         write!(f, "|unk:counted|n:{n_tokens}")
     }
-}
-
-fn part(text: &str) -> Result<String> {
-    if text.is_empty() || text.contains(|c: char| c == '|' || c == ':' || c.is_whitespace()) {
-        return Err(ResultsError::SignaturePart(text.to_string()));
-    }
-    Ok(text.to_string())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tests of the crate through its public interface, in one binary.
 
 mod kneser_ney;
+mod parity;
 mod record;
 mod report;
 mod support;
