@@ -12,10 +12,12 @@ use burn::backend::{Autodiff, AutodiffBackend};
 use crate::SpartaBackend;
 use crate::entmax::Mapping;
 
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+
 pub(crate) fn cross_entropy<B: SpartaBackend, C: CheckpointStrategy>(
-    logits: FloatTensor<Autodiff<B, C>>,
+    logits: Tracked<B, C>,
     targets: IntTensor<B>,
-) -> FloatTensor<Autodiff<B, C>> {
+) -> Tracked<B, C> {
     let (logits, node) = logits.into_parts();
     let loss = B::cross_entropy_forward(logits.clone(), targets.clone());
     match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
@@ -40,10 +42,10 @@ impl<B: SpartaBackend> Backward<B, 1> for CrossEntropy {
 
 /// The loss and, without gradient, the weights.
 pub(crate) fn entmax_loss<B: SpartaBackend, C: CheckpointStrategy>(
-    scores: FloatTensor<Autodiff<B, C>>,
+    scores: Tracked<B, C>,
     targets: IntTensor<B>,
     mapping: Mapping,
-) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) {
+) -> (Tracked<B, C>, Tracked<B, C>) {
     let (scores, node) = scores.into_parts();
     let (loss, weights) = B::entmax_loss_forward(scores, targets.clone(), mapping);
     let loss = match EntmaxLoss.prepare::<C>([node]).compute_bound().stateful() {
@@ -69,9 +71,9 @@ impl<B: SpartaBackend> Backward<B, 1> for EntmaxLoss {
 
 /// The entropy, with a gradient in α only.
 pub(crate) fn tsallis<B: SpartaBackend, C: CheckpointStrategy>(
-    weights: FloatTensor<Autodiff<B, C>>,
-    alpha: FloatTensor<Autodiff<B, C>>,
-) -> FloatTensor<Autodiff<B, C>> {
+    weights: Tracked<B, C>,
+    alpha: Tracked<B, C>,
+) -> Tracked<B, C> {
     let (weights, _) = weights.into_parts();
     let (alpha, node) = alpha.into_parts();
     let entropy = B::tsallis_forward(weights.clone(), alpha.clone());

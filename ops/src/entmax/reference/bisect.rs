@@ -22,7 +22,7 @@ pub(crate) fn forward_bisect<B: Backend>(
     let p = entmax(&rows, &alpha.add_scalar(-1.0), bisection.n_iter);
     match bisection.ensure_sum_one {
         true => rows.normalised(p),
-        false => rows.as_they_are(p),
+        false => rows.unnormalised(p),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn forward<B: Backend>(
     let budget = rows.parameter(budget);
     let rows = rows.invalid_where(budget.is_not_above(-1e-30));
     let p = solve(&rows, &budget, n_iter);
-    rows.as_they_are(p)
+    rows.unnormalised(p)
 }
 
 /// After counted halvings p at the last midpoint; else after enough of them and three Newton steps

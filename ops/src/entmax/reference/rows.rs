@@ -59,7 +59,7 @@ impl<B: Backend> Rows<B> {
     }
 
     /// The weights p as they are; zeros where hidden.
-    pub fn as_they_are(self, p: Array<B>) -> FloatTensor<B> {
+    pub fn unnormalised(self, p: Array<B>) -> FloatTensor<B> {
         let p = p.zero_where(self.hidden);
         let one = p.column(1.0).fill_where(self.invalid, f64::NAN);
         p.mul(&one).cast(self.dtype).0

@@ -142,8 +142,8 @@ fn hidden_scores_have_no_tail() {
             (DType::F32, -1e30, 1e-6),
             (DType::F16, -65504.0, 1e-3),
         ] {
-            if dtype == DType::F16 && device.slow {
-                continue;
+            if dtype == DType::F16 && device.name != "flex" {
+                continue; // not every backend has it
             }
             let mut scores = vec![lowest; 400];
             scores[..3].copy_from_slice(&[0.5, -1.0, 0.25]);

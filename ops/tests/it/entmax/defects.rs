@@ -1,5 +1,9 @@
-//! Regression tests for the defects found in deep-spin/entmax 1.3: here they are right. Numbers 1 to
-//! 11 are those of the list in `ops/README.md`.
+//! Regression tests for the defects found in deep-spin/entmax 1.3: here they are right.
+//!
+//! 1 negative dimensions with top-k · 2 `sparsemax_bisect` ignores its arguments · 3 sign of the entropy
+//! in the documentation · 4 α = 1 and α that drifts · 5 `ignore_index` · 6 losses of hard targets and
+//! matrices only · 7 support size of exact solvers only · 8 half types · 9 rows of −∞ · 10 budget
+//! gradients at vertices · 11 tests that check nothing
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use sparta_ops::entmax::{
@@ -10,7 +14,7 @@ use sparta_ops::loss::cross_entropy;
 use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
 use sparta_ops::{entmax, entmax15, softmax, sparsemax};
 
-/// 1. A negative dimension other than −1 is wrong there with a top-k hint.
+/// Defect 1: A negative dimension other than −1 is wrong there with a top-k hint.
 #[test]
 fn negative_dimensions_count_from_the_end() {
     let z: Tensor<3> = tensor(&normal(60, 1), [3, 4, 5], DType::F64, &Device::flex());
@@ -29,7 +33,7 @@ fn negative_dimensions_count_from_the_end() {
     }
 }
 
-/// 2. `sparsemax_bisect` there ignores the caller's `n_iter` and `ensure_sum_one`.
+/// Defect 2: `sparsemax_bisect` there ignores the caller's `n_iter` and `ensure_sum_one`.
 #[test]
 fn sparsemax_bisect_counts_its_halvings() {
     let z: Tensor<1> = tensor(&normal(20, 8), [20], DType::F64, &Device::flex());
@@ -42,7 +46,7 @@ fn sparsemax_bisect_counts_its_halvings() {
     assert!((sum(50) - 1.0).abs() < 1e-12);
 }
 
-/// 3. The sign: the weights maximise `pᵀz + H(p)`, where its documentation says `pᵀz − H(p)`.
+/// Defect 3: The sign: the weights maximise `pᵀz + H(p)`, where its documentation says `pᵀz − H(p)`.
 #[test]
 fn the_weights_maximise_scores_plus_entropy() {
     let scores = normal(8, 9);
@@ -71,7 +75,7 @@ fn the_weights_maximise_scores_plus_entropy() {
     }
 }
 
-/// 4. α = 1 is 0/0 there (issue 23).
+/// Defect 4: α = 1 is 0/0 there (issue 23).
 #[test]
 fn alpha_one_is_softmax_in_value_and_in_alpha_gradient() {
     let device = Device::flex().autodiff();
@@ -90,7 +94,7 @@ fn alpha_one_is_softmax_in_value_and_in_alpha_gradient() {
     assert_close("dp/dalpha", &found, &[-0.1983421381572835], 0.0, 1e-12);
 }
 
-/// 4. A learned α that drifts to 0 and below gives NaN there without a word (issues 16 and 39).
+/// Defect 4: A learned α that drifts to 0 and below gives NaN there without a word (issues 16 and 39).
 #[test]
 fn alpha_not_above_zero_is_an_error_that_names_it() {
     let z: Tensor<1> = tensor(&[0.0, 1.0], [2], DType::F64, &Device::flex());
@@ -126,7 +130,7 @@ fn bad_shapes_are_errors_that_name_both() {
     );
 }
 
-/// 9. A row of −∞ gives NaN there (normmax and budget: `normmax.rs`, `budget.rs`).
+/// Defect 9: A row of −∞ gives NaN there (normmax and budget: `normmax.rs`, `budget.rs`).
 #[test]
 fn a_row_with_everything_hidden_gives_zeros_forward_and_backward() {
     for device in devices() {
@@ -167,7 +171,7 @@ fn a_row_with_everything_hidden_gives_zeros_forward_and_backward() {
     }
 }
 
-/// 5. A negative ignored target other than −100 breaks there, and a mean over none is NaN (the mean:
+/// Defect 5: A negative ignored target other than −100 breaks there, and a mean over none is NaN (the mean:
 /// `loss/options.rs`, where 6, soft targets, smoothing, class weights and ranks, is tested too).
 #[test]
 fn negative_targets_are_ignored() {
@@ -190,7 +194,7 @@ fn negative_targets_are_ignored() {
     }
 }
 
-/// 7. Only its exact solvers tell the size of the support (all of ours: `iterations.rs`).
+/// Defect 7: Only its exact solvers tell the size of the support (all of ours: `iterations.rs`).
 #[test]
 fn the_support_of_a_bisection_can_be_counted() {
     let z: Tensor<1> = tensor(&[-2.0, 0.0, 0.5], [3], DType::F32, &Device::flex());
@@ -203,7 +207,7 @@ fn the_support_of_a_bisection_can_be_counted() {
     assert!(sizes.into_iter().all(|size| size.into_scalar::<i64>() == 2));
 }
 
-/// 8. Half types are computed in themselves there: thousands of small f16 weights do not sum to 1.
+/// Defect 8: Half types are computed in themselves there: thousands of small f16 weights do not sum to 1.
 #[test]
 fn half_types_sum_to_one() {
     let n = 5000;
@@ -223,7 +227,7 @@ fn half_types_sum_to_one() {
     }
 }
 
-/// 10. The gradient of the budget mapping is 0/0 there where no weight can move, and 11. its test of
+/// Defect 10: The gradient of the budget mapping is 0/0 there where no weight can move; and 11, its test of
 /// budgets per row calls another function (`budget.rs` has one; the check of arbitrary dimensions that
 /// is vacuous there is in `gradients.rs`).
 #[test]

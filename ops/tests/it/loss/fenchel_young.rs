@@ -59,8 +59,10 @@ fn vectors_on_every_backend() {
     }
 }
 
+type Loss = fn(Tensor<2>, Targets) -> Tensor<1>;
+
 /// Every loss, by name.
-fn losses() -> Vec<(&'static str, fn(Tensor<2>, Targets) -> Tensor<1>)> {
+fn losses() -> Vec<(&'static str, Loss)> {
     vec![
         ("softmax", |z, y| entmax_loss(z, y, 1.0)),
         ("sparsemax", |z, y| sparsemax_loss(z, y)),
@@ -213,8 +215,8 @@ fn gradients_in_alpha_below_one() {
 /// n = 1, with hidden scores and a row of nothing else.
 #[test]
 fn f32_on_every_backend() {
-    type Loss = fn(Tensor<2>, Targets, Tensor<2>) -> Tensor<1>;
-    let family: [(&str, Loss, f64); 5] = [
+    type LossOfAlpha = fn(Tensor<2>, Targets, Tensor<2>) -> Tensor<1>;
+    let family: [(&str, LossOfAlpha, f64); 5] = [
         ("sparsemax", |z, y, _| sparsemax_loss(z, y), 2.0),
         ("entmax15", |z, y, _| entmax15_loss(z, y), 1.5),
         ("entmax 1.3", |z, y, _| entmax_loss(z, y, 1.3), 1.3),

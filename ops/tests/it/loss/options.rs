@@ -29,7 +29,12 @@ fn scores(device: &Device) -> Tensor<2> {
 fn any_index_can_be_ignored() {
     for device in devices() {
         for mapping in MAPPINGS {
-            for index in [-100, -1, 2, 77] {
+            let indices: &[i64] = if device.slow {
+                &[-1]
+            } else {
+                &[-100, -1, 2, 77]
+            };
+            for &index in indices {
                 let device = &device.device;
                 let loss = |reduction| {
                     let config = config(mapping).with_ignore_index(Some(index));
