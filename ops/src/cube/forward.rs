@@ -16,13 +16,15 @@ const MAX_PASSES: u32 = 60;
 /// The unknown of a row is the origin o from which scores `x = z − max z` are measured (see
 /// [`weight`]); Newton's method with a bracket finds it, and what the last step would still change is
 /// kept as a second float. α is read from `alpha[row]` for [`Family::Alpha`] only. Scores ≤ `hidden`
-/// get zero weight.
+/// get zero weight; `nan` is NaN, which WGSL cannot write, for rows
+/// that hold one and rows whose α is not > 0.
 #[cube(launch)]
 pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
     scores: &Tensor<F>,
     alpha: &Tensor<A>,
     weights: &mut Tensor<F>,
     hidden: f32,
+    nan: f32,
     #[comptime] family: Family,
     #[comptime] layout: Layout,
     #[comptime] double: bool,
@@ -38,10 +40,8 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
         Family::Entmax15 => C::new(0.5),
         Family::Alpha => C::cast_from(alpha[place.row]) - C::new(1.0),
     };
-    let row = Row::<C> {
-        largest: largest::<F, C>(scores, &kept, &place, &mut scratch, layout),
-        epsilon,
-    };
+    let (largest, has_nan) = scan::<F, C>(scores, &kept, &place, &mut scratch, layout);
+    let row = Row::<C> { largest, epsilon };
     let (origin, correction) = match family {
         Family::Softmax => (C::new(0.0), C::new(0.0)),
         Family::Sparsemax | Family::Entmax15 | Family::Alpha => solve::<F, C>(
@@ -80,16 +80,20 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
     let sum = reduce_one::<C>(sum, &mut scratch, Reduction::Sum, layout);
     // Only a row with everything hidden has no weight.
     let scale = C::new(1.0) / select(sum == C::new(0.0), C::new(1.0), sum);
+    let is_row = has_nan == C::new(0.0) && epsilon > C::new(-1.0);
+    let nan = C::cast_from(nan);
     if comptime!(layout.items > 0) {
         #[unroll]
         for i in 0..layout.items {
-            write::<F, C>(weights, &place, i, p[i] * scale, layout);
+            let weight = select(is_row, p[i] * scale, nan);
+            write::<F, C>(weights, &place, i, weight, layout);
         }
     } else {
         for i in 0..visits(n, layout) {
             let z = read::<F, C>(scores, &place, i, C::new(comptime!(HIDDEN as f32)), layout);
             let p = final_weight::<C>(z, &row, origin, correction, hidden, family, double);
-            write::<F, C>(weights, &place, i, p * scale, layout);
+            let weight = select(is_row, p * scale, nan);
+            write::<F, C>(weights, &place, i, weight, layout);
         }
     }
 }
@@ -109,29 +113,41 @@ fn finite<C: Float>(z: C) -> C {
     select(z <= lowest, lowest, z)
 }
 
+/// The largest score of the row, and whether one is NaN, as 1 or 0: devices disagree about what NaN
+/// becomes in comparisons and exponentials, so it is looked for.
 #[cube]
-fn largest<F: Float, C: Float>(
+fn scan<F: Float, C: Float>(
     scores: &Tensor<F>,
     kept: &Array<C>,
     place: &Place,
     scratch: &mut Shared<[C]>,
     #[comptime] layout: Layout,
-) -> C {
+) -> (C, C) {
     let lowest = C::new(comptime!(HIDDEN as f32));
-    let mut largest = lowest;
+    let mut found = Array::<C>::new(2usize);
+    found[0] = lowest;
+    found[1] = C::new(0.0);
     if comptime!(layout.items > 0) {
         #[unroll]
         for i in 0..layout.items {
-            let z = kept[i];
-            largest = select(z > largest, z, largest);
+            scan_one::<C>(&mut found, kept[i]);
         }
     } else {
         for i in 0..visits(scores.shape(1), layout) {
             let z = read::<F, C>(scores, place, i, lowest, layout);
-            largest = select(z > largest, z, largest);
+            scan_one::<C>(&mut found, z);
         }
     }
-    reduce_one::<C>(largest, scratch, Reduction::Max, layout)
+    reduce::<C>(&mut found, scratch, 2usize, Reduction::Max, layout);
+    (found[0], found[1])
+}
+
+#[cube]
+fn scan_one<C: Float>(found: &mut Array<C>, z: C) {
+    let bits = f32::cast_from(z).to_bits();
+    let is_nan = (bits & 0x7fff_ffff) > 0x7f80_0000;
+    found[0] = select(!is_nan && z > found[0], z, found[0]);
+    found[1] = select(is_nan, C::new(1.0), found[1]);
 }
 
 /// The weight of a score before normalisation, 0 if it is hidden. `z − max z` is taken as an

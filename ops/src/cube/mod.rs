@@ -141,6 +141,7 @@ fn forward(
         alpha.into_tensor_arg(),
         weights.clone().into_tensor_arg(),
         hidden_at(scores.dtype) as f32,
+        f32::NAN,
         family,
         layout,
         compute == DType::F64,

@@ -161,3 +161,21 @@ fn layouts_fit_rows_to_planes_and_cubes() {
     assert_eq!(of(128_000), layout(1024, 1, 0));
     assert_eq!(Layout::for_rows(30, 1, 256).rows, 1);
 }
+
+/// NaN comes out as NaN, not as a weight; so does an α that is none.
+#[test]
+fn nan_and_bad_alphas_give_nan() {
+    for mapping in MAPPINGS {
+        for n in [3, 70] {
+            let mut z = normal(n, 3);
+            z[1] = f64::NAN;
+            let p = read::<CubeBackend>(CubeBackend::entmax_forward(cube(&z, [1, n]), mapping));
+            assert!(p.iter().all(|p| p.is_nan()), "{mapping:?} {p:?}");
+        }
+    }
+    let z = cube(&normal(4 * 20, 3), [4, 20]);
+    let alpha = cube(&[0.0, -1.5, f64::NAN, 1.5], [4, 1]);
+    let p = read::<CubeBackend>(CubeBackend::entmax_rows_forward(z, alpha));
+    assert!(p[..60].iter().all(|p| p.is_nan()), "{p:?}");
+    assert!((p[60..].iter().sum::<f64>() - 1.0).abs() < 1e-6, "{p:?}");
+}
