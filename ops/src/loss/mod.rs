@@ -39,6 +39,8 @@ use crate::SpartaBackend;
 /// Negative log-likelihood `log Σ_j exp(z_j) − z_target` of each row, without a `[rows, n]`
 /// temporary beside the logits. A negative target is ignored: loss 0, gradient 0.
 ///
+/// It knows no hidden rows: where every logit of a row may be hidden, take [`entmax_loss`] at α = 1.
+///
 /// # Shapes
 /// - logits: `[rows, n]`, targets: `[rows]`, result: `[rows]`, in nats
 ///
