@@ -180,6 +180,94 @@ pub enum Error {
         max_size: usize,
     },
 
+    /// A language code nobody knows.
+    #[error("unknown language `{code}`; known languages: {known}")]
+    UnknownLanguage {
+        /// What was asked.
+        code: String,
+        /// The codes that exist.
+        known: String,
+    },
+
+    /// Two sides of a parallel corpus that do not have the same number of sentences.
+    #[error(
+        "{left} has {n_left} sentences, {right} has {n_right}: they do not belong together; delete the files and run `prepare` again"
+    )]
+    UnmatchedPairs {
+        /// One side.
+        left: String,
+        /// Its sentences.
+        n_left: usize,
+        /// The other side.
+        right: String,
+        /// Its sentences.
+        n_right: usize,
+    },
+
+    /// A sentence that fits into no batch.
+    #[error(
+        "sentence pair {index} has {length} tokens, more than max_tokens = {max_tokens}; raise max_tokens or drop long pairs"
+    )]
+    SentenceTooLong {
+        /// Index of the pair.
+        index: usize,
+        /// Tokens of its longer side.
+        length: usize,
+        /// The limit.
+        max_tokens: usize,
+    },
+
+    /// Batch limits that allow no batch.
+    #[error(
+        "cannot make batches of max_tokens = {max_tokens}, max_sentences = {max_sentences:?}, multiple_of = {multiple_of}: each must be at least 1"
+    )]
+    BadBucket {
+        /// Tokens asked for.
+        max_tokens: usize,
+        /// Sentences asked for.
+        max_sentences: Option<usize>,
+        /// Multiple asked for.
+        multiple_of: usize,
+    },
+
+    /// A file of merges that cannot be used.
+    #[error("BPE codes {origin}: {problem}; learn them again, or name a codes file of subword-nmt")]
+    BadBpeCodes {
+        /// Where the merges came from.
+        origin: String,
+        /// What is wrong with them.
+        problem: String,
+    },
+
+    /// A text without a pair of symbols to merge.
+    #[error(
+        "no merges can be learned from {n_words} different words, none of two characters or more; pass a tokenised text"
+    )]
+    NothingToLearn {
+        /// Different words seen.
+        n_words: usize,
+    },
+
+    /// A dictionary limit that leaves no room for a symbol.
+    #[error(
+        "dictionary of at most {max_size} entries asked; <s>, <pad>, </s> and <unk> take four, so use 5 or more"
+    )]
+    DictionaryTooSmall {
+        /// The limit that was asked for.
+        max_size: usize,
+    },
+
+    /// A tokenizer that a model was not trained with.
+    #[error(
+        "model and tokenizer do not fit: the model was trained with tokenizer {expected}, this one is {found}; use the codes and dictionary that lie beside the model"
+    )]
+    OtherVocabulary {
+        /// Hash kept with the model.
+        expected: String,
+        /// Hash of the tokenizer at hand.
+        found: String,
+    },
+
     /// A token id outside the vocabulary.
     #[error(
         "token id {id} is outside the vocabulary of {len} words; decode with the vocabulary the ids were made with"

@@ -26,6 +26,8 @@ pub mod batch;
 mod corpus;
 pub mod embedded;
 mod error;
+pub mod pairs;
+mod shuffle;
 pub mod source;
 pub mod store;
 pub mod tokenize;

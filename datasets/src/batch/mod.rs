@@ -1,5 +1,9 @@
 //! Token ids → batches.
 
 mod lm_stream;
+mod pair_batch;
+mod token_bucket;
 
 pub use lm_stream::{IGNORE, LmBatch, LmStream};
+pub use pair_batch::{PaddingSide, PairBatch};
+pub use token_bucket::{BucketOptions, PairLength, TokenBucket};

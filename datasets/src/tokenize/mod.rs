@@ -1,7 +1,12 @@
 //! Text → words → ids.
 
+pub mod bpe;
+mod dictionary;
+mod language;
 mod normalize;
 mod word;
 
+pub use dictionary::{Dictionary, DictionaryOptions};
+pub use language::Language;
 pub use normalize::normalize_line;
 pub use word::{EOS, UNK, Vocabulary, count_tokens};

@@ -1,8 +1,13 @@
 //! Integration tests of the crate, one binary.
 
+mod bpe;
+mod dictionary;
 mod embedded;
+mod libreoffice_help;
 mod lm_stream;
 mod normalize;
+mod pair_batches;
+mod pairs;
 #[cfg(feature = "download")]
 mod server;
 #[cfg(feature = "download")]

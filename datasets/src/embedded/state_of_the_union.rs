@@ -1,12 +1,10 @@
-//! The small real corpus that travels inside the program: State of the Union addresses.
-//!
-//! Licence, origin and the reading rules stand in `datasets/data/README.md`.
+//! State of the Union addresses, for language models.
 
 use crate::tokenize::normalize_line;
 use crate::{Corpus, Error, Result, Split};
 
 const FILE: &str = "state_of_the_union.txt.xz";
-static COMPRESSED: &[u8] = include_bytes!("../data/state_of_the_union.txt.xz");
+static COMPRESSED: &[u8] = include_bytes!("../../data/state_of_the_union.txt.xz");
 
 /// One annual message, normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +37,7 @@ pub const fn split_of_year(year: u32) -> Split {
 /// never shows.
 pub fn addresses() -> Result<Vec<Address>> {
     let damaged = |cause: String| Error::DamagedBuiltin { name: FILE, cause };
-    let mut decoded = Vec::with_capacity(13 << 20);
-    let mut compressed = COMPRESSED;
-    lzma_rs::xz_decompress(&mut compressed, &mut decoded)
-        .map_err(|error| damaged(format!("{error:?}")))?;
-    let text = String::from_utf8(decoded).map_err(|error| damaged(error.to_string()))?;
+    let text = super::decode(FILE, COMPRESSED, 13 << 20)?;
 
     let mut addresses: Vec<Address> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

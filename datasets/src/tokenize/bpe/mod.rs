@@ -1,0 +1,39 @@
+//! Byte-pair encoding of words into subwords (Sennrich et al. 2016), equal to subword-nmt 0.3.
+//!
+//! ```
+//! use sparta_datasets::tokenize::bpe::{Bpe, LearnOptions, learn, remove_bpe};
+//!
+//! let text = "low low low lower lower newest newest newest widest widest\n";
+//! let codes = learn([text], &LearnOptions::merges(6))?;
+//! let bpe = Bpe::new(codes);
+//! let line = bpe.segment_line("lowest newer");
+//! assert_eq!(line, "lo@@ west ne@@ we@@ r");
+//! assert_eq!(remove_bpe(&line), "lowest newer");
+//! # Ok::<(), sparta_datasets::Error>(())
+//! ```
+
+mod apply;
+mod codes;
+mod learn;
+mod vocabulary;
+
+pub use apply::Bpe;
+pub use codes::BpeCodes;
+pub use learn::{LearnOptions, learn};
+pub use vocabulary::BpeVocabulary;
+
+/// Mark at the end of a piece that is not the last of its word.
+pub const SEPARATOR: &str = "@@";
+/// Mark inside the codes for the end of a word.
+const END_OF_WORD: &str = "</w>";
+
+/// Joins the pieces of each word: `low@@ est` → `lowest`.
+///
+/// Same as `sed -r 's/(@@ )|(@@ ?$)//g'`: a mark at the end of the line goes too.
+pub fn remove_bpe(line: &str) -> String {
+    let joined = line.replace("@@ ", "");
+    match joined.strip_suffix(SEPARATOR) {
+        Some(stem) => stem.to_owned(),
+        None => joined,
+    }
+}
