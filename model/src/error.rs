@@ -1,5 +1,7 @@
 //! What can be wrong with a request to a network, with what to do about it.
 
+use sparta_ops::pruning::AttentionType;
+
 /// Why a network cannot be built or cannot use what it was given.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ModelError {
@@ -7,7 +9,7 @@ pub enum ModelError {
     #[error("the model cannot be built: `{field}` is {found}, but it must be {expected}")]
     Config {
         /// The field of the configuration.
-        field: &'static str,
+        field: String,
         /// Its value.
         found: String,
         /// The values that are possible.
@@ -34,6 +36,35 @@ pub enum ModelError {
         /// Index of the layer.
         layer: usize,
         /// `[n_heads, tgt_len, mem_len + tgt_len]` of the model.
+        expected: [usize; 3],
+        /// The mask's shape.
+        found: [usize; 3],
+    },
+    /// The number of global masks of an attention type is not the number of layers.
+    #[error(
+        "the model has {expected} {attention_type} attention layers, but {found} global masks were \
+         given for them; make the mask from the attention pattern of this model"
+    )]
+    AttentionMaskCount {
+        /// Which attention.
+        attention_type: AttentionType,
+        /// Layers of the model.
+        expected: usize,
+        /// Masks given.
+        found: usize,
+    },
+    /// A global mask has other heads than the layer or is too small for a batch.
+    #[error(
+        "the {attention_type} mask of layer {layer} has shape {found:?}, but [n_heads, rows, columns] \
+         of at least {expected:?} (heads exactly) is needed for these sentences; make the masks with \
+         Seq2SeqMasks::new for the longest sentences, from the attention pattern of this model"
+    )]
+    AttentionMaskShape {
+        /// Which attention.
+        attention_type: AttentionType,
+        /// Index of the layer.
+        layer: usize,
+        /// `[n_heads, rows, columns]` that are needed.
         expected: [usize; 3],
         /// The mask's shape.
         found: [usize; 3],

@@ -3,12 +3,17 @@
 //! - [`layer`]: multi-head attention with any row normaliser and any mask, Transformer-XL's
 //!   relative attention, feed-forward, positions, adaptive embedding and softmax.
 //! - [`transformer_xl`]: the Transformer-XL language model (Dai et al. 2019).
+//! - [`seq2seq`]: the encoder–decoder (Vaswani et al. 2017).
+//! - [`decode`]: greedy and beam search with it.
 //!
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with
 //! `.autodiff()` is the training mode (dropout on); `model.valid()` is the evaluation mode.
 
+mod check;
+pub mod decode;
 pub mod error;
 pub mod layer;
+pub mod seq2seq;
 pub mod transformer_xl;
 
 pub use error::ModelError;

@@ -7,6 +7,7 @@ use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, sparse_attention};
 
 use super::dropout::share_now;
+use super::key_value::{CachedInput, KeyValue};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -170,6 +171,19 @@ impl AttentionInput {
         self.return_weights = true;
         self
     }
+
+    /// [`Self::key_padding`], [`Self::global_mask`] and [`Self::return_weights`], where there are any.
+    pub(crate) fn hiding(
+        mut self,
+        key_padding: Option<Tensor<2, Bool>>,
+        global_mask: Option<Tensor<3, Bool>>,
+        return_weights: bool,
+    ) -> Self {
+        self.key_padding = key_padding;
+        self.global_mask = global_mask;
+        self.return_weights = return_weights;
+        self
+    }
 }
 
 /// What [`MultiHeadAttention::forward`] gives.
@@ -195,19 +209,41 @@ impl MultiHeadAttention {
         let [_, seq_kv, _] = input.key.dims();
         assert_shape!(input.key, [batch, _, _]);
         assert_shape!(input.value, [batch, seq_kv, _]);
+        let mask = input.global_mask.map(|mask| corner(mask, seq_q, seq_kv));
+        let keys = KeyValue {
+            key: self.split(&self.key, input.key),
+            value: self.split(&self.value, input.value),
+        };
+        self.attend(CachedInput {
+            query: input.query,
+            keys,
+            causal: input.causal,
+            key_padding: input.key_padding,
+            global_mask: mask,
+            return_weights: input.return_weights,
+        })
+    }
+
+    /// The keys and values of positions `[batch, seq, d_model]`, to attend to again and again.
+    pub(crate) fn keys(&self, input: Tensor<3>) -> KeyValue {
+        KeyValue {
+            key: self.split(&self.key, input.clone()),
+            value: self.split(&self.value, input),
+        }
+    }
+
+    /// [`MultiHeadAttention::forward`] to keys and values that were computed before.
+    pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
+        let [batch, seq_q, _] = input.query.dims();
         let device = input.query.device();
-
-        let query = self.split(&self.query, input.query);
-        let key = self.split(&self.key, input.key);
-        let value = self.split(&self.value, input.value);
-
         let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
         options.causal = input.causal;
         options.key_padding = input.key_padding;
-        options.global_mask = input.global_mask.map(|mask| corner(mask, seq_q, seq_kv));
+        options.global_mask = input.global_mask;
         options.dropout = share_now(&self.dropout, &device);
         options.return_weights = input.return_weights;
-        let attended = sparse_attention(query, key, value, options);
+        let query = self.split(&self.query, input.query);
+        let attended = sparse_attention(query, input.keys.key, input.keys.value, options);
 
         let rows = attended.context.swap_dims(1, 2);
         let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
@@ -217,6 +253,11 @@ impl MultiHeadAttention {
             context: context.reshape([batch, seq_q, d_model]),
             weights: attended.weights,
         }
+    }
+
+    /// Number of heads.
+    pub fn n_heads(&self) -> usize {
+        self.n_heads
     }
 
     /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax.

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 
 use super::dropout::drop_values;
-use super::parameter::{normal_layer_norm, normal_linear};
+use super::parameter::WeightInit;
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug)]
@@ -15,15 +15,17 @@ pub struct FeedForwardConfig {
     pub d_model: usize,
     /// Size of the hidden layer.
     pub d_ff: usize,
-    /// Share of values dropped after each of the two linear maps in training.
+    /// Share of values dropped after the second linear map in training.
     #[config(default = 0.1)]
     pub dropout: f64,
+    /// Share of values dropped after relu in training; `dropout` if not given.
+    pub activation_dropout: Option<f64>,
     /// Normalise the input of the layer instead of the sum that leaves it.
     #[config(default = false)]
     pub pre_norm: bool,
-    /// Standard deviation of the weights at the start.
-    #[config(default = 0.02)]
-    pub init_std: f64,
+    /// The weights at the start.
+    #[config(default = "WeightInit::Normal { std: 0.02 }")]
+    pub weight_init: WeightInit,
 }
 
 /// Feed-forward layer with residual connection and layer normalisation:
@@ -39,19 +41,23 @@ pub struct FeedForward {
     pub reduce: Linear,
     /// Normalisation of the sum, or of the input with `pre_norm`.
     pub norm: LayerNorm,
-    /// After relu and after the second linear map.
+    /// After the second linear map.
     pub dropout: Dropout,
+    /// After relu.
+    pub activation_dropout: Dropout,
     pre_norm: bool,
 }
 
 impl FeedForwardConfig {
     /// Makes the layer.
     pub fn init(&self, device: &Device) -> FeedForward {
+        let activation_dropout = self.activation_dropout.unwrap_or(self.dropout);
         FeedForward {
-            expand: normal_linear(self.d_model, self.d_ff, self.init_std, device),
-            reduce: normal_linear(self.d_ff, self.d_model, self.init_std, device),
-            norm: normal_layer_norm(self.d_model, self.init_std, device),
+            expand: self.weight_init.linear(self.d_model, self.d_ff, device),
+            reduce: self.weight_init.linear(self.d_ff, self.d_model, device),
+            norm: self.weight_init.layer_norm(self.d_model, device),
             dropout: DropoutConfig::new(self.dropout).init(),
+            activation_dropout: DropoutConfig::new(activation_dropout).init(),
             pre_norm: self.pre_norm,
         }
     }
@@ -75,7 +81,7 @@ impl FeedForward {
             true => self.norm.forward(input.clone()),
             false => input.clone(),
         };
-        let inner = drop_values(&self.dropout, relu(self.expand.forward(inner)));
+        let inner = drop_values(&self.activation_dropout, relu(self.expand.forward(inner)));
         let inner = drop_values(&self.dropout, self.reduce.forward(inner));
         let sum = input + inner;
         let output = match self.pre_norm {

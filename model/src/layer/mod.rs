@@ -5,10 +5,13 @@ mod adaptive_softmax;
 mod attention;
 pub(crate) mod dropout;
 mod feed_forward;
+pub(crate) mod key_value;
 mod normalizer;
+mod output_map;
 pub(crate) mod parameter;
 mod positional;
 mod relative_attention;
+pub(crate) mod sinusoids;
 
 pub use adaptive_embedding::{AdaptiveConfig, AdaptiveEmbedding};
 pub use adaptive_softmax::AdaptiveSoftmax;
@@ -17,6 +20,8 @@ pub use attention::{
 };
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use output_map::OutputMap;
+pub use parameter::WeightInit;
 pub use positional::relative_positions;
 pub use relative_attention::{
     RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput, RelativeAttentionOutput,

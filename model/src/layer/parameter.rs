@@ -1,10 +1,42 @@
 //! Parameters drawn when a module is made, not when it is first used: a seed set before `init`
 //! then decides them all.
 
+use burn::config::Config;
 use burn::module::Param;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::prelude::*;
 use burn::tensor::Distribution;
+
+/// How the weights of a layer start.
+#[derive(Config, Debug, Copy, PartialEq)]
+pub enum WeightInit {
+    /// Weights from N(0, std²), scales of normalisation from N(1, std²), offsets 0: Transformer-XL.
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
+    /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, offsets 0:
+    /// the encoder–decoder.
+    Xavier,
+}
+
+impl WeightInit {
+    /// A linear layer.
+    pub(crate) fn linear(self, d_input: usize, d_output: usize, device: &Device) -> Linear {
+        match self {
+            Self::Normal { std } => normal_linear(d_input, d_output, std, device),
+            Self::Xavier => xavier_linear(d_input, d_output, 1.0, device),
+        }
+    }
+
+    /// A layer normalisation, ε = 1e-5.
+    pub(crate) fn layer_norm(self, d_model: usize, device: &Device) -> LayerNorm {
+        match self {
+            Self::Normal { std } => normal_layer_norm(d_model, std, device),
+            Self::Xavier => LayerNormConfig::new(d_model).init(device),
+        }
+    }
+}
 
 /// A parameter drawn from N(`mean`, `std`²).
 pub(crate) fn normal<const D: usize>(
@@ -39,4 +71,27 @@ pub(crate) fn normal_layer_norm(d_model: usize, std: f64, device: &Device) -> La
     norm.gamma = normal([d_model], 1.0, std, device);
     norm.beta = Some(zeros([d_model], device));
     norm
+}
+
+/// A linear layer with weights from U(−a, a), a = gain·√(6 / (inputs + outputs)), and no offset at the
+/// start.
+pub(crate) fn xavier_linear(d_input: usize, d_output: usize, gain: f64, device: &Device) -> Linear {
+    let bound = gain * (6.0 / (d_input + d_output) as f64).sqrt();
+    Linear {
+        weight: uniform([d_input, d_output], bound, device),
+        bias: Some(zeros([d_output], device)),
+    }
+}
+
+/// A parameter drawn from U(−`bound`, `bound`).
+pub(crate) fn uniform<const D: usize>(
+    shape: [usize; D],
+    bound: f64,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::random(
+        shape,
+        Distribution::Uniform(-bound, bound),
+        device,
+    ))
 }

@@ -5,9 +5,11 @@ use burn::nn::DropoutConfig;
 use burn::prelude::*;
 
 use super::{Lengths, TransformerXl, TransformerXlLayer};
+use crate::check::{check, check_normalizer, check_share, check_size};
 use crate::error::ModelError;
 use crate::layer::{
-    AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig, parameter,
+    AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig, WeightInit,
+    parameter,
 };
 
 /// Configuration of [`TransformerXl`]; the defaults are those of the published WikiText-103 base
@@ -84,14 +86,6 @@ impl TransformerXlConfig {
     /// # Errors
     /// [`ModelError::Config`] for the first setting that is out of range.
     pub fn validate(&self) -> Result<(), ModelError> {
-        let check = |ok: bool, field, found: &dyn std::fmt::Debug, expected: &str| match ok {
-            true => Ok(()),
-            false => Err(ModelError::Config {
-                field,
-                found: format!("{found:?}"),
-                expected: expected.to_owned(),
-            }),
-        };
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("n_layers", self.n_layers),
@@ -101,24 +95,14 @@ impl TransformerXlConfig {
             ("tgt_len", self.tgt_len),
             ("div_val", self.div_val),
         ];
-        for (field, size) in sizes {
-            check(size > 0, field, &size, "at least 1")?;
-        }
+        sizes
+            .into_iter()
+            .try_for_each(|(field, size)| check_size(field, size))?;
         let even = self.d_model > 0 && self.d_model.is_multiple_of(2);
         check(even, "d_model", &self.d_model, "even and at least 2")?;
-        for (field, share) in [("dropout", self.dropout), ("dropatt", self.dropatt)] {
-            check((0.0..1.0).contains(&share), field, &share, "in [0, 1)")?;
-        }
-        if let NormalizerConfig::Entmax { alpha } = self.normalizer {
-            check(alpha >= 1.0, "normalizer.alpha", &alpha, "at least 1")?;
-        }
-        if let NormalizerConfig::AlphaEntmax {
-            alpha_min: Some(min),
-        } = self.normalizer
-        {
-            let ok = (1.0..=2.0).contains(&min);
-            check(ok, "normalizer.alpha_min", &min, "in [1, 2]")?;
-        }
+        check_share("dropout", self.dropout)?;
+        check_share("dropatt", self.dropatt)?;
+        check_normalizer("normalizer", &self.normalizer)?;
         let clusters = self.adaptive();
         let rising = clusters.bounds().is_sorted_by(|a, b| a < b);
         let expected = format!(
@@ -207,8 +191,9 @@ impl TransformerXlConfig {
             d_model: self.d_model,
             d_ff: self.d_ff,
             dropout: self.dropout,
+            activation_dropout: None,
             pre_norm: self.pre_norm,
-            init_std: self.init_std,
+            weight_init: WeightInit::Normal { std: self.init_std },
         }
     }
 }

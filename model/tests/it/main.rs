@@ -2,6 +2,8 @@
 
 mod adaptive;
 mod attention;
+mod decode;
+mod seq2seq;
 mod transformer_xl;
 
 use burn::prelude::*;

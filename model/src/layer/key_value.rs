@@ -1,0 +1,45 @@
+//! Keys and values that are kept while a decoder writes one token after the other.
+
+use burn::prelude::*;
+
+/// Keys and values of a layer, by head.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyValue {
+    /// `[batch, n_heads, seq_kv, d_head]`.
+    pub(crate) key: Tensor<4>,
+    /// `[batch, n_heads, seq_kv, d_head]`.
+    pub(crate) value: Tensor<4>,
+}
+
+/// What [`super::MultiHeadAttention::attend`] works on; masks are `true` where hidden and of the exact
+/// size.
+#[derive(Debug, Clone)]
+pub(crate) struct CachedInput {
+    /// `[batch, seq_q, d_model]`.
+    pub(crate) query: Tensor<3>,
+    pub(crate) keys: KeyValue,
+    pub(crate) causal: bool,
+    /// `[batch, seq_kv]`.
+    pub(crate) key_padding: Option<Tensor<2, Bool>>,
+    /// `[n_heads, seq_q, seq_kv]`.
+    pub(crate) global_mask: Option<Tensor<3, Bool>>,
+    pub(crate) return_weights: bool,
+}
+
+impl KeyValue {
+    /// Adds positions after those that are here.
+    pub(crate) fn append(self, new: Self) -> Self {
+        Self {
+            key: Tensor::cat(vec![self.key, new.key], 2),
+            value: Tensor::cat(vec![self.value, new.value], 2),
+        }
+    }
+
+    /// The rows of the batch at `index`, in that order.
+    pub(crate) fn select(self, index: Tensor<1, Int>) -> Self {
+        Self {
+            key: self.key.select(0, index.clone()),
+            value: self.value.select(0, index),
+        }
+    }
+}

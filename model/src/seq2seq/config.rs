@@ -1,0 +1,242 @@
+//! The settings of an encoder–decoder.
+
+use burn::config::Config;
+use burn::nn::{DropoutConfig, LayerNormConfig};
+use burn::prelude::*;
+
+use super::{AttentionBlock, DecoderLayer, EncoderLayer, Seq2Seq};
+use crate::check::{check, check_normalizer, check_share, check_size};
+use crate::error::ModelError;
+use crate::layer::parameter::{normal, uniform, xavier_linear};
+use crate::layer::sinusoids::Sinusoids;
+use crate::layer::{
+    FeedForward, FeedForwardConfig, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig,
+    OutputMap, WeightInit,
+};
+
+/// Which tables of word vectors are one and the same.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Source words, target words and output map have one each.
+    None,
+    /// Target words and output map share one: the IWSLT recipe.
+    DecoderInputOutput,
+    /// One for all three, with a joint vocabulary: the WMT recipe.
+    All,
+}
+
+/// Configuration of [`Seq2Seq`]; defaults are those of fairseq's `transformer`.
+///
+/// ```
+/// use sparta_model::seq2seq::Seq2SeqConfig;
+/// // fairseq's `transformer_iwslt_de_en` with the recipe's vocabularies
+/// let config = Seq2SeqConfig::new(8848, 6632, 512, 4, 1024, 6, 6);
+/// assert_eq!(config.n_params(), 39_469_056);
+/// ```
+#[derive(Config, Debug)]
+pub struct Seq2SeqConfig {
+    /// Number of source tokens.
+    pub source_vocab_size: usize,
+    /// Number of target tokens.
+    pub target_vocab_size: usize,
+    /// Size of the vectors between layers; even.
+    pub d_model: usize,
+    /// Attention heads of a layer; divides `d_model`.
+    pub n_heads: usize,
+    /// Size of the feed-forward layers' hidden vectors.
+    pub d_ff: usize,
+    /// Layers of the encoder.
+    pub n_encoder_layers: usize,
+    /// Layers of the decoder.
+    pub n_decoder_layers: usize,
+    /// Share dropped in training of word vectors and of each layer's output.
+    #[config(default = 0.1)]
+    pub dropout: f64,
+    /// Share of attention weights dropped in training.
+    #[config(default = 0.0)]
+    pub attention_dropout: f64,
+    /// Share of the feed-forward layers' hidden vectors dropped in training.
+    #[config(default = 0.0)]
+    pub activation_dropout: f64,
+    /// Normalise the layers' inputs and the last outputs instead of the layers' outputs.
+    #[config(default = false)]
+    pub pre_norm: bool,
+    /// Which word vectors are shared.
+    #[config(default = "Sharing::DecoderInputOutput")]
+    pub sharing: Sharing,
+    /// Longest sentence, source or target, in tokens.
+    #[config(default = 1024)]
+    pub max_len: usize,
+    /// Number of the first position: in fairseq the padding token's id plus 1.
+    #[config(default = 2)]
+    pub first_position: usize,
+    /// Row normaliser of the encoder's self-attention.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub encoder_self: NormalizerConfig,
+    /// Row normaliser of the decoder's self-attention.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub decoder_self: NormalizerConfig,
+    /// Row normaliser of the decoder's attention to the encoder.
+    #[config(default = "NormalizerConfig::Softmax")]
+    pub cross: NormalizerConfig,
+    /// From scores to probabilities of the next token.
+    #[config(default = "OutputMap::Softmax")]
+    pub output: OutputMap,
+}
+
+impl Seq2SeqConfig {
+    /// The same row normaliser in all three attentions.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_encoder_self(normalizer)
+            .with_decoder_self(normalizer)
+            .with_cross(normalizer)
+    }
+
+    /// Checks that a network can be built from the settings.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let sizes = [
+            ("source_vocab_size", self.source_vocab_size),
+            ("target_vocab_size", self.target_vocab_size),
+            ("n_heads", self.n_heads),
+            ("d_ff", self.d_ff),
+            ("n_encoder_layers", self.n_encoder_layers),
+            ("n_decoder_layers", self.n_decoder_layers),
+            ("max_len", self.max_len),
+        ];
+        sizes
+            .into_iter()
+            .try_for_each(|(field, size)| check_size(field, size))?;
+        let even = self.d_model > 0 && self.d_model.is_multiple_of(2);
+        check(even, "d_model", &self.d_model, "even and at least 2")?;
+        let expected = format!("a divisor of d_model = {}", self.d_model);
+        let divides = self.d_model.is_multiple_of(self.n_heads);
+        check(divides, "n_heads", &self.n_heads, &expected)?;
+        check_share("dropout", self.dropout)?;
+        check_share("attention_dropout", self.attention_dropout)?;
+        check_share("activation_dropout", self.activation_dropout)?;
+        check_normalizer("encoder_self", &self.encoder_self)?;
+        check_normalizer("decoder_self", &self.decoder_self)?;
+        check_normalizer("cross", &self.cross)?;
+        if let OutputMap::Entmax { alpha } = self.output {
+            check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;
+        }
+        let joint = self.source_vocab_size == self.target_vocab_size;
+        let expected = format!(
+            "source_vocab_size = {} where the word vectors are shared (sharing = All)",
+            self.source_vocab_size
+        );
+        check(
+            joint || self.sharing != Sharing::All,
+            "target_vocab_size",
+            &self.target_vocab_size,
+            &expected,
+        )
+    }
+
+    /// Makes the network with random weights: word vectors from N(0, 1/d_model), linear maps Xavier
+    /// uniform.
+    ///
+    /// # Panics
+    /// With the message of [`Seq2SeqConfig::validate`], if that fails.
+    pub fn init(&self, device: &Device) -> Seq2Seq {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let std = (self.d_model as f64).powf(-0.5);
+        let table = |vocab_size| normal([vocab_size, self.d_model], 0.0, std, device);
+        let block = |normalizer| AttentionBlock {
+            attention: self.attention(normalizer, device),
+            norm: LayerNormConfig::new(self.d_model).init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            pre_norm: self.pre_norm,
+        };
+        let last_norm = || {
+            self.pre_norm
+                .then(|| LayerNormConfig::new(self.d_model).init(device))
+        };
+        Seq2Seq {
+            source_embedding: match self.sharing {
+                Sharing::All => None,
+                Sharing::None | Sharing::DecoderInputOutput => Some(table(self.source_vocab_size)),
+            },
+            target_embedding: table(self.target_vocab_size),
+            output_weight: match self.sharing {
+                Sharing::None => Some(table(self.target_vocab_size)),
+                Sharing::All | Sharing::DecoderInputOutput => None,
+            },
+            encoder: (0..self.n_encoder_layers)
+                .map(|_| EncoderLayer {
+                    self_attention: block(self.encoder_self),
+                    feed_forward: self.feed_forward(device),
+                })
+                .collect(),
+            decoder: (0..self.n_decoder_layers)
+                .map(|_| DecoderLayer {
+                    self_attention: block(self.decoder_self),
+                    cross_attention: block(self.cross),
+                    feed_forward: self.feed_forward(device),
+                })
+                .collect(),
+            encoder_norm: last_norm(),
+            decoder_norm: last_norm(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            positions: Sinusoids::new(self.first_position, self.max_len, self.d_model),
+            output_map: self.output,
+        }
+    }
+
+    /// Number of parameters, without making them.
+    pub fn n_params(&self) -> usize {
+        let (d, h) = (self.d_model, self.n_heads);
+        let norm = 2 * d;
+        let block = |normalizer: &NormalizerConfig| 4 * (d * d + d) + norm + normalizer.n_params(h);
+        let feed_forward = self.feed_forward_config().n_params();
+        let encoder = block(&self.encoder_self) + feed_forward;
+        let decoder = block(&self.decoder_self) + block(&self.cross) + feed_forward;
+        let tables = match self.sharing {
+            Sharing::None => self.source_vocab_size + 2 * self.target_vocab_size,
+            Sharing::DecoderInputOutput => self.source_vocab_size + self.target_vocab_size,
+            Sharing::All => self.target_vocab_size,
+        };
+        let last_norms = if self.pre_norm { 2 * norm } else { 0 };
+        tables * d + self.n_encoder_layers * encoder + self.n_decoder_layers * decoder + last_norms
+    }
+
+    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and offsets U(−1/√d, 1/√d), the
+    /// output map at gain 1 without offset.
+    fn attention(&self, normalizer: NormalizerConfig, device: &Device) -> MultiHeadAttention {
+        let d = self.d_model;
+        let mut attention = MultiHeadAttentionConfig::new(d, self.n_heads)
+            .with_normalizer(normalizer)
+            .with_dropout(self.attention_dropout)
+            .init(device);
+        let input_map = || {
+            let mut map = xavier_linear(d, d, 0.5f64.sqrt(), device);
+            map.bias = Some(uniform([d], (d as f64).powf(-0.5), device));
+            map
+        };
+        attention.query = input_map();
+        attention.key = input_map();
+        attention.value = input_map();
+        attention.output = xavier_linear(d, d, 1.0, device);
+        attention
+    }
+
+    fn feed_forward_config(&self) -> FeedForwardConfig {
+        FeedForwardConfig {
+            d_model: self.d_model,
+            d_ff: self.d_ff,
+            dropout: self.dropout,
+            activation_dropout: Some(self.activation_dropout),
+            pre_norm: self.pre_norm,
+            weight_init: WeightInit::Xavier,
+        }
+    }
+
+    fn feed_forward(&self, device: &Device) -> FeedForward {
+        self.feed_forward_config().init(device)
+    }
+}

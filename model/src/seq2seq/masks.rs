@@ -1,0 +1,164 @@
+//! Global masks of the three attentions.
+
+use burn::prelude::*;
+use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
+
+use crate::error::ModelError;
+
+/// Which rows of the masks a decoder uses that writes one token after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MaskRows {
+    /// Token i uses row i, as in training.
+    #[default]
+    True,
+    /// As the released code of *Data-Informed Global Sparseness in Attention*: with n keys it uses row
+    /// n + 1. That is row i + 2 in self-attention and one and the same row, source_len + 1, in
+    /// cross-attention. Training has the true rows there too.
+    PaperFaithful,
+}
+
+/// Global masks, one a layer, of none to three of the attention types, `true` = hidden.
+///
+/// A mask is `[n_heads, rows, columns]`; that of the longest sentences serves every shorter one, from
+/// its top left corner.
+#[derive(Debug, Clone, Default)]
+pub struct Seq2SeqMasks {
+    /// Rows and columns are source positions.
+    pub encoder_self: Option<Vec<Tensor<3, Bool>>>,
+    /// Rows and columns are target positions.
+    pub decoder_self: Option<Vec<Tensor<3, Bool>>>,
+    /// Rows are target positions, columns source positions.
+    pub cross: Option<Vec<Tensor<3, Bool>>>,
+    /// Rows in incremental decoding.
+    pub rows: MaskRows,
+}
+
+impl Seq2SeqMasks {
+    /// The masks of every attention type that `mask` has, for sentences up to these lengths. Positions
+    /// beyond those of the mask are visible in `corrected` and hidden in `paper` semantics.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`] if a type's layers are not numbered from 0.
+    pub fn new(
+        mask: &GlobalMask,
+        source_len: usize,
+        target_len: usize,
+        rows: MaskRows,
+        device: &Device,
+    ) -> Result<Self, PruningError> {
+        let of = |kind: AttentionType| {
+            let [n_rows, n_columns] = rows.needed(kind, source_len, target_len);
+            let n_layers = mask.layers().filter(|(found, _)| *found == kind).count();
+            let layers: Result<Vec<_>, _> = (0..n_layers)
+                .map(|layer| mask.tensor(kind, layer, n_rows, n_columns, device))
+                .collect();
+            layers.map(|layers| (n_layers > 0).then_some(layers))
+        };
+        Ok(Self {
+            encoder_self: of(AttentionType::EncoderSelf)?,
+            decoder_self: of(AttentionType::DecoderSelf)?,
+            cross: of(AttentionType::Cross)?,
+            rows,
+        })
+    }
+
+    /// The masks of one attention type.
+    pub fn of(&self, attention_type: AttentionType) -> Option<&[Tensor<3, Bool>]> {
+        match attention_type {
+            AttentionType::EncoderSelf => self.encoder_self.as_deref(),
+            AttentionType::DecoderSelf => self.decoder_self.as_deref(),
+            AttentionType::Cross => self.cross.as_deref(),
+        }
+    }
+
+    pub(super) fn check(
+        &self,
+        attention_type: AttentionType,
+        n_layers: usize,
+        n_heads: usize,
+        source_len: usize,
+        target_len: usize,
+    ) -> Result<(), ModelError> {
+        let Some(masks) = self.of(attention_type) else {
+            return Ok(());
+        };
+        if masks.len() != n_layers {
+            return Err(ModelError::AttentionMaskCount {
+                attention_type,
+                expected: n_layers,
+                found: masks.len(),
+            });
+        }
+        let [rows, columns] = self.rows.needed(attention_type, source_len, target_len);
+        let fits =
+            |found: [usize; 3]| found[0] == n_heads && found[1] >= rows && found[2] >= columns;
+        match masks.iter().position(|mask| !fits(mask.dims())) {
+            None => Ok(()),
+            Some(layer) => Err(ModelError::AttentionMaskShape {
+                attention_type,
+                layer,
+                expected: [n_heads, rows, columns],
+                found: masks[layer].dims(),
+            }),
+        }
+    }
+
+    /// The first rows and columns of a layer's mask.
+    pub(super) fn corner(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Option<Tensor<3, Bool>> {
+        let mask = self.of(attention_type)?[layer].clone();
+        Some(part(mask, 0, rows, columns))
+    }
+
+    /// The row for the token at `position`, the same for `n_queries` queries:
+    /// `[n_heads, n_queries, columns]`.
+    pub(super) fn row(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        position: usize,
+        columns: usize,
+        n_queries: usize,
+    ) -> Option<Tensor<3, Bool>> {
+        let mask = self.of(attention_type)?[layer].clone();
+        let row = match self.rows {
+            MaskRows::True => position,
+            MaskRows::PaperFaithful => columns + 1,
+        };
+        let [n_heads, _, _] = mask.dims();
+        Some(part(mask, row, 1, columns).expand([n_heads, n_queries, columns]))
+    }
+}
+
+impl MaskRows {
+    /// The least rows and columns of a mask.
+    fn needed(
+        self,
+        attention_type: AttentionType,
+        source_len: usize,
+        target_len: usize,
+    ) -> [usize; 2] {
+        let (rows, columns) = match attention_type {
+            AttentionType::EncoderSelf => return [source_len, source_len],
+            AttentionType::DecoderSelf => (target_len, target_len),
+            AttentionType::Cross => (target_len, source_len),
+        };
+        match self {
+            Self::True => [rows, columns],
+            Self::PaperFaithful => [rows.max(columns + 2), columns],
+        }
+    }
+}
+
+fn part(mask: Tensor<3, Bool>, row: usize, rows: usize, columns: usize) -> Tensor<3, Bool> {
+    let [n_heads, mask_rows, mask_columns] = mask.dims();
+    match [rows, columns] == [mask_rows, mask_columns] {
+        true => mask,
+        false => mask.slice([0..n_heads, row..row + rows, 0..columns]),
+    }
+}

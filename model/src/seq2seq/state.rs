@@ -1,0 +1,208 @@
+//! Writing one token after the other, with the keys and values of earlier ones kept.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use burn::tensor::module::embedding;
+use sparta_ops::pruning::AttentionType;
+
+use super::{Encoded, Seq2Seq, Seq2SeqMasks, normalize};
+use crate::layer::key_value::{CachedInput, KeyValue};
+
+/// What a decoder remembers between two tokens.
+///
+/// It has one row a hypothesis; the rows of a sentence stand together and are equally many for every
+/// sentence. Keys and values of the source are kept once a sentence.
+#[derive(Debug, Clone)]
+pub struct DecoderState {
+    layers: Vec<LayerState>,
+    source_padding: Option<Tensor<2, Bool>>,
+    n_sentences: usize,
+    n_rows: usize,
+    length: usize,
+}
+
+#[derive(Debug, Clone)]
+struct LayerState {
+    target: Option<KeyValue>,
+    source: KeyValue,
+}
+
+/// What [`Seq2Seq::decode_step`] gives.
+#[derive(Debug, Clone)]
+pub struct DecoderStep {
+    /// Scores of every token as the next one, `[rows, target_vocab_size]`.
+    pub logits: Tensor<2>,
+    /// For the next token.
+    pub state: DecoderState,
+    /// If asked for, each layer's weights on the source, `[sentences, n_heads, rows of one, source_len]`.
+    pub cross: Vec<Tensor<4>>,
+}
+
+impl DecoderState {
+    /// Number of hypotheses.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Number of tokens read so far.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Keeps sentences and hypotheses by their present numbers, in the order given: `rows` must hold
+    /// equally many for each of `sentences`, and only rows of that sentence.
+    ///
+    /// # Panics
+    /// If a row is not its sentence's.
+    pub fn select(self, rows: &[usize], sentences: &[usize]) -> Self {
+        let before = self.n_rows / self.n_sentences.max(1);
+        let now = rows.len() / sentences.len().max(1);
+        assert!(
+            rows.len() == now * sentences.len()
+                && (rows.iter().enumerate())
+                    .all(|(place, row)| row / before == sentences[place / now]),
+            "rows {rows:?} are not, sentence by sentence, those of sentences {sentences:?}"
+        );
+        let Some(device) = self.layers.first().map(|layer| layer.source.key.device()) else {
+            return self;
+        };
+        let rows_index = index(rows, self.n_rows, &device);
+        let sentences_index = index(sentences, self.n_sentences, &device);
+        let pick = |keys: KeyValue, index: &Option<Tensor<1, Int>>| match index {
+            Some(index) => keys.select(index.clone()),
+            None => keys,
+        };
+        Self {
+            layers: (self.layers.into_iter())
+                .map(|layer| LayerState {
+                    target: layer.target.map(|keys| pick(keys, &rows_index)),
+                    source: pick(layer.source, &sentences_index),
+                })
+                .collect(),
+            source_padding: match &sentences_index {
+                Some(index) => {
+                    (self.source_padding).map(|padding| padding.select(0, index.clone()))
+                }
+                None => self.source_padding,
+            },
+            n_sentences: sentences.len(),
+            n_rows: rows.len(),
+            length: self.length,
+        }
+    }
+}
+
+/// `None` if everything stays where it is.
+fn index(places: &[usize], n: usize, device: &Device) -> Option<Tensor<1, Int>> {
+    let same = places.len() == n && places.iter().enumerate().all(|(i, place)| i == *place);
+    let places: Vec<i32> = places.iter().map(|place| *place as i32).collect();
+    let shape = [places.len()];
+    (!same).then(|| Tensor::from_data(TensorData::new(places, shape), device))
+}
+
+impl Seq2Seq {
+    /// One hypothesis a sentence, nothing written yet.
+    pub fn start(&self, encoded: Encoded) -> DecoderState {
+        let n_sentences = encoded.memory.dims()[0];
+        DecoderState {
+            layers: (self.decoder.iter())
+                .map(|layer| LayerState {
+                    target: None,
+                    source: layer.cross_attention.attention.keys(encoded.memory.clone()),
+                })
+                .collect(),
+            source_padding: encoded.padding,
+            n_sentences,
+            n_rows: n_sentences,
+            length: 0,
+        }
+    }
+
+    /// Reads one token of every hypothesis, the start token first, and scores the next ones.
+    ///
+    /// # Shapes
+    /// - tokens: `[rows]`
+    ///
+    /// # Panics
+    /// If there is not one token a hypothesis, more than `max_len` were written, or a mask is too small.
+    pub fn decode_step(
+        &self,
+        state: DecoderState,
+        tokens: Tensor<1, Int>,
+        masks: &Seq2SeqMasks,
+        return_weights: bool,
+    ) -> DecoderStep {
+        let DecoderState {
+            layers,
+            source_padding,
+            n_sentences,
+            n_rows,
+            length,
+        } = state;
+        assert_eq!(tokens.dims(), [n_rows], "one token a hypothesis");
+        let table = self.target_embedding.val();
+        let d_model = table.dims()[1];
+        let position = self.positions.rows(length, 1, &tokens.device());
+        let vectors = embedding(table, tokens.reshape([n_rows, 1]));
+        let mut hidden =
+            vectors.mul_scalar((d_model as f64).sqrt()) + position.reshape([1, 1, d_model]);
+
+        let n_queries = n_rows / n_sentences.max(1);
+        let mut next = Vec::with_capacity(layers.len());
+        let mut cross = Vec::new();
+        for (i, (layer, past)) in self.decoder.iter().zip(layers).enumerate() {
+            let mut target = None;
+            let output = layer.self_attention.around(hidden, |attention, query| {
+                let new = attention.keys(query.clone());
+                let keys = match past.target {
+                    Some(keys) => keys.append(new),
+                    None => new,
+                };
+                target = Some(keys.clone());
+                let kind = AttentionType::DecoderSelf;
+                attention.attend(CachedInput {
+                    query,
+                    keys,
+                    causal: false,
+                    key_padding: None,
+                    global_mask: masks.row(kind, i, length, length + 1, 1),
+                    return_weights: false,
+                })
+            });
+            let source_len = past.source.key.dims()[2];
+            let by_sentence = output.context.reshape([n_sentences, n_queries, d_model]);
+            let output = layer
+                .cross_attention
+                .around(by_sentence, |attention, query| {
+                    let kind = AttentionType::Cross;
+                    attention.attend(CachedInput {
+                        query,
+                        keys: past.source.clone(),
+                        causal: false,
+                        key_padding: source_padding.clone(),
+                        global_mask: masks.row(kind, i, length, source_len, n_queries),
+                        return_weights,
+                    })
+                });
+            cross.extend(output.weights);
+            hidden = layer.feed_forward.forward(output.context);
+            hidden = hidden.reshape([n_rows, 1, d_model]);
+            next.push(LayerState {
+                target,
+                source: past.source,
+            });
+        }
+        let hidden = normalize(&self.decoder_norm, hidden);
+        DecoderStep {
+            logits: self.scores(hidden.reshape([n_rows, d_model])),
+            state: DecoderState {
+                layers: next,
+                source_padding,
+                n_sentences,
+                n_rows,
+                length: length + 1,
+            },
+            cross,
+        }
+    }
+}
