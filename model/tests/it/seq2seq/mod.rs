@@ -4,6 +4,7 @@ mod config;
 mod incremental;
 mod learning;
 mod masks;
+mod parity;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
