@@ -7,7 +7,7 @@
 //! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
 //! ```
 //!
-//! * [`metric`]: perplexity with its signature, and the n-gram baselines it is compared with.
+//! * [`metric`]: perplexity, BLEU and chrF with their signatures, n-gram baselines, and the bootstrap.
 //! * [`record`]: what a run leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
@@ -21,6 +21,6 @@ pub mod record;
 pub mod render;
 
 pub use error::{Result, ResultsError};
-pub use metric::{Metric, Perplexity, PerplexitySignature};
+pub use metric::{Metric, Perplexity, PerplexitySignature, ScoreSignature};
 pub use record::{MaskKind, PaperReference, RunRecord, Status, load_all};
 pub use render::{Expected, Report, ReportOptions, Table, report};

@@ -14,6 +14,22 @@ use crate::record::PaperReference;
 pub const WIKITEXT103: &str = "wikitext103_txl_base";
 /// Its only row.
 pub const TRANSFORMER_XL_BASE: &str = "transformer-xl-base";
+/// AP: BLEU with one attention type pruned; rows `enc-self`, `dec-self`, `cross`.
+pub const IWSLT14_BY_TYPE: &str = "iwslt14_de_en_by_type";
+/// AP: BLEU with encoder and decoder self-attention pruned, IWSLT14 de-en.
+pub const IWSLT14_SELF_ATTENTION: &str = "self_attention_only_iwslt14_de_en";
+/// AP: BLEU with encoder and decoder self-attention pruned, WMT17 en-de.
+pub const WMT17_SELF_ATTENTION: &str = "self_attention_only_wmt17_en_de";
+/// The only row of the two tables before.
+pub const SELF_ATTENTION: &str = "self-attention";
+/// AST: tokenised BLEU by normaliser; rows `softmax`, `1.5-entmax`, `alpha-entmax`, IWSLT17 de-en.
+pub const AST_IWSLT17: &str = "ast_bleu_iwslt17_de_en";
+/// The same, KFTT ja-en.
+pub const AST_KFTT: &str = "ast_bleu_kftt_ja_en";
+/// The same, WMT16 ro-en.
+pub const AST_WMT16: &str = "ast_bleu_wmt16_ro_en";
+/// The same, WMT14 en-de.
+pub const AST_WMT14: &str = "ast_bleu_wmt14_en_de";
 
 /// One published table.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -57,19 +73,24 @@ pub fn value(table: &str, row: &str, p: f64) -> Option<f64> {
         .map(|(_, &value)| value)
 }
 
-/// The published value together with its corpus and origin, ready for a run record.
+/// The published value together with its corpus, score and origin, ready for a run record.
 pub fn reference(table: &str, row: &str, p: f64) -> Option<PaperReference> {
     let value = value(table, row, p)?;
     let PaperTable {
+        metric,
         corpus,
         source,
         note,
-        ..
+        rows: _,
     } = TABLES.get(table)?;
+    let note = match note.contains(metric) {
+        true => format!("{note}; {source}"),
+        false => format!("{metric}; {note}; {source}"),
+    };
     Some(PaperReference {
         value,
         corpus: corpus.clone(),
-        note: format!("{note}; {source}"),
+        note,
     })
 }
 
@@ -103,5 +124,27 @@ mod tests {
             (24.157, "WikiText-103")
         );
         assert!(reference.note.contains("Transformer-XL base"));
+    }
+
+    #[test]
+    fn translation_tables_are_found_by_name() {
+        let three = ["enc-self", "dec-self", "cross"];
+        assert_eq!(
+            three.map(|row| value(IWSLT14_BY_TYPE, row, 0.0)),
+            [Some(34.94); 3]
+        );
+        let at_80 = |table| value(table, SELF_ATTENTION, 80.0);
+        assert_eq!(
+            [IWSLT14_SELF_ATTENTION, WMT17_SELF_ATTENTION].map(at_80),
+            [Some(33.81), Some(21.88)]
+        );
+        let entmax15 = |table| value(table, "1.5-entmax", 0.0);
+        let found = [AST_IWSLT17, AST_KFTT, AST_WMT16, AST_WMT14].map(entmax15);
+        assert_eq!(found, [29.83, 22.13, 33.1, 25.89].map(Some));
+        let note = reference(AST_KFTT, "softmax", 0.0).unwrap().note;
+        assert!(
+            note.starts_with("tokenised BLEU; one row per attention normaliser"),
+            "{note}"
+        );
     }
 }

@@ -15,9 +15,9 @@ use crate::metric::Metric;
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
 
-/// What hid attention cells in a run, or which n-gram model stands in its place.
+/// What hid attention cells in a run, or which baseline without attention stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum MaskKind {
     /// Nothing hidden. With `p_nominal` 0 it is the p = 0 row of a table; without it, the dense checkpoint before the
     /// further steps of all rows.
@@ -32,6 +32,10 @@ pub enum MaskKind {
     Bigram,
     /// No network: a Kneser–Ney trigram model.
     Trigram,
+    /// No network: the source sentence as its own translation.
+    CopySource,
+    /// No network: every word replaced by its most frequent translation.
+    WordTranslation,
 }
 
 impl MaskKind {
@@ -44,13 +48,26 @@ impl MaskKind {
             Self::Unigram => "unigram",
             Self::Bigram => "bigram",
             Self::Trigram => "trigram",
+            Self::CopySource => "copy-source",
+            Self::WordTranslation => "word-translation",
         }
     }
 
     /// Whether the row is an n-gram model, which has no p.
     pub fn is_ngram(self) -> bool {
         match self {
+            Self::None | Self::Ap | Self::Random | Self::CopySource | Self::WordTranslation => {
+                false
+            }
+            Self::Unigram | Self::Bigram | Self::Trigram => true,
+        }
+    }
+
+    /// Whether the row has no network, and so no p: an n-gram model or a translation without a model.
+    pub fn is_baseline(self) -> bool {
+        match self {
             Self::None | Self::Ap | Self::Random => false,
+            Self::CopySource | Self::WordTranslation => true,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
     }
@@ -125,7 +142,7 @@ pub struct RunRecord {
     pub mask: MaskKind,
     /// Seed of a random mask.
     pub mask_seed: Option<u64>,
-    /// Share of cells asked to be hidden; none for n-grams.
+    /// Share of cells asked to be hidden; none for baselines.
     pub p_nominal: Option<f64>,
     /// Share of the legal cells that is hidden.
     pub p_effective: Option<f64>,
@@ -141,7 +158,7 @@ pub struct RunRecord {
     pub paper: Option<PaperReference>,
     /// Optimiser steps made.
     pub steps: u64,
-    /// Training speed in target tokens; none for n-grams.
+    /// Training speed in target tokens; none for baselines.
     pub tokens_per_second: Option<f64>,
     /// Start, in seconds since 1970.
     pub started: u64,
@@ -246,12 +263,13 @@ impl RunRecord {
         let fits = match (self.mask, self.p_nominal) {
             (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
             (MaskKind::Ap | MaskKind::Random, p) => p.is_some(),
-            (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p) => p.is_none(),
+            (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
+            | (MaskKind::CopySource | MaskKind::WordTranslation, p) => p.is_none(),
         };
         if !fits {
             let found = self.p_nominal;
             return fail(format!(
-                "mask `{}` with p_nominal {found:?}; `ap` and `random` need one, `none` has 0 or none, n-grams have none",
+                "mask `{}` with p_nominal {found:?}; `ap` and `random` need one, `none` has 0 or none, baselines have none",
                 self.mask
             ));
         }
@@ -266,6 +284,15 @@ impl RunRecord {
             .any(|number| !number.is_finite())
         {
             return fail("value, tokens_per_second and paper must be finite; leave a value out and say `diverged`".into());
+        }
+        let range = self.metric.range();
+        if self.value.is_some_and(|value| !range.contains(&value)) {
+            let (found, metric) = (self.value, self.metric.label());
+            return fail(format!(
+                "value is {found:?}, but {metric} is {} to {}",
+                range.start(),
+                range.end()
+            ));
         }
         if self.status == Status::Completed && self.value.is_none() {
             return fail("completed without a value; score it, or give another status".into());

@@ -54,11 +54,20 @@ impl Metric {
         }
     }
 
+    /// Whether more is better.
+    pub fn is_higher_better(self) -> bool {
+        match self {
+            Self::Perplexity => false,
+            Self::Bleu | Self::Chrf => true,
+        }
+    }
+
     /// `↓` if less is better, `↑` if more is better.
     pub fn arrow(self) -> &'static str {
-        match self {
-            Self::Perplexity => "↓",
-            Self::Bleu | Self::Chrf => "↑",
+        if self.is_higher_better() {
+            "↑"
+        } else {
+            "↓"
         }
     }
 

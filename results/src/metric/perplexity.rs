@@ -80,7 +80,7 @@ impl PerplexitySignature {
     /// of `mem_len`.
     ///
     /// # Errors
-    /// [`ResultsError::SignaturePart`] if a name holds a separator.
+    /// [`crate::ResultsError::SignaturePart`] if a name holds a separator.
     pub fn word(
         corpus: &str,
         split: &str,
@@ -103,7 +103,7 @@ impl PerplexitySignature {
     /// Adds one more key of the protocol, such as `clamp:400`.
     ///
     /// # Errors
-    /// [`ResultsError::SignaturePart`] if key or value holds a separator.
+    /// [`crate::ResultsError::SignaturePart`] if key or value holds a separator.
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Result<Self> {
         self.further.push((part(key)?, part(&value.to_string())?));
         Ok(self)

@@ -9,9 +9,9 @@ use crate::render::section::{Line, Section};
 pub struct Expected {
     /// Row of the table.
     pub row: String,
-    /// What hides attention cells, or an n-gram kind. At p = 0 any dense run will do.
+    /// What hides attention cells, or the kind of a baseline. At p = 0 any dense run will do.
     pub mask: MaskKind,
-    /// Nominal p in percent; none for n-grams.
+    /// Nominal p in percent; none for baselines.
     pub p: Option<f64>,
     /// Training seed.
     pub seed: u64,
@@ -41,6 +41,7 @@ impl Expected {
             MaskKind::Random => (is_dense, true),
             MaskKind::None => (is_dense, is_dense),
             MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram => (false, false),
+            MaskKind::CopySource | MaskKind::WordTranslation => (false, false),
         };
         for (cell, waits) in line.missing.iter_mut().zip([ap, random]) {
             if waits && !cell.contains(&mark) {

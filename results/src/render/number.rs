@@ -1,5 +1,7 @@
 //! Numbers as tables print them.
 
+use crate::metric::Difference;
+
 /// What stands in a cell that has no number.
 pub(super) const NOTHING: &str = "–";
 
@@ -11,21 +13,27 @@ pub(super) fn mean_sd(mean: f64, sd: Option<f64>, n: usize, decimals: usize) -> 
     }
 }
 
-/// Relative change of `value` against `reference`, as `+1.23 %`.
-pub(super) fn change(value: f64, reference: f64) -> String {
-    let change = relative_change(value, reference);
+/// Change of `value` against `reference`: `+1.23 %`, or `+1.23` in points.
+pub(super) fn change(how: Difference, value: f64, reference: f64) -> String {
     // Rounded first, so that no "-0.00" is printed.
-    let rounded = (change * 100.0).round() / 100.0;
-    if rounded == 0.0 {
-        "0.00 %".to_string()
+    let rounded = (difference(how, value, reference) * 100.0).round() / 100.0;
+    let number = if rounded == 0.0 {
+        "0.00".to_string()
     } else {
-        format!("{rounded:+.2} %")
+        format!("{rounded:+.2}")
+    };
+    match how {
+        Difference::Relative => number + " %",
+        Difference::Points => number,
     }
 }
 
-/// `100 · (value − reference) / reference`.
-pub(super) fn relative_change(value: f64, reference: f64) -> f64 {
-    100.0 * (value - reference) / reference
+/// `100 · (value − reference) / reference`, or `value − reference` in points.
+pub(super) fn difference(how: Difference, value: f64, reference: f64) -> f64 {
+    match how {
+        Difference::Relative => 100.0 * (value - reference) / reference,
+        Difference::Points => value - reference,
+    }
 }
 
 /// At most `decimals` places, without trailing zeros.
@@ -58,9 +66,15 @@ mod tests {
     fn formats() {
         assert_eq!(mean_sd(25.1, Some(0.25), 3, 3), "25.100 ± 0.250 (3)");
         assert_eq!(mean_sd(25.1, None, 1, 2), "25.10");
-        assert_eq!(change(110.0, 100.0), "+10.00 %");
-        assert_eq!(change(99.99999, 100.0), "0.00 %");
-        assert_eq!(change(95.0, 100.0), "-5.00 %");
+        let relative = |value| change(Difference::Relative, value, 50.0);
+        assert_eq!(relative(55.0), "+10.00 %");
+        assert_eq!(relative(49.99999), "0.00 %");
+        assert_eq!(relative(47.5), "-5.00 %");
+        let points = |value| change(Difference::Points, value, 50.0);
+        assert_eq!(
+            [points(49.999), points(47.5), points(51.0)],
+            ["0.00", "-2.50", "+1.00"]
+        );
         assert_eq!(
             [
                 short(20.0, 6),

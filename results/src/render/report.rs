@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, ResultsError};
+use crate::metric::Difference;
 use crate::record::{MaskKind, PaperReference, RunRecord, write_atomic};
 use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
 use crate::render::expected::{Expected, mark_missing};
@@ -42,8 +43,8 @@ enum Block {
 /// Lays out the records of one table.
 ///
 /// Scores of different signatures stand in different sections, so that they never share a column. Runs of one row name
-/// but different recipes stand in rows of their own, named `row@hash`. Seeds are averaged, see
-/// [`aggregate()`](crate::render::aggregate()).
+/// but different recipes stand in rows of their own, named `row@hash`. Rows stand in the order in which the expected
+/// runs name them, others after them by name. Seeds are averaged, see [`aggregate()`](crate::render::aggregate()).
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if no record is completed.
@@ -71,10 +72,11 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
         );
     }
     let mut sections: Vec<Section> = by_signature.into_values().collect();
-    sections.iter_mut().for_each(finish);
-
     let first = sections.first_mut().ok_or(ResultsError::Empty)?;
     let missing = mark_missing(first, records, &options.expected);
+    sections
+        .iter_mut()
+        .for_each(|section| finish(section, &options.expected));
     let mut notes = paper_notes(&sections);
     if !unfinished.is_empty() {
         notes.push(format!(
@@ -126,20 +128,28 @@ fn place(section: &mut Section, row: &str, group: Group) {
         (MaskKind::Ap | MaskKind::None, Some(p)) => section.line_mut(row, p).ap = Some(group),
         (MaskKind::Random, Some(p)) => section.line_mut(row, p).random = Some(group),
         (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
+        | (MaskKind::CopySource | MaskKind::WordTranslation, _)
         | (MaskKind::Ap | MaskKind::None | MaskKind::Random, None) => {
             section.baselines.push((row.to_string(), group))
         }
     }
 }
 
-/// Sorts the baselines, shows the dense run in both columns and gives each line its published number.
-fn finish(section: &mut Section) {
-    section
-        .baselines
-        .sort_by_key(|(row, group)| (row.clone(), rank(group.key.mask)));
+/// Sorts rows and baselines, shows the dense run beside the random masks where a row has any, and gives each line its
+/// published number.
+fn finish(section: &mut Section, expected: &[Expected]) {
+    let dense = Percent::new(0.0);
+    let with_random: BTreeSet<String> = section
+        .lines
+        .iter()
+        .filter(|line| line.p != dense && (line.random.is_some() || !line.missing[1].is_empty()))
+        .map(|line| line.row.clone())
+        .collect();
     for line in &mut section.lines {
-        if line.p == Percent::new(0.0) {
+        if line.p == dense && with_random.contains(&line.row) {
             line.random = line.ap.clone();
+        } else if line.p == dense {
+            line.missing[1].clear();
         }
         line.paper = line
             .ap
@@ -147,29 +157,48 @@ fn finish(section: &mut Section) {
             .chain(&line.random)
             .find_map(|group| group.paper.clone());
     }
+    let place = |row: &str| {
+        let name = row.split_once('@').map_or(row, |(name, _)| name);
+        let named = expected
+            .iter()
+            .position(|run| run.row == row || run.row == name);
+        named.unwrap_or(expected.len())
+    };
+    section
+        .lines
+        .sort_by_cached_key(|line| (place(&line.row), line.row.clone(), line.p));
+    section
+        .baselines
+        .sort_by_cached_key(|(row, group)| (place(row), row.clone(), rank(group.key.mask)));
 }
 
-/// Order of the baselines: n-grams by length, then networks.
+/// Order of the baselines: what needs no network first.
 fn rank(mask: MaskKind) -> u8 {
     match mask {
         MaskKind::Unigram => 0,
         MaskKind::Bigram => 1,
         MaskKind::Trigram => 2,
-        MaskKind::None => 3,
-        MaskKind::Ap => 4,
-        MaskKind::Random => 5,
+        MaskKind::CopySource => 3,
+        MaskKind::WordTranslation => 4,
+        MaskKind::None => 5,
+        MaskKind::Ap => 6,
+        MaskKind::Random => 7,
     }
 }
 
 fn paper_notes(sections: &[Section]) -> Vec<String> {
-    let papers: BTreeSet<(&str, &str)> = sections
-        .iter()
-        .flat_map(|section| section.lines.iter().filter_map(|line| line.paper.as_ref()))
-        .map(|PaperReference { corpus, note, .. }| (corpus.as_str(), note.as_str()))
-        .collect();
-    let text = |(corpus, note)| {
+    let mut papers = BTreeSet::new();
+    for section in sections {
+        let changes = match section.metric.difference() {
+            Difference::Relative => "relative changes",
+            Difference::Points => "changes",
+        };
+        let lines = section.lines.iter().filter_map(|line| line.paper.as_ref());
+        papers.extend(lines.map(|PaperReference { corpus, note, .. }| (corpus, note, changes)));
+    }
+    let text = |(corpus, note, changes)| {
         format!(
-            "The paper's values are those of {corpus} ({note}); compare the relative changes, not the values."
+            "The paper's values are those of {corpus} ({note}); compare the {changes}, not the values."
         )
     };
     papers.into_iter().map(text).collect()
@@ -219,7 +248,9 @@ impl Report {
                 .iter()
                 .any(|line| line.ap.is_some() || line.random.is_some())
             {
-                files.push((dir.join(format!("{name}.svg")), svg::p_sweep(section)?));
+                let is_sweep = section.lines.iter().any(|line| line.p > Percent::new(0.0));
+                let draw = if is_sweep { svg::p_sweep } else { svg::by_row };
+                files.push((dir.join(format!("{name}.svg")), draw(section)?));
             }
         }
         files
@@ -258,9 +289,18 @@ impl Report {
             Block::Text(format!("[{}] missing; make it with `{command}`", at + 1))
         }));
         blocks.extend(self.notes.iter().cloned().map(Block::Text));
-        let legend = "Mean ± standard deviation (number of runs) where there are several. Δ: change against p = 0 of the same \
-                      column. Shares as \"ap / random\" where the two masks differ.";
-        blocks.push(Block::Text(legend.to_string()));
+        let mut legend = "Mean ± standard deviation (number of runs) where there are several. Δ: change against p = 0 of \
+                          the same column."
+            .to_string();
+        let in_points = |section: &Section| section.metric.difference() == Difference::Points;
+        if self.sections.iter().any(in_points) {
+            legend.pop();
+            legend.push_str(", in points where it has no percent sign.");
+        }
+        if self.sections.iter().any(Section::has_random) {
+            legend.push_str(" Shares as \"ap / random\" where the two masks differ.");
+        }
+        blocks.push(Block::Text(legend));
         blocks
     }
 }

@@ -1,9 +1,9 @@
 //! The part of a report whose scores share one signature.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
-use crate::metric::Metric;
+use crate::metric::{Difference, Metric};
 use crate::record::{MaskKind, PaperReference};
 use crate::render::aggregate::{Group, Percent};
 use crate::render::csv::write_csv;
@@ -17,9 +17,9 @@ pub struct Section {
     pub metric: Metric,
     /// Its protocol.
     pub signature: String,
-    /// One line a row and p, sorted.
+    /// One line a row and p; p rises within a row.
     pub lines: Vec<Line>,
-    /// N-gram models and dense checkpoints by row, in the order of their kinds.
+    /// Baselines and dense checkpoints by row, in the order of their kinds.
     pub baselines: Vec<(String, Group)>,
 }
 
@@ -32,7 +32,7 @@ pub struct Line {
     pub p: Percent,
     /// Runs under the mask of the paper; at p = 0 the dense runs.
     pub ap: Option<Group>,
-    /// Runs under random masks; at p = 0 the dense runs again.
+    /// Runs under random masks; at p = 0 the dense runs again, if the row has random masks.
     pub random: Option<Group>,
     /// The published number.
     pub paper: Option<PaperReference>,
@@ -86,49 +86,73 @@ impl Section {
         &mut self.lines[at]
     }
 
-    /// Table for people: ours beside the paper, with relative changes against p = 0 of the same column.
+    /// Whether a random mask was run or is missing.
+    pub(super) fn has_random(&self) -> bool {
+        let has = |line: &Line| line.random.is_some() || !line.missing[1].is_empty();
+        self.lines.iter().any(has)
+    }
+
+    /// Table for people: ours beside the paper, with changes against p = 0 of the same column. Random masks have columns
+    /// only where there are any; the paper's corpus stands in the head, or in each cell where rows have different ones.
     pub fn table(&self) -> Table {
         let arrow = self.metric.arrow();
-        let paper = match self.lines.iter().find_map(|line| line.paper.as_ref()) {
-            Some(paper) => format!("paper, {} {arrow}", paper.corpus),
-            None => format!("paper {arrow}"),
+        let papers = || self.lines.iter().filter_map(|line| line.paper.as_ref());
+        let corpora: BTreeSet<&str> = papers().map(|paper| paper.corpus.as_str()).collect();
+        let paper = match corpora.first() {
+            Some(corpus) if corpora.len() == 1 => format!("paper, {corpus} {arrow}"),
+            Some(_) | None => format!("paper {arrow}"),
         };
-        let mut table = Table::new([
+        let published = |paper: &PaperReference| {
+            let value = format!("{:.*}", self.metric.decimals(), paper.value);
+            match corpora.len() {
+                1 => value,
+                _ => format!("{value} ({})", paper.corpus),
+            }
+        };
+        let how = self.metric.difference();
+        let with_random = self.has_random();
+        let mut columns = vec![
             ("row".into(), Align::Left),
             ("p %".into(), Align::Right),
             ("effective %".into(), Align::Right),
             ("token-weighted %".into(), Align::Right),
             (format!("ours, ap {arrow}"), Align::Right),
             ("Δ ap".into(), Align::Right),
-            (format!("ours, random {arrow}"), Align::Right),
-            ("Δ random".into(), Align::Right),
-            (paper, Align::Right),
-            ("Δ paper".into(), Align::Right),
-        ]);
+        ];
+        if with_random {
+            columns.push((format!("ours, random {arrow}"), Align::Right));
+            columns.push(("Δ random".into(), Align::Right));
+        }
+        columns.extend([(paper, Align::Right), ("Δ paper".into(), Align::Right)]);
+        let mut table = Table::new(columns);
         for line in &self.lines {
             let dense = self.dense(&line.row);
             let relative = |group: &Option<Group>, of: Option<&Group>| match (group, of) {
-                (Some(group), Some(of)) => change(group.mean, of.mean),
-                _ => NOTHING.into(),
+                (Some(group), Some(of)) => change(how, group.mean, of.mean),
+                (Some(_), None) | (None, Some(_)) | (None, None) => NOTHING.into(),
             };
             let dense_paper = dense.and_then(|dense| dense.paper.as_ref());
-            table.push([
+            let mut cells = vec![
                 line.row.clone(),
                 short(line.p.get(), 3),
                 both(line, |group| group.p_effective),
                 both(line, |group| group.p_token_weighted),
                 self.cell(&line.ap, &line.missing[0]),
                 relative(&line.ap, dense.and_then(|dense| dense.ap.as_ref())),
-                self.cell(&line.random, &line.missing[1]),
-                relative(&line.random, dense.and_then(|dense| dense.random.as_ref())),
-                line.paper.as_ref().map_or(NOTHING.into(), |paper| {
-                    format!("{:.*}", self.metric.decimals(), paper.value)
-                }),
-                match (&line.paper, dense_paper) {
-                    (Some(paper), Some(of)) => change(paper.value, of.value),
-                    _ => NOTHING.into(),
-                },
-            ]);
+            ];
+            if with_random {
+                cells.push(self.cell(&line.random, &line.missing[1]));
+                cells.push(relative(
+                    &line.random,
+                    dense.and_then(|dense| dense.random.as_ref()),
+                ));
+            }
+            cells.push(line.paper.as_ref().map_or(NOTHING.into(), published));
+            cells.push(match (&line.paper, dense_paper) {
+                (Some(paper), Some(of)) => change(how, paper.value, of.value),
+                (Some(_), None) | (None, Some(_)) | (None, None) => NOTHING.into(),
+            });
+            table.push(cells);
         }
         table
     }
@@ -142,8 +166,14 @@ impl Section {
         let mut table = Table::new([
             ("row".into(), Align::Left),
             ("baseline".into(), Align::Left),
-            (format!("{} {arrow}", self.metric), Align::Right),
-            ("ours at p = 0, relative".into(), Align::Right),
+            (format!("{} {arrow}", self.metric.label()), Align::Right),
+            (
+                match self.metric.difference() {
+                    Difference::Relative => "ours at p = 0, relative".into(),
+                    Difference::Points => "ours at p = 0, difference".into(),
+                },
+                Align::Right,
+            ),
         ]);
         for (row, group) in &self.baselines {
             let ours = self.dense(row).and_then(|line| line.ap.as_ref());
@@ -151,14 +181,16 @@ impl Section {
                 row.clone(),
                 baseline_name(group.key.mask).to_string(),
                 mean_sd(group.mean, group.sd, group.n, self.metric.decimals()),
-                ours.map_or(NOTHING.into(), |ours| change(ours.mean, group.mean)),
+                ours.map_or(NOTHING.into(), |ours| {
+                    change(self.metric.difference(), ours.mean, group.mean)
+                }),
             ]);
         }
         Some(table)
     }
 
     /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; `value` is the mean
-    /// over `n_seeds` runs. A row's n-grams come first, then p = 0 … under `ap`, then the same under `random`.
+    /// over `n_seeds` runs. A row's baselines come first, then p = 0 … under `ap`, then the same under `random`.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -176,7 +208,7 @@ impl Section {
         ];
         let mut by_row: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
         for (row, group) in &self.baselines {
-            if group.key.mask.is_ngram() {
+            if group.key.mask.is_baseline() {
                 by_row.entry(row).or_default().push(csv_line(
                     row,
                     None,
@@ -206,9 +238,10 @@ impl Section {
                 by_row.entry(&line.row).or_default().push(cells);
             }
         }
-        write_csv(
-            std::iter::once(head.map(String::from).to_vec()).chain(by_row.into_values().flatten()),
-        )
+        let rows = self.lines.iter().map(|line| &line.row);
+        let rows = rows.chain(self.baselines.iter().map(|(row, _)| row));
+        let in_order = rows.flat_map(|row| by_row.remove(row.as_str()).unwrap_or_default());
+        write_csv(std::iter::once(head.map(String::from).to_vec()).chain(in_order))
     }
 
     /// Speed and device of each row, in words.
@@ -226,7 +259,7 @@ impl Section {
                     .flat_map(|group| group.tokens_per_second.iter().copied())
                     .collect();
                 speeds.sort_by(f64::total_cmp);
-                let devices: std::collections::BTreeSet<&str> = groups
+                let devices: BTreeSet<&str> = groups
                     .iter()
                     .flat_map(|group| group.devices.iter().map(String::as_str))
                     .collect();
@@ -280,6 +313,8 @@ fn baseline_name(mask: MaskKind) -> &'static str {
         MaskKind::Unigram => "unigram, add one",
         MaskKind::Bigram => "bigram, Kneser–Ney",
         MaskKind::Trigram => "trigram, Kneser–Ney",
+        MaskKind::CopySource => "the source, copied",
+        MaskKind::WordTranslation => "most frequent translation of each word",
         MaskKind::None => "dense checkpoint, before the further steps",
         MaskKind::Ap => "ap",
         MaskKind::Random => "random",

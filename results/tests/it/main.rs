@@ -2,6 +2,8 @@
 
 mod kneser_ney;
 mod parity;
+mod published;
 mod record;
 mod report;
 mod support;
+mod translation;

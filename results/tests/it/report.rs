@@ -221,11 +221,19 @@ fn dense_runs_meet_under_any_mask_name() {
         run(MaskKind::None, Some(0.0), (1, None), 10.0),
         run(MaskKind::Ap, Some(0.0), (2, None), 12.0),
         run(MaskKind::Random, Some(0.0), (3, Some(9)), 14.0),
+        run(MaskKind::Random, Some(80.0), (3, Some(9)), 15.0),
     ];
-    let report = report(&records, &ReportOptions::default()).unwrap();
-    let line = &report.sections[0].lines[0];
+    let with_random = report(&records, &ReportOptions::default()).unwrap();
+    let line = &with_random.sections[0].lines[0];
     assert_eq!((line.ap().unwrap().n, line.ap().unwrap().mean), (3, 12.0));
     assert_eq!(line.random(), line.ap());
+    let without = report(&records[..3], &ReportOptions::default()).unwrap();
+    assert_eq!(without.sections[0].lines[0].random(), None);
+    assert!(
+        !without.markdown().contains("random"),
+        "{}",
+        without.markdown()
+    );
 }
 
 #[test]

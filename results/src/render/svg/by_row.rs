@@ -1,0 +1,112 @@
+//! Plot of rows that differ in something other than p.
+
+use std::collections::BTreeSet;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::series::{OURS, PAPER};
+use super::{Area, FONT, SIZE, plot_error, y_range};
+use crate::error::{Result, ResultsError};
+use crate::render::section::Section;
+
+/// Scores of rows that have no p but 0, one dot a row. Left: ours with bars of one standard deviation. Right: the
+/// paper's on their own scale, because its corpus is another.
+///
+/// # Errors
+/// [`ResultsError::Empty`] if the section has no line with a score, [`ResultsError::Plot`] if drawing fails.
+pub fn by_row(section: &Section) -> Result<String> {
+    let lines = || section.lines.iter().filter(|line| line.ap.is_some());
+    let names: Vec<&str> = lines().map(|line| line.row.as_str()).collect();
+    if names.is_empty() {
+        return Err(ResultsError::Empty);
+    }
+    let ours = lines().enumerate().filter_map(|(at, line)| {
+        let group = line.ap()?;
+        Some((at, group.mean, group.sd.unwrap_or(0.0)))
+    });
+    let paper = lines()
+        .enumerate()
+        .filter_map(|(at, line)| Some((at, line.paper.as_ref()?.value, 0.0)));
+    let (label, arrow) = (section.metric.label(), section.metric.arrow());
+    let corpora: BTreeSet<&str> = lines()
+        .filter_map(|line| Some(line.paper.as_ref()?.corpus.as_str()))
+        .collect();
+    let corpora: Vec<&str> = corpora.into_iter().collect();
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        root.fill(&WHITE).map_err(plot_error)?;
+        let (left, right) = root.split_horizontally(SIZE.0 / 2);
+        dots(
+            &left,
+            &format!("{label} {arrow} on our corpus"),
+            (label, OURS[0]),
+            &names,
+            ours.collect(),
+        )?;
+        let paper: Vec<_> = paper.collect();
+        if !paper.is_empty() {
+            let caption = format!("paper, {}", corpora.join(", "));
+            dots(&right, &caption, (label, PAPER), &names, paper)?;
+        }
+        root.present().map_err(plot_error)?;
+    }
+    Ok(text)
+}
+
+/// One dot with its bar above each name that has a value: (place of the name, value, sd).
+fn dots(
+    area: &Area<'_>,
+    caption: &str,
+    (y_name, colour): (&str, RGBColor),
+    names: &[&str],
+    points: Vec<(usize, f64, f64)>,
+) -> Result<()> {
+    let y = y_range(points.iter().map(|&(_, value, sd)| (value, sd)));
+    let x = -0.5..names.len() as f64 - 0.5;
+    let bottom = y.start;
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, (FONT, 17))
+        .margin(14)
+        .x_label_area_size(42)
+        .y_label_area_size(58)
+        .build_cartesian_2d(x, y)
+        .map_err(plot_error)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(0)
+        .y_desc(y_name)
+        .y_labels(8)
+        .label_style((FONT, 13))
+        .max_light_lines(0)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .draw()
+        .map_err(plot_error)?;
+    // The axis has numbers only, so names are written where it would write them.
+    let style = TextStyle::from((FONT, 13)).pos(Pos::new(HPos::Center, VPos::Top));
+    for (at, name) in names.iter().enumerate() {
+        let (x, y) = chart.backend_coord(&(at as f64, bottom));
+        let (left, top) = area.get_base_pixel();
+        area.draw(&Text::new(
+            name.to_string(),
+            (x - left, y - top + 8),
+            style.clone(),
+        ))
+        .map_err(plot_error)?;
+    }
+    let points = || points.iter().map(|&(at, value, sd)| (at as f64, value, sd));
+    let bars = points()
+        .filter(|(.., sd)| *sd > 0.0)
+        .map(|(at, value, sd)| {
+            PathElement::new(
+                vec![(at, value - sd), (at, value + sd)],
+                colour.stroke_width(1),
+            )
+        });
+    chart.draw_series(bars).map_err(plot_error)?;
+    let dots = points().map(|(at, value, _)| Circle::new((at, value), 4, colour.filled()));
+    chart.draw_series(dots).map_err(plot_error)?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Plots as SVG text. The same section gives the same bytes on every machine: no fonts are measured, no time is written.
+
+mod by_row;
+mod series;
+
+pub use by_row::by_row;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::error::{Result, ResultsError};
+use crate::metric::Difference;
+use crate::render::number::difference;
+use crate::render::section::Section;
+use series::{Series, ours, paper};
+
+const SIZE: (u32, u32) = (1040, 460);
+const FONT: &str = "sans-serif";
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Score against nominal p. Left: our values under the AP mask and under random ones, with bars of one standard
+/// deviation. Right: the change against p = 0, in percent or in points, with the paper's, because its corpus is another;
+/// rows of one p only stand on the left alone.
+///
+/// # Errors
+/// [`ResultsError::Empty`] if the section has no line with a score, [`ResultsError::Plot`] if drawing fails.
+pub fn p_sweep(section: &Section) -> Result<String> {
+    let values = ours(section, |group, _| {
+        Some((group.mean, group.sd.unwrap_or(0.0)))
+    });
+    if values.is_empty() {
+        return Err(ResultsError::Empty);
+    }
+    let metric = section.metric;
+    let (how, label) = (metric.difference(), metric.label());
+    let mut changes = ours(section, |group, dense| {
+        let sd = group.sd.unwrap_or(0.0);
+        let sd = match how {
+            Difference::Relative => 100.0 * sd / dense?,
+            Difference::Points => sd,
+        };
+        Some((difference(how, group.mean, dense?), sd))
+    });
+    changes.extend(paper(section));
+    changes.retain(|series| series.points.len() > 1);
+
+    let unit = match how {
+        Difference::Relative => "change (%)",
+        Difference::Points => "change (points)",
+    };
+    // Where lines that get worse with p leave room.
+    let legend = if metric.is_higher_better() {
+        SeriesLabelPosition::LowerLeft
+    } else {
+        SeriesLabelPosition::UpperLeft
+    };
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        root.fill(&WHITE).map_err(plot_error)?;
+        let (left, right) = root.split_horizontally(SIZE.0 / 2);
+        let caption = format!("{label} {} on our corpus", metric.arrow());
+        panel(&left, &caption, label, &values, &legend)?;
+        let caption = format!("change of {label} against p = 0");
+        panel(&right, &caption, unit, &changes, &legend)?;
+        root.present().map_err(plot_error)?;
+    }
+    Ok(text)
+}
+
+fn panel(
+    area: &Area<'_>,
+    caption: &str,
+    y_name: &str,
+    series: &[Series],
+    legend: &SeriesLabelPosition,
+) -> Result<()> {
+    let points = series.iter().flat_map(|series| &series.points);
+    let values = points.map(|&(_, value, sd)| (value, sd));
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, (FONT, 17))
+        .margin(14)
+        .x_label_area_size(42)
+        .y_label_area_size(58)
+        .build_cartesian_2d(0.0..100.0, y_range(values))
+        .map_err(plot_error)?;
+    chart
+        .configure_mesh()
+        .x_desc("nominal p (%)")
+        .y_desc(y_name)
+        .x_labels(11)
+        .x_label_formatter(&|p| format!("{p:.0}"))
+        .y_labels(8)
+        .label_style((FONT, 13))
+        .max_light_lines(0)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .draw()
+        .map_err(plot_error)?;
+    for Series {
+        name,
+        colour,
+        dashed,
+        points,
+    } in series
+    {
+        let colour = *colour;
+        let line = points.iter().map(|&(p, value, _)| (p, value));
+        let style = colour.stroke_width(2);
+        let drawn = if *dashed {
+            chart.draw_series(DashedLineSeries::new(line.clone(), 6, 4, style))
+        } else {
+            chart.draw_series(LineSeries::new(line.clone(), style))
+        };
+        // In the legend a dashed line is a short one.
+        let length = if *dashed { 8 } else { 18 };
+        drawn
+            .map_err(plot_error)?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + length, y)], style));
+        chart
+            .draw_series(line.map(|point| Circle::new(point, 3, colour.filled())))
+            .map_err(plot_error)?;
+        let bars = points.iter().filter(|(_, _, sd)| *sd > 0.0);
+        chart
+            .draw_series(bars.flat_map(|&(p, value, sd)| error_bar(p, value, sd, colour)))
+            .map_err(plot_error)?;
+    }
+    chart
+        .configure_series_labels()
+        .position(legend.clone())
+        .label_font((FONT, 13))
+        .border_style(RGBColor(200, 200, 200))
+        .background_style(WHITE.mix(0.85))
+        .draw()
+        .map_err(plot_error)
+}
+
+/// One upright with a cap at each end, `value ± sd`.
+fn error_bar(p: f64, value: f64, sd: f64, colour: RGBColor) -> [PathElement<(f64, f64)>; 3] {
+    let (low, high, cap) = (value - sd, value + sd, 0.7);
+    [
+        [(p, low), (p, high)],
+        [(p - cap, low), (p + cap, low)],
+        [(p - cap, high), (p + cap, high)],
+    ]
+    .map(|ends| PathElement::new(ends.to_vec(), colour.stroke_width(1)))
+}
+
+/// All values with their bars (value, sd) and a margin; a little room where they are all equal.
+fn y_range(values: impl Iterator<Item = (f64, f64)> + Clone) -> std::ops::Range<f64> {
+    let low = values
+        .clone()
+        .map(|(value, sd)| value - sd)
+        .fold(f64::INFINITY, f64::min);
+    let high = values
+        .map(|(value, sd)| value + sd)
+        .fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return 0.0..1.0;
+    }
+    let margin = (0.08 * (high - low)).max(0.005 * high.abs()).max(0.01);
+    low - margin..high + margin
+}
+
+fn plot_error(error: impl std::fmt::Display) -> ResultsError {
+    ResultsError::Plot(error.to_string())
+}

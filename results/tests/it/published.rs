@@ -1,0 +1,61 @@
+//! The published tables are what their records give.
+
+use std::fs;
+use std::path::Path;
+
+use sparta_results::{Expected, ReportOptions, load_all, report};
+
+#[test]
+fn published_tables_follow_from_their_records() {
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("published");
+    let folders: Vec<_> = fs::read_dir(published)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let records = load_all(folder.join("records")).unwrap();
+        // The order of the rows is that of the runs that the program expected.
+        let csv = csv::Reader::from_path(folder.join("TABLE.csv")).unwrap();
+        let rows: Vec<String> = (csv.into_records())
+            .map(|line| line.unwrap()[0].to_string())
+            .collect();
+        let expect = |row: &str| {
+            let record = records.iter().find(|record| record.row == row)?;
+            Some(Expected {
+                row: row.to_string(),
+                mask: record.mask,
+                p: record.p_nominal,
+                seed: record.seed,
+                mask_seed: record.mask_seed,
+                command: String::new(),
+            })
+        };
+        let markdown = read("TABLE.md");
+        let title = markdown
+            .lines()
+            .next()
+            .unwrap()
+            .trim_start_matches("# ")
+            .to_string();
+        let options = ReportOptions {
+            title,
+            expected: rows.iter().filter_map(|row| expect(row)).collect(),
+        };
+        let written = tempfile::tempdir().unwrap();
+        for file in report(&records, &options)
+            .unwrap()
+            .write(written.path())
+            .unwrap()
+        {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            let new = fs::read_to_string(&file).unwrap();
+            assert!(
+                new == read(&name),
+                "{}: the records now give\n{new}",
+                folder.join(&name).display()
+            );
+        }
+    }
+}
