@@ -5,7 +5,7 @@
 mod libreoffice_help;
 mod state_of_the_union;
 
-pub use libreoffice_help::{libreoffice_help, libreoffice_help_text};
+pub use libreoffice_help::{libreoffice_help, libreoffice_help_short, libreoffice_help_text};
 pub use state_of_the_union::{Address, addresses, split_of_year, state_of_the_union};
 
 use crate::{Error, Result};

@@ -12,6 +12,7 @@ pub use word_translation::WordTranslation;
 
 use crate::Split;
 use crate::tokenize::Language;
+use crate::tokenize::moses::MosesTokenizer;
 
 /// A sentence and its translation.
 pub type SentencePair = (String, String);
@@ -74,6 +75,19 @@ impl ParallelCorpus {
         self
     }
 
+    /// Both sides cut by Moses' rules ([`MosesTokenizer`]) and, if asked, in lower case.
+    pub fn tokenized(self, lowercase: bool) -> Self {
+        let side = |language: Language| {
+            let tokenizer = MosesTokenizer::new(language);
+            move |line: &str| {
+                let tokens = tokenizer.tokenize(line);
+                if lowercase { to_lower(&tokens) } else { tokens }
+            }
+        };
+        let (source, target) = (side(self.source), side(self.target));
+        self.map(source, target)
+    }
+
     /// Keeps the pairs whose target side has that many words, in all splits; the name gets
     /// `-3to12`.
     pub fn with_target_words(mut self, words: RangeInclusive<usize>) -> Self {
@@ -100,4 +114,9 @@ impl ParallelCorpus {
             test: swap(self.test),
         }
     }
+}
+
+/// Lower case character by character, as `lowercase.perl`: a sigma at the end of a word is `σ` too.
+pub(crate) fn to_lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }

@@ -3,6 +3,7 @@
 pub mod bpe;
 mod dictionary;
 mod language;
+pub mod moses;
 mod normalize;
 mod word;
 

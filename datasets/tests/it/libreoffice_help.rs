@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sparta_datasets::Split;
-use sparta_datasets::embedded::{libreoffice_help, libreoffice_help_text};
+use sparta_datasets::embedded::{libreoffice_help, libreoffice_help_short, libreoffice_help_text};
 
 fn key(sentence: &str) -> String {
     sentence
@@ -57,5 +57,29 @@ fn pairs_are_those_of_the_file() {
             readme.contains(&row),
             "datasets/data/README.md lacks `{row}`"
         );
+    }
+}
+
+#[test]
+fn the_short_view_is_tokenised_and_large_enough_to_report_on() {
+    let corpus = libreoffice_help_short().unwrap();
+    assert_eq!(corpus.name, "libreoffice-help-3to12");
+    let sizes = Split::ALL.map(|split| corpus.pairs(split).len());
+    println!("train, valid, test: {sizes:?}");
+    assert!(sizes[2] >= 500, "{sizes:?}");
+    let readme = include_str!("../../data/README.md");
+    for (split, size) in Split::ALL.into_iter().zip(sizes) {
+        let row = format!("| {split} pairs of 3 to 12 words | {size} |");
+        assert!(
+            readme.contains(&row),
+            "datasets/data/README.md lacks `{row}`"
+        );
+        for (german, english) in corpus.pairs(split) {
+            assert!((3..=12).contains(&english.split(' ').count()), "{english}");
+            for side in [german, english] {
+                assert!(!side.chars().any(char::is_uppercase), "{side}");
+                assert!(!side.ends_with("n."), "a period was not cut: {side}");
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ mod dictionary;
 mod embedded;
 mod libreoffice_help;
 mod lm_stream;
+mod moses;
 mod normalize;
 mod pair_batches;
 mod pairs;

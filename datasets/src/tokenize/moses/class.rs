@@ -1,0 +1,68 @@
+//! Character classes as Perl knows them, where Rust's own differ.
+
+/// Perl's `\p{Alnum}`: letters and decimal digits, but no other numbers (`²`, `½`).
+pub(super) fn is_alnum(c: char) -> bool {
+    c.is_alphabetic() || is_decimal_digit(c)
+}
+
+/// Unicode category Nd: ten digits in a row from each of these.
+fn is_decimal_digit(c: char) -> bool {
+    const ZEROS: [u32; 71] = [
+        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
+        0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
+        0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
+        0xff10, 0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450,
+        0x114d0, 0x11650, 0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50,
+        0x11d50, 0x11da0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce,
+        0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950,
+    ];
+    let code = u32::from(c);
+    match ZEROS.partition_point(|&zero| zero <= code) {
+        0 => false,
+        // The mathematical digits are five alphabets of ten, one after the other.
+        n if ZEROS[n - 1] == 0x1d7ce => code < 0x1d7ce + 50,
+        n => code < ZEROS[n - 1] + 10 || (0x1fbf0..0x1fbfa).contains(&code),
+    }
+}
+
+/// Unicode category Sc, currency signs.
+pub(super) fn is_currency(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x24 | 0xa2..=0xa5
+            | 0x58f
+            | 0x60b
+            | 0x7fe..=0x7ff
+            | 0x9f2..=0x9f3
+            | 0x9fb
+            | 0xaf1
+            | 0xbf9
+            | 0xe3f
+            | 0x17db
+            | 0x20a0..=0x20c0
+            | 0xa838
+            | 0xfdfc
+            | 0xfe69
+            | 0xff04
+            | 0xffe0..=0xffe1
+            | 0xffe5..=0xffe6
+            | 0x11fdd..=0x11fe0
+            | 0x1e2ff
+            | 0x1ecb0
+    )
+}
+
+/// Chinese, Japanese and Korean, whose words are written without spaces.
+pub(super) fn is_cjk(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x1100..=0x11ff
+            | 0x2e80..=0xa4cf
+            | 0xa840..=0xa87f
+            | 0xac00..=0xd7af
+            | 0xf900..=0xfaff
+            | 0xfe30..=0xfe4f
+            | 0xff65..=0xffdc
+            | 0x20000..=0x2ffff
+    )
+}

@@ -1,0 +1,28 @@
+//! Moses' rules for cutting running text into words and punctuation, and for the way back.
+//!
+//! Results equal those of `tokenizer.perl` 1.1, `detokenizer.perl` (revision 4134) and
+//! `normalize-punctuation.perl`, as `mosestokenizer` 1.2.1 carries them, on the texts that
+//! `tests/parity/moses.py` compares; later versions of Moses differ in a few rules. The lists of
+//! abbreviations (`prefixes`) are our own, and shorter than those of Moses.
+//!
+//! ```
+//! use sparta_datasets::tokenize::Language;
+//! use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
+//!
+//! let tokenizer = MosesTokenizer::new(Language::En);
+//! let line = tokenizer.tokenize("Mr. Smith's \"plan\" costs $1,250.50... (net).");
+//! assert_eq!(line, "Mr. Smith &apos;s &quot; plan &quot; costs $ 1,250.50 ... ( net ) .");
+//! let detokenizer = MosesDetokenizer::new(Language::En);
+//! assert_eq!(detokenizer.detokenize(&line), "Mr. Smith's \"plan\" costs $1,250.50... (net).");
+//! ```
+
+mod class;
+mod detokenize;
+mod escape;
+mod normalize;
+mod prefixes;
+mod tokenize;
+
+pub use detokenize::MosesDetokenizer;
+pub use normalize::PunctuationNormalizer;
+pub use tokenize::{MosesTokenizer, TokenizerOptions};
