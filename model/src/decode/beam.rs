@@ -62,7 +62,7 @@ struct Sentence {
     finished: Vec<Hypothesis>,
 }
 
-/// The `n_best` translations of each source sentence, best first.
+/// The `n_best` translations of each source sentence, best first, by a model in evaluation mode.
 ///
 /// As fairseq's `SequenceGenerator`: each step extends the hypotheses of a sentence by their likeliest
 /// tokens, takes the 2·`beam_size` best, finishes those among the first `beam_size` that end, and goes on
@@ -80,6 +80,20 @@ struct Sentence {
 ///
 /// # Panics
 /// If the source is longer than the model's `max_len`.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::prelude::*;
+/// use sparta_model::decode::{DecodeConfig, beam_search};
+/// use sparta_model::seq2seq::{Seq2SeqConfig, Seq2SeqMasks};
+///
+/// let device = Device::flex();
+/// let model = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).init(&device); // a trained one: `model.valid()`
+/// let source = Tensor::<2, Int>::from_ints([[4, 5, 6, 2]], &device);
+/// let config = DecodeConfig::new(2, 2).with_never(vec![1]).with_max_len_b(8).with_n_best(3);
+/// let found = beam_search(&model, source, None, &Seq2SeqMasks::default(), &config).unwrap();
+/// assert!(found[0].len() <= 3 && found[0][0].tokens.len() <= 8);
+/// ```
 pub fn beam_search(
     model: &Seq2Seq,
     source: Tensor<2, Int>,

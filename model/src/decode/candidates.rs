@@ -20,10 +20,11 @@ impl NextTokens {
         let [rows, vocab_size] = scores.dims();
         let (values, log_partition) = match map {
             OutputMap::Softmax => {
-                // The fused loss of token 0 is log Σexp(z) − z_0: no [rows, vocab_size] temporary.
-                let zeros = Tensor::<1, Int>::zeros([rows], &scores.device());
-                let first = scores.clone().slice([0..rows, 0..1]).reshape([rows]);
-                let log_partition = cross_entropy(scores.clone(), zeros) + first;
+                // The fused loss of the best token is log Σexp(z) − z_best: no [rows, vocab_size] temporary,
+                // and no cancellation.
+                let (best, token) = scores.clone().max_dim_with_indices(1);
+                let loss = cross_entropy(scores.clone(), token.reshape([rows]));
+                let log_partition = loss + best.reshape([rows]);
                 (scores, Some(floats(log_partition)))
             }
             OutputMap::Sparsemax | OutputMap::Entmax15 | OutputMap::Entmax { .. } => {
@@ -101,6 +102,16 @@ mod tests {
         assert_eq!(ids, [1, 3, 0]);
         let sum: f64 = [0.0f64, 2.0, 1.0, 2.0, -1.0].iter().map(|z| z.exp()).sum();
         assert!((best[2].0 - (1.0 / sum).ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_score_of_minus_infinity_is_no_candidate() {
+        let hidden = f32::NEG_INFINITY;
+        let next = tokens(OutputMap::Softmax, [hidden, 1.0, hidden, 1.0, hidden]);
+        let half = 0.5f64.ln();
+        let found = next.best(0, 5, |_| true);
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|(log_p, _)| (log_p - half).abs() < 1e-6));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
 use sparta_model::ModelError;
-use sparta_model::decode::{DecodeConfig, beam_search};
+use sparta_model::decode::{DecodeConfig, Stop, beam_search};
 use sparta_model::layer::OutputMap;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqMasks};
 
@@ -139,6 +139,38 @@ fn the_length_penalty_ranks_lengths(#[case] length_penalty: f64, #[case] best: [
         let score = n * 0.5f64.ln() / n.powf(length_penalty);
         assert!((hypothesis.score - score).abs() < 1e-5);
     }
+}
+
+/// With p = 0.85 to go on and 0.1 to end, more tokens score better. A full beam stops at the first two that
+/// ended; the longest length is reached if open hypotheses must be beaten.
+#[rstest]
+#[case(Stop::Full, 2)]
+#[case(Stop::Beaten, 6)]
+fn stopping_is_with_a_full_beam_or_with_the_best(#[case] stop: Stop, #[case] length: usize) {
+    let device = Device::flex();
+    let scores = log([0.0, 0.1, 0.85, 0.03, 0.02]);
+    let model = constant(OutputMap::Softmax, scores, &device);
+    let config = search().with_beam_size(2).with_max_len_b(6).with_stop(stop);
+    let found = &translate(&model, words(&[3], 1, &device), &config)[0];
+    assert_eq!(found[0].tokens, vec![2; length]);
+}
+
+/// A hypothesis that nothing open can beat any more ends the search: with p = 0.9 for the end no other
+/// length is looked at, so that only the hypotheses of one token have ended.
+#[test]
+fn a_beaten_beam_stops() {
+    let device = Device::flex();
+    let scores = log([0.0, 0.9, 0.05, 0.03, 0.02]);
+    let model = constant(OutputMap::Softmax, scores, &device);
+    let config = search()
+        .with_beam_size(3)
+        .with_stop(Stop::Beaten)
+        .with_length_penalty(0.0);
+    let found = |n_best| {
+        let config = config.clone().with_n_best(n_best);
+        translate(&model, words(&[3], 1, &device), &config)[0].len()
+    };
+    assert_eq!((found(1), found(3)), (1, 3));
 }
 
 /// Sparsemax of (0, −2, 0, …) gives the end nothing: what was written comes back, marked as not ended.
