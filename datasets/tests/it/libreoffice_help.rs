@@ -78,7 +78,9 @@ fn the_short_view_is_tokenised_and_large_enough_to_report_on() {
             assert!((3..=12).contains(&english.split(' ').count()), "{english}");
             for side in [german, english] {
                 assert!(!side.chars().any(char::is_uppercase), "{side}");
-                assert!(!side.ends_with("n."), "a period was not cut: {side}");
+                let last = side.rsplit(' ').next().unwrap();
+                let cut = last.len() < 6 || !last.ends_with('.') || last.contains("..");
+                assert!(cut, "a period was not cut: {side}");
             }
         }
     }
