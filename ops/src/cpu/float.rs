@@ -21,6 +21,8 @@ pub(crate) trait Float:
     /// The smallest normal number.
     const TINY: Self;
     const EIGHTY: Self;
+    /// Huge, with a finite square.
+    const HUGE: Self;
     /// The distance from 1 to the next number.
     const EPSILON: f64;
     /// Terms of the series of φ on [0, 1].
@@ -32,6 +34,18 @@ pub(crate) trait Float:
     /// log x of a positive normal number.
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
+
+    /// The larger one; NaN if this is.
+    #[inline(always)]
+    fn at_least(self, floor: Self) -> Self {
+        if floor > self { floor } else { self }
+    }
+
+    /// The smaller one; NaN if this is.
+    #[inline(always)]
+    fn at_most(self, ceiling: Self) -> Self {
+        if self > ceiling { ceiling } else { self }
+    }
 
     /// Only NaN has no order with itself.
     #[inline(always)]
@@ -77,6 +91,7 @@ impl Float for f32 {
     const LOWEST: Self = f32::MIN;
     const TINY: Self = f32::MIN_POSITIVE;
     const EIGHTY: Self = 80.0;
+    const HUGE: Self = 1e18;
     const EPSILON: f64 = f32::EPSILON as f64;
     const PHI_TERMS: u32 = 10;
 
@@ -159,6 +174,7 @@ impl Float for f64 {
     const LOWEST: Self = f64::MIN;
     const TINY: Self = f64::MIN_POSITIVE;
     const EIGHTY: Self = 80.0;
+    const HUGE: Self = 1e150;
     const EPSILON: f64 = f64::EPSILON;
     const PHI_TERMS: u32 = 19;
 

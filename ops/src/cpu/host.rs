@@ -8,10 +8,9 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
 use bytemuck::Pod;
 
-use super::exact::{self, Exact};
 use super::float::{Float, Stored};
 use super::rows::{Rows, Strided, Work};
-use super::{alpha, loss as kernel};
+use super::{backward, forward, loss as kernel};
 use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::primitive::hidden_at;
@@ -84,10 +83,9 @@ pub(crate) fn entmax_forward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
-        let (n, hidden) = sizes::<B, E>(&scores);
-        map::<B, E, ()>(scores, Float::LOWEST, |_, work| match exact(mapping) {
-            Ok(mapping) => exact::forward(work, hidden, mapping),
-            Err(alpha) => alpha::forward(work, n, hidden, alpha),
+        let hidden = hidden::<B, E>(&scores);
+        map::<B, E, ()>(scores, Float::LOWEST, |_, work| {
+            forward::forward(work, hidden, mapping);
         }).0
     }, else reference::forward::<B>(scores, mapping))
 }
@@ -109,9 +107,11 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
-        let (n, hidden) = sizes::<B, E>(&scores);
+        let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        map::<B, E, ()>(scores, Float::LOWEST, |i, work| alpha::forward(work, n, hidden, alphas[i])).0
+        map::<B, E, ()>(scores, Float::LOWEST, |i, work| {
+            forward::forward(work, hidden, Mapping::Alpha(alphas[i]));
+        }).0
     }, else reference::forward_rows::<B>(scores, alpha))
 }
 
@@ -121,14 +121,11 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let (n, _) = sizes::<B, E>(&weights);
+        let n = weights.shape()[1];
         let weights = weights.read::<E>();
         map::<B, E, ()>(grad, Float::ZERO, |i, work| {
             weights.load(i, n, &mut work.other);
-            match exact(mapping) {
-                Ok(mapping) => exact::backward(work, mapping),
-                Err(alpha) => alpha::backward_scores(work, alpha),
-            }
+            backward::backward(work, mapping);
         }).0
     }, else reference::backward::<B>(weights, grad, mapping))
 }
@@ -139,13 +136,13 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(weights, E => {
-        let (n, _) = sizes::<B, E>(&weights);
+        let n = weights.shape()[1];
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
         let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, |i, work| {
             weights.load(i, n, &mut work.other);
-            alpha::backward(work, alphas[i])
+            backward::with_alpha(work, alphas[i])
         });
         let d_alphas = TensorData::new(d_alphas, [alphas.len(), 1]).convert_dtype(dtype);
         (scores_grad, B::float_from_data(d_alphas, &device))
@@ -157,7 +154,7 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
     targets: IntTensor<B>,
 ) -> FloatTensor<B> {
     by_type!(logits, E => {
-        let (n, _) = sizes::<B, E>(&logits);
+        let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
         let rows = Rows { n, padding: Float::LOWEST };
         let losses = rows.gather(&logits.read::<E>(), targets.len(), |i, work| {
@@ -175,7 +172,7 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
     by_type!(logits, E => {
-        let (n, _) = sizes::<B, E>(&logits);
+        let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
         let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
         let (losses, grads) = (column(&losses), column(&grad));
@@ -188,21 +185,9 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
     }, else loss::reference::backward::<B>(logits, targets, losses, grad))
 }
 
-/// The mapping's own kernel, or the α of the general one.
-#[inline(always)]
-fn exact(mapping: Mapping) -> Result<Exact, f64> {
-    match mapping {
-        Mapping::Softmax => Ok(Exact::Softmax),
-        Mapping::Sparsemax => Ok(Exact::Sparsemax),
-        Mapping::Entmax15 => Ok(Exact::Entmax15),
-        Mapping::Alpha(alpha) => Err(alpha),
-    }
-}
-
-/// Size of a row, and the score at or below which one is hidden.
-fn sizes<B: HostBackend, E: Stored>(tensor: &FloatTensor<B>) -> (usize, E::Wide) {
-    let hidden = hidden_at(tensor.dtype());
-    (tensor.shape()[1], Float::from_f64(hidden))
+/// The score at or below which one is hidden.
+fn hidden<B: HostBackend, E: Stored>(scores: &FloatTensor<B>) -> E::Wide {
+    Float::from_f64(hidden_at(scores.dtype()))
 }
 
 /// Runs the kernel on every row, in place where nobody else holds the tensor.

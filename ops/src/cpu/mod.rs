@@ -3,13 +3,14 @@
 //! Sums run over a fixed number of lanes and never depend on the number of threads, so that the same
 //! input gives the same bits.
 
-mod alpha;
-mod exact;
+mod backward;
 mod float;
+mod forward;
 mod host;
 mod isa;
 mod loss;
 mod pack;
+mod power;
 mod rows;
 
 pub(crate) use host::*;

@@ -1,4 +1,8 @@
-//! A row as the kernels see it: whole packs of elements, and the reductions over them.
+//! A row as the kernels see it: packs of elements, which the compiler turns into registers, and the
+//! reductions over them.
+
+use std::hint::black_box;
+use std::ops::{Add, Mul, Sub};
 
 use super::float::Float;
 
@@ -11,127 +15,172 @@ pub(crate) const LANES: usize = 16;
 pub(crate) struct Pack<T>(pub [T; LANES]);
 
 impl<T: Float> Pack<T> {
+    #[inline(always)]
     pub fn splat(value: T) -> Self {
         Self([value; LANES])
     }
 
-    /// Replaces every element.
     #[inline(always)]
-    pub fn map(&mut self, f: impl Fn(T) -> T) {
+    pub fn map(mut self, f: impl Fn(T) -> T) -> Self {
         for x in &mut self.0 {
             *x = f(*x);
         }
+        self
     }
+
+    #[inline(always)]
+    pub fn zip(mut self, other: Self, f: impl Fn(T, T) -> T) -> Self {
+        for (x, y) in self.0.iter_mut().zip(other.0) {
+            *x = f(*x, y);
+        }
+        self
+    }
+
+    /// 1 where the element is above the limit, else 0.
+    #[inline(always)]
+    pub fn is_above(self, limit: T) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| if x > limit { T::ONE } else { T::ZERO },
+        )
+    }
+
+    /// Whether any element is above the limit, or NaN.
+    #[inline(always)]
+    pub fn reaches(self, limit: T) -> bool {
+        let mut any = false;
+        for x in self.0 {
+            let is_at_most = x <= limit;
+            any |= !is_at_most;
+        }
+        any
+    }
+
+    /// The lanes folded in halves. What this does is hidden from the compiler, which would otherwise
+    /// build the packs before it from registers of the last, narrowest width.
+    #[inline(always)]
+    pub fn across(self, join: impl Fn(T, T) -> T) -> T {
+        let mut lanes = black_box(self).0;
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = join(lanes[i], lanes[i + width]);
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+}
+
+macro_rules! arithmetic {
+    ($($trait:ident $method:ident $op:tt;)*) => {$(
+        impl<T: Float> $trait for Pack<T> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                self.zip(other, #[inline(always)] |x, y| x $op y)
+            }
+        }
+
+        impl<T: Float> $trait<T> for Pack<T> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: T) -> Self {
+                self.map(#[inline(always)] |x| x $op other)
+            }
+        }
+    )*};
+}
+
+arithmetic! {
+    Add add +;
+    Sub sub -;
+    Mul mul *;
 }
 
 /// Packs that are summed before their sum joins the row's, which is kept in f64: beside a weight near
 /// 1, one running f32 sum would lose a long row's small weights.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
-/// Sums of `K` terms of each element, in [`LANES`] independent lanes and then the lanes in order.
+/// Sums over a row of `K` terms of each element.
 #[inline(always)]
 pub(crate) fn sums<T: Float, const K: usize>(
     row: &[Pack<T>],
-    terms: impl Fn(T) -> [T; K],
-) -> [T; K] {
+    terms: impl Fn(Pack<T>) -> [Pack<T>; K],
+) -> [f64; K] {
     let mut totals = [0.0; K];
     for block in row.chunks(BLOCK) {
-        let mut lanes = [[T::ZERO; LANES]; K];
-        for pack in block {
-            for i in 0..LANES {
-                let terms = terms(pack.0[i]);
-                for k in 0..K {
-                    lanes[k][i] = lanes[k][i] + terms[k];
-                }
+        let mut sums = [Pack::splat(T::ZERO); K];
+        for &pack in block {
+            let terms = terms(pack);
+            for k in 0..K {
+                sums[k] = sums[k] + terms[k];
             }
         }
-        add(&mut totals, lanes);
+        add(&mut totals, sums);
     }
-    totals.map(T::from_f64)
+    totals
 }
 
-/// [`sums`] over two rows; `terms` may replace the second row's element.
+/// [`sums`] where `terms` may replace the pack.
+#[inline(always)]
+pub(crate) fn sums_of_replaced<T: Float, const K: usize>(
+    row: &mut [Pack<T>],
+    terms: impl Fn(&mut Pack<T>) -> [Pack<T>; K],
+) -> [f64; K] {
+    let mut totals = [0.0; K];
+    for block in row.chunks_mut(BLOCK) {
+        let mut sums = [Pack::splat(T::ZERO); K];
+        for pack in block {
+            let terms = terms(pack);
+            for k in 0..K {
+                sums[k] = sums[k] + terms[k];
+            }
+        }
+        add(&mut totals, sums);
+    }
+    totals
+}
+
+/// [`sums`] over two rows; `terms` may replace the first one's pack.
 #[inline(always)]
 pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
-    left: &[Pack<T>],
-    right: &mut [Pack<T>],
-    terms: impl Fn(T, &mut T) -> [T; K],
-) -> [T; K] {
+    left: &mut [Pack<T>],
+    right: &[Pack<T>],
+    terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
+) -> [f64; K] {
     let mut totals = [0.0; K];
-    for (left, right) in left.chunks(BLOCK).zip(right.chunks_mut(BLOCK)) {
-        let mut lanes = [[T::ZERO; LANES]; K];
-        for (a, b) in left.iter().zip(right) {
-            for i in 0..LANES {
-                let terms = terms(a.0[i], &mut b.0[i]);
-                for k in 0..K {
-                    lanes[k][i] = lanes[k][i] + terms[k];
-                }
+    for (left, right) in left.chunks_mut(BLOCK).zip(right.chunks(BLOCK)) {
+        let mut sums = [Pack::splat(T::ZERO); K];
+        for (x, &y) in left.iter_mut().zip(right) {
+            let terms = terms(x, y);
+            for k in 0..K {
+                sums[k] = sums[k] + terms[k];
             }
         }
-        add(&mut totals, lanes);
+        add(&mut totals, sums);
     }
-    totals.map(T::from_f64)
+    totals
 }
 
 #[inline(always)]
-fn add<T: Float, const K: usize>(totals: &mut [f64; K], lanes: [[T; LANES]; K]) {
-    for (total, lanes) in totals.iter_mut().zip(lanes) {
-        *total += across(lanes, |a, b| a + b).to_f64();
+fn add<T: Float, const K: usize>(totals: &mut [f64; K], sums: [Pack<T>; K]) {
+    for (total, sum) in totals.iter_mut().zip(sums) {
+        *total += sum.across(|a, b| a + b).to_f64();
     }
 }
 
-/// The lanes folded in halves.
+/// The largest element of each lane. A NaN may get lost.
 #[inline(always)]
-pub(crate) fn across<T: Float>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = join(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
+pub(crate) fn largest_by_lane<T: Float>(row: &[Pack<T>]) -> Pack<T> {
+    let mut largest = Pack::splat(T::LOWEST);
+    for &pack in row {
+        largest = largest.zip(pack, larger);
     }
-    lanes[0]
+    largest
 }
 
-/// The largest element, or NaN if there is one.
 #[inline(always)]
-pub(crate) fn max<T: Float>(row: &[Pack<T>]) -> T {
-    let mut largest = [T::LOWEST; LANES];
-    // No comparison keeps a NaN: only NaN has no order with itself.
-    let mut nan = [T::ZERO; LANES];
-    for pack in row {
-        for i in 0..LANES {
-            let x = pack.0[i];
-            largest[i] = if x > largest[i] { x } else { largest[i] };
-            nan[i] = if x.is_nan() { x } else { nan[i] };
-        }
-    }
-    let nan = across(nan, |a, b| if a.is_nan() { a } else { b });
-    match nan.is_nan() {
-        true => nan,
-        false => across(largest, |a, b| if b > a { b } else { a }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cpu::rows::Scratch;
-
-    #[test]
-    fn reductions_see_every_element_and_nan() {
-        for n in [1, 15, 16, 17, 100] {
-            let row: Vec<f32> = (0..n).map(|i| i as f32).collect();
-            let mut scratch = Scratch::new(n, 0.0);
-            scratch.load(row.iter().copied());
-            let total = (n * (n - 1) / 2) as f32;
-            assert_eq!(sums(&scratch.packs, |x| [x, x + x]), [total, 2.0 * total]);
-            assert_eq!(max(&scratch.packs), (n - 1) as f32);
-            scratch.load(
-                row.iter()
-                    .map(|&x| if x as usize == n / 2 { f32::NAN } else { x }),
-            );
-            assert!(max(&scratch.packs).is_nan());
-        }
-    }
+pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
+    if a > b { a } else { b }
 }

@@ -7,7 +7,6 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::float::{Float, Stored};
-use super::isa;
 use super::pack::{LANES, Pack};
 
 /// Elements that one task should hold: enough to hide the cost of handing it over.
@@ -63,6 +62,11 @@ impl<T: Float> Scratch<T> {
         }
     }
 
+    /// Size of the row.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
     /// Overwrites the row and its padding.
     #[inline(always)]
     pub fn fill(&mut self, value: T) {
@@ -82,9 +86,7 @@ impl<T: Float> Scratch<T> {
         self.pad();
         let (whole, rest) = values.as_chunks::<LANES>();
         for (pack, values) in self.packs.iter_mut().zip(whole) {
-            for i in 0..LANES {
-                pack.0[i] = values[i].widen();
-            }
+            pack.0 = values.map(E::widen);
         }
         for (x, value) in self.packs[self.n / LANES..]
             .iter_mut()
@@ -107,36 +109,34 @@ impl<T: Float> Scratch<T> {
     fn store<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
         for (pack, out) in self.packs.iter().zip(whole) {
-            for i in 0..LANES {
-                out[i].put(E::narrow(pack.0[i]));
-            }
+            *out = pack.0.map(|x| S::of(E::narrow(x)));
         }
         for (x, out) in self.packs[self.n / LANES..]
             .iter()
             .flat_map(|p| &p.0)
             .zip(rest)
         {
-            out.put(E::narrow(*x));
+            *out = S::of(E::narrow(*x));
         }
     }
 }
 
-/// Where a result is written: over an element, or into fresh memory.
+/// What results are written to: elements, or fresh memory for them.
 trait Slot<E>: Send {
-    fn put(&mut self, value: E);
+    fn of(value: E) -> Self;
 }
 
 impl<E: Stored> Slot<E> for E {
     #[inline(always)]
-    fn put(&mut self, value: E) {
-        *self = value;
+    fn of(value: E) -> Self {
+        value
     }
 }
 
 impl<E: Stored> Slot<E> for MaybeUninit<E> {
     #[inline(always)]
-    fn put(&mut self, value: E) {
-        self.write(value);
+    fn of(value: E) -> Self {
+        Self::new(value)
     }
 }
 
@@ -159,8 +159,12 @@ impl<T: Float> Rows<T> {
         data: &mut [E],
         kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
     ) -> Vec<R> {
-        let load = |_: usize, row: &[E], scratch: &mut Scratch<T>| scratch.load_slice(row);
-        self.run(data, load, kernel)
+        self.run(
+            data,
+            #[inline(always)]
+            |_, row, scratch| scratch.load_slice(row),
+            kernel,
+        )
     }
 
     /// Writes every row's result into fresh memory, and gathers what the kernel returns.
@@ -170,11 +174,13 @@ impl<T: Float> Rows<T> {
         output: &'a mut [MaybeUninit<E>],
         kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
     ) -> (&'a mut [E], Vec<R>) {
-        let load = |i: usize, _: &[MaybeUninit<E>], scratch: &mut Scratch<T>| {
-            input.load(i, self.n, scratch);
-        };
         assert_eq!(output.len() % self.n, 0, "whole rows");
-        let results = self.run(output, load, kernel);
+        let results = self.run(
+            output,
+            #[inline(always)]
+            |i, _, scratch| input.load(i, self.n, scratch),
+            kernel,
+        );
         // SAFETY: `run` has put a value into every element of every row, and there are only rows.
         (unsafe { output.assume_init_mut() }, results)
     }
@@ -192,13 +198,11 @@ impl<T: Float> Rows<T> {
             .par_chunks_mut(batch)
             .enumerate()
             .for_each(|(task, results)| {
-                isa::dispatch(|| {
-                    let mut work = self.work();
-                    for (i, result) in results.iter_mut().enumerate() {
-                        input.load(task * batch + i, self.n, &mut work.row);
-                        *result = kernel(task * batch + i, &mut work);
-                    }
-                });
+                let mut work = self.work();
+                for (i, result) in results.iter_mut().enumerate() {
+                    input.load(task * batch + i, self.n, &mut work.row);
+                    *result = kernel(task * batch + i, &mut work);
+                }
             });
         results
     }
@@ -215,17 +219,14 @@ impl<T: Float> Rows<T> {
             .zip(results.par_chunks_mut(batch))
             .enumerate()
             .for_each(|(task, (out, results))| {
-                // One dispatch a task: what is inlined below is compiled for each instruction set.
-                isa::dispatch(|| {
-                    let mut work = self.work();
-                    let rows = out.chunks_exact_mut(self.n).zip(results);
-                    for (i, (out, result)) in rows.enumerate() {
-                        let i = task * batch + i;
-                        load(i, out, &mut work.row);
-                        *result = kernel(i, &mut work);
-                        work.row.store(out);
-                    }
-                });
+                let mut work = self.work();
+                let rows = out.chunks_exact_mut(self.n).zip(results);
+                for (i, (out, result)) in rows.enumerate() {
+                    let i = task * batch + i;
+                    load(i, out, &mut work.row);
+                    *result = kernel(i, &mut work);
+                    work.row.store(out);
+                }
             });
         results
     }

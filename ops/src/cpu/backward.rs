@@ -1,0 +1,154 @@
+//! Upstream gradients of a row to gradients in the scores and in α.
+
+use super::float::Float;
+use super::isa;
+use super::pack::{Pack, sums_of_pairs};
+use super::rows::Work;
+use crate::entmax::Mapping;
+
+/// Turns upstream gradients into gradients in the scores, given the weights in the other row:
+/// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
+pub(crate) fn backward<T: Float>(work: &mut Work<T>, mapping: Mapping) {
+    isa::dispatch(
+        #[inline(always)]
+        || match mapping {
+            Mapping::Softmax => in_scores(
+                work,
+                #[inline(always)]
+                |p| p,
+            ),
+            Mapping::Sparsemax => in_scores(
+                work,
+                #[inline(always)]
+                |p| {
+                    p.map(
+                        #[inline(always)]
+                        |p| if p > T::ZERO { T::ONE } else { p },
+                    )
+                },
+            ),
+            Mapping::Entmax15 => in_scores(
+                work,
+                #[inline(always)]
+                |p| p.map(T::sqrt),
+            ),
+            Mapping::Alpha(alpha) => {
+                let negative_epsilon = T::from_f64(1.0 - alpha);
+                in_scores(
+                    work,
+                    #[inline(always)]
+                    |p| {
+                        let l = log(p);
+                        p * (l * negative_epsilon).map(
+                            #[inline(always)]
+                            |t| t.at_most(T::EIGHTY).exp(),
+                        )
+                    },
+                );
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn in_scores<T: Float>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
+    let [total, weighted] = sums_of_pairs(
+        &mut work.other.packs,
+        &work.row.packs,
+        #[inline(always)]
+        |p, g| {
+            *p = s(*p);
+            [*p, *p * g]
+        },
+    );
+    finish(work, weighted / or_one(total));
+}
+
+/// `s·(g − mean)`, with s in the other row.
+#[inline(always)]
+fn finish<T: Float>(work: &mut Work<T>, mean: f64) {
+    let mean = T::from_f64(mean);
+    for (s, g) in work.other.packs.iter().zip(&mut work.row.packs) {
+        *g = *s * (*g - mean);
+    }
+}
+
+/// Only a row with everything hidden has a total of 0.
+#[inline(always)]
+fn or_one(total: f64) -> f64 {
+    if total == 0.0 { 1.0 } else { total }
+}
+
+/// log p on the support and 0 off it, where p = 0 removes it.
+#[inline(always)]
+fn log<T: Float>(p: Pack<T>) -> Pack<T> {
+    p.map(
+        #[inline(always)]
+        |p| (if p > T::ZERO { p } else { T::ONE }).ln(),
+    )
+}
+
+/// [`backward`] of α-entmax that also returns the gradient in α.
+///
+/// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL
+/// + ε²W)`. A constant added to g changes neither gradient, so g is centred first.
+pub(crate) fn with_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
+    isa::dispatch(
+        #[inline(always)]
+        || in_scores_and_alpha(work, alpha),
+    )
+}
+
+#[inline(always)]
+fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
+    let epsilon = alpha - 1.0;
+    let negative_epsilon = T::from_f64(-epsilon);
+    let (weights, grad) = (&mut work.other.packs, &work.row.packs);
+    let [centre] = sums_of_pairs(
+        weights,
+        grad,
+        #[inline(always)]
+        |p, g| [*p * g],
+    );
+    let [total, weighted, l, w, g, lg, wg] = sums_of_pairs(
+        weights,
+        grad,
+        #[inline(always)]
+        |weights, g| {
+            let p = *weights;
+            if !p.reaches(T::ZERO) {
+                return [p; 7]; // all zero
+            }
+            let g = g - T::from_f64(centre);
+            let l = log(p);
+            let t = (l * negative_epsilon).map(
+                #[inline(always)]
+                |t| t.at_most(T::EIGHTY),
+            );
+            let power = t.map(T::exp);
+            let w = l * l * t.zip(power, phi);
+            let (s, pl, pw) = (p * power, p * l, p * w);
+            *weights = s;
+            [s, s * g, pl, pw, p * g, pl * g, pw * g]
+        },
+    );
+    finish(work, centre + weighted / or_one(total));
+    let numerator = w * g - wg + epsilon * (l * wg - w * lg);
+    numerator / (1.0 + epsilon * (epsilon * w - l))
+}
+
+/// `φ(t) = (eᵗ − 1 − t)/t²` given eᵗ, with φ(0) = ½.
+#[inline(always)]
+fn phi<T: Float>(t: T, exp_t: T) -> T {
+    let small = (t < T::ONE) & (t > T::ZERO - T::ONE);
+    let x = if small { t } else { T::ZERO };
+    // Σ tᵏ/(k+2)!, by Horner's rule.
+    let mut series = T::ZERO;
+    for k in (1..T::PHI_TERMS).rev() {
+        series = (series + T::ONE) * x * T::from_f64(1.0 / (k + 2) as f64);
+    }
+    let series = (series + T::ONE) * T::from_f64(0.5);
+    let y = if small { T::ONE } else { t };
+    let closed = (exp_t - T::ONE - y) / (y * y);
+    if small { series } else { closed }
+}
