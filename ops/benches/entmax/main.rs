@@ -1,0 +1,117 @@
+//! Times the operations on every device compiled in and, with `--peer PYTHON`, beside entmax 1.3 on
+//! PyTorch: same inputs, same threads, alternating, after the outputs of both were compared.
+//!
+//! ```text
+//! cargo bench -p sparta-ops [--features tch,…] [-- --device flex --filter entmax15 --rounds 7
+//!     --peer PYTHON --out results/bench/DATE-MACHINE]
+//! ```
+
+mod case;
+mod ours;
+mod peer;
+mod report;
+mod upstream;
+mod vectors;
+
+use std::path::PathBuf;
+
+use case::Case;
+use report::{Report, Row};
+use sparta_ops::testing::{TestDevice, devices};
+
+/// What the command line asks for.
+pub struct Options {
+    device: Option<String>,
+    filter: String,
+    rounds: usize,
+    peer: Option<PathBuf>,
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse() -> Self {
+        let mut options = Self {
+            device: None,
+            filter: String::new(),
+            rounds: 7,
+            peer: None,
+            out: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            if name == "--bench" {
+                continue; // cargo says so
+            }
+            let mut value = || {
+                arguments
+                    .next()
+                    .unwrap_or_else(|| panic!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--device" => options.device = Some(value()),
+                "--filter" => options.filter = value(),
+                "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
+                "--peer" => options.peer = Some(value().into()),
+                "--out" => options.out = Some(value().into()),
+                other => panic!("no option {other}: see the head of ops/benches/entmax/main.rs"),
+            }
+        }
+        options
+    }
+
+    /// The devices to time: a software GPU only where it is asked for.
+    fn devices(&self) -> Vec<TestDevice> {
+        let wanted = |device: &TestDevice| match &self.device {
+            Some(name) => device.name == name,
+            None => device.name != "wgpu",
+        };
+        devices().into_iter().filter(wanted).collect()
+    }
+}
+
+fn main() {
+    let options = Options::parse();
+    let mut peer = options.peer.as_deref().map(peer::Peer::start);
+    let mut report = Report::default();
+    if let Some(peer) = &mut peer {
+        report.versions = peer.versions();
+        report.vectors = vectors::compare(peer);
+    }
+    for device in options.devices() {
+        for case in Case::all()
+            .iter()
+            .filter(|case| case.label().contains(&options.filter))
+        {
+            let row = measure(case, &device, peer.as_mut(), options.rounds);
+            println!("{row}");
+            report.rows.push(row);
+        }
+    }
+    if let Some(out) = &options.out {
+        report
+            .write(out)
+            .unwrap_or_else(|error| panic!("cannot write to {}: {error}", out.display()));
+    }
+}
+
+/// Times one case, in turns with the peer.
+fn measure(
+    case: &Case,
+    device: &TestDevice,
+    mut peer: Option<&mut peer::Peer>,
+    rounds: usize,
+) -> Row {
+    let inputs = case.inputs();
+    let mut ours = ours::Ours::new(case, &inputs, device);
+    let found = ours.outputs();
+    let exact = case.exact_outputs(&inputs);
+    let theirs = peer.as_mut().map(|peer| peer.open(case, &inputs));
+    let mut row = Row::new(case, device.name, &found, theirs.as_deref(), &exact);
+    for _ in 0..rounds {
+        row.ours.extend(ours.time());
+        if let Some(peer) = &mut peer {
+            row.peer.extend(peer.time());
+        }
+    }
+    row
+}
