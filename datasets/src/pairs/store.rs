@@ -43,6 +43,22 @@ impl PairStore {
         Self::checked(source, target)
     }
 
+    /// Opens the stores of a split; of `corpus`, only name and languages are looked at.
+    ///
+    /// # Errors
+    /// Those of [`TokenStore::open`]; [`Error::UnmatchedPairs`].
+    pub fn open(
+        dir: &Path,
+        corpus: &ParallelCorpus,
+        split: Split,
+        vocabulary: &PairVocabulary,
+    ) -> Result<Self> {
+        let [source_path, target_path] = paths(dir, corpus, split, vocabulary);
+        let source = Side::open(&source_path, &vocabulary.source)?;
+        let target = Side::open(&target_path, &vocabulary.target)?;
+        Self::checked(source, target)
+    }
+
     /// Opens the stores of a split, or makes them when one of the two is not there.
     ///
     /// Files that are there but unusable are an error, not silently replaced; so are files with
@@ -60,18 +76,17 @@ impl PairStore {
         if !source_path.exists() || !target_path.exists() {
             return Self::create(dir, corpus, split, vocabulary);
         }
-        let source = Side::open(&source_path, &vocabulary.source)?;
-        let target = Side::open(&target_path, &vocabulary.target)?;
+        let store = Self::open(dir, corpus, split, vocabulary)?;
         let n_pairs = corpus.pairs(split).len();
-        if source.ends.len() != n_pairs {
+        if store.len() != n_pairs {
             return Err(Error::UnmatchedPairs {
                 left: source_path.display().to_string(),
-                n_left: source.ends.len(),
+                n_left: store.len(),
                 right: format!("{split} of {}", corpus.name),
                 n_right: n_pairs,
             });
         }
-        Self::checked(source, target)
+        Ok(store)
     }
 
     fn checked(source: Side, target: Side) -> Result<Self> {

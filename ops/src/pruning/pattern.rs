@@ -253,6 +253,19 @@ impl AttentionPattern {
         Ok(())
     }
 
+    /// The part of the pattern that is about some attention types: what a mask on these alone is
+    /// made from.
+    #[must_use]
+    pub fn only(&self, attention_types: &[AttentionType]) -> Self {
+        let mut part = self.clone();
+        part.header
+            .grids
+            .retain(|(attention_type, _), _| attention_types.contains(attention_type));
+        part.layers
+            .retain(|(attention_type, _), _| attention_types.contains(attention_type));
+        part
+    }
+
     pub(super) fn layer(&self, key: LayerKey) -> Result<&Cells, PruningError> {
         self.layers
             .get(&key)

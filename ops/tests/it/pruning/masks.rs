@@ -390,3 +390,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_part_of_a_pattern_masks_its_attention_types_alone() {
+    let grid = full_grid(2, 4, 5);
+    let header = AttentionType::ALL
+        .into_iter()
+        .fold(PatternHeader::new("corpus", "model"), |header, kind| {
+            header.with_layers(kind, 2, grid)
+        });
+    let mut whole = AttentionPattern::new(header);
+    for (number, kind) in AttentionType::ALL.into_iter().enumerate() {
+        for layer in 0..2 {
+            let cells = (0..2 * 4 * 5).map(|i| generic(number, layer, i / 5, i % 5));
+            let shape = [1, 2, 4, 5];
+            let weights: Vec<f32> = cells.collect();
+            whole
+                .observe(kind, layer, &weights, shape, &Placement::default())
+                .unwrap();
+        }
+    }
+    let types = [AttentionType::EncoderSelf, AttentionType::DecoderSelf];
+    let part = whole.only(&types);
+    // One threshold for the model: over these types, not over all three.
+    let mask = |pattern: &AttentionPattern| {
+        GlobalMask::from_pattern(pattern, 0.5, Scope::Model, Semantics::Corrected).unwrap()
+    };
+    let found: Vec<_> = mask(&part).layers().collect();
+    let expected = types.map(|kind| [(kind, 0), (kind, 1)]).concat();
+    assert_eq!(found, expected);
+    let total = SparsityReport::new(&mask(&part), &part).unwrap().total;
+    assert_eq!((total.legal_cells, total.hidden_cells), (160, 80));
+    let unknown = mask(&part).hidden(AttentionType::Cross, 0, 0, 0, 0);
+    assert!(matches!(unknown, Err(PruningError::UnknownLayer { .. })));
+    assert_eq!(whole.only(&AttentionType::ALL), whole);
+}
