@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::doctor;
 use crate::memory;
 use crate::panics;
-use crate::recipe::{Recipe, SHIPPED};
-use crate::task::lm::{self, Request, Stage};
+use crate::recipe::{LmRecipe, Recipe, TranslationRecipe};
+use crate::task::lm;
+use crate::task::translation::{self, Translate};
+use crate::task::{Request, Stage};
 use crate::train::watch::{INTERRUPTED, Interrupted};
 
 /// Attention pruning of a Transformer-XL language model: the paper's table, reproduced.
@@ -28,13 +30,50 @@ struct LmCli {
     options: Options,
 }
 
+/// Sparse attention in an encoder–decoder: the translation tables of both papers, reproduced.
+///
+/// Without a subcommand the whole table is made: a dense model for each normaliser, and under masks
+/// on encoder, decoder and cross attention the same models trained again, each scored by BLEU.
+#[derive(Debug, Parser)]
+#[command(name = "iwslt", version)]
+struct IwsltCli {
+    #[command(subcommand)]
+    command: Option<IwsltCommand>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum IwsltCommand {
+    #[command(flatten)]
+    Stage(StageCommand),
+    /// Translate the lines of standard input with a trained model
+    Translate(TranslateOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+struct TranslateOptions {
+    /// Run folder, or the folder of one model in it (RUN/seed-1/softmax/dense)
+    #[arg(long, value_name = "RUN[/MODEL]")]
+    model: PathBuf,
+    /// Print the N best translations of each line, with their scores
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    n_best: usize,
+    /// Hypotheses kept while searching [default: the recipe's, at least N]
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
+    /// Write the attention weights of each best translation here, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    attention: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum StageCommand {
     /// Read the corpus, build the vocabulary, write the token stores
     Prepare,
-    /// Train the dense model
+    /// Train dense models
     Train,
-    /// Average its attention over the training set
+    /// Average their attention over the training set
     Observe,
     /// Make the masks and train again under each
     Prune,
@@ -62,8 +101,8 @@ impl From<Option<StageCommand>> for Stage {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// A shipped recipe (small/lm, lm/wikitext2, lm/wikitext103-base) or a TOML file
-    #[arg(long, global = true, value_name = "NAME|FILE", default_value = SHIPPED[0].name)]
+    // Default and help are those of the program; see `parse`.
+    #[arg(long, global = true, value_name = "NAME|FILE", default_value = "")]
     recipe: String,
     /// auto, flex, ndarray, wgpu, vulkan, metal, cuda[:N], rocm[:N], tch[:cpu|:cuda:N]
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
@@ -91,9 +130,9 @@ struct Options {
     quiet: bool,
 }
 
-impl LmCli {
-    fn request(self) -> Result<Request> {
-        let Options {
+impl Options {
+    fn request<R: Recipe>(self, stage: Option<StageCommand>) -> Result<Request<R>> {
+        let Self {
             recipe,
             device,
             sets,
@@ -103,13 +142,13 @@ impl LmCli {
             out,
             data,
             quiet,
-        } = self.options;
-        let mut recipe = Recipe::load(&recipe, &sets)?;
+        } = self;
+        let mut recipe = R::load(&recipe, &sets)?;
         if let Some(seeds) = seeds {
-            recipe.seeds = seeds;
+            recipe.set_seeds(seeds);
         }
         Ok(Request {
-            stage: self.stage.into(),
+            stage: stage.into(),
             recipe,
             device: device.parse().map_err(anyhow::Error::msg)?,
             dry_run,
@@ -121,20 +160,54 @@ impl LmCli {
     }
 }
 
+/// Reads the command line of a program whose recipes are `R`.
+fn parse<C: CommandFactory + FromArgMatches, R: Recipe>(
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<C, clap::Error> {
+    let names: Vec<&str> = R::SHIPPED.iter().map(|s| s.name).collect();
+    let help = format!("A shipped recipe ({}) or a TOML file", names.join(", "));
+    let command = C::command().mut_arg("recipe", |arg| {
+        arg.default_value(R::SHIPPED[0].name).help(help)
+    });
+    C::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// Parses, works, and reports.
+fn main_of<C: CommandFactory + FromArgMatches, R: Recipe>(
+    args: impl IntoIterator<Item = OsString>,
+    work: impl FnOnce(C) -> Result<()>,
+) -> ExitCode {
+    memory::keep_freed();
+    match parse::<C, R>(args) {
+        Ok(cli) => report_outcome(panics::catch(|| work(cli))),
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
 /// The whole of the `lm` program.
 #[must_use]
 pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    memory::keep_freed();
-    let cli = match LmCli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    report_outcome(panics::catch(|| {
-        cli.request().and_then(|request| lm::run(&request))
-    }))
+    main_of::<LmCli, LmRecipe>(args, |cli| lm::run(&cli.options.request(cli.stage)?))
+}
+
+/// The whole of the `iwslt` program.
+#[must_use]
+pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_of::<IwsltCli, TranslationRecipe>(args, |cli| match cli.command {
+        None => translation::run(&cli.options.request(None)?),
+        Some(IwsltCommand::Stage(stage)) => translation::run(&cli.options.request(Some(stage))?),
+        Some(IwsltCommand::Translate(options)) => translation::translate(&Translate {
+            model: options.model,
+            n_best: options.n_best,
+            beam: options.beam,
+            attention: options.attention,
+            device: cli.options.device.parse().map_err(anyhow::Error::msg)?,
+            quiet: cli.options.quiet,
+        }),
+    })
 }
 
 /// Help around the experiments.
@@ -207,25 +280,40 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_command_lines_are_consistent() {
         LmCli::command().debug_assert();
+        IwsltCli::command().debug_assert();
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
     }
 
     #[test]
     fn options_stand_before_or_after_the_stage() {
         let parse = |line: &str| {
-            LmCli::try_parse_from(line.split(' '))
-                .unwrap()
-                .request()
-                .unwrap()
+            let cli = parse::<LmCli, LmRecipe>(words(line)).unwrap();
+            cli.options.request::<LmRecipe>(cli.stage).unwrap()
         };
         let request = parse("lm train --seeds 3,4 --set train.lr=0.5 --device cuda:1");
         assert_eq!(request.stage, Stage::Train);
         assert_eq!(request.recipe.seeds, [3, 4]);
         assert_eq!(parse("lm --resume").stage, Stage::Reproduce);
         assert!(parse("lm --resume observe").resume);
+    }
+
+    #[test]
+    fn each_program_has_its_recipes_and_translate_its_options() {
+        let iwslt = |line| parse::<IwsltCli, TranslationRecipe>(words(line)).unwrap();
+        assert_eq!(iwslt("iwslt prune").options.recipe, "small/iwslt");
+        let cli = iwslt("iwslt translate --model runs/x --n-best 3 --device flex");
+        match cli.command {
+            Some(IwsltCommand::Translate(options)) => assert_eq!(options.n_best, 3),
+            other => panic!("{other:?}"),
+        }
+        let help = parse::<LmCli, LmRecipe>(words("lm --help")).unwrap_err();
+        assert!(help.to_string().contains("lm/wikitext103-base"), "{help}");
     }
 }

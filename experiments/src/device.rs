@@ -228,20 +228,21 @@ pub struct OpenDevice {
     pub note: String,
 }
 
-/// Opens a device: compiled in, found, and a probe computed correctly on it.
+/// Opens a device: compiled in, found, and a probe computed correctly on it. `program` is the one
+/// to rebuild where a backend is missing.
 ///
 /// # Errors
 /// Names the rebuild command for a backend that is not compiled in, and what the backend said for
 /// a device that does not open. There is no fall-back to another device.
-pub fn open(choice: DeviceChoice) -> Result<OpenDevice> {
+pub fn open(choice: DeviceChoice, program: &str) -> Result<OpenDevice> {
     if choice == DeviceChoice::Auto {
-        return auto();
+        return auto(program);
     }
     if !choice.is_compiled() {
         let feature = choice.feature();
         bail!(
             "device `{choice}` is not compiled into this program; rebuild with \
-             `cargo run --release --features {feature} --bin lm -- --device {choice}`\n\
+             `cargo run --release --features {feature} --bin {program} -- --device {choice}`\n\
              (compiled in: {})",
             compiled()
         );
@@ -263,7 +264,7 @@ pub fn open(choice: DeviceChoice) -> Result<OpenDevice> {
     })
 }
 
-fn auto() -> Result<OpenDevice> {
+fn auto(program: &str) -> Result<OpenDevice> {
     let mut passed_over = Vec::new();
     for choice in DeviceChoice::ALL {
         if !choice.is_compiled() {
@@ -273,7 +274,7 @@ fn auto() -> Result<OpenDevice> {
             passed_over.push(format!("{choice} is a software renderer"));
             continue;
         }
-        match open(choice) {
+        match open(choice, program) {
             Ok(mut opened) => {
                 let reason = if passed_over.is_empty() {
                     format!("the first that is compiled in of {}", compiled())
@@ -433,7 +434,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_compiled_in_names_the_rebuild() {
         for choice in DeviceChoice::ALL.into_iter().filter(|c| !c.is_compiled()) {
-            let error = open(choice).unwrap_err().to_string();
+            let error = open(choice, "lm").unwrap_err().to_string();
             assert!(
                 error.contains(&format!(
                     "--features {} --bin lm -- --device {choice}",
@@ -447,8 +448,11 @@ mod tests {
     #[cfg(feature = "flex")]
     #[test]
     fn flex_opens_and_auto_says_why() {
-        assert_eq!(open(DeviceChoice::Flex).unwrap().choice, DeviceChoice::Flex);
-        let opened = open(DeviceChoice::Auto).unwrap();
+        assert_eq!(
+            open(DeviceChoice::Flex, "lm").unwrap().choice,
+            DeviceChoice::Flex
+        );
+        let opened = open(DeviceChoice::Auto, "lm").unwrap();
         assert!(opened.note.contains("chosen by auto"), "{}", opened.note);
     }
 }

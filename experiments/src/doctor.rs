@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
-use crate::recipe::{Recipe, SHIPPED};
+use crate::recipe::{LmRecipe, Recipe, TranslationRecipe};
 
 /// One device that `--device` can name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,19 +58,22 @@ pub fn diagnose() -> Diagnosis {
         cache_exists: cache.as_ref().is_some_and(|c| c.exists()),
         cache,
         free_disk: free_disk(),
-        recipes: SHIPPED
-            .iter()
-            .map(|s| {
-                let problem = Recipe::parse(s.text, &[]).err().map(|e| format!("{e:#}"));
-                (s.name.to_owned(), problem)
-            })
-            .collect(),
+        recipes: [problems::<LmRecipe>(), problems::<TranslationRecipe>()].concat(),
     }
+}
+
+/// What is wrong with each shipped recipe of a task, if anything is.
+fn problems<R: Recipe>() -> Vec<(String, Option<String>)> {
+    let problem = |text| R::parse(text, &[]).err().map(|e| format!("{e:#}"));
+    R::SHIPPED
+        .iter()
+        .map(|s| (s.name.to_owned(), problem(s.text)))
+        .collect()
 }
 
 fn try_device(choice: DeviceChoice) -> DeviceState {
     let compiled = choice.is_compiled();
-    let (opens, note) = match (compiled, device::open(choice)) {
+    let (opens, note) = match (compiled, device::open(choice, "lm")) {
         (false, _) => {
             let feature = choice.feature();
             (None, format!("rebuild with `--features {feature}`"))

@@ -3,13 +3,18 @@
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::parts::{
+    NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
+    in_unit_interval, nominal_shares, positive, seeds_and_table,
+};
+use super::{Recipe, Shipped};
 use crate::train::ScheduleName;
 
 /// Everything that determines the language-model table; field names are the TOML keys, which
 /// `recipes/small/lm.toml` explains one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct LmRecipe {
     /// Name of the table, and of its run folder.
     pub table: String,
     /// Seeds to run; they are the only key outside the recipe hash.
@@ -116,20 +121,6 @@ pub struct ModelRecipe {
     pub projection_std: f64,
 }
 
-/// A row normaliser by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NormalizerName {
-    /// Dense softmax.
-    Softmax,
-    /// Euclidean projection onto the simplex.
-    Sparsemax,
-    /// 1.5-entmax.
-    Entmax15,
-    /// α-entmax with one learned α a head.
-    AlphaEntmax,
-}
-
 /// Dense training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,14 +153,6 @@ pub struct TrainRecipe {
     pub checkpoint_every: u64,
 }
 
-/// An optimiser by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OptimizerName {
-    /// Adam (Kingma & Ba 2015).
-    Adam,
-}
-
 /// The pass over the training set that averages attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,88 +177,6 @@ pub struct PruneRecipe {
     pub semantics: SemanticsName,
 }
 
-/// Over which cells one threshold is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScopeName {
-    /// All heads of a layer together (the paper).
-    Layer,
-    /// Each head by itself.
-    Head,
-    /// The whole model.
-    Model,
-}
-
-impl ScopeName {
-    /// The word in the recipe.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Layer => "layer",
-            Self::Head => "head",
-            Self::Model => "model",
-        }
-    }
-}
-
-/// Which cells the percentile is taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SemanticsName {
-    /// Legal cells only.
-    Corrected,
-    /// All cells, structural zeros included, as released.
-    Paper,
-}
-
-impl SemanticsName {
-    /// The word in the recipe, for tables and signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Corrected => "corrected",
-            Self::Paper => "paper",
-        }
-    }
-}
-
-/// Training again under a mask.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetrainRecipe {
-    /// Where it starts.
-    pub mode: RetrainMode,
-    /// Updates.
-    pub steps: u64,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// How it falls.
-    pub schedule: ScheduleName,
-    /// Updates of linear rise.
-    pub warmup_steps: u64,
-}
-
-/// Where training under a mask starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RetrainMode {
-    /// From the dense model.
-    Finetune,
-    /// From new weights.
-    Scratch,
-}
-
-impl RetrainMode {
-    /// The word in the recipe.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Finetune => "finetune",
-            Self::Scratch => "scratch",
-        }
-    }
-}
-
 /// Test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -294,14 +195,25 @@ pub struct PaperRecipe {
     pub row: String,
 }
 
-impl Recipe {
-    /// Checks numbers against each other.
-    ///
-    /// # Errors
-    /// Names the keys that do not go together.
-    pub(super) fn validate(&self) -> Result<()> {
+impl Recipe for LmRecipe {
+    const PROGRAM: &'static str = "lm";
+    const SHIPPED: &'static [Shipped] = super::shipped::LM;
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn seeds(&self) -> &[u64] {
+        &self.seeds
+    }
+
+    fn set_seeds(&mut self, seeds: Vec<u64>) {
+        self.seeds = seeds;
+    }
+
+    fn validate(&self) -> Result<()> {
         let m = &self.model;
-        for (key, value) in [
+        at_least_one(&[
             ("model.d_model", m.d_model),
             ("model.n_layers", m.n_layers),
             ("model.n_heads", m.n_heads),
@@ -317,38 +229,14 @@ impl Recipe {
                 "train.checkpoint_every",
                 self.train.checkpoint_every as usize,
             ),
-        ] {
-            ensure!(value > 0, "`{key}` must be at least 1");
-        }
-        for (key, value) in [("model.dropout", m.dropout), ("model.dropatt", m.dropatt)] {
-            ensure!(
-                (0.0..1.0).contains(&value),
-                "`{key}` must be in 0..1; found {value}"
-            );
-        }
-        for (key, value) in [
+        ])?;
+        in_unit_interval(&[("model.dropout", m.dropout), ("model.dropatt", m.dropatt)])?;
+        positive(&[
             ("train.lr", self.train.lr),
             ("train.clip", self.train.clip),
             ("retrain.lr", self.retrain.lr),
-        ] {
-            ensure!(
-                value > 0.0 && value.is_finite(),
-                "`{key}` must be positive; found {value}"
-            );
-        }
-        ensure!(
-            !self.seeds.is_empty(),
-            "`seeds` must name at least one seed"
-        );
-        ensure!(
-            !self.table.is_empty()
-                && self
-                    .table
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
-            "`table` names a folder: letters, digits, `-` and `_` only; found `{}`",
-            self.table
-        );
+        ])?;
+        seeds_and_table(&self.seeds, &self.table)?;
         if self.data.vocab_size == 1 || self.data.vocab_size == 2 {
             bail!("`data.vocab_size` must be 0 (every word) or more than the 2 special words");
         }
@@ -359,19 +247,12 @@ impl Recipe {
         );
         self.validate_prune()
     }
+}
 
+impl LmRecipe {
     fn validate_prune(&self) -> Result<()> {
         let prune = &self.prune;
-        ensure!(
-            prune.p.first() == Some(&0) && prune.p.windows(2).all(|w| w[0] < w[1]),
-            "`prune.p` must start with 0 (the dense control) and rise; found {:?}",
-            prune.p
-        );
-        ensure!(
-            prune.p.iter().all(|&p| p < 100),
-            "`prune.p` are per cent below 100; found {:?}",
-            prune.p
-        );
+        nominal_shares(&prune.p)?;
         ensure!(
             prune.random_masks.len() == prune.p.len(),
             "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
@@ -388,21 +269,21 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use crate::recipe::{Recipe, SHIPPED};
+    use crate::recipe::{LmRecipe, Recipe};
 
     #[test]
     fn resolved_text_reads_back_to_the_same_recipe_and_hash() {
-        let recipe = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
-        let again = Recipe::parse(&recipe.to_toml(), &[]).unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let again = LmRecipe::parse(&recipe.to_toml(), &[]).unwrap();
         assert_eq!(recipe, again);
         assert_eq!(recipe.hash(), again.hash());
     }
 
     #[test]
     fn seeds_are_outside_the_hash_and_everything_else_inside() {
-        let base = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
-        let seeds = Recipe::parse(SHIPPED[0].text, &["seeds=[4, 5]".into()]).unwrap();
-        let lr = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let base = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let seeds = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["seeds=[4, 5]".into()]).unwrap();
+        let lr = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
         assert_eq!(base.hash(), seeds.hash());
         assert_ne!(base.hash(), lr.hash());
     }
@@ -416,7 +297,7 @@ mod tests {
             ("model.n_heads=0", "model.n_heads"),
             ("seeds=[]", "seeds"),
         ] {
-            let e = Recipe::parse(SHIPPED[0].text, &[set.into()]).unwrap_err();
+            let e = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[set.into()]).unwrap_err();
             assert!(format!("{e:#}").contains(word), "{set}: {e:#}");
         }
     }

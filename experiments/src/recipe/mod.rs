@@ -1,37 +1,63 @@
 //! Recipes: everything that determines a result, as typed TOML without hidden defaults.
 //!
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
-//! table; the table is compared with the reference recipe (`recipes/small/lm.toml`, which has
-//! every key), so that an unknown, missing or mistyped key is named with its full path; what
-//! passes becomes the typed [`Recipe`], whose numbers are then checked against each other.
+//! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`,
+//! `recipes/small/iwslt.toml`, which have every key), so that an unknown, missing or mistyped key
+//! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
+//! checked against each other.
 
 mod edit;
-mod lm;
+pub mod lm;
+mod parts;
 mod shape;
 mod shipped;
+pub mod translation;
 
 pub use edit::apply_set;
-pub use lm::{
-    Corpus, DataRecipe, EvalRecipe, ModelRecipe, NormalizerName, ObserveRecipe, OptimizerName,
-    PaperRecipe, PruneRecipe, Recipe, RetrainMode, RetrainRecipe, ScopeName, SemanticsName,
-    TrainRecipe,
+pub use lm::LmRecipe;
+pub use parts::{
+    NormalizerName, OptimizerName, RetrainMode, RetrainRecipe, ScopeName, SemanticsName,
 };
 pub use shape::check_shape;
-pub use shipped::{SHIPPED, Shipped, find_shipped};
+pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use translation::TranslationRecipe;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-impl Recipe {
+/// Everything that determines the table of one task, by TOML keys.
+pub trait Recipe: Clone + Serialize + DeserializeOwned {
+    /// The program that runs it.
+    const PROGRAM: &'static str;
+    /// The recipes that ship with it; the first is the default and the reference for every key.
+    const SHIPPED: &'static [Shipped];
+
+    /// Name of the table, and of its run folder.
+    fn table(&self) -> &str;
+
+    /// Seeds to run; they are the only key outside the recipe hash.
+    fn seeds(&self) -> &[u64];
+
+    /// Replaces the seeds.
+    fn set_seeds(&mut self, seeds: Vec<u64>);
+
+    /// Checks numbers against each other.
+    ///
+    /// # Errors
+    /// Names the keys that do not go together.
+    fn validate(&self) -> Result<()>;
+
     /// Reads a recipe: the name of a shipped one (`small/lm`) or the path of a TOML file, with
     /// `--set key=value` edits applied.
     ///
     /// # Errors
     /// Names the key (and the nearest known one), what was expected and what was found.
-    pub fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
-        let (origin, text) = match find_shipped(name_or_path) {
+    fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
+        let (origin, text) = match find_shipped(Self::SHIPPED, name_or_path) {
             Some(shipped) => (
                 format!("recipe `{}`", shipped.name),
                 shipped.text.to_owned(),
@@ -39,15 +65,7 @@ impl Recipe {
             None => {
                 let path = Path::new(name_or_path);
                 if !path.is_file() {
-                    let names: Vec<_> = SHIPPED.iter().map(|s| s.name).collect();
-                    let hint = nearest(name_or_path, names.iter().copied())
-                        .map(|n| format!("; did you mean `{n}`?"))
-                        .unwrap_or_default();
-                    bail!(
-                        "no recipe `{name_or_path}`: it is neither a file nor one of the shipped \
-                         recipes {}{hint}",
-                        names.join(", ")
-                    );
+                    bail!("{}", unknown_recipe(Self::SHIPPED, name_or_path));
                 }
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read the recipe {}", path.display()))?;
@@ -61,18 +79,18 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::load`].
-    pub fn parse(text: &str, sets: &[String]) -> Result<Self> {
+    fn parse(text: &str, sets: &[String]) -> Result<Self> {
         let mut table: toml::Table = text
             .parse()
             .map_err(|e: toml::de::Error| anyhow::anyhow!("not valid TOML: {}", one_line(&e)))?;
-        let reference: toml::Table = SHIPPED[0]
+        let reference: toml::Table = Self::SHIPPED[0]
             .text
             .parse()
             .context("the reference recipe is broken")?;
         for set in sets {
             apply_set(&mut table, set, &reference)?;
         }
-        check_shape(&table, &reference)?;
+        check_shape(&table, &reference, Self::SHIPPED[0].name)?;
         let text = toml::to_string(&table).context("cannot write the merged recipe")?;
         let recipe: Self = toml::from_str(&text)
             .map_err(|e| anyhow::anyhow!("{}{}", key_at(&text, &e), one_line(&e)))?;
@@ -83,20 +101,40 @@ impl Recipe {
     /// The resolved recipe as TOML: every key, edits applied.
     ///
     /// # Panics
-    /// Never: a [`Recipe`] holds only values TOML can write.
+    /// Never: a recipe holds only values TOML can write.
     #[must_use]
-    pub fn to_toml(&self) -> String {
+    fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe is always representable in TOML")
     }
 
     /// Hash of everything that determines one seed's results (all keys but `seeds`), 64 hex
     /// digits; two recipes with one hash give the same bits on flex.
     #[must_use]
-    pub fn hash(&self) -> String {
+    fn hash(&self) -> String {
         let mut one_seed = self.clone();
-        one_seed.seeds = Vec::new();
+        one_seed.set_seeds(Vec::new());
         hex(&Sha256::digest(one_seed.to_toml().as_bytes()))
     }
+}
+
+fn unknown_recipe(shipped: &[Shipped], name: &str) -> String {
+    let other = ALL_SHIPPED
+        .iter()
+        .find_map(|(program, list)| Some((program, find_shipped(list, name)?)));
+    if let Some((program, found)) = other {
+        return format!(
+            "`{}` is a recipe of another program: `{program} --recipe {}`",
+            found.name, found.name
+        );
+    }
+    let names: Vec<_> = shipped.iter().map(|s| s.name).collect();
+    let hint = nearest(name, names.iter().copied())
+        .map(|n| format!("; did you mean `{n}`?"))
+        .unwrap_or_default();
+    format!(
+        "no recipe `{name}`: it is neither a file nor one of the shipped recipes {}{hint}",
+        names.join(", ")
+    )
 }
 
 /// The known word nearest to `word`, when one is near enough to be a slip.

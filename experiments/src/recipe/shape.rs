@@ -8,14 +8,25 @@ use super::nearest;
 /// Checks that `table` has exactly the keys of `reference`, each with a value of its type (an
 /// integer may stand for a float).
 ///
+/// `name` is the reference's name among the shipped recipes.
+///
 /// # Errors
 /// The first key that does not fit, with its dotted path; an unknown one with the nearest known.
-pub fn check_shape(table: &Table, reference: &Table) -> Result<()> {
-    let known = keys(reference, "");
+pub fn check_shape(table: &Table, reference: &Table, name: &str) -> Result<()> {
+    let known = Known {
+        keys: keys(reference, ""),
+        name,
+    };
     walk(table, reference, "", &known)
 }
 
-fn walk(table: &Table, reference: &Table, prefix: &str, known: &[String]) -> Result<()> {
+/// The keys of the reference recipe.
+struct Known<'a> {
+    keys: Vec<String>,
+    name: &'a str,
+}
+
+fn walk(table: &Table, reference: &Table, prefix: &str, known: &Known<'_>) -> Result<()> {
     for (key, value) in table {
         let path = format!("{prefix}{key}");
         let Some(expected) = reference.get(key) else {
@@ -100,7 +111,8 @@ fn keys(table: &Table, prefix: &str) -> Vec<String> {
 }
 
 /// The nearest key, compared inside the same section first, then by its last word anywhere.
-fn suggest(path: &str, known: &[String]) -> String {
+fn suggest(path: &str, known: &Known<'_>) -> String {
+    let Known { keys: known, name } = known;
     let section = path.rfind('.').map_or("", |i| &path[..=i]);
     let within = known.iter().map(String::as_str).filter(|k| {
         k.strip_prefix(section)
@@ -113,7 +125,7 @@ fn suggest(path: &str, known: &[String]) -> String {
         .or_else(|| nearest(path, known.iter().map(String::as_str)).map(str::to_owned));
     match best {
         Some(key) => format!("; did you mean `{key}`?"),
-        None => "; recipes/small/lm.toml lists every key".to_owned(),
+        None => format!("; recipes/{name}.toml lists every key"),
     }
 }
 
@@ -131,12 +143,14 @@ fn nearest_by<'a>(
 
 #[cfg(test)]
 mod tests {
-    use crate::recipe::Recipe;
-    use crate::recipe::SHIPPED;
+    use crate::recipe::{LmRecipe, Recipe};
 
     fn error(sets: &[&str]) -> String {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-        format!("{:#}", Recipe::parse(SHIPPED[0].text, &sets).unwrap_err())
+        format!(
+            "{:#}",
+            LmRecipe::parse(LmRecipe::SHIPPED[0].text, &sets).unwrap_err()
+        )
     }
 
     #[test]
@@ -175,8 +189,8 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named() {
-        let text = SHIPPED[0].text.replace("clip = 0.25", "");
-        let e = format!("{:#}", Recipe::parse(&text, &[]).unwrap_err());
+        let text = LmRecipe::SHIPPED[0].text.replace("clip = 0.25", "");
+        let e = format!("{:#}", LmRecipe::parse(&text, &[]).unwrap_err());
         assert!(e.contains("missing key `train.clip`"), "{e}");
     }
 }

@@ -9,28 +9,38 @@ pub struct Shipped {
     pub text: &'static str,
 }
 
-/// All shipped recipes; the first is the default and the reference for every key.
-pub const SHIPPED: &[Shipped] = &[
-    Shipped {
-        name: "small/lm",
-        text: include_str!("../../recipes/small/lm.toml"),
-    },
-    Shipped {
-        name: "lm/wikitext2",
-        text: include_str!("../../recipes/lm/wikitext2.toml"),
-    },
-    Shipped {
-        name: "lm/wikitext103-base",
-        text: include_str!("../../recipes/lm/wikitext103-base.toml"),
-    },
+macro_rules! shipped {
+    ($($name:literal),+ $(,)?) => {
+        &[$(Shipped {
+            name: $name,
+            text: include_str!(concat!("../../recipes/", $name, ".toml")),
+        }),+]
+    };
+}
+
+/// Language models; the first is the default and the reference for every key.
+pub(super) const LM: &[Shipped] = shipped!["small/lm", "lm/wikitext2", "lm/wikitext103-base"];
+
+/// Translation; the first is the default and the reference for every key.
+pub(super) const TRANSLATION: &[Shipped] = shipped![
+    "small/iwslt",
+    "iwslt/multi30k",
+    "iwslt/iwslt14-de-en",
+    "iwslt/iwslt17-de-en",
+    "wmt/wmt17-en-de",
+    "wmt/wmt16-ro-en",
+    "wmt/wmt14-en-de",
+    "wmt/kftt-ja-en",
 ];
 
-/// Finds a shipped recipe by its full name, or by the last part of it (`wikitext2`).
+/// The recipes of every program.
+pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[("lm", LM), ("iwslt", TRANSLATION)];
+
+/// Finds a recipe of a list by its full name, or by the last part of it (`wikitext2`).
 #[must_use]
-pub fn find_shipped(name: &str) -> Option<Shipped> {
+pub fn find_shipped(list: &[Shipped], name: &str) -> Option<Shipped> {
     let name = name.strip_suffix(".toml").unwrap_or(name);
-    SHIPPED
-        .iter()
+    list.iter()
         .find(|s| s.name == name || s.name.rsplit('/').next() == Some(name))
         .copied()
 }
@@ -38,26 +48,36 @@ pub fn find_shipped(name: &str) -> Option<Shipped> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Recipe;
+    use crate::recipe::{LmRecipe, Recipe, TranslationRecipe};
+
+    fn hashes<R: Recipe>() -> Vec<String> {
+        let load = |s: &Shipped| R::load(s.name, &[]).expect(s.name).hash();
+        R::SHIPPED.iter().map(load).collect()
+    }
 
     #[test]
     fn every_shipped_recipe_is_valid_and_has_its_own_hash() {
-        let mut hashes = Vec::new();
-        for shipped in SHIPPED {
-            let recipe = Recipe::load(shipped.name, &[]).expect(shipped.name);
-            hashes.push(recipe.hash());
-        }
-        hashes.sort();
-        hashes.dedup();
-        assert_eq!(hashes.len(), SHIPPED.len());
+        let mut all = [hashes::<LmRecipe>(), hashes::<TranslationRecipe>()].concat();
+        let n = all.len();
+        assert_eq!(n, LM.len() + TRANSLATION.len());
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), n);
+    }
+
+    /// A published run is entered by its hash; a change here would orphan it.
+    #[test]
+    fn the_hash_of_the_published_small_table_stays() {
+        assert!(hashes::<LmRecipe>()[0].starts_with("19aa4da2"));
     }
 
     #[test]
     fn a_short_name_finds_the_recipe() {
         assert_eq!(
-            find_shipped("wikitext103-base").map(|s| s.name),
+            find_shipped(LM, "wikitext103-base").map(|s| s.name),
             Some("lm/wikitext103-base")
         );
-        assert!(find_shipped("wikitext").is_none());
+        assert!(find_shipped(LM, "wikitext").is_none());
+        assert!(find_shipped(LM, "multi30k").is_none());
     }
 }

@@ -5,6 +5,7 @@
 //! never stopped (on flex to the bit).
 
 mod checkpoint;
+mod keep;
 mod optimizer;
 pub mod rng;
 mod schedule;
@@ -13,35 +14,44 @@ pub mod watch;
 pub use checkpoint::{
     Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
 };
+pub use keep::Keep;
 pub use optimizer::{AdamSettings, ClippedAdam, SavedMoments};
 pub use schedule::{Schedule, ScheduleName};
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use keep::Keeper;
 use watch::{Interrupted, Metrics, Progress, is_interrupted};
 
 /// What is learned: batches in, a loss out, with whatever is carried from one to the next.
 pub trait Lesson<M: Module> {
-    /// The mean loss `[1]` of step `step` (in nats a token).
+    /// Parts of step `step` whose gradients are added up (gradient accumulation).
+    fn n_parts(&self, _step: u64) -> usize {
+        1
+    }
+
+    /// The loss `[1]` of a part of step `step`; the parts' losses add up to the mean loss of the
+    /// step, in nats a token.
     ///
     /// # Errors
     /// If the batch cannot be had.
-    fn loss(&mut self, model: &M, step: u64) -> Result<Tensor<1>>;
+    fn loss(&mut self, model: &M, step: u64, part: usize) -> Result<Tensor<1>>;
 
-    /// Target tokens of one step.
-    fn tokens_per_step(&self) -> usize;
+    /// Target tokens of one step, on average.
+    fn tokens_per_step(&self) -> f64;
 
-    /// Mean loss a token on the validation set; it must not disturb what is carried.
+    /// Scores the validation set; it must not disturb what is carried.
     ///
     /// # Errors
     /// If the batches cannot be had.
-    fn validate(&mut self, model: &M) -> Result<f64>;
+    fn validate(&mut self, model: &M) -> Result<Validation>;
 
     /// What the next step needs from the steps before it, by name.
     fn carried(&self) -> BTreeMap<String, TensorData>;
@@ -53,6 +63,23 @@ pub trait Lesson<M: Module> {
     fn restore(&mut self, carried: BTreeMap<String, TensorData>) -> Result<()>;
 }
 
+/// What the validation set says of a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Validation {
+    /// Mean loss, in nats a token.
+    pub nll: f64,
+    /// BLEU of its translations, if it was asked for.
+    pub bleu: Option<f64>,
+}
+
+impl Validation {
+    /// A loss alone.
+    #[must_use]
+    pub fn of(nll: f64) -> Self {
+        Self { nll, bleu: None }
+    }
+}
+
 /// The numbers of one training run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -62,6 +89,8 @@ pub struct Plan {
     pub schedule: Schedule,
     /// The optimiser.
     pub adam: AdamSettings,
+    /// Which parameters are the result.
+    pub keep: Keep,
     /// A line of metrics every so many steps.
     pub log_every: u64,
     /// Validation every so many steps; 0 = after the last only.
@@ -77,14 +106,16 @@ pub struct Plan {
 /// A finished training run.
 #[derive(Debug)]
 pub struct Trained<M> {
-    /// The module after the last step.
+    /// The module that is kept.
     pub model: M,
     /// Steps made, those before a resume included.
     pub steps: u64,
     /// Mean target tokens a second while training.
     pub tokens_per_second: f64,
-    /// Validation loss after the last step, in nats a token.
+    /// Validation loss of the module that is kept, in nats a token.
     pub valid_nll: f64,
+    /// Files that were needed to go on and are not any more once the module is saved.
+    pub leftovers: Vec<PathBuf>,
 }
 
 /// A loss or gradient that is not finite; nothing is saved after it.
@@ -150,6 +181,7 @@ pub fn train<M: Module, L: Lesson<M>>(
 struct Run<'a, M: Module, L: Lesson<M>> {
     model: Option<M>,
     optimizer: ClippedAdam,
+    keeper: Keeper<'a>,
     lesson: &'a mut L,
     plan: &'a Plan,
     folder: &'a Path,
@@ -205,17 +237,19 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
+        let keeper = Keeper::open(plan, folder, step)?;
         let metrics = Metrics::resume(&folder.join(METRICS), step)?;
         let progress = Progress::start(
             &plan.identity.run,
             step,
             plan.schedule.steps,
-            lesson.tokens_per_step() as f64,
+            lesson.tokens_per_step(),
             plan.quiet,
         );
         Ok(Self {
             model: Some(model),
             optimizer,
+            keeper,
             lesson,
             plan,
             folder,
@@ -242,6 +276,9 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             if plan.valid_every > 0 && step % plan.valid_every == 0 && step < steps {
                 self.validate()?;
             }
+            if let Some(model) = &self.model {
+                self.keeper.after_step(model, step)?;
+            }
             let stop = is_interrupted() && step < steps;
             if (step % plan.checkpoint_every == 0 && step < steps) || stop {
                 self.checkpoint()?;
@@ -258,24 +295,32 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         }
         self.read_pending()?;
         let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
-        let tokens = self.step as f64 * self.lesson.tokens_per_step() as f64;
+        let tokens = self.step as f64 * self.lesson.tokens_per_step();
         let tokens_per_second = tokens / seconds.max(1e-9);
-        let valid_nll = self.validate()?;
+        let last = self.validate()?;
+        let model = self
+            .model
+            .take()
+            .context("the model was lost in training")?;
+        let (model, is_last) = self.keeper.result(model)?;
+        let valid_nll = match is_last {
+            true => last.nll,
+            false => self.lesson.validate(&model)?.nll,
+        };
         self.progress.finish(&format!(
             "{} steps in {}, {tokens_per_second:.0} tokens/s, validation perplexity {:.2}",
             self.step,
             watch::duration(seconds),
             valid_nll.exp()
         ));
-        let model = self
-            .model
-            .take()
-            .context("the model was lost in training")?;
+        let mut leftovers = self.keeper.files();
+        leftovers.push(self.folder.join(CHECKPOINT));
         Ok(Trained {
             model,
             steps: self.step,
             tokens_per_second,
             valid_nll,
+            leftovers,
         })
     }
 
@@ -287,16 +332,37 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             .context("the model was lost in training")?;
         self.device
             .seed(rng::hash(plan.identity.seed, rng::Purpose::Step, step));
-        let loss = self.lesson.loss(&model, step)?;
-        let value = loss.clone().inner();
+        let (value, gradients) = self.gradients(&model, step)?;
         let lr = plan.schedule.at(step);
-        let (model, norm) = self.optimizer.step(model, loss.backward(), lr, self.device);
+        let (model, norm) = self.optimizer.step(model, gradients, lr, self.device);
         self.model = Some(model);
         // The step before is read only now, when this one is on its way to the device.
         self.read_pending()?;
         self.pending = Some((step + 1, lr, Tensor::cat(vec![value, norm], 0)));
         self.step += 1;
         Ok(())
+    }
+
+    /// Loss and gradients of a step, its parts added up.
+    fn gradients(&mut self, model: &M, step: u64) -> Result<(Tensor<1>, GradientsParams)> {
+        let n_parts = self.lesson.n_parts(step);
+        let mut part = |part| -> Result<_> {
+            let loss = self.lesson.loss(model, step, part)?;
+            let value = loss.clone().inner();
+            Ok((value, GradientsParams::from_grads(loss.backward(), model)))
+        };
+        let (mut value, first) = part(0)?;
+        if n_parts <= 1 {
+            return Ok((value, first));
+        }
+        let mut sum = GradientsAccumulator::new();
+        sum.accumulate(model, first);
+        for index in 1..n_parts {
+            let (more, gradients) = part(index)?;
+            value = value + more;
+            sum.accumulate(model, gradients);
+        }
+        Ok((value, sum.grads()))
     }
 
     /// Reads loss and norm of the last step and stops the run if they are not finite.
@@ -347,16 +413,18 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         )
     }
 
-    fn validate(&mut self) -> Result<f64> {
+    fn validate(&mut self) -> Result<Validation> {
         self.read_pending()?;
         let model = self
             .model
             .as_ref()
             .context("the model was lost in training")?;
-        let nll = self.lesson.validate(model)?;
-        self.metrics
-            .write(self.step, &[("valid/nll", nll), ("valid/ppl", nll.exp())])?;
-        Ok(nll)
+        let valid = self.lesson.validate(model)?;
+        let mut fields = vec![("valid/nll", valid.nll), ("valid/ppl", valid.nll.exp())];
+        fields.extend(valid.bleu.map(|bleu| ("valid/bleu", bleu)));
+        self.metrics.write(self.step, &fields)?;
+        self.keeper.after_validation(model, self.step, &valid)?;
+        Ok(valid)
     }
 
     fn checkpoint(&mut self) -> Result<()> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// What PyTorch's `clip_grad_norm_` adds to the norm before dividing.
 const NORM_EPSILON: f64 = 1e-6;
@@ -22,14 +22,17 @@ pub struct AdamSettings {
     pub beta_2: f32,
     /// Added to the root of the second moment.
     pub epsilon: f32,
-    /// Largest global norm of the gradient.
+    /// Largest global norm of the gradient; 0 = no limit.
     pub clip: f64,
+    /// Share of each weight taken away a step, times the learning rate (decoupled, as AdamW).
+    pub weight_decay: f64,
 }
 
 /// Adam over a whole module, with its state by parameter path.
 pub struct ClippedAdam {
     adam: Adam,
     clip: f64,
+    weight_decay: f64,
     state: BTreeMap<String, AdamState<1>>,
 }
 
@@ -56,22 +59,24 @@ impl ClippedAdam {
         Self {
             adam,
             clip: settings.clip,
+            weight_decay: settings.weight_decay,
             state: BTreeMap::new(),
         }
     }
 
     /// One update. With g all gradients together, they are scaled by min(1, clip / (‖g‖ + 1e-6))
-    /// and given to Adam; everything stays on the device.
+    /// and given to Adam; everything stays on the device. Weight decay then takes lr · decay · w,
+    /// w being the weight before the update.
     ///
     /// Returns the updated module and ‖g‖ before clipping, `[1]`.
     pub fn step<M: Module>(
         &mut self,
         module: M,
-        gradients: Gradients,
+        gradients: GradientsParams,
         lr: f64,
         device: &Device,
     ) -> (M, Tensor<1>) {
-        let mut gradients = GradientsParams::from_grads(gradients, &module);
+        let mut gradients = gradients;
         let mut squares = Squares {
             gradients: &gradients,
             sums: Vec::new(),
@@ -82,13 +87,16 @@ impl ClippedAdam {
         } else {
             Tensor::cat(squares.sums, 0).sum().sqrt()
         };
-        let scale = (norm.clone() + NORM_EPSILON)
-            .recip()
-            .mul_scalar(self.clip)
-            .clamp_max(1.0);
+        let scale = (self.clip > 0.0).then(|| {
+            (norm.clone() + NORM_EPSILON)
+                .recip()
+                .mul_scalar(self.clip)
+                .clamp_max(1.0)
+        });
         let module = module.map(&mut Update {
             adam: &self.adam,
             lr,
+            decay: lr * self.weight_decay,
             scale,
             gradients: &mut gradients,
             state: &mut self.state,
@@ -147,7 +155,8 @@ impl ModuleVisitor for Squares<'_> {
 struct Update<'a> {
     adam: &'a Adam,
     lr: f64,
-    scale: Tensor<1>,
+    decay: f64,
+    scale: Option<Tensor<1>>,
     gradients: &'a mut GradientsParams,
     state: &'a mut BTreeMap<String, AdamState<1>>,
     path: Vec<String>,
@@ -169,12 +178,20 @@ impl ModuleMapper for Update<'_> {
         };
         let shape = tensor.dims();
         let tracked = tensor.is_require_grad();
-        let flat = gradient.reshape([-1]) * self.scale.clone();
+        let flat = gradient.reshape([-1]);
+        let flat = match &self.scale {
+            Some(scale) => flat * scale.clone(),
+            None => flat,
+        };
         let path = self.path.join(".");
         let before = self.state.remove(&path);
-        let (updated, after) =
-            self.adam
-                .step::<1>(self.lr, tensor.inner().reshape([-1]), flat, before);
+        let weight = tensor.inner().reshape([-1]);
+        let decayed = (self.decay > 0.0).then(|| weight.clone() * self.decay);
+        let (updated, after) = self.adam.step::<1>(self.lr, weight, flat, before);
+        let updated = match decayed {
+            Some(decayed) => updated - decayed,
+            None => updated,
+        };
         if let Some(after) = after {
             self.state.insert(path, after);
         }
@@ -204,12 +221,17 @@ mod tests {
         linear
     }
 
+    fn backward(model: &Linear, loss: Tensor<1>) -> GradientsParams {
+        GradientsParams::from_grads(loss.backward(), model)
+    }
+
     fn settings(clip: f64) -> AdamSettings {
         AdamSettings {
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-8,
             clip,
+            weight_decay: 0.0,
         }
     }
 
@@ -219,7 +241,7 @@ mod tests {
         let model = linear(&device);
         let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
         // d(sum)/dW = x for each of two outputs, d(sum)/db = 1 for each of two.
-        let gradients = model.forward(x).sum().backward();
+        let gradients = backward(&model, model.forward(x).sum());
         let (_, norm) = ClippedAdam::new(settings(0.25)).step(model, gradients, 0.1, &device);
         let expected = (2.0f32 * (9.0 + 16.0) + 2.0).sqrt();
         assert!((norm.into_scalar::<f32>() - expected).abs() < 1e-5);
@@ -234,7 +256,7 @@ mod tests {
         let (mut m, mut v, mut w) = (0.0f64, 0.0f64, 0.5f64);
         let norm = (2.0f64 * 25.0 + 2.0).sqrt();
         for t in 1..=3 {
-            let gradients = model.forward(x.clone()).sum().backward();
+            let gradients = backward(&model, model.forward(x.clone()).sum());
             (model, _) = optimizer.step(model, gradients, 0.1, &device);
             let g = 3.0 * 0.25 / norm;
             m = 0.9 * m + 0.1 * g;
@@ -253,16 +275,33 @@ mod tests {
         let mut model = linear(&device);
         let mut optimizer = ClippedAdam::new(settings(0.25));
         for _ in 0..3 {
-            let gradients = model.forward(x.clone()).square().sum().backward();
+            let gradients = backward(&model, model.forward(x.clone()).square().sum());
             (model, _) = optimizer.step(model, gradients, 0.1, &device);
         }
         let mut resumed = ClippedAdam::new(settings(0.25));
         resumed.restore(optimizer.save(), &device);
-        let gradients = model.forward(x.clone()).square().sum().backward();
+        let gradients = backward(&model, model.forward(x.clone()).square().sum());
         let (a, _) = optimizer.step(model.clone(), gradients, 0.1, &device);
-        let gradients = model.forward(x).square().sum().backward();
+        let gradients = backward(&model, model.forward(x).square().sum());
         let (b, _) = resumed.step(model, gradients, 0.1, &device);
         assert_eq!(a.weight.val().into_data(), b.weight.val().into_data());
         assert_eq!(optimizer.save(), resumed.save());
+    }
+
+    #[test]
+    fn weight_decay_and_no_clipping_equal_the_formula() {
+        let device = Device::flex().autodiff();
+        let model = linear(&device);
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        let mut optimizer = ClippedAdam::new(AdamSettings {
+            weight_decay: 0.5,
+            ..settings(0.0)
+        });
+        let gradients = backward(&model, model.forward(x).sum());
+        let (model, norm) = optimizer.step(model, gradients, 0.1, &device);
+        // Adam's first step is lr · sign(g); the weight 0.5 loses 0.1 · 0.5 · 0.5 besides.
+        let got = model.weight.val().into_data().iter::<f32>().next().unwrap();
+        assert!((got - (0.5 - 0.1 - 0.025)).abs() < 1e-5, "{got}");
+        assert!(norm.into_scalar::<f32>() > 1.0);
     }
 }

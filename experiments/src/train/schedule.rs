@@ -12,6 +12,8 @@ pub enum ScheduleName {
     Cosine,
     /// Peak × √(warm-up / step), as for the first Transformer.
     InverseSqrt,
+    /// As `InverseSqrt`, with the peak given by the width: factor · (d_model · warm-up)^-½.
+    Noam,
 }
 
 /// A learning rate for each step of a run.
@@ -28,6 +30,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The schedule of a model of width `d_model`: for [`ScheduleName::Noam`], `peak` was a factor.
+    #[must_use]
+    pub fn for_width(self, d_model: usize) -> Self {
+        match self.name {
+            ScheduleName::Constant | ScheduleName::Cosine | ScheduleName::InverseSqrt => self,
+            ScheduleName::Noam => {
+                let scale = (d_model as f64 * self.warmup_steps.max(1) as f64).powf(-0.5);
+                let peak = self.peak * scale;
+                Self { peak, ..self }
+            }
+        }
+    }
+
     /// Learning rate of step `step`, counted from 0.
     #[must_use]
     pub fn at(&self, step: u64) -> f64 {
@@ -43,7 +58,7 @@ impl Schedule {
                 let done = ((now - warmup) / span).clamp(0.0, 1.0);
                 0.5 * self.peak * (1.0 + (std::f64::consts::PI * done).cos())
             }
-            ScheduleName::InverseSqrt => {
+            ScheduleName::InverseSqrt | ScheduleName::Noam => {
                 let start = warmup.max(1.0);
                 self.peak * (start / (now + 1.0).max(start)).sqrt()
             }
@@ -79,6 +94,22 @@ mod tests {
         assert!((schedule(ScheduleName::Cosine).at(60) - 0.05).abs() < 1e-12);
         assert!(schedule(ScheduleName::Cosine).at(109) < 1e-4);
         assert!((schedule(ScheduleName::InverseSqrt).at(39) - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn noam_is_the_formula_of_vaswani() {
+        let s = Schedule {
+            name: ScheduleName::Noam,
+            peak: 2.0,
+            warmup_steps: 8000,
+            steps: 100_000,
+        }
+        .for_width(512);
+        for step in [0u64, 100, 7999, 8000, 50_000] {
+            let t = step as f64 + 1.0;
+            let expected = 2.0 * 512f64.powf(-0.5) * t.powf(-0.5).min(t * 8000f64.powf(-1.5));
+            assert!((s.at(step) / expected - 1.0).abs() < 1e-12, "{step}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Regression {
 }
 
 impl Lesson<Linear> for Regression {
-    fn loss(&mut self, model: &Linear, step: u64) -> Result<Tensor<1>> {
+    fn loss(&mut self, model: &Linear, step: u64, _part: usize) -> Result<Tensor<1>> {
         let x = if self.nan_at == Some(step) {
             f32::NAN
         } else {
@@ -31,14 +31,13 @@ impl Lesson<Linear> for Regression {
         let x = Tensor::<2>::from_data([[x, self.total]], &self.device);
         Ok(model.forward(x).square().mean())
     }
-    fn tokens_per_step(&self) -> usize {
-        1
+    fn tokens_per_step(&self) -> f64 {
+        1.0
     }
-    fn validate(&mut self, model: &Linear) -> Result<f64> {
+    fn validate(&mut self, model: &Linear) -> Result<Validation> {
         let x = Tensor::<2>::from_data([[1.0f32, 20.0]], &self.device);
-        Ok(f64::from(
-            model.forward(x).square().mean().into_scalar::<f32>(),
-        ))
+        let loss = model.forward(x).square().mean().into_scalar::<f32>();
+        Ok(Validation::of(f64::from(loss)))
     }
     fn carried(&self) -> BTreeMap<String, TensorData> {
         BTreeMap::from([("total".to_owned(), TensorData::from([self.total]))])
@@ -67,7 +66,9 @@ fn plan(steps: u64, checkpoint_every: u64) -> Plan {
             beta_2: 0.999,
             epsilon: 1e-8,
             clip: 0.25,
+            weight_decay: 0.0,
         },
+        keep: Keep::Last,
         log_every: 2,
         valid_every: 0,
         checkpoint_every,
@@ -180,7 +181,7 @@ fn the_loss_falls() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let mut lesson = Regression::new(&device, None);
-    let before = lesson.validate(&model(&device)).unwrap();
+    let before = lesson.validate(&model(&device)).unwrap().nll;
     let trained = train(
         model(&device),
         &mut lesson,
@@ -194,4 +195,112 @@ fn the_loss_falls() {
         "{} {before}",
         trained.valid_nll
     );
+}
+
+/// Eight numbers a step, in `n_parts` parts.
+struct InParts {
+    device: Device,
+    n_parts: usize,
+    /// Validation losses by call.
+    valid: Vec<f64>,
+    validated: Vec<f32>,
+}
+
+impl InParts {
+    fn new(device: &Device, n_parts: usize) -> Self {
+        Self {
+            device: device.clone(),
+            n_parts,
+            valid: vec![1.0],
+            validated: Vec::new(),
+        }
+    }
+}
+
+impl Lesson<Linear> for InParts {
+    fn n_parts(&self, _step: u64) -> usize {
+        self.n_parts
+    }
+    fn loss(&mut self, model: &Linear, step: u64, part: usize) -> Result<Tensor<1>> {
+        let n = 8 / self.n_parts;
+        let x = (part * n..(part + 1) * n).flat_map(|i| [i as f32 / 8.0, step as f32 / 10.0]);
+        let data = TensorData::new(x.collect::<Vec<f32>>(), [n, 2]);
+        let y = model.forward(Tensor::<2>::from_data(data, &self.device));
+        Ok(y.square().sum() / 8.0)
+    }
+    fn tokens_per_step(&self) -> f64 {
+        8.0
+    }
+    fn validate(&mut self, model: &Linear) -> Result<Validation> {
+        let weight = parameters(model)["weight"].iter::<f32>().next().unwrap();
+        self.validated.push(weight);
+        let call = self.validated.len().min(self.valid.len()) - 1;
+        Ok(Validation::of(self.valid[call]))
+    }
+    fn carried(&self) -> BTreeMap<String, TensorData> {
+        BTreeMap::new()
+    }
+    fn restore(&mut self, _carried: BTreeMap<String, TensorData>) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn train_in_parts(lesson: &mut InParts, plan: &Plan) -> BTreeMap<String, TensorData> {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let trained = train(model(&device), lesson, plan, folder.path(), &device).unwrap();
+    parameters(&trained.model)
+}
+
+fn constant(steps: u64, keep: Keep) -> Plan {
+    let mut plan = plan(steps, 1000);
+    plan.schedule.name = ScheduleName::Constant;
+    plan.keep = keep;
+    plan
+}
+
+#[test]
+fn parts_of_a_step_add_up_to_the_step() {
+    let device = Device::flex().autodiff();
+    let plan = constant(30, Keep::Last);
+    let whole = train_in_parts(&mut InParts::new(&device, 1), &plan);
+    let parts = train_in_parts(&mut InParts::new(&device, 4), &plan);
+    for (name, whole) in &whole {
+        for (a, b) in whole.iter::<f32>().zip(parts[name].iter::<f32>()) {
+            assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn the_average_is_that_of_the_last_snapshots() {
+    let device = Device::flex().autodiff();
+    let run = |steps, keep| train_in_parts(&mut InParts::new(&device, 1), &constant(steps, keep));
+    let (at_15, at_20) = (run(15, Keep::Last), run(20, Keep::Last));
+    let mean = run(20, Keep::Average { n: 2, every: 5 });
+    for (name, mean) in &mean {
+        let both = at_15[name].iter::<f32>().zip(at_20[name].iter::<f32>());
+        for (mean, (a, b)) in mean.iter::<f32>().zip(both) {
+            assert!(
+                (mean - (a + b) / 2.0).abs() < 1e-7,
+                "{name}: {mean} {a} {b}"
+            );
+        }
+    }
+    assert_ne!(at_15, at_20);
+}
+
+#[test]
+fn the_best_is_the_one_validation_chose() {
+    let device = Device::flex().autodiff();
+    let mut lesson = InParts::new(&device, 1);
+    // After steps 5, 10, 15 and 20.
+    lesson.valid = vec![3.0, 1.0, 2.0, 2.0];
+    let mut plan = constant(20, Keep::BestLoss);
+    plan.valid_every = 5;
+    let best = train_in_parts(&mut lesson, &plan)["weight"].clone();
+    assert_eq!(best.iter::<f32>().next(), Some(lesson.validated[1]));
+    // The model that is kept is validated once more.
+    assert_eq!(lesson.validated.len(), 5);
+    assert_eq!(lesson.validated[4], lesson.validated[1]);
 }

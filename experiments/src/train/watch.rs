@@ -53,6 +53,18 @@ pub fn is_interrupted() -> bool {
     INTERRUPTS.load(Ordering::SeqCst) > 0
 }
 
+/// Stops work that keeps nothing of its own, such as scoring, after Ctrl-C.
+///
+/// # Errors
+/// [`Interrupted`] after Ctrl-C.
+pub fn stop_if_interrupted(what: &str) -> Result<()> {
+    if is_interrupted() {
+        let resume = format!("{what} starts again with `--resume`, all training is saved");
+        return Err(Interrupted { resume }.into());
+    }
+    Ok(())
+}
+
 /// Progress of one piece of work: a bar on a terminal, a line every few seconds elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,

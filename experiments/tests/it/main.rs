@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod doctor;
+mod iwslt;
 mod stop;
 mod table;
 

@@ -1,9 +1,9 @@
 //! What a recipe costs: parameters, memory, tokens. Estimates, from the shapes alone.
 
-use crate::recipe::{ModelRecipe, Recipe, RetrainMode};
-
 use super::network;
-use super::rows::Row;
+use crate::recipe::LmRecipe;
+use crate::recipe::lm::ModelRecipe;
+use crate::task::Row;
 
 /// The size of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,10 +32,10 @@ const OUTPUT_COPIES: f64 = 4.0;
 impl Cost {
     /// The cost of a recipe with a vocabulary of `vocab_size` words.
     #[must_use]
-    pub fn of(recipe: &Recipe, vocab_size: usize) -> Self {
+    pub fn of(recipe: &LmRecipe, vocab_size: usize) -> Self {
         let n_params = network::config(&recipe.model, vocab_size).n_params();
         let tokens_per_step = recipe.train.batch_size * recipe.model.tgt_len;
-        let rows = Row::all(recipe).len() as f64;
+        let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks).len() as f64;
         let steps = recipe.train.steps as f64 + rows * recipe.retrain.steps as f64;
         Self {
             n_params,
@@ -67,15 +67,6 @@ pub fn step_bytes(model: &ModelRecipe, batch_size: usize, vocab_size: usize) -> 
     4.0 * (model.n_layers as f64 * (hidden + inner + scores) + output)
 }
 
-/// What training again means, for the summary.
-#[must_use]
-pub fn mode_words(mode: RetrainMode) -> &'static str {
-    match mode {
-        RetrainMode::Finetune => "fine-tuned from the dense model",
-        RetrainMode::Scratch => "trained from scratch",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_paper_recipe_has_the_published_number_of_parameters() {
-        let recipe = Recipe::load("wikitext103-base", &[]).unwrap();
+        let recipe = LmRecipe::load("wikitext103-base", &[]).unwrap();
         let cost = Cost::of(&recipe, 267_735);
         assert_eq!(cost.n_params, 151_107_538);
         assert_eq!(cost.tokens_per_step, 9000);

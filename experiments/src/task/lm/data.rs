@@ -7,8 +7,9 @@ use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
-use super::folder::RunFolder;
-use crate::recipe::{Corpus, DataRecipe, Recipe};
+use crate::recipe::LmRecipe;
+use crate::recipe::lm::{Corpus, DataRecipe};
+use crate::task::{Fetch, RunFolder};
 
 /// The three token streams of a run, and the size of the vocabulary.
 #[derive(Debug)]
@@ -61,22 +62,13 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
         && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
 }
 
-/// Whether a corpus that is not at hand may be fetched: only the stage `prepare` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fetch {
-    /// Download what is missing.
-    Allowed,
-    /// Use `--data` and the cache alone.
-    Never,
-}
-
 /// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
 /// token stores. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
 pub fn prepare(
-    recipe: &Recipe,
+    recipe: &LmRecipe,
     folder: &RunFolder,
     from: Option<&Path>,
     fetch: Fetch,
@@ -112,7 +104,7 @@ pub fn prepare(
 ///
 /// # Errors
 /// Nothing prepared yet, or a file that is truncated, altered or of another tokenizer.
-pub fn open(recipe: &Recipe, folder: &RunFolder) -> Result<LmData> {
+pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
     if !is_prepared(folder) {
         bail!(
             "no prepared data in {}; run `lm prepare` with the same `--recipe` and `--out` first",

@@ -9,14 +9,15 @@ use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{Split, source};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 
-use super::cost::{Cost, mode_words, step_bytes};
+use super::cost::{Cost, step_bytes};
 use super::data::{self, corpus_name};
-use super::folder::RunFolder;
 use super::lesson::input_tokens;
-use super::rows::Row;
-use super::{Request, network};
+use super::network;
 use crate::device;
-use crate::recipe::{Corpus, Recipe};
+use crate::recipe::lm::Corpus;
+use crate::recipe::{LmRecipe, Recipe};
+use crate::task::size::{available_memory, gigabytes, mode_words};
+use crate::task::{Request, Row, RunFolder};
 use crate::train::rng::{self, Purpose};
 use crate::train::short;
 use crate::train::watch::duration;
@@ -41,9 +42,9 @@ struct Sample {
 ///
 /// # Errors
 /// What would also stop the run itself.
-pub fn run(request: &Request, folder: &RunFolder) -> Result<()> {
+pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
     let recipe = &request.recipe;
-    let opened = device::open(request.device)?;
+    let opened = device::open(request.device, LmRecipe::PROGRAM)?;
     let sample = sample(request, folder)?;
     let cost = Cost::of(recipe, sample.vocab_size);
     println!("recipe      {} ({})", recipe.table, short(&recipe.hash()));
@@ -58,7 +59,7 @@ pub fn run(request: &Request, folder: &RunFolder) -> Result<()> {
         "table       {} seed(s) × (dense {} steps + {} rows {} for {} steps)",
         recipe.seeds.len(),
         recipe.train.steps,
-        Row::all(recipe).len(),
+        Row::all(&recipe.prune.p, &recipe.prune.random_masks).len(),
         mode_words(recipe.retrain.mode),
         recipe.retrain.steps
     );
@@ -76,7 +77,12 @@ pub fn run(request: &Request, folder: &RunFolder) -> Result<()> {
     Ok(())
 }
 
-fn step(recipe: &Recipe, sample: &Sample, cost: &Cost, opened: &device::OpenDevice) -> Result<()> {
+fn step(
+    recipe: &LmRecipe,
+    sample: &Sample,
+    cost: &Cost,
+    opened: &device::OpenDevice,
+) -> Result<()> {
     let training = opened.device.clone().autodiff();
     let available = opened.choice.is_cpu().then(available_memory);
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
@@ -163,7 +169,7 @@ fn first_columns(batch: &LmBatch, columns: usize) -> LmBatch {
     }
 }
 
-fn sample(request: &Request, folder: &RunFolder) -> Result<Sample> {
+fn sample(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<Sample> {
     let recipe = &request.recipe;
     if data::is_prepared(folder) {
         let data = data::open(recipe, folder)?;
@@ -197,7 +203,7 @@ fn sample(request: &Request, folder: &RunFolder) -> Result<Sample> {
     }
 }
 
-fn cut(recipe: &Recipe, ids: &[u32], vocab_size: usize, origin: String) -> Result<Sample> {
+fn cut(recipe: &LmRecipe, ids: &[u32], vocab_size: usize, origin: String) -> Result<Sample> {
     let stream = LmStream::new(ids, recipe.train.batch_size, recipe.model.tgt_len)?;
     let batch = |i| {
         stream
@@ -209,22 +215,4 @@ fn cut(recipe: &Recipe, ids: &[u32], vocab_size: usize, origin: String) -> Resul
         vocab_size,
         origin,
     })
-}
-
-fn available_memory() -> f64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let free = system.available_memory() as f64;
-    match system.cgroup_limits() {
-        Some(limits) => free.min(limits.free_memory as f64),
-        None => free,
-    }
-}
-
-fn gigabytes(bytes: f64) -> String {
-    if bytes < 1e9 {
-        format!("{:.0} MB", bytes / 1e6)
-    } else {
-        format!("{:.1} GB", bytes / 1e9)
-    }
 }

@@ -13,9 +13,9 @@ use sparta_ops::pruning::GlobalMask;
 use super::data::LmData;
 use super::network::mask_tensors;
 use super::pass;
-use crate::recipe::Recipe;
-use crate::train::Lesson;
+use crate::recipe::LmRecipe;
 use crate::train::rng::{self, Purpose};
+use crate::train::{Lesson, Validation};
 
 /// Training a Transformer-XL on a stream of tokens.
 pub struct LmLesson<'a> {
@@ -45,7 +45,7 @@ impl<'a> LmLesson<'a> {
     /// # Errors
     /// Too little text, or a mask that does not fit the model.
     pub fn new(
-        recipe: &Recipe,
+        recipe: &LmRecipe,
         data: &'a LmData,
         seed: u64,
         mask: Option<&GlobalMask>,
@@ -80,7 +80,7 @@ impl<'a> LmLesson<'a> {
 }
 
 impl Lesson<TransformerXl> for LmLesson<'_> {
-    fn loss(&mut self, model: &TransformerXl, step: u64) -> Result<Tensor<1>> {
+    fn loss(&mut self, model: &TransformerXl, step: u64, _part: usize) -> Result<Tensor<1>> {
         let n = self.stream.n_batches();
         let index = (self.first + (step % n as u64) as usize) % n;
         if index == 0 {
@@ -101,15 +101,16 @@ impl Lesson<TransformerXl> for LmLesson<'_> {
         Ok(model.nll(output.hidden, &batch.target).mean())
     }
 
-    fn tokens_per_step(&self) -> usize {
-        self.stream.batch_size() * self.tgt_len
+    fn tokens_per_step(&self) -> f64 {
+        (self.stream.batch_size() * self.tgt_len) as f64
     }
 
-    fn validate(&mut self, model: &TransformerXl) -> Result<f64> {
+    fn validate(&mut self, model: &TransformerXl) -> Result<Validation> {
         let device = self.device.clone().without_autodiff();
         let masks = self.plain_masks.as_deref();
         let stream = LmStream::for_eval(self.valid, self.eval_batch_size, self.tgt_len)?;
-        Ok(pass::perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?.nll())
+        let score = pass::perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
+        Ok(Validation::of(score.nll()))
     }
 
     fn carried(&self) -> BTreeMap<String, TensorData> {

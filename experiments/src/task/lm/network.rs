@@ -1,15 +1,12 @@
-//! The recipe's Transformer-XL, and the recipe's words in the words of `ops`.
+//! The recipe's Transformer-XL.
 
 use anyhow::{Context, Result};
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Tensor};
-use sparta_model::layer::NormalizerConfig;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
-use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid, Scope, Semantics};
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
-use crate::device;
-use crate::recipe::{ModelRecipe, NormalizerName, ScopeName, SemanticsName};
-use crate::train::rng::{self, Purpose};
+use crate::recipe::lm::ModelRecipe;
+use crate::task::network::{new_weights, normalizer};
 
 /// The configuration of the network for a vocabulary.
 #[must_use]
@@ -30,12 +27,7 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
     .with_div_val(model.div_val)
     .with_tie_weights(model.tie_weights)
     .with_tie_projections(model.tie_projections)
-    .with_normalizer(match model.normalizer {
-        NormalizerName::Softmax => NormalizerConfig::Softmax,
-        NormalizerName::Sparsemax => NormalizerConfig::Sparsemax,
-        NormalizerName::Entmax15 => NormalizerConfig::Entmax15,
-        NormalizerName::AlphaEntmax => NormalizerConfig::alpha_entmax(),
-    })
+    .with_normalizer(normalizer(model.normalizer))
     .with_dropout(model.dropout)
     .with_dropatt(model.dropatt)
     .with_pre_norm(model.pre_norm)
@@ -55,25 +47,7 @@ pub fn init(
 ) -> Result<TransformerXl> {
     let config = config(model, vocab_size);
     config.validate().context("[model] of the recipe")?;
-    // Every backend has a generator of its own; weights come from one, so that a seed means the
-    // same weights on every device.
-    let host = device::generator(device);
-    host.seed(rng::hash(seed, Purpose::Init, 0));
-    let network = config.init(&host);
-    // Burn draws a weight when it is first looked at; look now, before another seed is set.
-    network.visit(&mut Touch);
-    Ok(match host == *device {
-        true => network,
-        false => network.fork(device),
-    })
-}
-
-struct Touch;
-
-impl ModuleVisitor for Touch {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _ = param.val();
-    }
+    Ok(new_weights(seed, device, |host| config.init(host)))
 }
 
 /// The cells of a layer's attention.
@@ -86,25 +60,6 @@ pub fn grid(model: &ModelRecipe) -> Grid {
         rule: CellRule::Causal {
             memory: model.mem_len,
         },
-    }
-}
-
-/// The threshold scope of the recipe.
-#[must_use]
-pub fn scope(name: ScopeName) -> Scope {
-    match name {
-        ScopeName::Layer => Scope::Layer,
-        ScopeName::Head => Scope::Head,
-        ScopeName::Model => Scope::Model,
-    }
-}
-
-/// The semantics of the recipe.
-#[must_use]
-pub fn semantics(name: SemanticsName) -> Semantics {
-    match name {
-        SemanticsName::Corrected => Semantics::Corrected,
-        SemanticsName::Paper => Semantics::Paper,
     }
 }
 

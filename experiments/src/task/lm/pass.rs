@@ -8,7 +8,7 @@ use sparta_ops::pruning::{AttentionPattern, AttentionType, Placement};
 use sparta_results::Perplexity;
 
 use super::lesson::input_tokens;
-use crate::train::watch::{Interrupted, is_interrupted};
+use crate::train::watch::stop_if_interrupted;
 
 /// Scores every target of a stream; `model` is in evaluation mode on `device`.
 ///
@@ -76,14 +76,6 @@ pub fn observe(
         }
         at(batch.index + 1);
         stop_if_interrupted("observation")?;
-    }
-    Ok(())
-}
-
-fn stop_if_interrupted(what: &str) -> Result<()> {
-    if is_interrupted() {
-        let resume = format!("{what} starts again with `--resume`, all training is saved");
-        return Err(Interrupted { resume }.into());
     }
     Ok(())
 }

@@ -2,22 +2,23 @@
 //!
 //! ```text
 //! runs/<table>-<recipe hash>/
-//!   recipe.toml                        the resolved recipe
-//!   data/                              vocabulary and token stores
-//!   seed-<n>/dense/                    model.safetensors, trained.json, metrics.jsonl
-//!   seed-<n>/pattern.safetensors       mean attention over the training set
-//!   seed-<n>/masks/<row>.safetensors   what each row hides
-//!   seed-<n>/rows/<row>/               as dense/
-//!   records/                           one run record a scored model
+//!   recipe.toml                         the resolved recipe
+//!   data/                               vocabulary and token stores
+//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
+//!   seed-<n>/pattern.safetensors        mean attention over the training set
+//!   seed-<n>/masks/<row>.safetensors    what each row hides
+//!   seed-<n>/rows/<row>/                as dense/
+//!   records/                            one run record a scored model
 //!   TABLE.md  TABLE.csv  TABLE.svg
 //! ```
+//!
+//! A task with several dense models has one such seed folder for each: `seed-<n>/<branch>/dense/` …
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::rows::Row;
 use crate::io::write_text;
 use crate::recipe::Recipe;
 use crate::train::{Identity, short};
@@ -57,9 +58,9 @@ impl ModelFolder {
 impl RunFolder {
     /// The folder for a recipe: `--out`, else `runs/<table>-<hash>`.
     #[must_use]
-    pub fn of(recipe: &Recipe, out: Option<&Path>) -> Self {
+    pub fn of<R: Recipe>(recipe: &R, out: Option<&Path>) -> Self {
         let root = out.map_or_else(
-            || Path::new("runs").join(format!("{}-{}", recipe.table, short(&recipe.hash()))),
+            || Path::new("runs").join(format!("{}-{}", recipe.table(), short(&recipe.hash()))),
             Path::to_owned,
         );
         Self { root }
@@ -83,41 +84,20 @@ impl RunFolder {
         self.root.join("records")
     }
 
-    /// Everything of one seed.
+    /// Everything that one dense model of one seed leads to; `name` is empty for a task with only
+    /// one dense model.
     #[must_use]
-    pub fn seed(&self, seed: u64) -> PathBuf {
-        self.root.join(format!("seed-{seed}"))
-    }
-
-    /// The mean attention of one seed's dense model.
-    #[must_use]
-    pub fn pattern(&self, seed: u64) -> PathBuf {
-        self.seed(seed).join("pattern.safetensors")
-    }
-
-    /// The mask of a row.
-    #[must_use]
-    pub fn mask(&self, seed: u64, row: &Row) -> PathBuf {
-        self.seed(seed)
-            .join("masks")
-            .join(format!("{}.safetensors", row.name()))
-    }
-
-    /// The dense model of one seed.
-    #[must_use]
-    pub fn dense(&self, recipe: &Recipe, seed: u64) -> ModelFolder {
-        ModelFolder {
-            path: self.seed(seed).join("dense"),
-            identity: identity(recipe, seed, "dense"),
-        }
-    }
-
-    /// The model of a row.
-    #[must_use]
-    pub fn row(&self, recipe: &Recipe, seed: u64, row: &Row) -> ModelFolder {
-        ModelFolder {
-            path: self.seed(seed).join("rows").join(row.name()),
-            identity: identity(recipe, seed, &row.name()),
+    pub fn branch<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> Branch {
+        let path = self.root.join(format!("seed-{seed}"));
+        Branch {
+            path: if name.is_empty() {
+                path
+            } else {
+                path.join(name)
+            },
+            recipe_hash: recipe.hash(),
+            seed,
+            name: name.to_owned(),
         }
     }
 
@@ -126,7 +106,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// Names both ways out: `--resume` and `--out`.
-    pub fn enter(&self, recipe: &Recipe, fresh: bool) -> Result<()> {
+    pub fn enter<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<()> {
         let path = self.root.join(RECIPE);
         let entries: Vec<String> = match fs::read_dir(&self.root) {
             Ok(dir) => dir
@@ -138,7 +118,7 @@ impl RunFolder {
         if path.exists() {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            let there = Recipe::parse(&text, &[]).with_context(|| path.display().to_string())?;
+            let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
             if there.hash() != recipe.hash() {
                 bail!(
                     "run folder {} holds a run of another recipe (hash {} and not {}); choose a \
@@ -169,34 +149,94 @@ impl RunFolder {
     }
 }
 
-fn identity(recipe: &Recipe, seed: u64, run: &str) -> Identity {
-    Identity {
-        recipe_hash: recipe.hash(),
-        seed,
-        run: run.to_owned(),
+/// One dense model of one seed, and what is made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    path: PathBuf,
+    recipe_hash: String,
+    seed: u64,
+    name: String,
+}
+
+impl Branch {
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The dense model.
+    #[must_use]
+    pub fn dense(&self) -> ModelFolder {
+        self.model(self.path.join("dense"), "dense")
+    }
+
+    /// The model of a row.
+    #[must_use]
+    pub fn row(&self, row: &str) -> ModelFolder {
+        self.model(self.path.join("rows").join(row), row)
+    }
+
+    /// The mean attention of the dense model.
+    #[must_use]
+    pub fn pattern(&self) -> PathBuf {
+        self.path.join("pattern.safetensors")
+    }
+
+    /// The mask of a row.
+    #[must_use]
+    pub fn mask(&self, row: &str) -> PathBuf {
+        self.path.join("masks").join(format!("{row}.safetensors"))
+    }
+
+    /// What a pattern or mask was made from, as its file says.
+    #[must_use]
+    pub fn model_name(&self) -> String {
+        format!(
+            "{}:seed-{}:{}",
+            self.recipe_hash,
+            self.seed,
+            self.run("dense")
+        )
+    }
+
+    fn run(&self, what: &str) -> String {
+        match self.name.as_str() {
+            "" => what.to_owned(),
+            name => format!("{name}/{what}"),
+        }
+    }
+
+    fn model(&self, path: PathBuf, what: &str) -> ModelFolder {
+        let identity = Identity {
+            recipe_hash: self.recipe_hash.clone(),
+            seed: self.seed,
+            run: self.run(what),
+        };
+        ModelFolder { path, identity }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::SHIPPED;
+    use crate::recipe::LmRecipe;
 
     #[test]
     fn a_folder_with_a_run_is_entered_only_to_go_on() {
         let parent = tempfile::tempdir().unwrap();
-        let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
         let folder = RunFolder::of(&recipe, Some(&parent.path().join("run")));
         folder.enter(&recipe, true).unwrap();
         folder.enter(&recipe, true).unwrap();
-        fs::create_dir(folder.seed(1)).unwrap();
+        fs::create_dir(folder.root().join("seed-1")).unwrap();
         let error = folder.enter(&recipe, true).unwrap_err().to_string();
         assert!(
             error.contains("--resume") && error.contains("--out"),
             "{error}"
         );
         folder.enter(&recipe, false).unwrap();
-        let other = Recipe::parse(SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let other = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
         let error = folder.enter(&other, false).unwrap_err().to_string();
         assert!(
             error.contains("another recipe") && error.contains("--out"),
@@ -208,7 +248,7 @@ mod tests {
     fn a_folder_of_something_else_is_left_alone() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("thesis.tex"), "precious").unwrap();
-        let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
         let error = RunFolder::of(&recipe, Some(parent.path()))
             .enter(&recipe, true)
             .unwrap_err();

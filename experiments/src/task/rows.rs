@@ -1,7 +1,5 @@
 //! The rows of the table: which masks are trained under.
 
-use crate::recipe::Recipe;
-
 /// One model trained again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Row {
@@ -22,14 +20,11 @@ pub enum Row {
 }
 
 impl Row {
-    /// All rows of a recipe: for each p the AP mask, then its random masks.
+    /// All rows for some nominal shares: for each p the AP mask, then its random masks.
     #[must_use]
-    pub fn all(recipe: &Recipe) -> Vec<Self> {
-        let prune = &recipe.prune;
-        prune
-            .p
-            .iter()
-            .zip(&prune.random_masks)
+    pub fn all(p: &[u32], random_masks: &[u32]) -> Vec<Self> {
+        p.iter()
+            .zip(random_masks)
             .flat_map(|(&p, &n)| {
                 let first = if p == 0 { Self::Dense } else { Self::Ap { p } };
                 std::iter::once(first).chain((1..=n).map(move |number| Self::Random { p, number }))
@@ -71,12 +66,13 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::SHIPPED;
+    use crate::recipe::{LmRecipe, Recipe};
 
     #[test]
     fn the_small_table_has_six_p_and_three_random_masks_where_it_matters() {
-        let recipe = Recipe::parse(SHIPPED[0].text, &[]).unwrap();
-        let names: Vec<String> = Row::all(&recipe).iter().map(Row::name).collect();
+        let prune = LmRecipe::load("small/lm", &[]).unwrap().prune;
+        let rows = Row::all(&prune.p, &prune.random_masks);
+        let names: Vec<String> = rows.iter().map(Row::name).collect();
         assert_eq!(names[0], "p0");
         assert_eq!(names.iter().filter(|n| n.starts_with("ap-")).count(), 5);
         for p in [80, 90] {

@@ -1,0 +1,184 @@
+//! Run records of a task, and the table made from them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use sparta_ops::pruning::{AttentionPattern, GlobalMask, SparsityReport};
+use sparta_results::{Expected, MaskKind, Metric, ReportOptions, RunRecord, Status, load_all};
+
+use super::folder::{ModelFolder, RunFolder};
+use super::rows::Row;
+use super::work::{TrainedNote, Work, now};
+use crate::recipe::Recipe;
+use crate::train::{Diverged, short};
+
+/// The kind of mask a row has; no row is the dense checkpoint.
+pub(super) fn kind(row: Option<&Row>) -> MaskKind {
+    match row {
+        None | Some(Row::Dense) => MaskKind::None,
+        Some(Row::Ap { .. }) => MaskKind::Ap,
+        Some(Row::Random { .. }) => MaskKind::Random,
+    }
+}
+
+/// The shares of legal cells and of their uses that a mask hides, in per cent.
+pub(super) fn shares(
+    mask: Option<&GlobalMask>,
+    pattern: impl FnOnce() -> Result<AttentionPattern>,
+) -> Result<(f64, f64)> {
+    let Some(mask) = mask else {
+        return Ok((0.0, 0.0));
+    };
+    let total = SparsityReport::new(mask, &pattern()?)?.total;
+    Ok((100.0 * total.effective, 100.0 * total.token_weighted))
+}
+
+impl<R: Recipe> Work<'_, R> {
+    /// Name of a record: what is scored, with a branch's `/` as `-`.
+    pub(super) fn record_id(&self, seed: u64, run: &str) -> String {
+        format!(
+            "{}-{}-seed{seed}-{}",
+            self.recipe.table(),
+            short(&self.recipe.hash()),
+            run.replace('/', "-")
+        )
+    }
+
+    /// Where a record is.
+    pub(super) fn record_path(&self, seed: u64, run: &str) -> PathBuf {
+        let id = self.record_id(seed, run);
+        self.folder.records().join(format!("{id}.run.json"))
+    }
+
+    /// A record of a run that has no score yet.
+    pub(super) fn blank_record(
+        &self,
+        (seed, run): (u64, &str),
+        row: &str,
+        mask: MaskKind,
+        (metric, signature): (Metric, String),
+    ) -> RunRecord {
+        let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
+        RunRecord {
+            id: self.record_id(seed, run),
+            table: self.recipe.table().to_owned(),
+            row: row.to_owned(),
+            recipe_hash: self.recipe.hash(),
+            recipe: self.recipe.to_toml(),
+            seed,
+            device: self.opened.choice.to_string(),
+            mask,
+            mask_seed: None,
+            p_nominal: None,
+            p_effective: None,
+            p_token_weighted: None,
+            metric,
+            value: None,
+            signature,
+            paper: None,
+            steps: 0,
+            tokens_per_second: None,
+            started: now(),
+            finished: None,
+            status: Status::Running,
+            versions: versions
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    /// Completes the record of a trained and scored network, and saves it.
+    pub(super) fn save_score(
+        &self,
+        mut record: RunRecord,
+        folder: &ModelFolder,
+        value: f64,
+    ) -> Result<()> {
+        let trained = TrainedNote::load(folder)?;
+        record.value = Some(value);
+        record.steps = trained.steps;
+        record.tokens_per_second = Some(trained.tokens_per_second);
+        record.started = trained.started;
+        record.finished = Some(now());
+        record.status = Status::Completed;
+        record.save(self.folder.records())?;
+        Ok(())
+    }
+
+    /// Completes the record of a baseline without a network, and saves it.
+    pub(super) fn save_baseline(
+        &self,
+        mut record: RunRecord,
+        value: f64,
+        started: u64,
+    ) -> Result<()> {
+        record.value = Some(value);
+        record.device = "cpu".to_owned();
+        record.started = started;
+        record.finished = Some(now());
+        record.status = Status::Completed;
+        record.save(self.folder.records())?;
+        Ok(())
+    }
+
+    /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
+    pub(super) fn note_failure(
+        &self,
+        error: &anyhow::Error,
+        started: u64,
+        record: impl FnOnce() -> Result<RunRecord>,
+    ) {
+        let Some(diverged) = error.downcast_ref::<Diverged>() else {
+            return;
+        };
+        let saved = record().and_then(|mut record| {
+            record.steps = diverged.step;
+            record.started = started;
+            record.finished = Some(now());
+            record.status = Status::Diverged;
+            record.id += "-diverged";
+            record.save(self.folder.records()).context("record")
+        });
+        if let Err(error) = saved {
+            eprintln!("the run record could not be written: {error:#}");
+        }
+    }
+}
+
+/// The command that makes what a table lacks.
+pub(super) fn go_on<R: Recipe>(folder: &RunFolder) -> String {
+    format!(
+        "{} reproduce --recipe {} --out {} --resume",
+        R::PROGRAM,
+        folder.root().join("recipe.toml").display(),
+        folder.root().display()
+    )
+}
+
+/// Makes the table from the records of the run folder: files in it, and the text on standard
+/// output, with `extra` after it.
+///
+/// # Errors
+/// A folder without records.
+pub(super) fn report(
+    folder: &RunFolder,
+    title: String,
+    expected: Vec<Expected>,
+    extra: &str,
+) -> Result<()> {
+    let records = load_all(folder.records())?;
+    let options = ReportOptions { title, expected };
+    let report = sparta_results::report(&records, &options)?;
+    let files = report.write(folder.root())?;
+    let mut out = std::io::stdout().lock();
+    // A closed pipe is the reader's choice and no error.
+    let _ = writeln!(out, "{}", report.terminal(None).trim_end());
+    let _ = write!(out, "{extra}");
+    for file in files {
+        let _ = writeln!(out, "{}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The recipe's corpus as tokenised text, and text as it is typed in the same form.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use sparta_datasets::embedded;
+use sparta_datasets::pairs::ParallelCorpus;
+use sparta_datasets::tokenize::Language;
+use sparta_datasets::tokenize::moses::{
+    MosesDetokenizer, MosesTokenizer, PunctuationNormalizer, TokenizerOptions,
+};
+use sparta_datasets::translation::{Cleaning, TranslationCorpus};
+
+use crate::recipe::translation::{DataRecipe, PairCorpus};
+
+/// The corpus a recipe names.
+pub(super) fn corpus_name(corpus: PairCorpus) -> TranslationCorpus {
+    match corpus {
+        PairCorpus::LibreofficeHelp => TranslationCorpus::LibreofficeHelp,
+        PairCorpus::Multi30kDeEn => TranslationCorpus::Multi30kDeEn,
+        PairCorpus::Iwslt14DeEn => TranslationCorpus::Iwslt14DeEn,
+        PairCorpus::Iwslt17DeEn => TranslationCorpus::Iwslt17DeEn,
+        PairCorpus::Wmt14EnDe => TranslationCorpus::Wmt14EnDe,
+        PairCorpus::Wmt16RoEn => TranslationCorpus::Wmt16RoEn,
+        PairCorpus::Wmt17EnDe => TranslationCorpus::Wmt17EnDe,
+        PairCorpus::KfttJaEn => TranslationCorpus::KfttJaEn,
+    }
+}
+
+/// Text as it is typed → text as the corpus has it.
+pub(super) struct Preparer {
+    normalizer: Option<PunctuationNormalizer>,
+    tokenizer: Option<MosesTokenizer>,
+    lowercase: bool,
+    /// Before the words are cut, where abbreviations are known by their capitals, or after.
+    lower_first: bool,
+}
+
+impl Preparer {
+    pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
+        let (normalize, aggressive) = match recipe.corpus {
+            PairCorpus::LibreofficeHelp | PairCorpus::Iwslt14DeEn | PairCorpus::Iwslt17DeEn => {
+                (false, Some(false))
+            }
+            PairCorpus::Multi30kDeEn => (true, Some(false)),
+            PairCorpus::Wmt14EnDe | PairCorpus::Wmt16RoEn | PairCorpus::Wmt17EnDe => {
+                (true, Some(true))
+            }
+            // Published in words; so must be what is typed.
+            PairCorpus::KfttJaEn => (false, None),
+        };
+        let options = |aggressive_hyphens| TokenizerOptions {
+            aggressive_hyphens,
+            ..TokenizerOptions::default()
+        };
+        Self {
+            normalizer: normalize.then(|| PunctuationNormalizer::new(language)),
+            tokenizer: aggressive.map(|a| MosesTokenizer::with_options(language, options(a))),
+            lowercase: recipe.lowercase,
+            lower_first: recipe.corpus == PairCorpus::Multi30kDeEn,
+        }
+    }
+
+    pub(super) fn prepare(&self, line: &str) -> String {
+        let lower = |line: &str, now: bool| match now && self.lowercase {
+            true => to_lower(line),
+            false => line.to_owned(),
+        };
+        let line = lower(line, self.lower_first);
+        let line = match &self.normalizer {
+            Some(normalizer) => normalizer.normalize(&line),
+            None => line,
+        };
+        let line = match &self.tokenizer {
+            Some(tokenizer) => tokenizer.tokenize(&line),
+            None => line,
+        };
+        lower(&line, !self.lower_first)
+    }
+}
+
+/// Character by character, as the corpora are prepared.
+fn to_lower(line: &str) -> String {
+    line.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Text as the corpus has it → text as it is written.
+pub(super) fn detokenizer(language: Language) -> MosesDetokenizer {
+    MosesDetokenizer::new(language)
+}
+
+/// What the data crate calls `prepare` is a stage of this program.
+fn how(error: sparta_datasets::Error) -> anyhow::Error {
+    anyhow!("{error}\n(`prepare` is `cargo run --release --bin iwslt -- prepare --recipe RECIPE`)")
+}
+
+/// Makes the corpus available: from the user's folder, or downloaded.
+///
+/// # Errors
+/// What is missing, and where to get it.
+pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<()> {
+    let name = corpus_name(recipe.corpus);
+    name.prepare(from, cache).map(|_| ()).map_err(how)
+}
+
+/// The corpus as tokenised text, pairs of the recipe's lengths only. Nothing is downloaded.
+///
+/// # Errors
+/// A corpus that is not at hand, and how to get it.
+pub(super) fn load(
+    recipe: &DataRecipe,
+    from: Option<&Path>,
+    cache: &Path,
+) -> Result<ParallelCorpus> {
+    let corpus = match recipe.corpus {
+        PairCorpus::LibreofficeHelp => embedded::libreoffice_help()
+            .map_err(how)?
+            .tokenized(recipe.lowercase),
+        PairCorpus::Multi30kDeEn
+        | PairCorpus::Iwslt14DeEn
+        | PairCorpus::Iwslt17DeEn
+        | PairCorpus::Wmt14EnDe
+        | PairCorpus::Wmt16RoEn
+        | PairCorpus::Wmt17EnDe
+        | PairCorpus::KfttJaEn => {
+            let corpus = corpus_name(recipe.corpus).load(from, cache).map_err(how)?;
+            match recipe.lowercase {
+                true => corpus.map(to_lower, to_lower),
+                false => corpus,
+            }
+        }
+    };
+    let (least, most) = (recipe.min_target_words, recipe.max_target_words);
+    Ok(match (least, most) {
+        (0 | 1, 0) => corpus,
+        (_, 0) => corpus.with_target_words(least..=usize::MAX),
+        (_, _) => corpus.with_target_words(least..=most),
+    })
+}
+
+/// Cleaning of the training pairs that counts pieces, where the published preparation has it.
+pub(super) fn cleaning(recipe: &DataRecipe) -> Option<Cleaning> {
+    corpus_name(recipe.corpus).cleaning_by_pieces()
+}
+
+/// About how large the dictionaries are, for when the corpus is not at hand.
+pub(super) fn usual_sizes(recipe: &DataRecipe) -> (usize, usize) {
+    match recipe.corpus {
+        // As fairseq's preparation prints.
+        PairCorpus::Iwslt14DeEn if !recipe.joined_dictionary => (8848, 6632),
+        PairCorpus::LibreofficeHelp
+        | PairCorpus::Multi30kDeEn
+        | PairCorpus::Iwslt14DeEn
+        | PairCorpus::Iwslt17DeEn
+        | PairCorpus::Wmt14EnDe
+        | PairCorpus::Wmt16RoEn
+        | PairCorpus::Wmt17EnDe
+        | PairCorpus::KfttJaEn => (recipe.bpe_merges, recipe.bpe_merges),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Recipe, TranslationRecipe};
+
+    #[test]
+    fn what_is_typed_becomes_what_the_corpus_has() {
+        let recipe = TranslationRecipe::load("small/iwslt", &[]).unwrap().data;
+        let preparer = Preparer::new(&recipe, Language::De);
+        let raw = embedded::libreoffice_help().unwrap();
+        let tokenised = embedded::libreoffice_help().unwrap().tokenized(true);
+        for (raw, tokenised) in raw.test.iter().zip(&tokenised.test) {
+            assert_eq!(preparer.prepare(&raw.0), tokenised.0);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Corpus → vocabulary, token stores and reference texts in the run folder → pairs of ids.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sparta_datasets::pairs::{
+    PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, SentencePair,
+};
+use sparta_datasets::tokenize::bpe::{BpeVocabulary, LearnOptions};
+use sparta_datasets::tokenize::{DictionaryOptions, Language};
+use sparta_datasets::{Split, source};
+
+use super::corpus;
+use super::network::Longest;
+use crate::io::write_text;
+use crate::recipe::TranslationRecipe;
+use crate::recipe::translation::DataRecipe;
+use crate::task::{Fetch, RunFolder};
+
+/// The note that data are prepared; written last.
+const NOTE: &str = "corpus.json";
+
+/// What the stores are about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    name: String,
+    source: String,
+    target: String,
+}
+
+/// The pairs of a run as ids and, where they are scored, as text.
+#[derive(Debug)]
+pub struct PairData {
+    /// Both sides' tokenizers.
+    pub vocabulary: PairVocabulary,
+    /// Name, languages, and the tokenised text of the validation and test split.
+    pub corpus: ParallelCorpus,
+    stores: [PairStore; 3],
+}
+
+impl PairData {
+    /// Token ids of a split.
+    #[must_use]
+    pub fn store(&self, split: Split) -> &PairStore {
+        match split {
+            Split::Train => &self.stores[0],
+            Split::Valid => &self.stores[1],
+            Split::Test => &self.stores[2],
+        }
+    }
+
+    /// The longest sentences that training, validation, test and decoding meet.
+    pub(super) fn longest(&self, recipe: &TranslationRecipe) -> Longest {
+        let mut longest = self.longest_of(&Split::ALL);
+        let eval = &recipe.eval;
+        let written = (eval.max_len_a * longest.source as f64) as usize + eval.max_len_b + 1;
+        longest.target = longest.target.max(written).min(recipe.model.max_len);
+        longest
+    }
+
+    /// The longest sentences of some splits.
+    pub(super) fn longest_of(&self, splits: &[Split]) -> Longest {
+        let lengths = splits.iter().flat_map(|&s| self.store(s).lengths());
+        lengths.fold(
+            Longest {
+                source: 0,
+                target: 0,
+            },
+            |longest, (source, target)| Longest {
+                source: longest.source.max(source),
+                target: longest.target.max(target),
+            },
+        )
+    }
+
+    /// Ids as tokenised lines.
+    ///
+    /// # Errors
+    /// An id outside the dictionary.
+    pub fn decode(&self, translations: &[Vec<u32>]) -> Result<Vec<String>> {
+        let line = |ids: &Vec<u32>| Ok(self.vocabulary.target.decode(ids)?);
+        translations.iter().map(line).collect()
+    }
+
+    /// The training pairs as tokenised text.
+    ///
+    /// # Errors
+    /// An id outside the dictionary.
+    pub(super) fn train_text(&self) -> Result<Vec<SentencePair>> {
+        let store = self.store(Split::Train);
+        (0..store.len())
+            .map(|i| {
+                let source = store.source(i).unwrap_or_default();
+                let target = store.target(i).unwrap_or_default();
+                Ok((
+                    self.vocabulary.source.decode(source)?,
+                    self.vocabulary.target.decode(target)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// One hash of both tokenizers.
+    pub(super) fn vocabulary_hash(&self) -> String {
+        vocabulary_hash(&self.vocabulary)
+    }
+}
+
+/// One hash of both tokenizers.
+pub(super) fn vocabulary_hash(vocabulary: &PairVocabulary) -> String {
+    format!("{}:{}", vocabulary.source.hash(), vocabulary.target.hash())
+}
+
+fn limit(data: &DataRecipe, split: Split) -> usize {
+    let n = match split {
+        Split::Train => data.train_pairs,
+        Split::Valid => data.valid_pairs,
+        Split::Test => data.test_pairs,
+    };
+    if n == 0 { usize::MAX } else { n }
+}
+
+fn text_path(folder: &RunFolder, split: Split, language: Language) -> PathBuf {
+    folder.data().join(format!("{}.{language}", split.name()))
+}
+
+/// Whether the data of a run are prepared.
+#[must_use]
+pub fn is_prepared(folder: &RunFolder) -> bool {
+    folder.data().join(NOTE).exists()
+}
+
+/// Learns both tokenizers as the recipe says.
+///
+/// # Errors
+/// A corpus too small to learn from.
+pub(super) fn learn(recipe: &DataRecipe, train: &[SentencePair]) -> Result<PairVocabulary> {
+    let options = PairVocabularyOptions {
+        merges: LearnOptions::merges(recipe.bpe_merges),
+        joined: recipe.joined_dictionary,
+        dictionary: DictionaryOptions::default(),
+    };
+    Ok(PairVocabulary::learn(train, &options)?)
+}
+
+/// Reads the corpus (from `from`, the cache, or by download), learns the tokenizers and writes the
+/// token stores. What is there already is checked and kept.
+///
+/// # Errors
+/// A corpus that cannot be had, or files that are damaged; each says what to do.
+pub fn prepare(
+    recipe: &TranslationRecipe,
+    folder: &RunFolder,
+    from: Option<&Path>,
+    fetch: Fetch,
+) -> Result<PairData> {
+    if is_prepared(folder) {
+        return open(recipe, folder);
+    }
+    let cache = source::cache_dir()?;
+    if fetch == Fetch::Allowed {
+        corpus::fetch(&recipe.data, from, &cache)?;
+    }
+    let mut corpus = corpus::load(&recipe.data, from, &cache)?;
+    for split in Split::ALL {
+        corpus.split_mut(split).truncate(limit(&recipe.data, split));
+    }
+    check_not_empty(&corpus)?;
+    let vocabulary = learn(&recipe.data, &corpus.train)?;
+    if let Some(cleaning) = corpus::cleaning(&recipe.data) {
+        let pieces = |line: &str, side: &BpeVocabulary| side.encode(line).len() - 1;
+        corpus = corpus.cleaned(
+            &cleaning,
+            |line| pieces(line, &vocabulary.source),
+            |line| pieces(line, &vocabulary.target),
+        );
+        check_not_empty(&corpus)?;
+    }
+    let dir = folder.data();
+    std::fs::create_dir_all(&dir)
+        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    vocabulary.save(&dir, corpus.source, corpus.target)?;
+    for split in Split::ALL {
+        PairStore::create(&dir, &corpus, split, &vocabulary)?;
+    }
+    for split in [Split::Valid, Split::Test] {
+        let pairs = corpus.pairs(split);
+        let lines = |side: fn(&SentencePair) -> &str| -> String {
+            pairs
+                .iter()
+                .map(|pair| format!("{}\n", side(pair)))
+                .collect()
+        };
+        write_text(&text_path(folder, split, corpus.source), &lines(|p| &p.0))?;
+        write_text(&text_path(folder, split, corpus.target), &lines(|p| &p.1))?;
+    }
+    let note = Note {
+        name: corpus.name.clone(),
+        source: corpus.source.to_string(),
+        target: corpus.target.to_string(),
+    };
+    let text = serde_json::to_string_pretty(&note).context("cannot write corpus.json")?;
+    write_text(&dir.join(NOTE), &(text + "\n"))?;
+    open(recipe, folder)
+}
+
+/// The tokenizers of a run and the languages they are for.
+///
+/// # Errors
+/// Nothing prepared yet, or files that are damaged.
+pub(super) fn open_vocabulary(folder: &RunFolder) -> Result<(PairVocabulary, ParallelCorpus)> {
+    let dir = folder.data();
+    if !is_prepared(folder) {
+        bail!(
+            "no prepared data in {}; run `iwslt prepare` with the same `--recipe` and `--out` first",
+            folder.root().display()
+        );
+    }
+    let path = dir.join(NOTE);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let note: Note = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is damaged; delete the folder {} and run `iwslt prepare` again",
+            path.display(),
+            dir.display()
+        )
+    })?;
+    let corpus = ParallelCorpus::empty(&note.name, note.source.parse()?, note.target.parse()?);
+    let vocabulary = PairVocabulary::load(&dir, corpus.source, corpus.target)?;
+    Ok((vocabulary, corpus))
+}
+
+/// Opens what [`prepare`] wrote.
+///
+/// # Errors
+/// Nothing prepared yet, or a file that is truncated, altered or of another tokenizer; sentences
+/// longer than the model can read.
+pub fn open(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<PairData> {
+    let (vocabulary, mut corpus) = open_vocabulary(folder)?;
+    let dir = folder.data();
+    let store = |split| PairStore::open(&dir, &corpus, split, &vocabulary);
+    let stores = [
+        store(Split::Train)?,
+        store(Split::Valid)?,
+        store(Split::Test)?,
+    ];
+    for (split, store) in [(Split::Valid, &stores[1]), (Split::Test, &stores[2])] {
+        let read = |language| {
+            let path = text_path(folder, split, language);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            anyhow::ensure!(
+                lines.len() == store.len(),
+                "{} has {} lines and not {}; delete the folder {} and run `iwslt prepare` again",
+                path.display(),
+                lines.len(),
+                store.len(),
+                dir.display()
+            );
+            Ok(lines)
+        };
+        let pairs = read(corpus.source)?.into_iter().zip(read(corpus.target)?);
+        *corpus.split_mut(split) = pairs.collect();
+    }
+    let data = PairData {
+        vocabulary,
+        corpus,
+        stores,
+    };
+    data.check(recipe)?;
+    Ok(data)
+}
+
+/// Every split must have a pair.
+fn check_not_empty(corpus: &ParallelCorpus) -> Result<()> {
+    for split in Split::ALL {
+        if corpus.pairs(split).is_empty() {
+            bail!(
+                "the {} split of {} has no pair left; widen `data.min_target_words` and \
+                 `data.max_target_words`",
+                split.name(),
+                corpus.name
+            );
+        }
+    }
+    Ok(())
+}
+
+impl PairData {
+    fn check(&self, recipe: &TranslationRecipe) -> Result<()> {
+        let Longest { source, target } = self.longest_of(&Split::ALL);
+        let longest = source.max(target);
+        if longest > recipe.model.max_len {
+            bail!(
+                "the longest sentence has {longest} tokens; `model.max_len = {}` must be at least that",
+                recipe.model.max_len
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The recipe's encoder–decoder, and its masks.
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use sparta_datasets::pairs::PairVocabulary;
+use sparta_model::layer::OutputMap;
+use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks, Sharing};
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
+
+use crate::recipe::NormalizerName;
+use crate::recipe::translation::{ModelRecipe, OutputName, RowsName, ShareName};
+use crate::task::network::{new_weights, normalizer};
+
+/// Longest sentences in tokens, `</s>` included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Longest {
+    pub(super) source: usize,
+    pub(super) target: usize,
+}
+
+/// The configuration of the network for two vocabularies and a normaliser.
+pub(super) fn config(
+    model: &ModelRecipe,
+    (source, target): (usize, usize),
+    name: NormalizerName,
+) -> Seq2SeqConfig {
+    Seq2SeqConfig::new(
+        source,
+        target,
+        model.d_model,
+        model.n_heads,
+        model.d_ff,
+        model.n_encoder_layers,
+        model.n_decoder_layers,
+    )
+    .with_dropout(model.dropout)
+    .with_attention_dropout(model.attention_dropout)
+    .with_activation_dropout(model.activation_dropout)
+    .with_pre_norm(model.pre_norm)
+    .with_sharing(match model.share {
+        ShareName::All => Sharing::All,
+        ShareName::Decoder => Sharing::DecoderInputOutput,
+        ShareName::Nothing => Sharing::None,
+    })
+    .with_max_len(model.max_len)
+    .with_normalizer(normalizer(name))
+    .with_output(match model.output {
+        OutputName::Softmax => OutputMap::Softmax,
+        OutputName::Entmax15 => OutputMap::Entmax15,
+        OutputName::Sparsemax => OutputMap::Sparsemax,
+    })
+}
+
+/// New weights, the same for the same seed on every device.
+///
+/// # Errors
+/// Dimensions that do not go together, by recipe key.
+pub(super) fn init(
+    model: &ModelRecipe,
+    vocabulary: &PairVocabulary,
+    name: NormalizerName,
+    seed: u64,
+    device: &Device,
+) -> Result<Seq2Seq> {
+    let sizes = (vocabulary.source.len(), vocabulary.target.len());
+    let config = config(model, sizes, name);
+    config.validate().context("[model] of the recipe")?;
+    Ok(new_weights(seed, device, |host| config.init(host)))
+}
+
+/// The cells of one type of attention, for sentences up to `longest`.
+pub(super) fn grid(model: &ModelRecipe, kind: AttentionType, longest: Longest) -> Grid {
+    let Longest { source, target } = longest;
+    let (n_rows, n_cols, rule) = match kind {
+        AttentionType::EncoderSelf => (source, source, CellRule::Full),
+        AttentionType::DecoderSelf => (target, target, CellRule::Causal { memory: 0 }),
+        AttentionType::Cross => (target, source, CellRule::Full),
+    };
+    Grid {
+        n_heads: model.n_heads,
+        n_rows,
+        n_cols,
+        rule,
+    }
+}
+
+/// Layers that have a type of attention.
+pub(super) fn n_layers(model: &ModelRecipe, kind: AttentionType) -> usize {
+    match kind {
+        AttentionType::EncoderSelf => model.n_encoder_layers,
+        AttentionType::DecoderSelf | AttentionType::Cross => model.n_decoder_layers,
+    }
+}
+
+/// Rows of a mask that decoding uses.
+pub(super) fn mask_rows(name: RowsName) -> MaskRows {
+    match name {
+        RowsName::True => MaskRows::True,
+        RowsName::Paper => MaskRows::PaperFaithful,
+    }
+}
+
+/// Checks that a mask was made for this model and these sentences.
+///
+/// # Errors
+/// The first type and layer that do not fit.
+pub(super) fn check_mask(mask: &GlobalMask, model: &ModelRecipe, longest: Longest) -> Result<()> {
+    for (kind, layer) in mask.layers() {
+        let n = n_layers(model, kind);
+        ensure!(
+            layer < n,
+            "the mask has {kind} layer {layer}; the model has {n} of them"
+        );
+        let grid = grid(model, kind, longest);
+        mask.check_shape(kind, layer, grid.n_heads, grid.n_rows, grid.n_cols)?;
+    }
+    Ok(())
+}
+
+/// The mask as tensors, for sentences up to `longest`.
+///
+/// # Errors
+/// A mask without one of its layers.
+pub(super) fn mask_tensors(
+    mask: Option<&GlobalMask>,
+    longest: Longest,
+    rows: RowsName,
+    device: &Device,
+) -> Result<Seq2SeqMasks> {
+    let rows = mask_rows(rows);
+    match mask {
+        None => Ok(Seq2SeqMasks {
+            rows,
+            ..Seq2SeqMasks::default()
+        }),
+        Some(mask) => Ok(Seq2SeqMasks::new(
+            mask,
+            longest.source,
+            longest.target,
+            rows,
+            device,
+        )?),
+    }
+}

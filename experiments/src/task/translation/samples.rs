@@ -1,0 +1,133 @@
+//! Translations beside each model, and some of them to look at: `SAMPLES.md`.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sparta_datasets::Split;
+use sparta_datasets::pairs::SentencePair;
+use sparta_results::metric::bleu::BleuScore;
+
+use super::records::models;
+use super::search::Found;
+use crate::io::write_text;
+use crate::recipe::TranslationRecipe;
+use crate::task::{ModelFolder, RunFolder};
+
+/// Translations of the test set, one a line as BLEU read them before it joined or cut words.
+const LINES: &str = "test.txt";
+/// Their score and speed.
+const NOTE: &str = "test.json";
+/// How many sentences the file shows, and how many are printed.
+const N_SHOWN: [usize; 2] = [12, 3];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Note {
+    bleu: f64,
+    detail: String,
+    n_sentences: usize,
+    n_tokens: usize,
+    seconds: f64,
+    tokens_per_second: f64,
+}
+
+/// Writes translations, score and speed beside a model.
+pub(super) fn save(
+    folder: &ModelFolder,
+    lines: &[String],
+    bleu: &BleuScore,
+    found: &Found,
+) -> Result<()> {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    write_text(&folder.path.join(LINES), &text)?;
+    let note = Note {
+        bleu: bleu.score,
+        detail: bleu.to_string(),
+        n_sentences: lines.len(),
+        n_tokens: found.n_tokens,
+        seconds: found.seconds,
+        tokens_per_second: found.n_tokens as f64 / found.seconds.max(1e-9),
+    };
+    let text = serde_json::to_string_pretty(&note).context("cannot write test.json")?;
+    write_text(&folder.path.join(NOTE), &(text + "\n"))
+}
+
+/// Makes `SAMPLES.md` from what the models of the first seed wrote, and gives the text for the end
+/// of the printed table: samples, and the speed of decoding.
+///
+/// # Errors
+/// If the disk refuses.
+pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<String> {
+    let Some(&seed) = recipe.seeds.first() else {
+        return Ok(String::new());
+    };
+    let mut shown = Vec::new();
+    let mut speeds = Vec::new();
+    for (label, model) in models(recipe, folder, seed) {
+        let Ok(text) = std::fs::read_to_string(model.path.join(LINES)) else {
+            continue;
+        };
+        shown.push((label, text.lines().map(str::to_owned).collect::<Vec<_>>()));
+        let note = std::fs::read_to_string(model.path.join(NOTE)).unwrap_or_default();
+        if let Ok(note) = serde_json::from_str::<Note>(&note) {
+            speeds.push(note.tokens_per_second);
+        }
+    }
+    let data = super::data::open(recipe, folder);
+    let (Ok(data), false) = (data, shown.is_empty()) else {
+        return Ok(String::new());
+    };
+    let show = |n| show(data.corpus.pairs(Split::Test), &shown, n);
+    let mut speed = String::new();
+    speeds.sort_by(f64::total_cmp);
+    if let Some(median) = speeds.get(speeds.len() / 2) {
+        speed = format!(
+            "\nDecoding with {} hypotheses: {median:.0} tokens/s (median over {} models).\n",
+            recipe.eval.beam_size,
+            speeds.len()
+        );
+    }
+    let [in_file, printed] = N_SHOWN.map(show);
+    let title = format!("# {}: translations of the test set\n", recipe.table);
+    let path = folder.root().join("SAMPLES.md");
+    write_text(&path, &format!("{title}{in_file}{speed}"))?;
+    Ok(format!("{printed}{speed}{}\n", path.display()))
+}
+
+/// Some sentences with what each model made of them.
+fn show(pairs: &[SentencePair], models: &[(String, Vec<String>)], n: usize) -> String {
+    let labels = models.iter().map(|(label, _)| label.chars().count());
+    let width = labels.max().unwrap_or(0).max("reference".len());
+    let mut text = String::new();
+    for i in spread(pairs.len(), n) {
+        let mut line = |label: &str, words: &str| {
+            let line = format!("    {label:width$}  {words}");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        };
+        let (source, reference) = &pairs[i];
+        line("", "");
+        line("source", source);
+        line("reference", reference);
+        for (label, lines) in models {
+            line(label, lines.get(i).map_or("", String::as_str));
+        }
+    }
+    text
+}
+
+/// `n` places spread over `0..len`.
+fn spread(len: usize, n: usize) -> Vec<usize> {
+    let n = n.min(len);
+    (0..n).map(|i| (2 * i + 1) * len / (2 * n)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn samples_are_spread_over_the_whole_set() {
+        assert_eq!(spread(100, 4), [12, 37, 62, 87]);
+        assert_eq!(spread(2, 8), [0, 1]);
+        assert!(spread(0, 8).is_empty());
+    }
+}

@@ -1,0 +1,99 @@
+//! BLEU of translations, and what needs no network.
+
+use anyhow::Result;
+use sparta_datasets::Split;
+use sparta_datasets::pairs::WordTranslation;
+use sparta_results::metric::ReferenceCount;
+use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};
+use sparta_results::{MaskKind, ScoreSignature};
+
+use super::corpus::detokenizer;
+use super::data::PairData;
+use crate::recipe::TranslationRecipe;
+use crate::recipe::translation::TokenizeName;
+
+/// The BLEU of the recipe.
+fn bleu(recipe: &TranslationRecipe) -> Bleu {
+    let tokenize = match recipe.eval.tokenize {
+        TokenizeName::Tokenized => BleuTokenizer::None,
+        TokenizeName::V13a => BleuTokenizer::V13a,
+        TokenizeName::Intl => BleuTokenizer::Intl,
+        TokenizeName::Char => BleuTokenizer::Char,
+    };
+    Bleu {
+        tokenize,
+        lowercase: recipe.data.lowercase,
+        ..Bleu::default()
+    }
+}
+
+impl PairData {
+    /// BLEU of translations of a split, given as tokenised lines.
+    ///
+    /// # Errors
+    /// Another number of lines than the split has.
+    pub fn bleu(
+        &self,
+        recipe: &TranslationRecipe,
+        split: Split,
+        lines: &[String],
+    ) -> Result<BleuScore> {
+        let references = self.corpus.pairs(split).iter().map(|pair| pair.1.clone());
+        let references: Vec<Vec<String>> = self
+            .as_scored(recipe, references)
+            .into_iter()
+            .map(|line| vec![line])
+            .collect();
+        let hypotheses = self.as_scored(recipe, lines.iter().cloned());
+        Ok(bleu(recipe).corpus(&hypotheses, &references)?)
+    }
+
+    /// Tokenised lines as BLEU gets them: joined again where it brings its own tokeniser.
+    fn as_scored(
+        &self,
+        recipe: &TranslationRecipe,
+        lines: impl Iterator<Item = String>,
+    ) -> Vec<String> {
+        match recipe.eval.tokenize {
+            TokenizeName::Tokenized => lines.collect(),
+            TokenizeName::V13a | TokenizeName::Intl | TokenizeName::Char => {
+                let detokenizer = detokenizer(self.corpus.target);
+                lines.map(|line| detokenizer.detokenize(&line)).collect()
+            }
+        }
+    }
+
+    /// The protocol of the test score.
+    ///
+    /// # Errors
+    /// A name with a separator in it.
+    pub(super) fn signature(&self, recipe: &TranslationRecipe) -> Result<String> {
+        let n = self.store(Split::Test).len() as u64;
+        let signature = ScoreSignature::new(
+            &bleu(recipe),
+            ReferenceCount::Same(1),
+            &self.corpus.name,
+            Split::Test.name(),
+            n,
+        )?;
+        Ok(signature.to_string())
+    }
+
+    /// What translation without a network gets: the source as it is, and each word replaced by its
+    /// most probable translation.
+    ///
+    /// # Errors
+    /// An id outside the dictionary.
+    pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<Vec<(MaskKind, f64)>> {
+        let words = WordTranslation::learn(&self.train_text()?);
+        let sources = self.corpus.pairs(Split::Test).iter().map(|pair| &pair.0);
+        let copied: Vec<String> = sources.clone().cloned().collect();
+        let translated: Vec<String> = sources.map(|line| words.translate(line)).collect();
+        let score =
+            |lines: &[String]| -> Result<f64> { Ok(self.bleu(recipe, Split::Test, lines)?.score) };
+        Ok(vec![
+            (MaskKind::CopySource, score(&copied)?),
+            (MaskKind::WordTranslation, score(&translated)?),
+        ])
+    }
+}

@@ -1,0 +1,111 @@
+//! `iwslt translate`.
+
+use std::fs;
+
+use assert_cmd::assert::Assert;
+use serde_json::Value;
+
+use super::{Bench, ONE, command, tiny};
+use crate::{assert_says, read, said};
+
+const LINES: &str = "Öffnet den Dialog Drucken.\n\nSpeichert das Dokument.\n";
+
+fn translate(bench: &Bench, options: &str) -> Assert {
+    command(bench)
+        .args(["translate", "--device", "flex", "--quiet"])
+        .args(options.split_whitespace())
+        .write_stdin(LINES)
+        .assert()
+}
+
+fn out(assert: Assert) -> String {
+    String::from_utf8_lossy(&assert.success().get_output().stdout).into_owned()
+}
+
+#[test]
+fn lines_in_translations_out() {
+    let bench = Bench::new();
+    tiny(&bench, "--out run --device flex", ONE).success();
+    let text = out(translate(&bench, "--model run"));
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert_eq!(text.lines().nth(1), Some(""), "a blank line stays blank");
+    // The run folder alone means its dense model.
+    let dense = "--model run/seed-1/softmax/dense";
+    assert_eq!(text, out(translate(&bench, dense)));
+    let text = out(translate(&bench, "--model run --n-best 3"));
+    let cells: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
+    assert_eq!(cells.len(), 7, "{text}");
+    assert!(cells.iter().all(|c| c.len() == 3));
+    let score = |i: usize| cells[i][1].parse::<f64>().unwrap();
+    assert!(score(0) >= score(1) && score(1) >= score(2) && score(0) < 0.0);
+    let numbers: Vec<&str> = cells.iter().map(|c| c[0]).collect();
+    assert_eq!(numbers, ["1", "1", "1", "2", "3", "3", "3"]);
+}
+
+#[test]
+fn attention_is_dumped_and_a_masked_model_attends_less() {
+    let bench = Bench::new();
+    tiny(&bench, "--out run --device flex", ONE).success();
+    let weights = |model: &str, file: &str| -> Vec<Value> {
+        out(translate(
+            &bench,
+            &format!("--model {model} --attention {file}"),
+        ));
+        let text = read(&bench.path(file));
+        text.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
+    };
+    let zeros = |dumped: &Value| {
+        let cross = dumped["cross"][0].as_array().unwrap().iter();
+        let cells = cross.flat_map(|head| head.as_array().unwrap());
+        let cells = cells.flat_map(|row| row.as_array().unwrap());
+        cells.filter(|w| w.as_f64() == Some(0.0)).count()
+    };
+    let dense = weights("run", "dense.jsonl");
+    let masked = weights("run/seed-1/softmax/rows/cross-ap-p80", "masked.jsonl");
+    assert_eq!(dense.len(), 3);
+    let first = &dense[0];
+    let n = |key: &str| first[key].as_array().unwrap().len();
+    let cross = &first["cross"][0][0];
+    assert_eq!(cross.as_array().unwrap().len(), n("target"));
+    assert_eq!(cross[0].as_array().unwrap().len(), n("source"));
+    let sum: f64 = cross[0]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_f64)
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+    assert_eq!(zeros(first), 0);
+    assert!(zeros(&masked[0]) > 0);
+}
+
+#[test]
+fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
+    let bench = Bench::new();
+    tiny(&bench, "train --out run --device flex", ONE).success();
+    let sets = [ONE, &["data.bpe_merges=150"]].concat();
+    tiny(&bench, "prepare --out other", &sets).success();
+    for file in ["codes.bpe", "dict.de.txt", "dict.en.txt"] {
+        let path = |run: &str| bench.path(&format!("{run}/data/{file}"));
+        fs::copy(path("other"), path("run")).unwrap();
+    }
+    let text = said(&translate(&bench, "--model run"), 1);
+    assert_says(&text, &["does not fit the tokenizers", "--out"]);
+}
+
+#[test]
+fn folders_without_a_model_are_named() {
+    let bench = Bench::new();
+    let text = said(&translate(&bench, "--model nowhere"), 1);
+    assert_says(&text, &["no folder nowhere", "seed-1/softmax/dense"]);
+    tiny(&bench, "prepare --out run", ONE).success();
+    let text = said(&translate(&bench, "--model run"), 1);
+    assert_says(&text, &["run", "seed-"]);
+    let text = said(&translate(&bench, "--model run/data"), 1);
+    assert_says(&text, &["run/data", "is no model"]);
+    tiny(&bench, "train --out run --device flex", ONE).success();
+    let text = said(&translate(&bench, "--model run/seed-1/softmax/rows/p0"), 1);
+    assert_says(&text, &["p0"]);
+}
