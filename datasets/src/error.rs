@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::Split;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -202,6 +204,21 @@ pub enum Error {
         right: String,
         /// Its sentences.
         n_right: usize,
+    },
+
+    /// A corpus split does not have the published number of sentences.
+    #[error(
+        "{corpus}: {split} has {found} sentence pairs, the published one has {expected}; get the published files and prepare again"
+    )]
+    WrongSize {
+        /// Published name of the corpus.
+        corpus: &'static str,
+        /// The split.
+        split: Split,
+        /// Published number of pairs.
+        expected: usize,
+        /// Number of pairs found.
+        found: usize,
     },
 
     /// A sentence that fits into no batch.

@@ -5,6 +5,10 @@
 //! ```text
 //! CorpusName ─► source::prepare (cache, download, --from DIR) ─► Corpus (train, valid, test text)
 //! Corpus.train ─► tokenize::Vocabulary ─► store::TokenStore (memory-mapped ids) ─► batch::LmStream
+//!
+//! TranslationCorpus::prepare ─► pairs::ParallelCorpus (train, valid, test sentence pairs)
+//! ParallelCorpus.train ─► pairs::PairVocabulary (BPE) ─► pairs::PairStore
+//! PairStore.lengths ─► batch::TokenBucket (max_tokens) ─► batch::PairBatch
 //! ```
 //!
 //! ```
@@ -31,6 +35,7 @@ mod shuffle;
 pub mod source;
 pub mod store;
 pub mod tokenize;
+pub mod translation;
 pub mod wikitext;
 
 pub use corpus::{Corpus, CorpusName, Split};

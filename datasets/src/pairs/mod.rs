@@ -81,6 +81,7 @@ impl ParallelCorpus {
             let tokenizer = MosesTokenizer::new(language);
             move |line: &str| {
                 let tokens = tokenizer.tokenize(line);
+                let tokens = tokens.split_whitespace().collect::<Vec<_>>().join(" ");
                 if lowercase { to_lower(&tokens) } else { tokens }
             }
         };

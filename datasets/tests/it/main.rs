@@ -15,5 +15,6 @@ mod server;
 mod source_download;
 mod source_prepare;
 mod store;
+mod translation;
 mod vocabulary;
 mod wikitext;

@@ -1,9 +1,9 @@
 //! Moses' rules for cutting running text into words and punctuation, and for the way back.
 //!
-//! Results equal those of `tokenizer.perl` 1.1, `detokenizer.perl` (revision 4134) and
-//! `normalize-punctuation.perl`, as `mosestokenizer` 1.2.1 carries them, on the texts that
-//! `tests/parity/moses.py` compares; later versions of Moses differ in a few rules. The lists of
-//! abbreviations (`prefixes`) are our own, and shorter than those of Moses.
+//! Results equal those of `tokenizer.perl`, `detokenizer.perl` and `normalize-punctuation.perl` on
+//! the texts that `tests/parity/moses.py` compares, in three states ([`Release`]): the scripts
+//! have changed under one version number, and texts prepared at different times differ. The lists
+//! of abbreviations (`prefixes`) are our own, and shorter than those of Moses.
 //!
 //! ```
 //! use sparta_datasets::tokenize::Language;
@@ -21,8 +21,10 @@ mod detokenize;
 mod escape;
 mod normalize;
 mod prefixes;
+mod release;
 mod tokenize;
 
 pub use detokenize::MosesDetokenizer;
 pub use normalize::PunctuationNormalizer;
+pub use release::Release;
 pub use tokenize::{MosesTokenizer, TokenizerOptions};

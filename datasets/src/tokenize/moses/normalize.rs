@@ -1,5 +1,6 @@
 //! Typographic punctuation → plain.
 
+use super::release::Release;
 use crate::tokenize::Language;
 
 const NBSP: char = '\u{a0}';
@@ -8,12 +9,18 @@ const NBSP: char = '\u{a0}';
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PunctuationNormalizer {
     language: Language,
+    release: Release,
 }
 
 impl PunctuationNormalizer {
-    /// The rules of a language.
+    /// The newest rules of a language.
     pub fn new(language: Language) -> Self {
-        Self { language }
+        Self::with_release(language, Release::default())
+    }
+
+    /// The rules of a language in one state of the script.
+    pub fn with_release(language: Language, release: Release) -> Self {
+        Self { language, release }
     }
 
     /// One line (without its line end) with plain punctuation.
@@ -27,7 +34,12 @@ impl PunctuationNormalizer {
         let text = text.replace(['„', '“', '”'], "\"").replace('–', "-");
         let text = single_spaces(&text.replace('—', " - ")).replace('´', "'");
         let text = letters_around(&letters_around(&text, '‘'), '’');
-        let text = text.replace(['‘', '‚', '’'], "\"").replace("''", "\"");
+        let single = match self.release {
+            Release::Y2015 | Release::Y2017 => "\"",
+            Release::Y2019 => "'",
+        };
+        let text = text.replace(['‘', '‚'], single).replace('’', "\"");
+        let text = text.replace("''", "\"");
         let text = french_quotes(&text.replace('…', "..."));
         let text = self.quotes_and_periods(&pseudo_spaces(&text));
         digit_space_digit(&text, self.decimal_mark())

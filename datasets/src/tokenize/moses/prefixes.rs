@@ -4,6 +4,7 @@
 //! each language for which the original keeps the period; single letters, German ordinals (`21.
 //! Oktober`) and Roman numerals are rules.
 
+use super::release::Release;
 use crate::tokenize::Language;
 
 /// When a period stays with its word.
@@ -16,7 +17,7 @@ pub(super) enum Prefix {
 }
 
 /// What is known of a word before a period; upper and lower case differ.
-pub(super) fn prefix(language: Language, stem: &str) -> Option<Prefix> {
+pub(super) fn prefix(language: Language, release: Release, stem: &str) -> Option<Prefix> {
     let listed = |list: &str| list.split_ascii_whitespace().any(|word| word == stem);
     let letter = single_letter(stem);
     let always = match language {
@@ -25,7 +26,12 @@ pub(super) fn prefix(language: Language, stem: &str) -> Option<Prefix> {
             if listed(EN_BEFORE_NUMBER) {
                 return Some(Prefix::BeforeNumber);
             }
-            letter == Some(Case::Upper) || listed(TITLES) || listed(EN)
+            let changed = match release {
+                Release::Y2015 => stem == "Inc",
+                Release::Y2017 => false,
+                Release::Y2019 => stem == "Rs",
+            };
+            letter == Some(Case::Upper) || listed(TITLES) || listed(EN) || changed
         }
         Language::De => {
             letter.is_some()
@@ -34,7 +40,10 @@ pub(super) fn prefix(language: Language, stem: &str) -> Option<Prefix> {
                 || listed(TITLES)
                 || listed(DE)
         }
-        Language::Fr => letter.is_some() || listed(FR),
+        Language::Fr => {
+            let is_word = release >= Release::Y2017 && stem == "a";
+            (letter.is_some() && !is_word) || listed(FR)
+        }
         Language::Cs => listed(CS),
         Language::Ro => letter == Some(Case::Upper) || listed(RO),
     };
@@ -76,7 +85,7 @@ const TITLES: &str = "
     Sen Sens Sfc Sgt Sr St Supt Surg";
 
 const EN: &str = "
-    Adm Adv Drs Hr Inc Nos Nr rev v vs
+    Adm Adv Drs Hr Nos Nr rev v vs
     Jan Feb Mar Apr Jun Jul Aug Sep Oct Nov Dec";
 
 const EN_BEFORE_NUMBER: &str = "Art No pp";

@@ -3,6 +3,7 @@
 use super::class::is_alnum;
 use super::escape::escape;
 use super::prefixes::{Prefix, prefix};
+use super::release::Release;
 use crate::tokenize::Language;
 
 /// Stands for a run of dots while the other rules work. Such characters are gone from the text by
@@ -16,14 +17,17 @@ pub struct TokenizerOptions {
     pub aggressive_hyphens: bool,
     /// Write `& | < > ' " [ ]` as entities (off: `-no-escape`).
     pub escape: bool,
+    /// State of the scripts.
+    pub release: Release,
 }
 
 impl Default for TokenizerOptions {
-    /// Moses' and fairseq's: hyphens stay, marks are escaped.
+    /// Moses' and fairseq's: hyphens stay, marks are escaped, the newest rules.
     fn default() -> Self {
         Self {
             aggressive_hyphens: false,
             escape: true,
+            release: Release::default(),
         }
     }
 }
@@ -60,9 +64,9 @@ impl MosesTokenizer {
             text
         };
         let (text, runs) = hide_dots(&text);
-        let text = cut_apostrophes(self.language, cut_commas(text));
+        let text = cut_apostrophes(self.language, self.cut_commas(text));
         let text: String = text.into_iter().collect();
-        let text = restore_dots(&self.cut_periods(&text), &runs);
+        let text = self.cut_last_quote(restore_dots(&self.cut_periods(&text), &runs));
         if self.options.escape {
             escape(&text)
         } else {
@@ -73,20 +77,51 @@ impl MosesTokenizer {
     /// Cuts the period off a word, unless the word is an abbreviation or the sentence goes on.
     fn cut_periods(&self, text: &str) -> String {
         let words: Vec<&str> = text.split(char::is_whitespace).collect();
+        // Perl's `split` drops empty words at the end.
+        let n_words = text
+            .trim_end_matches(char::is_whitespace)
+            .split(char::is_whitespace)
+            .count();
         let mut tokens = Vec::with_capacity(words.len() + 4);
         for (at, &word) in words
             .iter()
             .enumerate()
             .filter(|(_, word)| !word.is_empty())
         {
+            let is_last = at + 1 == n_words && self.options.release >= Release::Y2019;
             match word.strip_suffix('.').filter(|stem| !stem.is_empty()) {
-                Some(stem) if !self.keeps_period(stem, words.get(at + 1)) => {
+                Some(stem) if is_last || !self.keeps_period(stem, words.get(at + 1)) => {
                     tokens.extend([stem, "."]);
                 }
                 Some(_) | None => tokens.push(word),
             }
         }
         tokens.join(" ")
+    }
+
+    /// Commas stand alone, but between numbers.
+    fn cut_commas(&self, text: Vec<char>) -> Vec<char> {
+        let text = rewrite(&text, |window: &[char; 2]| match *window {
+            [before, ','] if !before.is_numeric() => Some(vec![before, ' ', ',', ' ']),
+            _ => None,
+        });
+        let mut text = rewrite(&text, |window: &[char; 2]| match *window {
+            [',', after] if !after.is_numeric() => Some(vec![' ', ',', ' ', after]),
+            _ => None,
+        });
+        let ends_in_number = matches!(text[..], [.., before, ','] if before.is_numeric());
+        if ends_in_number && self.options.release >= Release::Y2017 {
+            text.insert(text.len() - 1, ' ');
+        }
+        text
+    }
+
+    /// `.'` at the end of a line → ` . ' ` (with the space that the original leaves there).
+    fn cut_last_quote(&self, text: String) -> String {
+        match text.strip_suffix(".'") {
+            Some(before) if self.options.release >= Release::Y2017 => format!("{before} . ' "),
+            Some(_) | None => text,
+        }
     }
 
     fn keeps_period(&self, stem: &str, next: Option<&&str>) -> bool {
@@ -97,7 +132,7 @@ impl MosesTokenizer {
         if first.is_some_and(char::is_lowercase) {
             return true;
         }
-        match prefix(self.language, stem) {
+        match prefix(self.language, self.options.release, stem) {
             Some(Prefix::Always) => true,
             Some(Prefix::BeforeNumber) => first.is_some_and(|c| c.is_ascii_digit()),
             None => false,
@@ -180,18 +215,6 @@ fn restore_dots(text: &str, runs: &[usize]) -> String {
         }
     }
     out
-}
-
-/// Commas stand alone, but between numbers.
-fn cut_commas(text: Vec<char>) -> Vec<char> {
-    let text = rewrite(&text, |window: &[char; 2]| match *window {
-        [before, ','] if !before.is_numeric() => Some(vec![before, ' ', ',', ' ']),
-        _ => None,
-    });
-    rewrite(&text, |window: &[char; 2]| match *window {
-        [',', after] if !after.is_numeric() => Some(vec![' ', ',', ' ', after]),
-        _ => None,
-    })
 }
 
 /// Apostrophes go right in English (`it 's`), left in French (`l' eau`), and stand alone

@@ -1,0 +1,150 @@
+//! The corpora of the translation tables: from the published archives to tokenised sentence pairs.
+//!
+//! [`TranslationCorpus::prepare`] finds or downloads the published files, applies the preparation
+//! that the tables were made with, and keeps the result in the cache as one file for each split
+//! and language, one sentence a line. [`TranslationCorpus::load`] reads those.
+
+mod catalog;
+mod clean;
+mod markup;
+mod prepare;
+mod raw;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+pub use clean::Cleaning;
+
+use crate::pairs::ParallelCorpus;
+use crate::{Error, Result, embedded};
+
+/// The parallel corpora that a recipe can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TranslationCorpus {
+    /// LibreOffice's help, German to English, shipped inside the program: tokenised, lower case.
+    LibreofficeHelp,
+    /// Its pairs of 3 to 12 English words, for the small tables.
+    LibreofficeHelpShort,
+    /// Multi30k task 1, German to English; test is `test_2016_flickr`.
+    Multi30kDeEn,
+    /// IWSLT 2014, German to English, as fairseq prepares it.
+    Iwslt14DeEn,
+    /// IWSLT 2017, German to English; valid is dev2010 and tst2010 to tst2015, test is tst2017.
+    Iwslt17DeEn,
+    /// WMT 2014, English to German; valid is newstest2013, test newstest2014.
+    Wmt14EnDe,
+    /// WMT 2017 training data, English to German, as fairseq prepares it: valid is every 100th
+    /// pair, test newstest2014.
+    Wmt17EnDe,
+    /// WMT 2016, Romanian to English; valid is newsdev2016, test newstest2016.
+    Wmt16RoEn,
+    /// Kyoto Free Translation Task 1.0, Japanese to English, in its published tokenisation.
+    KfttJaEn,
+}
+
+impl TranslationCorpus {
+    /// Every corpus.
+    pub const ALL: [Self; 9] = [
+        Self::LibreofficeHelp,
+        Self::LibreofficeHelpShort,
+        Self::Multi30kDeEn,
+        Self::Iwslt14DeEn,
+        Self::Iwslt17DeEn,
+        Self::Wmt14EnDe,
+        Self::Wmt17EnDe,
+        Self::Wmt16RoEn,
+        Self::KfttJaEn,
+    ];
+
+    /// The spelling in recipes and signatures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LibreofficeHelp => "libreoffice-help",
+            Self::LibreofficeHelpShort => "libreoffice-help-3to12",
+            Self::Multi30kDeEn => "multi30k-de-en",
+            Self::Iwslt14DeEn => "iwslt14-de-en",
+            Self::Iwslt17DeEn => "iwslt17-de-en",
+            Self::Wmt14EnDe => "wmt14-en-de",
+            Self::Wmt17EnDe => "wmt17-en-de",
+            Self::Wmt16RoEn => "wmt16-ro-en",
+            Self::KfttJaEn => "kftt-ja-en",
+        }
+    }
+
+    /// Cleaning to be done after the words are cut into pieces, by counting pieces (fairseq's WMT
+    /// script does so); `None` where it is part of the preparation.
+    pub fn cleaning_by_pieces(self) -> Option<Cleaning> {
+        catalog::published(self).and_then(|published| published.steps.clean_pieces)
+    }
+
+    /// The tokenised corpus: decoded from the program, or read from what
+    /// [`TranslationCorpus::prepare`] left in `cache`.
+    ///
+    /// With `from` (the user's `--from DIR`) it is prepared from there when the cache lacks it.
+    /// Nothing is downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which names the command to type; with `from`, those of
+    /// [`TranslationCorpus::prepare`].
+    pub fn load(self, from: Option<&Path>, cache: &Path) -> Result<ParallelCorpus> {
+        match (self, catalog::published(self), from) {
+            (Self::LibreofficeHelpShort, _, _) => embedded::libreoffice_help_short(),
+            (_, None, _) => Ok(embedded::libreoffice_help()?.tokenized(true)),
+            (_, Some(published), None) => prepare::load(published, cache),
+            (_, Some(published), Some(_)) => {
+                prepare::prepare(published, from, cache, &mut |_, _| ())?;
+                prepare::load(published, cache)
+            }
+        }
+    }
+
+    /// Makes the corpus available: from the user's folder (archives as published, or unpacked), or
+    /// downloaded. What was prepared before is left as it is; delete its folder to do it again.
+    ///
+    /// Returns the folder with the prepared files, or `None` for the shipped corpora.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], [`Error::WrongSize`], [`Error::UnmatchedPairs`],
+    /// [`Error::BadArchive`], [`Error::DownloadFailed`], [`Error::DownloadNotCompiled`],
+    /// [`Error::Io`].
+    pub fn prepare(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
+        self.prepare_with_progress(from, cache, &mut |_, _| ())
+    }
+
+    /// [`TranslationCorpus::prepare`], calling `progress(bytes so far, bytes in all if known)`
+    /// while it downloads.
+    ///
+    /// # Errors
+    /// As [`TranslationCorpus::prepare`].
+    pub fn prepare_with_progress(
+        self,
+        from: Option<&Path>,
+        cache: &Path,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<Option<PathBuf>> {
+        catalog::published(self)
+            .map(|published| prepare::prepare(published, from, cache, progress))
+            .transpose()
+    }
+}
+
+impl fmt::Display for TranslationCorpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for TranslationCorpus {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|corpus| corpus.name() == name)
+            .ok_or_else(|| Error::UnknownCorpus {
+                name: name.to_owned(),
+                known: Self::ALL.map(Self::name).join(", "),
+            })
+    }
+}

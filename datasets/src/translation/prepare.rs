@@ -1,0 +1,319 @@
+//! Published texts → tokenised pairs in the cache.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::catalog::{Part, Published};
+use super::raw;
+use crate::atomic::write_atomically;
+use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
+use crate::tokenize::Language;
+use crate::tokenize::moses::{MosesTokenizer, PunctuationNormalizer};
+use crate::{Error, Result, Split};
+
+/// Goes into the folder's name: files of another preparation are not taken for these.
+const VERSION: u32 = 1;
+
+/// The folder of the prepared files.
+fn prepared_dir(published: &Published, cache: &Path) -> PathBuf {
+    cache
+        .join("translation")
+        .join(format!("{}-v{VERSION}", published.name))
+}
+
+fn prepared_path(dir: &Path, split: Split, language: Language) -> PathBuf {
+    dir.join(format!("{split}.{language}"))
+}
+
+fn is_prepared(published: &Published, dir: &Path) -> bool {
+    let languages = [published.source, published.target];
+    let mut paths = Split::ALL
+        .into_iter()
+        .flat_map(|split| languages.map(|language| prepared_path(dir, split, language)));
+    paths.all(|path| path.is_file())
+}
+
+/// Reads what [`prepare`] wrote.
+pub(super) fn load(published: &Published, cache: &Path) -> Result<ParallelCorpus> {
+    let dir = prepared_dir(published, cache);
+    if !is_prepared(published, &dir) {
+        return Err(missing(published, &dir, "no prepared files".to_owned()));
+    }
+    let mut corpus = empty(published);
+    for split in Split::ALL {
+        let side = |language| {
+            let path = prepared_path(&dir, split, language);
+            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            Ok((
+                text.lines().map(str::to_owned).collect(),
+                path.display().to_string(),
+            ))
+        };
+        *corpus.split_mut(split) = zip(side(published.source)?, side(published.target)?)?;
+    }
+    Ok(corpus)
+}
+
+/// Finds, prepares and writes a corpus; returns its folder.
+pub(super) fn prepare(
+    published: &Published,
+    from: Option<&Path>,
+    cache: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<PathBuf> {
+    let dir = prepared_dir(published, cache);
+    if is_prepared(published, &dir) {
+        return Ok(dir);
+    }
+    let unpacked = cache
+        .join("translation")
+        .join(format!("{}-published", published.name));
+    let folders: Vec<PathBuf> = from
+        .map(Path::to_owned)
+        .into_iter()
+        .chain([unpacked.clone()])
+        .collect();
+    for archive in published.archives {
+        let wanted = raw::missing(published, &folders);
+        if wanted.is_empty() {
+            break;
+        }
+        match from {
+            Some(from) => {
+                let path = from.join(archive.file);
+                if path.is_file() {
+                    raw::unpack(&path, &wanted, &unpacked)?;
+                }
+            }
+            None => download(published, archive, &wanted, &unpacked, progress)?,
+        }
+    }
+    if let Some(text) = raw::missing(published, &folders).first() {
+        let searched = from.unwrap_or(&unpacked);
+        return Err(missing(published, searched, format!("no {text}")));
+    }
+    let corpus = build(published, &folders)?;
+    for &(split, expected) in published.sizes {
+        let found = corpus.pairs(split).len();
+        if found != expected {
+            return Err(Error::WrongSize {
+                corpus: published.title,
+                split,
+                expected,
+                found,
+            });
+        }
+    }
+    for split in Split::ALL {
+        let pairs = corpus.pairs(split);
+        let source = prepared_path(&dir, split, published.source);
+        write_lines(&source, pairs.iter().map(|pair| pair.0.as_str()))?;
+        let target = prepared_path(&dir, split, published.target);
+        write_lines(&target, pairs.iter().map(|pair| pair.1.as_str()))?;
+    }
+    Ok(dir)
+}
+
+#[cfg(feature = "download")]
+fn download(
+    published: &Published,
+    archive: &super::catalog::Archive,
+    wanted: &[&str],
+    unpacked: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<()> {
+    let name = archive.file.replace('/', "-");
+    let path = unpacked.with_file_name(format!("{}-{name}", published.name));
+    crate::source::fetch_with_progress(archive.mirrors, archive.sha256, &path, progress)?;
+    if archive.file.ends_with(".gz") && !archive.file.ends_with(".tar.gz") {
+        std::fs::create_dir_all(unpacked).map_err(Error::io("create", unpacked))?;
+        let place = unpacked.join(archive.file);
+        return std::fs::rename(&path, &place).map_err(Error::io("create", place));
+    }
+    raw::unpack(&path, wanted, unpacked)?;
+    std::fs::remove_file(&path).map_err(Error::io("delete", &path))
+}
+
+#[cfg(not(feature = "download"))]
+fn download(
+    published: &Published,
+    _archive: &super::catalog::Archive,
+    _wanted: &[&str],
+    unpacked: &Path,
+    _progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<()> {
+    Err(Error::DownloadNotCompiled {
+        corpus: published.title,
+        cache: unpacked.to_owned(),
+    })
+}
+
+fn build(published: &Published, folders: &[PathBuf]) -> Result<ParallelCorpus> {
+    let mut corpus = empty(published);
+    let source = Side::new(published, published.source);
+    let target = Side::new(published, published.target);
+    for part in published.parts {
+        let pairs = zip(
+            source.sentences(part, part.source, folders)?,
+            target.sentences(part, part.target, folders)?,
+        )?;
+        corpus.split_mut(part.split).extend(pairs);
+    }
+    if let Some(cleaning) = published.steps.clean {
+        let train = std::mem::take(&mut corpus.train);
+        corpus.train = train
+            .into_iter()
+            .filter_map(|pair| cleaning.apply(pair))
+            .collect();
+    }
+    if published.steps.lowercase {
+        corpus = corpus.map(to_lower, to_lower);
+    }
+    if let Some(every) = published.steps.hold_out {
+        let all = std::mem::take(&mut corpus.train).into_iter().zip(1_usize..);
+        for (pair, number) in all {
+            let split = if number.is_multiple_of(every) {
+                Split::Valid
+            } else {
+                Split::Train
+            };
+            corpus.split_mut(split).push(pair);
+        }
+    }
+    Ok(corpus)
+}
+
+/// The steps that a sentence of one language goes through on its own.
+struct Side<'a> {
+    published: &'a Published,
+    normalizer: PunctuationNormalizer,
+    tokenizer: Option<MosesTokenizer>,
+}
+
+impl<'a> Side<'a> {
+    fn new(published: &'a Published, language: Language) -> Self {
+        let tokenizer = |options| MosesTokenizer::with_options(language, options);
+        Self {
+            published,
+            normalizer: PunctuationNormalizer::with_release(language, published.steps.release),
+            tokenizer: published.steps.tokenize.map(tokenizer),
+        }
+    }
+
+    /// The sentences of a text, and the file they are from.
+    fn sentences(
+        &self,
+        part: &Part,
+        spellings: &[&str],
+        folders: &[PathBuf],
+    ) -> Result<(Vec<String>, String)> {
+        let path = raw::find(folders, spellings).ok_or_else(|| {
+            let searched = folders.first().map_or(Path::new("."), PathBuf::as_path);
+            missing(
+                self.published,
+                searched,
+                format!("no {}", spellings.join(" or ")),
+            )
+        })?;
+        let text = raw::read(&path)?;
+        let origin = path.display().to_string();
+        let sentences = part.format.of(&origin).sentences(&text);
+        let prepared = sentences.into_iter();
+        let prepared = prepared.map(|sentence| self.prepare(sentence, part.split));
+        Ok((prepared.collect(), origin))
+    }
+
+    fn prepare(&self, mut sentence: String, split: Split) -> String {
+        let steps = &self.published.steps;
+        if steps.lowercase_first {
+            sentence = to_lower(&sentence);
+        }
+        let normalize = steps.normalize.contains(&split);
+        if normalize {
+            sentence = self.normalizer.normalize(&sentence);
+        }
+        if normalize && steps.drop_unprintable {
+            sentence = sentence
+                .chars()
+                .map(|c| if is_unprintable(c) { ' ' } else { c })
+                .collect();
+        }
+        match &self.tokenizer {
+            Some(tokenizer) => tokenizer.tokenize(&sentence),
+            None => sentence,
+        }
+    }
+}
+
+/// Control and format characters and private use, as `remove-non-printing-char.perl` drops them;
+/// unassigned code points, which it drops too, stay.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            u32::from(c),
+            0xad | 0x600..=0x605
+                | 0x61c
+                | 0x6dd
+                | 0x70f
+                | 0x180e
+                | 0x200b..=0x200f
+                | 0x202a..=0x202e
+                | 0x2060..=0x206f
+                | 0xe000..=0xf8ff
+                | 0xfeff
+                | 0xfff9..=0xfffb
+                | 0xe0001..=0xe007f
+                | 0xf0000..=0x10ffff
+        )
+}
+
+/// Sentences of both sides, each with the file they are from.
+fn zip(
+    (source, left): (Vec<String>, String),
+    (target, right): (Vec<String>, String),
+) -> Result<Vec<SentencePair>> {
+    if source.len() == target.len() {
+        return Ok(source.into_iter().zip(target).collect());
+    }
+    Err(Error::UnmatchedPairs {
+        left,
+        n_left: source.len(),
+        right,
+        n_right: target.len(),
+    })
+}
+
+fn empty(published: &Published) -> ParallelCorpus {
+    ParallelCorpus::empty(published.name, published.source, published.target)
+}
+
+fn write_lines<'a>(path: &Path, lines: impl Iterator<Item = &'a str>) -> Result<()> {
+    write_atomically(path, |file| {
+        let mut writer = BufWriter::new(file);
+        let body = || {
+            for line in lines {
+                writer.write_all(line.as_bytes())?;
+                writer.write_all(b"\n")?;
+            }
+            writer.flush()
+        };
+        body().map_err(Error::io("write", path))
+    })
+}
+
+fn missing(published: &Published, dir: &Path, found: String) -> Error {
+    let files: Vec<&str> = published
+        .archives
+        .iter()
+        .map(|archive| archive.file)
+        .collect();
+    Error::MissingCorpus {
+        corpus: published.title,
+        dir: dir.to_owned(),
+        found,
+        next: format!(
+            "run `prepare`, or `prepare --from DIR` with a folder that holds {}, as published or unpacked",
+            files.join(", ")
+        ),
+    }
+}
