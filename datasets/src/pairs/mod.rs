@@ -90,14 +90,17 @@ impl ParallelCorpus {
     }
 
     /// Keeps the pairs whose target side has that many words, in all splits; the name gets
-    /// `-3to12`.
+    /// `-3to12`, or `-3up` without an upper limit.
     pub fn with_target_words(mut self, words: RangeInclusive<usize>) -> Self {
         for split in Split::ALL {
             self.split_mut(split)
                 .retain(|pair| words.contains(&pair.1.split_whitespace().count()));
         }
-        self.name
-            .push_str(&format!("-{}to{}", words.start(), words.end()));
+        let (least, most) = words.into_inner();
+        self.name.push_str(&match most {
+            usize::MAX => format!("-{least}up"),
+            most => format!("-{least}to{most}"),
+        });
         self
     }
 

@@ -9,14 +9,17 @@ mod clean;
 mod markup;
 mod prepare;
 mod raw;
+mod sentence;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use clean::Cleaning;
+pub use sentence::SentencePreparer;
 
 use crate::pairs::ParallelCorpus;
+use crate::tokenize::Language;
 use crate::{Error, Result, embedded};
 
 /// The parallel corpora that a recipe can name.
@@ -70,6 +73,14 @@ impl TranslationCorpus {
             Self::Wmt16RoEn => "wmt16-ro-en",
             Self::KfttJaEn => "kftt-ja-en",
         }
+    }
+
+    /// Brings running text of one of its languages into the form that the corpus's sentences
+    /// have, for translating what a user types.
+    pub fn preparer(self, language: Language) -> SentencePreparer {
+        let steps =
+            catalog::published(self).map_or(&catalog::SHIPPED, |published| &published.steps);
+        SentencePreparer::new(steps, language)
     }
 
     /// Cleaning to be done after the words are cut into pieces, by counting pieces (fairseq's WMT

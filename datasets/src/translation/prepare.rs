@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::catalog::{Part, Published};
 use super::raw;
+use super::sentence::SentencePreparer;
 use crate::atomic::write_atomically;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
 use crate::tokenize::Language;
-use crate::tokenize::moses::{MosesTokenizer, PunctuationNormalizer};
 use crate::{Error, Result, Split};
 
 /// Goes into the folder's name: files of another preparation are not taken for these.
@@ -56,7 +56,7 @@ pub(super) fn load(published: &Published, cache: &Path) -> Result<ParallelCorpus
 
 /// Finds, prepares and writes a corpus; returns its folder.
 pub(super) fn prepare(
-    published: &Published,
+    published: &'static Published,
     from: Option<&Path>,
     cache: &Path,
     progress: &mut dyn FnMut(u64, Option<u64>),
@@ -148,14 +148,14 @@ fn download(
     })
 }
 
-fn build(published: &Published, folders: &[PathBuf]) -> Result<ParallelCorpus> {
+fn build(published: &'static Published, folders: &[PathBuf]) -> Result<ParallelCorpus> {
     let mut corpus = empty(published);
-    let source = Side::new(published, published.source);
-    let target = Side::new(published, published.target);
+    let source = SentencePreparer::new(&published.steps, published.source);
+    let target = SentencePreparer::new(&published.steps, published.target);
     for part in published.parts {
         let pairs = zip(
-            source.sentences(part, part.source, folders)?,
-            target.sentences(part, part.target, folders)?,
+            sentences(published, &source, part, part.source, folders)?,
+            sentences(published, &target, part, part.target, folders)?,
         )?;
         corpus.split_mut(part.split).extend(pairs);
     }
@@ -183,88 +183,24 @@ fn build(published: &Published, folders: &[PathBuf]) -> Result<ParallelCorpus> {
     Ok(corpus)
 }
 
-/// The steps that a sentence of one language goes through on its own.
-struct Side<'a> {
-    published: &'a Published,
-    normalizer: PunctuationNormalizer,
-    tokenizer: Option<MosesTokenizer>,
-}
-
-impl<'a> Side<'a> {
-    fn new(published: &'a Published, language: Language) -> Self {
-        let tokenizer = |options| MosesTokenizer::with_options(language, options);
-        Self {
-            published,
-            normalizer: PunctuationNormalizer::with_release(language, published.steps.release),
-            tokenizer: published.steps.tokenize.map(tokenizer),
-        }
-    }
-
-    /// The sentences of a text, and the file they are from.
-    fn sentences(
-        &self,
-        part: &Part,
-        spellings: &[&str],
-        folders: &[PathBuf],
-    ) -> Result<(Vec<String>, String)> {
-        let path = raw::find(folders, spellings).ok_or_else(|| {
-            let searched = folders.first().map_or(Path::new("."), PathBuf::as_path);
-            missing(
-                self.published,
-                searched,
-                format!("no {}", spellings.join(" or ")),
-            )
-        })?;
-        let text = raw::read(&path)?;
-        let origin = path.display().to_string();
-        let sentences = part.format.of(&origin).sentences(&text);
-        let prepared = sentences.into_iter();
-        let prepared = prepared.map(|sentence| self.prepare(sentence, part.split));
-        Ok((prepared.collect(), origin))
-    }
-
-    fn prepare(&self, mut sentence: String, split: Split) -> String {
-        let steps = &self.published.steps;
-        if steps.lowercase_first {
-            sentence = to_lower(&sentence);
-        }
-        let normalize = steps.normalize.contains(&split);
-        if normalize {
-            sentence = self.normalizer.normalize(&sentence);
-        }
-        if normalize && steps.drop_unprintable {
-            sentence = sentence
-                .chars()
-                .map(|c| if is_unprintable(c) { ' ' } else { c })
-                .collect();
-        }
-        match &self.tokenizer {
-            Some(tokenizer) => tokenizer.tokenize(&sentence),
-            None => sentence,
-        }
-    }
-}
-
-/// Control and format characters and private use, as `remove-non-printing-char.perl` drops them;
-/// unassigned code points, which it drops too, stay.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            u32::from(c),
-            0xad | 0x600..=0x605
-                | 0x61c
-                | 0x6dd
-                | 0x70f
-                | 0x180e
-                | 0x200b..=0x200f
-                | 0x202a..=0x202e
-                | 0x2060..=0x206f
-                | 0xe000..=0xf8ff
-                | 0xfeff
-                | 0xfff9..=0xfffb
-                | 0xe0001..=0xe007f
-                | 0xf0000..=0x10ffff
-        )
+/// The sentences of a text, and the file they are from.
+fn sentences(
+    published: &Published,
+    preparer: &SentencePreparer,
+    part: &Part,
+    spellings: &[&str],
+    folders: &[PathBuf],
+) -> Result<(Vec<String>, String)> {
+    let path = raw::find(folders, spellings).ok_or_else(|| {
+        let searched = folders.first().map_or(Path::new("."), PathBuf::as_path);
+        let found = format!("no {}", spellings.join(" or "));
+        missing(published, searched, found)
+    })?;
+    let text = raw::read(&path)?;
+    let origin = path.display().to_string();
+    let sentences = part.format.of(&origin).sentences(&text).into_iter();
+    let tokenized = sentences.map(|sentence| preparer.tokenized(sentence, part.split));
+    Ok((tokenized.collect(), origin))
 }
 
 /// Sentences of both sides, each with the file they are from.

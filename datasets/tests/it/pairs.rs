@@ -115,6 +115,10 @@ fn filtering_mapping_and_turning() {
     let corpus = corpus().with_target_words(2..=2);
     assert_eq!(corpus.name, "toy-2to2");
     assert_eq!(
+        self::corpus().with_target_words(3..=usize::MAX).name,
+        "toy-3up"
+    );
+    assert_eq!(
         corpus.train,
         [pair("das haus", "the house"), pair("ein haus", "a house")]
     );

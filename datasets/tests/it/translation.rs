@@ -7,6 +7,8 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sparta_datasets::embedded::libreoffice_help;
+use sparta_datasets::tokenize::Language;
 use sparta_datasets::translation::{Cleaning, TranslationCorpus};
 use sparta_datasets::{Error, Split};
 use zip::ZipWriter;
@@ -428,6 +430,43 @@ fn names_parse_and_the_shipped_ones_need_no_files() {
     ] {
         assert_eq!(corpus.prepare(None, nowhere).unwrap(), None);
         assert_eq!(corpus.load(None, nowhere).unwrap().name, corpus.name());
+    }
+}
+
+/// What a user types becomes what the prepared sentences are.
+#[test]
+fn typed_text_is_prepared_like_the_corpus() {
+    let prepare =
+        |corpus: TranslationCorpus, language, line| corpus.preparer(language).prepare(line);
+    let line = "Er sagt: „Well-known“, 5 % usw. (z.B.) 'Ja.'";
+    assert_eq!(
+        prepare(TranslationCorpus::Iwslt14DeEn, Language::De, line),
+        "er sagt : „ well-known “ , 5 % usw. ( z.b. ) &apos; ja . &apos;"
+    );
+    assert_eq!(
+        prepare(TranslationCorpus::Multi30kDeEn, Language::De, line),
+        "er sagt : &quot; well-known &quot; , 5 % usw. ( z.b. ) &apos; ja . &apos;"
+    );
+    assert_eq!(
+        prepare(
+            TranslationCorpus::Wmt17EnDe,
+            Language::En,
+            "A well-known “quote”."
+        ),
+        "A well @-@ known “ quote ” ."
+    );
+    assert_eq!(
+        prepare(TranslationCorpus::KfttJaEn, Language::Ja, " 京都 の  寺 "),
+        "京都 の 寺"
+    );
+
+    let (raw, tokens) = (
+        libreoffice_help().unwrap(),
+        libreoffice_help().unwrap().tokenized(true),
+    );
+    let preparer = TranslationCorpus::LibreofficeHelp.preparer(Language::De);
+    for (raw, tokens) in raw.train.iter().zip(&tokens.train) {
+        assert_eq!(preparer.prepare(&raw.0), tokens.0);
     }
 }
 

@@ -83,6 +83,13 @@ const KEEP: Steps = Steps {
     hold_out: None,
     clean_pieces: None,
 };
+/// Of the shipped corpora.
+pub(super) static SHIPPED: Steps = Steps {
+    tokenize: PLAIN,
+    lowercase: true,
+    ..KEEP
+};
+
 const fn part(
     split: Split,
     source: &'static [&'static str],
