@@ -6,10 +6,8 @@ use anyhow::{Result, anyhow};
 use sparta_datasets::embedded;
 use sparta_datasets::pairs::ParallelCorpus;
 use sparta_datasets::tokenize::Language;
-use sparta_datasets::tokenize::moses::{
-    MosesDetokenizer, MosesTokenizer, PunctuationNormalizer, TokenizerOptions,
-};
-use sparta_datasets::translation::{Cleaning, TranslationCorpus};
+use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
+use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
 
 use crate::recipe::translation::{DataRecipe, PairCorpus};
 
@@ -29,53 +27,48 @@ pub(super) fn corpus_name(corpus: PairCorpus) -> TranslationCorpus {
 
 /// Text as it is typed → text as the corpus has it.
 pub(super) struct Preparer {
-    normalizer: Option<PunctuationNormalizer>,
-    tokenizer: Option<MosesTokenizer>,
+    sentence: Sentence,
     lowercase: bool,
-    /// Before the words are cut, where abbreviations are known by their capitals, or after.
-    lower_first: bool,
+}
+
+enum Sentence {
+    /// The shipped corpus, which is tokenised here.
+    Shipped(MosesTokenizer),
+    Published(SentencePreparer),
 }
 
 impl Preparer {
     pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
-        let (normalize, aggressive) = match recipe.corpus {
-            PairCorpus::LibreofficeHelp | PairCorpus::Iwslt14DeEn | PairCorpus::Iwslt17DeEn => {
-                (false, Some(false))
+        let sentence = match recipe.corpus {
+            PairCorpus::LibreofficeHelp => Sentence::Shipped(MosesTokenizer::new(language)),
+            PairCorpus::Multi30kDeEn
+            | PairCorpus::Iwslt14DeEn
+            | PairCorpus::Iwslt17DeEn
+            | PairCorpus::Wmt14EnDe
+            | PairCorpus::Wmt16RoEn
+            | PairCorpus::Wmt17EnDe
+            | PairCorpus::KfttJaEn => {
+                Sentence::Published(corpus_name(recipe.corpus).preparer(language))
             }
-            PairCorpus::Multi30kDeEn => (true, Some(false)),
-            PairCorpus::Wmt14EnDe | PairCorpus::Wmt16RoEn | PairCorpus::Wmt17EnDe => {
-                (true, Some(true))
-            }
-            // Published in words; so must be what is typed.
-            PairCorpus::KfttJaEn => (false, None),
-        };
-        let options = |aggressive_hyphens| TokenizerOptions {
-            aggressive_hyphens,
-            ..TokenizerOptions::default()
         };
         Self {
-            normalizer: normalize.then(|| PunctuationNormalizer::new(language)),
-            tokenizer: aggressive.map(|a| MosesTokenizer::with_options(language, options(a))),
+            sentence,
             lowercase: recipe.lowercase,
-            lower_first: recipe.corpus == PairCorpus::Multi30kDeEn,
         }
     }
 
     pub(super) fn prepare(&self, line: &str) -> String {
-        let lower = |line: &str, now: bool| match now && self.lowercase {
-            true => to_lower(line),
-            false => line.to_owned(),
+        let line = match &self.sentence {
+            Sentence::Shipped(tokenizer) => {
+                let tokens = tokenizer.tokenize(line);
+                tokens.split_whitespace().collect::<Vec<_>>().join(" ")
+            }
+            Sentence::Published(preparer) => preparer.prepare(line),
         };
-        let line = lower(line, self.lower_first);
-        let line = match &self.normalizer {
-            Some(normalizer) => normalizer.normalize(&line),
-            None => line,
-        };
-        let line = match &self.tokenizer {
-            Some(tokenizer) => tokenizer.tokenize(&line),
-            None => line,
-        };
-        lower(&line, !self.lower_first)
+        match self.lowercase {
+            true => to_lower(&line),
+            false => line,
+        }
     }
 }
 
