@@ -41,7 +41,7 @@ pub(crate) fn forward<T: Float>(work: &mut Work<T>, hidden: T, mapping: Mapping)
 fn softmax<T: Float>(work: &mut Work<T>, hidden: T) {
     let row = &mut work.row.packs;
     let largest = largest_by_lane(row).across(larger);
-    if !(largest > hidden) {
+    if no_score_above(largest, hidden) {
         return invisible(row);
     }
     let [sum] = sums_of_replaced(
@@ -56,6 +56,12 @@ fn softmax<T: Float>(work: &mut Work<T>, hidden: T) {
     for pack in row {
         *pack = *pack * scale;
     }
+}
+
+/// Whether every score is hidden or NaN.
+#[inline(always)]
+fn no_score_above<T: Float>(largest: T, hidden: T) -> bool {
+    largest.partial_cmp(&hidden) != Some(std::cmp::Ordering::Greater)
 }
 
 /// A row without a score that can be seen: zeros, or NaN where a score is.
@@ -79,7 +85,7 @@ fn threshold<T: Float, P: Power<T>>(work: &mut Work<T>, hidden: T, power: P) {
     let row = &mut work.row.packs;
     let by_lane = largest_by_lane(row);
     let largest = by_lane.across(larger);
-    if !(largest > hidden) {
+    if no_score_above(largest, hidden) {
         return invisible(row);
     }
     let search = Search { power, largest };
