@@ -1,8 +1,11 @@
 //! Upstream gradients of a row to gradients in the scores and in α.
 
+use std::hint::black_box;
+
+use super::compact::{gather, scatter};
 use super::float::Float;
 use super::isa;
-use super::pack::{Pack, sums_of_pairs};
+use super::pack::{LANES, Pack, sums_of_pairs};
 use super::rows::Work;
 use crate::entmax::Mapping;
 
@@ -61,14 +64,16 @@ fn in_scores<T: Float>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
             [*p, *p * g]
         },
     );
-    finish(work, weighted / or_one(total));
+    let mean = weighted / or_one(total);
+    subtract(&work.other.packs, &mut work.row.packs, mean);
 }
 
-/// `s·(g − mean)`, with s in the other row.
+/// `s·(g − mean)`, over g.
 #[inline(always)]
-fn finish<T: Float>(work: &mut Work<T>, mean: f64) {
+fn subtract<T: Float>(s: &[Pack<T>], grad: &mut [Pack<T>], mean: f64) {
     let mean = T::from_f64(mean);
-    for (s, g) in work.other.packs.iter().zip(&mut work.row.packs) {
+    for (s, g) in s.iter().zip(grad) {
+        let g = black_box(g); // see `replace`
         *g = *s * (*g - mean);
     }
 }
@@ -101,9 +106,30 @@ pub(crate) fn with_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
 
 #[inline(always)]
 fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
+    let (weights, grad) = (&mut work.other.packs, &mut work.row.packs);
+    let (moved, places) = (&mut work.moved.packs, &mut work.places);
+    match gather(weights, T::ZERO, moved, T::ZERO, places) {
+        Some(n) => {
+            // The gradients follow the weights.
+            let places = &places[..n];
+            for (i, &place) in places.iter().enumerate() {
+                let place = place as usize;
+                weights[i / LANES].0[i % LANES] = grad[place / LANES].0[place % LANES];
+            }
+            let n_packs = n.div_ceil(LANES);
+            let d_alpha = of_support(&mut moved[..n_packs], &mut weights[..n_packs], alpha);
+            scatter(weights, places, grad);
+            d_alpha
+        }
+        None => of_support(weights, grad, alpha),
+    }
+}
+
+/// Gradients in the scores, written over those in the weights, and in α.
+#[inline(always)]
+fn of_support<T: Float>(weights: &mut [Pack<T>], grad: &mut [Pack<T>], alpha: f64) -> f64 {
     let epsilon = alpha - 1.0;
     let negative_epsilon = T::from_f64(-epsilon);
-    let (weights, grad) = (&mut work.other.packs, &work.row.packs);
     let [centre] = sums_of_pairs(
         weights,
         grad,
@@ -116,9 +142,6 @@ fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
         #[inline(always)]
         |weights, g| {
             let p = *weights;
-            if !p.reaches(T::ZERO) {
-                return [p; 7]; // all zero
-            }
             let g = g - T::from_f64(centre);
             let l = log(p);
             let t = (l * negative_epsilon).map(
@@ -132,7 +155,7 @@ fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
             [s, s * g, pl, pw, p * g, pl * g, pw * g]
         },
     );
-    finish(work, centre + weighted / or_one(total));
+    subtract(weights, grad, centre + weighted / or_one(total));
     let numerator = w * g - wg + epsilon * (l * wg - w * lg);
     numerator / (1.0 + epsilon * (epsilon * w - l))
 }

@@ -120,18 +120,14 @@ impl Float for f32 {
         let shifted = x * std::f32::consts::LOG2_E + ROUND;
         let n = shifted - ROUND;
         let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-        let mut poly = 1.987_569_1e-4f32;
-        for c in [
-            1.398_199_9e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            1.666_666_5e-1,
-            0.5,
-        ] {
-            poly = poly * r + c;
-        }
+        // Pairs of terms do not wait for one another.
+        let square = r * r;
+        let low = 1.666_666_5e-1 * r + 0.5;
+        let middle = 8.333_452e-3 * r + 4.166_579_6e-2;
+        let high = 1.987_569_1e-4 * r + 1.398_199_9e-3;
+        let poly = (high * square + middle) * square + low;
         let power_of_two = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-        let y = (poly * r * r + r + 1.0) * power_of_two;
+        let y = (poly * square + r + 1.0) * power_of_two;
         if self < LOWEST_NORMAL { 0.0 } else { y }
     }
 
@@ -144,20 +140,14 @@ impl Float for f32 {
         let e = (shifted.cast_signed() >> 23) as f32;
         let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(0x3f35_04f3));
         let f = m - 1.0;
-        let mut poly = 7.037_683_6e-2f32;
-        for c in [
-            -1.151_461e-1,
-            1.167_699_9e-1,
-            -1.242_014_1e-1,
-            1.424_932_3e-1,
-            -1.666_805_8e-1,
-            2.000_071_4e-1,
-            -2.499_999_4e-1,
-            3.333_333e-1,
-        ] {
-            poly = poly * f + c;
-        }
         let square = f * f;
+        let fourth = square * square;
+        let a = -2.499_999_4e-1 * f + 3.333_333e-1;
+        let b = -1.666_805_8e-1 * f + 2.000_071_4e-1;
+        let c = -1.242_014_1e-1 * f + 1.424_932_3e-1;
+        let d = -1.151_461e-1 * f + 1.167_699_9e-1;
+        let high = (7.037_683_6e-2 * square + d) * square + c;
+        let poly = high * fourth + (b * square + a);
         let tail = poly * f * square - 2.121_944_4e-4 * e - 0.5 * square;
         f + tail + 0.693_359_4 * e
     }

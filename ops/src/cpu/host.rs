@@ -9,7 +9,7 @@ use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
 use bytemuck::Pod;
 
 use super::float::{Float, Stored};
-use super::rows::{Rows, Strided, Work};
+use super::rows::{Rows, Strided, Work, each};
 use super::{backward, forward, loss as kernel};
 use crate::entmax::{Mapping, reference};
 use crate::loss;
@@ -84,8 +84,8 @@ pub(crate) fn entmax_forward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
-        map::<B, E, ()>(scores, Float::LOWEST, |_, work| {
-            forward::forward(work, hidden, mapping);
+        map::<B, E, ()>(scores, Float::LOWEST, |_, group, _| {
+            forward::forward(group, hidden, mapping);
         }).0
     }, else reference::forward::<B>(scores, mapping))
 }
@@ -109,8 +109,8 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        map::<B, E, ()>(scores, Float::LOWEST, |i, work| {
-            forward::forward(work, hidden, Mapping::Alpha(alphas[i]));
+        map::<B, E, ()>(scores, Float::LOWEST, |first, group, _| {
+            forward::entmax(group, hidden, &alphas[first..]);
         }).0
     }, else reference::forward_rows::<B>(scores, alpha))
 }
@@ -123,10 +123,10 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     by_type!(weights, E => {
         let n = weights.shape()[1];
         let weights = weights.read::<E>();
-        map::<B, E, ()>(grad, Float::ZERO, |i, work| {
+        map::<B, E, ()>(grad, Float::ZERO, each(|i, work: &mut Work<_>| {
             weights.load(i, n, &mut work.other);
             backward::backward(work, mapping);
-        }).0
+        })).0
     }, else reference::backward::<B>(weights, grad, mapping))
 }
 
@@ -140,10 +140,10 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
-        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, |i, work| {
+        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, each(|i, work: &mut Work<_>| {
             weights.load(i, n, &mut work.other);
             backward::with_alpha(work, alphas[i])
-        });
+        }));
         let d_alphas = TensorData::new(d_alphas, [alphas.len(), 1]).convert_dtype(dtype);
         (scores_grad, B::float_from_data(d_alphas, &device))
     }, else reference::backward_rows::<B>(weights, grad, alpha))
@@ -156,10 +156,11 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
     by_type!(logits, E => {
         let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
-        let rows = Rows { n, padding: Float::LOWEST };
-        let losses = rows.gather(&logits.read::<E>(), targets.len(), |i, work| {
+        let kernel = each(|i, work: &mut Work<_>| {
             targets[i].map_or(Float::ZERO, |target| kernel::cross_entropy(work, target))
         });
+        let rows = Rows { n, padding: Float::LOWEST, kernel };
+        let losses = rows.gather(&logits.read::<E>(), targets.len());
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(logits.dtype());
         B::float_from_data(losses, &logits.device())
     }, else loss::reference::forward::<B>(logits, targets))
@@ -176,12 +177,12 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
         let targets = classes::<B>(targets, n);
         let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
         let (losses, grads) = (column(&losses), column(&grad));
-        map::<B, E, ()>(logits, Float::LOWEST, |i, work| match targets[i] {
+        map::<B, E, ()>(logits, Float::LOWEST, each(|i, work: &mut Work<_>| match targets[i] {
             Some(target) => kernel::cross_entropy_backward(
                 work, target, losses[i].widen(), grads[i].widen(),
             ),
             None => work.row.fill(Float::ZERO),
-        }).0
+        })).0
     }, else loss::reference::backward::<B>(logits, targets, losses, grad))
 }
 
@@ -194,20 +195,21 @@ fn hidden<B: HostBackend, E: Stored>(scores: &FloatTensor<B>) -> E::Wide {
 fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
     mut tensor: FloatTensor<B>,
     padding: E::Wide,
-    kernel: impl Fn(usize, &mut Work<E::Wide>) -> R + Sync,
+    kernel: impl Fn(usize, &mut [Work<E::Wide>], &mut [R]) + Sync,
 ) -> (FloatTensor<B>, Vec<R>) {
     let rows = Rows {
         n: tensor.shape()[1],
         padding,
+        kernel,
     };
     if let Some(data) = tensor.write::<E>() {
-        let results = rows.replace(data, kernel);
+        let results = rows.replace(data);
         return (tensor, results);
     }
     let input = tensor.read::<E>();
     let mut results = Vec::new();
     let output = FloatTensor::<B>::create(&tensor, |output| {
-        let (written, returned) = rows.produce(&input, output, kernel);
+        let (written, returned) = rows.produce(&input, output);
         results = returned;
         written
     });

@@ -4,6 +4,7 @@
 //! input gives the same bits.
 
 mod backward;
+mod compact;
 mod float;
 mod forward;
 mod host;
@@ -12,6 +13,7 @@ mod loss;
 mod pack;
 mod power;
 mod rows;
+mod search;
 
 pub(crate) use host::*;
 pub(crate) use rows::Strided;

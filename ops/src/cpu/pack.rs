@@ -56,6 +56,12 @@ impl<T: Float> Pack<T> {
         any
     }
 
+    /// In f64.
+    #[inline(always)]
+    fn widen(self) -> Pack<f64> {
+        Pack(self.0.map(T::to_f64))
+    }
+
     /// The lanes folded in halves. What this does is hidden from the compiler, which would otherwise
     /// build the packs before it from registers of the last, narrowest width.
     #[inline(always)]
@@ -69,6 +75,14 @@ impl<T: Float> Pack<T> {
             width /= 2;
         }
         lanes[0]
+    }
+}
+
+impl Pack<f64> {
+    /// The sum of the lanes.
+    #[inline(always)]
+    pub fn sum(self) -> f64 {
+        self.across(|a, b| a + b)
     }
 }
 
@@ -98,9 +112,36 @@ arithmetic! {
     Mul mul *;
 }
 
+/// Replaces every pack. Where each lies is hidden from the compiler, which would otherwise build
+/// registers of elements gathered from many.
+#[inline(always)]
+pub(crate) fn replace<T: Float>(row: &mut [Pack<T>], f: impl Fn(Pack<T>) -> Pack<T>) {
+    for pack in row {
+        let pack = black_box(pack);
+        *pack = f(*pack);
+    }
+}
+
 /// Packs that are summed before their sum joins the row's, which is kept in f64: beside a weight near
 /// 1, one running f32 sum would lose a long row's small weights.
-pub(crate) const BLOCK: usize = 64;
+const BLOCK: usize = 16;
+
+/// Sums of the lanes over a row of `K` terms of each element.
+#[inline(always)]
+pub(crate) fn lane_sums<T: Float, const K: usize>(
+    row: &[Pack<T>],
+    terms: impl Fn(Pack<T>) -> [Pack<T>; K],
+) -> [Pack<f64>; K] {
+    let mut totals = [Pack::splat(0.0); K];
+    for block in row.chunks(BLOCK) {
+        let mut sums = [Pack::splat(T::ZERO); K];
+        for &pack in block {
+            add(&mut sums, terms(pack));
+        }
+        add(&mut totals, sums.map(Pack::widen));
+    }
+    totals
+}
 
 /// Sums over a row of `K` terms of each element.
 #[inline(always)]
@@ -108,18 +149,7 @@ pub(crate) fn sums<T: Float, const K: usize>(
     row: &[Pack<T>],
     terms: impl Fn(Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    let mut totals = [0.0; K];
-    for block in row.chunks(BLOCK) {
-        let mut sums = [Pack::splat(T::ZERO); K];
-        for &pack in block {
-            let terms = terms(pack);
-            for k in 0..K {
-                sums[k] = sums[k] + terms[k];
-            }
-        }
-        add(&mut totals, sums);
-    }
-    totals
+    lane_sums(row, terms).map(Pack::sum)
 }
 
 /// [`sums`] where `terms` may replace the pack.
@@ -128,18 +158,15 @@ pub(crate) fn sums_of_replaced<T: Float, const K: usize>(
     row: &mut [Pack<T>],
     terms: impl Fn(&mut Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    let mut totals = [0.0; K];
+    let mut totals = [Pack::splat(0.0); K];
     for block in row.chunks_mut(BLOCK) {
         let mut sums = [Pack::splat(T::ZERO); K];
         for pack in block {
-            let terms = terms(pack);
-            for k in 0..K {
-                sums[k] = sums[k] + terms[k];
-            }
+            add(&mut sums, terms(pack));
         }
-        add(&mut totals, sums);
+        add(&mut totals, sums.map(Pack::widen));
     }
-    totals
+    totals.map(Pack::sum)
 }
 
 /// [`sums`] over two rows; `terms` may replace the first one's pack.
@@ -149,24 +176,21 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
     right: &[Pack<T>],
     terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    let mut totals = [0.0; K];
+    let mut totals = [Pack::splat(0.0); K];
     for (left, right) in left.chunks_mut(BLOCK).zip(right.chunks(BLOCK)) {
         let mut sums = [Pack::splat(T::ZERO); K];
         for (x, &y) in left.iter_mut().zip(right) {
-            let terms = terms(x, y);
-            for k in 0..K {
-                sums[k] = sums[k] + terms[k];
-            }
+            add(&mut sums, terms(x, y));
         }
-        add(&mut totals, sums);
+        add(&mut totals, sums.map(Pack::widen));
     }
-    totals
+    totals.map(Pack::sum)
 }
 
 #[inline(always)]
-fn add<T: Float, const K: usize>(totals: &mut [f64; K], sums: [Pack<T>; K]) {
-    for (total, sum) in totals.iter_mut().zip(sums) {
-        *total += sum.across(|a, b| a + b).to_f64();
+fn add<T: Float, const K: usize>(totals: &mut [Pack<T>; K], terms: [Pack<T>; K]) {
+    for k in 0..K {
+        totals[k] = totals[k] + terms[k];
     }
 }
 
@@ -183,4 +207,57 @@ pub(crate) fn largest_by_lane<T: Float>(row: &[Pack<T>]) -> Pack<T> {
 #[inline(always)]
 pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
     if a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::rows::Scratch;
+
+    fn packs(row: &[f32], padding: f32) -> Vec<Pack<f32>> {
+        let mut scratch = Scratch::new(row.len(), padding);
+        scratch.load(row.iter().copied());
+        scratch.packs
+    }
+
+    #[test]
+    fn reductions_see_every_element_once() {
+        for n in [1, 15, 16, 17, 100, 3000] {
+            let row: Vec<f32> = (0..n).map(|i| (i % 97) as f32).collect();
+            let total = row.iter().sum::<f32>() as f64;
+            assert_eq!(
+                sums(&packs(&row, 0.0), |x| [x, x + x]),
+                [total, 2.0 * total]
+            );
+            let mut replaced = packs(&row, 0.0);
+            assert_eq!(
+                sums_of_replaced(&mut replaced, |x| [std::mem::replace(x, *x * 2.0)]),
+                [total]
+            );
+            assert_eq!(
+                sums_of_pairs(&mut replaced, &packs(&row, 0.0), |x, y| [*x - y]),
+                [total]
+            );
+            let largest = largest_by_lane(&packs(&row, f32::MIN)).across(larger);
+            assert_eq!(largest, (n - 1).min(96) as f32);
+        }
+    }
+
+    /// Beside a weight of 1, the sum of 128k small ones is not lost.
+    #[test]
+    fn small_terms_of_a_long_row_count() {
+        let mut row = vec![3e-8f32; 128 * 1024];
+        row[77] = 1.0;
+        let [sum] = sums(&packs(&row, 0.0), |x| [x]);
+        let exact = row.iter().map(|&x| x as f64).sum::<f64>();
+        assert!((sum - exact).abs() < 1e-6, "{sum} for {exact}");
+    }
+
+    #[test]
+    fn nan_reaches_every_limit() {
+        let mut pack = Pack::splat(0.0f32);
+        assert!(!pack.reaches(0.0) && pack.reaches(-1.0));
+        pack.0[9] = f32::NAN;
+        assert!(pack.reaches(1e30));
+    }
 }

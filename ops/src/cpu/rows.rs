@@ -62,11 +62,6 @@ impl<T: Float> Scratch<T> {
         }
     }
 
-    /// Size of the row.
-    pub fn len(&self) -> usize {
-        self.n
-    }
-
     /// Overwrites the row and its padding.
     #[inline(always)]
     pub fn fill(&mut self, value: T) {
@@ -140,47 +135,60 @@ impl<E: Stored> Slot<E> for MaybeUninit<E> {
     }
 }
 
-/// Two rows for a kernel to work in; the first comes with the input and leaves with the result.
+/// A row for a kernel to work on, which comes with the input and leaves with the result, and more of
+/// the same size.
 pub(crate) struct Work<T> {
     pub row: Scratch<T>,
     pub other: Scratch<T>,
+    /// For elements that are moved, and where they belong; one more place than there are elements.
+    pub moved: Scratch<T>,
+    pub places: Vec<u32>,
 }
 
-/// A kernel over rows of `n` elements, padded with `padding`.
-pub(crate) struct Rows<T> {
+/// Short rows go to a kernel in groups, so that it can have several under way: up to this many, or
+/// up to this many elements.
+pub(crate) const GROUP: usize = 16;
+const GROUP_ELEMENTS: usize = 2 * 1024;
+
+/// A kernel for one row, given its index, as a kernel for groups.
+pub(crate) fn each<T, R>(
+    kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
+) -> impl Fn(usize, &mut [Work<T>], &mut [R]) + Sync {
+    move |first, group, results| {
+        for (i, (work, result)) in group.iter_mut().zip(results).enumerate() {
+            *result = kernel(first + i, work);
+        }
+    }
+}
+
+/// A kernel over rows of `n` elements, padded with `padding`. It is given the index of the first row
+/// of a group, the group, and a place for what it returns for each row.
+pub(crate) struct Rows<T, K> {
     pub n: usize,
     pub padding: T,
+    pub kernel: K,
 }
 
-impl<T: Float> Rows<T> {
-    /// Replaces every row, and gathers what the kernel returns for each.
-    pub fn replace<E: Stored<Wide = T>, R: Clone + Default + Send>(
-        &self,
-        data: &mut [E],
-        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
-    ) -> Vec<R> {
-        self.run(
-            data,
-            #[inline(always)]
-            |_, row, scratch| scratch.load_slice(row),
-            kernel,
-        )
+impl<T: Float, K> Rows<T, K> {
+    /// Replaces every row.
+    pub fn replace<E: Stored<Wide = T>, R: Clone + Default + Send>(&self, data: &mut [E]) -> Vec<R>
+    where
+        K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
+    {
+        self.run(data, |_, row, scratch| scratch.load_slice(row))
     }
 
-    /// Writes every row's result into fresh memory, and gathers what the kernel returns.
+    /// Writes every row's result into fresh memory.
     pub fn produce<'a, E: Stored<Wide = T>, R: Clone + Default + Send>(
         &self,
         input: &Strided<E>,
         output: &'a mut [MaybeUninit<E>],
-        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
-    ) -> (&'a mut [E], Vec<R>) {
+    ) -> (&'a mut [E], Vec<R>)
+    where
+        K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
+    {
         assert_eq!(output.len() % self.n, 0, "whole rows");
-        let results = self.run(
-            output,
-            #[inline(always)]
-            |i, _, scratch| input.load(i, self.n, scratch),
-            kernel,
-        );
+        let results = self.run(output, |i, _, scratch| input.load(i, self.n, scratch));
         // SAFETY: `run` has put a value into every element of every row, and there are only rows.
         (unsafe { output.assume_init_mut() }, results)
     }
@@ -190,20 +198,24 @@ impl<T: Float> Rows<T> {
         &self,
         input: &Strided<E>,
         rows: usize,
-        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
-    ) -> Vec<R> {
+    ) -> Vec<R>
+    where
+        K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
+    {
         let mut results = vec![R::default(); rows];
         let batch = self.batch();
-        results
-            .par_chunks_mut(batch)
-            .enumerate()
-            .for_each(|(task, results)| {
-                let mut work = self.work();
-                for (i, result) in results.iter_mut().enumerate() {
-                    input.load(task * batch + i, self.n, &mut work.row);
-                    *result = kernel(task * batch + i, &mut work);
+        let tasks = results.par_chunks_mut(batch).enumerate();
+        tasks.for_each(|(task, results)| {
+            let mut group = self.group();
+            for (i, results) in results.chunks_mut(group.len()).enumerate() {
+                let first = task * batch + i * group.len();
+                let group = &mut group[..results.len()];
+                for (i, work) in group.iter_mut().enumerate() {
+                    input.load(first + i, self.n, &mut work.row);
                 }
-            });
+                (self.kernel)(first, group, results);
+            }
+        });
         results
     }
 
@@ -211,23 +223,30 @@ impl<T: Float> Rows<T> {
         &self,
         out: &mut [S],
         load: impl Fn(usize, &[S], &mut Scratch<T>) + Sync,
-        kernel: impl Fn(usize, &mut Work<T>) -> R + Sync,
-    ) -> Vec<R> {
+    ) -> Vec<R>
+    where
+        K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
+    {
         let mut results = vec![R::default(); out.len() / self.n];
         let batch = self.batch();
-        out.par_chunks_mut(batch * self.n)
-            .zip(results.par_chunks_mut(batch))
-            .enumerate()
-            .for_each(|(task, (out, results))| {
-                let mut work = self.work();
-                let rows = out.chunks_exact_mut(self.n).zip(results);
-                for (i, (out, result)) in rows.enumerate() {
-                    let i = task * batch + i;
-                    load(i, out, &mut work.row);
-                    *result = kernel(i, &mut work);
+        let tasks = out.par_chunks_mut(batch * self.n);
+        let tasks = tasks.zip(results.par_chunks_mut(batch)).enumerate();
+        tasks.for_each(|(task, (out, results))| {
+            let mut group = self.group();
+            let out = out.chunks_mut(group.len() * self.n);
+            let results = results.chunks_mut(group.len());
+            for (i, (out, results)) in out.zip(results).enumerate() {
+                let first = task * batch + i * group.len();
+                let group = &mut group[..results.len()];
+                for (i, work) in group.iter_mut().enumerate() {
+                    load(first + i, &out[i * self.n..][..self.n], &mut work.row);
+                }
+                (self.kernel)(first, group, results);
+                for (work, out) in group.iter().zip(out.chunks_exact_mut(self.n)) {
                     work.row.store(out);
                 }
-            });
+            }
+        });
         results
     }
 
@@ -236,11 +255,17 @@ impl<T: Float> Rows<T> {
         (TASK / self.n).max(1)
     }
 
-    fn work(&self) -> Work<T> {
+    fn group(&self) -> Vec<Work<T>> {
         let row = || Scratch::new(self.n, self.padding);
-        Work {
+        let work = || Work {
             row: row(),
             other: row(),
-        }
+            moved: row(),
+            places: vec![0; self.n + LANES],
+        };
+        let size = (GROUP_ELEMENTS / self.n).clamp(1, GROUP);
+        std::iter::repeat_with(work)
+            .take(size.min(self.batch()))
+            .collect()
     }
 }

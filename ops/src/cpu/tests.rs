@@ -9,7 +9,7 @@ use crate::entmax::{Mapping, reference};
 use crate::testing::{assert_close, normal};
 
 const ROWS: usize = 9;
-const SIZES: [usize; 10] = [1, 2, 15, 16, 17, 30, 63, 100, 1000, 4097];
+const SIZES: [usize; 12] = [1, 2, 15, 16, 17, 30, 63, 100, 129, 511, 1000, 4097];
 
 /// Runs a test on every host backend of this build, with whether it has half types.
 macro_rules! on_every_backend {
@@ -298,4 +298,53 @@ fn strides_do_not_matter<B: HostBackend + SpartaBackend>(_: bool) {
 #[test]
 fn strided_rows_are_read_where_they_lie() {
     on_every_backend!(strides_do_not_matter);
+}
+
+/// Results in fresh memory do not depend on what was in it: the allocator is given it back full of
+/// NaN first.
+fn fresh_memory_is_written<B: HostBackend + SpartaBackend>(_: bool) {
+    let (rows, n) = (300, 47);
+    let z = tensor::<B>(&normal(rows * n, 5), [rows, n], DType::F32);
+    let alpha = tensor::<B>(&vec![1.4; rows], [rows, 1], DType::F32);
+    let mut found = Vec::new();
+    for poison in [f64::NAN, 1.0] {
+        for _ in 0..4 {
+            drop(tensor::<B>(&vec![poison; rows * n], [rows, n], DType::F32));
+        }
+        for mapping in MAPPINGS {
+            found.push(values::<B>(B::entmax_forward(z.clone(), mapping)));
+        }
+        let p = B::entmax_rows_forward(z.clone(), alpha.clone());
+        let (d_z, d_alpha) = B::entmax_rows_backward(p, z.clone(), alpha.clone());
+        found.extend([values::<B>(d_z), values::<B>(d_alpha)]);
+    }
+    let (first, second) = found.split_at(found.len() / 2);
+    assert!(first == second);
+}
+
+#[test]
+fn poisoned_memory_does_not_show() {
+    on_every_backend!(fresh_memory_is_written);
+}
+
+/// The same bits whatever the number of threads and whichever rows are beside.
+fn rows_do_not_depend_on_others<B: HostBackend + SpartaBackend>(_: bool) {
+    let (rows, n) = (53, 70);
+    let scores = normal(rows * n, 6);
+    let alphas: Vec<f64> = normal(rows, 7)
+        .iter()
+        .map(|a| 1.0 + 1.0 / (1.0 + (-a).exp()))
+        .collect();
+    let alphas_f32 = tensor::<B>(&alphas, [rows, 1], DType::F32);
+    let all = B::entmax_rows_forward(tensor::<B>(&scores, [rows, n], DType::F32), alphas_f32);
+    for (i, expected) in values::<B>(all).chunks(n).enumerate() {
+        let z = tensor::<B>(&scores[i * n..][..n], [1, n], DType::F32);
+        let alone = B::entmax_rows_forward(z, tensor::<B>(&alphas[i..=i], [1, 1], DType::F32));
+        assert_eq!(values::<B>(alone), expected, "row {i}");
+    }
+}
+
+#[test]
+fn a_row_gives_the_same_bits_alone() {
+    on_every_backend!(rows_do_not_depend_on_others);
 }

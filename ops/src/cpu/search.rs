@@ -1,0 +1,178 @@
+//! Newton's method for the threshold of several rows at once: while one row waits for its sums, the
+//! processor works on the next.
+
+use std::slice;
+
+use super::compact::{gather, scatter};
+use super::float::Float;
+use super::pack::{LANES, Pack, lane_sums, replace};
+use super::power::{Origin, Power};
+use super::rows::Work;
+
+/// Which scores of a row are summed.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Stage {
+    /// All of them.
+    Whole,
+    /// The largest of each lane.
+    ByLane,
+    /// Those of [`Row::choose_candidates`].
+    Candidates,
+}
+
+/// The search for the s of a row with `F(s) = Σp = 1`.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<T, P> {
+    power: P,
+    largest: T,
+    by_lane: Pack<T>,
+    n_candidates: Option<usize>,
+    s: f64,
+    /// s lies between these.
+    low: f64,
+    high: f64,
+    last_step: f64,
+    /// `Σp` and `Σp^{1−ε}` at s, by lane.
+    sums: [Pack<f64>; 2],
+    is_done: bool,
+}
+
+impl<T: Float, P: Power<T>> Row<T, P> {
+    #[inline(always)]
+    pub fn new(power: P, largest: T, by_lane: Pack<T>) -> Self {
+        let mut row = Self {
+            power,
+            largest,
+            by_lane,
+            n_candidates: None,
+            s: 0.0,
+            low: 0.0,
+            high: 0.0,
+            last_step: 0.0,
+            sums: [Pack::splat(0.0); 2],
+            is_done: false,
+        };
+        row.begin();
+        row
+    }
+
+    /// Makes ready for a search from s upwards.
+    #[inline(always)]
+    fn begin(&mut self) {
+        (self.high, self.last_step, self.is_done) = (f64::INFINITY, f64::INFINITY, false);
+    }
+
+    /// What is subtracted from scores.
+    #[inline(always)]
+    fn origin(&self) -> Origin<T> {
+        Origin::new(self.largest.to_f64() - self.power.depth(), self.s)
+    }
+
+    /// Gathers the scores above the edge of the support that belongs to s, or a little below: the others
+    /// have no weight. Few enough are worth gathering.
+    #[inline(always)]
+    pub fn choose_candidates(&mut self, work: &mut Work<T>) {
+        const MARGIN: f64 = 0.01;
+        let epsilon = self.power.epsilon();
+        if epsilon > 0.0 {
+            let below = self.largest.to_f64() + self.s - (1.0 + MARGIN) / epsilon;
+            let (row, moved) = (&work.row.packs, &mut work.moved.packs);
+            let (below, lowest) = (T::from_f64(below), T::LOWEST);
+            self.n_candidates = gather(row, below, moved, lowest, &mut work.places);
+        }
+        self.begin();
+    }
+
+    /// Turns the row's scores into weights.
+    #[inline(always)]
+    pub fn finish(&self, work: &mut Work<T>) {
+        let sum = self.sums[0].sum();
+        // Where a score is NaN, so is every weight.
+        let gathered = self.n_candidates.filter(|_| !sum.is_nan());
+        let scores = match gathered {
+            Some(n) => &mut work.moved.packs[..n.div_ceil(LANES)],
+            None => &mut work.row.packs[..],
+        };
+        let origin = self.origin();
+        let scale = T::from_f64(1.0 / sum);
+        replace(
+            scores,
+            #[inline(always)]
+            |z| self.power.weights(z, origin)[0] * scale,
+        );
+        if let Some(n) = gathered {
+            scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
+        }
+    }
+
+    #[inline(always)]
+    fn scores<'a>(&'a self, work: &'a Work<T>, stage: Stage) -> &'a [Pack<T>] {
+        match (stage, self.n_candidates) {
+            (Stage::ByLane, _) => slice::from_ref(&self.by_lane),
+            (Stage::Candidates, Some(n)) => &work.moved.packs[..n.div_ceil(LANES)],
+            _ => &work.row.packs,
+        }
+    }
+
+    /// One step on `(Fᵋ − 1)/ε = 0`.
+    ///
+    /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
+    /// where scores are tied: s rises to the root without overshooting. For α > 2 a bracket guards
+    /// it. A start need not be near the root, but must be below.
+    #[inline(always)]
+    fn step(&mut self, stage: Stage) {
+        let [sum, slope] = self.sums.map(Pack::sum);
+        let excess = sum - 1.0;
+        let step = self.power.rise(sum) / slope;
+        // Near the root only rounding keeps a step from being smaller than the one before.
+        let is_rounding = excess.abs() < 64.0 * T::EPSILON && step.abs() >= self.last_step;
+        let is_start = stage == Stage::ByLane && (0.0..0.1).contains(&excess);
+        if excess.abs() <= 2.0 * T::EPSILON || is_rounding || is_start || sum.is_nan() {
+            self.is_done = true;
+            return;
+        }
+        match excess > 0.0 {
+            true => self.low = self.low.max(self.s),
+            false => self.high = self.high.min(self.s),
+        }
+        let next = self.s + step;
+        let has_overshot = self.high < f64::INFINITY;
+        let converges = !has_overshot || step.abs() < 0.5 * self.last_step;
+        self.s = match next >= self.low && next <= self.high && converges {
+            true => next,
+            false => 0.5 * (self.low + self.high),
+        };
+        self.last_step = step.abs();
+    }
+}
+
+/// Finds s for every row with a score that can be seen.
+#[inline(always)]
+pub(crate) fn search<T: Float, P: Power<T>>(
+    rows: &mut [Option<Row<T, P>>],
+    group: &[Work<T>],
+    stage: Stage,
+) {
+    // Only above α = 2 the sum may have no value near 1.
+    for _ in 0..100 {
+        let mut is_done = true;
+        for (row, work) in rows.iter_mut().zip(group) {
+            let Some(row) = row.as_mut().filter(|row| !row.is_done) else {
+                continue;
+            };
+            is_done = false;
+            let origin = row.origin();
+            row.sums = lane_sums(
+                row.scores(work, stage),
+                #[inline(always)]
+                |z| row.power.weights(z, origin),
+            );
+        }
+        if is_done {
+            break;
+        }
+        for row in rows.iter_mut().flatten().filter(|row| !row.is_done) {
+            row.step(stage);
+        }
+    }
+}
