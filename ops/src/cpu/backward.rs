@@ -11,17 +11,17 @@ use crate::entmax::Mapping;
 
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
-pub(crate) fn backward<T: Float>(work: &mut Work<T>, mapping: Mapping) {
+pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
     isa::dispatch(
         #[inline(always)]
         || match mapping {
             Mapping::Softmax => in_scores(
-                work,
+                group,
                 #[inline(always)]
                 |p| p,
             ),
             Mapping::Sparsemax => in_scores(
-                work,
+                group,
                 #[inline(always)]
                 |p| {
                     p.map(
@@ -31,14 +31,14 @@ pub(crate) fn backward<T: Float>(work: &mut Work<T>, mapping: Mapping) {
                 },
             ),
             Mapping::Entmax15 => in_scores(
-                work,
+                group,
                 #[inline(always)]
                 |p| p.map(T::sqrt),
             ),
             Mapping::Alpha(alpha) => {
                 let negative_epsilon = T::from_f64(1.0 - alpha);
                 in_scores(
-                    work,
+                    group,
                     #[inline(always)]
                     |p| {
                         let l = log(p);
@@ -54,18 +54,20 @@ pub(crate) fn backward<T: Float>(work: &mut Work<T>, mapping: Mapping) {
 }
 
 #[inline(always)]
-fn in_scores<T: Float>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
-    let [total, weighted] = sums_of_pairs(
-        &mut work.other.packs,
-        &work.row.packs,
-        #[inline(always)]
-        |p, g| {
-            *p = s(*p);
-            [*p, *p * g]
-        },
-    );
-    let mean = weighted / or_one(total);
-    subtract(&work.other.packs, &mut work.row.packs, mean);
+fn in_scores<T: Float>(group: &mut [Work<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
+    for work in group {
+        let [total, weighted] = sums_of_pairs(
+            &mut work.other.packs,
+            &work.row.packs,
+            #[inline(always)]
+            |p, g| {
+                *p = s(*p);
+                [*p, *p * g]
+            },
+        );
+        let mean = weighted / or_one(total);
+        subtract(&work.other.packs, &mut work.row.packs, mean);
+    }
 }
 
 /// `s·(g − mean)`, over g.
@@ -86,22 +88,26 @@ fn or_one(total: f64) -> f64 {
 
 /// log p on the support and 0 off it, where p = 0 removes it.
 #[inline(always)]
-fn log<T: Float>(p: Pack<T>) -> Pack<T> {
+pub(crate) fn log<T: Float>(p: Pack<T>) -> Pack<T> {
     p.map(
         #[inline(always)]
         |p| (if p > T::ZERO { p } else { T::ONE }).ln(),
     )
 }
 
-/// [`backward`] of α-entmax that also returns the gradient in α.
+/// [`backward`] of α-entmax with one α a row, and the gradient in each.
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL
 /// + ε²W)`. A constant added to g changes neither gradient, so g is centred first.
-pub(crate) fn with_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
+pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alphas: &mut [f64]) {
     isa::dispatch(
         #[inline(always)]
-        || in_scores_and_alpha(work, alpha),
-    )
+        || {
+            for ((work, &alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
+                *d_alpha = in_scores_and_alpha(work, alpha);
+            }
+        },
+    );
 }
 
 #[inline(always)]
@@ -162,7 +168,7 @@ fn of_support<T: Float>(weights: &mut [Pack<T>], grad: &mut [Pack<T>], alpha: f6
 
 /// `φ(t) = (eᵗ − 1 − t)/t²` given eᵗ, with φ(0) = ½.
 #[inline(always)]
-fn phi<T: Float>(t: T, exp_t: T) -> T {
+pub(crate) fn phi<T: Float>(t: T, exp_t: T) -> T {
     let small = (t < T::ONE) & (t > T::ZERO - T::ONE);
     let x = if small { t } else { T::ZERO };
     // Σ tᵏ/(k+2)!, by Horner's rule.

@@ -11,6 +11,7 @@ use bytemuck::Pod;
 use super::float::{Float, Stored};
 use super::rows::{Rows, Strided, Work, each};
 use super::{backward, forward, loss as kernel};
+use crate::SpartaBackend;
 use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::primitive::hidden_at;
@@ -123,10 +124,12 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     by_type!(weights, E => {
         let n = weights.shape()[1];
         let weights = weights.read::<E>();
-        map::<B, E, ()>(grad, Float::ZERO, each(|i, work: &mut Work<_>| {
-            weights.load(i, n, &mut work.other);
-            backward::backward(work, mapping);
-        })).0
+        map::<B, E, ()>(grad, Float::ZERO, |first, group, _| {
+            for (i, work) in group.iter_mut().enumerate() {
+                weights.load(first + i, n, &mut work.other);
+            }
+            backward::backward(group, mapping);
+        }).0
     }, else reference::backward::<B>(weights, grad, mapping))
 }
 
@@ -140,10 +143,12 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
-        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, each(|i, work: &mut Work<_>| {
-            weights.load(i, n, &mut work.other);
-            backward::with_alpha(work, alphas[i])
-        }));
+        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, |first, group, d_alphas| {
+            for (i, work) in group.iter_mut().enumerate() {
+                weights.load(first + i, n, &mut work.other);
+            }
+            backward::with_alpha(group, &alphas[first..], d_alphas);
+        });
         let d_alphas = TensorData::new(d_alphas, [alphas.len(), 1]).convert_dtype(dtype);
         (scores_grad, B::float_from_data(d_alphas, &device))
     }, else reference::backward_rows::<B>(weights, grad, alpha))
@@ -184,6 +189,38 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
             None => work.row.fill(Float::ZERO),
         })).0
     }, else loss::reference::backward::<B>(logits, targets, losses, grad))
+}
+
+pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(
+    scores: FloatTensor<B>,
+    targets: IntTensor<B>,
+    mapping: Mapping,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    by_type!(scores, E => {
+        let (n, dtype, device) = (scores.shape()[1], scores.dtype(), scores.device());
+        let hidden = hidden::<B, E>(&scores);
+        let targets = classes::<B>(targets, n);
+        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, |first, group, losses| {
+            kernel::entmax(group, &targets[first..], hidden, mapping, losses);
+        });
+        let losses = TensorData::new(losses, [targets.len()]).convert_dtype(dtype);
+        (B::float_from_data(losses, &device), weights)
+    }, else loss::reference::entmax_forward::<B>(scores, targets, mapping))
+}
+
+pub(crate) fn entmax_loss_backward<B: HostBackend>(
+    weights: FloatTensor<B>,
+    targets: IntTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    by_type!(weights, E => {
+        let targets = classes::<B>(targets, weights.shape()[1]);
+        let grads = grad.read::<E>().column(targets.len());
+        map::<B, E, ()>(weights, Float::ZERO, each(|i, work: &mut Work<_>| match targets[i] {
+            Some(target) => kernel::entmax_backward(work, target, grads[i].widen()),
+            None => work.row.fill(Float::ZERO),
+        })).0
+    }, else loss::reference::entmax_backward::<B>(weights, targets, grad))
 }
 
 /// The score at or below which one is hidden.
@@ -234,7 +271,7 @@ fn classes<B: HostBackend>(targets: IntTensor<B>, n: usize) -> Vec<Option<usize>
         let class = usize::try_from(target).ok()?;
         assert!(
             class < n,
-            "cross_entropy: target {class} is not one of the {n} classes of the logits"
+            "target {class} is not one of the {n} classes of the logits"
         );
         Some(class)
     };
@@ -304,6 +341,25 @@ macro_rules! run_on_host {
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
             crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
+        }
+
+        fn entmax_loss_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::entmax_loss_forward::<Self>(scores, targets, mapping)
+        }
+
+        fn entmax_loss_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
         }
     };
 }

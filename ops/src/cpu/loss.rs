@@ -1,9 +1,13 @@
-//! Cross-entropy of a row.
+//! Losses of rows against one class each.
 
+use super::backward::{log, phi};
 use super::float::Float;
+use super::forward::forward;
 use super::isa;
-use super::pack::{LANES, larger, largest_by_lane, sums};
+use super::pack::{LANES, Pack, larger, largest_by_lane, sums, sums_of_pairs};
 use super::rows::Work;
+use crate::entmax::Mapping;
+use crate::primitive::HIDDEN;
 
 /// `log Σexp(z) − z_target`.
 pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
@@ -39,4 +43,106 @@ pub(crate) fn cross_entropy_backward<T: Float>(
     );
     let at_target = &mut row[target.0].0[target.1];
     *at_target = *at_target - grad;
+}
+
+/// Turns scores into weights, and gives the Fenchel–Young loss of each row, `Σp(z − z_target) + H(p)`;
+/// 0 without a target or a score that can be seen.
+pub(crate) fn entmax<T: Float>(
+    group: &mut [Work<T>],
+    targets: &[Option<usize>],
+    hidden: T,
+    mapping: Mapping,
+    losses: &mut [f64],
+) {
+    for work in group.iter_mut() {
+        work.other.packs.copy_from_slice(&work.row.packs);
+    }
+    forward(group, hidden, mapping);
+    for ((work, target), loss) in group.iter_mut().zip(targets).zip(losses) {
+        *loss = match target {
+            Some(target) => fenchel_young(work, *target, mapping),
+            None => 0.0,
+        };
+    }
+}
+
+/// The loss of weights, given the scores in the other row.
+fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) -> f64 {
+    let lowest = T::from_f64(HIDDEN);
+    let target = work.other.packs[target / LANES].0[target % LANES].at_least(lowest);
+    let (one, half) = (T::ONE, T::from_f64(0.5));
+    isa::dispatch(
+        #[inline(always)]
+        || match mapping {
+            Mapping::Softmax => sum_over(
+                work,
+                target,
+                #[inline(always)]
+                |p| log(p) * (T::ZERO - one),
+            ),
+            Mapping::Sparsemax => sum_over(
+                work,
+                target,
+                #[inline(always)]
+                |p| (Pack::splat(one) - p) * half,
+            ),
+            Mapping::Entmax15 => sum_over(
+                work,
+                target,
+                #[inline(always)]
+                |p| (Pack::splat(one) - p.map(T::sqrt)) * T::from_f64(1.0 / 0.75),
+            ),
+            // (1 − pᵋ)/(αε) = −l(1 + tφ(t))/α with t = εl.
+            Mapping::Alpha(alpha) => {
+                let (epsilon, scale) = (T::from_f64(alpha - 1.0), T::from_f64(-1.0 / alpha));
+                sum_over(
+                    work,
+                    target,
+                    #[inline(always)]
+                    |p| {
+                        let l = log(p);
+                        let t = l * epsilon;
+                        let phi = t.zip(t.map(T::exp), phi);
+                        l * (t * phi + one) * scale
+                    },
+                )
+            }
+        },
+    )
+}
+
+/// `Σp(z − z_target + h(p))`, which is ≥ 0 but for rounding.
+#[inline(always)]
+fn sum_over<T: Float>(work: &mut Work<T>, target: T, h: impl Fn(Pack<T>) -> Pack<T>) -> f64 {
+    let lowest = T::from_f64(HIDDEN);
+    let [sum] = sums_of_pairs(
+        &mut work.row.packs,
+        &work.other.packs,
+        #[inline(always)]
+        |p, z| {
+            let p = *p;
+            if !p.reaches(T::ZERO) {
+                return [p]; // all zero
+            }
+            let z = z.map(
+                #[inline(always)]
+                |z| z.at_least(lowest),
+            );
+            [p * (z - target + h(p))]
+        },
+    );
+    sum.at_least(0.0)
+}
+
+/// `g·(p − e_target)`, written over the weights; zeros where none of them is above 0.
+pub(crate) fn entmax_backward<T: Float>(work: &mut Work<T>, target: usize, grad: T) {
+    let row = &mut work.row.packs;
+    let is_visible = row.iter().any(|p| p.reaches(T::ZERO));
+    for p in row.iter_mut() {
+        *p = *p * grad;
+    }
+    if is_visible {
+        let at_target = &mut row[target / LANES].0[target % LANES];
+        *at_target = *at_target - grad;
+    }
 }

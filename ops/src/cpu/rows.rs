@@ -83,12 +83,10 @@ impl<T: Float> Scratch<T> {
         for (pack, values) in self.packs.iter_mut().zip(whole) {
             pack.0 = values.map(E::widen);
         }
-        for (x, value) in self.packs[self.n / LANES..]
-            .iter_mut()
-            .flat_map(|p| &mut p.0)
-            .zip(rest)
-        {
-            *x = value.widen();
+        if let Some(pack) = self.packs.get_mut(self.n / LANES) {
+            for (x, value) in pack.0.iter_mut().zip(rest) {
+                *x = value.widen();
+            }
         }
     }
 
@@ -106,12 +104,10 @@ impl<T: Float> Scratch<T> {
         for (pack, out) in self.packs.iter().zip(whole) {
             *out = pack.0.map(|x| S::of(E::narrow(x)));
         }
-        for (x, out) in self.packs[self.n / LANES..]
-            .iter()
-            .flat_map(|p| &p.0)
-            .zip(rest)
-        {
-            *out = S::of(E::narrow(*x));
+        if let Some(pack) = self.packs.get(self.n / LANES) {
+            for (x, out) in pack.0.iter().zip(rest) {
+                *out = S::of(E::narrow(*x));
+            }
         }
     }
 }

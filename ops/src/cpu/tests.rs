@@ -6,6 +6,7 @@ use burn::tensor::{DType, TensorData};
 use super::HostBackend;
 use crate::SpartaBackend;
 use crate::entmax::{Mapping, reference};
+use crate::loss;
 use crate::testing::{assert_close, normal};
 
 const ROWS: usize = 9;
@@ -298,6 +299,61 @@ fn strides_do_not_matter<B: HostBackend + SpartaBackend>(_: bool) {
 #[test]
 fn strided_rows_are_read_where_they_lie() {
     on_every_backend!(strides_do_not_matter);
+}
+
+/// The fused losses and their gradients, with a target ignored and a row hidden.
+fn losses_equal_the_reference<B: HostBackend + SpartaBackend>(_: bool) {
+    for (dtype, tight, relative) in [(DType::F64, 1e-10, 1e-9), (DType::F32, 4e-6, 4e-6)] {
+        for n in [1, 5, 16, 47, 1000] {
+            let shape = [ROWS, n];
+            let z = tensor::<B>(&scores(n), shape, dtype);
+            let classes: Vec<i64> = (0..ROWS)
+                .map(|i| (i * 3 % n) as i64 - i64::from(i == 2))
+                .collect();
+            let targets = || {
+                let data = TensorData::new(classes.clone(), [ROWS]);
+                B::int_from_data(data, &Default::default())
+            };
+            let grads = TensorData::new(normal(ROWS, 8), [ROWS]).convert_dtype(dtype);
+            let grad = || B::float_from_data(grads.clone(), &Default::default());
+            for mapping in MAPPINGS.into_iter().chain([Mapping::Alpha(0.5)]) {
+                let (loss, p) = B::entmax_loss_forward(z.clone(), targets(), mapping);
+                let (expected, weights) =
+                    loss::reference::entmax_forward::<B>(z.clone(), targets(), mapping);
+                let label = format!("{dtype:?} n {n} {mapping:?} loss");
+                let (found, expected) = (values::<B>(loss), values::<B>(expected));
+                for (found, expected) in found.iter().zip(&expected) {
+                    // A hidden target costs 1e30.
+                    let off = (found - expected).abs();
+                    assert!(
+                        off <= tight + relative * expected.abs(),
+                        "{label}: {found} for {expected}"
+                    );
+                }
+                assert_close(
+                    &label,
+                    &values::<B>(p),
+                    &values::<B>(weights.clone()),
+                    0.0,
+                    tight,
+                );
+                let found = B::entmax_loss_backward(weights.clone(), targets(), grad());
+                let expected = loss::reference::entmax_backward::<B>(weights, targets(), grad());
+                assert_close(
+                    &label,
+                    &values::<B>(found),
+                    &values::<B>(expected),
+                    relative,
+                    tight,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_losses_equal_the_reference() {
+    on_every_backend!(losses_equal_the_reference);
 }
 
 /// Results in fresh memory do not depend on what was in it: the allocator is given it back full of
