@@ -5,9 +5,39 @@ use std::hint::black_box;
 use super::compact::{gather, scatter};
 use super::float::Float;
 use super::isa;
-use super::pack::{LANES, Pack, sums_of_pairs};
-use super::rows::Work;
+use super::pack::{LANES, Pack, lane_sums_of_pairs};
+use super::rows::{Layout, Work};
 use crate::entmax::Mapping;
+
+/// The longest rows that are faster beside others, without and with the gradient in α: that is dear, and
+/// along a row it may leave out what has no weight.
+pub(crate) const LONGEST_BESIDE: usize = 512;
+pub(crate) const LONGEST_BESIDE_WITH_ALPHA: usize = 128;
+
+/// How the sums of lanes become those of rows, each in the lanes of its row.
+trait Fold {
+    fn fold(sums: Pack<f64>) -> Pack<f64>;
+}
+
+/// One row, along the lanes.
+struct Along;
+
+impl Fold for Along {
+    #[inline(always)]
+    fn fold(sums: Pack<f64>) -> Pack<f64> {
+        Pack::splat(sums.sum())
+    }
+}
+
+/// A row a lane.
+struct Beside;
+
+impl Fold for Beside {
+    #[inline(always)]
+    fn fold(sums: Pack<f64>) -> Pack<f64> {
+        sums
+    }
+}
 
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
@@ -55,35 +85,52 @@ pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
 
 #[inline(always)]
 fn in_scores<T: Float>(group: &mut [Work<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
-    for work in group {
-        let [total, weighted] = sums_of_pairs(
-            &mut work.other.packs,
-            &work.row.packs,
+    match group[0].row.layout {
+        Layout::Along => group.iter_mut().for_each(
             #[inline(always)]
-            |p, g| {
-                *p = s(*p);
-                [*p, *p * g]
-            },
-        );
-        let mean = weighted / or_one(total);
-        subtract(&work.other.packs, &mut work.row.packs, mean);
+            |work| in_scores_of::<T, Along>(work, &s),
+        ),
+        Layout::Beside => in_scores_of::<T, Beside>(&mut group[0], &s),
     }
+}
+
+#[inline(always)]
+fn in_scores_of<T: Float, F: Fold>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
+    let [total, weighted] = lane_sums_of_pairs(
+        &mut work.other.packs,
+        &work.row.packs,
+        #[inline(always)]
+        |p, g| {
+            *p = s(*p);
+            [*p, *p * g]
+        },
+    )
+    .map(F::fold);
+    subtract(
+        &work.other.packs,
+        &mut work.row.packs,
+        mean(total, weighted),
+    );
 }
 
 /// `s·(g − mean)`, over g.
 #[inline(always)]
-fn subtract<T: Float>(s: &[Pack<T>], grad: &mut [Pack<T>], mean: f64) {
-    let mean = T::from_f64(mean);
+fn subtract<T: Float>(s: &[Pack<T>], grad: &mut [Pack<T>], mean: Pack<f64>) {
+    let mean = Pack::narrow(mean);
     for (s, g) in s.iter().zip(grad) {
         let g = black_box(g); // see `replace`
         *g = *s * (*g - mean);
     }
 }
 
-/// Only a row with everything hidden has a total of 0.
+/// Only a row with everything hidden has a total of 0: there it is 0.
 #[inline(always)]
-fn or_one(total: f64) -> f64 {
-    if total == 0.0 { 1.0 } else { total }
+fn mean(total: Pack<f64>, weighted: Pack<f64>) -> Pack<f64> {
+    total.zip(
+        weighted,
+        #[inline(always)]
+        |total, weighted| weighted / if total == 0.0 { 1.0 } else { total },
+    )
 }
 
 /// log p on the support and 0 off it, where p = 0 removes it.
@@ -103,6 +150,14 @@ pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alph
     isa::dispatch(
         #[inline(always)]
         || {
+            if group[0].row.layout == Layout::Beside {
+                // Lanes without a row have an α too.
+                let alphas = std::array::from_fn(|i| alphas[i.min(alphas.len() - 1)]);
+                let (weights, grad) = (&mut group[0].other.packs, &mut group[0].row.packs);
+                let of_rows = of_support::<T, Beside>(weights, grad, Pack(alphas));
+                d_alphas.copy_from_slice(&of_rows.0[..d_alphas.len()]);
+                return;
+            }
             for ((work, &alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
                 *d_alpha = in_scores_and_alpha(work, alpha);
             }
@@ -114,7 +169,8 @@ pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alph
 fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
     let (weights, grad) = (&mut work.other.packs, &mut work.row.packs);
     let (moved, places) = (&mut work.moved.packs, &mut work.places);
-    match gather(weights, T::ZERO, moved, T::ZERO, places) {
+    let alpha = Pack::splat(alpha);
+    let d_alpha = match gather(weights, T::ZERO, moved, T::ZERO, places) {
         Some(n) => {
             // The gradients follow the weights.
             let places = &places[..n];
@@ -123,47 +179,65 @@ fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
                 weights[i / LANES].0[i % LANES] = grad[place / LANES].0[place % LANES];
             }
             let n_packs = n.div_ceil(LANES);
-            let d_alpha = of_support(&mut moved[..n_packs], &mut weights[..n_packs], alpha);
+            let (p, g) = (&mut moved[..n_packs], &mut weights[..n_packs]);
+            let d_alpha = of_support::<T, Along>(p, g, alpha);
             scatter(weights, places, grad);
             d_alpha
         }
-        None => of_support(weights, grad, alpha),
-    }
+        None => of_support::<T, Along>(weights, grad, alpha),
+    };
+    d_alpha.0[0]
 }
 
 /// Gradients in the scores, written over those in the weights, and in α.
 #[inline(always)]
-fn of_support<T: Float>(weights: &mut [Pack<T>], grad: &mut [Pack<T>], alpha: f64) -> f64 {
-    let epsilon = alpha - 1.0;
-    let negative_epsilon = T::from_f64(-epsilon);
-    let [centre] = sums_of_pairs(
+fn of_support<T: Float, F: Fold>(
+    weights: &mut [Pack<T>],
+    grad: &mut [Pack<T>],
+    alpha: Pack<f64>,
+) -> Pack<f64> {
+    let one = Pack::splat(1.0);
+    let epsilon = alpha - one;
+    let negative_epsilon = Pack::narrow(one - alpha);
+    let [centre] = lane_sums_of_pairs(
         weights,
         grad,
         #[inline(always)]
         |p, g| [*p * g],
-    );
-    let [total, weighted, l, w, g, lg, wg] = sums_of_pairs(
+    )
+    .map(F::fold);
+    let near_centre = Pack::<T>::narrow(centre);
+    let sums = lane_sums_of_pairs(
         weights,
         grad,
         #[inline(always)]
         |weights, g| {
             let p = *weights;
-            let g = g - T::from_f64(centre);
+            let g = g - near_centre;
             let l = log(p);
             let t = (l * negative_epsilon).map(
                 #[inline(always)]
                 |t| t.at_most(T::EIGHTY),
             );
-            let power = t.map(T::exp);
+            let power = t.map(
+                #[inline(always)]
+                |t| t.exp(),
+            );
             let w = l * l * t.zip(power, phi);
             let (s, pl, pw) = (p * power, p * l, p * w);
             *weights = s;
             [s, s * g, pl, pw, p * g, pl * g, pw * g]
         },
     );
-    subtract(weights, grad, centre + weighted / or_one(total));
+    let [total, weighted, l, w, g, lg, wg] = sums.map(F::fold);
+    subtract(weights, grad, centre + mean(total, weighted));
     let numerator = w * g - wg + epsilon * (l * wg - w * lg);
-    numerator / (1.0 + epsilon * (epsilon * w - l))
+    let denominator = one + epsilon * (epsilon * w - l);
+    numerator.zip(
+        denominator,
+        #[inline(always)]
+        |numerator, denominator| numerator / denominator,
+    )
 }
 
 /// `φ(t) = (eᵗ − 1 − t)/t²` given eᵗ, with φ(0) = ½.

@@ -1,42 +1,87 @@
 //! Scores of rows to weights: the threshold by Newton's method from a good start, on the few scores
 //! that can have weight.
 
+use super::beside;
 use super::float::Float;
 use super::isa;
-use super::pack::{Pack, larger, largest_by_lane, replace, sums_of_replaced};
-use super::power::{Entmax15, General, Power, Sparsemax};
-use super::rows::{GROUP, Work};
+use super::pack::{Pack, lane_sums_of_replaced, larger, largest_by_lane, replace};
+use super::power::{Alike, Entmax15, General, GeneralByLane, Power, Sparsemax};
+use super::rows::{GROUP, Layout, Work};
 use super::search::{Row, Stage, search};
 use crate::entmax::Mapping;
+
+/// The longest row that is faster beside others: a cheap power may be taken of every score at every
+/// step, a dear one is better taken of few.
+pub(crate) fn longest_beside(mapping: Mapping) -> usize {
+    match mapping {
+        Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => 512,
+        Mapping::Alpha(_) => 64,
+    }
+}
 
 /// Turns scores into weights.
 pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mapping) {
     match mapping {
         Mapping::Alpha(alpha) => entmax(group, hidden, &[alpha; GROUP]),
-        _ => isa::dispatch(
+        Mapping::Softmax => isa::dispatch(
             #[inline(always)]
-            || match mapping {
-                Mapping::Sparsemax => threshold(group, hidden, |_| Sparsemax),
-                Mapping::Entmax15 => threshold(group, hidden, |_| Entmax15),
-                _ => group
+            || match group[0].row.layout {
+                Layout::Along => group
                     .iter_mut()
                     .for_each(|work| softmax(&mut work.row.packs, hidden)),
+                Layout::Beside => beside::softmax(&mut group[0].row.packs, hidden),
             },
         ),
+        Mapping::Sparsemax => alike(group, hidden, Sparsemax),
+        Mapping::Entmax15 => alike(group, hidden, Entmax15),
     }
+}
+
+/// A power that is the same for every row.
+fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
+    isa::dispatch(
+        #[inline(always)]
+        || match group[0].row.layout {
+            Layout::Along => threshold(group, hidden, |_| power),
+            Layout::Beside => beside::threshold(&mut group[0].row.packs, hidden, Alike(power)),
+        },
+    );
 }
 
 /// Turns scores into weights with one α a row; a row whose α is none becomes NaN.
 pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]
-        || threshold(group, hidden, |i| General::new(alphas[i], hidden)),
+        || match group[0].row.layout {
+            Layout::Along => threshold(group, hidden, |i| General::new(alphas[i], hidden)),
+            Layout::Beside => {
+                let power = GeneralByLane::new(alphas, hidden);
+                beside::threshold(&mut group[0].row.packs, hidden, power);
+            }
+        },
     );
-    for (work, &alpha) in group.iter_mut().zip(alphas) {
+    for (i, &alpha) in alphas.iter().enumerate().take(GROUP) {
         // False for NaN too.
         let is_alpha = alpha > 0.0 && alpha < f64::INFINITY;
         if !is_alpha {
-            work.row.fill(T::from_f64(f64::NAN));
+            fill_row(group, i, T::from_f64(f64::NAN));
+        }
+    }
+}
+
+#[cold]
+fn fill_row<T: Float>(group: &mut [Work<T>], row: usize, value: T) {
+    match group[0].row.layout {
+        Layout::Beside => {
+            for pack in &mut group[0].row.packs {
+                pack.0[row] = value;
+            }
+        }
+        // There may be more α than rows.
+        Layout::Along => {
+            if let Some(work) = group.get_mut(row) {
+                work.row.fill(value);
+            }
         }
     }
 }
@@ -46,7 +91,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
     let Some((largest, _)) = largest_visible(row, hidden) else {
         return;
     };
-    let [sum] = sums_of_replaced(
+    let [sums] = lane_sums_of_replaced(
         row,
         #[inline(always)]
         |z| {
@@ -54,7 +99,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
             [*z]
         },
     );
-    let scale = T::from_f64(1.0 / sum);
+    let scale = T::from_f64(1.0 / sums.sum());
     replace(row, |p| p * scale);
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
 use bytemuck::Pod;
 
 use super::float::{Float, Stored};
-use super::rows::{Rows, Strided, Work, each};
+use super::rows::{Layout, Rows, Strided, Work, each};
 use super::{backward, forward, loss as kernel};
 use crate::SpartaBackend;
 use crate::entmax::{Mapping, reference};
@@ -85,7 +85,8 @@ pub(crate) fn entmax_forward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
-        map::<B, E, ()>(scores, Float::LOWEST, |_, group, _| {
+        let layout = Layout::of(scores.shape()[1], forward::longest_beside(mapping));
+        map::<B, E, ()>(scores, Float::LOWEST, layout, |_, group, _| {
             forward::forward(group, hidden, mapping);
         }).0
     }, else reference::forward::<B>(scores, mapping))
@@ -110,7 +111,8 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        map::<B, E, ()>(scores, Float::LOWEST, |first, group, _| {
+        let layout = Layout::of(scores.shape()[1], forward::longest_beside(Mapping::Alpha(1.0)));
+        map::<B, E, ()>(scores, Float::LOWEST, layout, |first, group, _| {
             forward::entmax(group, hidden, &alphas[first..]);
         }).0
     }, else reference::forward_rows::<B>(scores, alpha))
@@ -122,12 +124,10 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let n = weights.shape()[1];
+        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE);
         let weights = weights.read::<E>();
-        map::<B, E, ()>(grad, Float::ZERO, |first, group, _| {
-            for (i, work) in group.iter_mut().enumerate() {
-                weights.load(first + i, n, &mut work.other);
-            }
+        map::<B, E, ()>(grad, Float::ZERO, layout, |first, group, rows| {
+            weights.load_others(first, rows.len(), group);
             backward::backward(group, mapping);
         }).0
     }, else reference::backward::<B>(weights, grad, mapping))
@@ -139,14 +139,12 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(weights, E => {
-        let n = weights.shape()[1];
+        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE_WITH_ALPHA);
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
-        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, |first, group, d_alphas| {
-            for (i, work) in group.iter_mut().enumerate() {
-                weights.load(first + i, n, &mut work.other);
-            }
+        let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, layout, |first, group, d_alphas| {
+            weights.load_others(first, d_alphas.len(), group);
             backward::with_alpha(group, &alphas[first..], d_alphas);
         });
         let d_alphas = TensorData::new(d_alphas, [alphas.len(), 1]).convert_dtype(dtype);
@@ -164,7 +162,7 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
         let kernel = each(|i, work: &mut Work<_>| {
             targets[i].map_or(Float::ZERO, |target| kernel::cross_entropy(work, target))
         });
-        let rows = Rows { n, padding: Float::LOWEST, kernel };
+        let rows = Rows { n, padding: Float::LOWEST, layout: Layout::Along, kernel };
         let losses = rows.gather(&logits.read::<E>(), targets.len());
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(logits.dtype());
         B::float_from_data(losses, &logits.device())
@@ -182,7 +180,7 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
         let targets = classes::<B>(targets, n);
         let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
         let (losses, grads) = (column(&losses), column(&grad));
-        map::<B, E, ()>(logits, Float::LOWEST, each(|i, work: &mut Work<_>| match targets[i] {
+        map::<B, E, ()>(logits, Float::LOWEST, Layout::Along, each(|i, work: &mut Work<_>| match targets[i] {
             Some(target) => kernel::cross_entropy_backward(
                 work, target, losses[i].widen(), grads[i].widen(),
             ),
@@ -200,7 +198,7 @@ pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(
         let (n, dtype, device) = (scores.shape()[1], scores.dtype(), scores.device());
         let hidden = hidden::<B, E>(&scores);
         let targets = classes::<B>(targets, n);
-        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, |first, group, losses| {
+        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, Layout::Along, |first, group, losses| {
             kernel::entmax(group, &targets[first..], hidden, mapping, losses);
         });
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(dtype);
@@ -216,7 +214,7 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
     by_type!(weights, E => {
         let targets = classes::<B>(targets, weights.shape()[1]);
         let grads = grad.read::<E>().column(targets.len());
-        map::<B, E, ()>(weights, Float::ZERO, each(|i, work: &mut Work<_>| match targets[i] {
+        map::<B, E, ()>(weights, Float::ZERO, Layout::Along, each(|i, work: &mut Work<_>| match targets[i] {
             Some(target) => kernel::entmax_backward(work, target, grads[i].widen()),
             None => work.row.fill(Float::ZERO),
         })).0
@@ -232,11 +230,13 @@ fn hidden<B: HostBackend, E: Stored>(scores: &FloatTensor<B>) -> E::Wide {
 fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
     mut tensor: FloatTensor<B>,
     padding: E::Wide,
+    layout: Layout,
     kernel: impl Fn(usize, &mut [Work<E::Wide>], &mut [R]) + Sync,
 ) -> (FloatTensor<B>, Vec<R>) {
     let rows = Rows {
         n: tensor.shape()[1],
         padding,
+        layout,
         kernel,
     };
     if let Some(data) = tensor.write::<E>() {

@@ -4,6 +4,7 @@
 //! input gives the same bits.
 
 mod backward;
+mod beside;
 mod compact;
 mod float;
 mod forward;
@@ -14,6 +15,7 @@ mod pack;
 mod power;
 mod rows;
 mod search;
+mod transpose;
 
 pub(crate) use host::*;
 pub(crate) use rows::Strided;

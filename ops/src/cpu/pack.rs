@@ -58,8 +58,22 @@ impl<T: Float> Pack<T> {
 
     /// In f64.
     #[inline(always)]
-    fn widen(self) -> Pack<f64> {
-        Pack(self.0.map(T::to_f64))
+    pub fn widen(self) -> Pack<f64> {
+        let mut wide = Pack([0.0; LANES]);
+        for (wide, x) in wide.0.iter_mut().zip(self.0) {
+            *wide = x.to_f64();
+        }
+        wide
+    }
+
+    /// From f64.
+    #[inline(always)]
+    pub fn narrow(wide: Pack<f64>) -> Self {
+        let mut narrow = Self([T::ZERO; LANES]);
+        for (narrow, x) in narrow.0.iter_mut().zip(wide.0) {
+            *narrow = T::from_f64(x);
+        }
+        narrow
     }
 
     /// The lanes folded in halves. What this does is hidden from the compiler, which would otherwise
@@ -152,12 +166,12 @@ pub(crate) fn sums<T: Float, const K: usize>(
     lane_sums(row, terms).map(Pack::sum)
 }
 
-/// [`sums`] where `terms` may replace the pack.
+/// [`lane_sums`] where `terms` may replace the pack.
 #[inline(always)]
-pub(crate) fn sums_of_replaced<T: Float, const K: usize>(
+pub(crate) fn lane_sums_of_replaced<T: Float, const K: usize>(
     row: &mut [Pack<T>],
     terms: impl Fn(&mut Pack<T>) -> [Pack<T>; K],
-) -> [f64; K] {
+) -> [Pack<f64>; K] {
     let mut totals = [Pack::splat(0.0); K];
     for block in row.chunks_mut(BLOCK) {
         let mut sums = [Pack::splat(T::ZERO); K];
@@ -166,7 +180,25 @@ pub(crate) fn sums_of_replaced<T: Float, const K: usize>(
         }
         add(&mut totals, sums.map(Pack::widen));
     }
-    totals.map(Pack::sum)
+    totals
+}
+
+/// [`lane_sums`] over two rows; `terms` may replace the first one's pack.
+#[inline(always)]
+pub(crate) fn lane_sums_of_pairs<T: Float, const K: usize>(
+    left: &mut [Pack<T>],
+    right: &[Pack<T>],
+    terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
+) -> [Pack<f64>; K] {
+    let mut totals = [Pack::splat(0.0); K];
+    for (left, right) in left.chunks_mut(BLOCK).zip(right.chunks(BLOCK)) {
+        let mut sums = [Pack::splat(T::ZERO); K];
+        for (x, &y) in left.iter_mut().zip(right) {
+            add(&mut sums, terms(x, y));
+        }
+        add(&mut totals, sums.map(Pack::widen));
+    }
+    totals
 }
 
 /// [`sums`] over two rows; `terms` may replace the first one's pack.
@@ -176,15 +208,7 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
     right: &[Pack<T>],
     terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    let mut totals = [Pack::splat(0.0); K];
-    for (left, right) in left.chunks_mut(BLOCK).zip(right.chunks(BLOCK)) {
-        let mut sums = [Pack::splat(T::ZERO); K];
-        for (x, &y) in left.iter_mut().zip(right) {
-            add(&mut sums, terms(x, y));
-        }
-        add(&mut totals, sums.map(Pack::widen));
-    }
-    totals.map(Pack::sum)
+    lane_sums_of_pairs(left, right, terms).map(Pack::sum)
 }
 
 #[inline(always)]
@@ -212,10 +236,10 @@ pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::rows::Scratch;
+    use crate::cpu::rows::{Layout, Scratch};
 
     fn packs(row: &[f32], padding: f32) -> Vec<Pack<f32>> {
-        let mut scratch = Scratch::new(row.len(), padding);
+        let mut scratch = Scratch::new(row.len(), padding, Layout::Along);
         scratch.load(row.iter().copied());
         scratch.packs
     }
@@ -231,7 +255,8 @@ mod tests {
             );
             let mut replaced = packs(&row, 0.0);
             assert_eq!(
-                sums_of_replaced(&mut replaced, |x| [std::mem::replace(x, *x * 2.0)]),
+                lane_sums_of_replaced(&mut replaced, |x| [std::mem::replace(x, *x * 2.0)])
+                    .map(Pack::sum),
                 [total]
             );
             assert_eq!(

@@ -4,18 +4,26 @@
 //! `[0, (1 − n^{−ε})/ε]`.
 
 use super::float::Float;
-use super::pack::Pack;
+use super::pack::{LANES, Pack};
 
 /// What is subtracted from scores, in two parts: together they have more digits than one.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin<T>(pub T, pub T);
+pub(crate) struct Origin<T>(Pack<T>, Pack<T>);
 
 impl<T: Float> Origin<T> {
-    /// `a + b`.
+    /// `a + b` for every lane.
     #[inline(always)]
     pub fn new(a: f64, b: f64) -> Self {
         let high = T::from_f64(a + b);
-        Self(high, T::from_f64((a - high.to_f64()) + b))
+        let low = T::from_f64((a - high.to_f64()) + b);
+        Self(Pack::splat(high), Pack::splat(low))
+    }
+
+    /// `a + b`, each lane its own.
+    #[inline(always)]
+    pub fn by_lane(a: Pack<f64>, b: Pack<f64>) -> Self {
+        let high = Pack::<T>::narrow(a + b);
+        Self(high, Pack::narrow(a - high.widen() + b))
     }
 
     #[inline(always)]
@@ -152,19 +160,7 @@ impl<T: Float> Power<T> for General<T> {
 
     #[inline(always)]
     fn rise(&self, sum: f64) -> f64 {
-        let y = sum - 1.0;
-        let a = 1.0 - self.epsilon;
-        if y.abs() < 0.1 {
-            // Near 1 by its series, where the difference would cancel.
-            return y * (1.0 + a * y * (0.5 + (a - 2.0) * y / 6.0));
-        }
-        // F·(1 − e^{−x})/ε, x = ε·log F: the step need not be exact.
-        let log = T::from_f64(sum).ln().to_f64();
-        let x = self.epsilon * log;
-        match x.abs() < 0.5 {
-            true => sum * log * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0))),
-            false => sum * (1.0 - T::from_f64(-x).exp().to_f64()) / self.epsilon,
-        }
+        rise::<T>(self.epsilon, sum)
     }
 
     #[inline(always)]
@@ -177,33 +173,175 @@ impl<T: Float> Power<T> for General<T> {
 
     #[inline(always)]
     fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        let lowest = T::ZERO - self.base;
-        let t = origin.subtract_from(z) * T::from_f64(self.epsilon);
-        let t = t.map(
+        let exponent = 1.0 / self.epsilon - 1.0;
+        let [epsilon, exponent] = [self.epsilon, exponent].map(|x| Pack::splat(T::from_f64(x)));
+        let formula = Formula {
+            epsilon,
+            exponent,
+            base: Pack::splat(self.base),
+            hidden: self.hidden,
+        };
+        formula.weights(z, origin)
+    }
+}
+
+/// `(F − F^{1−ε})/ε` for any ε but 0; a step need not be exact.
+#[inline(always)]
+fn rise<T: Float>(epsilon: f64, sum: f64) -> f64 {
+    let y = sum - 1.0;
+    let a = 1.0 - epsilon;
+    // Near 1 by its series, where the difference would cancel.
+    let near = y * (1.0 + a * y * (0.5 + (a - 2.0) * y / 6.0));
+    // F·(1 − e^{−x})/ε, x = ε·log F.
+    let log = T::from_f64(sum).ln().to_f64();
+    let x = epsilon * log;
+    let small = sum * log * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0)));
+    let large = sum * (1.0 - T::from_f64(-x).exp().to_f64()) / epsilon;
+    let far = if x.abs() < 0.5 { small } else { large };
+    if y.abs() < 0.1 { near } else { far }
+}
+
+/// [`General`], each lane with an ε of its own.
+#[derive(Clone, Copy)]
+struct Formula<T> {
+    epsilon: Pack<T>,
+    /// `1/ε − 1`.
+    exponent: Pack<T>,
+    base: Pack<T>,
+    hidden: T,
+}
+
+impl<T: Float> Formula<T> {
+    #[inline(always)]
+    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
+        let lowest = Pack::splat(T::ZERO) - self.base;
+        let t = (origin.subtract_from(z) * self.epsilon).zip(
+            lowest,
             #[inline(always)]
-            |t| t.at_least(lowest).at_most(T::HUGE),
+            |t, lowest| t.at_least(lowest).at_most(T::HUGE),
         );
         let u = (t + self.base).map(
             #[inline(always)]
             |u| u.at_least(T::TINY),
         );
-        let log = t.zip(
+        // What rounding took from base + t comes back, to first order and with 1/u to second: nothing
+        // was lost where u < ½, and nothing matters where u > 2.
+        let lost = t - (u - self.base);
+        let log = lost.zip(
             u,
             #[inline(always)]
-            |t, u| {
-                // What rounding took from base + t comes back, to first order and with 1/u to second:
-                // nothing was lost where u < ½, and nothing matters where u > 2.
+            |lost, u| {
                 let f = u - T::ONE;
-                let lost = (t - (u - self.base)) * (T::ONE - f + f * f);
+                let lost = lost * (T::ONE - f + f * f);
                 u.ln() + if f < T::ONE { lost } else { T::ZERO }
             },
         );
-        let exponent = T::from_f64(1.0 / self.epsilon - 1.0);
-        let inside = t.is_above(lowest) * z.is_above(self.hidden);
-        let power = log.map(
+        let is_inside = t.zip(
+            lowest,
             #[inline(always)]
-            |l| (l * exponent).exp(),
-        ) * inside;
+            |t, lowest| if t > lowest { T::ONE } else { T::ZERO },
+        );
+        let power = (log * self.exponent).map(
+            #[inline(always)]
+            |x| x.exp(),
+        ) * is_inside
+            * z.is_above(self.hidden);
         [power * u, power]
+    }
+}
+
+/// A mapping of rows beside one another.
+pub(crate) trait PowerByLane<T: Float>: Copy {
+    /// [`Power::rise`].
+    fn rise(&self, sums: Pack<f64>) -> Pack<f64>;
+
+    /// [`Power::depth`].
+    fn depth(&self) -> Pack<f64>;
+
+    /// [`Power::weights`].
+    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2];
+}
+
+/// One for all lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Alike<P>(pub P);
+
+impl<T: Float, P: Power<T>> PowerByLane<T> for Alike<P> {
+    #[inline(always)]
+    fn rise(&self, sums: Pack<f64>) -> Pack<f64> {
+        sums.map(
+            #[inline(always)]
+            |sum| self.0.rise(sum),
+        )
+    }
+
+    #[inline(always)]
+    fn depth(&self) -> Pack<f64> {
+        Pack::splat(self.0.depth())
+    }
+
+    #[inline(always)]
+    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
+        self.0.weights(z, origin)
+    }
+}
+
+/// Any α in every lane.
+#[derive(Clone, Copy)]
+pub(crate) struct GeneralByLane<T> {
+    epsilon: Pack<f64>,
+    depth: Pack<f64>,
+    formula: Formula<T>,
+}
+
+impl<T: Float> GeneralByLane<T> {
+    /// The last α also of the lanes that have none.
+    #[inline(always)]
+    pub fn new(alphas: &[f64], hidden: T) -> Self {
+        let mut epsilon = Pack::splat(0.0);
+        let mut depth = Pack::splat(0.0);
+        let mut base = Pack::splat(T::ZERO);
+        for i in 0..LANES {
+            let general = General::new(alphas[i.min(alphas.len() - 1)], hidden);
+            epsilon.0[i] = general.epsilon;
+            depth.0[i] = general.depth();
+            base.0[i] = general.base;
+        }
+        let exponent = epsilon.map(
+            #[inline(always)]
+            |epsilon| 1.0 / epsilon - 1.0,
+        );
+        let formula = Formula {
+            epsilon: Pack::narrow(epsilon),
+            exponent: Pack::narrow(exponent),
+            base,
+            hidden,
+        };
+        Self {
+            epsilon,
+            depth,
+            formula,
+        }
+    }
+}
+
+impl<T: Float> PowerByLane<T> for GeneralByLane<T> {
+    #[inline(always)]
+    fn rise(&self, sums: Pack<f64>) -> Pack<f64> {
+        self.epsilon.zip(
+            sums,
+            #[inline(always)]
+            |epsilon, sum| rise::<T>(epsilon, sum),
+        )
+    }
+
+    #[inline(always)]
+    fn depth(&self) -> Pack<f64> {
+        self.depth
+    }
+
+    #[inline(always)]
+    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
+        self.formula.weights(z, origin)
     }
 }

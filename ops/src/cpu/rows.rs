@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::float::{Float, Stored};
+use super::isa;
 use super::pack::{LANES, Pack};
+use super::transpose::{columns_of_rows, rows_of_columns};
 
 /// Elements that one task should hold: enough to hide the cost of handing it over.
 const TASK: usize = 32 * 1024;
@@ -36,29 +38,107 @@ impl<E: Copy> Strided<'_, E> {
 }
 
 impl<E: Stored> Strided<'_, E> {
+    /// Loads rows into the other scratch of each of a group.
+    pub fn load_others(&self, first: usize, n_rows: usize, group: &mut [Work<E::Wide>]) {
+        isa::dispatch(
+            #[inline(always)]
+            || {
+                for (i, work) in group.iter_mut().enumerate() {
+                    let done = i * work.other.layout.rows();
+                    self.load(first + done, n_rows - done, &mut work.other);
+                }
+            },
+        );
+    }
+
+    /// Loads as many of these rows as the scratch holds.
     #[inline(always)]
-    pub fn load(&self, row: usize, n: usize, scratch: &mut Scratch<E::Wide>) {
-        if self.strides[1] == 1 {
-            scratch.load_slice(&self.elements[self.at(row, 0)..][..n]);
-        } else {
-            scratch.load((0..n).map(|i| self.elements[self.at(row, i)].widen()));
+    fn load(&self, first: usize, n_rows: usize, scratch: &mut Scratch<E::Wide>) {
+        let n = scratch.n;
+        let row = |i: usize| &self.elements[self.at(first + i, 0)..][..n];
+        let element = |i: usize, j: usize| self.elements[self.at(first + i, j)].widen();
+        match (scratch.layout, self.strides[1] == 1) {
+            (Layout::Along, true) => scratch.load_slice(row(0)),
+            (Layout::Along, false) => scratch.load((0..n).map(|j| element(0, j))),
+            (Layout::Beside, true) => scratch.load_slices(n_rows, row),
+            (Layout::Beside, false) => scratch.load_elements(n_rows, element),
         }
     }
 }
 
-/// A row of a tensor in whole packs, the last one padded.
+/// How rows lie in packs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Layout {
+    /// One row, its neighbouring elements in a pack.
+    Along,
+    /// As many rows as a pack has lanes, pack j with element j of each.
+    Beside,
+}
+
+impl Layout {
+    /// Beside one another up to so many elements.
+    pub fn of(n: usize, longest_beside: usize) -> Self {
+        match n <= longest_beside {
+            true => Self::Beside,
+            false => Self::Along,
+        }
+    }
+
+    fn rows(self) -> usize {
+        match self {
+            Self::Along => 1,
+            Self::Beside => LANES,
+        }
+    }
+}
+
+/// A row of a tensor in whole packs, the last one padded; or rows beside one another, missing ones
+/// padded.
 pub(crate) struct Scratch<T> {
     pub packs: Vec<Pack<T>>,
+    pub layout: Layout,
     n: usize,
     padding: T,
 }
 
 impl<T: Float> Scratch<T> {
-    pub fn new(n: usize, padding: T) -> Self {
+    pub fn new(n: usize, padding: T, layout: Layout) -> Self {
+        let n_packs = match layout {
+            Layout::Along => n.div_ceil(LANES),
+            Layout::Beside => n,
+        };
         Self {
-            packs: vec![Pack::splat(padding); n.div_ceil(LANES)],
+            packs: vec![Pack::splat(padding); n_packs],
+            layout,
             n,
             padding,
+        }
+    }
+
+    /// Loads rows beside one another.
+    #[inline(always)]
+    fn load_slices<'a, E: Stored<Wide = T>>(
+        &mut self,
+        n_rows: usize,
+        row: impl Fn(usize) -> &'a [E],
+    ) {
+        if n_rows < LANES {
+            return self.load_elements(n_rows, |i, j| row(i)[j].widen());
+        }
+        let mut rows = [&[][..]; LANES];
+        for (i, slot) in rows.iter_mut().enumerate() {
+            *slot = row(i);
+        }
+        columns_of_rows(&rows, &mut self.packs);
+    }
+
+    #[inline(always)]
+    fn load_elements(&mut self, n_rows: usize, element: impl Fn(usize, usize) -> T) {
+        self.fill(self.padding);
+        for i in 0..n_rows.min(LANES) {
+            for (j, pack) in self.packs.iter_mut().enumerate() {
+                pack.0[i] = element(i, j);
+            }
         }
     }
 
@@ -98,8 +178,24 @@ impl<T: Float> Scratch<T> {
         }
     }
 
+    /// Writes the rows, of which there are as many as `out` has room for.
     #[inline(always)]
     fn store<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
+        match self.layout {
+            Layout::Along => self.store_along(out),
+            Layout::Beside if out.len() == LANES * self.n => rows_of_columns(&self.packs, out),
+            Layout::Beside => {
+                for (i, row) in out.chunks_exact_mut(self.n).enumerate() {
+                    for (pack, out) in self.packs.iter().zip(row) {
+                        *out = S::of(E::narrow(pack.0[i]));
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn store_along<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
         for (pack, out) in self.packs.iter().zip(whole) {
             *out = pack.0.map(|x| S::of(E::narrow(x)));
@@ -113,7 +209,7 @@ impl<T: Float> Scratch<T> {
 }
 
 /// What results are written to: elements, or fresh memory for them.
-trait Slot<E>: Send {
+pub(crate) trait Slot<E>: Send {
     fn of(value: E) -> Self;
 }
 
@@ -131,8 +227,8 @@ impl<E: Stored> Slot<E> for MaybeUninit<E> {
     }
 }
 
-/// A row for a kernel to work on, which comes with the input and leaves with the result, and more of
-/// the same size.
+/// A row (or rows beside one another) for a kernel to work on, which comes with the input and leaves
+/// with the result, and more of the same size.
 pub(crate) struct Work<T> {
     pub row: Scratch<T>,
     pub other: Scratch<T>,
@@ -158,10 +254,12 @@ pub(crate) fn each<T, R>(
 }
 
 /// A kernel over rows of `n` elements, padded with `padding`. It is given the index of the first row
-/// of a group, the group, and a place for what it returns for each row.
+/// of a group, the group, and a place for what it returns for each row. Rows beside one another are a
+/// group of their own.
 pub(crate) struct Rows<T, K> {
     pub n: usize,
     pub padding: T,
+    pub layout: Layout,
     pub kernel: K,
 }
 
@@ -171,7 +269,15 @@ impl<T: Float, K> Rows<T, K> {
     where
         K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
     {
-        self.run(data, |_, row, scratch| scratch.load_slice(row))
+        let n = self.n;
+        self.run(
+            data,
+            #[inline(always)]
+            |_, rows, scratch| match scratch.layout {
+                Layout::Along => scratch.load_slice(rows),
+                Layout::Beside => scratch.load_slices(rows.len() / n, |i| &rows[i * n..][..n]),
+            },
+        )
     }
 
     /// Writes every row's result into fresh memory.
@@ -184,7 +290,11 @@ impl<T: Float, K> Rows<T, K> {
         K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
     {
         assert_eq!(output.len() % self.n, 0, "whole rows");
-        let results = self.run(output, |i, _, scratch| input.load(i, self.n, scratch));
+        let results = self.run(
+            output,
+            #[inline(always)]
+            |first, rows, scratch| input.load(first, rows.len() / self.n, scratch),
+        );
         // SAFETY: `run` has put a value into every element of every row, and there are only rows.
         (unsafe { output.assume_init_mut() }, results)
     }
@@ -199,15 +309,16 @@ impl<T: Float, K> Rows<T, K> {
         K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
     {
         let mut results = vec![R::default(); rows];
-        let batch = self.batch();
+        let (batch, held) = (self.batch(), self.layout.rows());
         let tasks = results.par_chunks_mut(batch).enumerate();
         tasks.for_each(|(task, results)| {
             let mut group = self.group();
-            for (i, results) in results.chunks_mut(group.len()).enumerate() {
-                let first = task * batch + i * group.len();
-                let group = &mut group[..results.len()];
+            let size = group.len() * held;
+            for (i, results) in results.chunks_mut(size).enumerate() {
+                let first = task * batch + i * size;
+                let group = &mut group[..results.len().div_ceil(held)];
                 for (i, work) in group.iter_mut().enumerate() {
-                    input.load(first + i, self.n, &mut work.row);
+                    input.load(first + i * held, results.len() - i * held, &mut work.row);
                 }
                 (self.kernel)(first, group, results);
             }
@@ -224,42 +335,58 @@ impl<T: Float, K> Rows<T, K> {
         K: Fn(usize, &mut [Work<T>], &mut [R]) + Sync,
     {
         let mut results = vec![R::default(); out.len() / self.n];
-        let batch = self.batch();
+        let (batch, held) = (self.batch(), self.layout.rows());
         let tasks = out.par_chunks_mut(batch * self.n);
         let tasks = tasks.zip(results.par_chunks_mut(batch)).enumerate();
         tasks.for_each(|(task, (out, results))| {
             let mut group = self.group();
-            let out = out.chunks_mut(group.len() * self.n);
-            let results = results.chunks_mut(group.len());
+            let size = group.len() * held;
+            let out = out.chunks_mut(size * self.n);
+            let results = results.chunks_mut(size);
             for (i, (out, results)) in out.zip(results).enumerate() {
-                let first = task * batch + i * group.len();
-                let group = &mut group[..results.len()];
-                for (i, work) in group.iter_mut().enumerate() {
-                    load(first + i, &out[i * self.n..][..self.n], &mut work.row);
-                }
+                let first = task * batch + i * size;
+                let group = &mut group[..results.len().div_ceil(held)];
+                isa::dispatch(
+                    #[inline(always)]
+                    || {
+                        let rows = out.chunks(held * self.n);
+                        for (i, (work, rows)) in group.iter_mut().zip(rows).enumerate() {
+                            load(first + i * held, rows, &mut work.row);
+                        }
+                    },
+                );
                 (self.kernel)(first, group, results);
-                for (work, out) in group.iter().zip(out.chunks_exact_mut(self.n)) {
-                    work.row.store(out);
-                }
+                isa::dispatch(
+                    #[inline(always)]
+                    || {
+                        let rows = out.chunks_mut(held * self.n);
+                        for (work, rows) in group.iter().zip(rows) {
+                            work.row.store(rows);
+                        }
+                    },
+                );
             }
         });
         results
     }
 
-    /// Rows of one task.
+    /// Rows of one task: whole groups of rows beside one another.
     fn batch(&self) -> usize {
-        (TASK / self.n).max(1)
+        (TASK / self.n).max(1).next_multiple_of(self.layout.rows())
     }
 
     fn group(&self) -> Vec<Work<T>> {
-        let row = || Scratch::new(self.n, self.padding);
+        let row = || Scratch::new(self.n, self.padding, self.layout);
         let work = || Work {
             row: row(),
             other: row(),
             moved: row(),
             places: vec![0; self.n + LANES],
         };
-        let size = (GROUP_ELEMENTS / self.n).clamp(1, GROUP);
+        let size = match self.layout {
+            Layout::Along => (GROUP_ELEMENTS / self.n).clamp(1, GROUP),
+            Layout::Beside => 1,
+        };
         std::iter::repeat_with(work)
             .take(size.min(self.batch()))
             .collect()

@@ -20,6 +20,67 @@ pub(crate) enum Stage {
     Candidates,
 }
 
+/// Where a search for the root stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub s: f64,
+    /// s lies between these.
+    pub low: f64,
+    pub high: f64,
+    pub last_step: f64,
+    pub is_done: bool,
+}
+
+impl Place {
+    /// At the bottom.
+    pub const START: Self = Self {
+        s: 0.0,
+        low: 0.0,
+        high: f64::INFINITY,
+        last_step: f64::INFINITY,
+        is_done: false,
+    };
+
+    /// After one step on `(Fᵋ − 1)/ε = 0`, of [`Power::rise`] over `Σp^{1−ε}`; there, if F is 1 within
+    /// the type's precision.
+    ///
+    /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
+    /// where scores are tied: s rises to the root without overshooting. For α > 2 a bracket guards
+    /// it. A start need not be near the root, but must be below.
+    #[inline(always)]
+    pub fn next<T: Float>(self, sum: f64, step: f64) -> Self {
+        let excess = sum - 1.0;
+        // Near the root only rounding keeps a step from being smaller than the one before.
+        let is_near = excess.abs() < 64.0 * T::EPSILON;
+        let is_rounding = is_near & (step.abs() >= self.last_step);
+        let is_root = excess.abs() <= 2.0 * T::EPSILON;
+        let is_nan = excess.is_nan();
+        let is_done = self.is_done | is_root | is_rounding | is_nan;
+        let is_below = excess > 0.0;
+        let low = if is_below & (self.s > self.low) {
+            self.s
+        } else {
+            self.low
+        };
+        let high = if !is_below & (self.s < self.high) {
+            self.s
+        } else {
+            self.high
+        };
+        let next = self.s + step;
+        let converges = (high == f64::INFINITY) | (step.abs() < 0.5 * self.last_step);
+        let is_inside = (next >= low) & (next <= high) & converges;
+        let s = if is_inside { next } else { 0.5 * (low + high) };
+        Self {
+            s: if is_done { self.s } else { s },
+            low,
+            high,
+            last_step: step.abs(),
+            is_done,
+        }
+    }
+}
+
 /// The search for the s of a row with `F(s) = Σp = 1`.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<T, P> {
@@ -27,45 +88,28 @@ pub(crate) struct Row<T, P> {
     largest: T,
     by_lane: Pack<T>,
     n_candidates: Option<usize>,
-    s: f64,
-    /// s lies between these.
-    low: f64,
-    high: f64,
-    last_step: f64,
+    place: Place,
     /// `Σp` and `Σp^{1−ε}` at s, by lane.
     sums: [Pack<f64>; 2],
-    is_done: bool,
 }
 
 impl<T: Float, P: Power<T>> Row<T, P> {
     #[inline(always)]
     pub fn new(power: P, largest: T, by_lane: Pack<T>) -> Self {
-        let mut row = Self {
+        Self {
             power,
             largest,
             by_lane,
             n_candidates: None,
-            s: 0.0,
-            low: 0.0,
-            high: 0.0,
-            last_step: 0.0,
+            place: Place::START,
             sums: [Pack::splat(0.0); 2],
-            is_done: false,
-        };
-        row.begin();
-        row
-    }
-
-    /// Makes ready for a search from s upwards.
-    #[inline(always)]
-    fn begin(&mut self) {
-        (self.high, self.last_step, self.is_done) = (f64::INFINITY, f64::INFINITY, false);
+        }
     }
 
     /// What is subtracted from scores.
     #[inline(always)]
     fn origin(&self) -> Origin<T> {
-        Origin::new(self.largest.to_f64() - self.power.depth(), self.s)
+        Origin::new(self.largest.to_f64() - self.power.depth(), self.place.s)
     }
 
     /// Gathers the scores above the edge of the support that belongs to s, or a little below: the others
@@ -75,12 +119,18 @@ impl<T: Float, P: Power<T>> Row<T, P> {
         const MARGIN: f64 = 0.01;
         let epsilon = self.power.epsilon();
         if epsilon > 0.0 {
-            let below = self.largest.to_f64() + self.s - (1.0 + MARGIN) / epsilon;
+            let below = self.largest.to_f64() + self.place.s - (1.0 + MARGIN) / epsilon;
             let (row, moved) = (&work.row.packs, &mut work.moved.packs);
             let (below, lowest) = (T::from_f64(below), T::LOWEST);
             self.n_candidates = gather(row, below, moved, lowest, &mut work.places);
         }
-        self.begin();
+        // From here on upwards, whatever was thought to be above.
+        let Place { s, low, .. } = self.place;
+        self.place = Place {
+            s,
+            low,
+            ..Place::START
+        };
     }
 
     /// Turns the row's scores into weights.
@@ -114,35 +164,18 @@ impl<T: Float, P: Power<T>> Row<T, P> {
         }
     }
 
-    /// One step on `(Fᵋ − 1)/ε = 0`.
-    ///
-    /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
-    /// where scores are tied: s rises to the root without overshooting. For α > 2 a bracket guards
-    /// it. A start need not be near the root, but must be below.
     #[inline(always)]
     fn step(&mut self, stage: Stage) {
         let [sum, slope] = self.sums.map(Pack::sum);
-        let excess = sum - 1.0;
-        let step = self.power.rise(sum) / slope;
-        // Near the root only rounding keeps a step from being smaller than the one before.
-        let is_rounding = excess.abs() < 64.0 * T::EPSILON && step.abs() >= self.last_step;
-        let is_start = stage == Stage::ByLane && (0.0..0.1).contains(&excess);
-        if excess.abs() <= 2.0 * T::EPSILON || is_rounding || is_start || sum.is_nan() {
-            self.is_done = true;
-            return;
-        }
-        match excess > 0.0 {
-            true => self.low = self.low.max(self.s),
-            false => self.high = self.high.min(self.s),
-        }
-        let next = self.s + step;
-        let has_overshot = self.high < f64::INFINITY;
-        let converges = !has_overshot || step.abs() < 0.5 * self.last_step;
-        self.s = match next >= self.low && next <= self.high && converges {
-            true => next,
-            false => 0.5 * (self.low + self.high),
+        let place = self.place;
+        let is_start = stage == Stage::ByLane && (1.0..1.1).contains(&sum);
+        self.place = match is_start {
+            true => Place {
+                is_done: true,
+                ..place
+            },
+            false => place.next::<T>(sum, self.power.rise(sum) / slope),
         };
-        self.last_step = step.abs();
     }
 }
 
@@ -157,7 +190,7 @@ pub(crate) fn search<T: Float, P: Power<T>>(
     for _ in 0..100 {
         let mut is_done = true;
         for (row, work) in rows.iter_mut().zip(group) {
-            let Some(row) = row.as_mut().filter(|row| !row.is_done) else {
+            let Some(row) = row.as_mut().filter(|row| !row.place.is_done) else {
                 continue;
             };
             is_done = false;
@@ -171,7 +204,7 @@ pub(crate) fn search<T: Float, P: Power<T>>(
         if is_done {
             break;
         }
-        for row in rows.iter_mut().flatten().filter(|row| !row.is_done) {
+        for row in rows.iter_mut().flatten().filter(|row| !row.place.is_done) {
             row.step(stage);
         }
     }

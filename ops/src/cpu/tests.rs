@@ -9,7 +9,10 @@ use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::testing::{assert_close, normal};
 
-const ROWS: usize = 9;
+/// More than lie beside one another.
+const ROWS: usize = 25;
+/// Rows of scores that differ in kind.
+const KINDS: usize = 9;
 const SIZES: [usize; 12] = [1, 2, 15, 16, 17, 30, 63, 100, 129, 511, 1000, 4097];
 
 /// Runs a test on every host backend of this build, with whether it has half types.
@@ -47,15 +50,19 @@ fn scores(n: usize) -> Vec<f64> {
     let mut z = normal(ROWS * n, n as u64);
     for (i, z) in z.iter_mut().enumerate() {
         let row = i / n;
-        *z *= [1.0, 6.0, 1e-3, 100.0, 0.0, 2.0, 3.0, 1.0, 0.3][row];
-        if row == 8 || (row == 7 && i % 3 == 0 && n > 1) {
+        let kind = row % KINDS;
+        *z *= [1.0, 6.0, 1e-3, 100.0, 0.0, 2.0, 3.0, 1.0, 0.3][kind];
+        if kind == 8 || (kind == 7 && i % 3 == 0 && n > 1) {
             *z = f64::NEG_INFINITY;
         }
     }
     z
 }
 
-const ALPHAS: [f64; ROWS] = [1.0, 1.01, 1.1, 1.3, 1.5, 1.7, 2.0, 1.4, 1.2];
+fn alphas() -> Vec<f64> {
+    let kinds = [1.0, 1.01, 1.1, 1.3, 1.5, 1.7, 2.0, 1.4, 1.2];
+    kinds.into_iter().cycle().take(ROWS).collect()
+}
 
 const MAPPINGS: [Mapping; 9] = [
     Mapping::Softmax,
@@ -119,7 +126,7 @@ fn equals_the_reference<B: HostBackend + SpartaBackend>(has_half: bool) {
                     relative,
                 );
             }
-            let alpha = || tensor::<B>(&ALPHAS, [ROWS, 1], dtype);
+            let alpha = || tensor::<B>(&alphas(), [ROWS, 1], dtype);
             let p = reference::forward_rows::<B>(z.clone(), alpha());
             check(
                 "rows",
@@ -383,20 +390,43 @@ fn poisoned_memory_does_not_show() {
     on_every_backend!(fresh_memory_is_written);
 }
 
-/// The same bits whatever the number of threads and whichever rows are beside.
+/// The same bits whatever the number of threads and whichever rows are beside, hidden ones and NaN too.
 fn rows_do_not_depend_on_others<B: HostBackend + SpartaBackend>(_: bool) {
-    let (rows, n) = (53, 70);
-    let scores = normal(rows * n, 6);
-    let alphas: Vec<f64> = normal(rows, 7)
-        .iter()
-        .map(|a| 1.0 + 1.0 / (1.0 + (-a).exp()))
-        .collect();
-    let alphas_f32 = tensor::<B>(&alphas, [rows, 1], DType::F32);
-    let all = B::entmax_rows_forward(tensor::<B>(&scores, [rows, n], DType::F32), alphas_f32);
-    for (i, expected) in values::<B>(all).chunks(n).enumerate() {
-        let z = tensor::<B>(&scores[i * n..][..n], [1, n], DType::F32);
-        let alone = B::entmax_rows_forward(z, tensor::<B>(&alphas[i..=i], [1, 1], DType::F32));
-        assert_eq!(values::<B>(alone), expected, "row {i}");
+    for (rows, n) in [(53, 30), (37, 70), (18, 600)] {
+        let mut scores = normal(rows * n, 6);
+        scores[3 * n..4 * n].fill(f64::NEG_INFINITY);
+        scores[5 * n + n / 2] = f64::NAN;
+        let grad = normal(rows * n, 8);
+        let alphas: Vec<f64> = normal(rows, 7)
+            .iter()
+            .map(|a| 1.0 + 1.0 / (1.0 + (-a).exp()))
+            .collect();
+        let of_rows = |range: std::ops::Range<usize>| {
+            let count = range.len();
+            let part = |x: &[f64], n: usize| {
+                let elements = &x[range.start * n..range.end * n];
+                tensor::<B>(elements, [count, n], DType::F32)
+            };
+            let (z, g, alpha) = (part(&scores, n), part(&grad, n), part(&alphas, 1));
+            let mut found = Vec::new();
+            for mapping in MAPPINGS {
+                let p = B::entmax_forward(z.clone(), mapping);
+                let d_z = B::entmax_backward(p.clone(), g.clone(), mapping);
+                found.extend([values::<B>(p), values::<B>(d_z)]);
+            }
+            let p = B::entmax_rows_forward(z, alpha.clone());
+            let (d_z, d_alpha) = B::entmax_rows_backward(p.clone(), g, alpha);
+            found.extend([p, d_z, d_alpha].map(values::<B>));
+            found
+        };
+        let all = of_rows(0..rows);
+        for i in 0..rows {
+            for (all, alone) in all.iter().zip(of_rows(i..i + 1)) {
+                let among = &all[i * alone.len()..][..alone.len()];
+                let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+                assert!(among.iter().zip(&alone).all(same), "row {i} of {n}");
+            }
+        }
     }
 }
 
