@@ -63,7 +63,7 @@ pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
             Mapping::Entmax15 => in_scores(
                 group,
                 #[inline(always)]
-                |p| p.map(T::sqrt),
+                |p| p.sqrt(),
             ),
             Mapping::Alpha(alpha) => {
                 let negative_epsilon = T::from_f64(1.0 - alpha);
@@ -219,11 +219,14 @@ fn of_support<T: Float, F: Fold>(
                 #[inline(always)]
                 |t| t.at_most(T::EIGHTY),
             );
-            let power = t.map(
-                #[inline(always)]
-                |t| t.exp(),
-            );
-            let w = l * l * t.zip(power, phi);
+            let power = t.exp();
+            let w = l
+                * l
+                * t.zip(
+                    power,
+                    #[inline(always)]
+                    |t, power| phi(t, power),
+                );
             let (s, pl, pw) = (p * power, p * l, p * w);
             *weights = s;
             [s, s * g, pl, pw, p * g, pl * g, pw * g]

@@ -4,7 +4,7 @@
 use super::beside;
 use super::float::Float;
 use super::isa;
-use super::pack::{Pack, lane_sums_of_replaced, larger, largest_by_lane, replace};
+use super::pack::{Pack, lane_sums_of_replaced, largest_by_lane, replace};
 use super::power::{Alike, Entmax15, General, GeneralByLane, Power, Sparsemax};
 use super::rows::{GROUP, Layout, Work};
 use super::search::{Row, Stage, search};
@@ -95,7 +95,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
         row,
         #[inline(always)]
         |z| {
-            *z = (*z - largest).map(T::exp);
+            *z = (*z - largest).exp();
             [*z]
         },
     );
@@ -108,7 +108,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
 #[inline(always)]
 fn largest_visible<T: Float>(row: &mut [Pack<T>], hidden: T) -> Option<(T, Pack<T>)> {
     let by_lane = largest_by_lane(row);
-    let largest = by_lane.across(larger);
+    let largest = by_lane.largest();
     if largest > hidden {
         return Some((largest, by_lane));
     }

@@ -4,7 +4,7 @@ use super::backward::{log, phi};
 use super::float::Float;
 use super::forward::forward;
 use super::isa;
-use super::pack::{LANES, Pack, larger, largest_by_lane, sums, sums_of_pairs};
+use super::pack::{LANES, Pack, largest_by_lane, sums, sums_of_pairs};
 use super::rows::Work;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
@@ -15,8 +15,12 @@ pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
     let (largest, sum) = isa::dispatch(
         #[inline(always)]
         || {
-            let largest = largest_by_lane(row).across(larger);
-            let [sum] = sums(row, |z| [(z - largest).map(T::exp)]);
+            let largest = largest_by_lane(row).largest();
+            let [sum] = sums(
+                row,
+                #[inline(always)]
+                |z| [(z - largest).exp()],
+            );
             (largest, sum)
         },
     );
@@ -37,7 +41,7 @@ pub(crate) fn cross_entropy_backward<T: Float>(
         #[inline(always)]
         || {
             for pack in row.iter_mut() {
-                *pack = (*pack - log_partition).map(T::exp) * grad;
+                *pack = (*pack - log_partition).exp() * grad;
             }
         },
     );
@@ -90,7 +94,7 @@ fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) 
                 work,
                 target,
                 #[inline(always)]
-                |p| (Pack::splat(one) - p.map(T::sqrt)) * T::from_f64(1.0 / 0.75),
+                |p| (Pack::splat(one) - p.sqrt()) * T::from_f64(1.0 / 0.75),
             ),
             // (1 − pᵋ)/(αε) = −l(1 + tφ(t))/α with t = εl.
             Mapping::Alpha(alpha) => {
@@ -102,7 +106,11 @@ fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) 
                     |p| {
                         let l = log(p);
                         let t = l * epsilon;
-                        let phi = t.zip(t.map(T::exp), phi);
+                        let phi = t.zip(
+                            t.exp(),
+                            #[inline(always)]
+                            |t, e| phi(t, e),
+                        );
                         l * (t * phi + one) * scale
                     },
                 )

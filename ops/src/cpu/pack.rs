@@ -76,6 +76,33 @@ impl<T: Float> Pack<T> {
         narrow
     }
 
+    /// The largest lane.
+    #[inline(always)]
+    pub fn largest(self) -> T {
+        self.across(
+            #[inline(always)]
+            |a, b| larger(a, b),
+        )
+    }
+
+    /// eˣ of every lane.
+    #[inline(always)]
+    pub fn exp(self) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| x.exp(),
+        )
+    }
+
+    /// √x of every lane.
+    #[inline(always)]
+    pub fn sqrt(self) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| x.sqrt(),
+        )
+    }
+
     /// The lanes folded in halves. What this does is hidden from the compiler, which would otherwise
     /// build the packs before it from registers of the last, narrowest width.
     #[inline(always)]
@@ -152,7 +179,7 @@ pub(crate) fn lane_sums<T: Float, const K: usize>(
         for &pack in block {
             add(&mut sums, terms(pack));
         }
-        add(&mut totals, sums.map(Pack::widen));
+        add_wide(&mut totals, sums);
     }
     totals
 }
@@ -163,7 +190,7 @@ pub(crate) fn sums<T: Float, const K: usize>(
     row: &[Pack<T>],
     terms: impl Fn(Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    lane_sums(row, terms).map(Pack::sum)
+    totals_of(lane_sums(row, terms))
 }
 
 /// [`lane_sums`] where `terms` may replace the pack.
@@ -178,7 +205,7 @@ pub(crate) fn lane_sums_of_replaced<T: Float, const K: usize>(
         for pack in block {
             add(&mut sums, terms(pack));
         }
-        add(&mut totals, sums.map(Pack::widen));
+        add_wide(&mut totals, sums);
     }
     totals
 }
@@ -196,7 +223,7 @@ pub(crate) fn lane_sums_of_pairs<T: Float, const K: usize>(
         for (x, &y) in left.iter_mut().zip(right) {
             add(&mut sums, terms(x, y));
         }
-        add(&mut totals, sums.map(Pack::widen));
+        add_wide(&mut totals, sums);
     }
     totals
 }
@@ -208,7 +235,26 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
     right: &[Pack<T>],
     terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
 ) -> [f64; K] {
-    lane_sums_of_pairs(left, right, terms).map(Pack::sum)
+    totals_of(lane_sums_of_pairs(left, right, terms))
+}
+
+// Loops: the standard library's `map` over an array is not always inlined, and then not compiled for
+// the processor at hand.
+#[inline(always)]
+fn add_wide<T: Float, const K: usize>(totals: &mut [Pack<f64>; K], terms: [Pack<T>; K]) {
+    for k in 0..K {
+        totals[k] = totals[k] + terms[k].widen();
+    }
+}
+
+/// The sums of lanes.
+#[inline(always)]
+pub(crate) fn totals_of<const K: usize>(lane_sums: [Pack<f64>; K]) -> [f64; K] {
+    let mut totals = [0.0; K];
+    for k in 0..K {
+        totals[k] = lane_sums[k].sum();
+    }
+    totals
 }
 
 #[inline(always)]
@@ -223,7 +269,11 @@ fn add<T: Float, const K: usize>(totals: &mut [Pack<T>; K], terms: [Pack<T>; K])
 pub(crate) fn largest_by_lane<T: Float>(row: &[Pack<T>]) -> Pack<T> {
     let mut largest = Pack::splat(T::LOWEST);
     for &pack in row {
-        largest = largest.zip(pack, larger);
+        largest = largest.zip(
+            pack,
+            #[inline(always)]
+            |a, b| larger(a, b),
+        );
     }
     largest
 }
@@ -263,7 +313,7 @@ mod tests {
                 sums_of_pairs(&mut replaced, &packs(&row, 0.0), |x, y| [*x - y]),
                 [total]
             );
-            let largest = largest_by_lane(&packs(&row, f32::MIN)).across(larger);
+            let largest = largest_by_lane(&packs(&row, f32::MIN)).largest();
             assert_eq!(largest, (n - 1).min(96) as f32);
         }
     }

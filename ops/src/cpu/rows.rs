@@ -161,7 +161,9 @@ impl<T: Float> Scratch<T> {
         self.pad();
         let (whole, rest) = values.as_chunks::<LANES>();
         for (pack, values) in self.packs.iter_mut().zip(whole) {
-            pack.0 = values.map(E::widen);
+            for (x, value) in pack.0.iter_mut().zip(values) {
+                *x = value.widen();
+            }
         }
         if let Some(pack) = self.packs.get_mut(self.n / LANES) {
             for (x, value) in pack.0.iter_mut().zip(rest) {
@@ -198,7 +200,9 @@ impl<T: Float> Scratch<T> {
     fn store_along<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
         for (pack, out) in self.packs.iter().zip(whole) {
-            *out = pack.0.map(|x| S::of(E::narrow(x)));
+            for (x, out) in pack.0.iter().zip(out) {
+                *out = S::of(E::narrow(*x));
+            }
         }
         if let Some(pack) = self.packs.get(self.n / LANES) {
             for (x, out) in pack.0.iter().zip(rest) {

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::compact::{gather, scatter};
 use super::float::Float;
-use super::pack::{LANES, Pack, lane_sums, replace};
+use super::pack::{LANES, Pack, lane_sums, replace, totals_of};
 use super::power::{Origin, Power};
 use super::rows::Work;
 
@@ -166,7 +166,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
 
     #[inline(always)]
     fn step(&mut self, stage: Stage) {
-        let [sum, slope] = self.sums.map(Pack::sum);
+        let [sum, slope] = totals_of(self.sums);
         let place = self.place;
         let is_start = stage == Stage::ByLane && (1.0..1.1).contains(&sum);
         self.place = match is_start {
