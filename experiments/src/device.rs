@@ -235,6 +235,7 @@ pub struct OpenDevice {
 /// Names the rebuild command for a backend that is not compiled in, and what the backend said for
 /// a device that does not open. There is no fall-back to another device.
 pub fn open(choice: DeviceChoice, program: &str) -> Result<OpenDevice> {
+    sparta_ops::fusion::one_block_at_a_time();
     if choice == DeviceChoice::Auto {
         return auto(program);
     }

@@ -22,6 +22,7 @@ mod cube;
 pub mod entmax;
 #[cfg(feature = "flex")]
 mod flex;
+pub mod fusion;
 pub mod loss;
 pub mod module;
 #[cfg(feature = "ndarray")]
