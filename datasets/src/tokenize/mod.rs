@@ -6,6 +6,7 @@ mod language;
 pub mod moses;
 mod normalize;
 mod word;
+pub mod wordpiece;
 
 pub use dictionary::{Dictionary, DictionaryOptions};
 pub use language::Language;

@@ -1,0 +1,170 @@
+//! One or two texts as a model reads them: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`.
+
+use super::WordPiece;
+use crate::{Error, Result};
+
+/// The pieces of one text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pieces {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// Bytes of the text that each piece stands for, `start..end`.
+    pub offsets: Vec<(usize, usize)>,
+}
+
+impl Pieces {
+    /// Number of pieces.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Keeps the first `len` pieces.
+    pub fn truncate(&mut self, len: usize) {
+        self.ids.truncate(len);
+        self.offsets.truncate(len);
+    }
+
+    pub(super) fn push(&mut self, id: u32, offset: (usize, usize)) {
+        self.ids.push(id);
+        self.offsets.push(offset);
+    }
+}
+
+/// What a token of an [`Encoding`] belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sequence {
+    /// `[CLS]` or `[SEP]`.
+    Special,
+    /// The first text.
+    First,
+    /// The second text.
+    Second,
+}
+
+/// One example, not padded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoding {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// 0 up to and including the first `[SEP]`, 1 after it.
+    pub token_types: Vec<u8>,
+    /// Bytes of its text that each token stands for; `(0, 0)` for special tokens.
+    pub offsets: Vec<(usize, usize)>,
+    /// Tokens of the first text that are left.
+    pub n_first: usize,
+    /// Tokens of the second text that are left; 0 without one.
+    pub n_second: usize,
+    /// Tokens that were cut off.
+    pub n_cut: usize,
+}
+
+impl Encoding {
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are no tokens, which no tokenizer gives.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// What the token at `index` belongs to.
+    pub fn sequence(&self, index: usize) -> Sequence {
+        let second = self.n_first + 2;
+        if (1..=self.n_first).contains(&index) {
+            Sequence::First
+        } else if (second..second + self.n_second).contains(&index) {
+            Sequence::Second
+        } else {
+            Sequence::Special
+        }
+    }
+}
+
+impl WordPiece {
+    /// Encodes one text or a pair in at most `max_len` tokens.
+    ///
+    /// What does not fit is cut off at the end, from the longer text first: with room for `r`
+    /// pieces, the shorter text is kept whole as long as it has at most half of them; else both get
+    /// half, and the one more of an odd `r` goes to the longer text. So the published tokenizers'
+    /// `longest_first`.
+    ///
+    /// # Errors
+    /// [`Error::TooShortForSpecial`] when `max_len` does not hold the special tokens.
+    pub fn encode(&self, first: &str, second: Option<&str>, max_len: usize) -> Result<Encoding> {
+        self.join(
+            self.pieces(first),
+            second.map(|text| self.pieces(text)),
+            max_len,
+        )
+    }
+
+    /// As [`WordPiece::encode`], of texts that are cut already.
+    ///
+    /// # Errors
+    /// As [`WordPiece::encode`].
+    pub fn join(
+        &self,
+        mut first: Pieces,
+        mut second: Option<Pieces>,
+        max_len: usize,
+    ) -> Result<Encoding> {
+        let n_special = if second.is_some() { 3 } else { 2 };
+        let room = max_len
+            .checked_sub(n_special)
+            .ok_or(Error::TooShortForSpecial { max_len, n_special })?;
+        let all = first.len() + second.as_ref().map_or(0, Pieces::len);
+        match &mut second {
+            Some(second) => {
+                let (n_first, n_second) = longest_first(first.len(), second.len(), room);
+                first.truncate(n_first);
+                second.truncate(n_second);
+            }
+            None => first.truncate(room),
+        }
+        let special = self.special();
+        let (n_first, n_second) = (first.len(), second.as_ref().map_or(0, Pieces::len));
+        let mut encoding = Encoding {
+            ids: Vec::with_capacity(n_first + n_second + n_special),
+            token_types: vec![0; n_first + 2],
+            offsets: Vec::with_capacity(n_first + n_second + n_special),
+            n_first,
+            n_second,
+            n_cut: all - n_first - n_second,
+        };
+        encoding.ids.push(special.cls);
+        encoding.offsets.push((0, 0));
+        for pieces in [Some(first), second].into_iter().flatten() {
+            encoding.ids.extend(pieces.ids);
+            encoding.ids.push(special.sep);
+            encoding.offsets.extend(pieces.offsets);
+            encoding.offsets.push((0, 0));
+        }
+        encoding.token_types.resize(encoding.ids.len(), 1);
+        Ok(encoding)
+    }
+}
+
+/// How many pieces of each text are kept in `room`.
+fn longest_first(n_first: usize, n_second: usize, room: usize) -> (usize, usize) {
+    if n_first + n_second <= room {
+        return (n_first, n_second);
+    }
+    let shorter = n_first.min(n_second);
+    let (short, long) = if 2 * shorter <= room {
+        (shorter, room - shorter)
+    } else {
+        (room / 2, room - room / 2)
+    };
+    if n_first > n_second {
+        (long, short)
+    } else {
+        (short, long)
+    }
+}
