@@ -3,9 +3,11 @@
 //! Licences, origins and the reading rules stand in `datasets/data/README.md`.
 
 mod libreoffice_help;
+mod question_sentence;
 mod state_of_the_union;
 
 pub use libreoffice_help::{libreoffice_help, libreoffice_help_short, libreoffice_help_text};
+pub use question_sentence::{new_wiki, question_sentence, squad_dev};
 pub use state_of_the_union::{Address, addresses, split_of_year, state_of_the_union};
 
 use crate::{Error, Result};

@@ -1,0 +1,122 @@
+//! Question–sentence pairs: does the sentence hold the answer to the question?
+//!
+//! Made from SQuAD-like articles by the recipe that GLUE's QNLI was made by (Wang et al. 2019): a
+//! question is paired with a sentence of its paragraph. This is *not* QNLI: other articles, other
+//! sentences, and the choice of sentences below.
+//!
+//! - A paragraph is cut into [`sentences`].
+//! - The **answering** sentence is the first one that holds an answer whole. Questions without one
+//!   (an answer that goes over a sentence's end) are left out.
+//! - The **other** sentence is, of those that overlap no answer and do not spell one of the answers
+//!   out, the one that shares the most words with the question; then the nearest to the answering
+//!   one; then the first. Words are runs of letters and digits in lower case, [`STOP_WORDS`] left
+//!   out. Questions without such a sentence are left out.
+//! - Each question gives one pair: with the answering sentence when the first byte of sha256 of its
+//!   id is odd, with the other one when it is even. So about half of the pairs have each label.
+//! - Splits go by article: with the first byte of sha256 of its title below 32 it is in `test`,
+//!   below 48 in `valid`, else in `train`. So no article of one split is in another.
+
+mod sentences;
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+pub use sentences::sentences;
+
+use crate::Split;
+use crate::classification::{ClassificationCorpus, Label, Labels, Part, TextExample};
+use crate::source::Sha256Hex;
+use crate::squad::{Article, Paragraph, Question};
+
+/// The classes: 0 the sentence does not hold the answer, 1 it does.
+pub const LABELS: Labels = Labels::Classes(&["no_answer", "answer"]);
+
+/// Words that say nothing about what a question is about.
+pub const STOP_WORDS: [&str; 41] = [
+    "a", "an", "and", "are", "as", "at", "be", "been", "by", "did", "do", "does", "for", "from",
+    "had", "has", "have", "how", "in", "is", "it", "its", "of", "on", "or", "that", "the", "these",
+    "this", "those", "to", "was", "were", "what", "when", "where", "which", "who", "whom", "why",
+    "with",
+];
+
+/// Pairs made from articles, in the parts `train`, `valid`, `test`.
+pub fn from_articles(articles: &[Article]) -> ClassificationCorpus {
+    let mut parts = Split::ALL.map(|split| Part {
+        name: split.name(),
+        examples: Vec::new(),
+    });
+    for article in articles {
+        let part = &mut parts[split_of_title(&article.title) as usize];
+        for paragraph in &article.paragraphs {
+            let sentences = sentences(&paragraph.context);
+            let pairs = paragraph.questions.iter();
+            part.examples
+                .extend(pairs.filter_map(|question| pair(paragraph, &sentences, question)));
+        }
+    }
+    ClassificationCorpus {
+        name: "question-sentence",
+        labels: LABELS,
+        parts: parts.into(),
+    }
+}
+
+/// The split of all questions about an article.
+pub fn split_of_title(title: &str) -> Split {
+    match first_byte(title) {
+        0..32 => Split::Test,
+        32..48 => Split::Valid,
+        48..=255 => Split::Train,
+    }
+}
+
+fn pair(
+    paragraph: &Paragraph,
+    sentences: &[(usize, usize)],
+    question: &Question,
+) -> Option<TextExample> {
+    let spans: Vec<(usize, usize)> = question.answers.iter().filter_map(|a| a.span()).collect();
+    let text = |(start, end): (usize, usize)| &paragraph.context[start..end];
+    let answering = sentences.iter().position(|&(start, end)| {
+        let holds = |&(from, to): &(usize, usize)| start <= from && to <= end;
+        spans.iter().any(holds)
+    })?;
+    let spelt: Vec<String> = question
+        .answers
+        .iter()
+        .map(|a| a.text.to_lowercase())
+        .collect();
+    let asked = words(&question.text);
+    let is_other = |&(_, &(start, end)): &(usize, &(usize, usize))| {
+        let lower = text((start, end)).to_lowercase();
+        !spans.iter().any(|&(from, to)| from < end && to > start)
+            && !spelt.iter().any(|answer| lower.contains(answer))
+    };
+    let nearness = |&(at, &range): &(usize, &(usize, usize))| {
+        let shared = words(text(range)).intersection(&asked).count();
+        (shared, Reverse(at.abs_diff(answering)), Reverse(at))
+    };
+    let others = sentences.iter().enumerate().filter(is_other);
+    let (other, _) = others.max_by_key(nearness)?;
+    let class = usize::from(first_byte(&question.id) % 2 == 1);
+    let sentence = if class == 1 { answering } else { other };
+    Some(TextExample {
+        first: question.text.trim().to_owned(),
+        second: Some(text(sentences[sentence]).to_owned()),
+        label: Some(Label::Class(class)),
+    })
+}
+
+fn words(text: &str) -> HashSet<String> {
+    text.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty() && !STOP_WORDS.contains(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn first_byte(text: &str) -> u8 {
+    let mut hasher = Sha256Hex::new();
+    hasher.update(text.as_bytes());
+    hasher.finish_bytes()[0]
+}

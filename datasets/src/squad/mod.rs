@@ -1,0 +1,58 @@
+//! Questions whose answer is a span of a paragraph (SQuAD v1.1, Rajpurkar et al. 2016), in the
+//! published JSON format.
+
+mod read;
+
+pub use read::{articles_from_json, read_articles};
+
+/// An article with its paragraphs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// Title, `_` for spaces; empty where the file has none.
+    pub title: String,
+    /// Paragraphs in order.
+    pub paragraphs: Vec<Paragraph>,
+}
+
+/// A paragraph and the questions asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paragraph {
+    /// The text that answers are spans of.
+    pub context: String,
+    /// Its questions.
+    pub questions: Vec<Question>,
+}
+
+/// A question with the answers that people gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Id, which predictions are filed under.
+    pub id: String,
+    /// The question as asked.
+    pub text: String,
+    /// One or more answers.
+    pub answers: Vec<Answer>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The answer as given.
+    pub text: String,
+    /// Byte of the context at which it starts; `None` when the context has another text at the
+    /// published offset, so that the answer cannot be trained on, only scored against.
+    pub start: Option<usize>,
+}
+
+impl Answer {
+    /// Bytes of the context, `start..end`.
+    pub fn span(&self) -> Option<(usize, usize)> {
+        self.start.map(|start| (start, start + self.text.len()))
+    }
+}
+
+/// Number of questions of some articles.
+pub fn n_questions(articles: &[Article]) -> usize {
+    let paragraphs = articles.iter().flat_map(|article| &article.paragraphs);
+    paragraphs.map(|paragraph| paragraph.questions.len()).sum()
+}
