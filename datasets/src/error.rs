@@ -296,6 +296,65 @@ pub enum Error {
         len: usize,
     },
 
+    /// A file that is not a WordPiece tokenizer of BERT's kind.
+    #[error(
+        "tokenizer {origin}: {problem}; use the tokenizer.json or vocab.txt published with a BERT, MiniLM or DistilBERT model"
+    )]
+    BadTokenizer {
+        /// Where it came from.
+        origin: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A length that does not hold a tokenizer's special tokens.
+    #[error(
+        "at most {max_len} tokens asked, {n_special} are taken by [CLS] and [SEP]; use a greater max_len"
+    )]
+    TooShortForSpecial {
+        /// Tokens asked for.
+        max_len: usize,
+        /// Special tokens of the example.
+        n_special: usize,
+    },
+
+    /// A part that a corpus does not have.
+    #[error("{corpus} has no part `{name}`; it has {known}")]
+    UnknownPart {
+        /// Name of the corpus.
+        corpus: &'static str,
+        /// What was asked.
+        name: String,
+        /// The parts that exist.
+        known: String,
+    },
+
+    /// A row of a table file that is not as published.
+    #[error("wrong file {}, line {line}: expected {expected}, found {found}; {next}", path.display())]
+    WrongRow {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the published file has there.
+        expected: String,
+        /// What this file has.
+        found: String,
+        /// What to do.
+        next: String,
+    },
+
+    /// Batch settings that allow no batch.
+    #[error("cannot make batches of {batch_size} examples in at most {max_len} tokens: {next}")]
+    BadExamples {
+        /// Examples asked for.
+        batch_size: usize,
+        /// Length asked for.
+        max_len: usize,
+        /// What to do.
+        next: String,
+    },
+
     /// Batch shape or text too small to make one batch.
     #[error("cannot make batches of {batch_size} × {tgt_len} from {n_tokens} tokens: {next}")]
     BadStream {

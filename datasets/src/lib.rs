@@ -27,12 +27,16 @@
 
 mod atomic;
 pub mod batch;
+pub mod classification;
 mod corpus;
 pub mod embedded;
 mod error;
+pub mod glue;
 pub mod pairs;
+pub mod question_sentence;
 mod shuffle;
 pub mod source;
+pub mod squad;
 pub mod store;
 pub mod tokenize;
 pub mod translation;

@@ -4,10 +4,11 @@
 //! its words and an `<eos>`, blank lines and headings included, which gives the token counts that
 //! papers report.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::source::read_utf8;
 use crate::{Corpus, CorpusName, Error, Result, Split};
 
 /// Which of the two.
@@ -71,16 +72,7 @@ pub fn file_name(split: Split) -> String {
 pub fn open(dir: &Path, which: WikiText) -> Result<Corpus> {
     let read = |split| {
         let path = existing_file(dir, which, split)?;
-        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-        let text = String::from_utf8(bytes).map_err(|error| Error::WrongFile {
-            path: path.clone(),
-            expected: "UTF-8 text".to_owned(),
-            found: format!(
-                "another byte at offset {}",
-                error.utf8_error().valid_up_to()
-            ),
-            next: advice(which),
-        })?;
+        let text = read_utf8(&path, || advice(which))?;
         check_count(&path, which, split, crate::tokenize::count_tokens(&text))?;
         Ok(text)
     };

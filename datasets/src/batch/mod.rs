@@ -1,9 +1,13 @@
 //! Token ids → batches.
 
+mod classification;
 mod lm_stream;
 mod pair_batch;
 mod token_bucket;
 
+pub use classification::{
+    ClassificationBatch, EncodedExample, ExampleOrder, Padding, PaddingShare, Targets,
+};
 pub use lm_stream::{IGNORE, LmBatch, LmStream};
 pub use pair_batch::{PaddingSide, PairBatch};
 pub use token_bucket::{BucketOptions, PairLength, TokenBucket};

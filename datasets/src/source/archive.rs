@@ -16,7 +16,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::BadArchive`] when the archive does not decode or lacks a file; [`Error::Io`].
-pub(super) fn unpack(archive: &Path, names: &[String], dir: &Path) -> Result<()> {
+pub(crate) fn unpack(archive: &Path, names: &[String], dir: &Path) -> Result<()> {
     let bad = |cause: String| Error::BadArchive {
         path: archive.to_owned(),
         cause,

@@ -6,9 +6,12 @@ mod checksum;
 #[cfg(feature = "download")]
 mod download;
 mod prepare;
+mod text;
 
+pub(crate) use archive::unpack;
 pub use cache::cache_dir;
 pub use checksum::{Sha256Hex, sha256_file};
 #[cfg(feature = "download")]
 pub use download::{fetch, fetch_with_progress};
 pub use prepare::{Archive, archive_of, locate, prepare, prepare_with_progress};
+pub(crate) use text::read_utf8;

@@ -13,8 +13,8 @@ pub struct Archive {
     pub file: &'static str,
     /// Addresses, tried in turn.
     pub mirrors: &'static [&'static str],
-    /// sha256 in hexadecimal.
-    pub sha256: &'static str,
+    /// sha256 in hexadecimal; `None` where none was published.
+    pub sha256: Option<&'static str>,
 }
 
 /// The archive in which a WikiText was published: its author's site, and the first one (which
@@ -27,7 +27,7 @@ pub const fn archive_of(which: WikiText) -> Archive {
                 "https://wikitext.smerity.com/wikitext-2-v1.zip",
                 "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",
             ],
-            sha256: "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
+            sha256: Some("92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"),
         },
         WikiText::OneHundredThree => Archive {
             file: "wikitext-103-v1.zip",
@@ -35,7 +35,7 @@ pub const fn archive_of(which: WikiText) -> Archive {
                 "https://wikitext.smerity.com/wikitext-103-v1.zip",
                 "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-103-v1.zip",
             ],
-            sha256: "242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590",
+            sha256: Some("242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590"),
         },
     }
 }
@@ -133,7 +133,7 @@ fn download_and_unpack(
         sha256,
     } = archive_of(which);
     let archive = cache.join(file);
-    super::fetch_with_progress(mirrors, Some(sha256), &archive, progress)?;
+    super::fetch_with_progress(mirrors, sha256, &archive, progress)?;
     unpack_tokens(&archive, cached)?;
     std::fs::remove_file(&archive).map_err(Error::io("delete", &archive))
 }

@@ -1,14 +1,17 @@
 //! Integration tests of the crate, one binary.
 
 mod bpe;
+mod classification;
 mod dictionary;
 mod embedded;
+mod glue;
 mod libreoffice_help;
 mod lm_stream;
 mod moses;
 mod normalize;
 mod pair_batches;
 mod pairs;
+mod question_sentence;
 #[cfg(feature = "download")]
 mod server;
 #[cfg(feature = "download")]
@@ -18,3 +21,4 @@ mod store;
 mod translation;
 mod vocabulary;
 mod wikitext;
+mod wordpiece;

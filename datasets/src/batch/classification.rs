@@ -1,0 +1,272 @@
+//! Encoded texts → rectangles with padding, in an order drawn from (seed, epoch).
+
+use crate::classification::{ClassificationCorpus, Label, TextExample};
+use crate::shuffle::Shuffler;
+use crate::tokenize::wordpiece::{Encoding, WordPiece};
+use crate::{Error, Result};
+
+/// An example as a model reads it, not padded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedExample {
+    /// Its tokens.
+    pub encoding: Encoding,
+    /// Its label, if that is known.
+    pub label: Option<Label>,
+}
+
+impl EncodedExample {
+    /// Encodes examples in at most `max_len` tokens each, cut as [`WordPiece::encode`] cuts.
+    ///
+    /// # Errors
+    /// [`Error::TooShortForSpecial`].
+    pub fn encode_all(
+        examples: &[TextExample],
+        wordpiece: &WordPiece,
+        max_len: usize,
+    ) -> Result<Vec<Self>> {
+        let encode = |example: &TextExample| {
+            Ok(Self {
+                encoding: wordpiece.encode(&example.first, example.second.as_deref(), max_len)?,
+                label: example.label,
+            })
+        };
+        examples.iter().map(encode).collect()
+    }
+}
+
+/// How wide a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Every batch as wide as this, 128 in the paper: a position means the same cell of a global
+    /// mask in every batch, and most cells are padding.
+    Fixed(usize),
+    /// As wide as the longest example of the batch.
+    Dynamic,
+}
+
+/// The labels of a batch, all of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// A class for each example.
+    Classes(Vec<i32>),
+    /// A score for each example.
+    Scores(Vec<f32>),
+    /// At least one example has no label, or they are of both kinds.
+    Unknown,
+}
+
+/// One batch, arrays row-major `[batch_size, len]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassificationBatch {
+    /// Token ids; `[PAD]` where padded.
+    pub ids: Vec<i32>,
+    /// 0 for the first text, 1 for the second; 0 where padded.
+    pub token_types: Vec<i32>,
+    /// `true` where a position is padding, to be hidden from attention.
+    pub padding: Vec<bool>,
+    /// Labels, `[batch_size]`.
+    pub targets: Targets,
+    /// Place of each example in the list that the batch was drawn from, `[batch_size]`.
+    pub indices: Vec<u32>,
+    /// Number of examples.
+    pub batch_size: usize,
+    /// Positions of each example.
+    pub len: usize,
+}
+
+impl ClassificationBatch {
+    /// Pads the examples at `indices` on the right with the id `pad`.
+    ///
+    /// # Errors
+    /// [`Error::BadExamples`] for an example longer than a fixed width.
+    ///
+    /// # Panics
+    /// When an index is not below `examples.len()`; those of [`ExampleOrder`] are.
+    pub fn new(
+        examples: &[EncodedExample],
+        indices: &[u32],
+        padding: Padding,
+        pad: u32,
+    ) -> Result<Self> {
+        let chosen = || indices.iter().map(|&index| &examples[index as usize]);
+        let longest = chosen()
+            .map(|example| example.encoding.len())
+            .max()
+            .unwrap_or(0);
+        let len = match padding {
+            Padding::Fixed(len) if longest > len => {
+                return Err(Error::BadExamples {
+                    batch_size: indices.len(),
+                    max_len: len,
+                    next: format!("an example has {longest} tokens; encode with max_len = {len}"),
+                });
+            }
+            Padding::Fixed(len) => len,
+            Padding::Dynamic => longest,
+        };
+        let mut batch = Self {
+            ids: vec![pad as i32; indices.len() * len],
+            token_types: vec![0; indices.len() * len],
+            padding: vec![true; indices.len() * len],
+            targets: targets(chosen().map(|example| example.label)),
+            indices: indices.to_vec(),
+            batch_size: indices.len(),
+            len,
+        };
+        for (row, example) in chosen().enumerate() {
+            let encoding = &example.encoding;
+            let cells = row * len..row * len + encoding.len();
+            batch.padding[cells.clone()].fill(false);
+            let ids = batch.ids[cells.clone()].iter_mut().zip(&encoding.ids);
+            ids.for_each(|(cell, &id)| *cell = id as i32);
+            let types = batch.token_types[cells]
+                .iter_mut()
+                .zip(&encoding.token_types);
+            types.for_each(|(cell, &kind)| *cell = i32::from(kind));
+        }
+        Ok(batch)
+    }
+
+    /// Number of tokens, padding not counted.
+    pub fn n_tokens(&self) -> usize {
+        self.padding
+            .iter()
+            .filter(|&&is_padding| !is_padding)
+            .count()
+    }
+}
+
+fn targets(labels: impl Iterator<Item = Option<Label>> + Clone) -> Targets {
+    let class = |label: Option<Label>| match label {
+        Some(Label::Class(class)) => i32::try_from(class).ok(),
+        Some(Label::Score(_)) | None => None,
+    };
+    let score = |label: Option<Label>| match label {
+        Some(Label::Score(score)) => Some(score),
+        Some(Label::Class(_)) | None => None,
+    };
+    if let Some(classes) = labels.clone().map(class).collect() {
+        Targets::Classes(classes)
+    } else if let Some(scores) = labels.map(score).collect() {
+        Targets::Scores(scores)
+    } else {
+        Targets::Unknown
+    }
+}
+
+/// Which examples share a batch, in which order; the last batch may be smaller, none is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleOrder {
+    order: Vec<u32>,
+    batch_size: usize,
+}
+
+impl ExampleOrder {
+    /// One training epoch: every example once, in an order drawn from `(seed, epoch)`.
+    ///
+    /// # Errors
+    /// [`Error::BadExamples`] for a batch size of 0.
+    pub fn shuffled(n_examples: usize, batch_size: usize, seed: u64, epoch: u64) -> Result<Self> {
+        let mut order = Self::in_order(n_examples, batch_size)?;
+        Shuffler::new(&[seed, epoch]).shuffle(&mut order.order);
+        Ok(order)
+    }
+
+    /// Evaluation: the examples as they stand.
+    ///
+    /// # Errors
+    /// As [`ExampleOrder::shuffled`].
+    pub fn in_order(n_examples: usize, batch_size: usize) -> Result<Self> {
+        if batch_size == 0 {
+            return Err(Error::BadExamples {
+                batch_size,
+                max_len: 0,
+                next: "use a batch_size of at least 1".to_owned(),
+            });
+        }
+        let order = (0..n_examples as u32).collect();
+        Ok(Self { order, batch_size })
+    }
+
+    /// Number of batches.
+    pub fn n_batches(&self) -> usize {
+        self.order.len().div_ceil(self.batch_size)
+    }
+
+    /// The examples of batch `index`, or `None` past the end.
+    pub fn get(&self, index: usize) -> Option<&[u32]> {
+        self.order.chunks(self.batch_size).nth(index)
+    }
+
+    /// All batches in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.order.chunks(self.batch_size)
+    }
+
+    /// How much of the batches is padding.
+    pub fn padding(&self, examples: &[EncodedExample], padding: Padding) -> PaddingShare {
+        let length = |&index: &u32| examples[index as usize].encoding.len();
+        let mut share = PaddingShare::default();
+        for batch in self.iter() {
+            let len = match padding {
+                Padding::Fixed(len) => len,
+                Padding::Dynamic => batch.iter().map(length).max().unwrap_or(0),
+            };
+            share.n_positions += batch.len() * len;
+            share.n_cells += batch.len() * len * len;
+            for n in batch.iter().map(length) {
+                share.n_tokens += n;
+                share.n_token_cells += n * n;
+            }
+        }
+        share
+    }
+}
+
+/// What padding takes of the batches of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PaddingShare {
+    /// Positions of all batches.
+    pub n_positions: usize,
+    /// Positions with a token.
+    pub n_tokens: usize,
+    /// Attention cells (query × key) of all batches, of one head.
+    pub n_cells: usize,
+    /// Attention cells where both are tokens.
+    pub n_token_cells: usize,
+}
+
+impl PaddingShare {
+    /// Share of the positions that is padding, 0 to 1; 0 without positions.
+    pub fn of_positions(&self) -> f64 {
+        share_left(self.n_tokens, self.n_positions)
+    }
+
+    /// Share of the attention cells whose query or key is padding, 0 to 1; 0 without cells. So much
+    /// of a global mask hides nothing.
+    pub fn of_cells(&self) -> f64 {
+        share_left(self.n_token_cells, self.n_cells)
+    }
+}
+
+fn share_left(part: usize, whole: usize) -> f64 {
+    match whole {
+        0 => 0.0,
+        whole => 1.0 - part as f64 / whole as f64,
+    }
+}
+
+impl ClassificationCorpus {
+    /// Encodes one part in at most `max_len` tokens an example.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPart`], [`Error::TooShortForSpecial`].
+    pub fn encode(
+        &self,
+        part: &str,
+        wordpiece: &WordPiece,
+        max_len: usize,
+    ) -> Result<Vec<EncodedExample>> {
+        EncodedExample::encode_all(&self.part(part)?.examples, wordpiece, max_len)
+    }
+}

@@ -1,0 +1,95 @@
+//! The tasks that a recipe can name.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::LoadedTask;
+use crate::glue::{self, GlueTask};
+use crate::{Error, Result, Split, embedded};
+
+/// A corpus of labelled texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClassificationTask {
+    /// Question–sentence pairs, shipped inside the program ([`crate::question_sentence`]).
+    QuestionSentence,
+    /// A task of GLUE from the published files.
+    Glue(GlueTask),
+}
+
+impl ClassificationTask {
+    /// Every task: the shipped one, then GLUE's.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let glue = GlueTask::ALL.into_iter().map(Self::Glue);
+        std::iter::once(Self::QuestionSentence).chain(glue)
+    }
+
+    /// The spelling in recipes and signatures: `question-sentence`, `cola`, `sst2`, ….
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QuestionSentence => "question-sentence",
+            Self::Glue(task) => task.name(),
+        }
+    }
+
+    /// The parts that a table reports: `test` of the shipped task, GLUE's dev parts.
+    pub fn reported_parts(self) -> Vec<&'static str> {
+        match self {
+            Self::QuestionSentence => vec![Split::Test.name()],
+            Self::Glue(task) => task.dev_parts(),
+        }
+    }
+
+    /// The examples: decoded from the program, or read from `from` (the user's `--from DIR`) or
+    /// from the cache. Nothing is downloaded. The counts compare GLUE's files with the published
+    /// ones and are empty for the shipped task.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which names the command to type; those of [`glue::read_task`].
+    pub fn load(self, from: Option<&Path>, cache: &Path) -> Result<LoadedTask> {
+        match self {
+            Self::QuestionSentence => {
+                let corpus = embedded::question_sentence()?;
+                let counts = Vec::new();
+                Ok(LoadedTask { corpus, counts })
+            }
+            Self::Glue(task) => glue::read_task(task, &glue::locate(task, from, cache)?),
+        }
+    }
+
+    /// Makes the corpus available on this machine, downloading it when that is needed and allowed,
+    /// and reads it once.
+    ///
+    /// # Errors
+    /// Those of [`glue::prepare`] and [`glue::read_task`]; never for the shipped task.
+    pub fn prepare(
+        self,
+        from: Option<&Path>,
+        cache: &Path,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<LoadedTask> {
+        if let Self::Glue(task) = self {
+            glue::prepare_with_progress(task, from, cache, progress)?;
+        }
+        self.load(from, cache)
+    }
+}
+
+impl fmt::Display for ClassificationTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ClassificationTask {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::all()
+            .find(|task| task.name() == name)
+            .ok_or_else(|| Error::UnknownCorpus {
+                name: name.to_owned(),
+                known: Self::all().map(Self::name).collect::<Vec<_>>().join(", "),
+            })
+    }
+}
