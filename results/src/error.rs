@@ -95,6 +95,17 @@ pub enum ResultsError {
         /// Number of sentences that references were given for.
         references: usize,
     },
+    /// Predictions and references that do not belong together.
+    #[error(
+        "asked to score {predictions} predictions against {expected} references; give one of each for every example, and \
+         at least one example"
+    )]
+    Predictions {
+        /// Number of predictions.
+        predictions: usize,
+        /// Number of references.
+        expected: usize,
+    },
     /// A sentence that cannot be scored.
     #[error(
         "sentence {sentence} (counted from 0) has no reference; give at least one, or leave the sentence out"

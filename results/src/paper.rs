@@ -14,6 +14,16 @@ use crate::record::PaperReference;
 pub const WIKITEXT103: &str = "wikitext103_txl_base";
 /// Its only row.
 pub const TRANSFORMER_XL_BASE: &str = "transformer-xl-base";
+/// AP: BERT base on GLUE; a row for each [`crate::metric::glue::GlueColumn`] but WNLI, and [`GLUE_AVERAGE`].
+pub const GLUE: &str = "glue_bert_base";
+/// The row of GLUE's average.
+pub const GLUE_AVERAGE: &str = "Average";
+/// AP: BERT base on SQuAD v1.1; rows `exact`, `f1`.
+pub const SQUAD: &str = "squad_bert_base";
+/// AP: seconds of BERT base on SQuAD; rows `cuda`, `triton`.
+pub const SQUAD_TIME: &str = "squad_bert_base_time";
+/// AP: gigabytes of BERT base on SQuAD; rows as in [`SQUAD_TIME`].
+pub const SQUAD_MEMORY: &str = "squad_bert_base_memory";
 /// AP: BLEU with one attention type pruned; rows `enc-self`, `dec-self`, `cross`.
 pub const IWSLT14_BY_TYPE: &str = "iwslt14_de_en_by_type";
 /// AP: BLEU with encoder and decoder self-attention pruned, IWSLT14 de-en.

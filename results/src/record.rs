@@ -36,6 +36,8 @@ pub enum MaskKind {
     CopySource,
     /// No network: every word replaced by its most frequent translation.
     WordTranslation,
+    /// No network: the most frequent class for every example.
+    Majority,
 }
 
 impl MaskKind {
@@ -50,15 +52,15 @@ impl MaskKind {
             Self::Trigram => "trigram",
             Self::CopySource => "copy-source",
             Self::WordTranslation => "word-translation",
+            Self::Majority => "majority",
         }
     }
 
     /// Whether the row is an n-gram model, which has no p.
     pub fn is_ngram(self) -> bool {
         match self {
-            Self::None | Self::Ap | Self::Random | Self::CopySource | Self::WordTranslation => {
-                false
-            }
+            Self::None | Self::Ap | Self::Random => false,
+            Self::CopySource | Self::WordTranslation | Self::Majority => false,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
     }
@@ -67,7 +69,7 @@ impl MaskKind {
     pub fn is_baseline(self) -> bool {
         match self {
             Self::None | Self::Ap | Self::Random => false,
-            Self::CopySource | Self::WordTranslation => true,
+            Self::CopySource | Self::WordTranslation | Self::Majority => true,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
     }
@@ -264,7 +266,9 @@ impl RunRecord {
             (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
             (MaskKind::Ap | MaskKind::Random, p) => p.is_some(),
             (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
-            | (MaskKind::CopySource | MaskKind::WordTranslation, p) => p.is_none(),
+            | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, p) => {
+                p.is_none()
+            }
         };
         if !fits {
             let found = self.p_nominal;

@@ -3,20 +3,24 @@
 pub mod bleu;
 pub mod bootstrap;
 pub mod chrf;
+pub mod classes;
 mod corpus;
+pub mod correlation;
+pub mod glue;
 pub mod ngram;
 mod perplexity;
 mod signature;
+pub mod squad;
 
 pub use corpus::{CorpusMetric, ReferenceCount, Statistics};
 pub use perplexity::{Perplexity, PerplexitySignature};
-pub use signature::ScoreSignature;
+pub use signature::{ScoreSignature, TaskSignature};
 
 use serde::{Deserialize, Serialize};
 
 /// Name of a score; a new one makes the compiler point at every place that must know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// `exp` of the mean negative log-likelihood of a token, see [`Perplexity`].
     Perplexity,
@@ -24,6 +28,28 @@ pub enum Metric {
     Bleu,
     /// Character n-gram F score of a translation, see [`chrf`].
     Chrf,
+    /// Share of right classes, see [`classes::accuracy`].
+    Accuracy,
+    /// F1 of class 1, see [`classes::f1`].
+    F1,
+    /// Matthews correlation, see [`classes::matthews`].
+    Matthews,
+    /// Pearson's correlation, see [`correlation::pearson`].
+    Pearson,
+    /// Spearman's correlation, see [`correlation::spearman`].
+    Spearman,
+    /// Mean of Pearson's and Spearman's correlations, GLUE's score of STS-B.
+    PearsonSpearman,
+    /// Mean squared error of a predicted number, see [`correlation::mean_squared_error`].
+    MeanSquaredError,
+    /// Share of answers that are right to the word, see [`squad`].
+    ExactMatch,
+    /// Mean F1 of the words of answers, see [`squad`].
+    AnswerF1,
+    /// Time taken.
+    Seconds,
+    /// Memory taken at most, in 10⁹ bytes.
+    Gigabytes,
 }
 
 /// How two values of a score are compared.
@@ -42,6 +68,17 @@ impl Metric {
             Self::Perplexity => "perplexity",
             Self::Bleu => "bleu",
             Self::Chrf => "chrf",
+            Self::Accuracy => "accuracy",
+            Self::F1 => "f1",
+            Self::Matthews => "matthews",
+            Self::Pearson => "pearson",
+            Self::Spearman => "spearman",
+            Self::PearsonSpearman => "pearson-spearman",
+            Self::MeanSquaredError => "mean-squared-error",
+            Self::ExactMatch => "exact-match",
+            Self::AnswerF1 => "answer-f1",
+            Self::Seconds => "seconds",
+            Self::Gigabytes => "gigabytes",
         }
     }
 
@@ -51,14 +88,27 @@ impl Metric {
             Self::Perplexity => "perplexity",
             Self::Bleu => "BLEU",
             Self::Chrf => "chrF",
+            Self::Accuracy => "accuracy",
+            Self::F1 => "F1",
+            Self::Matthews => "Matthews correlation",
+            Self::Pearson => "Pearson correlation",
+            Self::Spearman => "Spearman correlation",
+            Self::PearsonSpearman => "mean of Pearson and Spearman correlation",
+            Self::MeanSquaredError => "mean squared error",
+            Self::ExactMatch => "exact match",
+            Self::AnswerF1 => "F1 of answers",
+            Self::Seconds => "time (s)",
+            Self::Gigabytes => "memory (GB)",
         }
     }
 
     /// Whether more is better.
     pub fn is_higher_better(self) -> bool {
         match self {
-            Self::Perplexity => false,
-            Self::Bleu | Self::Chrf => true,
+            Self::Perplexity | Self::MeanSquaredError | Self::Seconds | Self::Gigabytes => false,
+            Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => true,
+            Self::Accuracy | Self::F1 | Self::Matthews => true,
+            Self::Pearson | Self::Spearman | Self::PearsonSpearman => true,
         }
     }
 
@@ -74,16 +124,22 @@ impl Metric {
     /// Decimal places in tables for people.
     pub fn decimals(self) -> usize {
         match self {
-            Self::Perplexity => 3,
-            Self::Bleu | Self::Chrf => 2,
+            Self::Perplexity | Self::MeanSquaredError => 3,
+            Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 2,
+            Self::Accuracy | Self::F1 | Self::Matthews => 2,
+            Self::Pearson | Self::Spearman | Self::PearsonSpearman => 2,
+            Self::Seconds | Self::Gigabytes => 2,
         }
     }
 
     /// How tables show a change.
     pub fn difference(self) -> Difference {
         match self {
-            Self::Perplexity => Difference::Relative,
-            Self::Bleu | Self::Chrf => Difference::Points,
+            Self::Perplexity | Self::MeanSquaredError => Difference::Relative,
+            Self::Seconds | Self::Gigabytes => Difference::Relative,
+            Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => Difference::Points,
+            Self::Accuracy | Self::F1 | Self::Matthews => Difference::Points,
+            Self::Pearson | Self::Spearman | Self::PearsonSpearman => Difference::Points,
         }
     }
 
@@ -91,8 +147,12 @@ impl Metric {
     pub fn range(self) -> std::ops::RangeInclusive<f64> {
         match self {
             // A score that overflowed is kept out of tables, not out of records.
-            Self::Perplexity => 0.0..=f64::INFINITY,
-            Self::Bleu | Self::Chrf => 0.0..=100.0,
+            Self::Perplexity | Self::MeanSquaredError => 0.0..=f64::INFINITY,
+            Self::Seconds | Self::Gigabytes => 0.0..=f64::INFINITY,
+            Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 0.0..=100.0,
+            Self::Accuracy | Self::F1 => 0.0..=100.0,
+            Self::Matthews | Self::Pearson | Self::Spearman => -100.0..=100.0,
+            Self::PearsonSpearman => -100.0..=100.0,
         }
     }
 }

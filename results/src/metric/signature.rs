@@ -74,6 +74,60 @@ impl fmt::Display for ScoreSignature {
     }
 }
 
+/// The protocol under which a task's predictions were scored, or its cost was measured.
+///
+/// Printed as `accuracy|task:rte|split:dev|n:277`: the score, the task, the split, further keys, the number of examples.
+///
+/// ```
+/// use sparta_results::metric::{Metric, TaskSignature};
+/// let signature = TaskSignature::new(Metric::Matthews, "cola", "dev", 1043)?.with("len", 128)?;
+/// assert_eq!(signature.to_string(), "matthews|task:cola|split:dev|len:128|n:1043");
+/// # Ok::<(), sparta_results::ResultsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSignature {
+    metric: super::Metric,
+    task: String,
+    split: String,
+    further: Vec<(String, String)>,
+    n_examples: u64,
+}
+
+impl TaskSignature {
+    /// Signature of a score over `n_examples` examples of a split.
+    ///
+    /// # Errors
+    /// [`ResultsError::SignaturePart`] if a name holds a separator.
+    pub fn new(metric: super::Metric, task: &str, split: &str, n_examples: u64) -> Result<Self> {
+        Ok(Self {
+            metric,
+            task: part(task)?,
+            split: part(split)?,
+            further: Vec::new(),
+            n_examples,
+        })
+    }
+
+    /// Adds one more key of the protocol, such as `len:128`.
+    ///
+    /// # Errors
+    /// [`ResultsError::SignaturePart`] if key or value holds a separator.
+    pub fn with(mut self, key: &str, value: impl fmt::Display) -> Result<Self> {
+        self.further.push((part(key)?, part(&value.to_string())?));
+        Ok(self)
+    }
+}
+
+impl fmt::Display for TaskSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|task:{}|split:{}", self.metric, self.task, self.split)?;
+        for (key, value) in &self.further {
+            write!(f, "|{key}:{value}")?;
+        }
+        write!(f, "|n:{}", self.n_examples)
+    }
+}
+
 /// A part of a signature, if it can be told apart again after printing.
 pub(super) fn part(text: &str) -> Result<String> {
     if text.is_empty() || text.contains(|c: char| c == '|' || c == ':' || c.is_whitespace()) {

@@ -128,7 +128,7 @@ fn place(section: &mut Section, row: &str, group: Group) {
         (MaskKind::Ap | MaskKind::None, Some(p)) => section.line_mut(row, p).ap = Some(group),
         (MaskKind::Random, Some(p)) => section.line_mut(row, p).random = Some(group),
         (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
-        | (MaskKind::CopySource | MaskKind::WordTranslation, _)
+        | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, _)
         | (MaskKind::Ap | MaskKind::None | MaskKind::Random, None) => {
             section.baselines.push((row.to_string(), group))
         }
@@ -180,9 +180,10 @@ fn rank(mask: MaskKind) -> u8 {
         MaskKind::Trigram => 2,
         MaskKind::CopySource => 3,
         MaskKind::WordTranslation => 4,
-        MaskKind::None => 5,
-        MaskKind::Ap => 6,
-        MaskKind::Random => 7,
+        MaskKind::Majority => 5,
+        MaskKind::None => 6,
+        MaskKind::Ap => 7,
+        MaskKind::Random => 8,
     }
 }
 

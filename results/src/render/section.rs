@@ -315,6 +315,7 @@ fn baseline_name(mask: MaskKind) -> &'static str {
         MaskKind::Trigram => "trigram, Kneser–Ney",
         MaskKind::CopySource => "the source, copied",
         MaskKind::WordTranslation => "most frequent translation of each word",
+        MaskKind::Majority => "the most frequent class",
         MaskKind::None => "dense checkpoint, before the further steps",
         MaskKind::Ap => "ap",
         MaskKind::Random => "random",
