@@ -13,6 +13,9 @@ use burn::backend::{Backend, backend_extension};
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::Shape;
 
+use crate::attention::{
+    self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, Dropout,
+};
 use crate::entmax::{Bisection, Mapping, reference};
 use crate::loss;
 
@@ -186,5 +189,41 @@ pub trait SpartaBackend: Backend {
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         loss::reference::tsallis_backward::<Self>(weights, alpha, grad)
+    }
+
+    /// `1/(1 − share)` where a weight of `[rows, n]` is kept, else 0, by [`Dropout`]'s generator.
+    #[fusion(dtype = like, shape = like)]
+    fn dropout_mask(like: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
+        attention::dropout_mask::<Self>(like, dropout)
+    }
+
+    /// Context `[batch, n_heads, seq_q, d_value]` of [`attention::sparse_attention`], and what its
+    /// backward needs. The default holds all scores at once.
+    #[fusion(default)]
+    fn attention_forward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        #[extension_type] extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+    ) -> (FloatTensor<Self>, AttentionSaved<Self>) {
+        attention::plain_forward::<Self>(query, key, value, extras, spec)
+    }
+
+    /// Gradients of [`SpartaBackend::attention_forward`], given what it saved.
+    #[fusion(default)]
+    #[allow(clippy::too_many_arguments)] // the macro takes tensors one by one
+    fn attention_backward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        #[extension_type] extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+        #[extension_type] saved: AttentionSaved<Self>,
+        grad: FloatTensor<Self>,
+        wants_bias: bool,
+    ) -> AttentionGrads<Self> {
+        let _ = saved;
+        attention::plain_backward::<Self>(query, key, value, extras, spec, grad, wants_bias)
     }
 }

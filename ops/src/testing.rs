@@ -1,6 +1,8 @@
 //! What tests and benches share: the devices compiled in, the reference vectors, tolerances and a
 //! finite-difference gradient check.
 
+pub mod attention;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::Deserialize;
 

@@ -1,22 +1,43 @@
 //! Scaled dot-product attention with sparse weights and any combination of masks.
 
+mod autodiff;
+mod block_mask;
+mod dropout;
+mod error;
+mod fused;
 mod options;
+mod packing;
+mod plain;
 mod reference;
 
 use burn::tensor::Tensor;
 
-pub use options::{AttentionError, AttentionOptions, AttentionOutput, Normalizer};
+pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
+pub use dropout::Dropout;
+pub use error::AttentionError;
+pub use fused::{
+    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeBool, MaybeFloat, MaybeInt,
+};
+pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer, RelativeTerm};
+pub use packing::Packing;
+
+pub(crate) use autodiff::forward as tracked_forward;
+pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 
 /// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.
 ///
 /// # Shapes
 /// - query: `[batch, n_heads, seq_q, d_head]`
-/// - key: `[batch, n_heads, seq_kv, d_head]`, value: `[batch, n_heads, seq_kv, d_value]`
+/// - key: `[batch, n_kv_heads, seq_kv, d_head]`, value: `[batch, n_kv_heads, seq_kv, d_value]`, where
+///   `n_kv_heads` divides `n_heads`: head h reads head `h / (n_heads / n_kv_heads)`
 /// - context: `[batch, n_heads, seq_q, d_value]`
 /// - weights, if asked for: `[batch, n_heads, seq_q, seq_kv]`
 ///
 /// Masks are `true` where a key is hidden. A query whose keys are all hidden gets a zero context and
 /// zero gradients. Causal masks are aligned bottom right: the last query sees every key.
+///
+/// The readable definition and the fused kernels ([`Implementation`]) agree to rounding, dropout
+/// included; on flex and ndarray the fused ones give the same bits whatever the number of threads.
 ///
 /// # Panics
 /// With the message of [`try_sparse_attention`]'s error.
@@ -43,13 +64,21 @@ pub fn sparse_attention(
 /// [`sparse_attention`] that reports bad arguments.
 ///
 /// # Errors
-/// A shape that does not fit the query's, named with what was expected.
+/// A shape that does not fit the query's, named with what was expected; an implementation that cannot
+/// serve the request.
 pub fn try_sparse_attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> Result<AttentionOutput, AttentionError> {
     options.check(query.dims(), key.dims(), value.dims())?;
-    Ok(reference::attend(query, key, value, options))
+    let device = query.device();
+    let implementation = options.resolve(&device)?;
+    options.fold_lengths(key.dims()[2]);
+    options.draw_seed(&device);
+    Ok(match implementation {
+        Implementation::Reference => reference::attend(query, key, value, options),
+        Implementation::Auto | Implementation::Fused => fused::attend(query, key, value, options),
+    })
 }

@@ -1,6 +1,9 @@
-//! What attention can be asked for, and the errors of asking wrongly.
+//! What attention can be asked for.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
+
+use super::error::{AttentionError, expect};
+use super::{BlockMask, Packing};
 
 /// How a row of scores becomes a row of weights.
 #[derive(Clone, Debug)]
@@ -17,6 +20,54 @@ pub enum Normalizer {
     Entmax(Tensor<1>),
 }
 
+/// Who computes attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Implementation {
+    /// Fused wherever it serves the request: it was no slower at any size measured (`benches/attention`).
+    #[default]
+    Auto,
+    /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
+    Reference,
+    /// Kernels that hold one block of queries' scores at a time and skip what is zero: memory grows
+    /// with `seq_q + seq_kv`.
+    Fused,
+}
+
+impl Implementation {
+    /// The name in recipes, flags and run records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Reference => "reference",
+            Self::Fused => "fused",
+        }
+    }
+}
+
+impl std::str::FromStr for Implementation {
+    type Err = AttentionError;
+
+    fn from_str(name: &str) -> Result<Self, AttentionError> {
+        [Self::Auto, Self::Reference, Self::Fused]
+            .into_iter()
+            .find(|implementation| implementation.as_str() == name)
+            .ok_or_else(|| AttentionError::Implementation(name.to_owned()))
+    }
+}
+
+/// The term of a score that depends on the distance of a key: adds `scale · query_i · positions_t`
+/// with `t = j + seq_q − 1 − i`, that is, row t belongs to the distance `seq_kv − 1 − t` from key to query
+/// when the last query is aligned with the last key (Dai et al. 2019, section 3.3, terms b and d).
+#[derive(Clone, Debug)]
+pub struct RelativeTerm {
+    /// `q_i + v`, `[batch, n_heads, seq_q, d_head]`.
+    pub query: Tensor<4>,
+    /// `r` of the distances `seq_kv − 1, seq_kv − 2, …`, `[n_heads, n_positions, d_head]`: at least
+    /// `seq_kv + 1` under a causal mask, which hides the negative distances, and `seq_kv + seq_q`
+    /// otherwise.
+    pub positions: Tensor<3>,
+}
+
 /// Options of [`super::sparse_attention`]; masks are `true` where hidden.
 #[derive(Clone, Debug)]
 pub struct AttentionOptions {
@@ -26,18 +77,30 @@ pub struct AttentionOptions {
     pub causal: bool,
     /// Padding keys, `[batch, seq_kv]`.
     pub key_padding: Option<Tensor<2, Bool>>,
+    /// The number of keys of each example, `[batch]`: those behind are hidden.
+    pub key_lengths: Option<Tensor<1, Int>>,
+    /// Several sequences in one row of the batch, each of which sees only itself.
+    pub packing: Option<Packing>,
     /// A mask shared by the batch, `[n_heads or 1, seq_q, seq_kv]`.
     pub global_mask: Option<Tensor<3, Bool>>,
+    /// A mask shared by the batch, as blocks.
+    pub block_mask: Option<BlockMask>,
     /// A mask shared by batch and heads, `[seq_q, seq_kv]`.
     pub extra_mask: Option<Tensor<2, Bool>>,
     /// Added to the scaled scores, `[batch or 1, n_heads, seq_q, seq_kv]`.
     pub bias: Option<Tensor<4>>,
+    /// Added to the scores by distance.
+    pub relative: Option<RelativeTerm>,
     /// Multiplies query·keyᵀ; `1/√d_head` unless given.
     pub scale: Option<f64>,
     /// Share of weights dropped at random, the others scaled by `1/(1 − dropout)`.
     pub dropout: f64,
+    /// What decides which weights are dropped; drawn from the device's generator unless given.
+    pub dropout_seed: Option<u64>,
     /// Also return the weights (before dropout).
     pub return_weights: bool,
+    /// Who computes it.
+    pub implementation: Implementation,
 }
 
 impl Default for AttentionOptions {
@@ -53,12 +116,18 @@ impl AttentionOptions {
             normalizer,
             causal: false,
             key_padding: None,
+            key_lengths: None,
+            packing: None,
             global_mask: None,
+            block_mask: None,
             extra_mask: None,
             bias: None,
+            relative: None,
             scale: None,
             dropout: 0.0,
+            dropout_seed: None,
             return_weights: false,
+            implementation: Implementation::Auto,
         }
     }
 
@@ -71,6 +140,24 @@ impl AttentionOptions {
     /// Hides padding keys, `[batch, seq_kv]`.
     pub fn key_padding(mut self, mask: Tensor<2, Bool>) -> Self {
         self.key_padding = Some(mask);
+        self
+    }
+
+    /// Hides the keys from a length on, `[batch]`.
+    pub fn key_lengths(mut self, lengths: Tensor<1, Int>) -> Self {
+        self.key_lengths = Some(lengths);
+        self
+    }
+
+    /// Hides from each packed sequence the keys of the others.
+    pub fn packing(mut self, packing: Packing) -> Self {
+        self.packing = Some(packing);
+        self
+    }
+
+    /// Hides the cells of a mask of blocks.
+    pub fn block_mask(mut self, mask: BlockMask) -> Self {
+        self.block_mask = Some(mask);
         self
     }
 
@@ -92,6 +179,12 @@ impl AttentionOptions {
         self
     }
 
+    /// Adds a term that depends on distance.
+    pub fn relative(mut self, term: RelativeTerm) -> Self {
+        self.relative = Some(term);
+        self
+    }
+
     /// Replaces the factor `1/√d_head`.
     pub fn scale(mut self, scale: f64) -> Self {
         self.scale = Some(scale);
@@ -101,6 +194,18 @@ impl AttentionOptions {
     /// Drops a share of the weights.
     pub fn dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
+        self
+    }
+
+    /// Fixes which weights are dropped.
+    pub fn dropout_seed(mut self, seed: u64) -> Self {
+        self.dropout_seed = Some(seed);
+        self
+    }
+
+    /// Says who computes it.
+    pub fn implementation(mut self, implementation: Implementation) -> Self {
+        self.implementation = implementation;
         self
     }
 
@@ -117,18 +222,34 @@ impl AttentionOptions {
         value: [usize; 4],
     ) -> Result<(), AttentionError> {
         let [batch, n_heads, seq_q, d_head] = query;
-        let seq_kv = key[2];
-        expect("key", &key, &[batch, n_heads, seq_kv, d_head])?;
-        expect("value", &value, &[batch, n_heads, seq_kv, value[3]])?;
+        let [_, n_kv_heads, seq_kv, _] = key;
+        if n_kv_heads == 0 || !n_heads.is_multiple_of(n_kv_heads) {
+            return Err(AttentionError::Groups {
+                n_heads,
+                n_kv_heads,
+            });
+        }
+        expect("key", &key, &[batch, n_kv_heads, seq_kv, d_head])?;
+        expect("value", &value, &[batch, n_kv_heads, seq_kv, value[3]])?;
         if let Normalizer::Entmax(alpha) = &self.normalizer {
             expect("alpha", &alpha.dims(), &[n_heads])?;
         }
         if let Some(mask) = &self.key_padding {
             expect("key_padding", &mask.dims(), &[batch, seq_kv])?;
         }
+        if let Some(lengths) = &self.key_lengths {
+            expect("key_lengths", &lengths.dims(), &[batch])?;
+        }
+        if let Some(packing) = &self.packing {
+            packing.check(batch, seq_q, seq_kv)?;
+        }
         if let Some(mask) = &self.global_mask {
             let heads = if mask.dims()[0] == 1 { 1 } else { n_heads };
             expect("global_mask", &mask.dims(), &[heads, seq_q, seq_kv])?;
+        }
+        if let Some(mask) = &self.block_mask {
+            let heads = if mask.shape()[0] == 1 { 1 } else { n_heads };
+            expect("block_mask", &mask.shape(), &[heads, seq_q, seq_kv])?;
         }
         if let Some(mask) = &self.extra_mask {
             expect("extra_mask", &mask.dims(), &[seq_q, seq_kv])?;
@@ -137,10 +258,99 @@ impl AttentionOptions {
             let rows = if bias.dims()[0] == 1 { 1 } else { batch };
             expect("bias", &bias.dims(), &[rows, n_heads, seq_q, seq_kv])?;
         }
+        if let Some(RelativeTerm { query, positions }) = &self.relative {
+            expect(
+                "relative.query",
+                &query.dims(),
+                &[batch, n_heads, seq_q, d_head],
+            )?;
+            let ahead = if self.causal { 1 } else { seq_q };
+            let n_positions = positions.dims()[1].max(seq_kv + ahead);
+            expect(
+                "relative.positions",
+                &positions.dims(),
+                &[n_heads, n_positions, d_head],
+            )?;
+            if self.packing.is_some() {
+                return Err(AttentionError::PackedDistances);
+            }
+        }
         match (0.0..1.0).contains(&self.dropout) {
             true => Ok(()),
             false => Err(AttentionError::Dropout(self.dropout)),
         }
+    }
+
+    /// Turns lengths into padding.
+    pub(super) fn fold_lengths(&mut self, seq_kv: usize) {
+        let Some(lengths) = self.key_lengths.take() else {
+            return;
+        };
+        let device = lengths.device();
+        let [batch] = lengths.dims();
+        let place = Tensor::<1, Int>::arange(0..seq_kv as i64, &device).reshape([1, seq_kv]);
+        let behind = place
+            .expand([batch, seq_kv])
+            .greater_equal(lengths.reshape([batch, 1]).expand([batch, seq_kv]));
+        self.key_padding = Some(match self.key_padding.take() {
+            Some(padding) => padding.bool_or(behind),
+            None => behind,
+        });
+    }
+
+    /// Draws the seed of dropout where kernels need one; elsewhere it would wait for the device.
+    pub(super) fn draw_seed(&mut self, device: &Device) {
+        if self.dropout == 0.0 || self.dropout_seed.is_some() || !has_kernels(device) {
+            return;
+        }
+        let range = Distribution::Uniform(0.0, f64::from(i32::MAX));
+        let drawn = Tensor::<1, Int>::random([2], range, &device.clone().inner());
+        let halves: Vec<i64> = drawn.into_data().iter::<i64>().collect();
+        let seed = halves
+            .iter()
+            .fold(0, |seed, &half| (seed << 32) ^ half as u64);
+        self.dropout_seed = Some(seed);
+    }
+
+    /// Who will compute this, on this device.
+    ///
+    /// # Errors
+    /// If [`Implementation::Fused`] is asked for and cannot be had: with the weights, which it never
+    /// holds, or on a device without kernels for it.
+    pub fn resolve(&self, device: &Device) -> Result<Implementation, AttentionError> {
+        let obstacle = match (self.return_weights, has_kernels(device)) {
+            (true, _) => Some(AttentionError::FusedWeights),
+            (false, false) => Some(AttentionError::NoKernels {
+                device: format!("{device:?}"),
+            }),
+            (false, true) => None,
+        };
+        match (self.implementation, obstacle) {
+            (Implementation::Reference, _) | (Implementation::Auto, Some(_)) => {
+                Ok(Implementation::Reference)
+            }
+            (Implementation::Fused, Some(error)) => Err(error),
+            (Implementation::Auto | Implementation::Fused, None) => Ok(Implementation::Fused),
+        }
+    }
+}
+
+/// Whether fused kernels run on the device.
+fn has_kernels(device: &Device) -> bool {
+    use burn::backend::DispatchDevice;
+    let device = device.clone().inner();
+    match device.as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[cfg(feature = "tch")]
+        DispatchDevice::LibTorch(device) => {
+            matches!(device, burn::backend::libtorch::LibTorchDevice::Cpu)
+        }
+        // Which variants there are depends on the features of Burn that are on.
+        #[allow(unreachable_patterns)]
+        _ => false,
     }
 }
 
@@ -151,37 +361,6 @@ pub struct AttentionOutput {
     pub context: Tensor<4>,
     /// `[batch, n_heads, seq_q, seq_kv]`, if asked for.
     pub weights: Option<Tensor<4>>,
-}
-
-/// What is wrong with the arguments of attention.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum AttentionError {
-    /// A tensor does not fit the query's and key's shapes.
-    #[error("{argument} has shape {found:?}; this query and key need {expected:?}")]
-    Shape {
-        /// The argument's name.
-        argument: &'static str,
-        /// Its shape.
-        found: Vec<usize>,
-        /// What fits.
-        expected: Vec<usize>,
-    },
-    /// Dropout outside [0, 1).
-    #[error("dropout = {0}: it is a share in [0, 1)")]
-    Dropout(f64),
-}
-
-fn expect(
-    argument: &'static str,
-    found: &[usize],
-    expected: &[usize],
-) -> Result<(), AttentionError> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(AttentionError::Shape {
-            argument,
-            found: found.to_vec(),
-            expected: expected.to_vec(),
-        }),
-    }
+    /// Who computed it: `Reference` or `Fused`.
+    pub implementation: Implementation,
 }

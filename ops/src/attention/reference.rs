@@ -1,9 +1,11 @@
 //! Attention with materialised scores: the readable definition.
 
-use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData};
 
-use super::{AttentionOptions, AttentionOutput, Normalizer};
-use crate::{entmax, entmax15, primitive::HIDDEN, softmax, sparsemax};
+use super::packing::{hidden_cells, visible_keys};
+use super::{AttentionOptions, AttentionOutput, Dropout, Implementation, Normalizer, RelativeTerm};
+use crate::{SpartaBackend, entmax, entmax15, primitive::HIDDEN, softmax, sparsemax};
 
 pub(super) fn attend(
     query: Tensor<4>,
@@ -13,6 +15,7 @@ pub(super) fn attend(
 ) -> AttentionOutput {
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
+    let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
     let device = query.device();
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
 
@@ -23,6 +26,9 @@ pub(super) fn attend(
     let mut scores = query.matmul(key.swap_dims(2, 3));
     if let Some(bias) = &options.bias {
         scores = scores + bias.clone();
+    }
+    if let Some(RelativeTerm { query, positions }) = options.relative.clone() {
+        scores = scores + by_distance(query.mul_scalar(scale), positions, seq_kv);
     }
     if let Some(mask) = combine(&options, [seq_q, seq_kv], &device) {
         let shape = scores.dims();
@@ -39,11 +45,42 @@ pub(super) fn attend(
         Normalizer::Entmax15 => entmax15(scores, 3),
         Normalizer::Entmax(alpha) => entmax(scores, alpha.reshape([1, n_heads, 1, 1]), 3),
     };
-    let kept = dropout(weights.clone(), options.dropout);
+    let kept = dropout(weights.clone(), options.dropout, options.dropout_seed);
     AttentionOutput {
         context: kept.matmul(value),
         weights: options.return_weights.then_some(weights),
+        implementation: Implementation::Reference,
     }
+}
+
+/// `[batch, n_kv_heads, seq, d]` with every head as often as query heads read it.
+fn repeat_heads(tensor: Tensor<4>, n_heads: usize) -> Tensor<4> {
+    let [batch, n_kv_heads, seq, d] = tensor.dims();
+    if n_kv_heads == n_heads {
+        return tensor;
+    }
+    tensor
+        .reshape([batch, n_kv_heads, 1, seq * d])
+        .expand([batch, n_kv_heads, n_heads / n_kv_heads, seq * d])
+        .reshape([batch, n_heads, seq, d])
+}
+
+/// `query_i · positions_t` at `t = j + seq_q − 1 − i`, `[batch, n_heads, seq_q, seq_kv]`: with rows of
+/// `n_positions`, reading the same numbers on from `seq_q − 1` in rows one shorter moves row i left
+/// by `seq_q − 1 − i`.
+fn by_distance(query: Tensor<4>, positions: Tensor<3>, seq_kv: usize) -> Tensor<4> {
+    let [batch, n_heads, seq_q, _] = query.dims();
+    let n_positions = positions.dims()[1];
+    let scores = query.matmul(positions.swap_dims(1, 2).unsqueeze());
+    let flat = scores.reshape([batch, n_heads, seq_q * n_positions]);
+    let shifted = flat.slice([
+        0..batch,
+        0..n_heads,
+        seq_q - 1..seq_q - 1 + seq_q * (n_positions - 1),
+    ]);
+    shifted
+        .reshape([batch, n_heads, seq_q, n_positions - 1])
+        .slice([0..batch, 0..n_heads, 0..seq_q, 0..seq_kv])
 }
 
 /// The union of all masks, `[batch or 1, n_heads or 1, seq_q or 1, seq_kv]`.
@@ -52,16 +89,25 @@ fn combine(
     [seq_q, seq_kv]: [usize; 2],
     device: &Device,
 ) -> Option<Tensor<4, Bool>> {
-    let causal = options
-        .causal
-        .then(|| causal_mask(seq_q, seq_kv, device).unsqueeze::<4>());
+    let place = match &options.packing {
+        Some(packing) => {
+            let visible = visible_keys(seq_q, seq_kv, options.causal, Some(packing));
+            let cells = TensorData::new(hidden_cells(&visible, seq_kv), [1, 1, seq_q, seq_kv]);
+            Some(Tensor::from_data(cells, &device.clone().inner()))
+        }
+        None => options
+            .causal
+            .then(|| causal_mask(seq_q, seq_kv, device).unsqueeze::<4>()),
+    };
+    let blocks = options.block_mask.as_ref();
+    let blocks = blocks.map(|mask| mask.to_tensor().unsqueeze::<4>());
     let extra = options.extra_mask.clone().map(|m| m.unsqueeze::<4>());
     let global = options.global_mask.clone().map(|m| m.unsqueeze::<4>());
     let padding = options.key_padding.clone().map(|mask| {
         let [batch, seq_kv] = mask.dims();
         mask.reshape([batch, 1, 1, seq_kv])
     });
-    [causal, extra, global, padding]
+    [place, extra, global, blocks, padding]
         .into_iter()
         .flatten()
         .reduce(either)
@@ -87,10 +133,21 @@ fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> 
     column.greater(row.add_scalar(offset))
 }
 
-fn dropout(weights: Tensor<4>, share: f64) -> Tensor<4> {
+/// Without a seed the device's generator decides.
+fn dropout(weights: Tensor<4>, share: f64, seed: Option<u64>) -> Tensor<4> {
     if share == 0.0 {
         return weights;
     }
-    let keep = weights.random_like(Distribution::Bernoulli(1.0 - share));
-    weights * keep.div_scalar(1.0 - share)
+    let Some(seed) = seed else {
+        let keep = weights.random_like(Distribution::Bernoulli(1.0 - share));
+        return weights * keep.div_scalar(1.0 - share);
+    };
+    let shape = weights.dims();
+    let [batch, n_heads, seq_q, seq_kv] = shape;
+    let rows: Tensor<2> = weights.clone().reshape([batch * n_heads * seq_q, seq_kv]);
+    let kept = Tensor::from_dispatch(<Dispatch as SpartaBackend>::dropout_mask(
+        rows.inner().into_dispatch(),
+        Dropout { share, seed },
+    ));
+    weights * Tensor::<2>::from_inner(kept).reshape(shape)
 }

@@ -10,6 +10,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::{Bisection, Mapping};
 use crate::SpartaBackend;
+use crate::attention::{self, AttentionExtras, AttentionSaved, AttentionSpec};
 use crate::loss;
 
 impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
@@ -77,6 +78,16 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         mapping: Mapping,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         loss::autodiff::entmax_loss::<B, C>(scores, targets, mapping)
+    }
+
+    fn attention_forward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+    ) -> (FloatTensor<Self>, AttentionSaved<Self>) {
+        attention::tracked_forward::<B, C>(query, key, value, extras, spec)
     }
 
     fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -1,0 +1,96 @@
+//! The errors of asking wrongly.
+
+/// What is wrong with the arguments of attention.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AttentionError {
+    /// A tensor does not fit the query's and key's shapes.
+    #[error("{argument} has shape {found:?}; this query and key need {expected:?}")]
+    Shape {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// What fits.
+        expected: Vec<usize>,
+    },
+    /// Dropout outside [0, 1).
+    #[error("dropout = {0}: it is a share in [0, 1)")]
+    Dropout(f64),
+    /// Heads that cannot share keys evenly.
+    #[error("key has {n_kv_heads} heads and query {n_heads}: the keys' must divide the queries'")]
+    Groups {
+        /// Heads of the query.
+        n_heads: usize,
+        /// Heads of the key.
+        n_kv_heads: usize,
+    },
+    /// Packed lengths that do not make up the tensors.
+    #[error(
+        "packing holds {n_sequences} sequences of {queries} queries and {keys} keys in all; the tensors have \
+         batch {batch} (packed sequences need 1), {seq_q} queries and {seq_kv} keys"
+    )]
+    Packing {
+        /// Packed sequences.
+        n_sequences: usize,
+        /// Sum of their queries.
+        queries: usize,
+        /// Sum of their keys.
+        keys: usize,
+        /// What the query has.
+        batch: usize,
+        /// What the query has.
+        seq_q: usize,
+        /// What the key has.
+        seq_kv: usize,
+    },
+    /// As many lengths of queries as of keys make packed sequences.
+    #[error(
+        "packing has {queries} lengths of queries and {keys} of keys: give both for each sequence"
+    )]
+    PackedPairs {
+        /// Lengths of queries.
+        queries: usize,
+        /// Lengths of keys.
+        keys: usize,
+    },
+    /// A term by distance for packed sequences.
+    #[error(
+        "packed sequences have no common distances: give each its own row of the batch, or drop the relative term"
+    )]
+    PackedDistances,
+    /// A block size that kernels do not have.
+    #[error("blocks of {0}: block masks have blocks of 16, 32, 64 or 128")]
+    BlockSize(usize),
+    /// A name that is none.
+    #[error("there is no attention {0:?}: choose auto, reference or fused")]
+    Implementation(String),
+    /// Weights of an implementation that never holds them.
+    #[error(
+        "fused attention never holds the weights that return_weights asks for: ask for the implementation \
+         auto or reference, or drop return_weights"
+    )]
+    FusedWeights,
+    /// No kernels here.
+    #[error(
+        "there are no kernels of fused attention on {device}: ask for the implementation auto or reference"
+    )]
+    NoKernels {
+        /// The device.
+        device: String,
+    },
+}
+
+pub(super) fn expect(
+    argument: &'static str,
+    found: &[usize],
+    expected: &[usize],
+) -> Result<(), AttentionError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(AttentionError::Shape {
+            argument,
+            found: found.to_vec(),
+            expected: expected.to_vec(),
+        }),
+    }
+}

@@ -1,0 +1,171 @@
+//! The fused kernels against the f64 reference, over the catalogue.
+
+use burn::tensor::{DType, Device, Tensor};
+use sparta_ops::attention::{
+    AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, sparse_attention,
+    try_sparse_attention,
+};
+use sparta_ops::testing::attention::AttentionCase;
+use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, x| m.max(x.abs()))
+}
+
+/// The largest difference; infinite where something is not finite.
+fn off(found: &[f64], exact: &[f64]) -> f64 {
+    assert_eq!(found.len(), exact.len());
+    let differences = found.iter().zip(exact).map(|(f, e)| (f - e).abs());
+    differences.fold(0.0, |m, d| {
+        if d <= m {
+            m
+        } else if d.is_nan() {
+            f64::INFINITY
+        } else {
+            d
+        }
+    })
+}
+
+/// Forward and every gradient: off the f64 reference by no more than twice what the readable
+/// definition in the same type is, and a little.
+fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, device: &Device) {
+    let epsilon = match dtype {
+        DType::F64 => 1e-13,
+        DType::F32 => 1e-6,
+        DType::F16 => 1e-3,
+        DType::BF16 => 8e-3,
+        other => panic!("{other:?} is not a type of floats"),
+    };
+    let mut failures = Vec::new();
+    for case in cases {
+        let exact = case.run(DType::F64, &Device::flex(), Implementation::Reference);
+        let plain = case.run(dtype, device, Implementation::Reference);
+        let fused = case.run(dtype, device, Implementation::Fused);
+        for ((what, exact), (plain, fused)) in exact.iter().zip(plain.iter().zip(&fused)) {
+            // Scores are rounded in proportion to their size, and weights follow the scores.
+            let slack = 4.0 * epsilon * case.spread * (0.1 + largest(exact));
+            let limit = 2.0 * off(&plain.1, exact) + slack;
+            let found = off(&fused.1, exact);
+            if found > limit {
+                let label = case.label();
+                failures.push(format!(
+                    "{label}: {what} is off by {found:e}, allowed {limit:e}"
+                ));
+            }
+        }
+    }
+    let n = cases.len();
+    println!("{name} {dtype:?}: {n} cases, {} failures", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{name} {dtype:?}:\n{}",
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn fused_equals_the_reference_on_every_device() {
+    for device in devices() {
+        let options = AttentionOptions::default().implementation(Implementation::Fused);
+        if options.resolve(&device.device).is_err() {
+            println!("{}: no kernels of fused attention", device.name);
+            continue;
+        }
+        let cases = match device.slow {
+            true => AttentionCase::quick(),
+            false => AttentionCase::all(),
+        };
+        holds_to_the_reference(&cases, DType::F32, device.name, &device.device);
+        if device.has_f64 {
+            holds_to_the_reference(
+                &AttentionCase::quick(),
+                DType::F64,
+                device.name,
+                &device.device,
+            );
+        }
+    }
+}
+
+/// ndarray has no half types; WGSL has no bf16, and f16 only as an extension.
+#[test]
+fn fused_equals_the_reference_in_half_types() {
+    for dtype in [DType::F16, DType::BF16] {
+        holds_to_the_reference(&AttentionCase::quick(), dtype, "flex", &Device::flex());
+    }
+}
+
+#[test]
+fn the_quick_tier_is_quick() {
+    let n = AttentionCase::quick().len();
+    assert!((40..=60).contains(&n), "{n} cases");
+}
+
+/// The same bits again, after memory has been written to, and with one thread.
+#[test]
+fn the_same_bits_twice() {
+    let cases: Vec<_> = AttentionCase::all().into_iter().step_by(23).collect();
+    let run = |case: &AttentionCase| case.run(DType::F32, &Device::flex(), Implementation::Fused);
+    let bits = |outputs: Vec<(&'static str, Vec<f64>)>| -> Vec<u64> {
+        let values = outputs.into_iter().flat_map(|(_, values)| values);
+        values.map(f64::to_bits).collect()
+    };
+    for case in &cases {
+        let first = bits(run(case));
+        // What is freed next is full of NaN.
+        drop(vec![f32::NAN; 1 << 20]);
+        assert!(first == bits(run(case)), "{}", case.label());
+    }
+}
+
+/// A block mask that hides nothing, and one that hides what causality hides, change nothing.
+#[test]
+fn a_block_mask_of_visible_blocks_is_dense() {
+    for device in devices() {
+        let device = &device.device;
+        let x = |seed| {
+            tensor(
+                &normal(2 * 70 * 16, seed),
+                [1, 2, 70, 16],
+                DType::F32,
+                device,
+            )
+        };
+        let run =
+            |options: AttentionOptions| values(sparse_attention(x(1), x(2), x(3), options).context);
+        let dense = AttentionOptions::new(Normalizer::Entmax15);
+        let all = BlockMask::new(32, [1, 70, 70], |_, _, _| false, device).unwrap();
+        assert_eq!(all.share_hidden(), 0.0);
+        assert_close(
+            "visible",
+            &run(dense.clone().block_mask(all)),
+            &run(dense.clone()),
+            0.0,
+            1e-6,
+        );
+        let causal = BlockMask::new(32, [1, 70, 70], |_, i, j| j > i, device).unwrap();
+        assert!(causal.share_hidden() > 0.3);
+        let cells = values(causal.to_tensor().int().float());
+        assert!((0..70 * 70).all(|c| (cells[c] > 0.5) == (c % 70 > c / 70)));
+        let found = run(dense.clone().block_mask(causal));
+        assert_close("causal", &found, &run(dense.causal()), 0.0, 1e-6);
+    }
+}
+
+#[test]
+fn what_fused_cannot_do_is_an_error_or_the_reference() {
+    let x: Tensor<4> = Tensor::ones([1, 1, 3, 2], &Device::flex());
+    let options = AttentionOptions::default().return_weights();
+    let output = sparse_attention(x.clone(), x.clone(), x.clone(), options.clone());
+    assert_eq!(output.implementation, Implementation::Reference);
+    assert!(output.weights.is_some());
+    let fused = options.implementation(Implementation::Fused);
+    let error = try_sparse_attention(x.clone(), x.clone(), x.clone(), fused).err();
+    assert_eq!(error, Some(AttentionError::FusedWeights));
+    let output = sparse_attention(x.clone(), x.clone(), x, AttentionOptions::default());
+    assert_eq!(output.implementation, Implementation::Fused);
+    let error = "fast".parse::<Implementation>().unwrap_err().to_string();
+    assert!(error.contains("auto, reference or fused"), "{error}");
+    assert_eq!("fused".parse(), Ok(Implementation::Fused));
+}
