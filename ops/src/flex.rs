@@ -5,10 +5,10 @@ use std::mem::MaybeUninit;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Element, TensorData};
+use burn::tensor::{BoolStore, DType, Element, TensorData};
 use bytemuck::Pod;
 
-use crate::cpu::{HostBackend, HostTensor, Strided, run_on_host, vector};
+use crate::cpu::{HostBackend, HostTensor, View, run_on_host, vector};
 
 impl crate::SpartaBackend for Flex {
     run_on_host!();
@@ -21,12 +21,23 @@ impl HostTensor for FlexTensor {
         true
     }
 
-    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
-        let strides = self.layout().strides();
-        Strided {
+    fn view<E: Element + Pod>(&self) -> View<'_, E> {
+        View {
             elements: Cow::Borrowed(self.storage::<E>()),
             start: self.layout().start_offset(),
-            strides: [strides[0], strides.get(1).copied().unwrap_or(1)],
+            strides: self.layout().strides().to_vec(),
+        }
+    }
+
+    fn flags(&self) -> Cow<'_, [u8]> {
+        match (self.dtype(), self.layout().contiguous_offsets()) {
+            (DType::Bool(BoolStore::Native | BoolStore::U8), Some((start, end))) => {
+                Cow::Borrowed(&self.storage::<u8>()[start..end])
+            }
+            _ => {
+                let data = self.clone().into_data();
+                data.iter::<bool>().map(u8::from).collect()
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
-use crate::cpu::{HostBackend, HostTensor, Strided, run_on_host, vector};
+use crate::cpu::{HostBackend, HostTensor, View, row_major, run_on_host, vector};
 
 impl crate::SpartaBackend for NdArray {
     run_on_host!();
@@ -36,8 +36,7 @@ impl HostTensor for NdArrayTensor {
         true
     }
 
-    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
-        let n = self.shape().iter().skip(1).product::<usize>();
+    fn view<E: Element + Pod>(&self) -> View<'_, E> {
         let elements = storage!(self, storage => {
             let view = storage.view();
             match view.to_slice() {
@@ -48,10 +47,21 @@ impl HostTensor for NdArrayTensor {
                 }
             }
         });
-        Strided {
+        View {
             elements,
             start: 0,
-            strides: [n as isize, 1],
+            strides: row_major(&self.shape()),
+        }
+    }
+
+    fn flags(&self) -> Cow<'_, [u8]> {
+        let NdArrayTensor::Bool(storage) = self else {
+            unreachable!("a mask is a bool tensor, not {:?}", self.dtype());
+        };
+        let view = storage.view();
+        match view.to_slice() {
+            Some(flags) => Cow::Borrowed(bytemuck::cast_slice(flags)),
+            None => view.iter().map(|&flag| u8::from(flag)).collect(),
         }
     }
 

@@ -10,10 +10,10 @@ use std::slice;
 
 use burn::backend::libtorch::{LibTorchDevice, TchTensor};
 use burn::backend::{LibTorch, TensorMetadata};
-use burn::tensor::Element;
+use burn::tensor::{DType, Element};
 use bytemuck::Pod;
 
-use crate::cpu::{HostBackend, HostTensor, Strided, run_on_host};
+use crate::cpu::{HostBackend, HostTensor, View, run_on_host};
 
 impl crate::SpartaBackend for LibTorch {
     run_on_host!();
@@ -26,7 +26,7 @@ impl HostTensor for TchTensor {
         matches!(self.device(), LibTorchDevice::Cpu)
     }
 
-    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
+    fn view<E: Element + Pod>(&self) -> View<'_, E> {
         assert!(self.is_on_host() && self.dtype() == E::dtype());
         let (sizes, strides) = (self.tensor.size(), self.tensor.stride());
         // libtorch has no negative strides: the last element has the highest address.
@@ -40,12 +40,19 @@ impl HostTensor for TchTensor {
         // live as long as the tensor, which `self` borrows; nobody writes to it meanwhile, because
         // operations write only to storage that they hold alone.
         let elements = unsafe { slice::from_raw_parts(start, last as usize + 1) };
-        let stride = |d: usize| strides.get(d).map_or(1, |&s| s as isize);
-        Strided {
+        View {
             elements: Cow::Borrowed(elements),
             start: 0,
-            strides: [stride(0), stride(1)],
+            strides: strides.iter().map(|&stride| stride as isize).collect(),
         }
+    }
+
+    fn flags(&self) -> Cow<'_, [u8]> {
+        assert!(self.is_on_host() && matches!(self.dtype(), DType::Bool(_)));
+        let tensor = self.tensor.contiguous();
+        let start = tensor.data_ptr().cast::<u8>();
+        // SAFETY: a contiguous tensor of bools, one byte each, which lives until it is copied.
+        Cow::Owned(unsafe { slice::from_raw_parts(start, tensor.numel()) }.to_vec())
     }
 
     fn write<E: Element + Pod>(&mut self) -> Option<&mut [E]> {

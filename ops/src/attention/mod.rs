@@ -22,6 +22,8 @@ pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer,
 pub use packing::Packing;
 
 pub(crate) use autodiff::forward as tracked_forward;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
+pub(crate) use packing::visible_keys;
 pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 
 /// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.

@@ -243,7 +243,7 @@ impl<B: SpartaBackend> Parts<B> {
 pub(crate) fn dropout_mask<B: Backend>(like: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     let (shape, dtype, device) = (like.shape(), like.dtype(), like.device());
     let mut mask = Vec::with_capacity(shape.num_elements());
-    let scale = dropout.scale() as f32;
+    let scale = dropout.scale();
     for i in 0..shape[0] {
         let row = dropout.row(i);
         mask.extend((0..shape[1]).map(|j| if row.keeps(j) { scale } else { 0.0 }));

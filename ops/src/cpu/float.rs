@@ -34,6 +34,8 @@ pub(crate) trait Float:
     /// log x of a positive normal number.
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
+    /// `self·factor + term` rounded once; slow without an instruction for it.
+    fn multiply_add(self, factor: Self, term: Self) -> Self;
 
     /// The larger one; NaN if this is.
     #[inline(always)]
@@ -156,6 +158,11 @@ impl Float for f32 {
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
+
+    #[inline(always)]
+    fn multiply_add(self, factor: Self, term: Self) -> Self {
+        f32::mul_add(self, factor, term)
+    }
 }
 
 impl Float for f64 {
@@ -191,6 +198,11 @@ impl Float for f64 {
     #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, factor: Self, term: Self) -> Self {
+        f64::mul_add(self, factor, term)
     }
 }
 

@@ -5,7 +5,7 @@ use super::beside;
 use super::float::Float;
 use super::isa;
 use super::pack::{Pack, lane_sums_of_replaced, largest_by_lane, replace};
-use super::power::{Alike, Entmax15, General, GeneralByLane, Power, Sparsemax};
+use super::power::{Alike, Entmax15, General, GeneralByLane, Origin, Power, Sparsemax};
 use super::rows::{GROUP, Layout, Work};
 use super::search::{Row, Stage, search};
 use crate::entmax::Mapping;
@@ -19,6 +19,9 @@ pub(crate) fn longest_beside(mapping: Mapping) -> usize {
     }
 }
 
+/// Numbers of a row from which its scores become its weights again: see [`again`].
+pub(crate) type Saved = [f64; 3];
+
 /// Turns scores into weights.
 pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mapping) {
     match mapping {
@@ -26,9 +29,9 @@ pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mappi
         Mapping::Softmax => isa::dispatch(
             #[inline(always)]
             || match group[0].row.layout {
-                Layout::Along => group
-                    .iter_mut()
-                    .for_each(|work| softmax(&mut work.row.packs, hidden)),
+                Layout::Along => group.iter_mut().for_each(|work| {
+                    softmax(&mut work.row.packs, hidden);
+                }),
                 Layout::Beside => beside::softmax(&mut group[0].row.packs, hidden),
             },
         ),
@@ -42,7 +45,7 @@ fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            Layout::Along => threshold(group, hidden, |_| power),
+            Layout::Along => threshold(group, hidden, |_| power, |_, _| ()),
             Layout::Beside => beside::threshold(&mut group[0].row.packs, hidden, Alike(power)),
         },
     );
@@ -53,7 +56,12 @@ pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64])
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            Layout::Along => threshold(group, hidden, |i| General::new(alphas[i], hidden)),
+            Layout::Along => threshold(
+                group,
+                hidden,
+                |i| General::new(alphas[i], hidden),
+                |_, _| (),
+            ),
             Layout::Beside => {
                 let power = GeneralByLane::new(alphas, hidden);
                 beside::threshold(&mut group[0].row.packs, hidden, power);
@@ -61,9 +69,7 @@ pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64])
         },
     );
     for (i, &alpha) in alphas.iter().enumerate().take(GROUP) {
-        // False for NaN too.
-        let is_alpha = alpha > 0.0 && alpha < f64::INFINITY;
-        if !is_alpha {
+        if !is_alpha(alpha) {
             fill_row(group, i, T::from_f64(f64::NAN));
         }
     }
@@ -86,10 +92,76 @@ fn fill_row<T: Float>(group: &mut [Work<T>], row: usize, value: T) {
     }
 }
 
+/// False for NaN too.
+fn is_alpha(alpha: f64) -> bool {
+    alpha > 0.0 && alpha < f64::INFINITY
+}
+
+/// [`forward`], saving what [`again`] needs.
+pub(crate) fn forward_saving<T: Float>(
+    group: &mut [Work<T>],
+    hidden: T,
+    mapping: Mapping,
+    saved: &mut [Saved],
+) {
+    // Of rows that no score of can be seen, or NaN: see `largest_visible`.
+    saved.fill([0.0; 3]);
+    let mut save = |i: usize, found: Saved| saved[i] = found;
+    isa::dispatch(
+        #[inline(always)]
+        || match mapping {
+            Mapping::Sparsemax => threshold(group, hidden, |_| Sparsemax, save),
+            Mapping::Entmax15 => threshold(group, hidden, |_| Entmax15, save),
+            Mapping::Alpha(alpha) => {
+                threshold(group, hidden, |_| General::new(alpha, hidden), save);
+            }
+            Mapping::Softmax => {
+                for (i, work) in group.iter_mut().enumerate() {
+                    save(i, softmax(&mut work.row.packs, hidden));
+                }
+            }
+        },
+    );
+}
+
+/// [`forward_saving`] of softmax, for one row where it lies.
+pub(crate) fn softmax_saving<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
+    isa::dispatch(
+        #[inline(always)]
+        || softmax(row, hidden),
+    )
+}
+
+/// Weights again from the scores of a row and what [`forward_saving`] saved.
+pub(crate) fn again<T: Float>(row: &mut [Pack<T>], hidden: T, mapping: Mapping, saved: Saved) {
+    isa::dispatch(
+        #[inline(always)]
+        || match mapping {
+            Mapping::Sparsemax => weights(row, Sparsemax, saved),
+            Mapping::Entmax15 => weights(row, Entmax15, saved),
+            Mapping::Alpha(alpha) => weights(row, General::new(alpha, hidden), saved),
+            Mapping::Softmax => {
+                let (largest, scale) = (T::from_f64(saved[0]), T::from_f64(saved[2]));
+                replace(row, |z| (z - largest).map(T::exp) * scale);
+            }
+        },
+    );
+}
+
 #[inline(always)]
-fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
+fn weights<T: Float, P: Power<T>>(row: &mut [Pack<T>], power: P, [a, b, scale]: Saved) {
+    let (origin, scale) = (Origin::new(a, b), T::from_f64(scale));
+    replace(
+        row,
+        #[inline(always)]
+        |z| power.weights(z, origin)[0] * scale,
+    );
+}
+
+#[inline(always)]
+fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
     let Some((largest, _)) = largest_visible(row, hidden) else {
-        return;
+        return [0.0; 3];
     };
     let [sums] = lane_sums_of_replaced(
         row,
@@ -101,6 +173,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) {
     );
     let scale = T::from_f64(1.0 / sums.sum());
     replace(row, |p| p * scale);
+    [largest.to_f64(), 0.0, 1.0 / sum]
 }
 
 /// The largest score, and the largest of each lane. None, and the row is done, where no score can be
@@ -128,7 +201,12 @@ fn invisible<T: Float>(row: &mut [Pack<T>]) {
 /// The largest scores of the lanes are a row of their own, whose threshold is at or below that of the
 /// whole and near it: there the search begins, and what is below it is left out.
 #[inline(always)]
-fn threshold<T: Float, P: Power<T>>(group: &mut [Work<T>], hidden: T, power: impl Fn(usize) -> P) {
+fn threshold<T: Float, P: Power<T>>(
+    group: &mut [Work<T>],
+    hidden: T,
+    power: impl Fn(usize) -> P,
+    mut save: impl FnMut(usize, Saved),
+) {
     let is_long = group[0].row.packs.len() >= P::LONG;
     let mut rows = [None; GROUP];
     for (i, (work, row)) in group.iter_mut().zip(&mut rows).enumerate() {
@@ -151,9 +229,9 @@ fn threshold<T: Float, P: Power<T>>(group: &mut [Work<T>], hidden: T, power: imp
         }
         search(&mut rows, group, stage);
     }
-    for (work, row) in group.iter_mut().zip(&rows) {
+    for (i, (work, row)) in group.iter_mut().zip(&rows).enumerate() {
         if let Some(row) = row {
-            row.finish(work);
+            save(i, row.finish(work));
         }
     }
 }

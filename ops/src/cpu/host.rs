@@ -1,6 +1,7 @@
 //! The operations of [`SpartaBackend`](crate::SpartaBackend) for backends whose tensors lie in the
 //! host's memory.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -9,7 +10,7 @@ use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
 use bytemuck::Pod;
 
 use super::float::{Float, Stored};
-use super::rows::{Layout, Rows, Strided, Work, each};
+use super::rows::{Layout, Rows, Strided, View, Work, each};
 use super::{backward, forward, loss as kernel};
 use crate::SpartaBackend;
 use crate::entmax::{Mapping, reference};
@@ -21,8 +22,21 @@ pub(crate) trait HostTensor: TensorMetadata {
     /// Whether its elements are where the processor can read them.
     fn is_on_host(&self) -> bool;
 
+    /// The elements, of the type of `self.dtype()`.
+    fn view<E: Element + Pod>(&self) -> View<'_, E>;
+
     /// The elements of a tensor of rank 1 or 2, of the type of `self.dtype()`.
-    fn read<E: Element + Pod>(&self) -> Strided<'_, E>;
+    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
+        let view = self.view();
+        Strided {
+            strides: [view.strides[0], view.strides.get(1).copied().unwrap_or(1)],
+            elements: view.elements,
+            start: view.start,
+        }
+    }
+
+    /// The elements of a bool tensor in row-major order, 0 where false.
+    fn flags(&self) -> Cow<'_, [u8]>;
 
     /// The elements in row-major order, if nobody else holds them.
     fn write<E: Element + Pod>(&mut self) -> Option<&mut [E]>;
@@ -36,7 +50,11 @@ pub(crate) trait HostTensor: TensorMetadata {
 
 /// A backend of such tensors.
 pub(crate) trait HostBackend:
-    Backend<FloatTensorPrimitive: HostTensor, IntTensorPrimitive: HostTensor>
+    Backend<
+        FloatTensorPrimitive: HostTensor,
+        IntTensorPrimitive: HostTensor,
+        BoolTensorPrimitive: HostTensor,
+    >
 {
 }
 
@@ -255,7 +273,7 @@ fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
 }
 
 /// The elements of `[rows, 1]` in f64.
-fn numbers<B: HostBackend>(column: FloatTensor<B>) -> Vec<f64> {
+pub(super) fn numbers<B: HostBackend>(column: FloatTensor<B>) -> Vec<f64> {
     let rows = column.shape()[0];
     by_type!(column, E => {
         let elements = column.read::<E>().column(rows);
@@ -360,6 +378,34 @@ macro_rules! run_on_host {
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
             crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
+        }
+
+        fn attention_forward(
+            query: burn::backend::tensor::FloatTensor<Self>,
+            key: burn::backend::tensor::FloatTensor<Self>,
+            value: burn::backend::tensor::FloatTensor<Self>,
+            extras: crate::attention::AttentionExtras<Self>,
+            spec: crate::attention::AttentionSpec,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            crate::attention::AttentionSaved<Self>,
+        ) {
+            crate::cpu::attention_forward::<Self>(query, key, value, extras, spec)
+        }
+
+        fn attention_backward(
+            query: burn::backend::tensor::FloatTensor<Self>,
+            key: burn::backend::tensor::FloatTensor<Self>,
+            value: burn::backend::tensor::FloatTensor<Self>,
+            extras: crate::attention::AttentionExtras<Self>,
+            spec: crate::attention::AttentionSpec,
+            saved: crate::attention::AttentionSaved<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            wants_bias: bool,
+        ) -> crate::attention::AttentionGrads<Self> {
+            crate::cpu::attention_backward::<Self>(
+                query, key, value, extras, spec, saved, grad, wants_bias,
+            )
         }
     };
 }

@@ -3,6 +3,7 @@
 //! Sums run over a fixed number of lanes and never depend on the number of threads, so that the same
 //! input gives the same bits.
 
+mod attention;
 mod backward;
 mod beside;
 mod compact;
@@ -17,8 +18,11 @@ mod rows;
 mod search;
 mod transpose;
 
+pub(crate) use attention::{attention_backward, attention_forward};
 pub(crate) use host::*;
-pub(crate) use rows::Strided;
+pub(crate) use rows::View;
+#[cfg(feature = "ndarray")]
+pub(crate) use rows::row_major;
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;

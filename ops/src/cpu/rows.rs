@@ -14,6 +14,32 @@ use super::transpose::{columns_of_rows, rows_of_columns};
 /// Elements that one task should hold: enough to hide the cost of handing it over.
 const TASK: usize = 32 * 1024;
 
+/// Elements of a tensor where they lie.
+pub(crate) struct View<'a, E: Copy> {
+    pub elements: Cow<'a, [E]>,
+    /// Where the first one is.
+    pub start: usize,
+    /// From one to the next along each dimension.
+    pub strides: Vec<isize>,
+}
+
+impl<E: Copy> View<'_, E> {
+    /// Where the elements of a row begin, given the indices of all dimensions but the last.
+    pub fn row(&self, index: &[usize]) -> usize {
+        let steps = index.iter().zip(&self.strides);
+        steps.fold(self.start, |at, (&i, &stride)| {
+            at.wrapping_add_signed(i as isize * stride)
+        })
+    }
+}
+
+/// The strides of elements in row-major order.
+#[cfg(feature = "ndarray")]
+pub(crate) fn row_major(shape: &[usize]) -> Vec<isize> {
+    let inner = |d: usize| shape[d + 1..].iter().product::<usize>() as isize;
+    (0..shape.len()).map(inner).collect()
+}
+
 /// Elements of a `[rows, n]` tensor where they lie.
 pub(crate) struct Strided<'a, E: Copy> {
     pub elements: Cow<'a, [E]>,
@@ -142,6 +168,12 @@ impl<T: Float> Scratch<T> {
         }
     }
 
+    /// Makes a row along the lanes as long as whole packs.
+    pub fn resize(&mut self, n_packs: usize) {
+        self.n = n_packs * LANES;
+        self.packs.resize(n_packs, Pack::splat(self.padding));
+    }
+
     /// Overwrites the row and its padding.
     #[inline(always)]
     pub fn fill(&mut self, value: T) {
@@ -244,7 +276,7 @@ pub(crate) struct Work<T> {
 /// Short rows go to a kernel in groups, so that it can have several under way: up to this many, or
 /// up to this many elements.
 pub(crate) const GROUP: usize = 16;
-const GROUP_ELEMENTS: usize = 2 * 1024;
+pub(crate) const GROUP_ELEMENTS: usize = 2 * 1024;
 
 /// A kernel for one row, given its index, as a kernel for groups.
 pub(crate) fn each<T, R>(
@@ -265,6 +297,27 @@ pub(crate) struct Rows<T, K> {
     pub padding: T,
     pub layout: Layout,
     pub kernel: K,
+}
+
+impl<T: Float> Work<T> {
+    /// Room for a row of this many elements.
+    pub fn new(n: usize, padding: T, layout: Layout) -> Self {
+        let row = || Scratch::new(n, padding, layout);
+        Self {
+            row: row(),
+            other: row(),
+            moved: row(),
+            places: vec![0; n + LANES],
+        }
+    }
+
+    /// Makes room for a row of whole packs.
+    pub fn resize(&mut self, n_packs: usize) {
+        for row in [&mut self.row, &mut self.other, &mut self.moved] {
+            row.resize(n_packs);
+        }
+        self.places.resize((n_packs + 1) * LANES, 0);
+    }
 }
 
 impl<T: Float, K> Rows<T, K> {
@@ -380,13 +433,7 @@ impl<T: Float, K> Rows<T, K> {
     }
 
     fn group(&self) -> Vec<Work<T>> {
-        let row = || Scratch::new(self.n, self.padding, self.layout);
-        let work = || Work {
-            row: row(),
-            other: row(),
-            moved: row(),
-            places: vec![0; self.n + LANES],
-        };
+        let work = || Work::new(self.n, self.padding, self.layout);
         let size = match self.layout {
             Layout::Along => (GROUP_ELEMENTS / self.n).clamp(1, GROUP),
             Layout::Beside => 1,

@@ -133,9 +133,10 @@ impl<T: Float, P: Power<T>> Row<T, P> {
         };
     }
 
-    /// Turns the row's scores into weights.
+    /// Turns the row's scores into weights, and says what they are made from: the two parts of the
+    /// origin, and a factor.
     #[inline(always)]
-    pub fn finish(&self, work: &mut Work<T>) {
+    pub fn finish(&self, work: &mut Work<T>) -> [f64; 3] {
         let sum = self.sums[0].sum();
         // Where a score is NaN, so is every weight.
         let gathered = self.n_candidates.filter(|_| !sum.is_nan());
@@ -153,6 +154,8 @@ impl<T: Float, P: Power<T>> Row<T, P> {
         if let Some(n) = gathered {
             scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
         }
+        let depth = self.power.depth();
+        [self.largest.to_f64() - depth, self.s, 1.0 / sum]
     }
 
     #[inline(always)]

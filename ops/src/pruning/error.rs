@@ -245,6 +245,10 @@ pub enum PruningError {
     #[error("a block size of 0 was asked for; use 16, 32, 64 or 128")]
     BlockSize,
 
+    /// Blocks that no kernel has.
+    #[error(transparent)]
+    KernelBlock(#[from] crate::attention::AttentionError),
+
     /// The weights could not be read back from the device.
     #[error(
         "cannot read the attention weights back from the device: {reason}; try `--device flex`"

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bits::BitMatrix;
+use super::block_threshold;
 use super::blocks::BlockLayout;
 use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
@@ -18,6 +19,11 @@ use super::threshold::{self, Scope, Semantics};
 pub enum MaskKind {
     /// From an attention pattern: the cells of smallest mean.
     Ap,
+    /// From an attention pattern: the blocks of cells of smallest mean.
+    ApBlocks {
+        /// The edge of a block.
+        block_size: usize,
+    },
     /// Drawn at random, as many as another mask hides.
     Random {
         /// The seed of the draw.
@@ -26,10 +32,11 @@ pub enum MaskKind {
 }
 
 impl MaskKind {
-    /// The name used in files and tables: `ap` or `random`.
+    /// The name used in files and tables: `ap`, `ap-blocks` or `random`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ap => "ap",
+            Self::ApBlocks { .. } => "ap-blocks",
             Self::Random { .. } => "random",
         }
     }
@@ -81,7 +88,40 @@ impl GlobalMask {
         scope: Scope,
         semantics: Semantics,
     ) -> Result<Self, PruningError> {
-        let mut hidden = threshold::select(pattern, p, scope, semantics)?;
+        let hidden = threshold::select(pattern, p, scope, semantics)?;
+        let (kind, scope) = (MaskKind::Ap, (scope, semantics));
+        Ok(Self::of_cells(pattern, kind, p, scope, hidden))
+    }
+
+    /// Hides about the share `p` (0 to 1) of the legal observed cells in whole blocks of
+    /// `block_size × block_size`, those of smallest mean: what it hides, a block-sparse kernel skips.
+    ///
+    /// Of the blocks of each [`Scope`], in the order of their means, as many are hidden as bring the share
+    /// of hidden cells nearest to `p`. Semantics are `corrected`.
+    ///
+    /// # Errors
+    /// As [`from_pattern`](Self::from_pattern), and [`PruningError::BlockSize`].
+    pub fn from_pattern_in_blocks(
+        pattern: &AttentionPattern,
+        p: f64,
+        scope: Scope,
+        block_size: usize,
+    ) -> Result<Self, PruningError> {
+        let hidden = block_threshold::select(pattern, p, scope, block_size)?;
+        let (kind, scope) = (
+            MaskKind::ApBlocks { block_size },
+            (scope, Semantics::Corrected),
+        );
+        Ok(Self::of_cells(pattern, kind, p, scope, hidden))
+    }
+
+    fn of_cells(
+        pattern: &AttentionPattern,
+        kind: MaskKind,
+        p: f64,
+        (scope, semantics): (Scope, Semantics),
+        mut hidden: threshold::Hidden,
+    ) -> Self {
         let mut layers = BTreeMap::new();
         for (key, cells) in pattern.layers() {
             let heads = hidden.remove(&key).unwrap_or_default();
@@ -94,15 +134,15 @@ impl GlobalMask {
         }
         let header = pattern.header();
         let (corpus, model) = (header.corpus.clone(), header.model.clone());
-        Ok(Self {
-            kind: MaskKind::Ap,
+        Self {
+            kind,
             p,
             scope,
             semantics,
             corpus,
             model,
             layers,
-        })
+        }
     }
 
     /// A random mask that hides, for each layer and type, exactly as many legal cells as `mask`,

@@ -34,9 +34,11 @@ impl GlobalMask {
         let mut document = Document::default();
         let mut put = |key: &str, value: String| document.metadata.insert(key.into(), value);
         put("kind", kind.as_str().into());
-        if let MaskKind::Random { seed } = kind {
-            put("seed", seed.to_string());
-        }
+        match kind {
+            MaskKind::Ap => None,
+            MaskKind::ApBlocks { block_size } => put("block_size", block_size.to_string()),
+            MaskKind::Random { seed } => put("seed", seed.to_string()),
+        };
         put("p", p.to_string());
         put("scope", scope.to_string());
         put("semantics", semantics.to_string());
@@ -78,6 +80,9 @@ impl GlobalMask {
         let document = file::read(path, FORMAT, VERSION)?;
         let kind = match document.text(path, "kind")? {
             "ap" => MaskKind::Ap,
+            "ap-blocks" => MaskKind::ApBlocks {
+                block_size: document.parse(path, "block_size")?,
+            },
             "random" => MaskKind::Random {
                 seed: document.parse(path, "seed")?,
             },

@@ -38,6 +38,7 @@
 //! ```
 
 mod bits;
+mod block_threshold;
 mod blocks;
 mod cells;
 mod error;

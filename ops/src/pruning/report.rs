@@ -235,6 +235,7 @@ impl fmt::Display for SparsityReport {
         write!(f, "mask {}", kind.as_str())?;
         match kind {
             MaskKind::Ap => {}
+            MaskKind::ApBlocks { block_size } => write!(f, " of {block_size}×{block_size}")?,
             MaskKind::Random { seed } => write!(f, " (seed {seed})")?,
         }
         writeln!(

@@ -8,6 +8,7 @@ use super::error::PruningError;
 use super::global_mask::GlobalMask;
 use super::observation::{Block, Placement, Valid};
 use super::pattern::AttentionPattern;
+use crate::attention::BlockMask;
 
 impl AttentionPattern {
     /// Adds the attention weights of a batch; they are summed over the batch on their device and
@@ -102,5 +103,31 @@ impl GlobalMask {
             TensorData::new(cells, [n_heads, rows, cols]),
             device,
         ))
+    }
+
+    /// The mask of one layer for `rows × cols` cells as blocks, for fused attention: see
+    /// [`tensor`](GlobalMask::tensor).
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`], [`PruningError::KernelBlock`] for a block size that kernels do
+    /// not have.
+    pub fn block_mask(
+        &self,
+        attention_type: AttentionType,
+        layer: usize,
+        rows: usize,
+        cols: usize,
+        block_size: usize,
+        device: &Device,
+    ) -> Result<BlockMask, PruningError> {
+        let cells = self.cells(attention_type, layer, rows, cols)?;
+        let n_heads = self.grid(attention_type, layer)?.n_heads;
+        let hidden = |head, row, col| cells[(head * rows + row) * cols + col];
+        Ok(BlockMask::new(
+            block_size,
+            [n_heads, rows, cols],
+            hidden,
+            device,
+        )?)
     }
 }

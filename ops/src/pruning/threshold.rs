@@ -136,6 +136,22 @@ pub(super) fn select(
     scope: Scope,
     semantics: Semantics,
 ) -> Result<Hidden, PruningError> {
+    let mut hidden = nothing_hidden(pattern, p, semantics)?;
+    for group in groups(pattern, scope) {
+        match semantics {
+            Semantics::Corrected => hide_corrected(&group, p, &mut hidden),
+            Semantics::Paper => hide_paper(&group, p, &mut hidden),
+        }
+    }
+    Ok(hidden)
+}
+
+/// Room for every head's hidden cells, once the request is seen to be sound.
+pub(super) fn nothing_hidden(
+    pattern: &AttentionPattern,
+    p: f64,
+    semantics: Semantics,
+) -> Result<Hidden, PruningError> {
     if !(0.0..=1.0).contains(&p) {
         return Err(PruningError::Share { found: p });
     }
@@ -164,19 +180,13 @@ pub(super) fn select(
         } = cells.grid;
         hidden.insert(key, vec![BitMatrix::new(n_rows, n_cols); n_heads]);
     }
-    for group in groups(pattern, scope) {
-        match semantics {
-            Semantics::Corrected => hide_corrected(&group, p, &mut hidden),
-            Semantics::Paper => hide_paper(&group, p, &mut hidden),
-        }
-    }
     Ok(hidden)
 }
 
 /// A head and the statistics of its layer.
-type Head<'a> = (LayerKey, usize, &'a Cells);
+pub(super) type Head<'a> = (LayerKey, usize, &'a Cells);
 
-fn groups(pattern: &AttentionPattern, scope: Scope) -> Vec<Vec<Head<'_>>> {
+pub(super) fn groups(pattern: &AttentionPattern, scope: Scope) -> Vec<Vec<Head<'_>>> {
     let heads_of = |(key, cells): (LayerKey, _)| layer_heads(key, cells);
     match scope {
         Scope::Layer => pattern.layers().map(heads_of).collect(),

@@ -1,5 +1,6 @@
 //! Attention pruning, tested by mechanism: statistics, masks, files, reports, tensors.
 
+mod block_masks;
 mod files;
 mod masks;
 mod observing;
