@@ -1,9 +1,11 @@
 //! What is timed, and on which inputs.
 
 use burn::tensor::{DType, Device};
+use serde_json::json;
 use sparta_ops::testing::{TestDevice, normal};
 
 use crate::ours::Ours;
+use crate::peer::Peer;
 
 /// An operation.
 #[derive(Clone, Copy, PartialEq)]
@@ -169,5 +171,19 @@ impl Case {
             slow: false,
         };
         Ours::of_type(self, inputs, &device, DType::F64).outputs()
+    }
+
+    /// Runs the case once on the other side, and returns its outputs.
+    pub fn open(&self, peer: &mut Peer, inputs: &Inputs) -> Vec<Vec<f64>> {
+        peer.write("scores", bytemuck::cast_slice(&inputs.scores));
+        peer.write("grad", bytemuck::cast_slice(&inputs.grad));
+        peer.write("alpha", bytemuck::cast_slice(&inputs.alpha));
+        peer.write("targets", bytemuck::cast_slice(&inputs.targets));
+        peer.open(json!({
+            "op": self.op_name(),
+            "pass": self.pass_name(),
+            "rows": self.rows,
+            "n": self.n,
+        }))
     }
 }

@@ -8,6 +8,7 @@
 
 mod case;
 mod ours;
+#[path = "../common/peer.rs"]
 mod peer;
 mod report;
 mod upstream;
@@ -71,7 +72,10 @@ impl Options {
 
 fn main() {
     let options = Options::parse();
-    let mut peer = options.peer.as_deref().map(peer::Peer::start);
+    let mut peer = options
+        .peer
+        .as_deref()
+        .map(|python| peer::Peer::start(python, "entmax_peer.py"));
     let mut report = Report::default();
     if let Some(peer) = &mut peer {
         report.versions = peer.versions();
@@ -105,7 +109,7 @@ fn measure(
     let mut ours = ours::Ours::new(case, &inputs, device);
     let found = ours.outputs();
     let exact = case.exact_outputs(&inputs);
-    let theirs = peer.as_mut().map(|peer| peer.open(case, &inputs));
+    let theirs = peer.as_mut().map(|peer| case.open(peer, &inputs));
     let mut row = Row::new(case, device.name, &found, theirs.as_deref(), &exact);
     for _ in 0..rounds {
         row.ours.extend(ours.time());

@@ -104,7 +104,15 @@ pub(crate) fn forward_saving<T: Float>(
     mapping: Mapping,
     saved: &mut [Saved],
 ) {
-    // Of rows that no score of can be seen, or NaN: see `largest_visible`.
+    if let Mapping::Alpha(alpha) = mapping
+        && !is_alpha(alpha)
+    {
+        for work in group {
+            work.row.fill(T::from_f64(f64::NAN));
+        }
+        return saved.fill([f64::NAN; 3]);
+    }
+    // Of a row of which no score can be seen.
     saved.fill([0.0; 3]);
     let mut save = |i: usize, found: Saved| saved[i] = found;
     isa::dispatch(
@@ -171,9 +179,10 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
             [*z]
         },
     );
-    let scale = T::from_f64(1.0 / sums.sum());
+    let factor = 1.0 / sums.sum();
+    let scale = T::from_f64(factor);
     replace(row, |p| p * scale);
-    [largest.to_f64(), 0.0, 1.0 / sum]
+    [largest.to_f64(), 0.0, factor]
 }
 
 /// The largest score, and the largest of each lane. None, and the row is done, where no score can be

@@ -155,7 +155,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
             scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
         }
         let depth = self.power.depth();
-        [self.largest.to_f64() - depth, self.s, 1.0 / sum]
+        [self.largest.to_f64() - depth, self.place.s, 1.0 / sum]
     }
 
     #[inline(always)]

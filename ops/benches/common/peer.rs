@@ -1,4 +1,5 @@
-//! The other side: `benches/peer/entmax_peer.py` as a process, one JSON object a line each way.
+//! The other side: a Python program of `benches/peer` as a process, one JSON object a line each way,
+//! arrays as raw files.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,23 +8,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::case::{Case, Inputs};
-
 /// The running process, which ends when its input does.
 pub struct Peer {
     _process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    /// Arrays as raw files.
     dir: TempDir,
 }
 
 impl Peer {
-    /// Starts `python benches/peer/entmax_peer.py`.
-    pub fn start(python: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/peer/entmax_peer.py");
+    /// Starts `python benches/peer/SCRIPT`.
+    pub fn start(python: &Path, script: &str) -> Self {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/peer");
         let mut process = Command::new(python)
-            .arg(script)
+            .arg(scripts.join(script))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -53,23 +51,16 @@ impl Peer {
         answer.as_str().expect("a text").to_owned()
     }
 
-    /// Runs a case once, and returns its outputs.
-    pub fn open(&mut self, case: &Case, inputs: &Inputs) -> Vec<Vec<f64>> {
-        let write = |name: &str, bytes: &[u8]| {
-            std::fs::write(self.dir.path().join(name), bytes).expect("the folder is writable");
-        };
-        write("scores", bytemuck::cast_slice(&inputs.scores));
-        write("grad", bytemuck::cast_slice(&inputs.grad));
-        write("alpha", bytemuck::cast_slice(&inputs.alpha));
-        write("targets", bytemuck::cast_slice(&inputs.targets));
-        let answer = self.ask(&json!({
-            "do": "open",
-            "op": case.op_name(),
-            "pass": case.pass_name(),
-            "rows": case.rows,
-            "n": case.n,
-            "dir": self.dir.path(),
-        }));
+    /// Leaves an array for the peer to read.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.dir.path().join(name), bytes).expect("the folder is writable");
+    }
+
+    /// Opens a case, runs it once, and returns its outputs.
+    pub fn open(&mut self, mut case: Value) -> Vec<Vec<f64>> {
+        case["do"] = "open".into();
+        case["dir"] = json!(self.dir.path());
+        let answer = self.ask(&case);
         let read = |i: u64| {
             let bytes = std::fs::read(self.dir.path().join(format!("output{i}")));
             let bytes = bytes.expect("the peer wrote it");

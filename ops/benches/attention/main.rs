@@ -1,0 +1,128 @@
+//! Times attention, forward and backward, fused and by its readable definition, on every device compiled
+//! in and, with `--peer PYTHON`, beside PyTorch: same inputs, same threads, in turns, after the contexts and
+//! gradients of both were compared.
+//!
+//! ```text
+//! cargo bench -p sparta-ops --bench attention [-- --device flex --filter entmax15 --rounds 5
+//!     --peer PYTHON --out results/bench/DATE-MACHINE]
+//! ```
+
+mod case;
+mod memory;
+mod ours;
+#[path = "../common/peer.rs"]
+mod peer;
+mod report;
+
+use std::path::PathBuf;
+
+use case::{Case, Other};
+use ours::Ours;
+use report::{Report, Row};
+use sparta_ops::testing::{TestDevice, devices};
+
+/// What the command line asks for.
+struct Options {
+    device: Option<String>,
+    filter: String,
+    rounds: usize,
+    peer: Option<PathBuf>,
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse() -> Self {
+        let mut options = Self {
+            device: None,
+            filter: String::new(),
+            rounds: 5,
+            peer: None,
+            out: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            if name == "--bench" {
+                continue; // cargo says so
+            }
+            let mut value = || {
+                arguments
+                    .next()
+                    .unwrap_or_else(|| panic!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--device" => options.device = Some(value()),
+                "--filter" => options.filter = value(),
+                "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
+                "--peer" => options.peer = Some(value().into()),
+                "--out" => options.out = Some(value().into()),
+                other => panic!("no option {other}: see the head of ops/benches/attention/main.rs"),
+            }
+        }
+        options
+    }
+
+    /// The devices to time: a software GPU only where it is asked for.
+    fn devices(&self) -> Vec<TestDevice> {
+        let wanted = |device: &TestDevice| match &self.device {
+            Some(name) => device.name == name,
+            None => device.name != "wgpu",
+        };
+        devices().into_iter().filter(wanted).collect()
+    }
+}
+
+fn main() {
+    let options = Options::parse();
+    let mut peer = options
+        .peer
+        .as_deref()
+        .map(|python| peer::Peer::start(python, "attention_peer.py"));
+    let mut report = Report::default();
+    if let Some(peer) = &mut peer {
+        report.versions = peer.versions();
+    }
+    for device in options.devices() {
+        for case in Case::all() {
+            if case.label().contains(&options.filter) {
+                let row = measure(&case, &device, peer.as_mut(), options.rounds);
+                println!("{row}");
+                report.rows.push(row);
+            }
+        }
+    }
+    if let Some(out) = &options.out {
+        report
+            .write(out)
+            .unwrap_or_else(|error| panic!("cannot write to {}: {error}", out.display()));
+    }
+}
+
+/// Times one case, in turns with what it is compared with.
+fn measure(case: &Case, device: &TestDevice, peer: Option<&mut peer::Peer>, rounds: usize) -> Row {
+    let inputs = case.inputs();
+    let ours = Ours::new(case, &inputs, device);
+    let mut row = Row::new(case, device.name);
+    let found = ours.outputs();
+    row.peak_bytes = ours.peak_bytes();
+    let mut other: Box<dyn FnMut() -> Vec<f64>> = match (case.other, peer) {
+        (Other::Dense | Other::Reference, _) => {
+            let other = Ours::new(&case.compared(), &inputs, device);
+            let outputs = other.outputs();
+            if case.other == Other::Reference {
+                row.compare(&found, &outputs);
+            }
+            Box::new(move || other.time())
+        }
+        (Other::Peer(_), Some(peer)) => {
+            let outputs = case.open(peer, &inputs);
+            row.compare(&found, &outputs);
+            Box::new(|| peer.time())
+        }
+        (Other::Peer(_), None) => Box::new(Vec::new),
+    };
+    for _ in 0..rounds {
+        row.ours.extend(ours.time());
+        row.peer.extend(other());
+    }
+    row
+}
