@@ -150,7 +150,11 @@ pub(crate) fn again<T: Float>(row: &mut [Pack<T>], hidden: T, mapping: Mapping, 
             Mapping::Alpha(alpha) => weights(row, General::new(alpha, hidden), saved),
             Mapping::Softmax => {
                 let (largest, scale) = (T::from_f64(saved[0]), T::from_f64(saved[2]));
-                replace(row, |z| (z - largest).map(T::exp) * scale);
+                replace(
+                    row,
+                    #[inline(always)]
+                    |z| (z - largest).exp() * scale,
+                );
             }
         },
     );
