@@ -1,6 +1,10 @@
 //! The few elements of a row that matter, gathered into packs of their own and put back.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
+
 use super::float::Float;
+use super::isa;
 use super::pack::{LANES, Pack, sums};
 
 /// Copies the elements above the limit (and NaN) to the front of `out`, their places in the row to
@@ -22,22 +26,98 @@ pub(crate) fn gather<T: Float>(
     if n_above > (row.len() * LANES / 4) as f64 {
         return None;
     }
+    let n = copy_above(row, limit, out, places);
+    for i in n..n.next_multiple_of(LANES) {
+        out[i / LANES].0[i % LANES] = padding;
+    }
+    Some(n)
+}
+
+/// [`gather`], compiled for the processor at hand.
+pub(crate) fn gather_few<T: Float>(
+    row: &[Pack<T>],
+    limit: T,
+    out: &mut [Pack<T>],
+    padding: T,
+    places: &mut [u32],
+) -> Option<usize> {
+    isa::dispatch(
+        #[inline(always)]
+        || gather(row, limit, out, padding, places),
+    )
+}
+
+/// The elements above the limit and their places, to the front of others of the same size, with anything
+/// behind them; and how many they are.
+#[inline(always)]
+fn copy_above<T: Float>(
+    row: &[Pack<T>],
+    limit: T,
+    out: &mut [Pack<T>],
+    places: &mut [u32],
+) -> usize {
+    assert!(out.len() >= row.len() && places.len() >= row.len() * LANES);
+    #[cfg(target_arch = "x86_64")]
+    if TypeId::of::<T>() == TypeId::of::<f32>() && is_x86_feature_detected!("avx512f") {
+        let limit = limit.to_f64() as f32;
+        let (out, places) = (out.as_mut_ptr().cast(), places.as_mut_ptr());
+        // SAFETY: the processor has the instructions, the packs are of f32, and there is as much room as
+        // there are elements.
+        return unsafe { x86::copy_above(row.as_ptr().cast(), row.len(), limit, out, places) };
+    }
     let mut n = 0;
     for (j, pack) in row.iter().enumerate() {
         if !pack.reaches(limit) {
             continue;
         }
         for (k, &x) in pack.0.iter().enumerate() {
-            out[n / LANES].0[n % LANES] = x;
-            places[n] = (j * LANES + k) as u32;
             let is_at_most = x <= limit;
-            n += usize::from(!is_at_most);
+            if !is_at_most {
+                out[n / LANES].0[n % LANES] = x;
+                places[n] = (j * LANES + k) as u32;
+                n += 1;
+            }
         }
     }
-    for i in n..n.next_multiple_of(LANES) {
-        out[i / LANES].0[i % LANES] = padding;
+    n
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::LANES;
+
+    /// # Safety
+    /// Of `n_packs` packs, as much room in `out` and `places` as there are elements, and AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn copy_above(
+        row: *const f32,
+        n_packs: usize,
+        limit: f32,
+        out: *mut f32,
+        places: *mut u32,
+    ) -> usize {
+        let limit = _mm512_set1_ps(limit);
+        let mut these = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let mut n = 0;
+        for j in 0..n_packs {
+            // SAFETY: pack j is there, and before it no more than j whole packs were copied.
+            unsafe {
+                let pack = _mm512_loadu_ps(row.add(j * LANES));
+                // True for NaN.
+                let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(pack, limit);
+                if above != 0 {
+                    _mm512_storeu_ps(out.add(n), _mm512_maskz_compress_ps(above, pack));
+                    let kept = _mm512_maskz_compress_epi32(above, these);
+                    _mm512_storeu_epi32(places.add(n).cast(), kept);
+                    n += above.count_ones() as usize;
+                }
+            }
+            these = _mm512_add_epi32(these, _mm512_set1_epi32(LANES as i32));
+        }
+        n
     }
-    Some(n)
 }
 
 /// Makes a row of zeros but for these elements.

@@ -8,6 +8,7 @@ pub(crate) trait Float:
     Copy
     + Default
     + Send
+    + 'static
     + Sync
     + PartialOrd
     + std::ops::Add<Output = Self>
@@ -34,8 +35,6 @@ pub(crate) trait Float:
     /// log x of a positive normal number.
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
-    /// `self·factor + term` rounded once; slow without an instruction for it.
-    fn multiply_add(self, factor: Self, term: Self) -> Self;
 
     /// The larger one; NaN if this is.
     #[inline(always)]
@@ -158,11 +157,6 @@ impl Float for f32 {
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
-
-    #[inline(always)]
-    fn multiply_add(self, factor: Self, term: Self) -> Self {
-        f32::mul_add(self, factor, term)
-    }
 }
 
 impl Float for f64 {
@@ -198,11 +192,6 @@ impl Float for f64 {
     #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
-    }
-
-    #[inline(always)]
-    fn multiply_add(self, factor: Self, term: Self) -> Self {
-        f64::mul_add(self, factor, term)
     }
 }
 

@@ -45,7 +45,7 @@ fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            Layout::Along => threshold(group, hidden, |_| power, |_, _| ()),
+            Layout::Along => threshold(group, hidden, |_| power, |row, work, _| row.finish(work)),
             Layout::Beside => beside::threshold(&mut group[0].row.packs, hidden, Alike(power)),
         },
     );
@@ -60,7 +60,7 @@ pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64])
                 group,
                 hidden,
                 |i| General::new(alphas[i], hidden),
-                |_, _| (),
+                |row, work, _| row.finish(work),
             ),
             Layout::Beside => {
                 let power = GeneralByLane::new(alphas, hidden);
@@ -97,13 +97,17 @@ fn is_alpha(alpha: f64) -> bool {
     alpha > 0.0 && alpha < f64::INFINITY
 }
 
-/// [`forward`], saving what [`again`] needs.
+/// [`forward`] of rows along the lanes, saving what [`again`] needs. Where `gathered` becomes a number,
+/// so many weights (some may be 0) and their places are where the row's `moved` and `places` are, and all
+/// others are 0.
 pub(crate) fn forward_saving<T: Float>(
     group: &mut [Work<T>],
     hidden: T,
     mapping: Mapping,
     saved: &mut [Saved],
+    gathered: &mut [Option<usize>],
 ) {
+    gathered.fill(None);
     if let Mapping::Alpha(alpha) = mapping
         && !is_alpha(alpha)
     {
@@ -114,22 +118,61 @@ pub(crate) fn forward_saving<T: Float>(
     }
     // Of a row of which no score can be seen.
     saved.fill([0.0; 3]);
-    let mut save = |i: usize, found: Saved| saved[i] = found;
+    match mapping {
+        Mapping::Sparsemax => saving(group, hidden, Sparsemax, saved, gathered),
+        Mapping::Entmax15 => saving(group, hidden, Entmax15, saved, gathered),
+        Mapping::Alpha(alpha) => {
+            saving(group, hidden, General::new(alpha, hidden), saved, gathered);
+        }
+        Mapping::Softmax => {
+            for (work, saved) in group.iter_mut().zip(saved) {
+                *saved = softmax_saving(&mut work.row.packs, hidden);
+            }
+        }
+    }
+}
+
+fn saving<T: Float>(
+    group: &mut [Work<T>],
+    hidden: T,
+    power: impl Power<T>,
+    saved: &mut [Saved],
+    gathered: &mut [Option<usize>],
+) {
     isa::dispatch(
         #[inline(always)]
-        || match mapping {
-            Mapping::Sparsemax => threshold(group, hidden, |_| Sparsemax, save),
-            Mapping::Entmax15 => threshold(group, hidden, |_| Entmax15, save),
-            Mapping::Alpha(alpha) => {
-                threshold(group, hidden, |_| General::new(alpha, hidden), save);
-            }
-            Mapping::Softmax => {
-                for (i, work) in group.iter_mut().enumerate() {
-                    save(i, softmax(&mut work.row.packs, hidden));
-                }
-            }
+        || {
+            threshold(
+                group,
+                hidden,
+                |_| power,
+                |row, work, i| {
+                    (saved[i], gathered[i]) = row.finish_compact(work);
+                },
+            );
         },
     );
+}
+
+/// The score at or below which a row has no weight, given what was saved of it; above there is some.
+pub(crate) fn edge<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
+    let depth_to_edge = match mapping {
+        Mapping::Softmax => return None,
+        Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
+        Mapping::Alpha(alpha) => {
+            let power: General<T> = General::new(alpha, hidden);
+            let epsilon = Power::<T>::epsilon(&power);
+            match epsilon > 0.0 {
+                true => 1.0 / epsilon - Power::<T>::depth(&power),
+                false => return None,
+            }
+        }
+    };
+    // A little below, whatever rounding does.
+    let edge = a + b - depth_to_edge;
+    Some(T::from_f64(
+        edge - 4.0 * T::EPSILON * (edge.abs() + depth_to_edge),
+    ))
 }
 
 /// [`forward_saving`] of softmax, for one row where it lies.
@@ -218,7 +261,7 @@ fn threshold<T: Float, P: Power<T>>(
     group: &mut [Work<T>],
     hidden: T,
     power: impl Fn(usize) -> P,
-    mut save: impl FnMut(usize, Saved),
+    mut finish: impl FnMut(&Row<T, P>, &mut Work<T>, usize),
 ) {
     let is_long = group[0].row.packs.len() >= P::LONG;
     let mut rows = [None; GROUP];
@@ -244,7 +287,7 @@ fn threshold<T: Float, P: Power<T>>(
     }
     for (i, (work, row)) in group.iter_mut().zip(&rows).enumerate() {
         if let Some(row) = row {
-            save(i, row.finish(work));
+            finish(row, work, i);
         }
     }
 }

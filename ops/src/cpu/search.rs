@@ -133,10 +133,18 @@ impl<T: Float, P: Power<T>> Row<T, P> {
         };
     }
 
-    /// Turns the row's scores into weights, and says what they are made from: the two parts of the
-    /// origin, and a factor.
+    /// Turns the row's scores into weights.
     #[inline(always)]
-    pub fn finish(&self, work: &mut Work<T>) -> [f64; 3] {
+    pub fn finish(&self, work: &mut Work<T>) {
+        if let (_, Some(n)) = self.finish_compact(work) {
+            scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
+        }
+    }
+
+    /// Turns the row's scores into weights, where they are or, of so many gathered ones, where those are;
+    /// and says what they are made from: the two parts of the origin, and a factor.
+    #[inline(always)]
+    pub fn finish_compact(&self, work: &mut Work<T>) -> ([f64; 3], Option<usize>) {
         let sum = self.sums[0].sum();
         // Where a score is NaN, so is every weight.
         let gathered = self.n_candidates.filter(|_| !sum.is_nan());
@@ -151,11 +159,9 @@ impl<T: Float, P: Power<T>> Row<T, P> {
             #[inline(always)]
             |z| self.power.weights(z, origin)[0] * scale,
         );
-        if let Some(n) = gathered {
-            scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
-        }
         let depth = self.power.depth();
-        [self.largest.to_f64() - depth, self.place.s, 1.0 / sum]
+        let saved = [self.largest.to_f64() - depth, self.place.s, 1.0 / sum];
+        (saved, gathered)
     }
 
     #[inline(always)]

@@ -4,14 +4,17 @@
 use rayon::prelude::*;
 
 use crate::cpu::backward::{backward as map_backward, with_alpha};
+use crate::cpu::compact::gather_few;
 use crate::cpu::float::Float;
-use crate::cpu::forward::{Saved, again};
-use crate::cpu::rows::{GROUP, Work};
+use crate::cpu::forward::{Saved, again, edge};
+use crate::cpu::pack::{LANES, Pack};
+use crate::cpu::rows::{GROUP, Layout, Work};
 
-use super::forward::{drop_weights, works};
-use super::panel::{BAND, Bench, Panel, Positions, Vectors, elements};
+use super::forward::{drop_some, drop_weights, works};
+use super::panel::{BAND, Bench, Panel, Positions, Vectors, elements, elements_mut};
 use super::problem::{Elements, Problem, Queries, TILE, Tile};
 use super::product::{Matrix, multiply};
+use super::support::{combine, dots, keys_of, spread};
 use super::task::{Task, cut, n_words, tasks};
 
 /// What forward left, and the upstream gradient.
@@ -184,6 +187,13 @@ struct Backward<'a, T> {
     /// Gradients in scores by position, `[rows, BAND]`.
     band: Vec<T>,
     group: Vec<Work<T>>,
+    /// A row with few weights.
+    few: Work<T>,
+    /// The keys of its weights, and their positions.
+    keys: Vec<u32>,
+    places: Vec<u32>,
+    /// The other rows of a block.
+    dense: Vec<usize>,
 }
 
 impl<'a, T: Float> Backward<'a, T> {
@@ -198,6 +208,10 @@ impl<'a, T: Float> Backward<'a, T> {
             position_query: Vectors::new(problem.d_head),
             band: vec![T::ZERO; TILE * BAND],
             group: Vec::new(),
+            few: Work::new(0, T::ZERO, Layout::Along),
+            keys: Vec::new(),
+            places: Vec::new(),
+            dense: Vec::new(),
         }
     }
 
@@ -225,9 +239,23 @@ impl<'a, T: Float> Backward<'a, T> {
         for (index, block) in task.blocks() {
             let n_rows = block.rows.len();
             let bits = &self.given.bits[index * words..][..words];
-            self.weigh(&block, bits);
-            self.differentiate(&block, &mut sums);
-            self.products(&block, &mut sums);
+            self.score(&block, bits);
+            let bias_rows = match bias.is_empty() {
+                true => &mut [][..],
+                false => {
+                    let (these, rest) =
+                        std::mem::take(&mut bias).split_at_mut(n_rows * problem.seq_kv);
+                    bias = rest;
+                    these
+                }
+            };
+            if self.sparse_rows(&block, &mut sums, bias_rows) {
+                self.differentiate(&block, &mut sums);
+                self.products(&block, &mut sums);
+                if !bias_rows.is_empty() {
+                    self.add_bias(bias_rows);
+                }
+            }
             put(&self.query, problem.scale, &mut query, problem.d_head);
             if !position_query.is_empty() {
                 put(
@@ -237,32 +265,108 @@ impl<'a, T: Float> Backward<'a, T> {
                     problem.d_head,
                 );
             }
-            if !bias.is_empty() {
-                let (these, rest) = bias.split_at_mut(n_rows * problem.seq_kv);
-                bias = rest;
-                self.add_bias(these);
-            }
         }
         sums
     }
 
-    /// The weights of the tiles that hold any, and the gradients in them.
-    fn weigh(&mut self, block: &Queries, bits: &[i64]) {
+    /// The scores of the tiles that hold a weight, and the upstream gradient.
+    fn score(&mut self, block: &Queries, bits: &[i64]) {
         let (problem, bench) = (self.problem, &mut self.bench);
         let n_rows = block.rows.len();
         let is_active = |tile: usize| bits[tile / 64] >> (tile % 64) & 1 == 1;
         problem.tiles(block, is_active, &mut bench.tiles);
         bench.score(problem, block);
-        let mapping = problem.mappings[block.head];
-        for (r, query) in block.rows.clone().enumerate() {
-            let row = problem.row(block.batch, block.head, query) * 3;
-            let saved: Saved = std::array::from_fn(|i| self.given.rows[row + i]);
-            again(bench.scores.row_mut(r), problem.hidden, mapping, saved);
-        }
         self.upstream.load(n_rows, n_rows, |i, out| {
             let index = [block.batch, block.head, block.rows.start + i];
             self.given.grad.load(&index, T::ONE, out);
         });
+        self.query.zeros(n_rows);
+        self.position_query.zeros(n_rows);
+    }
+
+    /// Differentiates rows with few weights, key by key. Of the others, whose numbers are left in
+    /// `dense`, it makes the weights again; and says whether there are any.
+    fn sparse_rows(&mut self, block: &Queries, sums: &mut Sums<T>, bias: &mut [T]) -> bool {
+        let (problem, bench) = (self.problem, &mut self.bench);
+        let mapping = problem.mappings[block.head];
+        self.dense.clear();
+        if bench.tiles.is_empty() {
+            return false;
+        }
+        let n_packs = bench.scores.n_packs();
+        for (r, query) in block.rows.clone().enumerate() {
+            let row = problem.row(block.batch, block.head, query) * 3;
+            let saved: Saved = std::array::from_fn(|i| self.given.rows[row + i]);
+            let scores = bench.scores.row_mut(r);
+            self.few.resize(n_packs);
+            let edge = edge(mapping, saved, problem.hidden);
+            let n = edge.and_then(|edge| {
+                let (moved, places) = (&mut self.few.moved.packs, &mut self.few.places);
+                gather_few(scores, edge, moved, T::LOWEST, places)
+            });
+            let Some(n) = n else {
+                again(scores, problem.hidden, mapping, saved);
+                self.dense.push(r);
+                continue;
+            };
+            scores.fill(Pack::splat(T::ZERO));
+            let few = &mut self.few;
+            keys_of(&few.places[..n], &bench.tiles, &mut self.keys);
+            let (keys, n_packs) = (&self.keys, n.div_ceil(LANES));
+            few.other.resize(n_packs);
+            few.row.resize(n_packs);
+            let weights = &mut few.other.packs;
+            weights.copy_from_slice(&few.moved.packs[..n_packs]);
+            again(weights, problem.hidden, mapping, saved);
+            let upstream = self.upstream.padded(r);
+
+            // The weights that entered the context.
+            few.moved.packs[..n_packs].copy_from_slice(weights);
+            let kept = &mut elements_mut(&mut few.moved.packs)[..n];
+            drop_some(problem, block, r, kept, keys);
+            spread(&mut sums.value, kept, keys, upstream);
+
+            few.row.fill(T::ZERO);
+            dots(&mut few.row.packs, upstream, keys, &bench.values);
+            let grads = &mut elements_mut(&mut few.row.packs)[..n];
+            drop_some(problem, block, r, grads, keys);
+            match &problem.alphas {
+                None => map_backward(std::slice::from_mut(few), mapping),
+                Some(alphas) => {
+                    let mut d_alpha = [0.0];
+                    let few = std::slice::from_mut(few);
+                    with_alpha(few, &[alphas[block.head]], &mut d_alpha);
+                    sums.alpha += d_alpha[0];
+                }
+            }
+            let grads = &elements(&few.row.packs)[..n];
+            combine(self.query.padded_mut(r), grads, keys, &bench.keys);
+            spread(&mut sums.key, grads, keys, bench.queries.padded(r));
+            if !bias.is_empty() {
+                let bias = &mut bias[r * problem.seq_kv..];
+                for (&grad, &key) in grads.iter().zip(keys) {
+                    bias[key as usize] = bias[key as usize] + grad;
+                }
+            }
+            if problem.relative.is_some() {
+                let shift = (problem.seq_q - 1 - query) as u32;
+                self.places.clear();
+                self.places.extend(keys.iter().map(|key| key + shift));
+                let positions = &bench.positions;
+                let to = self.position_query.padded_mut(r);
+                combine(to, grads, &self.places, &positions.vectors);
+                spread(
+                    &mut sums.positions,
+                    grads,
+                    &self.places,
+                    positions.queries.padded(r),
+                );
+            }
+        }
+        if self.dense.is_empty() {
+            return false;
+        }
+        let n_rows = block.rows.len();
         self.grads.resize(n_rows, bench.tiles.len());
         for (t, tile) in bench.tiles.iter().enumerate() {
             let size = [n_rows, TILE, problem.d_value];
@@ -270,36 +374,38 @@ impl<'a, T: Float> Backward<'a, T> {
             multiply(self.grads.tile_mut(t), self.upstream.from(0), values, size);
             drop_weights(problem, block, tile, &mut self.grads, t);
         }
+        true
     }
 
     /// Gradients in the weights to gradients in the scores.
     fn differentiate(&mut self, block: &Queries, sums: &mut Sums<T>) {
-        let (problem, n_rows) = (self.problem, block.rows.len());
-        let n_packs = self.grads.n_packs();
-        if n_packs == 0 {
-            return;
-        }
+        let problem = self.problem;
         let weights = &self.bench.scores;
-        let group = works(&mut self.group, n_packs, T::ZERO);
-        for first in (0..n_rows).step_by(group.len()) {
-            let n = group.len().min(n_rows - first);
-            let group = &mut group[..n];
-            for (i, work) in group.iter_mut().enumerate() {
-                work.row.packs.copy_from_slice(self.grads.row(first + i));
-                work.other.packs.copy_from_slice(weights.row(first + i));
+        let group = works(&mut self.group, self.grads.n_packs(), T::ZERO);
+        for rows in self.dense.chunks(group.len()) {
+            let group = &mut group[..rows.len()];
+            for (work, &r) in group.iter_mut().zip(rows) {
+                work.row.packs.copy_from_slice(self.grads.row(r));
+                work.other.packs.copy_from_slice(weights.row(r));
             }
             match &problem.alphas {
                 None => map_backward(group, problem.mappings[block.head]),
                 Some(alphas) => {
                     let mut d_alphas = [0.0; GROUP];
-                    with_alpha(group, &[alphas[block.head]; GROUP], &mut d_alphas[..n]);
-                    sums.alpha += d_alphas[..n].iter().sum::<f64>();
+                    let d_alphas = &mut d_alphas[..rows.len()];
+                    with_alpha(group, &[alphas[block.head]; GROUP], d_alphas);
+                    sums.alpha += d_alphas.iter().sum::<f64>();
                 }
             }
-            for (i, work) in group.iter().enumerate() {
-                self.grads
-                    .row_mut(first + i)
-                    .copy_from_slice(&work.row.packs);
+            for (work, &r) in group.iter().zip(rows) {
+                self.grads.row_mut(r).copy_from_slice(&work.row.packs);
+            }
+        }
+        if self.dense.len() < block.rows.len() {
+            for r in 0..block.rows.len() {
+                if self.dense.binary_search(&r).is_err() {
+                    self.grads.row_mut(r).fill(Pack::splat(T::ZERO));
+                }
             }
         }
     }
@@ -308,8 +414,6 @@ impl<'a, T: Float> Backward<'a, T> {
     fn products(&mut self, block: &Queries, sums: &mut Sums<T>) {
         let (problem, bench) = (self.problem, &mut self.bench);
         let n_rows = block.rows.len();
-        self.query.zeros(n_rows);
-        self.position_query.zeros(n_rows);
         for (t, tile) in bench.tiles.iter().enumerate() {
             drop_weights(problem, block, tile, &mut bench.scores, t);
             let size = [TILE, sums.value.width, n_rows];
@@ -340,7 +444,7 @@ impl<'a, T: Float> Backward<'a, T> {
             );
             if problem.relative.is_some() {
                 let first = Positions::first(problem, block, tile);
-                spread(&mut self.band, &self.grads, t, n_rows);
+                by_position(&mut self.band, &self.grads, t, n_rows);
                 let band = Matrix::rows(&self.band, BAND);
                 let size = [n_rows, self.position_query.width, BAND];
                 let positions = bench.positions.vectors.from(first);
@@ -373,7 +477,7 @@ impl<'a, T: Float> Backward<'a, T> {
 }
 
 /// A tile of gradients by key as gradients by position: row r moves right by `n_rows − 1 − r`.
-fn spread<T: Float>(band: &mut [T], grads: &Panel<T>, tile: usize, n_rows: usize) {
+fn by_position<T: Float>(band: &mut [T], grads: &Panel<T>, tile: usize, n_rows: usize) {
     for (r, band) in band.chunks_exact_mut(BAND).take(n_rows).enumerate() {
         band.fill(T::ZERO);
         let cells = elements(grads.cells(r, tile));

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cpu::compact::gather_few;
 use crate::cpu::float::Float;
 use crate::cpu::forward::{Saved, forward_saving, softmax_saving};
 use crate::cpu::pack::{LANES, Pack};
@@ -11,6 +12,7 @@ use crate::entmax::Mapping;
 use super::panel::{Bench, Panel, Vectors, elements_mut};
 use super::problem::{Problem, Queries, TILE, Tile};
 use super::product::multiply;
+use super::support::{combine, keys_of};
 use super::task::{Task, cut, n_blocks, n_words, tasks};
 
 /// What forward gives.
@@ -57,6 +59,8 @@ struct Forward<'a, T> {
     bench: Bench<T>,
     group: Vec<Work<T>>,
     context: Vectors<T>,
+    /// Those with weight in a row.
+    keys: Vec<u32>,
 }
 
 impl<'a, T: Float> Forward<'a, T> {
@@ -66,6 +70,7 @@ impl<'a, T: Float> Forward<'a, T> {
             bench: Bench::new(problem),
             group: Vec::new(),
             context: Vectors::new(problem.d_value),
+            keys: Vec::new(),
         }
     }
 
@@ -88,61 +93,121 @@ impl<'a, T: Float> Forward<'a, T> {
 
     fn block(&mut self, block: &Queries, saved: &mut [Saved], bits: &mut [i64]) {
         let problem = self.problem;
-        let bench = &mut self.bench;
-        problem.tiles(block, |_| true, &mut bench.tiles);
-        bench.score(problem, block);
-        let mapping = problem.mappings[block.head];
-        weigh(
-            &mut bench.scores,
-            mapping,
-            problem.hidden,
-            &mut self.group,
-            saved,
-        );
+        problem.tiles(block, |_| true, &mut self.bench.tiles);
+        self.bench.score(problem, block);
         self.context.zeros(block.rows.len());
+        if self.bench.tiles.is_empty() {
+            return;
+        }
+        let has_dense = match problem.mappings[block.head] {
+            Mapping::Softmax => {
+                for (r, saved) in saved.iter_mut().enumerate() {
+                    *saved = softmax_saving(self.bench.scores.row_mut(r), problem.hidden);
+                }
+                true
+            }
+            mapping => self.weigh(block, mapping, saved, bits),
+        };
+        if !has_dense {
+            return;
+        }
+        let bench = &mut self.bench;
         for (t, tile) in bench.tiles.iter().enumerate() {
             if !is_active(&bench.scores, block.rows.len(), t) {
                 continue;
             }
-            let tile_index = tile.first / TILE;
-            bits[tile_index / 64] |= 1 << (tile_index % 64);
+            mark(bits, tile.first);
             drop_weights(problem, block, tile, &mut bench.scores, t);
             let size = [block.rows.len(), self.context.width, TILE];
             let values = bench.values.from(tile.first);
             multiply(self.context.add_from(0), bench.scores.tile(t), values, size);
         }
     }
+
+    /// Weights of every row. Rows with few go into the context here, and leave zeros among the scores; says
+    /// whether there are others.
+    fn weigh(
+        &mut self,
+        block: &Queries,
+        mapping: Mapping,
+        saved: &mut [Saved],
+        bits: &mut [i64],
+    ) -> bool {
+        let (problem, bench) = (self.problem, &mut self.bench);
+        let mut has_dense = false;
+        let group = works(&mut self.group, bench.scores.n_packs(), T::LOWEST);
+        for (i, saved) in saved.chunks_mut(group.len()).enumerate() {
+            let first = i * group.len();
+            let group = &mut group[..saved.len()];
+            for (i, work) in group.iter_mut().enumerate() {
+                work.row.packs.copy_from_slice(bench.scores.row(first + i));
+            }
+            let mut gathered = [None; GROUP];
+            let gathered = &mut gathered[..saved.len()];
+            forward_saving(group, problem.hidden, mapping, saved, gathered);
+            for (i, (work, n)) in group.iter_mut().zip(gathered).enumerate() {
+                let r = first + i;
+                let n = n.or_else(|| few(work));
+                let Some(n) = n else {
+                    bench.scores.row_mut(r).copy_from_slice(&work.row.packs);
+                    has_dense = true;
+                    continue;
+                };
+                keys_of(&work.places[..n], &bench.tiles, &mut self.keys);
+                let weights = &mut elements_mut(&mut work.moved.packs)[..n];
+                for (&weight, &key) in weights.iter().zip(&self.keys) {
+                    // NaN counts as well.
+                    if weight != T::ZERO {
+                        mark(bits, key as usize);
+                    }
+                }
+                drop_some(problem, block, r, weights, &self.keys);
+                combine(
+                    self.context.padded_mut(r),
+                    weights,
+                    &self.keys,
+                    &bench.values,
+                );
+                bench.scores.row_mut(r).fill(Pack::splat(T::ZERO));
+            }
+        }
+        has_dense
+    }
 }
 
-/// Turns every row of scores into weights.
-fn weigh<T: Float>(
-    panel: &mut Panel<T>,
-    mapping: Mapping,
-    hidden: T,
-    group: &mut Vec<Work<T>>,
-    saved: &mut [Saved],
+/// Sets the bit of a key's tile.
+fn mark(bits: &mut [i64], key: usize) {
+    let tile = key / TILE;
+    bits[tile / 64] |= 1 << (tile % 64);
+}
+
+/// Gathers a row's weights, if few are not 0.
+fn few<T: Float>(work: &mut Work<T>) -> Option<usize> {
+    let (row, moved) = (&work.row.packs, &mut work.moved.packs);
+    gather_few(row, T::ZERO, moved, T::ZERO, &mut work.places)
+}
+
+/// Multiplies weights of some keys by what dropout keeps.
+pub(super) fn drop_some<T: Float>(
+    problem: &Problem<T>,
+    block: &Queries,
+    r: usize,
+    weights: &mut [T],
+    keys: &[u32],
 ) {
-    let n_packs = panel.n_packs();
-    if n_packs == 0 {
+    let Some(dropout) = problem.dropout else {
         return;
-    }
-    if mapping == Mapping::Softmax {
-        for (r, saved) in saved.iter_mut().enumerate() {
-            *saved = softmax_saving(panel.row_mut(r), hidden);
-        }
-        return;
-    }
-    let group = works(group, n_packs, T::LOWEST);
-    for (i, saved) in saved.chunks_mut(group.len()).enumerate() {
-        let first = i * group.len();
-        let group = &mut group[..saved.len()];
-        for (i, work) in group.iter_mut().enumerate() {
-            work.row.packs.copy_from_slice(panel.row(first + i));
-        }
-        forward_saving(group, hidden, mapping, saved);
-        for (i, work) in group.iter().enumerate() {
-            panel.row_mut(first + i).copy_from_slice(&work.row.packs);
-        }
+    };
+    let scale = T::from_f64(dropout.scale());
+    let query = block.rows.start + r;
+    let row = dropout.row(problem.row(block.batch, block.head, query));
+    for (weight, &key) in weights.iter_mut().zip(keys) {
+        let factor = if row.keeps(key as usize) {
+            scale
+        } else {
+            T::ZERO
+        };
+        *weight = *weight * factor;
     }
 }
 

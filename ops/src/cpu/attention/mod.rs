@@ -10,6 +10,7 @@ mod forward;
 mod panel;
 mod problem;
 mod product;
+mod support;
 mod task;
 
 use burn::backend::tensor::FloatTensor;

@@ -126,6 +126,15 @@ impl<T: Float> Vectors<T> {
         self.data.resize(n * self.width, T::ZERO);
     }
 
+    /// A vector with its padding.
+    pub fn padded(&self, i: usize) -> &[T] {
+        &self.data[i * self.width..][..self.width]
+    }
+
+    pub fn padded_mut(&mut self, i: usize) -> &mut [T] {
+        &mut self.data[i * self.width..][..self.width]
+    }
+
     pub fn from(&self, first: usize) -> Matrix<'_, T> {
         Matrix::rows(&self.data[first * self.width..], self.width)
     }

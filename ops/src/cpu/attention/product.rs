@@ -1,7 +1,7 @@
 //! Products of small matrices: tiles of the result stay in registers.
 
 use crate::cpu::float::Float;
-use crate::cpu::isa::{self, Registers};
+use crate::cpu::isa;
 use crate::cpu::pack::{LANES, Pack};
 
 /// A matrix where it lies: its element (i, j) is `data[i·down + j·right]`.
@@ -62,24 +62,23 @@ pub(super) fn multiply<T: Float>(c: Target<T>, a: Matrix<T>, b: Matrix<T>, [m, n
         k,
         adds: c.adds,
     };
-    isa::dispatch_registers(
-        #[inline(always)]
-        |registers| {
-            // SAFETY: every element of an m × k, k × n and m × n matrix has just been seen to lie in its
-            // slice.
-            unsafe {
-                // f64 is for checks: its products need not be fast.
-                match (registers, size_of::<T>()) {
-                    (Registers::Wide, 4) => product.columns::<6, 4, true>(m, n),
-                    (Registers::Narrow, 4) => product.columns::<6, 1, true>(m, n),
-                    (Registers::Wide | Registers::Narrow, _) => product.columns::<1, 1, true>(m, n),
-                    (Registers::Unknown, _) => product.columns::<1, 1, false>(m, n),
-                }
+    // SAFETY: every element of an m × k, k × n and m × n matrix has just been seen to lie in its slice, and
+    // a processor runs the kernels that it says it can.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if size_of::<T>() == size_of::<f32>() {
+            if is_x86_feature_detected!("avx512f") {
+                return product.of_f32().columns::<x86::Wide>(m, n);
             }
-        },
-    );
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return product.of_f32().columns::<x86::Narrow>(m, n);
+            }
+        }
+        product.columns::<Plain>(m, n);
+    }
 }
 
+/// A product of matrices that hold what it reads and writes.
 #[derive(Clone, Copy)]
 struct Product<T> {
     a: *const T,
@@ -93,97 +92,215 @@ struct Product<T> {
     adds: bool,
 }
 
+/// How a tile of the result is computed.
+trait Kernel<T> {
+    /// Rows of a tile that fill the registers: 6, or 1.
+    const ROWS: usize;
+    /// Packs of a row of a tile, at most: 4, or 1.
+    const PACKS: usize;
+
+    /// The `M` rows and `N` packs at the start of the matrices.
+    ///
+    /// # Safety
+    /// They are there, and the processor has the kernel's instructions.
+    unsafe fn tile<const M: usize, const N: usize>(product: Product<T>);
+}
+
 impl<T: Float> Product<T> {
-    /// Tiles of at most `M` rows and `N` packs.
-    #[inline(always)]
-    unsafe fn columns<const M: usize, const N: usize, const FUSED: bool>(self, m: usize, n: usize) {
+    /// The same, where T is f32.
+    #[cfg(target_arch = "x86_64")]
+    fn of_f32(self) -> Product<f32> {
+        assert_eq!(size_of::<T>(), size_of::<f32>());
+        Product {
+            a: self.a.cast(),
+            b: self.b.cast(),
+            c: self.c.cast(),
+            a_down: self.a_down,
+            a_right: self.a_right,
+            b_down: self.b_down,
+            c_down: self.c_down,
+            k: self.k,
+            adds: self.adds,
+        }
+    }
+
+    unsafe fn columns<K: Kernel<T>>(mut self, m: usize, n: usize) {
         let mut packs = n / LANES;
-        let mut product = self;
-        // SAFETY: the caller's matrices hold what a tile reads, and tiles cover them.
-        unsafe {
-            while packs > 0 {
-                // Constants choose first, so that what a processor cannot use is not compiled.
-                let width = packs.min(N);
-                if N == 1 {
-                    product.rows::<M, 1, FUSED>(m);
+        while packs > 0 {
+            let width = packs.min(K::PACKS);
+            // SAFETY: the caller's matrices hold what a tile reads, and tiles cover them.
+            unsafe {
+                if K::PACKS == 1 {
+                    self.rows::<K, 1>(m);
                 } else {
                     match width {
-                        4 => product.rows::<M, 4, FUSED>(m),
-                        3 => product.rows::<M, 3, FUSED>(m),
-                        2 => product.rows::<M, 2, FUSED>(m),
-                        _ => product.rows::<M, 1, FUSED>(m),
+                        4 => self.rows::<K, 4>(m),
+                        3 => self.rows::<K, 3>(m),
+                        2 => self.rows::<K, 2>(m),
+                        _ => self.rows::<K, 1>(m),
                     }
                 }
-                packs -= width;
-                product.b = product.b.add(width * LANES);
-                product.c = product.c.add(width * LANES);
+                self.b = self.b.add(width * LANES);
+                self.c = self.c.add(width * LANES);
             }
+            packs -= width;
         }
     }
 
-    #[inline(always)]
-    unsafe fn rows<const M: usize, const N: usize, const FUSED: bool>(self, m: usize) {
-        let mut product = self;
+    unsafe fn rows<K: Kernel<T>, const N: usize>(mut self, m: usize) {
         let mut left = m;
-        // SAFETY: as above.
-        unsafe {
-            while left > 0 {
-                let height = if left >= M {
-                    product.tile::<M, N, FUSED>();
-                    M
-                } else if M > 4 && left >= 4 {
-                    product.tile::<4, N, FUSED>();
+        while left > 0 {
+            // SAFETY: as above.
+            unsafe {
+                let height = if K::ROWS == 6 && left >= 6 {
+                    K::tile::<6, N>(self);
+                    6
+                } else if K::ROWS == 6 && left >= 4 {
+                    K::tile::<4, N>(self);
                     4
                 } else {
-                    product.tile::<1, N, FUSED>();
+                    K::tile::<1, N>(self);
                     1
                 };
+                self.a = self.a.add(height * self.a_down);
+                self.c = self.c.add(height * self.c_down);
                 left -= height;
-                product.a = product.a.add(height * product.a_down);
-                product.c = product.c.add(height * product.c_down);
             }
         }
     }
+}
 
-    #[inline(always)]
-    unsafe fn tile<const M: usize, const N: usize, const FUSED: bool>(self) {
-        let mut sums = [[Pack::splat(T::ZERO); N]; M];
-        // SAFETY: as above; a [T; LANES] may lie wherever a T may.
-        unsafe {
-            if self.adds {
-                for (i, row) in sums.iter_mut().enumerate() {
-                    for (j, sum) in row.iter_mut().enumerate() {
-                        let place = self.c.add(i * self.c_down + j * LANES);
-                        *sum = Pack(*place.cast::<[T; LANES]>());
+/// For every type and processor.
+struct Plain;
+
+impl<T: Float> Kernel<T> for Plain {
+    const ROWS: usize = 1;
+    const PACKS: usize = 1;
+
+    unsafe fn tile<const M: usize, const N: usize>(product: Product<T>) {
+        isa::dispatch(
+            #[inline(always)]
+            || {
+                for i in 0..M {
+                    for j in 0..N {
+                        // SAFETY: the caller's promise; a [T; LANES] may lie wherever a T may.
+                        unsafe {
+                            let c = product.c.add(i * product.c_down + j * LANES);
+                            let c = c.cast::<[T; LANES]>();
+                            let mut sum = Pack::splat(T::ZERO);
+                            if product.adds {
+                                sum = Pack(*c);
+                            }
+                            for p in 0..product.k {
+                                let a = *product.a.add(i * product.a_down + p * product.a_right);
+                                let b = product.b.add(p * product.b_down + j * LANES);
+                                sum = sum + Pack(*b.cast::<[T; LANES]>()) * a;
+                            }
+                            *c = sum.0;
+                        }
                     }
                 }
-            }
-            for p in 0..self.k {
-                let mut right = [Pack::splat(T::ZERO); N];
-                for (j, pack) in right.iter_mut().enumerate() {
-                    let place = self.b.add(p * self.b_down + j * LANES);
-                    *pack = Pack(*place.cast::<[T; LANES]>());
+            },
+        );
+    }
+}
+
+/// Kernels in the processor's own instructions: the compiler spills what it builds from arrays.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Kernel, LANES, Product};
+
+    macro_rules! kernel {
+        ($name:ident, $tile:ident, $features:literal, $rows:literal, $packs:literal, $width:literal,
+         $zero:ident, $load:ident, $store:ident, $splat:ident, $fused:ident) => {
+            pub(super) struct $name;
+
+            impl Kernel<f32> for $name {
+                const ROWS: usize = $rows;
+                const PACKS: usize = $packs;
+
+                unsafe fn tile<const M: usize, const N: usize>(product: Product<f32>) {
+                    // SAFETY: the caller's promise is passed on.
+                    unsafe { $tile::<M, N>(product) }
                 }
-                for (i, row) in sums.iter_mut().enumerate() {
-                    let left = *self.a.add(i * self.a_down + p * self.a_right);
-                    for (sum, right) in row.iter_mut().zip(&right) {
-                        for (sum, &right) in sum.0.iter_mut().zip(&right.0) {
-                            *sum = match FUSED {
-                                true => left.multiply_add(right, *sum),
-                                false => left * right + *sum,
-                            };
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn $tile<const M: usize, const N: usize>(product: Product<f32>) {
+                const PARTS: usize = LANES / $width;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let mut sums = [[[$zero(); PARTS]; N]; M];
+                    if product.adds {
+                        for i in 0..M {
+                            for j in 0..N {
+                                for l in 0..PARTS {
+                                    let at = i * product.c_down + j * LANES + l * $width;
+                                    sums[i][j][l] = $load(product.c.add(at));
+                                }
+                            }
+                        }
+                    }
+                    let (mut a, mut b) = (product.a, product.b);
+                    for _ in 0..product.k {
+                        let mut right = [[$zero(); PARTS]; N];
+                        for j in 0..N {
+                            for l in 0..PARTS {
+                                right[j][l] = $load(b.add(j * LANES + l * $width));
+                            }
+                        }
+                        for i in 0..M {
+                            let left = $splat(*a.add(i * product.a_down));
+                            for j in 0..N {
+                                for l in 0..PARTS {
+                                    sums[i][j][l] = $fused(left, right[j][l], sums[i][j][l]);
+                                }
+                            }
+                        }
+                        a = a.wrapping_add(product.a_right);
+                        b = b.wrapping_add(product.b_down);
+                    }
+                    for i in 0..M {
+                        for j in 0..N {
+                            for l in 0..PARTS {
+                                let at = i * product.c_down + j * LANES + l * $width;
+                                $store(product.c.add(at), sums[i][j][l]);
+                            }
                         }
                     }
                 }
             }
-            for (i, row) in sums.iter().enumerate() {
-                for (j, sum) in row.iter().enumerate() {
-                    let place = self.c.add(i * self.c_down + j * LANES);
-                    *place.cast::<[T; LANES]>() = sum.0;
-                }
-            }
-        }
+        };
     }
+
+    kernel!(
+        Wide,
+        wide,
+        "avx512f",
+        6,
+        4,
+        16,
+        _mm512_setzero_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_set1_ps,
+        _mm512_fmadd_ps
+    );
+    kernel!(
+        Narrow,
+        narrow,
+        "avx2,fma",
+        6,
+        1,
+        8,
+        _mm256_setzero_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_set1_ps,
+        _mm256_fmadd_ps
+    );
 }
 
 #[cfg(test)]
