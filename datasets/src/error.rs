@@ -344,6 +344,19 @@ pub enum Error {
         next: String,
     },
 
+    /// Lengths that leave a window no room for its paragraph.
+    #[error(
+        "cannot cut windows of {max_len} tokens every {stride} behind questions of {max_question}: use a stride of at least 1 and a max_len greater than max_question + 3"
+    )]
+    BadWindow {
+        /// Tokens of a window.
+        max_len: usize,
+        /// Tokens between the starts of windows.
+        stride: usize,
+        /// Tokens of a question at most.
+        max_question: usize,
+    },
+
     /// Batch settings that allow no batch.
     #[error("cannot make batches of {batch_size} examples in at most {max_len} tokens: {next}")]
     BadExamples {

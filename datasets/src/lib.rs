@@ -9,6 +9,10 @@
 //! TranslationCorpus::prepare ─► pairs::ParallelCorpus (train, valid, test sentence pairs)
 //! ParallelCorpus.train ─► pairs::PairVocabulary (BPE) ─► pairs::PairStore
 //! PairStore.lengths ─► batch::TokenBucket (max_tokens) ─► batch::PairBatch
+//!
+//! ClassificationTask::prepare (GLUE, question–sentence) ─► ClassificationCorpus (labelled texts)
+//! tokenize::wordpiece ─► batch::EncodedExample ─► ExampleOrder (seed, epoch) ─► ClassificationBatch
+//! SquadSet::prepare ─► squad::windows ─► batch::SpanBatch; logits ─► squad::best_spans ─► text
 //! ```
 //!
 //! ```

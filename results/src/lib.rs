@@ -7,7 +7,8 @@
 //! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
 //! ```
 //!
-//! * [`metric`]: perplexity, BLEU and chrF with their signatures, n-gram baselines, and the bootstrap.
+//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures; n-gram baselines, and the
+//!   bootstrap.
 //! * [`record`]: what a run leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).

@@ -1,5 +1,6 @@
 //! Encoded texts → rectangles with padding, in an order drawn from (seed, epoch).
 
+use super::rectangle::Rectangle;
 use crate::classification::{ClassificationCorpus, Label, TextExample};
 use crate::shuffle::Shuffler;
 use crate::tokenize::wordpiece::{Encoding, WordPiece};
@@ -31,6 +32,12 @@ impl EncodedExample {
             })
         };
         examples.iter().map(encode).collect()
+    }
+}
+
+impl AsRef<Encoding> for EncodedExample {
+    fn as_ref(&self) -> &Encoding {
+        &self.encoding
     }
 }
 
@@ -89,42 +96,22 @@ impl ClassificationBatch {
         pad: u32,
     ) -> Result<Self> {
         let chosen = || indices.iter().map(|&index| &examples[index as usize]);
-        let longest = chosen()
-            .map(|example| example.encoding.len())
-            .max()
-            .unwrap_or(0);
-        let len = match padding {
-            Padding::Fixed(len) if longest > len => {
-                return Err(Error::BadExamples {
-                    batch_size: indices.len(),
-                    max_len: len,
-                    next: format!("an example has {longest} tokens; encode with max_len = {len}"),
-                });
-            }
-            Padding::Fixed(len) => len,
-            Padding::Dynamic => longest,
-        };
-        let mut batch = Self {
-            ids: vec![pad as i32; indices.len() * len],
-            token_types: vec![0; indices.len() * len],
-            padding: vec![true; indices.len() * len],
+        let encodings: Vec<&Encoding> = chosen().map(AsRef::as_ref).collect();
+        let Rectangle {
+            ids,
+            token_types,
+            padding,
+            len,
+        } = Rectangle::new(&encodings, padding, pad)?;
+        Ok(Self {
+            ids,
+            token_types,
+            padding,
             targets: targets(chosen().map(|example| example.label)),
             indices: indices.to_vec(),
             batch_size: indices.len(),
             len,
-        };
-        for (row, example) in chosen().enumerate() {
-            let encoding = &example.encoding;
-            let cells = row * len..row * len + encoding.len();
-            batch.padding[cells.clone()].fill(false);
-            let ids = batch.ids[cells.clone()].iter_mut().zip(&encoding.ids);
-            ids.for_each(|(cell, &id)| *cell = id as i32);
-            let types = batch.token_types[cells]
-                .iter_mut()
-                .zip(&encoding.token_types);
-            types.for_each(|(cell, &kind)| *cell = i32::from(kind));
-        }
-        Ok(batch)
+        })
     }
 
     /// Number of tokens, padding not counted.
@@ -203,9 +190,13 @@ impl ExampleOrder {
         self.order.chunks(self.batch_size)
     }
 
-    /// How much of the batches is padding.
-    pub fn padding(&self, examples: &[EncodedExample], padding: Padding) -> PaddingShare {
-        let length = |&index: &u32| examples[index as usize].encoding.len();
+    /// How much of the batches is padding, of [`EncodedExample`]s or of windows
+    /// ([`crate::squad::Window`]).
+    ///
+    /// # Panics
+    /// When there are fewer examples than the order was made for.
+    pub fn padding(&self, examples: &[impl AsRef<Encoding>], padding: Padding) -> PaddingShare {
+        let length = |&index: &u32| examples[index as usize].as_ref().len();
         let mut share = PaddingShare::default();
         for batch in self.iter() {
             let len = match padding {

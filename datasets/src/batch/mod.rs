@@ -3,6 +3,8 @@
 mod classification;
 mod lm_stream;
 mod pair_batch;
+mod rectangle;
+mod span;
 mod token_bucket;
 
 pub use classification::{
@@ -10,4 +12,5 @@ pub use classification::{
 };
 pub use lm_stream::{IGNORE, LmBatch, LmStream};
 pub use pair_batch::{PaddingSide, PairBatch};
+pub use span::SpanBatch;
 pub use token_bucket::{BucketOptions, PairLength, TokenBucket};

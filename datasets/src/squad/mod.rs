@@ -1,9 +1,15 @@
 //! Questions whose answer is a span of a paragraph (SQuAD v1.1, Rajpurkar et al. 2016), in the
-//! published JSON format.
+//! published JSON format, cut into the windows that BERT reads.
 
+mod answer;
 mod read;
+mod set;
+mod window;
 
+pub use answer::{Scored, Span, SpanOptions, best_spans};
 pub use read::{articles_from_json, read_articles};
+pub use set::{SquadCorpus, SquadSet};
+pub use window::{QuestionPlace, Window, WindowOptions, windows};
 
 /// An article with its paragraphs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,7 @@ mod server;
 #[cfg(feature = "download")]
 mod source_download;
 mod source_prepare;
+mod squad;
 mod store;
 mod translation;
 mod vocabulary;

@@ -61,6 +61,8 @@ pub struct Group {
     pub devices: BTreeSet<String>,
     /// (seed, mask seed) of each run.
     pub seeds: Vec<(u64, Option<u64>)>,
+    /// Score of each run, in the order of `seeds`.
+    pub values: Vec<f64>,
 }
 
 /// The groups, sorted by key, and what did not reach them.
@@ -160,15 +162,16 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
             .collect(),
         devices: runs.values().map(|run| run.device.clone()).collect(),
         seeds: runs.keys().copied().collect(),
+        values,
     })
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
+pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// `√(Σ (x − mean)² / (n − 1))`; none below two values.
-fn standard_deviation(values: &[f64]) -> Option<f64> {
+pub(super) fn standard_deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     Some((squares / (values.len() - 1) as f64).sqrt())

@@ -51,14 +51,14 @@ impl Expected {
     }
 }
 
-/// Marks the cells of the expected runs that no record answers, and returns their commands, each once: `[k]` in a cell
-/// names the k-th, counted from one.
-pub(super) fn mark_missing(
-    section: &mut Section,
+/// The expected runs that no record answers, each with the number of its command, counted from one, and the commands,
+/// each once.
+pub(super) fn unanswered<'a>(
     records: &[RunRecord],
-    expected: &[Expected],
-) -> Vec<String> {
+    expected: &'a [Expected],
+) -> (Vec<(&'a Expected, usize)>, Vec<String>) {
     let mut commands: Vec<String> = Vec::new();
+    let mut runs = Vec::new();
     for run in expected
         .iter()
         .filter(|run| !records.iter().any(|record| run.answered_by(record)))
@@ -70,8 +70,22 @@ pub(super) fn mark_missing(
                 commands.push(run.command.clone());
                 commands.len() - 1
             });
+        runs.push((run, at + 1));
+    }
+    (runs, commands)
+}
+
+/// Marks the cells of the expected runs that no record answers, and returns their commands: `[k]` in a cell names the
+/// k-th, counted from one.
+pub(super) fn mark_missing(
+    section: &mut Section,
+    records: &[RunRecord],
+    expected: &[Expected],
+) -> Vec<String> {
+    let (runs, commands) = unanswered(records, expected);
+    for (run, mark) in runs {
         if let Some(p) = run.p {
-            run.mark(section.line_mut(&run.row, Percent::new(p)), at + 1);
+            run.mark(section.line_mut(&run.row, Percent::new(p)), mark);
         }
     }
     commands

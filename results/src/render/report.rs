@@ -7,10 +7,10 @@ use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
 use crate::record::{MaskKind, PaperReference, RunRecord, write_atomic};
 use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
+use crate::render::block::{self, Block};
 use crate::render::expected::{Expected, mark_missing};
 use crate::render::section::Section;
 use crate::render::svg;
-use crate::render::table::Table;
 
 /// What the records cannot say of a report.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,10 +34,14 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// A piece of a printed report.
-enum Block {
-    Table(Table),
-    Text(String),
+impl ReportOptions {
+    /// The heading: the title asked for, or the name of the table.
+    pub(super) fn title_of(&self, records: &[RunRecord]) -> String {
+        match (self.title.is_empty(), records.first()) {
+            (true, Some(record)) => record.table.clone(),
+            (true, None) | (false, _) => self.title.clone(),
+        }
+    }
 }
 
 /// Lays out the records of one table.
@@ -78,6 +82,18 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
         .iter_mut()
         .for_each(|section| finish(section, &options.expected));
     let mut notes = paper_notes(&sections);
+    notes.extend(left_out(&unfinished, &replaced));
+    Ok(Report {
+        title: options.title_of(records),
+        sections,
+        missing,
+        notes,
+    })
+}
+
+/// What of the records did not reach the groups, in words.
+pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
     if !unfinished.is_empty() {
         notes.push(format!(
             "Not completed and left out: {}.",
@@ -90,20 +106,11 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
             replaced.join(", ")
         ));
     }
-    let title = match (options.title.is_empty(), records.first()) {
-        (true, Some(record)) => record.table.clone(),
-        (true, None) | (false, _) => options.title.clone(),
-    };
-    Ok(Report {
-        title,
-        sections,
-        missing,
-        notes,
-    })
+    notes
 }
 
 /// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has several.
-fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
+pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
     let pairs: BTreeSet<(String, String)> = groups
         .iter()
         .map(|group| (group.key.row.clone(), group.key.recipe_hash.clone()))
@@ -208,25 +215,17 @@ fn paper_notes(sections: &[Section]) -> Vec<String> {
 impl Report {
     /// The report for a terminal of `width` columns; no width, no wrapping.
     pub fn terminal(&self, width: Option<u16>) -> String {
-        self.print(
-            &self.title,
-            |table| table.to_terminal(width),
-            |text| text.to_string(),
-        )
+        block::terminal(&self.title, &self.blocks(), width)
     }
 
     /// The report as markdown, the content of TABLE.md.
     pub fn markdown(&self) -> String {
-        self.print(&format!("# {}", self.title), Table::to_markdown, |text| {
-            text.to_string()
-        })
+        block::markdown(&self.title, &self.blocks())
     }
 
     /// The tables as LaTeX, everything else as its comments.
     pub fn latex(&self) -> String {
-        self.print(&format!("% {}", self.title), Table::to_latex, |text| {
-            format!("% {text}")
-        })
+        block::latex(&self.title, &self.blocks())
     }
 
     /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the second on) into `dir`;
@@ -260,20 +259,6 @@ impl Report {
         Ok(files.into_iter().map(|(path, _)| path).collect())
     }
 
-    fn print(
-        &self,
-        head: &str,
-        table: impl Fn(&Table) -> String,
-        text: impl Fn(&str) -> String,
-    ) -> String {
-        let mut parts = vec![head.to_string()];
-        parts.extend(self.blocks().iter().map(|block| match block {
-            Block::Table(block) => table(block).trim_end().to_string(),
-            Block::Text(block) => text(block),
-        }));
-        parts.join("\n\n") + "\n"
-    }
-
     fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         for section in &self.sections {
@@ -285,10 +270,7 @@ impl Report {
             )));
             blocks.extend(section.speed_notes().into_iter().map(Block::Text));
         }
-        let commands = self.missing.iter().enumerate();
-        blocks.extend(commands.map(|(at, command)| {
-            Block::Text(format!("[{}] missing; make it with `{command}`", at + 1))
-        }));
+        blocks.extend(block::commands(&self.missing));
         blocks.extend(self.notes.iter().cloned().map(Block::Text));
         let mut legend = "Mean ± standard deviation (number of runs) where there are several. Δ: change against p = 0 of \
                           the same column."

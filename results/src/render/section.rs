@@ -195,17 +195,6 @@ impl Section {
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
     pub fn csv(&self) -> Result<String> {
-        let head = [
-            "row",
-            "p_nominal",
-            "p_effective",
-            "mask",
-            "metric",
-            "value",
-            "paper",
-            "n_seeds",
-            "signature",
-        ];
         let mut by_row: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
         for (row, group) in &self.baselines {
             if group.key.mask.is_baseline() {
@@ -241,7 +230,7 @@ impl Section {
         let rows = self.lines.iter().map(|line| &line.row);
         let rows = rows.chain(self.baselines.iter().map(|(row, _)| row));
         let in_order = rows.flat_map(|row| by_row.remove(row.as_str()).unwrap_or_default());
-        write_csv(std::iter::once(head.map(String::from).to_vec()).chain(in_order))
+        write_csv(std::iter::once(CSV_HEAD.map(String::from).to_vec()).chain(in_order))
     }
 
     /// Speed and device of each row, in words.
@@ -308,7 +297,7 @@ fn both(line: &Line, share: impl Fn(&Group) -> Option<f64>) -> String {
     }
 }
 
-fn baseline_name(mask: MaskKind) -> &'static str {
+pub(super) fn baseline_name(mask: MaskKind) -> &'static str {
     match mask {
         MaskKind::Unigram => "unigram, add one",
         MaskKind::Bigram => "bigram, Kneser–Ney",
@@ -322,7 +311,20 @@ fn baseline_name(mask: MaskKind) -> &'static str {
     }
 }
 
-fn csv_line(
+/// The columns of [`csv_line`].
+pub(super) const CSV_HEAD: [&str; 9] = [
+    "row",
+    "p_nominal",
+    "p_effective",
+    "mask",
+    "metric",
+    "value",
+    "paper",
+    "n_seeds",
+    "signature",
+];
+
+pub(super) fn csv_line(
     row: &str,
     p: Option<Percent>,
     mask: MaskKind,

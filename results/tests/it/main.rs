@@ -2,6 +2,7 @@
 
 mod classification;
 mod kneser_ney;
+mod overview;
 mod parity;
 mod published;
 mod record;

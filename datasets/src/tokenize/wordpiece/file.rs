@@ -94,10 +94,7 @@ impl WordPiece {
         };
         let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let origin = file.display().to_string();
-        if file
-            .extension()
-            .is_none_or(|extension| extension != "json")
-        {
+        if file.extension().is_none_or(|extension| extension != "json") {
             let casing = match casing {
                 Some(casing) => casing,
                 None => configured_casing(&file)?,

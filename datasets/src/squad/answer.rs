@@ -1,0 +1,104 @@
+//! Logits of starts and ends → answers, as BERT's prediction chooses them.
+
+use std::cmp::Ordering;
+
+use super::Window;
+
+/// How answers are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanOptions {
+    /// Starts and ends that are looked at in each window, and answers that are kept.
+    pub n_best: usize,
+    /// Tokens of an answer at most.
+    pub max_answer_len: usize,
+}
+
+impl SpanOptions {
+    /// BERT's setting: the 20 best, answers of 30 tokens.
+    pub const BERT: Self = Self {
+        n_best: 20,
+        max_answer_len: 30,
+    };
+}
+
+/// An answer that a model gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// The text of the paragraph, unaltered.
+    pub text: String,
+    /// Its bytes of the paragraph, `start..end`.
+    pub bytes: (usize, usize),
+    /// Logit of the start plus logit of the end.
+    pub score: f32,
+}
+
+/// A window with the logits of its tokens as starts and as ends of the answer, one for each token
+/// of the encoding (more, for padding, are not looked at).
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// The window.
+    pub window: &'a Window,
+    /// Logits of starts.
+    pub start: &'a [f32],
+    /// Logits of ends.
+    pub end: &'a [f32],
+}
+
+/// The best answers from all windows of one question, best first; none when no span is possible.
+///
+/// Of each window the `n_best` starts and ends are paired. A pair counts when both are tokens of
+/// the paragraph, the end is not before the start nor more than `max_answer_len` tokens from it,
+/// and no other window shows more of the text around the start ([`Window::is_best_view`]). Answers
+/// of equal text are given once, by their best score. Logits that are not numbers count as −∞.
+pub fn best_spans(context: &str, windows: &[Scored<'_>], options: &SpanOptions) -> Vec<Span> {
+    let mut found: Vec<Span> = Vec::new();
+    for Scored { window, start, end } in windows {
+        let range = window.context();
+        let ends = best(end, window.encoding.len(), options.n_best);
+        for from in best(start, window.encoding.len(), options.n_best) {
+            if !range.contains(&from) || !window.is_best_view[from - range.start] {
+                continue;
+            }
+            for &to in &ends {
+                let is_short = to >= from && to - from < options.max_answer_len;
+                if !range.contains(&to) || !is_short {
+                    continue;
+                }
+                let bytes = (
+                    window.encoding.offsets[from].0,
+                    window.encoding.offsets[to].1,
+                );
+                found.push(Span {
+                    text: context.get(bytes.0..bytes.1).unwrap_or_default().to_owned(),
+                    bytes,
+                    score: logit(start, from) + logit(end, to),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
+    let mut kept: Vec<Span> = Vec::new();
+    for span in found {
+        if kept.len() < options.n_best && kept.iter().all(|other| other.text != span.text) {
+            kept.push(span);
+        }
+    }
+    kept
+}
+
+fn logit(logits: &[f32], at: usize) -> f32 {
+    let logit = logits.get(at).copied().unwrap_or(f32::NEG_INFINITY);
+    if logit.is_nan() {
+        f32::NEG_INFINITY
+    } else {
+        logit
+    }
+}
+
+/// The `n` places of the highest logits, highest first, of equal ones the first.
+fn best(logits: &[f32], len: usize, n: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..len).collect();
+    places.sort_by(|&a, &b| logit(logits, b).total_cmp(&logit(logits, a)));
+    places.truncate(n);
+    places
+}

@@ -1,0 +1,351 @@
+//! SQuAD's files, windows and answers.
+
+use std::path::Path;
+
+use rstest::rstest;
+use sparta_datasets::Error;
+use sparta_datasets::batch::{ExampleOrder, Padding, SpanBatch};
+use sparta_datasets::embedded::{new_wiki, squad_dev};
+use sparta_datasets::squad::{
+    Answer, Article, Paragraph, Question, Scored, SpanOptions, SquadSet, Window, WindowOptions,
+    articles_from_json, best_spans, n_questions, windows,
+};
+use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
+
+fn wordpiece() -> WordPiece {
+    let oracle: serde_json::Value =
+        serde_json::from_str(include_str!("../parity/wordpiece.json")).unwrap();
+    let pieces = oracle["vocab"].as_array().unwrap().iter();
+    let vocab: String = pieces
+        .map(|piece| format!("{}\n", piece.as_str().unwrap()))
+        .collect();
+    WordPiece::from_vocab(&vocab, Casing::Lower, "fixture").unwrap()
+}
+
+fn read(json: &str) -> Result<Vec<Article>, Error> {
+    articles_from_json(json, Path::new("dev-v1.1.json"))
+}
+
+#[test]
+fn offsets_count_characters() {
+    let json = r#"{"version":"1.1","data":[{"title":"A_b","paragraphs":[{"context":"Zürich – größer.","qas":[
+        {"id":"1","question":"Was?","answers":[{"answer_start":9,"text":"größer"},{"answer_start":8,"text":"größer"},
+        {"answer_start":99,"text":"x"},{"answer_start":0,"text":""}]}]}]}]}"#;
+    let articles = read(json).unwrap();
+    let answers = &articles[0].paragraphs[0].questions[0].answers;
+    assert_eq!(answers[0].span(), Some((12, 20)));
+    assert_eq!(
+        answers[1..].iter().map(Answer::span).collect::<Vec<_>>(),
+        [None; 3]
+    );
+    assert_eq!(
+        (articles[0].title.as_str(), n_questions(&articles)),
+        ("A_b", 1)
+    );
+}
+
+#[rstest]
+#[case(r#"{"version":"v2.0","data":[]}"#, "expected version 1.1")]
+#[case(
+    r#"{"data":[{"paragraphs":[{"context":"a","qas":[{"id":"7","question":"b","answers":[]}]}]}]}"#,
+    "question 7 without one"
+)]
+#[case(r#"{"data":[{"paragraphs":[{"qas":[]}]}]}"#, "missing field `context`")]
+#[case("a\tb", "expected SQuAD v1.1's JSON")]
+fn another_file_is_named(#[case] json: &str, #[case] expected: &str) {
+    let error = read(json).unwrap_err().to_string();
+    assert!(
+        error.contains("dev-v1.1.json") && error.contains(expected),
+        "{error}"
+    );
+}
+
+fn article(context: &str, question: &str, answer: &str) -> Vec<Article> {
+    let start = context.find(answer);
+    let answer = Answer {
+        text: answer.to_owned(),
+        start,
+    };
+    let question = Question {
+        id: "q".to_owned(),
+        text: question.to_owned(),
+        answers: vec![answer],
+    };
+    vec![Article {
+        title: String::new(),
+        paragraphs: vec![Paragraph {
+            context: context.to_owned(),
+            questions: vec![question],
+        }],
+    }]
+}
+
+/// Single letters, so that a token is a word.
+fn letters(n: usize) -> String {
+    let letter = |at: usize| char::from(b'a' + (at % 26) as u8).to_string();
+    (0..n).map(letter).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn windows_step_by_the_stride_and_the_best_view_is_taken() {
+    let options = WindowOptions {
+        max_len: 16,
+        stride: 4,
+        max_question: 3,
+    };
+    let articles = article(&letters(19), "x y z z z", "l m");
+    let found = windows(&articles, &wordpiece(), &options).unwrap();
+    // Room for ten tokens behind `[CLS] x y z [SEP]`: 0..10, 4..14, 8..18, 12..19.
+    let starts: Vec<usize> = found
+        .iter()
+        .map(|window| window.encoding.offsets[window.context_start()].0 / 2)
+        .collect();
+    assert_eq!(starts, [0, 4, 8, 12]);
+    let lens: Vec<usize> = found.iter().map(|window| window.context().len()).collect();
+    assert_eq!(lens, [10, 10, 10, 7]);
+    assert_eq!(found[0].encoding.len(), 16);
+    // `l m` are the words 11 and 12.
+    let targets: Vec<_> = found.iter().map(|window| window.target.unwrap()).collect();
+    assert_eq!(targets, [(0, 0), (5 + 7, 5 + 8), (5 + 3, 5 + 4), (0, 0)]);
+    // Word 12 has 1 on its smaller side in 4..14, 4 in 8..18, none in 12..19.
+    let view = |window: &Window, word: usize| {
+        window
+            .context()
+            .zip(&window.is_best_view)
+            .find(|(at, _)| window.encoding.offsets[*at].0 == 2 * word)
+            .map(|(_, best)| *best)
+    };
+    assert_eq!(
+        found.iter().map(|w| view(w, 12)).collect::<Vec<_>>(),
+        [None, Some(false), Some(true), Some(false)]
+    );
+    for word in 0..19 {
+        let best = found
+            .iter()
+            .filter(|window| view(window, word) == Some(true));
+        assert_eq!(best.count(), 1, "word {word}");
+    }
+}
+
+#[test]
+fn lengths_without_room_are_an_error() {
+    for (max_len, stride) in [(67, 128), (384, 0)] {
+        let options = WindowOptions {
+            stride,
+            ..WindowOptions::of_len(max_len)
+        };
+        let error = windows(&[], &wordpiece(), &options)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("stride of at least 1"), "{error}");
+    }
+    let empty = article("", "x", "x");
+    let found = windows(&empty, &wordpiece(), &WindowOptions::BERT).unwrap();
+    assert_eq!(
+        (found.len(), found[0].target, found[0].context().len()),
+        (1, None, 0)
+    );
+    let scored = Scored {
+        window: &found[0],
+        start: &[1.0; 4],
+        end: &[1.0; 4],
+    };
+    assert_eq!(best_spans("", &[scored], &SpanOptions::BERT), []);
+}
+
+#[rstest]
+#[case(384, 0.995)]
+#[case(128, 0.98)]
+fn the_target_gives_the_answer_back(#[case] max_len: usize, #[case] least: f64) {
+    let wordpiece = wordpiece();
+    let options = WindowOptions::of_len(max_len);
+    let articles = [squad_dev().unwrap(), new_wiki().unwrap()].concat();
+    let all = windows(&articles, &wordpiece, &options).unwrap();
+    let (mut n, mut n_exact, mut n_found, mut n_questions) = (0, 0, 0, 0);
+    for of_question in all.chunk_by(|a, b| a.place == b.place) {
+        let (paragraph, question) = of_question[0].place.of(&articles);
+        assert!(
+            of_question
+                .iter()
+                .all(|window| window.encoding.len() <= max_len)
+        );
+        n_questions += 1;
+        let Some(answer) = question
+            .answers
+            .iter()
+            .find(|answer| answer.start.is_some())
+        else {
+            assert!(of_question.iter().all(|window| window.target.is_none()));
+            continue;
+        };
+        n += 1;
+        // A model that is sure of the target in every window.
+        let sure = |window: &Window, at: usize| {
+            let mut logits = vec![0.0; window.encoding.len()];
+            logits[at] = 9.0;
+            logits
+        };
+        let target = |window: &Window| window.target.unwrap();
+        let logits: Vec<_> = of_question
+            .iter()
+            .map(|window| {
+                (
+                    sure(window, target(window).0),
+                    sure(window, target(window).1),
+                )
+            })
+            .collect();
+        let scored: Vec<Scored<'_>> = of_question
+            .iter()
+            .zip(&logits)
+            .map(|(window, (start, end))| Scored { window, start, end })
+            .collect();
+        let spans = best_spans(&paragraph.context, &scored, &SpanOptions::BERT);
+        let Some(best) = spans.first().filter(|best| best.score == 18.0) else {
+            continue; // longer than 30 tokens, or in no window whole
+        };
+        n_found += 1;
+        assert!(
+            best.text.contains(answer.text.trim()),
+            "{} of {}",
+            best.text,
+            answer.text
+        );
+        n_exact += usize::from(best.text == answer.text);
+        assert_eq!(&paragraph.context[best.bytes.0..best.bytes.1], best.text);
+    }
+    println!(
+        "{max_len}: {n_questions} questions, {n} with a place, {n_found} within the limits, {n_exact} exact; {} windows",
+        all.len()
+    );
+    assert!(n_found as f64 >= least * n as f64 && n_exact as f64 >= 0.99 * n_found as f64);
+}
+
+#[test]
+fn spans_keep_to_the_limits() {
+    let articles = article(&letters(20), "x", "c");
+    let found = windows(&articles, &wordpiece(), &WindowOptions::BERT).unwrap();
+    let window = &found[0];
+    let context = &articles[0].paragraphs[0].context;
+    let first = window.context_start();
+    let mut start = vec![0.0; window.encoding.len() + 5];
+    let mut end = start.clone();
+    let options = SpanOptions {
+        n_best: 3,
+        max_answer_len: 2,
+    };
+    let answers = |start: &[f32], end: &[f32]| -> Vec<String> {
+        let scored = Scored { window, start, end };
+        best_spans(context, &[scored], &options)
+            .into_iter()
+            .map(|span| span.text)
+            .collect()
+    };
+    start[first + 2] = 5.0;
+    start[0] = 9.0;
+    end[first + 3] = 4.0;
+    end[first + 5] = 7.0;
+    end[first + 1] = 8.0;
+    start[first + 3] = 1.0;
+    assert_eq!(answers(&start, &end), ["c d", "d"]);
+    // Beyond the window nothing is looked at, and what is no number is the worst.
+    start[window.encoding.len() + 1] = 50.0;
+    end[first + 3] = f32::NAN;
+    assert_eq!(answers(&start, &end).first().map(String::as_str), None);
+}
+
+#[test]
+fn batches_have_starts_and_ends() {
+    let wordpiece = wordpiece();
+    let mut articles = article(&letters(9), "x", "c d");
+    let options = WindowOptions {
+        max_len: 9,
+        stride: 4,
+        max_question: 2,
+    };
+    let found = windows(&articles, &wordpiece, &options).unwrap();
+    let order = ExampleOrder::in_order(found.len(), 8).unwrap();
+    let batch = SpanBatch::new(&found, order.get(0).unwrap(), Padding::Fixed(10), 0).unwrap();
+    assert_eq!((batch.batch_size, batch.len), (found.len(), 10));
+    assert_eq!(batch.starts.as_ref().unwrap(), &[5, 0]);
+    assert_eq!(batch.ends.as_ref().unwrap(), &[6, 0]);
+    let hidden: Vec<bool> = batch.ids.iter().map(|&id| id == 0).collect();
+    assert_eq!(batch.padding, hidden);
+    assert_eq!(&batch.token_types[..10], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0]);
+    assert_eq!(order.padding(&found, Padding::Dynamic).of_positions(), 0.0);
+    articles[0].paragraphs[0].questions[0].answers[0].start = None;
+    let found = windows(&articles, &wordpiece, &options).unwrap();
+    let batch = SpanBatch::new(&found, &[0], Padding::Dynamic, 0).unwrap();
+    assert_eq!((batch.starts, batch.ends), (None, None));
+}
+
+#[test]
+fn sets_are_found_where_they_lie() {
+    let cache = tempfile::tempdir().unwrap();
+    let user = tempfile::tempdir().unwrap();
+    let load = || {
+        "squad-v1.1"
+            .parse::<SquadSet>()
+            .unwrap()
+            .load(Some(user.path()), cache.path())
+    };
+    let error = load().unwrap_err().to_string();
+    assert!(
+        error.contains("no train-v1.1.json with dev-v1.1.json"),
+        "{error}"
+    );
+    let dir = user.path().join("squad");
+    std::fs::create_dir(&dir).unwrap();
+    for name in ["train-v1.1.json", "dev-v1.1.json"] {
+        std::fs::write(dir.join(name), r#"{"version":"1.1","data":[]}"#).unwrap();
+    }
+    let corpus = load().unwrap();
+    assert_eq!(corpus.name, "squad-v1.1");
+    assert!(
+        corpus
+            .counts
+            .iter()
+            .all(|count| count.differs() && count.found == 0)
+    );
+    assert_eq!(corpus.counts[0].published, 87_599);
+    let shipped = SquadSet::Shipped
+        .prepare(None, cache.path(), &mut |_, _| ())
+        .unwrap();
+    assert_eq!(
+        (n_questions(&shipped.train), n_questions(&shipped.dev)),
+        (7_936, 10_565)
+    );
+    assert!(
+        "squad"
+            .parse::<SquadSet>()
+            .unwrap_err()
+            .to_string()
+            .contains("new-wiki-to-squad-dev")
+    );
+}
+
+#[test]
+#[ignore = "needs SPARTA_SQUAD=DIR, a folder with train-v1.1.json and dev-v1.1.json"]
+fn squad_as_published() {
+    let dir = std::env::var("SPARTA_SQUAD").unwrap();
+    let corpus = SquadSet::V1_1
+        .load(Some(Path::new(&dir)), Path::new("none"))
+        .unwrap();
+    for count in &corpus.counts {
+        println!("{count}");
+        assert!(!count.differs());
+    }
+    let model = std::env::var("SPARTA_WORDPIECE_MODEL").unwrap();
+    let wordpiece = WordPiece::open(Path::new(&model), None).unwrap();
+    for (part, articles) in [("train", &corpus.train), ("dev", &corpus.dev)] {
+        let all = windows(articles, &wordpiece, &WindowOptions::BERT).unwrap();
+        let n_cls = all
+            .iter()
+            .filter(|window| window.target == Some((0, 0)))
+            .count();
+        println!(
+            "{part}: {} windows of 384, {n_cls} without the answer",
+            all.len()
+        );
+    }
+}
