@@ -143,7 +143,7 @@ pub fn overview(
     };
     let mut keys: Vec<(usize, String, Metric, String)> = groups
         .iter()
-        .filter_map(|(label, group)| Some(table.column_key(label, group)?))
+        .filter_map(|(label, group)| table.column_key(label, group))
         .collect();
     keys.extend(
         table.places(
