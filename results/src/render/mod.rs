@@ -7,7 +7,6 @@ mod csv;
 mod expected;
 mod number;
 mod overview;
-mod overview_print;
 mod report;
 mod section;
 pub mod svg;
@@ -15,7 +14,7 @@ mod table;
 
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 pub use expected::Expected;
-pub use overview::{Layout, Overview, OverviewColumn, OverviewLine, SQUAD_KERNELS, overview};
+pub use overview::{Layout, Ours, Overview, OverviewColumn, OverviewLine, SQUAD_KERNELS, overview};
 pub use report::{Report, ReportOptions, report};
 pub use section::{Line, Section};
 pub use table::{Align, Column, Table};
