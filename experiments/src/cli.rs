@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use sparta_ops::attention::Implementation;
 
 use crate::doctor;
 use crate::memory;
@@ -107,6 +108,9 @@ struct Options {
     /// auto, flex, ndarray, wgpu, vulkan, metal, cuda[:N], rocm[:N], tch[:cpu|:cuda:N]
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
     device: String,
+    /// Who computes attention: auto, reference (holds all scores), fused (skips what is zero)
+    #[arg(long, global = true, value_name = "WHO", default_value = "auto")]
+    attention_by: Implementation,
     /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -135,6 +139,7 @@ impl Options {
         let Self {
             recipe,
             device,
+            attention_by,
             sets,
             seeds,
             dry_run,
@@ -151,6 +156,7 @@ impl Options {
             stage: stage.into(),
             recipe,
             device: device.parse().map_err(anyhow::Error::msg)?,
+            attention: attention_by,
             dry_run,
             resume,
             out,
@@ -300,6 +306,9 @@ mod tests {
         let request = parse("lm train --seeds 3,4 --set train.lr=0.5 --device cuda:1");
         assert_eq!(request.stage, Stage::Train);
         assert_eq!(request.recipe.seeds, [3, 4]);
+        assert_eq!(request.attention, Implementation::Auto);
+        let fused = parse("lm --attention-by fused");
+        assert_eq!(fused.attention, Implementation::Fused);
         assert_eq!(parse("lm --resume").stage, Stage::Reproduce);
         assert!(parse("lm --resume observe").resume);
     }

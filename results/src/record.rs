@@ -140,6 +140,10 @@ pub struct RunRecord {
     pub seed: u64,
     /// Device that trained.
     pub device: String,
+    /// Who computed attention there: `auto: fused`, `fused`, `reference`; none for baselines and in records from before
+    /// there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<String>,
     /// What hid attention cells.
     pub mask: MaskKind,
     /// Seed of a random mask.

@@ -19,6 +19,8 @@ pub use work::Work;
 
 use std::path::PathBuf;
 
+use sparta_ops::attention::Implementation;
+
 use crate::device::DeviceChoice;
 
 /// A stage of a table, or all of them.
@@ -49,6 +51,8 @@ pub struct Request<R> {
     pub recipe: R,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// Who computes attention there.
+    pub attention: Implementation,
     /// Resolve and try only.
     pub dry_run: bool,
     /// Go on in a run folder that exists.

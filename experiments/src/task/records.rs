@@ -10,7 +10,7 @@ use sparta_results::{Expected, MaskKind, Metric, ReportOptions, RunRecord, Statu
 
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::Row;
-use super::work::{TrainedNote, Work, now};
+use super::work::{TrainedNote, Work, attention_label, now};
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
 
@@ -52,6 +52,13 @@ impl<R: Recipe> Work<'_, R> {
         self.folder.records().join(format!("{id}.run.json"))
     }
 
+    /// Who computes attention.
+    fn attention(&self) -> Option<String> {
+        let asked = self.request.attention;
+        let found = asked.on(&self.opened.device).ok()?;
+        Some(attention_label(asked, found))
+    }
+
     /// A record of a run that has no score yet.
     pub(super) fn blank_record(
         &self,
@@ -69,6 +76,7 @@ impl<R: Recipe> Work<'_, R> {
             recipe: self.recipe.to_toml(),
             seed,
             device: self.opened.choice.to_string(),
+            attention: self.attention(),
             mask,
             mask_seed: None,
             p_nominal: None,
@@ -117,6 +125,7 @@ impl<R: Recipe> Work<'_, R> {
     ) -> Result<()> {
         record.value = Some(value);
         record.device = "cpu".to_owned();
+        record.attention = None;
         record.started = started;
         record.finished = Some(now());
         record.status = Status::Completed;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use sparta_ops::attention::Implementation;
 
 use super::folder::{Branch, ModelFolder, RunFolder};
 use super::{Request, Stage, note};
@@ -21,6 +22,14 @@ pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
+}
+
+/// Who was asked to compute attention, and who does where nobody was named.
+pub(super) fn attention_label(asked: Implementation, found: Implementation) -> String {
+    match asked {
+        Implementation::Auto => format!("auto: {}", found.as_str()),
+        Implementation::Reference | Implementation::Fused => asked.as_str().to_owned(),
+    }
 }
 
 /// What training leaves beside its parameters.
@@ -94,16 +103,18 @@ impl<'a, R: Recipe> Work<'a, R> {
     /// A device that does not open, or a folder of something else.
     pub(super) fn begin(request: &'a Request<R>, folder: RunFolder) -> Result<Self> {
         let opened = device::open(request.device, R::PROGRAM)?;
+        let attention = request.attention.on(&opened.device)?;
         let fresh = request.stage == Stage::Reproduce && !request.resume;
         folder.enter(&request.recipe, fresh)?;
         note(
             request.quiet,
             &format!(
-                "sparta {} · recipe {} ({}) · device {} · run folder {}",
+                "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
                 env!("CARGO_PKG_VERSION"),
                 request.recipe.table(),
                 short(&request.recipe.hash()),
                 opened.note,
+                attention_label(request.attention, attention),
                 folder.root().display()
             ),
         );

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
-use sparta_ops::attention::{AttentionOptions, sparse_attention};
+use sparta_ops::attention::{AttentionOptions, Implementation, sparse_attention};
 
 use super::dropout::share_now;
 use super::key_value::{CachedInput, KeyValue};
@@ -31,6 +31,9 @@ pub struct MultiHeadAttentionConfig {
     /// Initial weights of the four linear maps.
     #[config(default = "Initializer::KaimingUniform{gain:1.0/f64::sqrt(3.0), fan_out_only:false}")]
     pub initializer: Initializer,
+    /// Who computes attention.
+    #[config(default = "Implementation::Auto")]
+    pub implementation: Implementation,
 }
 
 /// Attention of Vaswani et al. 2017 whose rows may be softmax or α-entmax, with a fixed or a learned
@@ -73,6 +76,8 @@ pub struct MultiHeadAttention {
     pub dropout: Dropout,
     n_heads: usize,
     d_head: usize,
+    #[module(skip)]
+    implementation: Implementation,
 }
 
 impl MultiHeadAttentionConfig {
@@ -104,6 +109,7 @@ impl MultiHeadAttentionConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             n_heads,
             d_head,
+            implementation: self.implementation,
         }
     }
 }
@@ -242,6 +248,10 @@ impl MultiHeadAttention {
         options.global_mask = input.global_mask;
         options.dropout = share_now(&self.dropout, &device);
         options.return_weights = input.return_weights;
+        options.implementation = match input.return_weights {
+            true => Implementation::Reference,
+            false => self.implementation,
+        };
         let query = self.split(&self.query, input.query);
         let attended = sparse_attention(query, input.keys.key, input.keys.value, options);
 

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
-use sparta_ops::attention::{AttentionOptions, sparse_attention};
+use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm, sparse_attention};
 
 use super::dropout::{drop_values, share_now};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
@@ -34,6 +34,9 @@ pub struct RelativeAttentionConfig {
     /// Standard deviation of the weights at the start.
     #[config(default = 0.02)]
     pub init_std: f64,
+    /// Who computes attention.
+    #[config(default = "Implementation::Auto")]
+    pub implementation: Implementation,
 }
 
 /// Causal attention over a memory and the current segment in which a score depends on the content of
@@ -69,6 +72,8 @@ pub struct RelativeAttention {
     n_heads: usize,
     d_head: usize,
     pre_norm: bool,
+    #[module(skip)]
+    implementation: Implementation,
 }
 
 impl RelativeAttentionConfig {
@@ -89,6 +94,7 @@ impl RelativeAttentionConfig {
             n_heads: self.n_heads,
             d_head: self.d_head,
             pre_norm: self.pre_norm,
+            implementation: self.implementation,
         }
     }
 
@@ -162,7 +168,7 @@ impl RelativeAttention {
         let with_bias =
             |bias: Tensor<2>| query.clone() + bias.reshape([1, d_heads]).mul_scalar(scale);
         let content_query = self.split(with_bias(input.content_bias), batch);
-        let position_query = with_bias(input.position_bias);
+        let position_query = self.split(with_bias(input.position_bias), batch);
         let context = context.reshape([batch * seq_kv, d_model]);
         let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
@@ -170,7 +176,14 @@ impl RelativeAttention {
         let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
         options.causal = true;
         options.scale = Some(1.0);
-        options.bias = Some(self.position_scores(position_query, input.positions, batch, seq_kv));
+        options.relative = Some(RelativeTerm {
+            query: position_query,
+            positions: self.position_keys(input.positions),
+        });
+        options.implementation = match input.return_weights {
+            true => Implementation::Reference,
+            false => self.implementation,
+        };
         options.global_mask = input.global_mask;
         options.extra_mask = input.extra_mask;
         options.dropout = share_now(&self.dropatt, &device);
@@ -193,32 +206,12 @@ impl RelativeAttention {
         }
     }
 
-    /// (q_i + v)·r_{i−j} for every cell that the causal mask leaves, `[batch, n_heads, seq_q, seq_kv]`.
-    ///
-    /// Query i wants the row of scores by distance moved left by `seq_q − 1 − i`. With rows of
-    /// `seq_kv + 1` distances, reading the same numbers on from `seq_q − 1` in rows of `seq_kv` does
-    /// that: i·seq_kv + j + seq_q − 1 = i·(seq_kv + 1) + (j + seq_q − 1 − i). The keys of a head are
-    /// common to the batch, so that batch and query positions are one dimension of the product.
-    fn position_scores(
-        &self,
-        query: Tensor<2>,
-        positions: Tensor<2>,
-        batch: usize,
-        seq_kv: usize,
-    ) -> Tensor<4> {
-        let (n_heads, d_head) = (self.n_heads, self.d_head);
-        let n_queries = query.dims()[0];
-        let seq_q = n_queries / batch;
-        let query = query.reshape([n_queries, n_heads, d_head]).swap_dims(0, 1);
-        let keys = positions
+    /// r of every distance, `[n_heads, seq_kv + 1, d_head]`.
+    fn position_keys(&self, positions: Tensor<2>) -> Tensor<3> {
+        let n = positions.dims()[0];
+        positions
             .matmul(self.position.val())
-            .reshape([seq_kv + 1, n_heads, d_head])
-            .permute([1, 2, 0]);
-        let by_distance = query.matmul(keys);
-        by_distance
-            .reshape([n_heads, batch, seq_q * (seq_kv + 1)])
-            .slice([0..n_heads, 0..batch, seq_q - 1..seq_q - 1 + seq_q * seq_kv])
-            .reshape([n_heads, batch, seq_q, seq_kv])
+            .reshape([n, self.n_heads, self.d_head])
             .swap_dims(0, 1)
     }
 

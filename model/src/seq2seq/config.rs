@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::nn::{DropoutConfig, LayerNormConfig};
 use burn::prelude::*;
+use sparta_ops::attention::Implementation;
 
 use super::{AttentionBlock, DecoderLayer, EncoderLayer, Seq2Seq};
 use crate::check::{check, check_normalizer, check_share, check_size};
@@ -82,6 +83,9 @@ pub struct Seq2SeqConfig {
     /// From scores to probabilities of the next token.
     #[config(default = "OutputMap::Softmax")]
     pub output: OutputMap,
+    /// Who computes attention.
+    #[config(default = "Implementation::Auto")]
+    pub implementation: Implementation,
 }
 
 impl Seq2SeqConfig {
@@ -212,6 +216,7 @@ impl Seq2SeqConfig {
         let mut attention = MultiHeadAttentionConfig::new(d, self.n_heads)
             .with_normalizer(normalizer)
             .with_dropout(self.attention_dropout)
+            .with_implementation(self.implementation)
             .init(device);
         let input_map = || {
             let mut map = xavier_linear(d, d, 0.5f64.sqrt(), device);

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::nn::DropoutConfig;
 use burn::prelude::*;
+use sparta_ops::attention::Implementation;
 
 use super::{Lengths, TransformerXl, TransformerXlLayer};
 use crate::check::{check, check_normalizer, check_share, check_size};
@@ -78,6 +79,9 @@ pub struct TransformerXlConfig {
     /// Standard deviation of projections of word vectors at the start.
     #[config(default = 0.01)]
     pub projection_std: f64,
+    /// Who computes attention.
+    #[config(default = "Implementation::Auto")]
+    pub implementation: Implementation,
 }
 
 impl TransformerXlConfig {
@@ -183,6 +187,7 @@ impl TransformerXlConfig {
             dropatt: self.dropatt,
             pre_norm: self.pre_norm,
             init_std: self.init_std,
+            implementation: self.implementation,
         }
     }
 

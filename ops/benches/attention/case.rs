@@ -132,6 +132,15 @@ impl Case {
                 });
             }
         }
+        // Where `auto` changes over.
+        for n in [64, 96, 128, 192, 256, 384, 512] {
+            for op in [Op::Entmax15, Op::Softmax, Op::AlphaEntmax] {
+                cases.push(Self {
+                    shape: [8, 8, n, 64],
+                    ..against(op, Other::Reference)
+                });
+            }
+        }
         cases
     }
 

@@ -1,6 +1,7 @@
 //! What attention can be asked for.
 
 use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::error::{AttentionError, expect};
 use super::{BlockMask, Packing};
@@ -20,10 +21,23 @@ pub enum Normalizer {
     Entmax(Tensor<1>),
 }
 
+impl Normalizer {
+    /// Keys of a row from which fused attention is no slower than its readable definition on a CPU
+    /// (`benches/attention`, heads of 32 and 64).
+    pub const fn pays_from(&self) -> usize {
+        match self {
+            Self::Softmax => 96,
+            Self::Sparsemax | Self::Entmax15 | Self::Entmax(_) => 192,
+        }
+    }
+}
+
 /// Who computes attention.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Implementation {
-    /// Fused wherever it serves the request: it was no slower at any size measured (`benches/attention`).
+    /// Fused where there are kernels that serve the request and rows are long enough for them to pay:
+    /// from [`Normalizer::pays_from`] keys on, by measurement.
     #[default]
     Auto,
     /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
@@ -34,6 +48,20 @@ pub enum Implementation {
 }
 
 impl Implementation {
+    /// Who may compute on a device: `auto` becomes `Fused` where there are kernels, else `Reference`.
+    ///
+    /// # Errors
+    /// [`AttentionError::NoKernels`] for `Fused` on a device without.
+    pub fn on(self, device: &Device) -> Result<Self, AttentionError> {
+        match (self, has_kernels(device)) {
+            (Self::Reference, _) | (Self::Auto, false) => Ok(Self::Reference),
+            (Self::Auto | Self::Fused, true) => Ok(Self::Fused),
+            (Self::Fused, false) => Err(AttentionError::NoKernels {
+                device: format!("{device:?}"),
+            }),
+        }
+    }
+
     /// The name in recipes, flags and run records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -312,25 +340,24 @@ impl AttentionOptions {
         self.dropout_seed = Some(seed);
     }
 
-    /// Who will compute this, on this device.
+    /// Who will compute this, on this device, for rows of so many keys.
     ///
     /// # Errors
     /// If [`Implementation::Fused`] is asked for and cannot be had: with the weights, which it never
     /// holds, or on a device without kernels for it.
-    pub fn resolve(&self, device: &Device) -> Result<Implementation, AttentionError> {
-        let obstacle = match (self.return_weights, has_kernels(device)) {
-            (true, _) => Some(AttentionError::FusedWeights),
-            (false, false) => Some(AttentionError::NoKernels {
-                device: format!("{device:?}"),
-            }),
-            (false, true) => None,
-        };
-        match (self.implementation, obstacle) {
-            (Implementation::Reference, _) | (Implementation::Auto, Some(_)) => {
-                Ok(Implementation::Reference)
-            }
-            (Implementation::Fused, Some(error)) => Err(error),
-            (Implementation::Auto | Implementation::Fused, None) => Ok(Implementation::Fused),
+    pub fn resolve(
+        &self,
+        device: &Device,
+        seq_kv: usize,
+    ) -> Result<Implementation, AttentionError> {
+        if self.implementation == Implementation::Auto
+            && (self.return_weights || seq_kv < self.normalizer.pays_from())
+        {
+            return Ok(Implementation::Reference);
+        }
+        match (self.implementation.on(device)?, self.return_weights) {
+            (Implementation::Fused, true) => Err(AttentionError::FusedWeights),
+            (implementation, _) => Ok(implementation),
         }
     }
 }

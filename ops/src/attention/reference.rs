@@ -65,22 +65,25 @@ fn repeat_heads(tensor: Tensor<4>, n_heads: usize) -> Tensor<4> {
         .reshape([batch, n_heads, seq, d])
 }
 
-/// `query_i · positions_t` at `t = j + seq_q − 1 − i`, `[batch, n_heads, seq_q, seq_kv]`: with rows of
-/// `n_positions`, reading the same numbers on from `seq_q − 1` in rows one shorter moves row i left
-/// by `seq_q − 1 − i`.
+/// `query_i · positions_t` at `t = j + seq_q − 1 − i`, `[batch, n_heads, seq_q, seq_kv]`.
+///
+/// Query i wants the row of scores by position moved left by `seq_q − 1 − i`: with rows of `n_positions`,
+/// reading the same numbers on from `seq_q − 1` in rows one shorter does that. The positions of a head are
+/// common to the batch, so that batch and queries are one dimension of the product.
 fn by_distance(query: Tensor<4>, positions: Tensor<3>, seq_kv: usize) -> Tensor<4> {
-    let [batch, n_heads, seq_q, _] = query.dims();
+    let [batch, n_heads, seq_q, d_head] = query.dims();
     let n_positions = positions.dims()[1];
-    let scores = query.matmul(positions.swap_dims(1, 2).unsqueeze());
-    let flat = scores.reshape([batch, n_heads, seq_q * n_positions]);
-    let shifted = flat.slice([
-        0..batch,
-        0..n_heads,
-        seq_q - 1..seq_q - 1 + seq_q * (n_positions - 1),
-    ]);
-    shifted
-        .reshape([batch, n_heads, seq_q, n_positions - 1])
-        .slice([0..batch, 0..n_heads, 0..seq_q, 0..seq_kv])
+    let query = query
+        .swap_dims(0, 1)
+        .reshape([n_heads, batch * seq_q, d_head]);
+    let scores = query.matmul(positions.swap_dims(1, 2));
+    let flat = scores.reshape([n_heads, batch, seq_q * n_positions]);
+    let first = seq_q - 1;
+    let n = seq_q * (n_positions - 1);
+    flat.slice([0..n_heads, 0..batch, first..first + n])
+        .reshape([n_heads, batch, seq_q, n_positions - 1])
+        .slice([0..n_heads, 0..batch, 0..seq_q, 0..seq_kv])
+        .swap_dims(0, 1)
 }
 
 /// The union of all masks, `[batch or 1, n_heads or 1, seq_q or 1, seq_kv]`.

@@ -22,6 +22,7 @@ pub fn run(mask: MaskKind, p: Option<f64>, seeds: (u64, Option<u64>), value: f64
         recipe: "steps = 10\n".into(),
         seed,
         device: "flex".into(),
+        attention: (!mask.is_ngram()).then(|| "auto: fused".into()),
         mask,
         mask_seed,
         p_nominal: p,

@@ -1,5 +1,7 @@
 //! What a recipe costs: parameters, memory, tokens. Estimates, from the shapes alone.
 
+use sparta_ops::attention::Implementation;
+
 use super::network;
 use crate::recipe::LmRecipe;
 use crate::recipe::lm::ModelRecipe;
@@ -33,7 +35,7 @@ impl Cost {
     /// The cost of a recipe with a vocabulary of `vocab_size` words.
     #[must_use]
     pub fn of(recipe: &LmRecipe, vocab_size: usize) -> Self {
-        let n_params = network::config(&recipe.model, vocab_size).n_params();
+        let n_params = network::config(&recipe.model, vocab_size, Implementation::Auto).n_params();
         let tokens_per_step = recipe.train.batch_size * recipe.model.tgt_len;
         let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks).len() as f64;
         let steps = recipe.train.steps as f64 + rows * recipe.retrain.steps as f64;

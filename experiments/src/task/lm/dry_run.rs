@@ -69,7 +69,7 @@ pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
         gigabytes(cost.parameter_bytes),
         gigabytes(cost.step_bytes)
     );
-    step(recipe, &sample, &cost, &opened)?;
+    step(request, &sample, &cost, &opened)?;
     println!(
         "run folder  {} (not made: this was a dry run)",
         folder.root().display()
@@ -78,11 +78,14 @@ pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
 }
 
 fn step(
-    recipe: &LmRecipe,
+    request: &Request<LmRecipe>,
     sample: &Sample,
     cost: &Cost,
     opened: &device::OpenDevice,
 ) -> Result<()> {
+    let recipe = &request.recipe;
+    let attention = request.attention;
+    attention.on(&opened.device)?;
     let training = opened.device.clone().autodiff();
     let available = opened.choice.is_cpu().then(available_memory);
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
@@ -90,7 +93,13 @@ fn step(
         println!("step        not tried: the weights alone exceed the free memory");
         return Ok(());
     }
-    let model = network::init(&recipe.model, sample.vocab_size, recipe.seeds[0], &training)?;
+    let model = network::init(
+        &recipe.model,
+        sample.vocab_size,
+        attention,
+        recipe.seeds[0],
+        &training,
+    )?;
     let forward_backward = |columns: usize| one_step(&model, sample, columns, &training);
     if fits(cost.bytes()) {
         forward_backward(recipe.train.batch_size)?;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use burn::tensor::{Bool, Device, Tensor};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
+use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use crate::recipe::lm::ModelRecipe;
@@ -10,7 +11,11 @@ use crate::task::network::{new_weights, normalizer};
 
 /// The configuration of the network for a vocabulary.
 #[must_use]
-pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
+pub fn config(
+    model: &ModelRecipe,
+    vocab_size: usize,
+    attention: Implementation,
+) -> TransformerXlConfig {
     TransformerXlConfig::new(
         vocab_size,
         model.n_layers,
@@ -33,6 +38,7 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
     .with_pre_norm(model.pre_norm)
     .with_init_std(model.init_std)
     .with_projection_std(model.projection_std)
+    .with_implementation(attention)
 }
 
 /// New weights, the same for the same seed on every device.
@@ -42,10 +48,11 @@ pub fn config(model: &ModelRecipe, vocab_size: usize) -> TransformerXlConfig {
 pub fn init(
     model: &ModelRecipe,
     vocab_size: usize,
+    attention: Implementation,
     seed: u64,
     device: &Device,
 ) -> Result<TransformerXl> {
-    let config = config(model, vocab_size);
+    let config = config(model, vocab_size, attention);
     config.validate().context("[model] of the recipe")?;
     Ok(new_weights(seed, device, |host| config.init(host)))
 }

@@ -107,7 +107,13 @@ impl<'a> Session<'a> {
 
     fn new_model(&self, seed: u64) -> Result<TransformerXl> {
         let model = &self.work.recipe.model;
-        network::init(model, self.data.vocab_size, seed, &self.work.training)
+        network::init(
+            model,
+            self.data.vocab_size,
+            self.work.request.attention,
+            seed,
+            &self.work.training,
+        )
     }
 
     fn train_dense(&self, branch: &Branch) -> Result<()> {

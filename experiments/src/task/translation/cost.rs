@@ -1,5 +1,7 @@
 //! What a recipe costs: parameters, memory, tokens. Estimates, from the shapes alone.
 
+use sparta_ops::attention::Implementation;
+
 use super::network;
 use super::rows::PairRow;
 use crate::recipe::translation::ModelRecipe;
@@ -31,8 +33,9 @@ impl Cost {
     /// The cost of a recipe with dictionaries of these sizes.
     pub(super) fn of(recipe: &TranslationRecipe, sizes: (usize, usize)) -> Self {
         let normalizers = &recipe.model.normalizers;
-        let n_params =
-            |&name: &NormalizerName| network::config(&recipe.model, sizes, name).n_params();
+        let n_params = |&name: &NormalizerName| {
+            network::config(&recipe.model, sizes, name, Implementation::Auto).n_params()
+        };
         let n_params = normalizers.iter().map(n_params).max().unwrap_or_default();
         let n_rows = normalizers
             .iter()

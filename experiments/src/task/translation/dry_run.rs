@@ -69,7 +69,7 @@ pub(super) fn run(request: &Request<TranslationRecipe>, folder: &RunFolder) -> R
         gigabytes(cost.batch_bytes)
     );
     for &name in &recipe.model.normalizers {
-        step(recipe, name, &sample, &cost, &opened)?;
+        step(request, name, &sample, &cost, &opened)?;
     }
     println!(
         "run folder  {} (not made: this was a dry run)",
@@ -79,13 +79,15 @@ pub(super) fn run(request: &Request<TranslationRecipe>, folder: &RunFolder) -> R
 }
 
 fn step(
-    recipe: &TranslationRecipe,
+    request: &Request<TranslationRecipe>,
     name: NormalizerName,
     sample: &Sample,
     cost: &Cost,
     opened: &OpenDevice,
 ) -> Result<()> {
+    let recipe = &request.recipe;
     let label = format!("step, {}", name.name());
+    request.attention.on(&opened.device)?;
     let training = opened.device.clone().autodiff();
     let available = opened.choice.is_cpu().then(available_memory);
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
@@ -93,7 +95,7 @@ fn step(
         println!("{label}: not tried: the weights alone exceed the free memory");
         return Ok(());
     }
-    let config = network::config(&recipe.model, sample.sizes, name);
+    let config = network::config(&recipe.model, sample.sizes, name, request.attention);
     config.validate().context("[model] of the recipe")?;
     let model = new_weights(recipe.seeds[0], &training, |host| config.init(host));
     if fits(cost.bytes()) {

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use sparta_datasets::pairs::PairVocabulary;
 use sparta_model::layer::OutputMap;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks, Sharing};
+use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use crate::recipe::NormalizerName;
@@ -23,6 +24,7 @@ pub(super) fn config(
     model: &ModelRecipe,
     (source, target): (usize, usize),
     name: NormalizerName,
+    attention: Implementation,
 ) -> Seq2SeqConfig {
     Seq2SeqConfig::new(
         source,
@@ -44,6 +46,7 @@ pub(super) fn config(
     })
     .with_max_len(model.max_len)
     .with_normalizer(normalizer(name))
+    .with_implementation(attention)
     .with_output(match model.output {
         OutputName::Softmax => OutputMap::Softmax,
         OutputName::Entmax15 => OutputMap::Entmax15,
@@ -58,12 +61,12 @@ pub(super) fn config(
 pub(super) fn init(
     model: &ModelRecipe,
     vocabulary: &PairVocabulary,
-    name: NormalizerName,
+    (name, attention): (NormalizerName, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<Seq2Seq> {
     let sizes = (vocabulary.source.len(), vocabulary.target.len());
-    let config = config(model, sizes, name);
+    let config = config(model, sizes, name, attention);
     config.validate().context("[model] of the recipe")?;
     Ok(new_weights(seed, device, |host| config.init(host)))
 }

@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         network::init(
             &recipe.model,
             vocabulary,
-            arm.normalizer,
+            (arm.normalizer, self.work.request.attention),
             arm.branch.seed(),
             device,
         )

@@ -12,6 +12,7 @@ use sparta_datasets::pairs::{PairVocabulary, ParallelCorpus};
 use sparta_datasets::tokenize::Dictionary;
 use sparta_model::decode::Hypothesis;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
+use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask};
 
 use super::batch::{input, side};
@@ -208,7 +209,13 @@ impl Model {
         let opened = device::open(request.device, TranslationRecipe::PROGRAM)?;
         let training = opened.device.clone().autodiff();
         let seed = folder.identity.seed;
-        let empty = network::init(&recipe.model, &vocabulary, name, seed, &training)?;
+        let empty = network::init(
+            &recipe.model,
+            &vocabulary,
+            (name, Implementation::Auto),
+            seed,
+            &training,
+        )?;
         let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
         let mask = match row.as_ref().and_then(PairRow::masked) {
             None => None,

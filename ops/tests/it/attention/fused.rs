@@ -67,8 +67,7 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
 #[test]
 fn fused_equals_the_reference_on_every_device() {
     for device in devices() {
-        let options = AttentionOptions::default().implementation(Implementation::Fused);
-        if options.resolve(&device.device).is_err() {
+        if Implementation::Fused.on(&device.device).is_err() {
             println!("{}: no kernels of fused attention", device.name);
             continue;
         }
@@ -163,8 +162,12 @@ fn what_fused_cannot_do_is_an_error_or_the_reference() {
     let fused = options.implementation(Implementation::Fused);
     let error = try_sparse_attention(x.clone(), x.clone(), x.clone(), fused).err();
     assert_eq!(error, Some(AttentionError::FusedWeights));
-    let output = sparse_attention(x.clone(), x.clone(), x, AttentionOptions::default());
-    assert_eq!(output.implementation, Implementation::Fused);
+    let auto = |x: Tensor<4>| {
+        sparse_attention(x.clone(), x.clone(), x, AttentionOptions::default()).implementation
+    };
+    assert_eq!(auto(x), Implementation::Reference);
+    let long = Tensor::ones([1, 1, 400, 2], &Device::flex());
+    assert_eq!(auto(long), Implementation::Fused);
     let error = "fast".parse::<Implementation>().unwrap_err().to_string();
     assert!(error.contains("auto, reference or fused"), "{error}");
     assert_eq!("fused".parse(), Ok(Implementation::Fused));
