@@ -76,7 +76,7 @@ pub fn try_sparse_attention(
 ) -> Result<AttentionOutput, AttentionError> {
     options.check(query.dims(), key.dims(), value.dims())?;
     let device = query.device();
-    let implementation = options.resolve(&device, key.dims()[2])?;
+    let implementation = options.resolve(&device, [query.dims()[2], key.dims()[2]])?;
     options.fold_lengths(key.dims()[2]);
     options.draw_seed(&device);
     Ok(match implementation {

@@ -21,23 +21,16 @@ pub enum Normalizer {
     Entmax(Tensor<1>),
 }
 
-impl Normalizer {
-    /// Keys of a row from which fused attention is no slower than its readable definition on a CPU
-    /// (`benches/attention`, heads of 32 and 64).
-    pub const fn pays_from(&self) -> usize {
-        match self {
-            Self::Softmax => 96,
-            Self::Sparsemax | Self::Entmax15 | Self::Entmax(_) => 192,
-        }
-    }
-}
+/// Keys of a row, and queries, from which fused attention is no slower than its readable definition on a CPU:
+/// measured with heads of 32 and 64 (`benches/attention`, the cases "where `auto` changes over").
+const PAYS_FROM: [usize; 2] = [128, 16];
 
 /// Who computes attention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Implementation {
-    /// Fused where there are kernels that serve the request and rows are long enough for them to pay:
-    /// from [`Normalizer::pays_from`] keys on, by measurement.
+    /// Fused where there are kernels that serve the request and enough keys and queries for them to pay:
+    /// 128 and 16, by measurement.
     #[default]
     Auto,
     /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
@@ -340,7 +333,7 @@ impl AttentionOptions {
         self.dropout_seed = Some(seed);
     }
 
-    /// Who will compute this, on this device, for rows of so many keys.
+    /// Who will compute this, on this device, for so many queries and keys.
     ///
     /// # Errors
     /// If [`Implementation::Fused`] is asked for and cannot be had: with the weights, which it never
@@ -348,11 +341,10 @@ impl AttentionOptions {
     pub fn resolve(
         &self,
         device: &Device,
-        seq_kv: usize,
+        [seq_q, seq_kv]: [usize; 2],
     ) -> Result<Implementation, AttentionError> {
-        if self.implementation == Implementation::Auto
-            && (self.return_weights || seq_kv < self.normalizer.pays_from())
-        {
+        let pays = seq_kv >= PAYS_FROM[0] && seq_q >= PAYS_FROM[1];
+        if self.implementation == Implementation::Auto && (self.return_weights || !pays) {
             return Ok(Implementation::Reference);
         }
         match (self.implementation.on(device)?, self.return_weights) {
