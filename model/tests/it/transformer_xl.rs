@@ -10,6 +10,8 @@ use sparta_model::transformer_xl::{
     Lengths, TransformerXl, TransformerXlConfig, TransformerXlInput, TransformerXlOutput,
 };
 
+use sparta_ops::attention::Implementation;
+
 use crate::{alone, distance, mask, some_words, values, words};
 
 const VOCAB: usize = 30;
@@ -472,4 +474,46 @@ fn the_published_wikitext103_base_has_the_published_size() {
         .with_cutoffs(vec![20_000, 40_000, 200_000]);
     assert_eq!(config.validate(), Ok(()));
     assert_eq!(config.n_params(), 151_107_538);
+}
+
+/// The same curve whoever computes attention: memory, relative term, a global mask and dropped weights
+/// included.
+#[test]
+fn fused_attention_learns_the_same() {
+    alone(|| {
+        let device = Device::flex().autodiff();
+        for normalizer in [NormalizerConfig::Softmax, NormalizerConfig::alpha_entmax()] {
+            let curve = |implementation| {
+                device.seed(3);
+                let mut model = config(2, 12, 10)
+                    .with_normalizer(normalizer)
+                    .with_init_std(0.1)
+                    .with_dropatt(0.2)
+                    .with_implementation(implementation)
+                    .init(&device);
+                let hidden = mask([HEADS, 12, 22], &device, |h, i, j| (i + 2 * j + h) % 5 == 0);
+                let mut adam = AdamConfig::new().init();
+                let text = some_words(25, VOCAB, 12);
+                let mut losses = Vec::new();
+                for _ in 0..8 {
+                    let first = TransformerXlInput::new(words(&text[..12], 1, &device));
+                    let mems = model.forward(first).mems;
+                    let mut input = TransformerXlInput::new(words(&text[12..24], 1, &device));
+                    input.mems = Some(mems);
+                    input.masks = Some(vec![hidden.clone(); 2]);
+                    let output = model.forward(input);
+                    let loss = model.nll(output.hidden, &text[13..]).mean();
+                    losses.push(loss.clone().into_scalar::<f32>());
+                    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                    model = adam.step(5e-3, model, gradients);
+                }
+                losses
+            };
+            let reference = curve(Implementation::Reference);
+            let fused = curve(Implementation::Fused);
+            assert!(reference[7] < 0.8 * reference[0], "{reference:?}");
+            let off = distance(&reference, &fused);
+            assert!(off < 2e-3, "{off}: {reference:?} and {fused:?}");
+        }
+    });
 }
