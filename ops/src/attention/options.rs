@@ -355,6 +355,7 @@ impl AttentionOptions {
 }
 
 /// Whether fused kernels run on the device.
+#[allow(deprecated)] // libtorch is, upstream: see the head of backend.rs
 fn has_kernels(device: &Device) -> bool {
     use burn::backend::DispatchDevice;
     let device = device.clone().inner();
