@@ -53,6 +53,8 @@ pub struct Case {
     pub sigma: f64,
     /// Keys lie in clusters of 64 neighbours, so that a query's weights lie in few blocks.
     pub clustered: bool,
+    /// With Transformer-XL's term by distance.
+    pub relative: bool,
 }
 
 /// Values on the host.
@@ -79,6 +81,7 @@ impl Case {
             p: 0.0,
             sigma: 1.0,
             clustered: false,
+            relative: false,
         };
         let against = |op: Op, other| Self { op, other, ..base };
         let mut cases = vec![
@@ -132,6 +135,16 @@ impl Case {
                 });
             }
         }
+        for n in [128, 300, 1024] {
+            for op in [Op::Entmax15, Op::Softmax] {
+                cases.push(Self {
+                    shape: [4, 10, n, 41],
+                    causal: true,
+                    relative: true,
+                    ..against(op, Other::Reference)
+                });
+            }
+        }
         // Where `auto` changes over.
         for n in [64, 96, 128, 192, 256, 384, 512] {
             for op in [Op::Entmax15, Op::Softmax, Op::AlphaEntmax] {
@@ -163,6 +176,9 @@ impl Case {
         }
         if self.clustered {
             name += "/clustered";
+        }
+        if self.relative {
+            name += "/relative";
         }
         if self.p > 0.0 {
             name += "/blocks";

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use sparta_ops::attention::{AttentionOptions, BlockMask, Normalizer, sparse_attention};
-use sparta_ops::testing::{TestDevice, values};
+use sparta_ops::attention::{
+    AttentionOptions, BlockMask, Normalizer, RelativeTerm, sparse_attention,
+};
+use sparta_ops::testing::{TestDevice, normal, tensor, values};
 
 use crate::case::{Case, Inputs, Op};
 use crate::memory;
@@ -19,6 +21,7 @@ pub struct Ours {
     grad: Tensor<4>,
     alpha: Tensor<1>,
     mask: Option<BlockMask>,
+    positions: Option<Tensor<3>>,
 }
 
 impl Ours {
@@ -35,6 +38,11 @@ impl Ours {
             let hidden = |head, i, j| case.hides(head, i / 64, j / 64);
             BlockMask::new(64, [n_heads, n, n], hidden, &device).expect("a block size")
         });
+        let [_, _, _, d] = case.shape;
+        let positions = case.relative.then(|| {
+            let r = normal(n_heads * (n + 1) * d, 6);
+            tensor(&r, [n_heads, n + 1, d], DType::F32, &device)
+        });
         Self {
             case: *case,
             query: float(&inputs.query),
@@ -43,6 +51,7 @@ impl Ours {
             grad: float(&inputs.grad).inner(),
             alpha: Tensor::from_data(TensorData::new(inputs.alpha.clone(), [n_heads]), &device),
             mask,
+            positions,
             device,
         }
     }
@@ -62,6 +71,10 @@ impl Ours {
         options.causal = self.case.causal;
         options.block_mask = self.mask.clone();
         let [query, key, value] = inputs.clone();
+        options.relative = self.positions.clone().map(|positions| RelativeTerm {
+            query: query.clone(),
+            positions: positions.require_grad(),
+        });
         let context = sparse_attention(query, key, value, options).context;
         let loss = context.clone() * Tensor::from_inner(self.grad.clone());
         let grads = loss.sum().backward();
