@@ -17,7 +17,7 @@ use crate::attention::{
     self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, Dropout,
 };
 use crate::entmax::{Bisection, Mapping, reference};
-use crate::loss;
+use crate::{activation, loss};
 
 /// The operations Sparta adds to a Burn backend.
 ///
@@ -225,5 +225,17 @@ pub trait SpartaBackend: Backend {
     ) -> AttentionGrads<Self> {
         let _ = saved;
         attention::plain_backward::<Self>(query, key, value, extras, spec, grad, wants_bias)
+    }
+
+    /// `x·Φ(x)` of every value of `[rows, n]`.
+    #[fusion(dtype = x, shape = x)]
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        activation::reference::gelu::<Self>(x)
+    }
+
+    /// Its gradient, `g·(Φ(x) + x·φ(x))`.
+    #[fusion(dtype = x, shape = x)]
+    fn exact_gelu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        activation::reference::gelu_backward::<Self>(x, grad)
     }
 }

@@ -7,12 +7,14 @@
 //! - [`pruning`]: the mean attention of a training set, its percentiles and the global masks cut
 //!   from it (Rugina et al. 2020).
 //! - [`loss`]: cross-entropy and the Fenchel–Young losses of the mappings.
+//! - [`activation`]: the exact gelu.
 //! - [`module`]: mappings, losses and α-entmax with a learned α as Burn modules.
 //!
 //! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
 //! `.autodiff()`. A score ≤ −1e30 (−∞ included) is *hidden*: its weight is zero. A row with every
 //! score hidden gives zeros, forward and backward.
 
+pub mod activation;
 pub mod attention;
 mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
@@ -34,5 +36,6 @@ mod tch;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use activation::gelu;
 pub use backend::SpartaBackend;
 pub use entmax::{PerRow, entmax, entmax15, softmax, sparsemax};

@@ -53,7 +53,8 @@ impl<B: Backend> Array<B> {
     binary!(add => float_add, sub => float_sub, mul => float_mul, div => float_div);
     scalar!(add_scalar => float_add_scalar, scale => float_mul_scalar,
             at_least => float_clamp_min, at_most => float_clamp_max);
-    unary!(exp => float_exp, log => float_log, sqrt => float_sqrt, recip => float_recip);
+    unary!(exp => float_exp, log => float_log, sqrt => float_sqrt, recip => float_recip,
+           erf => float_erf);
 
     pub fn squared(&self) -> Self {
         self.mul(self)

@@ -11,11 +11,11 @@ use bytemuck::Pod;
 
 use super::float::{Float, Stored};
 use super::rows::{Layout, Rows, Strided, View, Work, each};
-use super::{backward, forward, loss as kernel};
+use super::{backward, forward, gelu, loss as kernel};
 use crate::SpartaBackend;
 use crate::entmax::{Mapping, reference};
-use crate::loss;
 use crate::primitive::hidden_at;
+use crate::{activation, loss};
 
 /// A tensor in the host's memory.
 pub(crate) trait HostTensor: TensorMetadata {
@@ -76,12 +76,21 @@ pub(crate) fn vector<E>(
 macro_rules! by_type {
     ($tensor:expr, $stored:ident => $body:expr, else $other:expr) => {
         match $tensor.dtype() {
-            DType::F32 if $tensor.is_on_host() => {
-                type $stored = f32;
-                $body
-            }
             DType::F64 if $tensor.is_on_host() => {
                 type $stored = f64;
+                $body
+            }
+            _ => by_type_below_f64!($tensor, $stored => $body, else $other),
+        }
+    };
+}
+
+/// The same for kernels that compute in f32 only.
+macro_rules! by_type_below_f64 {
+    ($tensor:expr, $stored:ident => $body:expr, else $other:expr) => {
+        match $tensor.dtype() {
+            DType::F32 if $tensor.is_on_host() => {
+                type $stored = f32;
                 $body
             }
             DType::F16 if $tensor.is_on_host() => {
@@ -237,6 +246,27 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
             None => work.row.fill(Float::ZERO),
         })).0
     }, else loss::reference::entmax_backward::<B>(weights, targets, grad))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn exact_gelu<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    by_type_below_f64!(x, E => {
+        map::<B, E, ()>(x, 0.0, Layout::Along, each(|_, work: &mut Work<_>| gelu::gelu(work))).0
+    }, else activation::reference::gelu::<B>(x))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn exact_gelu_backward<B: HostBackend>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    by_type_below_f64!(x, E => {
+        let x = x.read::<E>();
+        map::<B, E, ()>(grad, 0.0, Layout::Along, |first, group, _| {
+            x.load_others(first, group.len(), group);
+            group.iter_mut().for_each(gelu::gelu_backward);
+        }).0
+    }, else activation::reference::gelu_backward::<B>(x, grad))
 }
 
 /// The score at or below which one is hidden.
@@ -410,3 +440,24 @@ macro_rules! run_on_host {
     };
 }
 pub(crate) use run_on_host;
+
+/// Those whose kernels libtorch has too.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+macro_rules! run_activations_on_host {
+    () => {
+        fn exact_gelu(
+            x: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::exact_gelu::<Self>(x)
+        }
+
+        fn exact_gelu_backward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::exact_gelu_backward::<Self>(x, grad)
+        }
+    };
+}
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) use run_activations_on_host;

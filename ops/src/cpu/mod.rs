@@ -9,6 +9,7 @@ mod beside;
 mod compact;
 mod float;
 mod forward;
+mod gelu;
 mod host;
 mod isa;
 mod loss;

@@ -11,7 +11,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use super::{Bisection, Mapping};
 use crate::SpartaBackend;
 use crate::attention::{self, AttentionExtras, AttentionSaved, AttentionSpec};
-use crate::loss;
+use crate::{activation, loss};
 
 impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
     fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
@@ -92,6 +92,10 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
 
     fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
         loss::autodiff::tsallis::<B, C>(weights, alpha)
+    }
+
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        activation::autodiff::gelu::<B, C>(x)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One test binary: each would link all of Burn again.
 
+mod activation;
 mod attention;
 mod backends;
 mod entmax;
