@@ -56,8 +56,8 @@ pub enum ModelError {
     /// A global mask has other heads than the layer or is too small for a batch.
     #[error(
         "the {attention_type} mask of layer {layer} has shape {found:?}, but [n_heads, rows, columns] \
-         of at least {expected:?} (heads exactly) is needed for these sentences; make the masks with \
-         Seq2SeqMasks::new for the longest sentences, from the attention pattern of this model"
+         of at least {expected:?} (heads exactly) is needed for these sentences; make the masks for the \
+         longest sentences, from the attention pattern of this model"
     )]
     AttentionMaskShape {
         /// Which attention.

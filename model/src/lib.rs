@@ -5,15 +5,21 @@
 //! - [`transformer_xl`]: the Transformer-XL language model (Dai et al. 2019).
 //! - [`seq2seq`]: the encoder–decoder (Vaswani et al. 2017).
 //! - [`decode`]: greedy and beam search with it.
+//! - [`bert`]: BERT (Devlin et al. 2019) with heads for labels, scores and spans.
+//! - [`import`]: published weights into these networks.
 //!
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with
 //! `.autodiff()` is the training mode (dropout on); `model.valid()` is the evaluation mode.
 
+pub mod bert;
 mod check;
 pub mod decode;
 pub mod error;
+pub mod import;
 pub mod layer;
+mod masks;
 pub mod seq2seq;
 pub mod transformer_xl;
 
 pub use error::ModelError;
+pub use masks::masks_of;

@@ -15,7 +15,7 @@ use sparta_ops::pruning::AttentionType;
 
 pub use config::{Seq2SeqConfig, Sharing};
 pub use input::{Seq2SeqInput, Seq2SeqOutput, Seq2SeqWeights};
-pub use layers::{AttentionBlock, DecoderLayer, EncoderLayer};
+pub use layers::DecoderLayer;
 pub use loss::Seq2SeqLoss;
 pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
@@ -24,6 +24,7 @@ use crate::error::ModelError;
 use crate::layer::OutputMap;
 use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
+pub use crate::layer::{AttentionBlock, EncoderLayer};
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.

@@ -4,9 +4,19 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
+use sparta_ops::gelu;
 
 use super::dropout::drop_values;
 use super::parameter::WeightInit;
+
+/// The function between the two linear maps.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// x·Φ(x), see [`sparta_ops::gelu()`].
+    Gelu,
+}
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug)]
@@ -18,7 +28,7 @@ pub struct FeedForwardConfig {
     /// Share of values dropped after the second linear map in training.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of values dropped after relu in training; `dropout` if not given.
+    /// Share of values dropped after the activation in training; `dropout` if not given.
     pub activation_dropout: Option<f64>,
     /// Normalise the input of the layer instead of the sum that leaves it.
     #[config(default = false)]
@@ -26,10 +36,16 @@ pub struct FeedForwardConfig {
     /// The weights at the start.
     #[config(default = "WeightInit::Normal { std: 0.02 }")]
     pub weight_init: WeightInit,
+    /// The function between the linear maps.
+    #[config(default = "Activation::Relu")]
+    pub activation: Activation,
+    /// What layer normalisation adds to the variance.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
 }
 
 /// Feed-forward layer with residual connection and layer normalisation:
-/// norm(x + W₂·relu(W₁x + b₁) + b₂), dropout after relu and after W₂.
+/// norm(x + W₂·f(W₁x + b₁) + b₂), f being relu or gelu; dropout after f and after W₂.
 ///
 /// # Source
 /// `PositionwiseFF` of kimiyoung/transformer-xl.
@@ -43,9 +59,11 @@ pub struct FeedForward {
     pub norm: LayerNorm,
     /// After the second linear map.
     pub dropout: Dropout,
-    /// After relu.
+    /// After the activation.
     pub activation_dropout: Dropout,
     pre_norm: bool,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl FeedForwardConfig {
@@ -55,10 +73,13 @@ impl FeedForwardConfig {
         FeedForward {
             expand: self.weight_init.linear(self.d_model, self.d_ff, device),
             reduce: self.weight_init.linear(self.d_ff, self.d_model, device),
-            norm: self.weight_init.layer_norm(self.d_model, device),
+            norm: self
+                .weight_init
+                .layer_norm(self.d_model, self.norm_epsilon, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             activation_dropout: DropoutConfig::new(activation_dropout).init(),
             pre_norm: self.pre_norm,
+            activation: self.activation,
         }
     }
 
@@ -81,7 +102,12 @@ impl FeedForward {
             true => self.norm.forward(input.clone()),
             false => input.clone(),
         };
-        let inner = drop_values(&self.activation_dropout, relu(self.expand.forward(inner)));
+        let inner = self.expand.forward(inner);
+        let inner = match self.activation {
+            Activation::Relu => relu(inner),
+            Activation::Gelu => gelu(inner),
+        };
+        let inner = drop_values(&self.activation_dropout, inner);
         let inner = drop_values(&self.dropout, self.reduce.forward(inner));
         let sum = input + inner;
         let output = match self.pre_norm {

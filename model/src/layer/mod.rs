@@ -4,6 +4,7 @@ mod adaptive_embedding;
 mod adaptive_softmax;
 mod attention;
 pub(crate) mod dropout;
+mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
 mod normalizer;
@@ -18,7 +19,8 @@ pub use adaptive_softmax::AdaptiveSoftmax;
 pub use attention::{
     AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig, MultiHeadAttentionOutput,
 };
-pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use encoder::{AttentionBlock, EncoderLayer};
+pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;

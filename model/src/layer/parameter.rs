@@ -18,23 +18,36 @@ pub enum WeightInit {
     /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, offsets 0:
     /// the encoder–decoder.
     Xavier,
+    /// Weights from N(0, std²), scales of normalisation 1, offsets 0: BERT.
+    NormalWeights {
+        /// Standard deviation.
+        std: f64,
+    },
 }
 
 impl WeightInit {
     /// A linear layer.
     pub(crate) fn linear(self, d_input: usize, d_output: usize, device: &Device) -> Linear {
         match self {
-            Self::Normal { std } => normal_linear(d_input, d_output, std, device),
+            Self::Normal { std } | Self::NormalWeights { std } => {
+                normal_linear(d_input, d_output, std, device)
+            }
             Self::Xavier => xavier_linear(d_input, d_output, 1.0, device),
         }
     }
 
-    /// A layer normalisation, ε = 1e-5.
-    pub(crate) fn layer_norm(self, d_model: usize, device: &Device) -> LayerNorm {
+    /// A layer normalisation.
+    pub(crate) fn layer_norm(self, d_model: usize, epsilon: f64, device: &Device) -> LayerNorm {
+        let config = LayerNormConfig::new(d_model).with_epsilon(epsilon);
+        let mut norm = config.init(device);
         match self {
-            Self::Normal { std } => normal_layer_norm(d_model, std, device),
-            Self::Xavier => LayerNormConfig::new(d_model).init(device),
+            Self::Normal { std } => {
+                norm.gamma = normal([d_model], 1.0, std, device);
+                norm.beta = Some(zeros([d_model], device));
+            }
+            Self::Xavier | Self::NormalWeights { .. } => {}
         }
+        norm
     }
 }
 
@@ -63,14 +76,6 @@ pub(crate) fn normal_linear(d_input: usize, d_output: usize, std: f64, device: &
         weight: normal([d_input, d_output], 0.0, std, device),
         bias: Some(zeros([d_output], device)),
     }
-}
-
-/// Layer normalisation (ε = 1e-5) whose scale starts at N(1, `std`²), as in Transformer-XL.
-pub(crate) fn normal_layer_norm(d_model: usize, std: f64, device: &Device) -> LayerNorm {
-    let mut norm = LayerNormConfig::new(d_model).init(device);
-    norm.gamma = normal([d_model], 1.0, std, device);
-    norm.beta = Some(zeros([d_model], device));
-    norm
 }
 
 /// A linear layer with weights from U(−a, a), a = gain·√(6 / (inputs + outputs)), and no offset at the

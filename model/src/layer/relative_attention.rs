@@ -8,7 +8,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm, spar
 
 use super::dropout::{drop_values, share_now};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
-use super::parameter::{normal, normal_layer_norm};
+use super::parameter::{WeightInit, normal};
 
 /// Configuration of [`RelativeAttention`].
 #[derive(Config, Debug)]
@@ -87,7 +87,7 @@ impl RelativeAttentionConfig {
             value: map([self.d_model, d_heads]),
             position: map([self.d_model, d_heads]),
             output: map([d_heads, self.d_model]),
-            norm: normal_layer_norm(self.d_model, self.init_std, device),
+            norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
             normalizer: self.normalizer.init(self.n_heads, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             dropatt: DropoutConfig::new(self.dropatt).init(),

@@ -5,14 +5,14 @@ use burn::nn::{DropoutConfig, LayerNormConfig};
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
-use super::{AttentionBlock, DecoderLayer, EncoderLayer, Seq2Seq};
+use super::{DecoderLayer, Seq2Seq};
 use crate::check::{check, check_normalizer, check_share, check_size};
 use crate::error::ModelError;
 use crate::layer::parameter::{normal, uniform, xavier_linear};
 use crate::layer::sinusoids::Sinusoids;
 use crate::layer::{
-    FeedForward, FeedForwardConfig, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig,
-    OutputMap, WeightInit,
+    Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, MultiHeadAttention,
+    MultiHeadAttentionConfig, NormalizerConfig, OutputMap, WeightInit,
 };
 
 /// Which tables of word vectors are one and the same.
@@ -238,6 +238,8 @@ impl Seq2SeqConfig {
             activation_dropout: Some(self.activation_dropout),
             pre_norm: self.pre_norm,
             weight_init: WeightInit::Xavier,
+            activation: Activation::Relu,
+            norm_epsilon: 1e-5,
         }
     }
 

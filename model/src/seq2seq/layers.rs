@@ -1,33 +1,9 @@
-//! The layers of encoder and decoder.
+//! The decoder's layers.
 
-use burn::nn::{Dropout, LayerNorm};
 use burn::prelude::*;
 
 use super::Encoded;
-use crate::layer::dropout::drop_values;
-use crate::layer::{AttentionInput, FeedForward, MultiHeadAttention, MultiHeadAttentionOutput};
-
-/// Attention with residual connection and layer normalisation: norm(x + attention(x)), or
-/// x + attention(norm(x)) with `pre_norm`; dropout after the attention.
-#[derive(Module, Debug)]
-pub struct AttentionBlock {
-    /// The attention.
-    pub attention: MultiHeadAttention,
-    /// Normalisation of the sum, or of the input with `pre_norm`.
-    pub norm: LayerNorm,
-    /// After the attention.
-    pub dropout: Dropout,
-    pub(super) pre_norm: bool,
-}
-
-/// Self-attention and feed-forward.
-#[derive(Module, Debug)]
-pub struct EncoderLayer {
-    /// Attention of the source to itself.
-    pub self_attention: AttentionBlock,
-    /// The feed-forward network.
-    pub feed_forward: FeedForward,
-}
+use crate::layer::{AttentionBlock, AttentionInput, FeedForward, MultiHeadAttentionOutput};
 
 /// Self-attention, attention to the source, and feed-forward.
 #[derive(Module, Debug)]
@@ -38,47 +14,6 @@ pub struct DecoderLayer {
     pub cross_attention: AttentionBlock,
     /// The feed-forward network.
     pub feed_forward: FeedForward,
-}
-
-impl AttentionBlock {
-    /// `attend` is called with the attention and the (normalised) input that makes the queries.
-    pub(super) fn around(
-        &self,
-        hidden: Tensor<3>,
-        attend: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> MultiHeadAttentionOutput,
-    ) -> MultiHeadAttentionOutput {
-        let query = match self.pre_norm {
-            true => self.norm.forward(hidden.clone()),
-            false => hidden.clone(),
-        };
-        let MultiHeadAttentionOutput { context, weights } = attend(&self.attention, query);
-        let sum = hidden + drop_values(&self.dropout, context);
-        let context = match self.pre_norm {
-            true => sum,
-            false => self.norm.forward(sum),
-        };
-        MultiHeadAttentionOutput { context, weights }
-    }
-}
-
-impl EncoderLayer {
-    pub(super) fn forward(
-        &self,
-        hidden: Tensor<3>,
-        padding: Option<Tensor<2, Bool>>,
-        mask: Option<Tensor<3, Bool>>,
-        return_weights: bool,
-    ) -> MultiHeadAttentionOutput {
-        let MultiHeadAttentionOutput { context, weights } =
-            self.self_attention.around(hidden, |attention, query| {
-                let input = AttentionInput::self_attention(query);
-                attention.forward(input.hiding(padding, mask, return_weights))
-            });
-        MultiHeadAttentionOutput {
-            context: self.feed_forward.forward(context),
-            weights,
-        }
-    }
 }
 
 impl DecoderLayer {

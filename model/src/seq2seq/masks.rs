@@ -4,6 +4,7 @@ use burn::prelude::*;
 use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
 
 use crate::error::ModelError;
+use crate::masks::{check_masks, masks_of};
 
 /// Which rows of the masks a decoder uses that writes one token after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,11 +49,7 @@ impl Seq2SeqMasks {
     ) -> Result<Self, PruningError> {
         let of = |kind: AttentionType| {
             let [n_rows, n_columns] = rows.needed(kind, source_len, target_len);
-            let n_layers = mask.layers().filter(|(found, _)| *found == kind).count();
-            let layers: Result<Vec<_>, _> = (0..n_layers)
-                .map(|layer| mask.tensor(kind, layer, n_rows, n_columns, device))
-                .collect();
-            layers.map(|layers| (n_layers > 0).then_some(layers))
+            masks_of(mask, kind, n_rows, n_columns, device)
         };
         Ok(Self {
             encoder_self: of(AttentionType::EncoderSelf)?,
@@ -82,25 +79,8 @@ impl Seq2SeqMasks {
         let Some(masks) = self.of(attention_type) else {
             return Ok(());
         };
-        if masks.len() != n_layers {
-            return Err(ModelError::AttentionMaskCount {
-                attention_type,
-                expected: n_layers,
-                found: masks.len(),
-            });
-        }
         let [rows, columns] = self.rows.needed(attention_type, source_len, target_len);
-        let fits =
-            |found: [usize; 3]| found[0] == n_heads && found[1] >= rows && found[2] >= columns;
-        match masks.iter().position(|mask| !fits(mask.dims())) {
-            None => Ok(()),
-            Some(layer) => Err(ModelError::AttentionMaskShape {
-                attention_type,
-                layer,
-                expected: [n_heads, rows, columns],
-                found: masks[layer].dims(),
-            }),
-        }
+        check_masks(attention_type, masks, n_layers, [n_heads, rows, columns])
     }
 
     /// The first rows and columns of a layer's mask.

@@ -9,8 +9,8 @@ use super::{Lengths, TransformerXl, TransformerXlLayer};
 use crate::check::{check, check_normalizer, check_share, check_size};
 use crate::error::ModelError;
 use crate::layer::{
-    AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig, WeightInit,
-    parameter,
+    Activation, AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig,
+    WeightInit, parameter,
 };
 
 /// Configuration of [`TransformerXl`]; the defaults are those of the published WikiText-103 base
@@ -199,6 +199,8 @@ impl TransformerXlConfig {
             activation_dropout: None,
             pre_norm: self.pre_norm,
             weight_init: WeightInit::Normal { std: self.init_std },
+            activation: Activation::Relu,
+            norm_epsilon: 1e-5,
         }
     }
 }

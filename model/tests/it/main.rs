@@ -2,7 +2,9 @@
 
 mod adaptive;
 mod attention;
+mod bert;
 mod decode;
+mod fixture;
 mod seq2seq;
 mod transformer_xl;
 

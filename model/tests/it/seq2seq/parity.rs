@@ -12,39 +12,21 @@ use sparta_model::seq2seq::{
     AttentionBlock, MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqInput, Seq2SeqMasks, Sharing,
 };
 
+use crate::fixture::Case;
 use crate::{distance, values};
 
 const FIXTURE: &[u8] = include_bytes!("../../parity/seq2seq.safetensors");
 const VOCAB: usize = 30;
 const D_MODEL: usize = 32;
 
-/// One case of the fixture.
-struct Case<'a> {
-    tensors: &'a SafeTensors<'a>,
-    name: &'a str,
+/// The network of one case.
+struct Network<'a> {
+    case: Case<'a>,
 }
 
-impl Case<'_> {
-    fn bytes<const D: usize>(&self, key: &str) -> ([usize; D], Vec<[u8; 4]>) {
-        let tensor = self.tensors.tensor(&format!("{}.{key}", self.name));
-        let tensor = tensor.unwrap_or_else(|error| panic!("{key}: {error}"));
-        let words = tensor.data().chunks_exact(4);
-        let words = words.map(|word| word.try_into().expect("4 bytes"));
-        (tensor.shape().try_into().expect(key), words.collect())
-    }
-
-    fn floats<const D: usize>(&self, key: &str) -> ([usize; D], Vec<f32>) {
-        let (shape, words) = self.bytes(key);
-        (shape, words.into_iter().map(f32::from_le_bytes).collect())
-    }
-
-    fn ints<const D: usize>(&self, key: &str) -> ([usize; D], Vec<i32>) {
-        let (shape, words) = self.bytes(key);
-        (shape, words.into_iter().map(i32::from_le_bytes).collect())
-    }
-
+impl Network<'_> {
     fn set<const D: usize>(&self, param: &mut Param<Tensor<D>>, key: &str, device: &Device) {
-        let (shape, values) = self.floats::<D>(key);
+        let (shape, values) = self.case.floats::<D>(key);
         assert_eq!(param.dims(), shape, "{key}");
         *param = Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device));
     }
@@ -111,16 +93,7 @@ impl Case<'_> {
     }
 
     fn masks(&self, device: &Device) -> Seq2SeqMasks {
-        let layers = |kind: &str| {
-            let ([n_layers, heads, rows, columns], cells) =
-                self.ints::<4>(&format!("masks.{kind}"));
-            let cells: Vec<bool> = cells.into_iter().map(|cell| cell == 1).collect();
-            let layer = |cells: &[bool]| {
-                let data = TensorData::new(cells.to_vec(), [heads, rows, columns]);
-                Tensor::from_data(data, device)
-            };
-            Some(cells.chunks(cells.len() / n_layers).map(layer).collect())
-        };
+        let layers = |kind: &str| Some(self.case.masks(&format!("masks.{kind}"), device));
         Seq2SeqMasks {
             encoder_self: layers("encoder_self"),
             decoder_self: layers("decoder_self"),
@@ -129,18 +102,10 @@ impl Case<'_> {
         }
     }
 
-    /// Batch `i` of one of the streams of tokens.
-    fn tokens(&self, key: &str, i: usize, device: &Device) -> Tensor<2, Int> {
-        let ([_, batch, length], tokens) = self.ints::<3>(key);
-        let n = batch * length;
-        let data = TensorData::new(tokens[i * n..(i + 1) * n].to_vec(), [batch, length]);
-        Tensor::from_data(data, device)
-    }
-
     fn input(&self, i: usize, masks: &Seq2SeqMasks, device: &Device) -> Seq2SeqInput {
-        let source = self.tokens("source", i, device);
-        Seq2SeqInput::new(source, self.tokens("target", i, device))
-            .source_padding(self.tokens("padding", i, device).equal_elem(1))
+        let source = self.case.tokens("source", i, device);
+        Seq2SeqInput::new(source, self.case.tokens("target", i, device))
+            .source_padding(self.case.tokens("padding", i, device).equal_elem(1))
             .masks(masks.clone())
     }
 }
@@ -166,13 +131,14 @@ fn pytorch_gives_the_same_logits_and_losses(#[case] name: &str, #[case] config: 
         tensors: &tensors,
         name,
     };
+    let network = Network { case };
     let device = Device::flex().autodiff();
-    let mut model = case.load(config.init(&device), &device);
-    let masks = case.masks(&device);
+    let mut model = network.load(config.init(&device), &device);
+    let masks = network.masks(&device);
 
     let (_, expected) = case.floats::<4>("logits");
     let logits = |i| {
-        let output = model.forward(case.input(i, &masks, &device));
+        let output = model.forward(network.input(i, &masks, &device));
         values(model.logits(output.hidden))
     };
     let found = [logits(0), logits(1)].concat();
@@ -194,7 +160,7 @@ fn pytorch_gives_the_same_logits_and_losses(#[case] name: &str, #[case] config: 
     let mut losses = Vec::new();
     for step in 0..50 {
         let i = step % n_batches;
-        let output = model.forward(case.input(i, &masks, &device));
+        let output = model.forward(network.input(i, &masks, &device));
         let targets = case.tokens("targets", i, &device);
         let counted = targets.clone().greater_equal_elem(0).int().sum();
         let n = counted.into_scalar::<i64>() as f64;

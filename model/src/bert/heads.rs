@@ -1,0 +1,104 @@
+//! Networks for tasks: labels or numbers for sequences, and spans of tokens.
+
+use burn::nn::{Dropout, Linear};
+use burn::prelude::*;
+use sparta_ops::loss::cross_entropy;
+
+use super::{Bert, BertInput};
+use crate::layer::dropout::drop_values;
+
+/// Scores of labels for a sequence, or with one label a number: W·dropout(pooled) + b.
+///
+/// # Source
+/// `BertForSequenceClassification` of huggingface/transformers.
+#[derive(Module, Debug)]
+pub struct BertClassifier {
+    /// With a pooler.
+    pub bert: Bert,
+    /// On what the pooler gives.
+    pub dropout: Dropout,
+    /// `[d_model, n_labels]`.
+    pub classifier: Linear,
+}
+
+impl BertClassifier {
+    /// Scores, `[batch, n_labels]`.
+    ///
+    /// # Panics
+    /// As [`Bert::forward`].
+    pub fn forward(&self, input: BertInput) -> Tensor<2> {
+        let hidden = self.bert.forward(input).hidden;
+        let pooled = drop_values(&self.dropout, self.bert.pooled(hidden));
+        self.classifier.forward(pooled)
+    }
+
+    /// Mean cross-entropy `[1]`, in nats, of scores `[batch, n_labels]` against labels `[batch]`.
+    pub fn label_loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        cross_entropy(logits, labels).mean()
+    }
+
+    /// Mean squared error `[1]` of scores `[batch, 1]` against numbers `[batch]`.
+    ///
+    /// # Panics
+    /// If the network has more than one label.
+    pub fn number_loss(&self, scores: Tensor<2>, targets: Tensor<1>) -> Tensor<1> {
+        let [batch] = targets.dims();
+        (scores.reshape([batch]) - targets).square().mean()
+    }
+}
+
+/// Scores of tokens as the first and as the last one of an answer.
+///
+/// # Source
+/// `BertForQuestionAnswering` of huggingface/transformers.
+#[derive(Module, Debug)]
+pub struct BertSpanFinder {
+    /// Without a pooler.
+    pub bert: Bert,
+    /// `[d_model, 2]`.
+    pub span_output: Linear,
+}
+
+/// Scores of every token, `[batch, seq]` each.
+#[derive(Debug, Clone)]
+pub struct SpanScores {
+    /// As the first one of the answer.
+    pub start: Tensor<2>,
+    /// As the last one.
+    pub end: Tensor<2>,
+}
+
+impl BertSpanFinder {
+    /// Scores, padding included.
+    ///
+    /// # Panics
+    /// As [`Bert::forward`].
+    pub fn forward(&self, input: BertInput) -> SpanScores {
+        let hidden = self.bert.forward(input).hidden;
+        let [batch, seq, d_model] = hidden.dims();
+        let scores = self
+            .span_output
+            .forward(hidden.reshape([batch * seq, d_model]));
+        let scores = scores.reshape([batch, seq, 2]);
+        let of = |i: usize| {
+            let part = scores.clone().slice([0..batch, 0..seq, i..i + 1]);
+            part.reshape([batch, seq])
+        };
+        SpanScores {
+            start: of(0),
+            end: of(1),
+        }
+    }
+
+    /// Mean of the two mean cross-entropies `[1]`, in nats, against positions `[batch]`.
+    pub fn loss(
+        &self,
+        scores: SpanScores,
+        start: Tensor<1, Int>,
+        end: Tensor<1, Int>,
+    ) -> Tensor<1> {
+        let start = cross_entropy(scores.start, start).mean();
+        let end = cross_entropy(scores.end, end).mean();
+        (start + end).mul_scalar(0.5)
+    }
+}

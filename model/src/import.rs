@@ -1,0 +1,51 @@
+//! Published weights into networks.
+//!
+//! [`Weights`] reads a file, [`import_bert`] puts it into a module. Every parameter must have its
+//! tensor and every tensor its parameter, unless [`ImportOptions`] allows the difference; the error
+//! lists all that differ.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use sparta_model::import::{ImportOptions, import_bert, shipped};
+//!
+//! let device = Device::flex();
+//! let model = shipped::config().init_classifier(2, &device);
+//! // The head is new: the weights are those of a network without one.
+//! let options = ImportOptions::default().allow_missing("classifier.");
+//! let (model, report) = import_bert(model, shipped::weights().unwrap(), &options).unwrap();
+//! assert_eq!(report.missing, ["classifier.weight", "classifier.bias"]);
+//! assert_eq!(model.bert.encoder.len(), 3);
+//! ```
+//!
+//! # BERT
+//!
+//! Names as in files of huggingface/transformers, with or without `bert.` in front; the old
+//! `LayerNorm.gamma` and `LayerNorm.beta` are read too, and `embeddings.position_ids` is passed over.
+//! Weights of linear maps are `[outputs, inputs]` there and `[inputs, outputs]` here.
+//!
+//! | here | published |
+//! |---|---|
+//! | `embeddings.words`, `.positions`, `.token_types` | `embeddings.word_embeddings.weight`, `.position_embeddings.weight`, `.token_type_embeddings.weight` |
+//! | `embeddings.norm` | `embeddings.LayerNorm` |
+//! | `encoder.N.self_attention.attention.query`, `.key`, `.value` | `encoder.layer.N.attention.self.query`, `.key`, `.value` |
+//! | `encoder.N.self_attention.attention.output` | `encoder.layer.N.attention.output.dense` |
+//! | `encoder.N.self_attention.norm` | `encoder.layer.N.attention.output.LayerNorm` |
+//! | `encoder.N.feed_forward.expand` | `encoder.layer.N.intermediate.dense` |
+//! | `encoder.N.feed_forward.reduce` | `encoder.layer.N.output.dense` |
+//! | `encoder.N.feed_forward.norm` | `encoder.layer.N.output.LayerNorm` |
+//! | `pooler` | `pooler.dense` |
+//! | `classifier` of `BertClassifier` | `classifier` |
+//! | `span_output` of `BertSpanFinder` | `qa_outputs` |
+//!
+//! A learned α has no published name and stays as it is.
+
+mod bert;
+mod error;
+mod load;
+pub mod shipped;
+mod weights;
+
+pub use bert::{bert_config, import_bert};
+pub use error::ImportError;
+pub use load::{ImportOptions, ImportReport};
+pub use weights::Weights;

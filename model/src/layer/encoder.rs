@@ -1,0 +1,70 @@
+//! A layer of an encoder, and the attention with what surrounds it.
+
+use burn::nn::{Dropout, LayerNorm};
+use burn::prelude::*;
+
+use super::dropout::drop_values;
+use super::{AttentionInput, FeedForward, MultiHeadAttention, MultiHeadAttentionOutput};
+
+/// Attention with residual connection and layer normalisation: norm(x + attention(x)), or
+/// x + attention(norm(x)) with `pre_norm`; dropout after the attention.
+#[derive(Module, Debug)]
+pub struct AttentionBlock {
+    /// The attention.
+    pub attention: MultiHeadAttention,
+    /// Normalisation of the sum, or of the input with `pre_norm`.
+    pub norm: LayerNorm,
+    /// After the attention.
+    pub dropout: Dropout,
+    pub(crate) pre_norm: bool,
+}
+
+/// Self-attention and feed-forward.
+#[derive(Module, Debug)]
+pub struct EncoderLayer {
+    /// Attention of the sequence to itself.
+    pub self_attention: AttentionBlock,
+    /// The feed-forward network.
+    pub feed_forward: FeedForward,
+}
+
+impl AttentionBlock {
+    /// `attend` is called with the attention and the (normalised) input that makes the queries.
+    pub(crate) fn around(
+        &self,
+        hidden: Tensor<3>,
+        attend: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> MultiHeadAttentionOutput,
+    ) -> MultiHeadAttentionOutput {
+        let query = match self.pre_norm {
+            true => self.norm.forward(hidden.clone()),
+            false => hidden.clone(),
+        };
+        let MultiHeadAttentionOutput { context, weights } = attend(&self.attention, query);
+        let sum = hidden + drop_values(&self.dropout, context);
+        let context = match self.pre_norm {
+            true => sum,
+            false => self.norm.forward(sum),
+        };
+        MultiHeadAttentionOutput { context, weights }
+    }
+}
+
+impl EncoderLayer {
+    pub(crate) fn forward(
+        &self,
+        hidden: Tensor<3>,
+        padding: Option<Tensor<2, Bool>>,
+        mask: Option<Tensor<3, Bool>>,
+        return_weights: bool,
+    ) -> MultiHeadAttentionOutput {
+        let MultiHeadAttentionOutput { context, weights } =
+            self.self_attention.around(hidden, |attention, query| {
+                let input = AttentionInput::self_attention(query);
+                attention.forward(input.hiding(padding, mask, return_weights))
+            });
+        MultiHeadAttentionOutput {
+            context: self.feed_forward.forward(context),
+            weights,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! BERT: its masks, padding and patterns, the import of published weights, and PyTorch's numbers.
+
+mod import;
+mod parity;
+
+use burn::module::Module;
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use sparta_model::ModelError;
+use sparta_model::bert::{Bert, BertConfig, BertInput};
+use sparta_model::layer::NormalizerConfig;
+use sparta_model::masks_of;
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, CellRule, GlobalMask, Grid, Padding, PatternHeader, Placement,
+    Scope, Semantics, Valid,
+};
+
+use crate::{distance, mask, some_words, values, words};
+
+const SEQ: usize = 7;
+
+fn config() -> BertConfig {
+    BertConfig::new(20, 16, 2, 24, 2).with_max_len(12)
+}
+
+fn padding(lengths: &[usize], device: &Device) -> Tensor<2, Bool> {
+    let cells: Vec<bool> = lengths
+        .iter()
+        .flat_map(|&length| (0..SEQ).map(move |i| i >= length))
+        .collect();
+    Tensor::from_data(TensorData::new(cells, [lengths.len(), SEQ]), device)
+}
+
+fn tokens(batch: usize, device: &Device) -> Tensor<2, Int> {
+    words(&some_words(batch * SEQ, 20, 3), batch, device)
+}
+
+#[test]
+fn the_number_of_parameters_is_known_before_they_are_made() {
+    let device = Device::flex();
+    for config in [
+        config(),
+        config().with_normalizer(NormalizerConfig::alpha_entmax()),
+    ] {
+        assert_eq!(config.init(&device).num_params(), config.n_params());
+        let classifier = config.init_classifier(3, &device);
+        assert_eq!(classifier.num_params(), config.n_classifier_params(3));
+        let finder = config.init_span_finder(&device);
+        assert_eq!(finder.num_params(), config.n_span_finder_params());
+    }
+    // As published: 109,482,240 and 108,310,272 with the pooler.
+    let pooler = 768 * 768 + 768;
+    assert_eq!(BertConfig::base_uncased().n_params() + pooler, 109_482_240);
+    assert_eq!(BertConfig::base_cased().n_params() + pooler, 108_310_272);
+}
+
+#[test]
+fn settings_that_cannot_be_built_are_named() {
+    let heads = BertConfig::new(20, 16, 3, 24, 2).validate().unwrap_err();
+    assert!(heads.to_string().contains("n_heads"), "{heads}");
+    let none = BertConfig::new(20, 16, 2, 24, 0).validate().unwrap_err();
+    assert!(none.to_string().contains("n_layers"), "{none}");
+}
+
+#[test]
+fn padding_moves_no_token() {
+    let device = Device::flex();
+    for normalizer in [NormalizerConfig::Softmax, NormalizerConfig::Entmax15] {
+        let model = config().with_normalizer(normalizer).init(&device);
+        let all = tokens(2, &device);
+        let padded = BertInput::new(all.clone()).padding(padding(&[4, SEQ], &device));
+        let padded = model.forward(padded).hidden;
+        let alone = model.forward(BertInput::new(all.slice([0..1, 0..4])));
+        let first = padded.slice([0..1, 0..4, 0..16]);
+        assert!(distance(&values(first), &values(alone.hidden)) < 1e-5);
+    }
+}
+
+#[test]
+fn a_mask_hides_its_cells_of_its_layer_and_head_for_every_length() {
+    let device = Device::flex();
+    let model = config().init(&device);
+    let hides = |layer: usize, h: usize, i: usize, j: usize| (layer + h + i + j).is_multiple_of(3);
+    let masks: Vec<_> = (0..2)
+        .map(|layer| mask([2, 9, 9], &device, |h, i, j| hides(layer, h, i, j)))
+        .collect();
+    let input = BertInput::new(tokens(1, &device));
+    let output = model.forward(input.masks(Some(masks)).return_weights());
+    for (layer, weights) in output.weights.into_iter().enumerate() {
+        assert_eq!(weights.dims(), [1, 2, SEQ, SEQ]);
+        for (cell, weight) in values(weights).into_iter().enumerate() {
+            let (h, i, j) = (cell / (SEQ * SEQ), cell / SEQ % SEQ, cell % SEQ);
+            assert_eq!(weight == 0.0, hides(layer, h, i, j), "{layer} {h} {i} {j}");
+        }
+    }
+}
+
+#[test]
+fn masks_that_do_not_fit_are_named() {
+    let device = Device::flex();
+    let model = config().init(&device);
+    let open = |shape| mask(shape, &device, |_, _, _| false);
+    let error = model.check_masks(&[open([2, 9, 9])], SEQ).unwrap_err();
+    assert!(matches!(error, ModelError::AttentionMaskCount { .. }));
+    let masks = [open([2, 9, 9]), open([2, 9, 5])];
+    let error = model.check_masks(&masks, SEQ).unwrap_err();
+    assert!(error.to_string().contains("layer 1"), "{error}");
+}
+
+/// The attention of sequences of lengths 4 and 7, with padding left out or averaged in.
+fn observed(model: &Bert, padding_rule: Padding, device: &Device) -> AttentionPattern {
+    let grid = Grid {
+        n_heads: 2,
+        n_rows: SEQ,
+        n_cols: SEQ,
+        rule: CellRule::Full,
+    };
+    let kind = AttentionType::EncoderSelf;
+    let header = PatternHeader {
+        corpus: "words".to_owned(),
+        model: "bert".to_owned(),
+        padding: padding_rule,
+        grids: (0..2).map(|layer| ((kind, layer), grid)).collect(),
+    };
+    let mut pattern = AttentionPattern::new(header);
+    let lengths = [4, SEQ];
+    let input = BertInput::new(tokens(2, device)).padding(padding(&lengths, device));
+    let valid = lengths.map(|length| Valid::first(length, length)).to_vec();
+    let placement = Placement::at(0, 0).with_valid(valid);
+    let output = model.forward(input.return_weights());
+    for (layer, weights) in output.weights.into_iter().enumerate() {
+        pattern
+            .observe_tensor(kind, layer, weights, &placement)
+            .unwrap();
+    }
+    pattern
+}
+
+#[test]
+fn a_pattern_leaves_padding_out_or_averages_it_in() {
+    let device = Device::flex();
+    let model = config().init(&device);
+    let kind = AttentionType::EncoderSelf;
+    let left_out = observed(&model, Padding::LeftOut, &device);
+    assert_eq!(left_out.count(kind, 0, 3, 3).unwrap(), 2);
+    assert_eq!(left_out.count(kind, 0, 5, 2).unwrap(), 1);
+    let averaged = observed(&model, Padding::AveragedIn, &device);
+    assert_eq!(averaged.count(kind, 0, 5, 2).unwrap(), 2);
+    let column = |pattern: &AttentionPattern| pattern.mean(kind, 0, 0, 3, 5).unwrap().unwrap();
+    // Position 5 is padding in one of two sequences, where its weight is 0.
+    assert!((column(&averaged) * 2.0 - column(&left_out)).abs() < 1e-9);
+
+    let cut = GlobalMask::from_pattern(&left_out, 0.5, Scope::Layer, Semantics::Corrected).unwrap();
+    let masks = masks_of(&cut, kind, SEQ, SEQ, &device).unwrap().unwrap();
+    assert_eq!(masks.len(), 2);
+    let none = masks_of(&cut, AttentionType::Cross, SEQ, SEQ, &device).unwrap();
+    assert!(none.is_none());
+    let input = BertInput::new(tokens(1, &device)).masks(Some(masks));
+    let hidden = values(model.forward(input).hidden);
+    assert!(hidden.iter().all(|x| x.is_finite()));
+}
