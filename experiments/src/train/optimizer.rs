@@ -26,6 +26,8 @@ pub struct AdamSettings {
     pub clip: f64,
     /// Share of each weight taken away a step, times the learning rate (decoupled, as AdamW).
     pub weight_decay: f64,
+    /// Whether vectors (offsets, and scales of normalisation) decay too; matrices always do.
+    pub decay_vectors: bool,
 }
 
 /// Adam over a whole module, with its state by parameter path.
@@ -33,6 +35,7 @@ pub struct ClippedAdam {
     adam: Adam,
     clip: f64,
     weight_decay: f64,
+    decay_vectors: bool,
     state: BTreeMap<String, AdamState<1>>,
 }
 
@@ -60,6 +63,7 @@ impl ClippedAdam {
             adam,
             clip: settings.clip,
             weight_decay: settings.weight_decay,
+            decay_vectors: settings.decay_vectors,
             state: BTreeMap::new(),
         }
     }
@@ -97,6 +101,7 @@ impl ClippedAdam {
             adam: &self.adam,
             lr,
             decay: lr * self.weight_decay,
+            decay_vectors: self.decay_vectors,
             scale,
             gradients: &mut gradients,
             state: &mut self.state,
@@ -156,6 +161,7 @@ struct Update<'a> {
     adam: &'a Adam,
     lr: f64,
     decay: f64,
+    decay_vectors: bool,
     scale: Option<Tensor<1>>,
     gradients: &'a mut GradientsParams,
     state: &'a mut BTreeMap<String, AdamState<1>>,
@@ -186,7 +192,8 @@ impl ModuleMapper for Update<'_> {
         let path = self.path.join(".");
         let before = self.state.remove(&path);
         let weight = tensor.inner().reshape([-1]);
-        let decayed = (self.decay > 0.0).then(|| weight.clone() * self.decay);
+        let decays = self.decay > 0.0 && (D > 1 || self.decay_vectors);
+        let decayed = decays.then(|| weight.clone() * self.decay);
         let (updated, after) = self.adam.step::<1>(self.lr, weight, flat, before);
         let updated = match decayed {
             Some(decayed) => updated - decayed,
@@ -232,6 +239,7 @@ mod tests {
             epsilon: 1e-8,
             clip,
             weight_decay: 0.0,
+            decay_vectors: true,
         }
     }
 
@@ -303,5 +311,36 @@ mod tests {
         let got = model.weight.val().into_data().iter::<f32>().next().unwrap();
         assert!((got - (0.5 - 0.1 - 0.025)).abs() < 1e-5, "{got}");
         assert!(norm.into_scalar::<f32>() > 1.0);
+    }
+
+    #[test]
+    fn vectors_decay_only_where_they_are_to() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        let biases = |decay_vectors| {
+            let mut model = linear(&device);
+            model.bias = model
+                .bias
+                .map(|bias| bias.map(|b| b.ones_like().require_grad()));
+            let mut optimizer = ClippedAdam::new(AdamSettings {
+                weight_decay: 0.5,
+                decay_vectors,
+                ..settings(0.0)
+            });
+            let gradients = backward(&model, model.forward(x.clone()).sum());
+            let (model, _) = optimizer.step(model, gradients, 0.1, &device);
+            let weight = model.weight.val().into_data().iter::<f32>().next().unwrap();
+            assert!((weight - (0.5 - 0.1 - 0.025)).abs() < 1e-5, "{weight}");
+            model
+                .bias
+                .unwrap()
+                .val()
+                .into_data()
+                .iter::<f32>()
+                .next()
+                .unwrap()
+        };
+        assert!((biases(false) - 0.9).abs() < 1e-5);
+        assert!((biases(true) - 0.85).abs() < 1e-5);
     }
 }

@@ -67,6 +67,7 @@ fn plan(steps: u64, checkpoint_every: u64) -> Plan {
             epsilon: 1e-8,
             clip: 0.25,
             weight_decay: 0.0,
+            decay_vectors: true,
         },
         keep: Keep::Last,
         log_every: 2,

@@ -189,6 +189,7 @@ impl<'a> Session<'a> {
                 epsilon: r.epsilon,
                 clip: r.clip,
                 weight_decay: 0.0,
+                decay_vectors: true,
             },
             keep: Keep::Last,
             log_every: r.log_every,

@@ -190,6 +190,7 @@ impl<'a> Session<'a> {
                 epsilon: r.epsilon,
                 clip: r.clip,
                 weight_decay: r.weight_decay,
+                decay_vectors: true,
             },
             keep: r.keep(),
             log_every: r.log_every,
