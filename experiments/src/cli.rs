@@ -12,7 +12,8 @@ use sparta_ops::attention::Implementation;
 use crate::doctor;
 use crate::memory;
 use crate::panics;
-use crate::recipe::{LmRecipe, Recipe, TranslationRecipe};
+use crate::recipe::{GlueRecipe, LmRecipe, Recipe, TranslationRecipe};
+use crate::task::glue::{self, Predict};
 use crate::task::lm;
 use crate::task::translation::{self, Translate};
 use crate::task::{Request, Stage};
@@ -66,6 +67,48 @@ struct TranslateOptions {
     /// Write the attention weights of each best translation here, one JSON object a line
     #[arg(long, value_name = "FILE")]
     attention: Option<PathBuf>,
+}
+
+/// Attention pruning of a fine-tuned BERT on labelled texts: the GLUE table, reproduced.
+///
+/// Without a subcommand the whole table is made: fine-tune dense, observe the attention over the
+/// training set, prune at each p, fine-tune again from the pretrained weights under each mask, score.
+#[derive(Debug, Parser)]
+#[command(name = "glue", version)]
+struct GlueCli {
+    #[command(subcommand)]
+    command: Option<GlueCommand>,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    encoder: EncoderOptions,
+    /// Tasks instead of the recipe's, e.g. --tasks rte,mrpc
+    #[arg(long, global = true, value_name = "TASK,TASK", value_delimiter = ',')]
+    tasks: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum GlueCommand {
+    #[command(flatten)]
+    Stage(StageCommand),
+    /// Label the lines of standard input (TEXT or TEXT<tab>TEXT) with a trained model
+    Predict(PredictOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+struct PredictOptions {
+    /// Run folder, or the folder of one model in it (RUN/seed-1/TASK/dense)
+    #[arg(long, value_name = "RUN[/MODEL]")]
+    model: PathBuf,
+}
+
+/// What programs for a pretrained encoder are asked besides.
+#[derive(Debug, Clone, Args)]
+struct EncoderOptions {
+    /// Folder with pretrained weights: config.json, model.safetensors or pytorch_model.bin, and
+    /// tokenizer.json or vocab.txt
+    #[arg(long, global = true, value_name = "DIR")]
+    weights: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -161,6 +204,7 @@ impl Options {
             resume,
             out,
             data,
+            weights: None,
             quiet,
         })
     }
@@ -210,6 +254,32 @@ pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             n_best: options.n_best,
             beam: options.beam,
             attention: options.attention,
+            device: cli.options.device.parse().map_err(anyhow::Error::msg)?,
+            quiet: cli.options.quiet,
+        }),
+    })
+}
+
+impl GlueCli {
+    fn request(self, stage: Option<StageCommand>) -> Result<Request<GlueRecipe>> {
+        let mut request: Request<GlueRecipe> = self.options.request(stage)?;
+        request.weights = self.encoder.weights;
+        if let Some(tasks) = self.tasks {
+            request.recipe.tasks = tasks;
+            request.recipe.validate()?;
+        }
+        Ok(request)
+    }
+}
+
+/// The whole of the `glue` program.
+#[must_use]
+pub fn glue_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_of::<GlueCli, GlueRecipe>(args, |cli| match cli.command.clone() {
+        None => glue::run(&cli.request(None)?),
+        Some(GlueCommand::Stage(stage)) => glue::run(&cli.request(Some(stage))?),
+        Some(GlueCommand::Predict(options)) => glue::predict(&Predict {
+            model: options.model,
             device: cli.options.device.parse().map_err(anyhow::Error::msg)?,
             quiet: cli.options.quiet,
         }),
@@ -291,6 +361,7 @@ mod tests {
     fn the_command_lines_are_consistent() {
         LmCli::command().debug_assert();
         IwsltCli::command().debug_assert();
+        GlueCli::command().debug_assert();
     }
 
     fn words(line: &str) -> Vec<OsString> {

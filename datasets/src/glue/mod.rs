@@ -102,6 +102,19 @@ impl GlueTask {
         }
     }
 
+    /// Whether an example is two texts.
+    pub fn is_pair(self) -> bool {
+        let files = layout::files(self);
+        files.iter().all(|file| file.second.is_some())
+    }
+
+    /// The published number of examples of a part.
+    pub fn published_examples(self, part: &str) -> Option<usize> {
+        let files = layout::files(self);
+        let file = files.iter().find(|file| file.part == part);
+        file.map(|file| file.n_examples)
+    }
+
     /// The parts that scores are reported on: `dev`, of MNLI `dev-matched` and `dev-mismatched`.
     pub fn dev_parts(self) -> Vec<&'static str> {
         let names = layout::files(self).iter().map(|file| file.part);

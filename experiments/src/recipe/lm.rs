@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{
     NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
-    in_unit_interval, nominal_shares, positive, seeds_and_table,
+    in_unit_interval, nominal_shares, positive, random_masks, seeds_and_table,
 };
 use super::{Recipe, Shipped};
 use crate::train::ScheduleName;
@@ -251,19 +251,8 @@ impl Recipe for LmRecipe {
 
 impl LmRecipe {
     fn validate_prune(&self) -> Result<()> {
-        let prune = &self.prune;
-        nominal_shares(&prune.p)?;
-        ensure!(
-            prune.random_masks.len() == prune.p.len(),
-            "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
-            prune.p.len(),
-            prune.random_masks.len()
-        );
-        ensure!(
-            prune.random_masks[0] == 0,
-            "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
-        );
-        Ok(())
+        nominal_shares(&self.prune.p)?;
+        random_masks(&self.prune.random_masks, &self.prune.p)
     }
 }
 

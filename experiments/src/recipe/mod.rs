@@ -1,12 +1,14 @@
 //! Recipes: everything that determines a result, as typed TOML without hidden defaults.
 //!
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
-//! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`,
-//! `recipes/small/iwslt.toml`, which have every key), so that an unknown, missing or mistyped key
+//! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`, `iwslt.toml`,
+//! `glue.toml`, `squad.toml`, which have every key), so that an unknown, missing or mistyped key
 //! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
 //! checked against each other.
 
 mod edit;
+pub mod encoder;
+pub mod glue;
 pub mod lm;
 mod parts;
 mod shape;
@@ -14,6 +16,8 @@ mod shipped;
 pub mod translation;
 
 pub use edit::apply_set;
+pub use encoder::EncoderRecipe;
+pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
 pub use parts::{
     NormalizerName, OptimizerName, RetrainMode, RetrainRecipe, ScopeName, SemanticsName,
@@ -107,13 +111,19 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         toml::to_string(self).expect("a recipe is always representable in TOML")
     }
 
-    /// Hash of everything that determines one seed's results (all keys but `seeds`), 64 hex
-    /// digits; two recipes with one hash give the same bits on flex.
+    /// The recipe without the keys that only choose which of its runs to make.
     #[must_use]
-    fn hash(&self) -> String {
+    fn without_choice(&self) -> Self {
         let mut one_seed = self.clone();
         one_seed.set_seeds(Vec::new());
-        hex(&Sha256::digest(one_seed.to_toml().as_bytes()))
+        one_seed
+    }
+
+    /// Hash of everything that determines the results of a run (all keys but `seeds`, and `tasks` where
+    /// there are several), 64 hex digits; two recipes with one hash give the same bits on flex.
+    #[must_use]
+    fn hash(&self) -> String {
+        hex(&Sha256::digest(self.without_choice().to_toml().as_bytes()))
     }
 }
 

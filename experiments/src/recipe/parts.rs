@@ -185,3 +185,18 @@ pub(super) fn nominal_shares(p: &[u32]) -> Result<()> {
     );
     Ok(())
 }
+
+/// Random masks, one number for each nominal share.
+pub(super) fn random_masks(random_masks: &[u32], p: &[u32]) -> Result<()> {
+    ensure!(
+        random_masks.len() == p.len(),
+        "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
+        p.len(),
+        random_masks.len()
+    );
+    ensure!(
+        random_masks[0] == 0,
+        "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
+    );
+    Ok(())
+}

@@ -33,8 +33,20 @@ pub(super) const TRANSLATION: &[Shipped] = shipped![
     "wmt/kftt-ja-en",
 ];
 
+/// Labelled texts; the first is the default and the reference for every key.
+pub(super) const GLUE: &[Shipped] = shipped!["small/glue", "glue/minilm-l6", "glue/bert-base"];
+
+/// Answers in paragraphs; the first is the default and the reference for every key.
+#[allow(dead_code)]
+pub(super) const SQUAD: &[Shipped] = shipped!["small/glue"];
+
 /// The recipes of every program.
-pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[("lm", LM), ("iwslt", TRANSLATION)];
+pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[
+    ("lm", LM),
+    ("iwslt", TRANSLATION),
+    ("glue", GLUE),
+    ("squad", SQUAD),
+];
 
 /// Finds a recipe of a list by its full name, or by the last part of it (`wikitext2`).
 #[must_use]

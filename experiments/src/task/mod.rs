@@ -3,7 +3,10 @@
 //! Tasks share the run folder, the rows of a table, and the work around a model; what a batch, a
 //! network and a score are is theirs.
 
+mod encoder;
+mod find;
 mod folder;
+pub mod glue;
 pub mod lm;
 mod masks;
 mod network;
@@ -61,6 +64,8 @@ pub struct Request<R> {
     pub out: Option<PathBuf>,
     /// Folder with the corpus files.
     pub data: Option<PathBuf>,
+    /// Folder with pretrained weights.
+    pub weights: Option<PathBuf>,
     /// No progress output.
     pub quiet: bool,
 }

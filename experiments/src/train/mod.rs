@@ -53,6 +53,11 @@ pub trait Lesson<M: Module> {
     /// If the batches cannot be had.
     fn validate(&mut self, model: &M) -> Result<Validation>;
 
+    /// What a validation says, in a few words.
+    fn describe(&self, validation: &Validation) -> String {
+        format!("validation perplexity {:.2}", validation.nll.exp())
+    }
+
     /// What the next step needs from the steps before it, by name.
     fn carried(&self) -> BTreeMap<String, TensorData>;
 
@@ -303,15 +308,16 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             .take()
             .context("the model was lost in training")?;
         let (model, is_last) = self.keeper.result(model)?;
-        let valid_nll = match is_last {
-            true => last.nll,
-            false => self.lesson.validate(&model)?.nll,
+        let kept = match is_last {
+            true => last,
+            false => self.lesson.validate(&model)?,
         };
+        let valid_nll = kept.nll;
         self.progress.finish(&format!(
-            "{} steps in {}, {tokens_per_second:.0} tokens/s, validation perplexity {:.2}",
+            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}",
             self.step,
             watch::duration(seconds),
-            valid_nll.exp()
+            self.lesson.describe(&kept)
         ));
         let mut leftovers = self.keeper.files();
         leftovers.push(self.folder.join(CHECKPOINT));

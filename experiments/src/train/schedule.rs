@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum ScheduleName {
     /// Stays at the peak.
     Constant,
+    /// In a straight line, from the peak to 0 after the last step.
+    Linear,
     /// Half a cosine, from the peak to 0 at the last step.
     Cosine,
     /// Peak × √(warm-up / step), as for the first Transformer.
@@ -34,13 +36,22 @@ impl Schedule {
     #[must_use]
     pub fn for_width(self, d_model: usize) -> Self {
         match self.name {
-            ScheduleName::Constant | ScheduleName::Cosine | ScheduleName::InverseSqrt => self,
+            ScheduleName::Constant
+            | ScheduleName::Linear
+            | ScheduleName::Cosine
+            | ScheduleName::InverseSqrt => self,
             ScheduleName::Noam => {
                 let scale = (d_model as f64 * self.warmup_steps.max(1) as f64).powf(-0.5);
                 let peak = self.peak * scale;
                 Self { peak, ..self }
             }
         }
+    }
+
+    /// Share of the fall that lies behind, `steps` after the warm-up.
+    fn fallen(&self, steps: f64) -> f64 {
+        let span = (self.steps as f64 - self.warmup_steps as f64).max(1.0);
+        (steps / span).clamp(0.0, 1.0)
     }
 
     /// Learning rate of step `step`, counted from 0.
@@ -53,9 +64,9 @@ impl Schedule {
         }
         match self.name {
             ScheduleName::Constant => self.peak,
+            ScheduleName::Linear => self.peak * (1.0 - self.fallen(now - warmup)),
             ScheduleName::Cosine => {
-                let span = (self.steps as f64 - warmup).max(1.0);
-                let done = ((now - warmup) / span).clamp(0.0, 1.0);
+                let done = self.fallen(now - warmup);
                 0.5 * self.peak * (1.0 + (std::f64::consts::PI * done).cos())
             }
             ScheduleName::InverseSqrt | ScheduleName::Noam => {
@@ -83,6 +94,7 @@ mod tests {
     fn rises_linearly_then_falls_as_named() {
         for name in [
             ScheduleName::Constant,
+            ScheduleName::Linear,
             ScheduleName::Cosine,
             ScheduleName::InverseSqrt,
         ] {
@@ -91,6 +103,9 @@ mod tests {
             assert!((s.at(9) - 0.1).abs() < 1e-12);
         }
         assert!((schedule(ScheduleName::Constant).at(100) - 0.1).abs() < 1e-12);
+        let linear = schedule(ScheduleName::Linear);
+        assert!((linear.at(10) - 0.1).abs() < 1e-12 && (linear.at(60) - 0.05).abs() < 1e-12);
+        assert!((linear.at(109) - 0.001).abs() < 1e-12);
         assert!((schedule(ScheduleName::Cosine).at(60) - 0.05).abs() < 1e-12);
         assert!(schedule(ScheduleName::Cosine).at(109) < 1e-4);
         assert!((schedule(ScheduleName::InverseSqrt).at(39) - 0.05).abs() < 1e-12);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod doctor;
+mod glue;
 mod iwslt;
 mod stop;
 mod table;

@@ -262,8 +262,8 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
         let x = x.read::<E>();
-        map::<B, E, ()>(grad, 0.0, Layout::Along, |first, group, _| {
-            x.load_others(first, group.len(), group);
+        map::<B, E, ()>(grad, 0.0, Layout::Along, |first, group, rows| {
+            x.load_others(first, rows.len(), group);
             group.iter_mut().for_each(gelu::gelu_backward);
         }).0
     }, else activation::reference::gelu_backward::<B>(x, grad))

@@ -13,7 +13,7 @@ use super::parts::{
     NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
     in_unit_interval, nominal_shares, positive, seeds_and_table,
 };
-use super::{Recipe, Shipped};
+use super::{Recipe, Shipped, parts};
 use crate::train::{Keep, ScheduleName};
 
 /// Everything that determines a translation table; field names are the TOML keys, which
@@ -320,20 +320,9 @@ impl Recipe for TranslationRecipe {
 
 impl TranslationRecipe {
     fn validate_prune(&self) -> Result<()> {
-        let PruneRecipe {
-            p, random_masks, ..
-        } = &self.prune;
+        let (p, random_masks) = (&self.prune.p, &self.prune.random_masks);
         nominal_shares(p)?;
-        ensure!(
-            random_masks.len() == p.len(),
-            "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
-            p.len(),
-            random_masks.len()
-        );
-        ensure!(
-            random_masks[0] == 0,
-            "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
-        );
+        parts::random_masks(random_masks, p)?;
         for (i, normalizer) in self.model.normalizers.iter().enumerate() {
             ensure!(
                 !self.model.normalizers[..i].contains(normalizer),

@@ -1,7 +1,7 @@
 //! `iwslt translate`: lines in, translations out.
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::module::Module;
@@ -23,8 +23,9 @@ use super::rows::PairRow;
 use super::search::Search;
 use crate::device::{self, DeviceChoice};
 use crate::recipe::{Recipe, TranslationRecipe};
+use crate::task::find::{Found, find};
 use crate::task::work::TrainedNote;
-use crate::task::{Branch, ModelFolder, RunFolder, note};
+use crate::task::{ModelFolder, note};
 use crate::train::load_model;
 
 /// What `iwslt translate` asks for.
@@ -126,83 +127,36 @@ struct Model {
     device_note: String,
 }
 
-/// A model inside a run: its folder, normaliser, and what hides its cells.
-type Place = (
-    Branch,
-    ModelFolder,
-    crate::recipe::NormalizerName,
-    Option<PairRow>,
-);
-
-/// Finds the run a path is in, and the model it names; a run alone means its first dense model.
-fn find(path: &Path) -> Result<(RunFolder, TranslationRecipe, Place)> {
-    ensure!(
-        path.is_dir(),
-        "no folder {}; give a run folder (runs/…) or the folder of a model in it, e.g. \
-         RUN/seed-1/softmax/dense",
-        path.display()
-    );
-    let root = path
-        .ancestors()
-        .find(|p| p.join("recipe.toml").is_file())
-        .ok_or_else(|| {
-            anyhow!(
-                "{} is in no run folder (no recipe.toml above it); make one with `iwslt`",
-                path.display()
-            )
-        })?;
-    let recipe_path = root.join("recipe.toml");
-    let text = std::fs::read_to_string(&recipe_path)
-        .with_context(|| format!("cannot read {}", recipe_path.display()))?;
-    let recipe =
-        TranslationRecipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
-    let folder = RunFolder::of(&recipe, Some(root));
-    let seeds = seeds(root);
-    for &seed in &seeds {
-        for &name in &recipe.model.normalizers {
-            let branch = folder.branch(&recipe, seed, name.name());
-            let dense = branch.dense();
-            if path == root || path == dense.path {
-                return Ok((folder, recipe, (branch, dense, name, None)));
-            }
-            for row in PairRow::all(&recipe, name) {
-                let model = branch.row(&row.name());
-                if path == model.path {
-                    return Ok((folder, recipe, (branch, model, name, Some(row))));
-                }
-            }
-        }
-    }
-    ensure!(
-        path != root,
-        "the run {} has no model yet (no seed-N in it); run `iwslt train --recipe {} --out {}`",
-        root.display(),
-        recipe_path.display(),
-        root.display()
-    );
-    bail!(
-        "{} is no model of the run {}; its models are seed-N/NORMALIZER/dense and \
-         seed-N/NORMALIZER/rows/ROW",
-        path.display(),
-        root.display()
-    )
-}
-
-/// Seeds that a run folder has, smallest first.
-fn seeds(root: &Path) -> Vec<u64> {
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let mut seeds: Vec<u64> = entries
-        .filter_map(|e| e.file_name().to_str()?.strip_prefix("seed-")?.parse().ok())
-        .collect();
-    seeds.sort_unstable();
-    seeds
-}
-
 impl Model {
     fn open(request: &Translate) -> Result<Self> {
-        // Paths of the run are compared with what was typed.
-        let path: PathBuf = request.model.components().collect();
-        let (run, recipe, (branch, folder, name, row)) = find(&path)?;
+        let found: Found<TranslationRecipe> =
+            find(&request.model, |recipe: &TranslationRecipe| {
+                let rows = |name| {
+                    PairRow::all(recipe, name)
+                        .iter()
+                        .map(PairRow::name)
+                        .collect()
+                };
+                let names = recipe.model.normalizers.iter();
+                names
+                    .map(|&name| (name.name().to_owned(), rows(name)))
+                    .collect()
+            })?;
+        let Found {
+            run,
+            recipe,
+            branch,
+            name,
+            folder,
+            row,
+        } = found;
+        let normalizers = recipe.model.normalizers.iter().copied();
+        let name = normalizers
+            .clone()
+            .find(|normalizer| normalizer.name() == name)
+            .context("the branch has no normaliser")?;
+        let rows = PairRow::all(&recipe, name);
+        let row = rows.into_iter().find(|known| Some(known.name()) == row);
         let trained = TrainedNote::load(&folder)?;
         let (vocabulary, corpus) = open_vocabulary(&run)?;
         trained.check_vocabulary(&folder, &vocabulary_hash(&vocabulary))?;

@@ -71,7 +71,7 @@ fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
 }
 
 /// A column of the line of TABLE.csv by (row, p, mask); at p = 0 every dense run counts as `ap`.
-fn cell(csv: &str, row: &str, p: &str, mask: &str, column: usize) -> String {
+pub fn cell(csv: &str, row: &str, p: &str, mask: &str, column: usize) -> String {
     let line = csv
         .lines()
         .map(|l| l.split(',').collect::<Vec<_>>())

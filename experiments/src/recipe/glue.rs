@@ -1,0 +1,214 @@
+//! The typed recipe of a table of labelled texts: GLUE's tasks, and the shipped one.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use sparta_datasets::classification::ClassificationTask;
+
+use super::encoder::{
+    EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
+    EncoderRetrainRecipe, EncoderTrainRecipe, validate,
+};
+use super::parts::at_least_one;
+use super::{Recipe, Shipped};
+
+/// Everything that determines a table of labelled texts; field names are the TOML keys, which
+/// `recipes/small/glue.toml` explains one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlueRecipe {
+    /// Name of the table, and of its run folder.
+    pub table: String,
+    /// Seeds to run; outside the recipe hash.
+    pub seeds: Vec<u64>,
+    /// Tasks to run, each with models of its own; outside the recipe hash.
+    pub tasks: Vec<String>,
+    /// Texts as token ids.
+    pub data: TextRecipe,
+    /// The network.
+    pub model: EncoderModelRecipe,
+    /// Fine-tuning.
+    pub train: EncoderTrainRecipe,
+    /// The pass that averages attention.
+    pub observe: EncoderObserveRecipe,
+    /// Thresholds and masks.
+    pub prune: EncoderPruneRecipe,
+    /// Fine-tuning under each mask.
+    pub retrain: EncoderRetrainRecipe,
+    /// Scores.
+    pub eval: TextEvalRecipe,
+    /// The published rows for comparison.
+    pub paper: TextPaperRecipe,
+}
+
+/// How texts become token ids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextRecipe {
+    /// Longest sequence in tokens; longer ones are cut.
+    pub max_len: usize,
+    /// How wide batches are.
+    pub padding: PaddingName,
+    /// Examples of the training part to use; 0 = all.
+    pub train_examples: usize,
+    /// Examples of the part that is watched while training; 0 = all.
+    pub valid_examples: usize,
+    /// Examples of each reported part; 0 = all.
+    pub test_examples: usize,
+}
+
+/// How wide batches are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingName {
+    /// `max_len` (the paper).
+    Fixed,
+    /// As the longest example of the batch.
+    Dynamic,
+}
+
+impl PaddingName {
+    /// The word in the recipe, for signatures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Dynamic => "dynamic",
+        }
+    }
+}
+
+/// Scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextEvalRecipe {
+    /// Examples of a batch.
+    pub batch_size: usize,
+}
+
+/// The published rows that stand beside ours, by table of `sparta_results::paper`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextPaperRecipe {
+    /// Table of tasks by p; empty = none.
+    pub table: String,
+}
+
+impl GlueRecipe {
+    /// The tasks as the data crate knows them.
+    ///
+    /// # Errors
+    /// A name that is none, with those that are.
+    pub fn classification_tasks(&self) -> Result<Vec<ClassificationTask>> {
+        let parse = |name: &String| Ok(name.parse::<ClassificationTask>()?);
+        self.tasks.iter().map(parse).collect()
+    }
+}
+
+impl EncoderRecipe for GlueRecipe {
+    fn model(&self) -> &EncoderModelRecipe {
+        &self.model
+    }
+
+    fn train(&self) -> &EncoderTrainRecipe {
+        &self.train
+    }
+
+    fn observe(&self) -> &EncoderObserveRecipe {
+        &self.observe
+    }
+
+    fn prune(&self) -> &EncoderPruneRecipe {
+        &self.prune
+    }
+
+    fn retrain(&self) -> &EncoderRetrainRecipe {
+        &self.retrain
+    }
+
+    fn max_len(&self) -> usize {
+        self.data.max_len
+    }
+}
+
+impl Recipe for GlueRecipe {
+    const PROGRAM: &'static str = "glue";
+    const SHIPPED: &'static [Shipped] = super::shipped::GLUE;
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn seeds(&self) -> &[u64] {
+        &self.seeds
+    }
+
+    fn set_seeds(&mut self, seeds: Vec<u64>) {
+        self.seeds = seeds;
+    }
+
+    fn without_choice(&self) -> Self {
+        Self {
+            seeds: Vec::new(),
+            tasks: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        validate(self)?;
+        at_least_one(&[("eval.batch_size", self.eval.batch_size)])?;
+        let tasks = self.classification_tasks()?;
+        ensure!(!tasks.is_empty(), "`tasks` must name at least one task");
+        for (i, task) in tasks.iter().enumerate() {
+            ensure!(!tasks[..i].contains(task), "`tasks` names `{task}` twice");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(set: &str) -> String {
+        let text = GlueRecipe::SHIPPED[0].text;
+        format!(
+            "{:#}",
+            GlueRecipe::parse(text, &[set.to_owned()]).unwrap_err()
+        )
+    }
+
+    #[test]
+    fn numbers_that_do_not_go_together_are_named() {
+        for (set, word) in [
+            ("tasks=[\"rta\"]", "rta"),
+            ("tasks=[]", "tasks"),
+            ("tasks=[\"rte\", \"rte\"]", "twice"),
+            ("prune.p=[20, 40]", "prune.p"),
+            ("prune.random_masks=[0]", "prune.random_masks"),
+            ("train.warmup=1.5", "train.warmup"),
+            ("model.network=\"bert\"", "minilm-l3"),
+            ("train.schedule=\"noam\"", "train.schedule"),
+        ] {
+            let e = error(set);
+            assert!(e.contains(word), "{set}: {e}");
+        }
+    }
+
+    #[test]
+    fn seeds_and_tasks_do_not_change_the_run() {
+        let load = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+            GlueRecipe::load("glue/minilm-l6", &sets).unwrap().hash()
+        };
+        assert_eq!(load(&[]), load(&["seeds=[7]", "tasks=[\"rte\"]"]));
+        assert_ne!(load(&[]), load(&["train.lr=0.1"]));
+    }
+
+    #[test]
+    fn epochs_become_steps() {
+        let train = GlueRecipe::load("glue/bert-base", &[]).unwrap().train;
+        // RTE and MRPC: three epochs in batches of 32.
+        assert_eq!([2490, 3668].map(|n| train.steps_for(n)), [234, 345]);
+    }
+}

@@ -1,0 +1,78 @@
+//! The recipe's encoder, and its masks.
+
+use anyhow::{Result, ensure};
+use burn::tensor::{Bool, Device, Tensor};
+use sparta_model::bert::BertConfig;
+use sparta_model::masks_of;
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
+
+use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
+use crate::task::network::normalizer;
+
+/// The only attention there is.
+pub(super) const KIND: AttentionType = AttentionType::EncoderSelf;
+
+/// The sizes of a published network.
+pub(super) fn published(network: NetworkName) -> BertConfig {
+    match network {
+        NetworkName::MiniLmL3 => BertConfig::mini_lm(3),
+        NetworkName::MiniLmL6 => BertConfig::mini_lm(6),
+        NetworkName::BertBaseUncased => BertConfig::base_uncased(),
+        NetworkName::BertBaseCased => BertConfig::base_cased(),
+    }
+}
+
+/// The sizes of a network with what the recipe says of it.
+pub(super) fn config(sizes: BertConfig, model: &EncoderModelRecipe) -> BertConfig {
+    sizes
+        .with_normalizer(normalizer(model.normalizer))
+        .with_dropout(model.dropout)
+        .with_attention_dropout(model.attention_dropout)
+}
+
+/// The cells of a layer for sequences up to `max_len`.
+pub(super) fn grid(config: &BertConfig, max_len: usize) -> Grid {
+    Grid {
+        n_heads: config.n_heads,
+        n_rows: max_len,
+        n_cols: max_len,
+        rule: CellRule::Full,
+    }
+}
+
+/// Checks that a mask was made for this network and these sequences.
+///
+/// # Errors
+/// The first layer that does not fit.
+pub(super) fn check_mask(mask: &GlobalMask, config: &BertConfig, max_len: usize) -> Result<()> {
+    for (kind, layer) in mask.layers() {
+        ensure!(
+            kind == KIND && layer < config.n_layers,
+            "the mask has {kind} layer {layer}; the network has {} {KIND} layers",
+            config.n_layers
+        );
+        let Grid {
+            n_heads,
+            n_rows,
+            n_cols,
+            ..
+        } = grid(config, max_len);
+        mask.check_shape(kind, layer, n_heads, n_rows, n_cols)?;
+    }
+    Ok(())
+}
+
+/// The mask as tensors, for sequences up to `max_len`.
+///
+/// # Errors
+/// A mask without one of its layers.
+pub(in crate::task) fn mask_tensors(
+    mask: Option<&GlobalMask>,
+    max_len: usize,
+    device: &Device,
+) -> Result<Option<Vec<Tensor<3, Bool>>>> {
+    match mask {
+        None => Ok(None),
+        Some(mask) => Ok(masks_of(mask, KIND, max_len, max_len, device)?),
+    }
+}

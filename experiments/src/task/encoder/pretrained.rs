@@ -1,0 +1,280 @@
+//! Pretrained weights with their sizes and tokenizer: shipped, or from the folder `--weights`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_model::bert::BertConfig;
+use sparta_model::import::{Weights, bert_config, shipped};
+
+use super::network;
+use crate::io::write_text;
+use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
+use crate::recipe::hex;
+use crate::task::RunFolder;
+use crate::train::short;
+
+/// What a run was started from; written when the run folder is first used.
+const NOTE: &str = "encoder.json";
+const TOKENIZER: &str = "tokenizer.json";
+const VOCABULARY: &str = "vocab.txt";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// Names of weights, the first one found is read.
+const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// Where the user says that files are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::task) struct Sources {
+    /// Folder of the weights.
+    pub(in crate::task) weights: Option<PathBuf>,
+    /// Folder of the corpus.
+    pub(in crate::task) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    network: NetworkName,
+    origin: String,
+    sha256: String,
+    tokenizer: String,
+    sources: Sources,
+}
+
+/// A pretrained encoder.
+pub(in crate::task) struct Pretrained {
+    /// Its sizes, with the recipe's dropout and normaliser.
+    pub(in crate::task) config: BertConfig,
+    /// Its weights; none in a dry run without them.
+    pub(in crate::task) weights: Option<Weights>,
+    /// Its tokenizer.
+    pub(in crate::task) wordpiece: WordPiece,
+    /// Where it is from, in words.
+    pub(in crate::task) origin: String,
+    sha256: String,
+    tokenizer: Tokenizer,
+}
+
+/// The tokenizer's files: name and content.
+type Tokenizer = Vec<(&'static str, String)>;
+
+impl Pretrained {
+    /// Reads the network of a recipe.
+    ///
+    /// # Errors
+    /// No folder for a network that is not shipped, a file that is missing, or sizes and a tokenizer
+    /// that do not belong to it.
+    pub(in crate::task) fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
+        let name = model.network.name();
+        match (model.network, dir) {
+            (NetworkName::MiniLmL3, None) => Self::shipped(model),
+            (_, Some(dir)) => {
+                Self::read(model, dir).with_context(|| format!("--weights {}", dir.display()))
+            }
+            (
+                NetworkName::MiniLmL6 | NetworkName::BertBaseUncased | NetworkName::BertBaseCased,
+                None,
+            ) => bail!(
+                "the weights of {name} do not ship with the program: give a folder with config.json, \
+                 model.safetensors (or pytorch_model.bin) and tokenizer.json (or vocab.txt) by \
+                 `--weights DIR`"
+            ),
+        }
+    }
+
+    fn shipped(model: &EncoderModelRecipe) -> Result<Self> {
+        let text = std::str::from_utf8(shipped::TOKENIZER).context("the shipped tokenizer")?;
+        Ok(Self {
+            config: network::config(shipped::config(), model),
+            weights: Some(shipped::weights()?),
+            wordpiece: WordPiece::from_json(text, shipped::NAME)?,
+            origin: format!("{}, shipped", shipped::NAME),
+            sha256: shipped::NAME.to_owned(),
+            tokenizer: vec![(TOKENIZER, text.to_owned())],
+        })
+    }
+
+    fn read(model: &EncoderModelRecipe, dir: &Path) -> Result<Self> {
+        let path = dir.join("config.json");
+        let json = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let sizes = bert_config(&json).with_context(|| path.display().to_string())?;
+        check_sizes(&sizes, model.network)?;
+        let Some(path) = WEIGHTS
+            .iter()
+            .map(|name| dir.join(name))
+            .find(|p| p.is_file())
+        else {
+            bail!("neither {} nor {} is there", WEIGHTS[0], WEIGHTS[1]);
+        };
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        drop(bytes);
+        let wordpiece = WordPiece::open(dir, None)?;
+        let names: &[&'static str] = match dir.join(TOKENIZER).is_file() {
+            true => &[TOKENIZER],
+            false => &[VOCABULARY, TOKENIZER_CONFIG],
+        };
+        let read =
+            |&name: &&'static str| Some((name, std::fs::read_to_string(dir.join(name)).ok()?));
+        let pretrained = Self {
+            config: network::config(sizes, model),
+            weights: Some(Weights::read(&path)?),
+            wordpiece,
+            origin: format!("{} ({})", path.display(), short(&sha256)),
+            sha256,
+            tokenizer: names.iter().filter_map(read).collect(),
+        };
+        pretrained.check_tokenizer()?;
+        Ok(pretrained)
+    }
+
+    fn check_tokenizer(&self) -> Result<()> {
+        let (found, expected) = (self.wordpiece.vocab_size(), self.config.vocab_size);
+        ensure!(
+            found <= expected,
+            "the tokenizer has {found} tokens, but the network has vectors for {expected}: they do not \
+             belong together"
+        );
+        Ok(())
+    }
+
+    /// The sizes of a network alone, for when its weights are not at hand, and the shipped tokenizer.
+    ///
+    /// # Errors
+    /// None, unless the program was built from an altered file.
+    pub(in crate::task) fn sizes(model: &EncoderModelRecipe) -> Result<Self> {
+        Ok(Self {
+            config: network::config(network::published(model.network), model),
+            weights: None,
+            origin: "random, the published ones are not at hand".to_owned(),
+            ..Self::shipped(model)?
+        })
+    }
+
+    /// Writes the tokenizer and what the run started from, or checks that they are the same.
+    ///
+    /// # Errors
+    /// Other weights or another tokenizer than those the run was started with.
+    pub(in crate::task) fn enter(
+        &self,
+        network: NetworkName,
+        folder: &RunFolder,
+        sources: &Sources,
+    ) -> Result<()> {
+        let path = folder.data().join(NOTE);
+        let tokenizer = self.wordpiece.hash();
+        if path.exists() {
+            let note = Note::load(&path)?;
+            ensure!(
+                note.sha256 == self.sha256 && note.tokenizer == tokenizer,
+                "this run was started from {} and these are other weights or another tokenizer \
+                 ({}); give those by `--weights DIR`, or start a new run folder with `--out DIR`",
+                note.origin,
+                self.origin
+            );
+            return Ok(());
+        }
+        let dir = folder.data();
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        for (name, content) in &self.tokenizer {
+            write_text(&dir.join(name), content)?;
+        }
+        let note = Note {
+            network,
+            origin: self.origin.clone(),
+            sha256: self.sha256.clone(),
+            tokenizer,
+            sources: sources.clone(),
+        };
+        let text = serde_json::to_string_pretty(&note).context("cannot write encoder.json")?;
+        write_text(&path, &(text + "\n"))
+    }
+
+    /// Sizes and tokenizer as a run folder has them, without weights.
+    ///
+    /// # Errors
+    /// A folder without them, or files that are damaged.
+    pub(in crate::task) fn of_run(
+        model: &EncoderModelRecipe,
+        folder: &RunFolder,
+        program: &str,
+    ) -> Result<Self> {
+        let path = folder.data().join(NOTE);
+        ensure!(
+            path.exists(),
+            "no tokenizer in {}; run `{program}` with the same `--recipe` and `--out` first",
+            folder.data().display()
+        );
+        let note = Note::load(&path)?;
+        let pretrained = Self {
+            config: network::config(network::published(note.network), model),
+            weights: None,
+            wordpiece: WordPiece::open(&folder.data(), None)?,
+            origin: note.origin,
+            sha256: note.sha256,
+            tokenizer: Vec::new(),
+        };
+        pretrained.check_tokenizer()?;
+        Ok(pretrained)
+    }
+}
+
+impl Note {
+    fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; start a new run folder with `--out DIR`",
+                path.display()
+            )
+        })
+    }
+}
+
+impl Sources {
+    /// What was typed, and where nothing was what the run folder remembers.
+    ///
+    /// # Errors
+    /// A note that is damaged.
+    pub(in crate::task) fn or_remembered(self, folder: &RunFolder) -> Result<Self> {
+        let path = folder.data().join(NOTE);
+        if !path.exists() {
+            return Ok(self);
+        }
+        let Sources { weights, data } = Note::load(&path)?.sources;
+        Ok(Self {
+            weights: self.weights.or(weights),
+            data: self.data.or(data),
+        })
+    }
+}
+
+/// That a published configuration is the one the recipe names.
+fn check_sizes(found: &BertConfig, network: NetworkName) -> Result<()> {
+    let expected = network::published(network);
+    let sizes = |config: &BertConfig| {
+        [
+            ("vocab_size", config.vocab_size),
+            ("hidden_size", config.d_model),
+            ("num_attention_heads", config.n_heads),
+            ("intermediate_size", config.d_ff),
+            ("num_hidden_layers", config.n_layers),
+            ("max_position_embeddings", config.max_len),
+            ("type_vocab_size", config.n_token_types),
+        ]
+    };
+    for ((key, found), (_, expected)) in sizes(found).into_iter().zip(sizes(&expected)) {
+        ensure!(
+            found == expected,
+            "config.json has {key} = {found}, but `model.network = \"{}\"` has {expected}; give its \
+             weights, or name another network",
+            network.name()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `glue predict`: lines in, labels and scores out.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use sparta_datasets::batch::EncodedExample;
+use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
+
+use super::subject::{self, Head, Prediction};
+use crate::device::{self, DeviceChoice};
+use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
+use crate::task::encoder::{Fit, Pretrained, mask_tensors, trained_network};
+use crate::task::find::{Found, find};
+use crate::task::{Row, note};
+
+/// What `glue predict` asks for.
+#[derive(Debug, Clone)]
+pub struct Predict {
+    /// A run folder, or the folder of a model in it.
+    pub model: PathBuf,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// No words on standard error.
+    pub quiet: bool,
+}
+
+/// Labels the lines of standard input: a text a line or, for tasks of pairs, two texts with a tab
+/// between them. Each line out has the label and, after tabs, the probability of each class in the order
+/// that standard error names; for a score, the number alone.
+///
+/// # Errors
+/// A folder without a trained model, a model and tokenizer that do not fit, or a line without its
+/// tab; each says what to do.
+pub fn predict(request: &Predict) -> Result<()> {
+    let found: Found<GlueRecipe> = find(&request.model, |recipe: &GlueRecipe| {
+        let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks);
+        let names: Vec<String> = rows.iter().map(Row::name).collect();
+        // Tasks are no part of what makes a run: any may be there.
+        let tasks = ClassificationTask::all();
+        tasks
+            .map(|task| (task.name().to_owned(), names.clone()))
+            .collect()
+    })?;
+    let Found {
+        run,
+        recipe,
+        branch,
+        name,
+        folder,
+        row,
+    } = found;
+    let task: ClassificationTask = name.parse()?;
+    let head = Head::of(task);
+    let pretrained = Pretrained::of_run(recipe.model(), &run, GlueRecipe::PROGRAM)?;
+    let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
+    let training = opened.device.clone().autodiff();
+    let init = |config: &_, device: &_| head.init(config, device);
+    let network = trained_network(init, &pretrained, &folder, &training)?;
+    let mask = match row.filter(|row| *row != Row::Dense.name()) {
+        None => None,
+        Some(row) => Some(sparta_ops::pruning::GlobalMask::load(branch.mask(&row))?),
+    };
+    let max_len = recipe.max_len();
+    let fit = Fit {
+        model: &network,
+        masks: mask_tensors(mask.as_ref(), max_len, &opened.device)?,
+        device: &opened.device,
+    };
+    let outputs = match head.labels {
+        Labels::Classes(names) => format!("label, then the probabilities of {}", names.join(", ")),
+        Labels::Score => "a number from 0 to 5".to_owned(),
+    };
+    note(
+        request.quiet,
+        &format!(
+            "model {} ({task}, {}) · device {} · out: {outputs}",
+            folder.path.display(),
+            match mask {
+                Some(_) => "under its mask",
+                None => "no mask",
+            },
+            opened.note
+        ),
+    );
+    let shape = (
+        subject::padding(&recipe),
+        pretrained.wordpiece.special().pad,
+        recipe.eval.batch_size,
+    );
+    let mut lines = std::io::stdin().lock().lines();
+    let mut number = 0;
+    loop {
+        let chunk: Vec<String> = lines
+            .by_ref()
+            .take(recipe.eval.batch_size)
+            .collect::<std::io::Result<_>>()
+            .context("cannot read standard input (text must be UTF-8)")?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let examples: Vec<TextExample> = chunk
+            .iter()
+            .enumerate()
+            .map(|(i, line)| example(line, head.is_pair, number + i + 1))
+            .collect::<Result<_>>()?;
+        let examples = EncodedExample::encode_all(&examples, &pretrained.wordpiece, max_len)?;
+        let predictions = subject::predict(&fit, &examples, head.labels, shape, &mut |_| ())?;
+        for prediction in predictions {
+            let label = head.labels.spell(prediction.label());
+            let line = match &prediction {
+                Prediction::Classes(p) => {
+                    let p: Vec<String> = p.iter().map(|p| format!("{p:.4}")).collect();
+                    format!("{label}\t{}", p.join("\t"))
+                }
+                Prediction::Score(_) => label,
+            };
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                // A closed pipe is the reader's choice and no error.
+                return Ok(());
+            }
+        }
+        number += chunk.len();
+    }
+}
+
+fn example(line: &str, is_pair: bool, number: usize) -> Result<TextExample> {
+    let mut texts = line.split('\t');
+    let first = texts.next().unwrap_or_default().to_owned();
+    let second = texts.next().map(str::to_owned);
+    ensure!(
+        texts.next().is_none(),
+        "line {number} has more than one tab; give one or two texts a line"
+    );
+    match (is_pair, &second) {
+        (true, None) => {
+            bail!("line {number} has no tab; this model reads two texts, TEXT<tab>TEXT")
+        }
+        (false, Some(_)) => bail!("line {number} has a tab; this model reads one text a line"),
+        (true, Some(_)) | (false, None) => {}
+    }
+    Ok(TextExample {
+        first,
+        second,
+        label: None,
+    })
+}

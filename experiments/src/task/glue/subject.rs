@@ -1,0 +1,549 @@
+//! A task of labelled texts: its parts as token ids, its losses and scores.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
+use sparta_datasets::classification::{
+    ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
+};
+use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_datasets::{Split, question_sentence, source};
+use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
+use sparta_results::metric::TaskSignature;
+use sparta_results::metric::glue::{GlueColumn, Predictions, score};
+use sparta_results::{MaskKind, Metric};
+
+use crate::io::write_text;
+use crate::recipe::GlueRecipe;
+use crate::recipe::glue::PaddingName;
+use crate::task::encoder::{Baseline, Column, Fit, Subject};
+use crate::task::{Fetch, ModelFolder};
+use crate::train::watch::stop_if_interrupted;
+
+/// Predictions of the reported parts, beside a model.
+const PREDICTIONS: &str = "predictions.tsv";
+
+/// Some examples of a task, encoded.
+pub(super) struct Examples {
+    name: &'static str,
+    examples: Vec<EncodedExample>,
+    majority: Option<(usize, f64)>,
+}
+
+/// A task of labelled texts.
+pub(super) struct TextSubject {
+    task: ClassificationTask,
+    pub(super) labels: Labels,
+    padding: Padding,
+    pad: u32,
+    batch_size: usize,
+    train: Vec<EncodedExample>,
+    valid: Examples,
+    reported: Vec<Examples>,
+    columns: Vec<Column>,
+    /// What the files are, for the person at the terminal.
+    pub(super) description: String,
+}
+
+/// What is predicted for the examples of a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) labels: Labels,
+    /// Whether an example is two texts.
+    pub(super) is_pair: bool,
+}
+
+impl Head {
+    pub(super) fn of(task: ClassificationTask) -> Self {
+        match task {
+            ClassificationTask::QuestionSentence => Self {
+                labels: question_sentence::LABELS,
+                is_pair: true,
+            },
+            ClassificationTask::Glue(task) => Self {
+                labels: task.labels(),
+                is_pair: task.is_pair(),
+            },
+        }
+    }
+
+    pub(super) fn init(self, config: &BertConfig, device: &Device) -> BertClassifier {
+        config.init_classifier(self.labels.n_outputs(), device)
+    }
+}
+
+/// The rows of the table that a task has.
+pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
+    let row = |part| match GlueColumn::of_task(task.name(), part) {
+        Some(column) => column.name().to_owned(),
+        None => task.name().to_owned(),
+    };
+    task.reported_parts().into_iter().map(row).collect()
+}
+
+/// The published number of training examples, for when they are not at hand.
+pub(super) fn published_train(task: ClassificationTask) -> usize {
+    match task {
+        ClassificationTask::QuestionSentence => 0,
+        ClassificationTask::Glue(task) => task
+            .published_examples(Split::Train.name())
+            .unwrap_or_default(),
+    }
+}
+
+/// Made-up examples of a task, enough for a batch, for when the published ones are not at hand.
+pub(super) fn synthetic(task: ClassificationTask, recipe: &GlueRecipe) -> LoadedTask {
+    let head = Head::of(task);
+    let n = recipe.train.batch_size;
+    let words = [
+        "the", "question", "has", "an", "answer", "in", "this", "sentence",
+    ];
+    let text = |start: usize| -> String {
+        let words = (0..20).map(|i| words[(start * 3 + i * i) % words.len()]);
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let example = |i: usize| TextExample {
+        first: text(i),
+        second: head.is_pair.then(|| text(i + 1)),
+        label: Some(match head.labels {
+            Labels::Classes(names) => Label::Class(i % names.len()),
+            Labels::Score => Label::Score((i % 6) as f32),
+        }),
+    };
+    let names = [vec![Split::Train.name()], task.reported_parts()].concat();
+    let parts = names.into_iter().map(|name| Part {
+        name,
+        examples: (0..n).map(example).collect(),
+    });
+    LoadedTask {
+        corpus: ClassificationCorpus {
+            name: task.name(),
+            labels: head.labels,
+            parts: parts.collect(),
+        },
+        counts: Vec::new(),
+    }
+}
+
+/// What a model says of an example.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Prediction {
+    /// The probability of each class.
+    Classes(Vec<f32>),
+    /// The number.
+    Score(f32),
+}
+
+impl Prediction {
+    /// The most probable class, or the number.
+    pub(super) fn label(&self) -> Label {
+        match self {
+            Self::Classes(probabilities) => {
+                let best = probabilities.iter().enumerate();
+                // Of equally probable ones the first.
+                let best = best.rev().max_by(|a, b| a.1.total_cmp(b.1));
+                Label::Class(best.map_or(0, |(class, _)| class))
+            }
+            Self::Score(score) => Label::Score(*score),
+        }
+    }
+}
+
+/// Reads the examples of a task, downloading them only if `fetch` allows it.
+///
+/// # Errors
+/// Files that are missing, and how to get them; a file that is not as published.
+pub(super) fn load(
+    task: ClassificationTask,
+    from: Option<&Path>,
+    fetch: Fetch,
+) -> Result<LoadedTask> {
+    let cache = source::cache_dir()?;
+    let loaded = match fetch {
+        Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
+        Fetch::Never => task.load(from, &cache),
+    };
+    loaded.map_err(|error| {
+        anyhow!(
+            "{error}\n(`prepare` is `cargo run --release --bin glue -- prepare --recipe RECIPE`)"
+        )
+    })
+}
+
+/// How wide the batches of a recipe are.
+pub(super) fn padding(recipe: &GlueRecipe) -> Padding {
+    match recipe.data.padding {
+        PaddingName::Fixed => Padding::Fixed(recipe.data.max_len),
+        PaddingName::Dynamic => Padding::Dynamic,
+    }
+}
+
+/// A batch as the encoder reads it.
+pub(super) fn input(batch: &ClassificationBatch, device: &Device) -> BertInput {
+    let shape = [batch.batch_size, batch.len];
+    let ints = |values: &[i32]| {
+        Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), shape), device)
+    };
+    let padding = Tensor::from_data(TensorData::new(batch.padding.clone(), shape), device);
+    BertInput::new(ints(&batch.ids))
+        .token_types(ints(&batch.token_types))
+        .padding(padding)
+}
+
+impl TextSubject {
+    /// Encodes a task.
+    ///
+    /// # Errors
+    /// A part without examples or labels.
+    pub(super) fn new(
+        task: ClassificationTask,
+        loaded: &LoadedTask,
+        recipe: &GlueRecipe,
+        wordpiece: &WordPiece,
+    ) -> Result<Self> {
+        let data = &recipe.data;
+        let corpus = &loaded.corpus;
+        let encode = |part: &Part, limit: usize| -> Result<Vec<EncodedExample>> {
+            let n = match limit {
+                0 => part.examples.len(),
+                n => n.min(part.examples.len()),
+            };
+            ensure!(n > 0, "{task} has no example in its part {}", part.name);
+            let examples = &part.examples[..n];
+            Ok(EncodedExample::encode_all(
+                examples,
+                wordpiece,
+                data.max_len,
+            )?)
+        };
+        let examples = |name: &'static str, limit| -> Result<Examples> {
+            let part = corpus.part(name)?;
+            Ok(Examples {
+                name,
+                examples: encode(part, limit)?,
+                majority: part.majority(),
+            })
+        };
+        let train = encode(corpus.part(Split::Train.name())?, data.train_examples)?;
+        let names = task.reported_parts();
+        let watched = match task {
+            ClassificationTask::QuestionSentence => Split::Valid.name(),
+            // Test labels are not published: what is watched is what is reported.
+            ClassificationTask::Glue(_) => names[0],
+        };
+        let reported: Vec<Examples> = names
+            .iter()
+            .map(|name| examples(name, data.test_examples))
+            .collect::<Result<_>>()?;
+        let columns = columns(task, recipe, &reported)?;
+        let padding = padding(recipe);
+        let share =
+            ExampleOrder::in_order(train.len(), recipe.train.batch_size)?.padding(&train, padding);
+        let mut description = format!(
+            "{task}: train {}, {} examples; padding takes {:.1} % of the positions and {:.1} % of the \
+             cells of {} batches",
+            train.len(),
+            reported
+                .iter()
+                .map(|part| format!("{} {}", part.name, part.examples.len()))
+                .collect::<Vec<_>>()
+                .join(", "),
+            100.0 * (1.0 - share.n_tokens as f64 / share.n_positions.max(1) as f64),
+            100.0 * (1.0 - share.n_token_cells as f64 / share.n_cells.max(1) as f64),
+            data.padding.name()
+        );
+        for count in loaded.counts.iter().filter(|count| count.differs()) {
+            description += &format!("\nnot as published: {count}");
+        }
+        Ok(Self {
+            task,
+            labels: corpus.labels,
+            padding,
+            pad: wordpiece.special().pad,
+            batch_size: recipe.eval.batch_size,
+            train,
+            valid: examples(watched, data.valid_examples)?,
+            reported,
+            columns,
+            description,
+        })
+    }
+
+    fn batch(&self, examples: &[EncodedExample], indices: &[u32]) -> Result<ClassificationBatch> {
+        Ok(ClassificationBatch::new(
+            examples,
+            indices,
+            self.padding,
+            self.pad,
+        )?)
+    }
+
+    fn batch_loss(
+        &self,
+        fit: &Fit<'_, BertClassifier>,
+        batch: &ClassificationBatch,
+    ) -> Result<Tensor<1>> {
+        let device = fit.device;
+        let shape = [batch.batch_size];
+        let logits = fit
+            .model
+            .forward(input(batch, device).masks(fit.masks.clone()));
+        match &batch.targets {
+            Targets::Classes(classes) => {
+                let classes = TensorData::new(classes.clone(), shape);
+                let loss = fit
+                    .model
+                    .label_loss(logits, Tensor::from_data(classes, device));
+                Ok(loss)
+            }
+            Targets::Scores(scores) => {
+                let scores = TensorData::new(scores.clone(), shape);
+                let loss = fit
+                    .model
+                    .number_loss(logits, Tensor::from_data(scores, device));
+                Ok(loss)
+            }
+            Targets::Unknown => Err(anyhow!("{} has examples without a label", self.task)),
+        }
+    }
+
+    /// What the model says of some examples, in their order.
+    pub(super) fn predict(
+        &self,
+        fit: &Fit<'_, BertClassifier>,
+        examples: &[EncodedExample],
+        at: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Prediction>> {
+        let shape = (self.padding, self.pad, self.batch_size);
+        predict(fit, examples, self.labels, shape, at)
+    }
+}
+
+/// What a model says of some examples, in their order; `shape` is padding, its id, and examples of a
+/// batch.
+pub(super) fn predict(
+    fit: &Fit<'_, BertClassifier>,
+    examples: &[EncodedExample],
+    labels: Labels,
+    (padding, pad, batch_size): (Padding, u32, usize),
+    at: &mut dyn FnMut(usize),
+) -> Result<Vec<Prediction>> {
+    let mut predictions = Vec::with_capacity(examples.len());
+    for indices in ExampleOrder::in_order(examples.len(), batch_size)?.iter() {
+        let batch = ClassificationBatch::new(examples, indices, padding, pad)?;
+        let logits = fit
+            .model
+            .forward(input(&batch, fit.device).masks(fit.masks.clone()));
+        let read = |values: Tensor<2>| {
+            values
+                .try_into_vec_as::<f32>()
+                .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))
+        };
+        match labels {
+            Labels::Classes(names) => {
+                let probabilities = read(sparta_ops::softmax(logits, 1))?;
+                let each = probabilities.chunks(names.len());
+                predictions.extend(each.map(|p| Prediction::Classes(p.to_vec())));
+            }
+            Labels::Score => predictions.extend(read(logits)?.into_iter().map(Prediction::Score)),
+        }
+        at(predictions.len());
+        stop_if_interrupted("scoring")?;
+    }
+    Ok(predictions)
+}
+
+/// The lines of the table that a task has.
+fn columns(
+    task: ClassificationTask,
+    recipe: &GlueRecipe,
+    reported: &[Examples],
+) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    for part in reported {
+        let (row, metrics, paper) = match task {
+            ClassificationTask::QuestionSentence => {
+                (task.name().to_owned(), vec![Metric::Accuracy], None)
+            }
+            ClassificationTask::Glue(_) => {
+                let column = GlueColumn::of_task(task.name(), part.name)
+                    .with_context(|| format!("no column for {task}, {}", part.name))?;
+                let metrics = [&[column.metric()], column.further()].concat();
+                let table = &recipe.paper.table;
+                let paper = (!table.is_empty()).then(|| (table.clone(), column.name().to_owned()));
+                (column.name().to_owned(), metrics, paper)
+            }
+        };
+        for (i, metric) in metrics.into_iter().enumerate() {
+            let n = part.examples.len() as u64;
+            let signature = TaskSignature::new(metric, task.name(), part.name, n)?
+                .with("len", recipe.data.max_len)?
+                .with("padding", recipe.data.padding.name())?;
+            columns.push(Column {
+                row: row.clone(),
+                metric,
+                signature: signature.to_string(),
+                // The paper has one score a column.
+                paper: paper.clone().filter(|_| i == 0),
+            });
+        }
+    }
+    Ok(columns)
+}
+
+impl Subject for TextSubject {
+    type Model = BertClassifier;
+
+    fn name(&self) -> &str {
+        self.task.name()
+    }
+
+    fn corpus(&self) -> &str {
+        self.task.name()
+    }
+
+    fn n_train(&self) -> usize {
+        self.train.len()
+    }
+
+    fn mean_len(&self) -> f64 {
+        let tokens: usize = self.train.iter().map(|e| e.encoding.len()).sum();
+        tokens as f64 / self.train.len().max(1) as f64
+    }
+
+    fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
+        Head::of(self.task).init(config, device)
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["classifier.", "pooler."]
+    }
+
+    fn bert<'a>(&self, model: &'a BertClassifier) -> &'a Bert {
+        &model.bert
+    }
+
+    fn loss(&self, fit: &Fit<'_, BertClassifier>, indices: &[u32]) -> Result<Tensor<1>> {
+        self.batch_loss(fit, &self.batch(&self.train, indices)?)
+    }
+
+    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
+        let batch = self.batch(&self.train, indices)?;
+        let length = |&i: &u32| self.train[i as usize].encoding.len();
+        Ok((input(&batch, device), indices.iter().map(length).collect()))
+    }
+
+    fn valid_loss(&self, fit: &Fit<'_, BertClassifier>) -> Result<f64> {
+        let examples = &self.valid.examples;
+        let mut sum = 0.0;
+        for indices in ExampleOrder::in_order(examples.len(), self.batch_size)?.iter() {
+            let loss = self.batch_loss(fit, &self.batch(examples, indices)?)?;
+            let loss = loss
+                .try_into_vec_as::<f32>()
+                .map_err(|e| anyhow!("cannot read the loss from the device: {e:?}"))?;
+            sum += f64::from(loss[0]) * indices.len() as f64;
+            stop_if_interrupted("scoring")?;
+        }
+        Ok(sum / examples.len() as f64)
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn score(
+        &self,
+        fit: &Fit<'_, BertClassifier>,
+        folder: &ModelFolder,
+        at: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f64>> {
+        let mut text = "part\tindex\texpected\tpredicted\tscores\n".to_owned();
+        let (mut values, mut done) = (Vec::new(), 0);
+        for part in &self.reported {
+            let predictions = self.predict(fit, &part.examples, &mut |n| at(done + n))?;
+            done += part.examples.len();
+            for (index, (prediction, example)) in predictions.iter().zip(&part.examples).enumerate()
+            {
+                let expected = example.label.context("an example has no label")?;
+                let scores = match prediction {
+                    Prediction::Classes(p) => p.iter().map(|p| format!("{p:.4}")).collect(),
+                    Prediction::Score(score) => vec![format!("{score:.4}")],
+                };
+                text += &format!(
+                    "{}\t{index}\t{}\t{}\t{}\n",
+                    part.name,
+                    self.labels.spell(expected),
+                    self.labels.spell(prediction.label()),
+                    scores.join("\t")
+                );
+            }
+            let metrics = self.columns.iter().skip(values.len());
+            let here = self.columns.len() / self.reported.len();
+            for column in metrics.take(here) {
+                values.push(part.score(column.metric, &predictions)?);
+            }
+        }
+        write_text(&folder.path.join(PREDICTIONS), &text)?;
+        Ok(values)
+    }
+
+    fn n_scored(&self) -> usize {
+        self.reported.iter().map(|part| part.examples.len()).sum()
+    }
+
+    fn baselines(&self) -> Result<Vec<Baseline>> {
+        let per_part = self.columns.len() / self.reported.len();
+        let mut baselines = Vec::new();
+        for (i, part) in self.reported.iter().enumerate() {
+            let Some((class, _)) = part.majority else {
+                continue;
+            };
+            let Labels::Classes(names) = self.labels else {
+                continue;
+            };
+            let mut probabilities = vec![0.0; names.len()];
+            probabilities[class] = 1.0;
+            let guess = vec![Prediction::Classes(probabilities); part.examples.len()];
+            for column in i * per_part..(i + 1) * per_part {
+                baselines.push(Baseline {
+                    column,
+                    mask: MaskKind::Majority,
+                    value: part.score(self.columns[column].metric, &guess)?,
+                });
+            }
+        }
+        Ok(baselines)
+    }
+}
+
+impl Examples {
+    fn score(&self, metric: Metric, predictions: &[Prediction]) -> Result<f64> {
+        let labels = self.examples.iter().map(|example| example.label);
+        let (mut classes, mut numbers) = (Vec::new(), Vec::new());
+        for (prediction, expected) in predictions.iter().zip(labels) {
+            match (prediction.label(), expected) {
+                (Label::Class(found), Some(Label::Class(expected))) => {
+                    classes.push((found, expected));
+                }
+                (Label::Score(found), Some(Label::Score(expected))) => {
+                    numbers.push((f64::from(found), f64::from(expected)));
+                }
+                (Label::Class(_) | Label::Score(_), _) => {
+                    return Err(anyhow!(
+                        "{}: an example has no label of this kind",
+                        self.name
+                    ));
+                }
+            }
+        }
+        let (found, expected): (Vec<_>, Vec<_>) = classes.into_iter().unzip();
+        let (numbers_found, numbers): (Vec<_>, Vec<_>) = numbers.into_iter().unzip();
+        let predictions = match numbers.is_empty() {
+            true => Predictions::Classes(&found, &expected),
+            false => Predictions::Numbers(&numbers_found, &numbers),
+        };
+        Ok(score(metric, predictions)?)
+    }
+}

@@ -1,0 +1,68 @@
+//! `glue predict`.
+
+use std::fs;
+
+use assert_cmd::assert::Assert;
+
+use super::{Bench, command, tiny};
+use crate::{assert_says, read, said};
+
+const PAIRS: &str = "Who wrote it?\tIt was written by a poet.\nWhen?\tIn 1790, they say.\n";
+
+fn predict(bench: &Bench, model: &str, lines: &str) -> Assert {
+    command(bench)
+        .args(["predict", "--device", "flex", "--quiet", "--model", model])
+        .write_stdin(lines.to_owned())
+        .assert()
+}
+
+fn out(assert: Assert) -> String {
+    String::from_utf8_lossy(&assert.success().get_output().stdout).into_owned()
+}
+
+#[test]
+fn lines_in_labels_and_probabilities_out() {
+    let bench = Bench::new();
+    tiny(&bench, "--out run --device flex", &[]).success();
+    let text = out(predict(&bench, "run", PAIRS));
+    let cells: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
+    assert_eq!(cells.len(), 2, "{text}");
+    for cells in &cells {
+        let p: Vec<f64> = cells[1..].iter().map(|p| p.parse().unwrap()).collect();
+        assert!(p.len() == 2 && (p[0] + p[1] - 1.0).abs() < 1e-3, "{text}");
+        let expected = ["no_answer", "answer"][usize::from(p[1] > p[0])];
+        assert_eq!(cells[0], expected);
+    }
+    let model = "run/seed-1/question-sentence";
+    assert_eq!(text, out(predict(&bench, &format!("{model}/dense"), PAIRS)));
+    let masked = out(predict(&bench, &format!("{model}/rows/ap-p80"), PAIRS));
+    assert_ne!(text, masked);
+    // What is predicted for a line is what was scored in the table.
+    let lines = read(&bench.path(&format!("{model}/dense/predictions.tsv")));
+    assert_says(&lines, &["part\tindex\texpected\tpredicted", "test\t11\t"]);
+}
+
+#[test]
+fn lines_that_do_not_fit_are_named() {
+    let bench = Bench::new();
+    tiny(&bench, "train --out run --device flex", &[]).success();
+    let text = said(&predict(&bench, "run", "Who?\tHe.\nalone\n"), 1);
+    assert_says(&text, &["line 2", "TEXT<tab>TEXT"]);
+    let text = said(&predict(&bench, "run", "a\tb\tc\n"), 1);
+    assert_says(&text, &["line 1", "more than one tab"]);
+    let text = said(&predict(&bench, "run/data", PAIRS), 1);
+    assert_says(&text, &["run/data", "is no model"]);
+}
+
+#[test]
+fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
+    let bench = Bench::new();
+    tiny(&bench, "train --out run --device flex", &[]).success();
+    let path = bench.path("run/data/tokenizer.json");
+    let altered = read(&path).replace("\"lowercase\":true", "\"lowercase\":false");
+    let altered = altered.replace("\"lowercase\": true", "\"lowercase\": false");
+    assert_ne!(altered, read(&path));
+    fs::write(&path, altered).unwrap();
+    let text = said(&predict(&bench, "run", PAIRS), 1);
+    assert_says(&text, &["does not fit the tokenizer", "--out"]);
+}

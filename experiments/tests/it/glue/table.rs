@@ -1,0 +1,140 @@
+//! The tables as they should be.
+
+use std::fs;
+
+use super::{Bench, glue, published, tiny};
+use crate::iwslt::cell;
+use crate::{assert_says, read};
+
+#[test]
+fn stages_one_by_one_make_the_same_table_as_all_at_once() {
+    let bench = Bench::new();
+    let all = tiny(&bench, "--out whole --device flex", &[]).success();
+    for stage in ["prepare", "train", "observe", "prune", "eval"] {
+        tiny(&bench, &format!("{stage} --out parts --device flex"), &[]).success();
+    }
+    let csv = read(&bench.path("whole/TABLE.csv"));
+    assert_eq!(csv, read(&bench.path("parts/TABLE.csv")));
+    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
+    assert_eq!(csv.lines().next(), Some(header));
+    let row = "question-sentence";
+    for p in ["0", "80"] {
+        let accuracy: f64 = cell(&csv, row, p, "ap", 5).parse().unwrap();
+        assert!((0.0..=100.0).contains(&accuracy));
+    }
+    let effective: f64 = cell(&csv, row, "80", "ap", 2).parse().unwrap();
+    assert!((effective - 80.0).abs() < 1.0, "{effective}");
+    assert!(csv.contains(",majority,accuracy,"), "{csv}");
+    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
+    assert_says(
+        &printed,
+        &[
+            "accuracy|task:question-sentence|split:test|len:24|padding:fixed|n:12",
+            "fine-tuned from the pretrained weights",
+            "majority",
+        ],
+    );
+    // Fine-tuning again starts from the pretrained weights: under the same seed the first loss differs
+    // from the dense model's by the mask alone, and p = 0 is the dense model.
+    let run = bench.path("whole/seed-1/question-sentence");
+    assert!(!run.join("rows/p0").exists());
+    let dense = read(&run.join("dense/metrics.jsonl"));
+    let masked = read(&run.join("rows/ap-p80/metrics.jsonl"));
+    let first = |metrics: &str| -> f64 {
+        let line = metrics.lines().next().expect("a line").to_owned();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["train/nll"]
+            .as_f64()
+            .expect("a loss")
+    };
+    assert_ne!(dense, masked);
+    assert!((first(&dense) - first(&masked)).abs() < 0.5);
+    let predictions = read(&run.join("dense/predictions.tsv"));
+    assert_eq!(predictions.lines().count(), 13);
+    fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
+    tiny(&bench, "report --out whole", &[]).success();
+    assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+}
+
+/// Classes and numbers from published folders, the paper's numbers beside ours; a task that is added
+/// later joins the same records.
+#[test]
+fn published_tasks_from_the_dense_model_with_dynamic_padding_and_random_masks() {
+    let bench = Bench::new();
+    published(&bench);
+    let sets = [
+        "retrain.start=dense",
+        "data.padding=dynamic",
+        "prune.random_masks=[0, 1]",
+        "prune.semantics=paper",
+        "paper.table=glue_bert_base",
+        "model.normalizer=entmax15",
+    ];
+    let line = "--out run --device flex --data GLUE";
+    tiny(&bench, &format!("{line} --tasks rte"), &sets).success();
+    let csv = read(&bench.path("run/TABLE.csv"));
+    assert!(!csv.contains("STS-B"), "{csv}");
+    tiny(&bench, &format!("{line} --tasks rte,stsb --resume"), &sets).success();
+    let csv = read(&bench.path("run/TABLE.csv"));
+    assert_eq!(cell(&csv, "RTE", "80", "ap", 6), "57.22");
+    assert_eq!(cell(&csv, "RTE", "80", "random", 7), "1");
+    for metric in ["pearson", "spearman", "pearson-spearman"] {
+        assert!(csv.contains("STS-B,80,"), "{csv}");
+        assert!(csv.contains(&format!(",{metric},")), "{metric}: {csv}");
+    }
+    assert!(
+        csv.contains("task:stsb|split:dev|len:24|padding:dynamic|n:12"),
+        "{csv}"
+    );
+    assert!(bench.path("run/seed-1/rte/rows/p0/trained.json").exists());
+}
+
+/// A few dozen steps on a few examples are enough to know them by heart.
+#[test]
+fn the_loss_falls_for_classes_and_for_numbers() {
+    let bench = Bench::new();
+    published(&bench);
+    let sets = [
+        "train.steps=40",
+        "train.lr=0.0005",
+        "model.dropout=0.0",
+        "model.attention_dropout=0.0",
+    ];
+    for task in ["question-sentence", "stsb"] {
+        let line = format!("train --out {task} --device flex --data GLUE --tasks {task}");
+        tiny(&bench, &line, &sets).success();
+        let metrics = read(&bench.path(&format!("{task}/seed-1/{task}/dense/metrics.jsonl")));
+        let losses: Vec<f64> = metrics
+            .lines()
+            .filter_map(|l| {
+                serde_json::from_str::<serde_json::Value>(l).unwrap()["train/nll"].as_f64()
+            })
+            .collect();
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..10]), mean(&losses[30..]));
+        assert!(last < 0.7 * first, "{task}: {first} {last}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
+    let bench = Bench::new();
+    let out = |line: &str| {
+        let assert = glue(&bench, line).success();
+        String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+    };
+    let text = out("--dry-run --device flex --set data.max_len=24 --set train.batch_size=4");
+    assert_says(
+        &text,
+        &[
+            "question-sentence: train 15058",
+            "step, question-sentence",
+            "about",
+        ],
+    );
+    let small = "--set data.max_len=16 --set train.batch_size=2";
+    let text = out(&format!(
+        "--dry-run --device flex --recipe glue/minilm-l6 {small}"
+    ));
+    assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all tasks"]);
+    assert!(!bench.path("runs").exists());
+}
