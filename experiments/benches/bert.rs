@@ -9,13 +9,13 @@
 //! whole ones: forward, backward and AdamW, with dropout and on one batch of random tokens, a third
 //! of them padding. Ours and theirs alternate, and the medians are compared.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod peer;
+
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use sparta_experiments::device::{self, DeviceChoice};
+use peer::Options;
 use sparta_experiments::train::{AdamSettings, ClippedAdam};
 use sparta_model::bert::{BertConfig, BertInput};
 
@@ -42,65 +42,19 @@ const CASES: [Case; 2] = [
         seq: 128,
     },
 ];
-const ROUNDS: usize = 3;
-
 fn main() {
-    let mut devices = vec!["flex".to_owned(), "tch".to_owned()];
-    let (mut steps, mut peer) = (5, None::<PathBuf>);
-    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
-    while let Some(name) = arguments.next() {
-        let value = arguments
-            .next()
-            .unwrap_or_else(|| panic!("{name} needs a value"));
-        match name.as_str() {
-            "--device" => devices = vec![value],
-            "--steps" => steps = value.parse().expect("--steps takes a number"),
-            "--peer" => peer = Some(value.into()),
-            other => panic!("no option {other}: see the head of experiments/benches/bert.rs"),
-        }
-    }
+    sparta_experiments::memory::keep_freed();
+    let options = Options::parse("bert_peer.py");
     for case in CASES {
-        let mut ours: Vec<(&str, Vec<f64>)> = Vec::new();
-        let mut theirs = Vec::new();
-        for round in 0..ROUNDS {
-            theirs.extend(peer.as_deref().map(|python| run_peer(python, case, steps)));
-            for name in &devices {
-                let choice: DeviceChoice = name.parse().expect("a device");
-                let opened = match device::open(choice, "bert") {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        if round == 0 {
-                            println!("{name}: not timed: {error:#}");
-                        }
-                        continue;
-                    }
-                };
-                let rate = examples_per_second(case, steps, &opened.device.autodiff());
-                match ours.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, rates)) => rates.push(rate),
-                    None => ours.push((name, vec![rate])),
-                }
-            }
-        }
-        let Case {
-            name, batch, seq, ..
-        } = case;
-        println!("{name}, {batch} × {seq} tokens, examples/s (median of {ROUNDS} × {steps} steps)");
-        let theirs = (!theirs.is_empty()).then(|| median(theirs));
-        if let Some(rate) = theirs {
-            println!("  {:<8} {rate:8.1}", "PyTorch");
-        }
-        for (name, rates) in ours {
-            let rate = median(rates);
-            let ratio = theirs.map_or(String::new(), |t| format!("  {:5.2}×", rate / t));
-            println!("  {name:<8} {rate:8.1}{ratio}");
-        }
+        let numbers = [case.n_layers, case.batch, case.seq, options.steps];
+        let title = format!(
+            "{}, {} × {} tokens: examples/s",
+            case.name, case.batch, case.seq
+        );
+        options.compare(&title, &numbers.map(|n| n.to_string()), |device| {
+            examples_per_second(case, options.steps, &device.clone().autodiff())
+        });
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn examples_per_second(case: Case, steps: usize, device: &Device) -> f64 {
@@ -137,19 +91,4 @@ fn examples_per_second(case: Case, steps: usize, device: &Device) -> f64 {
         device.sync().expect("the device works");
     }
     (steps * batch) as f64 / started.elapsed().as_secs_f64()
-}
-
-fn run_peer(python: &Path, case: Case, steps: usize) -> f64 {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/peer/bert_peer.py");
-    let numbers = [case.n_layers, case.batch, case.seq, steps].map(|n| n.to_string());
-    let output = Command::new(python)
-        .arg(script)
-        .args(numbers)
-        .output()
-        .expect("the peer's Python starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().unwrap_or_else(|_| {
-        let error = String::from_utf8_lossy(&output.stderr);
-        panic!("the peer gave no number: {text}{error}")
-    })
 }

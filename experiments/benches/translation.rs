@@ -117,6 +117,7 @@ impl Case {
             epsilon: 1e-8,
             clip: 1.0,
             weight_decay: 0.0,
+            decay_vectors: true,
         });
         let [source, target, output] = [0, 1, 2].map(|salt| self.words(salt, device));
         self.rate(steps, || {

@@ -12,9 +12,10 @@ use sparta_ops::attention::Implementation;
 use crate::doctor;
 use crate::memory;
 use crate::panics;
-use crate::recipe::{GlueRecipe, LmRecipe, Recipe, TranslationRecipe};
+use crate::recipe::{GlueRecipe, LmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 use crate::task::glue::{self, Predict};
 use crate::task::lm;
+use crate::task::squad::{self, Measure};
 use crate::task::translation::{self, Translate};
 use crate::task::{Request, Stage};
 use crate::train::watch::{INTERRUPTED, Interrupted};
@@ -100,6 +101,36 @@ struct PredictOptions {
     /// Run folder, or the folder of one model in it (RUN/seed-1/TASK/dense)
     #[arg(long, value_name = "RUN[/MODEL]")]
     model: PathBuf,
+}
+
+/// SQuAD under a global mask: exact match and F1, and the time and memory of training steps.
+///
+/// Without a subcommand the whole table is made: fine-tune dense, observe the attention over the
+/// training set, prune, fine-tune again from the pretrained weights under the mask, answer.
+#[derive(Debug, Parser)]
+#[command(name = "squad", version)]
+struct SquadCli {
+    #[command(subcommand)]
+    command: Option<SquadCommand>,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    encoder: EncoderOptions,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum SquadCommand {
+    #[command(flatten)]
+    Stage(StageCommand),
+    /// Print time and memory of training steps on made-up tokens, dense or under a mask
+    Measure(MeasureOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+struct MeasureOptions {
+    /// A mask of a run (RUN/seed-1/squad/masks/ap-p90.safetensors); none = dense attention
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
 }
 
 /// What programs for a pretrained encoder are asked besides.
@@ -286,6 +317,28 @@ pub fn glue_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     })
 }
 
+/// The whole of the `squad` program.
+#[must_use]
+pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_of::<SquadCli, SquadRecipe>(args, |cli| {
+        let (stage, measure) = match cli.command {
+            None => (None, None),
+            Some(SquadCommand::Stage(stage)) => (Some(stage), None),
+            Some(SquadCommand::Measure(options)) => (None, Some(options)),
+        };
+        let mut request: Request<SquadRecipe> = cli.options.request(stage)?;
+        request.weights = cli.encoder.weights;
+        match measure {
+            None => squad::run(&request),
+            Some(options) => squad::measure(&Measure {
+                recipe: request.recipe,
+                device: request.device,
+                mask: options.mask,
+            }),
+        }
+    })
+}
+
 /// Help around the experiments.
 #[derive(Debug, Parser)]
 #[command(name = "sparta", version)]
@@ -362,6 +415,7 @@ mod tests {
         LmCli::command().debug_assert();
         IwsltCli::command().debug_assert();
         GlueCli::command().debug_assert();
+        SquadCli::command().debug_assert();
     }
 
     fn words(line: &str) -> Vec<OsString> {

@@ -55,6 +55,27 @@ impl NetworkName {
     }
 }
 
+/// How wide batches are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingName {
+    /// `max_len` (the paper).
+    Fixed,
+    /// As the longest example of the batch.
+    Dynamic,
+}
+
+impl PaddingName {
+    /// The word in the recipe, for signatures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Dynamic => "dynamic",
+        }
+    }
+}
+
 /// The network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use sparta_datasets::classification::ClassificationTask;
 
 use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
-    EncoderRetrainRecipe, EncoderTrainRecipe, validate,
+    EncoderRetrainRecipe, EncoderTrainRecipe, PaddingName, validate,
 };
 use super::parts::at_least_one;
 use super::{Recipe, Shipped};
@@ -54,27 +54,6 @@ pub struct TextRecipe {
     pub valid_examples: usize,
     /// Examples of each reported part; 0 = all.
     pub test_examples: usize,
-}
-
-/// How wide batches are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaddingName {
-    /// `max_len` (the paper).
-    Fixed,
-    /// As the longest example of the batch.
-    Dynamic,
-}
-
-impl PaddingName {
-    /// The word in the recipe, for signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fixed => "fixed",
-            Self::Dynamic => "dynamic",
-        }
-    }
 }
 
 /// Scores.

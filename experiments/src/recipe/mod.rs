@@ -13,6 +13,7 @@ pub mod lm;
 mod parts;
 mod shape;
 mod shipped;
+pub mod squad;
 pub mod translation;
 
 pub use edit::apply_set;
@@ -24,6 +25,7 @@ pub use parts::{
 };
 pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
 
 use std::path::Path;

@@ -72,6 +72,12 @@ impl RunFolder {
         &self.root
     }
 
+    /// The resolved recipe.
+    #[must_use]
+    pub fn recipe(&self) -> PathBuf {
+        self.root.join(RECIPE)
+    }
+
     /// Prepared data.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -107,7 +113,7 @@ impl RunFolder {
     /// # Errors
     /// Names both ways out: `--resume` and `--out`.
     pub fn enter<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<()> {
-        let path = self.root.join(RECIPE);
+        let path = self.recipe();
         let entries: Vec<String> = match fs::read_dir(&self.root) {
             Ok(dir) => dir
                 .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))

@@ -13,6 +13,7 @@ mod network;
 mod records;
 mod rows;
 mod size;
+pub mod squad;
 pub mod translation;
 mod work;
 

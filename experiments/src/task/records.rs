@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, SparsityReport};
+use sparta_results::render::Layout;
 use sparta_results::{Expected, MaskKind, Metric, ReportOptions, RunRecord, Status, load_all};
 
 use super::folder::{ModelFolder, RunFolder};
@@ -182,12 +183,34 @@ pub(super) fn report(
     let options = ReportOptions { title, expected };
     let report = sparta_results::report(&records, &options)?;
     let files = report.write(folder.root())?;
+    print(&report.terminal(None), extra, &files);
+    Ok(())
+}
+
+/// Makes a table whose columns are tasks or measures; see [`report`].
+///
+/// # Errors
+/// A folder without records.
+pub(super) fn overview(
+    folder: &RunFolder,
+    layout: Layout,
+    title: String,
+    expected: Vec<Expected>,
+) -> Result<()> {
+    let records = load_all(folder.records())?;
+    let options = ReportOptions { title, expected };
+    let overview = sparta_results::render::overview(&records, layout, &options)?;
+    let files = overview.write(folder.root())?;
+    print(&overview.terminal(None), "", &files);
+    Ok(())
+}
+
+fn print(table: &str, extra: &str, files: &[PathBuf]) {
     let mut out = std::io::stdout().lock();
     // A closed pipe is the reader's choice and no error.
-    let _ = writeln!(out, "{}", report.terminal(None).trim_end());
+    let _ = writeln!(out, "{}", table.trim_end());
     let _ = write!(out, "{extra}");
     for file in files {
         let _ = writeln!(out, "{}", file.display());
     }
-    Ok(())
 }

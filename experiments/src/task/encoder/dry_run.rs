@@ -101,11 +101,11 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
         self.try_step(subject, subject.n_train())
     }
 
-    /// A step of a task on examples that stand for `n_train` others.
+    /// A step of a task on made-up examples that stand for `n_train` others.
     ///
     /// # Errors
     /// What would also stop the run itself.
-    pub(in crate::task) fn synthetic_step<S: Subject>(
+    pub(in crate::task) fn stand_in_step<S: Subject>(
         &mut self,
         subject: &S,
         name: &str,
@@ -141,6 +141,7 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
         let fit = Fit {
             model: &model,
             masks: None,
+            mask_path: None,
             device: &training,
         };
         let indices: Vec<u32> = (0..size as u32).collect();

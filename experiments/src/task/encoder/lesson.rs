@@ -75,6 +75,7 @@ impl<S: Subject> Lesson<S::Model> for ExampleLesson<'_, S> {
         let fit = Fit {
             model,
             masks: self.masks.clone(),
+            mask_path: None,
             device: &self.device,
         };
         self.subject.loss(&fit, &indices)
@@ -89,6 +90,7 @@ impl<S: Subject> Lesson<S::Model> for ExampleLesson<'_, S> {
         let fit = Fit {
             model: &model.valid(),
             masks: self.plain_masks.clone(),
+            mask_path: None,
             device: &device,
         };
         let loss = self.subject.valid_loss(&fit)?;

@@ -1,6 +1,7 @@
 //! What tasks for a pretrained encoder have in common: its weights and tokenizer, fine-tuning, masks,
 //! and the stages fine-tune → observe → prune → fine-tune again → score.
 
+pub(super) mod batch;
 mod dry_run;
 mod lesson;
 mod network;

@@ -13,7 +13,7 @@ use super::network;
 use crate::io::write_text;
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::recipe::hex;
-use crate::task::RunFolder;
+use crate::task::{Request, RunFolder};
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
@@ -154,6 +154,23 @@ impl Pretrained {
         })
     }
 
+    /// [`Pretrained::open`], or without a folder for a network that needs one its sizes alone.
+    ///
+    /// # Errors
+    /// As [`Pretrained::open`] with a folder.
+    pub(in crate::task) fn open_or_sizes(
+        model: &EncoderModelRecipe,
+        dir: Option<&Path>,
+    ) -> Result<Self> {
+        match (model.network, dir) {
+            (NetworkName::MiniLmL3, _) | (_, Some(_)) => Self::open(model, dir),
+            (
+                NetworkName::MiniLmL6 | NetworkName::BertBaseUncased | NetworkName::BertBaseCased,
+                None,
+            ) => Self::sizes(model),
+        }
+    }
+
     /// Writes the tokenizer and what the run started from, or checks that they are the same.
     ///
     /// # Errors
@@ -237,6 +254,14 @@ impl Note {
 }
 
 impl Sources {
+    /// What was typed.
+    pub(in crate::task) fn of<R>(request: &Request<R>) -> Self {
+        Self {
+            weights: request.weights.clone(),
+            data: request.data.clone(),
+        }
+    }
+
     /// What was typed, and where nothing was what the run folder remembers.
     ///
     /// # Errors

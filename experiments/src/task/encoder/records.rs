@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sparta_ops::pruning::GlobalMask;
+use sparta_results::render::Layout;
 use sparta_results::{Expected, RunRecord, paper};
 
 use super::stages::Session;
@@ -86,7 +87,11 @@ fn describe<R: EncoderRecipe, S: Subject>(
         let seed = branch.seed();
         let score = (column.metric, column.signature.clone());
         let work = &session.work;
-        let mut record = work.blank_record((seed, &run), &column.row, kind(row), score);
+        let line = match mask {
+            None => &column.row,
+            Some(_) => &column.masked_row,
+        };
+        let mut record = work.blank_record((seed, &run), line, kind(row), score);
         record.p_nominal = p;
         record.p_effective = p.map(|_| effective);
         record.p_token_weighted = p.map(|_| token_weighted);
@@ -138,15 +143,23 @@ pub(super) fn failed<R: EncoderRecipe, S: Subject>(
 }
 
 /// What the table should have, and the command for what it lacks.
-fn expected<R: EncoderRecipe>(recipe: &R, rows: &[String], folder: &RunFolder) -> Vec<Expected> {
+fn expected<R: EncoderRecipe>(
+    recipe: &R,
+    rows: &[[String; 2]],
+    folder: &RunFolder,
+) -> Vec<Expected> {
     let command = go_on::<R>(folder);
     let prune = recipe.prune();
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
-        for row in rows {
+        for [row, masked_row] in rows {
             for masked in Row::all(&prune.p, &prune.random_masks) {
+                let line = match masked {
+                    Row::Dense => row,
+                    Row::Ap { .. } | Row::Random { .. } => masked_row,
+                };
                 all.push(Expected {
-                    row: row.clone(),
+                    row: line.clone(),
                     mask: kind(Some(&masked)),
                     p: Some(f64::from(masked.p())),
                     seed,
@@ -159,15 +172,16 @@ fn expected<R: EncoderRecipe>(recipe: &R, rows: &[String], folder: &RunFolder) -
     all
 }
 
-/// Makes the table from the records of the run folder; `rows` are the rows it should have.
+/// Makes the table from the records of the run folder; `rows` are the rows it should have, without and
+/// with a mask.
 ///
 /// # Errors
 /// A folder without records.
 pub(in crate::task) fn report<R: EncoderRecipe>(
     recipe: &R,
     folder: &RunFolder,
-    rows: &[String],
-    extra: &str,
+    layout: Layout,
+    rows: &[[String; 2]],
 ) -> Result<()> {
     let title = format!(
         "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
@@ -177,5 +191,5 @@ pub(in crate::task) fn report<R: EncoderRecipe>(
         recipe.prune().scope.name(),
         recipe.prune().semantics.name()
     );
-    records::report(folder, title, expected(recipe, rows, folder), extra)
+    records::overview(folder, layout, title, expected(recipe, rows, folder))
 }

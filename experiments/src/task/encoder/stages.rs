@@ -276,6 +276,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
         let fit = Fit {
             model: &model,
             masks: mask_tensors(mask.as_ref(), max_len, device)?,
+            mask_path: mask.as_ref().and(row).map(|row| branch.mask(&row.name())),
             device,
         };
         let n = subject.n_scored() as u64;

@@ -1,5 +1,7 @@
 //! What a task says of itself, so that the stages can be the same for all.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
@@ -13,6 +15,8 @@ use crate::task::ModelFolder;
 pub(in crate::task) struct Column {
     /// The row of the table.
     pub(in crate::task) row: String,
+    /// That of a model under a mask, where it is another one.
+    pub(in crate::task) masked_row: String,
     /// The score.
     pub(in crate::task) metric: Metric,
     /// Its protocol.
@@ -45,6 +49,8 @@ pub(in crate::task) struct Baseline {
 pub(in crate::task) struct Fit<'a, M> {
     pub(in crate::task) model: &'a M,
     pub(in crate::task) masks: Option<Vec<Tensor<3, Bool>>>,
+    /// Where the masks are stored, if they are.
+    pub(in crate::task) mask_path: Option<PathBuf>,
     pub(in crate::task) device: &'a Device,
 }
 

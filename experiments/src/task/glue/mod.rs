@@ -7,10 +7,11 @@ mod subject;
 pub use predict::{Predict, predict};
 
 use anyhow::Result;
+use sparta_results::render::Layout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
 use super::{Fetch, Request, RunFolder, Stage, Work, note};
-use crate::recipe::{EncoderRecipe, GlueRecipe};
+use crate::recipe::GlueRecipe;
 use crate::train::watch;
 use subject::TextSubject;
 
@@ -21,22 +22,13 @@ use subject::TextSubject;
 pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
     let recipe = &request.recipe;
     let folder = RunFolder::of(recipe, request.out.as_deref());
-    let typed = Sources {
-        weights: request.weights.clone(),
-        data: request.data.clone(),
-    };
     if request.stage == Stage::Report && !request.dry_run {
         return report(recipe, &folder);
     }
-    let sources = typed.or_remembered(&folder)?;
+    let sources = Sources::of(request).or_remembered(&folder)?;
     let tasks = recipe.classification_tasks()?;
     if request.dry_run {
-        let pretrained = match &sources.weights {
-            None => {
-                Pretrained::open(recipe.model(), None).or_else(|_| Pretrained::sizes(&recipe.model))
-            }
-            dir => Pretrained::open(recipe.model(), dir.as_deref()),
-        }?;
+        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?;
         let mut dry = DryRun::start(request, &folder, &pretrained)?;
         for task in tasks {
             match subject::load(task, sources.data.as_deref(), Fetch::Never) {
@@ -46,9 +38,9 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
                 }
                 Err(error) if sources.data.is_some() => return Err(error),
                 Err(_) => {
-                    let loaded = subject::synthetic(task, recipe);
+                    let (loaded, n_train) = subject::stand_in(task, recipe);
                     let subject = TextSubject::new(task, &loaded, recipe, &pretrained.wordpiece)?;
-                    dry.synthetic_step(&subject, task.name(), subject::published_train(task))?;
+                    dry.stand_in_step(&subject, task.name(), n_train)?;
                 }
             }
         }
@@ -56,7 +48,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
         return Ok(());
     }
     watch::listen()?;
-    let pretrained = Pretrained::open(recipe.model(), sources.weights.as_deref())?;
+    let pretrained = Pretrained::open(&recipe.model, sources.weights.as_deref())?;
     let fetch = match request.stage {
         Stage::Prepare => Fetch::Allowed,
         Stage::Train | Stage::Observe | Stage::Prune => Fetch::Never,
@@ -91,6 +83,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
 /// Makes the table from what the run folder holds.
 fn report(recipe: &GlueRecipe, folder: &RunFolder) -> Result<()> {
     let tasks = recipe.classification_tasks()?;
-    let rows: Vec<String> = tasks.into_iter().flat_map(subject::rows).collect();
-    encoder::report(recipe, folder, &rows, "")
+    let rows = tasks.into_iter().flat_map(subject::rows);
+    let rows: Vec<_> = rows.map(|row| [row.clone(), row]).collect();
+    encoder::report(recipe, folder, Layout::Glue, &rows)
 }

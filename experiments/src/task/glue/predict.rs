@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use sparta_datasets::batch::EncodedExample;
 use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
+use sparta_ops::pruning::GlobalMask;
 
 use super::subject::{self, Head, Prediction};
 use crate::device::{self, DeviceChoice};
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
-use crate::task::encoder::{Fit, Pretrained, mask_tensors, trained_network};
+use crate::task::encoder::{Fit, Pretrained, batch, mask_tensors, trained_network};
 use crate::task::find::{Found, find};
 use crate::task::{Row, note};
 
@@ -57,14 +58,15 @@ pub fn predict(request: &Predict) -> Result<()> {
     let training = opened.device.clone().autodiff();
     let init = |config: &_, device: &_| head.init(config, device);
     let network = trained_network(init, &pretrained, &folder, &training)?;
-    let mask = match row.filter(|row| *row != Row::Dense.name()) {
-        None => None,
-        Some(row) => Some(sparta_ops::pruning::GlobalMask::load(branch.mask(&row))?),
-    };
+    let mask_path = row
+        .filter(|row| *row != Row::Dense.name())
+        .map(|row| branch.mask(&row));
+    let mask = mask_path.as_ref().map(GlobalMask::load).transpose()?;
     let max_len = recipe.max_len();
     let fit = Fit {
         model: &network,
         masks: mask_tensors(mask.as_ref(), max_len, &opened.device)?,
+        mask_path,
         device: &opened.device,
     };
     let outputs = match head.labels {
@@ -84,7 +86,7 @@ pub fn predict(request: &Predict) -> Result<()> {
         ),
     );
     let shape = (
-        subject::padding(&recipe),
+        batch::padding(recipe.data.padding, max_len),
         pretrained.wordpiece.special().pad,
         recipe.eval.batch_size,
     );

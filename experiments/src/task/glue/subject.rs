@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
 use sparta_datasets::classification::{
     ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
@@ -17,8 +17,7 @@ use sparta_results::{MaskKind, Metric};
 
 use crate::io::write_text;
 use crate::recipe::GlueRecipe;
-use crate::recipe::glue::PaddingName;
-use crate::task::encoder::{Baseline, Column, Fit, Subject};
+use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
 use crate::task::{Fetch, ModelFolder};
 use crate::train::watch::stop_if_interrupted;
 
@@ -83,18 +82,9 @@ pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
     task.reported_parts().into_iter().map(row).collect()
 }
 
-/// The published number of training examples, for when they are not at hand.
-pub(super) fn published_train(task: ClassificationTask) -> usize {
-    match task {
-        ClassificationTask::QuestionSentence => 0,
-        ClassificationTask::Glue(task) => task
-            .published_examples(Split::Train.name())
-            .unwrap_or_default(),
-    }
-}
-
-/// Made-up examples of a task, enough for a batch, for when the published ones are not at hand.
-pub(super) fn synthetic(task: ClassificationTask, recipe: &GlueRecipe) -> LoadedTask {
+/// Made-up examples of a task, enough for a batch, for when the published ones are not at hand, and the
+/// published number of those to train on.
+pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (LoadedTask, usize) {
     let head = Head::of(task);
     let n = recipe.train.batch_size;
     let words = [
@@ -117,14 +107,19 @@ pub(super) fn synthetic(task: ClassificationTask, recipe: &GlueRecipe) -> Loaded
         name,
         examples: (0..n).map(example).collect(),
     });
-    LoadedTask {
+    let published = match task {
+        ClassificationTask::QuestionSentence => None,
+        ClassificationTask::Glue(task) => task.published_examples(Split::Train.name()),
+    };
+    let loaded = LoadedTask {
         corpus: ClassificationCorpus {
             name: task.name(),
             labels: head.labels,
             parts: parts.collect(),
         },
         counts: Vec::new(),
-    }
+    };
+    (loaded, published.unwrap_or(n))
 }
 
 /// What a model says of an example.
@@ -172,24 +167,17 @@ pub(super) fn load(
     })
 }
 
-/// How wide the batches of a recipe are.
-pub(super) fn padding(recipe: &GlueRecipe) -> Padding {
-    match recipe.data.padding {
-        PaddingName::Fixed => Padding::Fixed(recipe.data.max_len),
-        PaddingName::Dynamic => Padding::Dynamic,
-    }
-}
-
 /// A batch as the encoder reads it.
-pub(super) fn input(batch: &ClassificationBatch, device: &Device) -> BertInput {
-    let shape = [batch.batch_size, batch.len];
-    let ints = |values: &[i32]| {
-        Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), shape), device)
-    };
-    let padding = Tensor::from_data(TensorData::new(batch.padding.clone(), shape), device);
-    BertInput::new(ints(&batch.ids))
-        .token_types(ints(&batch.token_types))
-        .padding(padding)
+fn input(padded: &ClassificationBatch, device: &Device) -> BertInput {
+    let ClassificationBatch {
+        ids,
+        token_types,
+        padding,
+        batch_size,
+        len,
+        ..
+    } = padded;
+    batch::input(ids, token_types, padding, [*batch_size, *len], device)
 }
 
 impl TextSubject {
@@ -238,21 +226,16 @@ impl TextSubject {
             .map(|name| examples(name, data.test_examples))
             .collect::<Result<_>>()?;
         let columns = columns(task, recipe, &reported)?;
-        let padding = padding(recipe);
-        let share =
-            ExampleOrder::in_order(train.len(), recipe.train.batch_size)?.padding(&train, padding);
+        let padding = batch::padding(data.padding, data.max_len);
+        let order = ExampleOrder::in_order(train.len(), recipe.train.batch_size)?;
+        let sizes = reported
+            .iter()
+            .map(|part| format!("{} {}", part.name, part.examples.len()));
         let mut description = format!(
-            "{task}: train {}, {} examples; padding takes {:.1} % of the positions and {:.1} % of the \
-             cells of {} batches",
+            "{task}: train {}, {} examples; {}",
             train.len(),
-            reported
-                .iter()
-                .map(|part| format!("{} {}", part.name, part.examples.len()))
-                .collect::<Vec<_>>()
-                .join(", "),
-            100.0 * (1.0 - share.n_tokens as f64 / share.n_positions.max(1) as f64),
-            100.0 * (1.0 - share.n_token_cells as f64 / share.n_cells.max(1) as f64),
-            data.padding.name()
+            sizes.collect::<Vec<_>>().join(", "),
+            batch::describe_padding(order.padding(&train, padding), data.padding)
         );
         for count in loaded.counts.iter().filter(|count| count.differs()) {
             description += &format!("\nnot as published: {count}");
@@ -271,7 +254,7 @@ impl TextSubject {
         })
     }
 
-    fn batch(&self, examples: &[EncodedExample], indices: &[u32]) -> Result<ClassificationBatch> {
+    fn padded(&self, examples: &[EncodedExample], indices: &[u32]) -> Result<ClassificationBatch> {
         Ok(ClassificationBatch::new(
             examples,
             indices,
@@ -283,23 +266,19 @@ impl TextSubject {
     fn batch_loss(
         &self,
         fit: &Fit<'_, BertClassifier>,
-        batch: &ClassificationBatch,
+        padded: &ClassificationBatch,
     ) -> Result<Tensor<1>> {
         let device = fit.device;
-        let shape = [batch.batch_size];
         let logits = fit
             .model
-            .forward(input(batch, device).masks(fit.masks.clone()));
-        match &batch.targets {
+            .forward(input(padded, device).masks(fit.masks.clone()));
+        match &padded.targets {
             Targets::Classes(classes) => {
-                let classes = TensorData::new(classes.clone(), shape);
-                let loss = fit
-                    .model
-                    .label_loss(logits, Tensor::from_data(classes, device));
-                Ok(loss)
+                let classes = batch::classes(classes, device);
+                Ok(fit.model.label_loss(logits, classes))
             }
             Targets::Scores(scores) => {
-                let scores = TensorData::new(scores.clone(), shape);
+                let scores = TensorData::new(scores.clone(), [scores.len()]);
                 let loss = fit
                     .model
                     .number_loss(logits, Tensor::from_data(scores, device));
@@ -332,22 +311,19 @@ pub(super) fn predict(
 ) -> Result<Vec<Prediction>> {
     let mut predictions = Vec::with_capacity(examples.len());
     for indices in ExampleOrder::in_order(examples.len(), batch_size)?.iter() {
-        let batch = ClassificationBatch::new(examples, indices, padding, pad)?;
+        let padded = ClassificationBatch::new(examples, indices, padding, pad)?;
         let logits = fit
             .model
-            .forward(input(&batch, fit.device).masks(fit.masks.clone()));
-        let read = |values: Tensor<2>| {
-            values
-                .try_into_vec_as::<f32>()
-                .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))
-        };
+            .forward(input(&padded, fit.device).masks(fit.masks.clone()));
         match labels {
             Labels::Classes(names) => {
-                let probabilities = read(sparta_ops::softmax(logits, 1))?;
+                let probabilities = batch::read(sparta_ops::softmax(logits, 1))?;
                 let each = probabilities.chunks(names.len());
                 predictions.extend(each.map(|p| Prediction::Classes(p.to_vec())));
             }
-            Labels::Score => predictions.extend(read(logits)?.into_iter().map(Prediction::Score)),
+            Labels::Score => {
+                predictions.extend(batch::read(logits)?.into_iter().map(Prediction::Score))
+            }
         }
         at(predictions.len());
         stop_if_interrupted("scoring")?;
@@ -383,6 +359,7 @@ fn columns(
                 .with("padding", recipe.data.padding.name())?;
             columns.push(Column {
                 row: row.clone(),
+                masked_row: row.clone(),
                 metric,
                 signature: signature.to_string(),
                 // The paper has one score a column.
@@ -426,27 +403,20 @@ impl Subject for TextSubject {
     }
 
     fn loss(&self, fit: &Fit<'_, BertClassifier>, indices: &[u32]) -> Result<Tensor<1>> {
-        self.batch_loss(fit, &self.batch(&self.train, indices)?)
+        self.batch_loss(fit, &self.padded(&self.train, indices)?)
     }
 
     fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
-        let batch = self.batch(&self.train, indices)?;
+        let padded = self.padded(&self.train, indices)?;
         let length = |&i: &u32| self.train[i as usize].encoding.len();
-        Ok((input(&batch, device), indices.iter().map(length).collect()))
+        Ok((input(&padded, device), indices.iter().map(length).collect()))
     }
 
     fn valid_loss(&self, fit: &Fit<'_, BertClassifier>) -> Result<f64> {
         let examples = &self.valid.examples;
-        let mut sum = 0.0;
-        for indices in ExampleOrder::in_order(examples.len(), self.batch_size)?.iter() {
-            let loss = self.batch_loss(fit, &self.batch(examples, indices)?)?;
-            let loss = loss
-                .try_into_vec_as::<f32>()
-                .map_err(|e| anyhow!("cannot read the loss from the device: {e:?}"))?;
-            sum += f64::from(loss[0]) * indices.len() as f64;
-            stop_if_interrupted("scoring")?;
-        }
-        Ok(sum / examples.len() as f64)
+        batch::mean_loss(examples.len(), self.batch_size, |indices| {
+            self.batch_loss(fit, &self.padded(examples, indices)?)
+        })
     }
 
     fn columns(&self) -> &[Column] {

@@ -1,0 +1,169 @@
+//! The typed recipe of the SQuAD table.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use sparta_datasets::squad::SquadSet;
+
+use super::encoder::{
+    EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
+    EncoderRetrainRecipe, EncoderTrainRecipe, PaddingName, validate,
+};
+use super::parts::at_least_one;
+use super::{Recipe, Shipped};
+
+/// Everything that determines the SQuAD table; field names are the TOML keys, which
+/// `recipes/small/squad.toml` explains one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SquadRecipe {
+    /// Name of the table, and of its run folder.
+    pub table: String,
+    /// Seeds to run; outside the recipe hash.
+    pub seeds: Vec<u64>,
+    /// Paragraphs as windows of token ids.
+    pub data: WindowRecipe,
+    /// The network.
+    pub model: EncoderModelRecipe,
+    /// Fine-tuning.
+    pub train: EncoderTrainRecipe,
+    /// The pass that averages attention.
+    pub observe: EncoderObserveRecipe,
+    /// Thresholds and masks.
+    pub prune: EncoderPruneRecipe,
+    /// Fine-tuning under each mask.
+    pub retrain: EncoderRetrainRecipe,
+    /// Answers.
+    pub eval: AnswerRecipe,
+    /// Time and memory.
+    pub cost: CostRecipe,
+}
+
+/// How paragraphs become windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRecipe {
+    /// The set of articles.
+    pub corpus: String,
+    /// Tokens of a question with its window.
+    pub max_len: usize,
+    /// Tokens from the start of one window to the start of the next.
+    pub stride: usize,
+    /// Tokens of a question at most.
+    pub max_question: usize,
+    /// How wide batches are.
+    pub padding: PaddingName,
+    /// Training windows to use, spread evenly; 0 = all.
+    pub train_windows: usize,
+    /// Test questions to use, spread evenly; 0 = all.
+    pub test_questions: usize,
+}
+
+/// How answers are chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRecipe {
+    /// Windows of a batch.
+    pub batch_size: usize,
+    /// Starts and ends of each window that are paired.
+    pub n_best: usize,
+    /// Tokens of an answer at most.
+    pub max_answer_len: usize,
+}
+
+/// How time and memory are measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostRecipe {
+    /// Training batches that are timed; 0 = time and memory are not measured.
+    pub batches: usize,
+}
+
+impl SquadRecipe {
+    /// The set as the data crate knows it.
+    ///
+    /// # Errors
+    /// A name that is none, with those that are.
+    pub fn set(&self) -> Result<SquadSet> {
+        Ok(self.data.corpus.parse()?)
+    }
+}
+
+impl EncoderRecipe for SquadRecipe {
+    fn model(&self) -> &EncoderModelRecipe {
+        &self.model
+    }
+
+    fn train(&self) -> &EncoderTrainRecipe {
+        &self.train
+    }
+
+    fn observe(&self) -> &EncoderObserveRecipe {
+        &self.observe
+    }
+
+    fn prune(&self) -> &EncoderPruneRecipe {
+        &self.prune
+    }
+
+    fn retrain(&self) -> &EncoderRetrainRecipe {
+        &self.retrain
+    }
+
+    fn max_len(&self) -> usize {
+        self.data.max_len
+    }
+}
+
+impl Recipe for SquadRecipe {
+    const PROGRAM: &'static str = "squad";
+    const SHIPPED: &'static [Shipped] = super::shipped::SQUAD;
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn seeds(&self) -> &[u64] {
+        &self.seeds
+    }
+
+    fn set_seeds(&mut self, seeds: Vec<u64>) {
+        self.seeds = seeds;
+    }
+
+    fn validate(&self) -> Result<()> {
+        validate(self)?;
+        at_least_one(&[
+            ("data.stride", self.data.stride),
+            ("data.max_question", self.data.max_question),
+            ("eval.batch_size", self.eval.batch_size),
+            ("eval.n_best", self.eval.n_best),
+            ("eval.max_answer_len", self.eval.max_answer_len),
+        ])?;
+        ensure!(
+            self.data.max_len > self.data.max_question + 3,
+            "`data.max_len = {}` leaves no room beside `data.max_question = {}`",
+            self.data.max_len,
+            self.data.max_question
+        );
+        self.set().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_do_not_go_together_are_named() {
+        for (set, word) in [
+            ("data.corpus=squad2", "squad-v1.1"),
+            ("data.max_len=60", "data.max_question"),
+            ("data.stride=0", "data.stride"),
+            ("prune.p=[90]", "prune.p"),
+        ] {
+            let text = SquadRecipe::SHIPPED[0].text;
+            let e = SquadRecipe::parse(text, &[set.to_owned()]).unwrap_err();
+            assert!(format!("{e:#}").contains(word), "{set}: {e:#}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Batches as the encoder reads them, and what comes back from the device.
+
+use anyhow::{Result, anyhow};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use sparta_datasets::batch::{ExampleOrder, Padding, PaddingShare};
+use sparta_model::bert::BertInput;
+
+use crate::recipe::encoder::PaddingName;
+use crate::train::watch::stop_if_interrupted;
+
+/// How wide the batches of a recipe are.
+pub(in crate::task) fn padding(name: PaddingName, max_len: usize) -> Padding {
+    match name {
+        PaddingName::Fixed => Padding::Fixed(max_len),
+        PaddingName::Dynamic => Padding::Dynamic,
+    }
+}
+
+/// What padding takes, in words.
+pub(in crate::task) fn describe_padding(share: PaddingShare, name: PaddingName) -> String {
+    let of = |n: usize, all: usize| 100.0 * (1.0 - n as f64 / all.max(1) as f64);
+    format!(
+        "padding takes {:.1} % of the positions and {:.1} % of the attention cells of {} batches",
+        of(share.n_tokens, share.n_positions),
+        of(share.n_token_cells, share.n_cells),
+        name.name()
+    )
+}
+
+/// Token ids, segments and padding, row by row, as tensors.
+pub(in crate::task) fn input(
+    ids: &[i32],
+    token_types: &[i32],
+    padding: &[bool],
+    shape: [usize; 2],
+    device: &Device,
+) -> BertInput {
+    let ints = |values: &[i32]| {
+        Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), shape), device)
+    };
+    let padding = Tensor::from_data(TensorData::new(padding.to_vec(), shape), device);
+    BertInput::new(ints(ids))
+        .token_types(ints(token_types))
+        .padding(padding)
+}
+
+/// Whole numbers, one an example.
+pub(in crate::task) fn classes(values: &[i32], device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
+}
+
+/// The values of a tensor, row by row.
+///
+/// # Errors
+/// A device that failed.
+pub(in crate::task) fn read<const D: usize>(values: Tensor<D>) -> Result<Vec<f32>> {
+    values
+        .try_into_vec_as::<f32>()
+        .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))
+}
+
+/// The mean over `n` examples of a loss that batches have as their mean.
+///
+/// # Errors
+/// What `loss` says, or Ctrl-C.
+pub(in crate::task) fn mean_loss(
+    n: usize,
+    batch_size: usize,
+    mut loss: impl FnMut(&[u32]) -> Result<Tensor<1>>,
+) -> Result<f64> {
+    let mut sum = 0.0;
+    for indices in ExampleOrder::in_order(n, batch_size)?.iter() {
+        sum += f64::from(read(loss(indices)?)?[0]) * indices.len() as f64;
+        stop_if_interrupted("scoring")?;
+    }
+    Ok(sum / n.max(1) as f64)
+}

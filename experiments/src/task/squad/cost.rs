@@ -1,0 +1,119 @@
+//! Time and memory of training steps, in a process of their own: what was allocated before would
+//! count as theirs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use sparta_model::bert::BertInput;
+use sparta_ops::pruning::GlobalMask;
+
+use crate::device::{self, DeviceChoice};
+use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
+use crate::task::encoder::{Pretrained, mask_tensors};
+use crate::task::network::new_weights;
+
+/// What `squad measure` asks for.
+#[derive(Debug, Clone)]
+pub struct Measure {
+    /// The recipe.
+    pub recipe: SquadRecipe,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// The mask; none = dense attention.
+    pub mask: Option<PathBuf>,
+}
+
+/// What some training batches took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cost {
+    /// Seconds of forward and backward of all of them.
+    pub(super) seconds: f64,
+    /// Largest resident memory of the process in 10⁹ bytes, where the system says and the processor
+    /// computes.
+    pub(super) gigabytes: Option<f64>,
+}
+
+/// Whether memory can be measured: of a GPU it cannot.
+pub(super) fn measures_memory(device: DeviceChoice) -> bool {
+    device.is_cpu() && largest_resident().is_some()
+}
+
+/// Measures in this process and prints the numbers.
+///
+/// # Errors
+/// A device that does not open, or a mask that does not fit.
+pub fn measure(request: &Measure) -> Result<()> {
+    let recipe = &request.recipe;
+    let (train, seq) = (recipe.train(), recipe.max_len());
+    let pretrained = Pretrained::sizes(recipe.model())?;
+    let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
+    let device = opened.device.clone().autodiff();
+    let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
+    let masks = mask_tensors(mask.as_ref(), seq, &device)?;
+    let config = &pretrained.config;
+    let model = new_weights(1, &device, |host| config.init_span_finder(host));
+    let shape = [train.batch_size, seq];
+    let tokens: Vec<i32> = (0..train.batch_size * seq)
+        .map(|i| (i * 7919 % config.vocab_size) as i32)
+        .collect();
+    let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, shape), &device);
+    let place = Tensor::<1, Int>::full([train.batch_size], 5, &device);
+    let step = || -> Result<()> {
+        let scores = model.forward(BertInput::new(tokens.clone()).masks(masks.clone()));
+        let loss = model.loss(scores, place.clone(), place.clone());
+        let _gradients = loss.backward();
+        device
+            .sync()
+            .map_err(|e| anyhow!("the device failed in a step: {e:?}"))
+    };
+    // The first one warms up.
+    step()?;
+    let started = Instant::now();
+    (0..recipe.cost.batches).try_for_each(|_| step())?;
+    let cost = Cost {
+        seconds: started.elapsed().as_secs_f64(),
+        gigabytes: largest_resident().filter(|_| opened.choice.is_cpu()),
+    };
+    println!("{}", serde_json::to_string(&cost)?);
+    Ok(())
+}
+
+/// Measures in a process of its own; `recipe` is a file.
+///
+/// # Errors
+/// If that process fails.
+pub(super) fn run(recipe: &Path, device: DeviceChoice, mask: Option<&Path>) -> Result<Cost> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut command = Command::new(program);
+    command
+        .arg("measure")
+        .arg("--recipe")
+        .arg(recipe)
+        .args(["--device", &device.to_string()])
+        .stdin(Stdio::null());
+    if let Some(mask) = mask {
+        command.arg("--mask").arg(mask);
+    }
+    let output = command.output().context("cannot start the measurement")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "time and memory could not be measured: {}; leave them out with `--set cost.batches=0`",
+        said.trim()
+    );
+    serde_json::from_slice(&output.stdout).context("the measurement printed no numbers")
+}
+
+/// The largest resident memory of this process so far, in 10⁹ bytes.
+fn largest_resident() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024.0 / 1e9)
+}
