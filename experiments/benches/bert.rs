@@ -42,15 +42,19 @@ const CASES: [Case; 2] = [
         seq: 128,
     },
 ];
+
 fn main() {
     sparta_experiments::memory::keep_freed();
     let options = Options::parse("bert_peer.py");
     for case in CASES {
-        let numbers = [case.n_layers, case.batch, case.seq, options.steps];
-        let title = format!(
-            "{}, {} × {} tokens: examples/s",
-            case.name, case.batch, case.seq
-        );
+        let Case {
+            name,
+            n_layers,
+            batch,
+            seq,
+        } = case;
+        let numbers = [n_layers, batch, seq, options.steps];
+        let title = format!("{name}, {batch} × {seq} tokens, train: examples/s");
         options.compare(&title, &numbers.map(|n| n.to_string()), |device| {
             examples_per_second(case, options.steps, &device.clone().autodiff())
         });
@@ -59,7 +63,7 @@ fn main() {
 
 fn examples_per_second(case: Case, steps: usize, device: &Device) -> f64 {
     let Case { batch, seq, .. } = case;
-    let mut model = BertConfig::mini_lm(case.n_layers).init_classifier(2, device);
+    let mut model = Some(BertConfig::mini_lm(case.n_layers).init_classifier(2, device));
     let mut adam = ClippedAdam::new(AdamSettings {
         beta_1: 0.9,
         beta_2: 0.999,
@@ -82,11 +86,13 @@ fn examples_per_second(case: Case, steps: usize, device: &Device) -> f64 {
             // The first one warms up.
             started = Instant::now();
         }
-        let logits = model.forward(BertInput::new(tokens.clone()).padding(padding.clone()));
-        let loss = model.label_loss(logits, labels.clone());
+        // Nobody else holds it: the optimiser writes over it.
+        let current = model.take().expect("put back after every step");
+        let logits = current.forward(BertInput::new(tokens.clone()).padding(padding.clone()));
+        let loss = current.label_loss(logits, labels.clone());
         let value = loss.clone().inner();
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        (model, _) = adam.step(model, gradients, 2e-5, device);
+        let gradients = GradientsParams::from_grads(loss.backward(), &current);
+        model = Some(adam.step(current, gradients, 2e-5, device).0);
         assert!(value.into_scalar::<f32>().is_finite());
         device.sync().expect("the device works");
     }
