@@ -31,7 +31,7 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
         &[
             "accuracy|task:question-sentence|split:test|len:24|padding:fixed|n:12",
             "fine-tuned from the pretrained weights",
-            "majority",
+            "the most frequent class",
         ],
     );
     // Fine-tuning again starts from the pretrained weights: under the same seed the first loss differs

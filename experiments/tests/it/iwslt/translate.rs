@@ -99,7 +99,7 @@ fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
 fn folders_without_a_model_are_named() {
     let bench = Bench::new();
     let text = said(&translate(&bench, "--model nowhere"), 1);
-    assert_says(&text, &["no folder nowhere", "seed-1/softmax/dense"]);
+    assert_says(&text, &["no folder nowhere", "RUN/seed-1/NAME/dense"]);
     tiny(&bench, "prepare --out run", ONE).success();
     let text = said(&translate(&bench, "--model run"), 1);
     assert_says(&text, &["run", "seed-"]);
