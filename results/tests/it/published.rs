@@ -7,7 +7,7 @@ use sparta_results::{Expected, ReportOptions, load_all, report};
 
 #[test]
 fn published_tables_follow_from_their_records() {
-    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("published");
+    let published = Path::new("published");
     let folders: Vec<_> = fs::read_dir(published)
         .unwrap()
         .map(|entry| entry.unwrap().path())
