@@ -8,11 +8,10 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{BoolStore, DType, Element, TensorData};
 use bytemuck::Pod;
 
-use crate::cpu::{HostBackend, HostTensor, View, run_activations_on_host, run_on_host, vector};
+use crate::cpu::{HostBackend, HostTensor, View, run_on_host, vector};
 
 impl crate::SpartaBackend for Flex {
     run_on_host!();
-    run_activations_on_host!();
 }
 
 impl HostBackend for Flex {}

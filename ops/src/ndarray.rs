@@ -11,13 +11,10 @@ use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
-use crate::cpu::{
-    HostBackend, HostTensor, View, row_major, run_activations_on_host, run_on_host, vector,
-};
+use crate::cpu::{HostBackend, HostTensor, View, row_major, run_on_host, vector};
 
 impl crate::SpartaBackend for NdArray {
     run_on_host!();
-    run_activations_on_host!();
 }
 
 impl HostBackend for NdArray {}

@@ -9,8 +9,6 @@ use std::mem::MaybeUninit;
 use std::slice;
 
 use burn::backend::libtorch::{LibTorchDevice, TchTensor};
-use burn::backend::ops::ActivationOps;
-use burn::backend::tensor::FloatTensor;
 use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::{DType, Element};
 use bytemuck::Pod;
@@ -19,14 +17,6 @@ use crate::cpu::{HostBackend, HostTensor, View, run_on_host};
 
 impl crate::SpartaBackend for LibTorch {
     run_on_host!();
-
-    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::gelu(x)
-    }
-
-    fn exact_gelu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::gelu_backward(x, grad)
-    }
 }
 
 impl HostBackend for LibTorch {}

@@ -248,14 +248,12 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
     }, else loss::reference::entmax_backward::<B>(weights, targets, grad))
 }
 
-#[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) fn exact_gelu<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
         map::<B, E, ()>(x, 0.0, Layout::Along, each(|_, work: &mut Work<_>| gelu::gelu(work))).0
     }, else activation::reference::gelu::<B>(x))
 }
 
-#[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) fn exact_gelu_backward<B: HostBackend>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -437,14 +435,7 @@ macro_rules! run_on_host {
                 query, key, value, extras, spec, saved, grad, wants_bias,
             )
         }
-    };
-}
-pub(crate) use run_on_host;
 
-/// Those whose kernels libtorch has too.
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-macro_rules! run_activations_on_host {
-    () => {
         fn exact_gelu(
             x: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
@@ -459,5 +450,4 @@ macro_rules! run_activations_on_host {
         }
     };
 }
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-pub(crate) use run_activations_on_host;
+pub(crate) use run_on_host;
