@@ -333,6 +333,7 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(options) => squad::measure(&Measure {
                 recipe: request.recipe,
                 device: request.device,
+                attention: request.attention,
                 mask: options.mask,
             }),
         }

@@ -17,7 +17,7 @@ pub use input::{BertInput, BertOutput};
 use crate::error::ModelError;
 use crate::layer::EncoderLayer;
 use crate::layer::dropout::drop_values;
-use crate::masks::check_masks;
+use crate::masks::{LayerMask, check_masks};
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
 /// segment vectors, layer normalisation after each sum, gelu.
@@ -74,7 +74,7 @@ impl Bert {
     /// # Errors
     /// [`ModelError::AttentionMaskCount`] or, for the first mask that does not fit,
     /// [`ModelError::AttentionMaskShape`].
-    pub fn check_masks(&self, masks: &[Tensor<3, Bool>], seq: usize) -> Result<(), ModelError> {
+    pub fn check_masks(&self, masks: &[LayerMask], seq: usize) -> Result<(), ModelError> {
         let first = self.encoder.first();
         let n_heads = first.map_or(0, |layer| layer.self_attention.attention.n_heads());
         let n_layers = self.encoder.len();

@@ -22,4 +22,4 @@ pub mod seq2seq;
 pub mod transformer_xl;
 
 pub use error::ModelError;
-pub use masks::masks_of;
+pub use masks::{LayerMask, masks_of};

@@ -1,13 +1,228 @@
 //! Global masks as the networks take them.
 
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 use burn::prelude::*;
-use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
+use burn::tensor::TensorData;
+use sparta_ops::attention::{AttentionOptions, BlockMask, Implementation};
+use sparta_ops::pruning::{AttentionType, GlobalMask, MaskKind, PruningError};
 
 use crate::error::ModelError;
 
-/// The masks of one attention type, `[n_heads, rows, columns]` for each layer from the first up, or
-/// none where `mask` has none of that type. Positions beyond those of the mask are visible in
-/// `corrected` and hidden in `paper` semantics.
+/// The edges that blocks of fused attention may have.
+const EDGES: [usize; 4] = [16, 32, 64, 128];
+
+/// The edge of the blocks that a mask of single cells is cut into: keys of a tile of the fused kernels.
+const EDGE: usize = 64;
+
+/// Blocks are kept for so many parts of a mask, the latest ones: a batch is rarely as long as the last.
+const KEPT: usize = 8;
+
+/// The global mask of one layer, `[n_heads, rows, columns]`, `true` = hidden: cells where attention is
+/// computed by its definition, and blocks, of which the hidden ones are skipped, where fused kernels compute
+/// it. Both are made when they are first needed, and kept.
+///
+/// Copies share what was made.
+///
+/// ```
+/// use burn::prelude::*;
+/// use sparta_model::LayerMask;
+/// let cells = Tensor::<3, Bool>::tril_mask([1, 8, 8], 0, &Device::flex());
+/// let mask = LayerMask::from(cells);
+/// assert_eq!(mask.part(0..4, 2..8).dims(), [1, 4, 6]);
+/// ```
+#[derive(Clone)]
+pub struct LayerMask {
+    whole: Arc<Whole>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+struct Whole {
+    shape: [usize; 3],
+    device: Device,
+    edge: usize,
+    /// At least one of the two is there.
+    cells: OnceLock<Tensor<3, Bool>>,
+    hidden: OnceLock<Vec<bool>>,
+    blocks: Mutex<Vec<(Part, BlockMask)>>,
+}
+
+/// Rows, columns, and whether cells behind the diagonal count.
+type Part = (Range<usize>, Range<usize>, bool);
+
+impl fmt::Debug for LayerMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shape, rows, columns) = (self.whole.shape, &self.rows, &self.columns);
+        write!(f, "LayerMask({rows:?}, {columns:?} of {shape:?})")
+    }
+}
+
+impl From<Tensor<3, Bool>> for LayerMask {
+    fn from(cells: Tensor<3, Bool>) -> Self {
+        let (shape, device) = (cells.dims(), cells.device());
+        let mask = Self::of(shape, device, EDGE);
+        mask.whole.cells.get_or_init(|| cells);
+        mask
+    }
+}
+
+impl LayerMask {
+    /// The mask of a layer for `rows × columns` cells; blocks are those that the mask was made of, or 64 × 64.
+    ///
+    /// Positions beyond those of the mask are visible in `corrected` and hidden in `paper` semantics.
+    ///
+    /// # Errors
+    /// [`PruningError::UnknownLayer`].
+    pub fn new(
+        mask: &GlobalMask,
+        attention_type: AttentionType,
+        layer: usize,
+        [rows, columns]: [usize; 2],
+        device: &Device,
+    ) -> Result<Self, PruningError> {
+        let hidden = mask.cells(attention_type, layer, rows, columns)?;
+        let n_heads = mask.grid(attention_type, layer)?.n_heads;
+        let edge = match mask.kind() {
+            MaskKind::ApBlocks { block_size } if EDGES.contains(&block_size) => block_size,
+            MaskKind::ApBlocks { .. } | MaskKind::Ap | MaskKind::Random { .. } => EDGE,
+        };
+        let of_layer = Self::of([n_heads, rows, columns], device.clone(), edge);
+        of_layer.whole.hidden.get_or_init(|| hidden);
+        Ok(of_layer)
+    }
+
+    fn of(shape: [usize; 3], device: Device, edge: usize) -> Self {
+        let whole = Whole {
+            shape,
+            device,
+            edge,
+            cells: OnceLock::new(),
+            hidden: OnceLock::new(),
+            blocks: Mutex::default(),
+        };
+        Self {
+            whole: Arc::new(whole),
+            rows: 0..shape[1],
+            columns: 0..shape[2],
+        }
+    }
+
+    /// `[n_heads, rows, columns]`.
+    pub fn dims(&self) -> [usize; 3] {
+        [self.whole.shape[0], self.rows.len(), self.columns.len()]
+    }
+
+    /// Some rows and columns, without a copy.
+    ///
+    /// # Panics
+    /// If they are not there.
+    pub fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        let [n_heads, n_rows, n_columns] = self.dims();
+        assert!(
+            rows.end <= n_rows && columns.end <= n_columns,
+            "the global mask [{n_heads}, {n_rows}, {n_columns}] is smaller than the attention \
+             [{n_heads}, {}, {}]",
+            rows.end,
+            columns.end
+        );
+        let of = |whole: &Range<usize>, part: Range<usize>| {
+            whole.start + part.start..whole.start + part.end
+        };
+        Self {
+            whole: self.whole.clone(),
+            rows: of(&self.rows, rows),
+            columns: of(&self.columns, columns),
+        }
+    }
+
+    /// Every cell, `[n_heads, rows, columns]`.
+    pub fn cells(&self) -> Tensor<3, Bool> {
+        let Whole { shape, device, .. } = &*self.whole;
+        let cells = self.whole.cells.get_or_init(|| {
+            let hidden = self.whole.hidden.get().cloned().unwrap_or_default();
+            Tensor::from_data(TensorData::new(hidden, *shape), device)
+        });
+        match self.dims() == *shape {
+            true => cells.clone(),
+            false => (cells.clone()).slice([0..shape[0], self.rows.clone(), self.columns.clone()]),
+        }
+    }
+
+    /// The same cells as blocks. Under a causal mask, aligned bottom right, a block is hidden too if every
+    /// cell up to the diagonal is.
+    pub fn blocks(&self, causal: bool) -> BlockMask {
+        let part = (self.rows.clone(), self.columns.clone(), causal);
+        // What a panic left behind is whole: entries are pushed complete.
+        let mut kept = (self.whole.blocks.lock()).unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, blocks)) = kept.iter().find(|(of, _)| *of == part) {
+            return blocks.clone();
+        }
+        let blocks = self.cut(causal);
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push((part, blocks.clone()));
+        blocks
+    }
+
+    fn cut(&self, causal: bool) -> BlockMask {
+        let [_, all_rows, all_columns] = self.whole.shape;
+        let hidden = self.whole.hidden.get_or_init(|| {
+            let cells = self.whole.cells.get().map(Tensor::to_data);
+            cells.map_or_else(Vec::new, |cells| cells.iter::<bool>().collect())
+        });
+        let is_hidden = |head: usize, row: usize, column: usize| {
+            let (row, column) = (self.rows.start + row, self.columns.start + column);
+            hidden[(head * all_rows + row) * all_columns + column]
+        };
+        let [n_heads, rows, columns] = self.dims();
+        let edge = self.whole.edge;
+        // Columns from the first that a query may see under a causal mask.
+        let seen = |row: usize| match causal {
+            true => (row + 1 + columns).saturating_sub(rows).min(columns),
+            false => columns,
+        };
+        let (down, right) = (rows.div_ceil(edge), columns.div_ceil(edge));
+        let mut is_open = vec![false; n_heads * down * right];
+        for head in 0..n_heads {
+            for row in 0..rows {
+                let blocks = (head * down + row / edge) * right;
+                for column in 0..seen(row) {
+                    is_open[blocks + column / edge] |= !is_hidden(head, row, column);
+                }
+            }
+        }
+        let in_block = |head: usize, row: usize, column: usize| {
+            let block = (head * down + row / edge) * right + column / edge;
+            !is_open[block] || is_hidden(head, row, column)
+        };
+        BlockMask::new(edge, self.dims(), in_block, &self.whole.device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Hides the cells of a mask in the way of whoever will compute the attention; all other options are set.
+pub(crate) fn hide(
+    options: &mut AttentionOptions,
+    mask: Option<LayerMask>,
+    device: &Device,
+    [seq_q, seq_kv]: [usize; 2],
+) {
+    let Some(mask) = mask else { return };
+    // Few queries, as in decoding, have no block to skip.
+    let in_blocks =
+        seq_q >= EDGES[0] && options.resolve(device, [seq_q, seq_kv]) == Ok(Implementation::Fused);
+    match in_blocks {
+        true => options.block_mask = Some(mask.blocks(options.causal)),
+        false => options.global_mask = Some(mask.cells()),
+    }
+}
+
+/// The masks of one attention type for each layer from the first up, of so many rows and columns, or
+/// none where `mask` has none of that type; see [`LayerMask::new`].
 ///
 /// # Errors
 /// [`PruningError::UnknownLayer`] if the type's layers are not numbered from 0.
@@ -17,11 +232,11 @@ pub fn masks_of(
     rows: usize,
     columns: usize,
     device: &Device,
-) -> Result<Option<Vec<Tensor<3, Bool>>>, PruningError> {
+) -> Result<Option<Vec<LayerMask>>, PruningError> {
     let of_type = |found: &AttentionType| *found == attention_type;
     let n_layers = mask.layers().filter(|(found, _)| of_type(found)).count();
     let layers: Result<Vec<_>, _> = (0..n_layers)
-        .map(|layer| mask.tensor(attention_type, layer, rows, columns, device))
+        .map(|layer| LayerMask::new(mask, attention_type, layer, [rows, columns], device))
         .collect();
     layers.map(|layers| (n_layers > 0).then_some(layers))
 }
@@ -29,7 +244,7 @@ pub fn masks_of(
 /// That there is a mask for each layer, of these heads and of at least these rows and columns.
 pub(crate) fn check_masks(
     attention_type: AttentionType,
-    masks: &[Tensor<3, Bool>],
+    masks: &[LayerMask],
     n_layers: usize,
     expected: [usize; 3],
 ) -> Result<(), ModelError> {
@@ -50,5 +265,31 @@ pub(crate) fn check_masks(
             expected,
             found: masks[layer].dims(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sparta_ops::attention::Normalizer;
+
+    /// Cells for the definition and for the few queries of decoding, blocks for everything else.
+    #[test]
+    fn a_mask_hides_in_the_way_of_who_computes() {
+        let device = Device::flex();
+        let way = |implementation, shape: [usize; 2]| {
+            let cells = Tensor::<3, Bool>::tril_mask([2, shape[0], shape[1]], 0, &device);
+            let options = AttentionOptions::new(Normalizer::Softmax);
+            let mut options = options.implementation(implementation);
+            hide(&mut options, Some(cells.into()), &device, shape);
+            (options.block_mask.is_some(), options.global_mask.is_some())
+        };
+        let (cells, blocks) = ((false, true), (true, false));
+        assert_eq!(way(Implementation::Reference, [256, 256]), cells);
+        assert_eq!(way(Implementation::Fused, [256, 256]), blocks);
+        assert_eq!(way(Implementation::Fused, [16, 16]), blocks);
+        assert_eq!(way(Implementation::Fused, [5, 256]), cells);
+        assert_eq!(way(Implementation::Auto, [256, 256]), blocks);
+        assert_eq!(way(Implementation::Auto, [64, 64]), cells); // where it does not pay
     }
 }

@@ -14,6 +14,7 @@ use crate::layer::{
     AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, RelativeAttention, RelativeAttentionInput,
     relative_positions,
 };
+use crate::masks::LayerMask;
 
 /// Transformer-XL (Dai et al. 2019): causal relative attention over the current segment and a memory
 /// of the layer's earlier inputs, adaptive embedding and softmax.
@@ -74,7 +75,7 @@ pub struct TransformerXlInput {
     pub mems: Option<Mems>,
     /// A global mask a layer, `[n_heads, tgt_len, mem_len + tgt_len]`, `true` = hidden. The last
     /// `tgt_len` columns are the current segment, also while the memory is still short.
-    pub masks: Option<Vec<Tensor<3, Bool>>>,
+    pub masks: Option<Vec<LayerMask>>,
     /// Whether to return the attention weights.
     pub return_weights: bool,
 }
@@ -108,7 +109,7 @@ impl TransformerXlInput {
     }
 
     /// Hides cells of every layer.
-    pub fn masks(mut self, masks: Vec<Tensor<3, Bool>>) -> Self {
+    pub fn masks(mut self, masks: Vec<LayerMask>) -> Self {
         self.masks = Some(masks);
         self
     }
@@ -137,7 +138,7 @@ impl TransformerXl {
     ///
     /// # Errors
     /// [`ModelError::MaskCount`] or, for the first mask that does not fit, [`ModelError::MaskShape`].
-    pub fn check_masks(&self, masks: &[Tensor<3, Bool>]) -> Result<(), ModelError> {
+    pub fn check_masks(&self, masks: &[LayerMask]) -> Result<(), ModelError> {
         if masks.len() != self.layers.len() {
             return Err(ModelError::MaskCount {
                 expected: self.layers.len(),
@@ -189,8 +190,7 @@ impl TransformerXl {
                 positions: positions.clone(),
                 content_bias: self.content_bias.val(),
                 position_bias: self.position_bias.val(),
-                global_mask: (input.masks.as_ref())
-                    .map(|masks| self.align(masks[i].clone(), seq_q, mlen)),
+                global_mask: (input.masks.as_ref()).map(|masks| self.align(&masks[i], seq_q, mlen)),
                 extra_mask: extra_mask.clone(),
                 return_weights: input.return_weights,
             });
@@ -250,15 +250,9 @@ impl TransformerXl {
     }
 
     /// The rows and columns of a global mask that a segment with a memory of `mlen` uses.
-    fn align(&self, mask: Tensor<3, Bool>, seq_q: usize, mlen: usize) -> Tensor<3, Bool> {
-        let Lengths {
-            tgt_len, mem_len, ..
-        } = self.lengths;
-        let n_heads = mask.dims()[0];
-        match (seq_q, mlen) == (tgt_len, mem_len) {
-            true => mask,
-            false => mask.slice([0..n_heads, 0..seq_q, mem_len - mlen..mem_len + seq_q]),
-        }
+    fn align(&self, mask: &LayerMask, seq_q: usize, mlen: usize) -> LayerMask {
+        let mem_len = self.lengths.mem_len;
+        mask.part(0..seq_q, mem_len - mlen..mem_len + seq_q)
     }
 
     /// With `same_length`, hides from query i the keys at column `j ≤ i − shift`, where
@@ -283,7 +277,7 @@ impl TransformerXl {
         seq_q: usize,
         mlen: usize,
         mems: &[Tensor<3>],
-        masks: Option<&[Tensor<3, Bool>]>,
+        masks: Option<&[LayerMask]>,
     ) {
         let Lengths {
             tgt_len, mem_len, ..

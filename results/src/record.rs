@@ -24,6 +24,8 @@ pub enum MaskKind {
     None,
     /// The mask of the smallest average attention.
     Ap,
+    /// The same, ranked and hidden in whole blocks of cells; the record says of which size.
+    ApBlocks,
     /// As many cells as `Ap` hides, drawn at random.
     Random,
     /// No network: a unigram model.
@@ -46,6 +48,7 @@ impl MaskKind {
         match self {
             Self::None => "none",
             Self::Ap => "ap",
+            Self::ApBlocks => "ap-blocks",
             Self::Random => "random",
             Self::Unigram => "unigram",
             Self::Bigram => "bigram",
@@ -56,10 +59,18 @@ impl MaskKind {
         }
     }
 
+    /// The word in tables, with the edge of the blocks if it has some: `ap-blocks-64`.
+    pub fn label(self, block_size: Option<u64>) -> String {
+        match block_size {
+            Some(size) => format!("{self}-{size}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether the row is an n-gram model, which has no p.
     pub fn is_ngram(self) -> bool {
         match self {
-            Self::None | Self::Ap | Self::Random => false,
+            Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
             Self::CopySource | Self::WordTranslation | Self::Majority => false,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
@@ -68,7 +79,7 @@ impl MaskKind {
     /// Whether the row has no network, and so no p: an n-gram model or a translation without a model.
     pub fn is_baseline(self) -> bool {
         match self {
-            Self::None | Self::Ap | Self::Random => false,
+            Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
             Self::CopySource | Self::WordTranslation | Self::Majority => true,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
@@ -148,6 +159,9 @@ pub struct RunRecord {
     pub mask: MaskKind,
     /// Seed of a random mask.
     pub mask_seed: Option<u64>,
+    /// Edge of the blocks, in cells, of a mask of whole blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_block_size: Option<u64>,
     /// Share of cells asked to be hidden; none for baselines.
     pub p_nominal: Option<f64>,
     /// Share of the legal cells that is hidden.
@@ -268,7 +282,7 @@ impl RunRecord {
         }
         let fits = match (self.mask, self.p_nominal) {
             (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
-            (MaskKind::Ap | MaskKind::Random, p) => p.is_some(),
+            (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, p) => p.is_some(),
             (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
             | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, p) => {
                 p.is_none()
@@ -277,8 +291,14 @@ impl RunRecord {
         if !fits {
             let found = self.p_nominal;
             return fail(format!(
-                "mask `{}` with p_nominal {found:?}; `ap` and `random` need one, `none` has 0 or none, baselines have none",
+                "mask `{}` with p_nominal {found:?}; `ap`, `ap-blocks` and `random` need one, `none` has 0 or none, baselines have none",
                 self.mask
+            ));
+        }
+        if (self.mask == MaskKind::ApBlocks) != self.mask_block_size.is_some() {
+            return fail(format!(
+                "mask `{}` with mask_block_size {:?}; `ap-blocks` needs one, other masks have none",
+                self.mask, self.mask_block_size
             ));
         }
         let numbers = [

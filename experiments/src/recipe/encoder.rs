@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    at_least_one, in_unit_interval, nominal_shares, positive, random_masks, seeds_and_table,
+    at_least_one, block_sizes, in_unit_interval, nominal_shares, positive, random_masks,
+    seeds_and_table,
 };
 use super::{NormalizerName, OptimizerName, Recipe, ScopeName, SemanticsName};
 use crate::train::ScheduleName;
@@ -156,6 +157,8 @@ pub struct EncoderPruneRecipe {
     pub p: Vec<u32>,
     /// Random masks beside each p.
     pub random_masks: Vec<u32>,
+    /// Edges of the blocks of further masks beside each p, which hide whole blocks.
+    pub block_sizes: Vec<usize>,
     /// Over which cells one threshold is taken.
     pub scope: ScopeName,
     /// Which cells count.
@@ -223,5 +226,6 @@ pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     );
     seeds_and_table(recipe.seeds(), recipe.table())?;
     nominal_shares(&prune.p)?;
-    random_masks(&prune.random_masks, &prune.p)
+    random_masks(&prune.random_masks, &prune.p)?;
+    block_sizes(&prune.block_sizes, prune.semantics)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{
     NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
-    in_unit_interval, nominal_shares, positive, random_masks, seeds_and_table,
+    block_sizes, in_unit_interval, nominal_shares, positive, random_masks, seeds_and_table,
 };
 use super::{Recipe, Shipped};
 use crate::train::ScheduleName;
@@ -171,6 +171,8 @@ pub struct PruneRecipe {
     pub p: Vec<u32>,
     /// Random masks beside each p.
     pub random_masks: Vec<u32>,
+    /// Edges of the blocks of further masks beside each p, which hide whole blocks.
+    pub block_sizes: Vec<usize>,
     /// Over which cells one threshold is taken.
     pub scope: ScopeName,
     /// Which cells count.
@@ -252,7 +254,8 @@ impl Recipe for LmRecipe {
 impl LmRecipe {
     fn validate_prune(&self) -> Result<()> {
         nominal_shares(&self.prune.p)?;
-        random_masks(&self.prune.random_masks, &self.prune.p)
+        random_masks(&self.prune.random_masks, &self.prune.p)?;
+        block_sizes(&self.prune.block_sizes, self.prune.semantics)
     }
 }
 
@@ -282,6 +285,8 @@ mod tests {
         for (set, word) in [
             ("prune.p=[20, 40, 50, 60, 80, 90]", "prune.p"),
             ("prune.random_masks=[0, 1]", "prune.random_masks"),
+            ("prune.block_sizes=[24]", "prune.block_sizes"),
+            ("prune.block_sizes=[16, 16]", "prune.block_sizes"),
             ("model.dropout=1.5", "model.dropout"),
             ("model.n_heads=0", "model.n_heads"),
             ("seeds=[]", "seeds"),
@@ -289,5 +294,17 @@ mod tests {
             let e = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[set.into()]).unwrap_err();
             assert!(format!("{e:#}").contains(word), "{set}: {e:#}");
         }
+    }
+
+    #[test]
+    fn blocks_need_corrected_thresholds() {
+        let parse = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            LmRecipe::parse(LmRecipe::SHIPPED[0].text, &sets)
+        };
+        let sizes = "prune.block_sizes=[16, 64]";
+        assert_eq!(parse(&[sizes]).unwrap().prune.block_sizes, [16, 64]);
+        let error = parse(&[sizes, "prune.semantics=paper"]).unwrap_err();
+        assert!(error.to_string().contains("corrected"), "{error}");
     }
 }

@@ -186,6 +186,22 @@ pub(super) fn nominal_shares(p: &[u32]) -> Result<()> {
     Ok(())
 }
 
+/// Edges of blocks, which fused attention must know and `corrected` thresholds rank.
+pub(super) fn block_sizes(sizes: &[usize], semantics: SemanticsName) -> Result<()> {
+    for (i, size) in sizes.iter().enumerate() {
+        ensure!(
+            [16, 32, 64, 128].contains(size) && !sizes[..i].contains(size),
+            "`prune.block_sizes` are some of 16, 32, 64 and 128, each once; found {sizes:?}"
+        );
+    }
+    ensure!(
+        sizes.is_empty() || semantics == SemanticsName::Corrected,
+        "`prune.block_sizes` needs `prune.semantics = \"corrected\"`: the released code knows no blocks; \
+         leave them out with `prune.block_sizes = []`"
+    );
+    Ok(())
+}
+
 /// Random masks, one number for each nominal share.
 pub(super) fn random_masks(random_masks: &[u32], p: &[u32]) -> Result<()> {
     ensure!(

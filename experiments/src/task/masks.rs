@@ -65,7 +65,7 @@ impl<R: Recipe> Work<'_, R> {
         Ok(pattern)
     }
 
-    /// Thresholds the pattern: the AP mask of every row, and its random masks after it.
+    /// Thresholds the pattern: the AP mask of every row, its random masks and those of blocks after it.
     pub(super) fn make_masks(
         &self,
         branch: &Branch,
@@ -81,15 +81,17 @@ impl<R: Recipe> Work<'_, R> {
         for masked in rows {
             let MaskedRow { name, row, types } = masked;
             let pattern = whole.only(types);
-            let mask = match (row.mask_seed(branch.seed()), &latest) {
-                (Some(mask_seed), Some(ap)) => GlobalMask::random_like(ap, mask_seed),
-                (Some(_), None) => bail!("{name} has no AP mask before it"),
-                (None, _) => GlobalMask::from_pattern(
-                    &pattern,
-                    f64::from(row.p()) / 100.0,
-                    scope(scope_name),
-                    semantics(semantics_name),
-                )?,
+            let p = f64::from(row.p()) / 100.0;
+            let scope = scope(scope_name);
+            let mask = match (row, row.mask_seed(branch.seed()), &latest) {
+                (_, Some(mask_seed), Some(ap)) => GlobalMask::random_like(ap, mask_seed),
+                (_, Some(_), None) => bail!("{name} has no AP mask before it"),
+                (&Row::Blocks { size, .. }, None, _) => {
+                    GlobalMask::from_pattern_in_blocks(&pattern, p, scope, size)?
+                }
+                (Row::Dense | Row::Ap { .. } | Row::Random { .. }, None, _) => {
+                    GlobalMask::from_pattern(&pattern, p, scope, semantics(semantics_name))?
+                }
             };
             let sparsity = SparsityReport::new(&mask, &pattern)?.total;
             if row.mask_seed(branch.seed()).is_none() {
@@ -97,6 +99,8 @@ impl<R: Recipe> Work<'_, R> {
                 if sparsity.hidden_cells == 0 {
                     self.note(&format!("{name} hides no legal cell: it must equal p = 0"));
                 }
+            }
+            if matches!(row, Row::Ap { .. }) {
                 if let Some((other, _)) =
                     before.filter(|(r, m)| r.types == *types && same_cells(m, &mask))
                 {

@@ -20,6 +20,7 @@ pub(super) fn kind(row: Option<&Row>) -> MaskKind {
     match row {
         None | Some(Row::Dense) => MaskKind::None,
         Some(Row::Ap { .. }) => MaskKind::Ap,
+        Some(Row::Blocks { .. }) => MaskKind::ApBlocks,
         Some(Row::Random { .. }) => MaskKind::Random,
     }
 }
@@ -80,6 +81,7 @@ impl<R: Recipe> Work<'_, R> {
             attention: self.attention(),
             mask,
             mask_seed: None,
+            mask_block_size: None,
             p_nominal: None,
             p_effective: None,
             p_token_weighted: None,

@@ -66,10 +66,19 @@ fn stages_one_by_one_make_the_same_answers_as_all_at_once() {
         let values: Vec<f64> = lines
             .map(|l| l.split(',').nth(5).unwrap().parse().unwrap())
             .collect();
+        // Dense and masked, by the definition and by the kernels that skip blocks.
         assert!(
-            values.len() == 2 && values.iter().all(|v| *v > 0.0),
+            values.len() == 4 && values.iter().all(|v| *v > 0.0),
             "{whole}"
         );
+        for (row, p) in [("dense", "0"), ("masked-dense", "80")] {
+            for row in [row, "block-sparse"] {
+                let is_line = |l: &str| {
+                    l.starts_with(&format!("{row},{p},")) && l.contains(&format!(",{metric},"))
+                };
+                assert!(whole.lines().any(is_line), "{row} {p} {metric}: {whole}");
+            }
+        }
     }
     let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
@@ -83,6 +92,56 @@ fn stages_one_by_one_make_the_same_answers_as_all_at_once() {
     let answers = read(&bench.path("whole/seed-1/squad/dense/predictions.json"));
     let answers: serde_json::Value = serde_json::from_str(&answers).unwrap();
     assert_eq!(answers.as_object().unwrap().len(), 8);
+}
+
+/// Fused attention answers in the rows of the kernel that skips blocks, under masks of cells and of blocks; a
+/// recipe that measures no cost waits for no other row.
+#[test]
+fn fused_attention_answers_in_the_rows_of_its_kernel() {
+    let bench = Bench::new();
+    let sets = [
+        "cost.batches=0",
+        "prune.block_sizes=[16]",
+        "prune.random_masks=[0, 1]",
+    ];
+    let line = "--out run --device flex --attention-by fused";
+    let assert = tiny(&bench, line, &sets).success();
+    let printed = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    assert!(!printed.contains("missing"), "{printed}");
+    assert_says(&printed, &["ap-blocks-16"]);
+    let csv = read(&bench.path("run/TABLE.csv"));
+    for mask in ["ap", "ap-blocks-16", "random"] {
+        let effective = cell(&csv, "block-sparse", "80", mask, 2);
+        let effective: f64 = effective.parse().unwrap();
+        assert!((effective - 80.0).abs() < 5.0, "{mask}: {effective}");
+    }
+    assert_eq!(cell(&csv, "block-sparse", "0", "ap", 7), "1");
+    assert!(!csv.contains("dense,"), "{csv}");
+    // The same by the definition: the same losses and, of four steps, the same answers.
+    let line = "--out definition --device flex --attention-by reference";
+    tiny(&bench, line, &sets).success();
+    let losses = |run: &str, row: &str| -> Vec<f64> {
+        let path = bench.path(&format!("{run}/seed-1/squad/{row}/metrics.jsonl"));
+        let lines = read(&path);
+        let loss = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["train/nll"].as_f64()
+        };
+        lines.lines().filter_map(loss).collect()
+    };
+    for row in ["dense", "rows/ap-p80", "rows/blocks16-p80"] {
+        let (fused, definition) = (losses("run", row), losses("definition", row));
+        assert_eq!(fused.len(), 4);
+        for (a, b) in fused.iter().zip(&definition) {
+            assert!((a - b).abs() < 2e-3, "{row}: {fused:?} and {definition:?}");
+        }
+    }
+    let record = bench.path("definition/records");
+    let records = std::fs::read_dir(record).unwrap();
+    for record in records {
+        let text = read(&record.unwrap().path());
+        assert!(text.contains("\"attention\": \"reference\""), "{text}");
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use sparta_ops::pruning::{AttentionPattern, AttentionType};
+use sparta_ops::pruning::{AttentionPattern, AttentionType, BlockState, GlobalMask, MaskKind};
 
-use super::{Bench, assert_says, read, value};
+use super::{Bench, assert_says, read, said, value};
 
 #[test]
 fn the_paper_semantics_at_p_20_equal_p_0_to_the_bit() {
@@ -58,6 +58,64 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
     bench.tiny("report --out whole").success();
     assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+}
+
+/// Masks of cells and of blocks of one dense model beside each other, by fused attention and by the
+/// definition; what is hidden in blocks is skipped in blocks.
+#[test]
+fn masks_of_blocks_stand_beside_masks_of_cells() {
+    let bench = Bench::new();
+    let sets = [
+        "model.tgt_len=32",
+        "model.mem_len=32",
+        "model.dropout=0.0",
+        "prune.p=[0, 60]",
+        "prune.random_masks=[0, 1]",
+        "prune.block_sizes=[16, 32]",
+    ];
+    for by in ["fused", "reference"] {
+        let line = format!("--out {by} --device flex --attention-by {by}");
+        bench.tiny_with(&line, &sets).success();
+    }
+    let csv = read(&bench.path("fused/TABLE.csv"));
+    let definition = read(&bench.path("reference/TABLE.csv"));
+    for (mask, p) in [
+        ("ap", "0"),
+        ("ap", "60"),
+        ("random", "60"),
+        ("ap-blocks-16", "60"),
+        ("ap-blocks-32", "60"),
+    ] {
+        let ppl = |csv: &str| value(csv, mask, p).parse::<f64>().unwrap();
+        let (fused, definition) = (ppl(&csv), ppl(&definition));
+        assert!((fused / definition - 1.0).abs() < 1e-3, "{mask} {p}");
+    }
+    assert_says(
+        &read(&bench.path("fused/TABLE.md")),
+        &[
+            "transformer-xl, blocks of 16",
+            "transformer-xl, blocks of 32",
+        ],
+    );
+    let mask = bench.path("fused/seed-1/masks/blocks16-p60.safetensors");
+    let mask = GlobalMask::load(mask).unwrap();
+    assert_eq!(mask.kind(), MaskKind::ApBlocks { block_size: 16 });
+    let layout = mask
+        .block_layout(AttentionType::DecoderSelf, 0, 32, 64, 16)
+        .unwrap();
+    for head in 0..2 {
+        assert_eq!(layout.count(head, BlockState::Partial), 0);
+    }
+    let hidden = (0..2).map(|head| layout.count(head, BlockState::Hidden));
+    assert!(hidden.sum::<usize>() >= 4);
+    let text = said(
+        &bench.tiny_with(
+            "--out paper",
+            &["prune.semantics=paper", "prune.block_sizes=[16]"],
+        ),
+        1,
+    );
+    assert_says(&text, &["prune.block_sizes", "corrected"]);
 }
 
 #[test]

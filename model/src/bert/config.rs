@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::nn::DropoutConfig;
 use burn::prelude::*;
+use sparta_ops::attention::Implementation;
 
 use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder};
 use crate::check::{check, check_normalizer, check_share, check_size};
@@ -48,6 +49,9 @@ pub struct BertConfig {
     /// What layer normalisation adds to the variance (`layer_norm_eps`).
     #[config(default = 1e-12)]
     pub norm_epsilon: f64,
+    /// Who computes attention.
+    #[config(default = "Implementation::Auto")]
+    pub implementation: Implementation,
     /// Standard deviation of random weights (`initializer_range`).
     #[config(default = 0.02)]
     pub init_std: f64,
@@ -182,6 +186,7 @@ impl BertConfig {
         let mut attention = MultiHeadAttentionConfig::new(d_model, self.n_heads)
             .with_normalizer(self.normalizer)
             .with_dropout(self.attention_dropout)
+            .with_implementation(self.implementation)
             .init(device);
         for map in [
             &mut attention.query,

@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use crate::masks::LayerMask;
+
 /// What [`super::Bert::forward`] works on; masks are `true` where hidden.
 #[derive(Debug, Clone)]
 pub struct BertInput {
@@ -13,7 +15,7 @@ pub struct BertInput {
     pub padding: Option<Tensor<2, Bool>>,
     /// Global masks, `[n_heads, rows, columns]` for each layer with at least `seq` rows and columns, of
     /// which the top left corner is used.
-    pub masks: Option<Vec<Tensor<3, Bool>>>,
+    pub masks: Option<Vec<LayerMask>>,
     /// Whether to return the attention weights.
     pub return_weights: bool,
 }
@@ -43,7 +45,7 @@ impl BertInput {
     }
 
     /// Hides cells of the attention, or none of them.
-    pub fn masks(mut self, masks: Option<Vec<Tensor<3, Bool>>>) -> Self {
+    pub fn masks(mut self, masks: Option<Vec<LayerMask>>) -> Self {
         self.masks = masks;
         self
     }

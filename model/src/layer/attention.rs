@@ -9,6 +9,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation, sparse_attention};
 use super::dropout::share_now;
 use super::key_value::{CachedInput, KeyValue};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
+use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
 #[derive(Config, Debug)]
@@ -122,7 +123,7 @@ pub struct AttentionInput {
     value: Tensor<3>,
     causal: bool,
     key_padding: Option<Tensor<2, Bool>>,
-    global_mask: Option<Tensor<3, Bool>>,
+    global_mask: Option<LayerMask>,
     return_weights: bool,
 }
 
@@ -167,8 +168,8 @@ impl AttentionInput {
     /// Hides the cells of a global mask, `[n_heads, rows, columns]` with `rows ≥ seq_q` and
     /// `columns ≥ seq_kv`: the mask of the longest sequence serves every shorter one, from its top
     /// left corner.
-    pub fn global_mask(mut self, mask: Tensor<3, Bool>) -> Self {
-        self.global_mask = Some(mask);
+    pub fn global_mask(mut self, mask: impl Into<LayerMask>) -> Self {
+        self.global_mask = Some(mask.into());
         self
     }
 
@@ -182,7 +183,7 @@ impl AttentionInput {
     pub(crate) fn hiding(
         mut self,
         key_padding: Option<Tensor<2, Bool>>,
-        global_mask: Option<Tensor<3, Bool>>,
+        global_mask: Option<LayerMask>,
         return_weights: bool,
     ) -> Self {
         self.key_padding = key_padding;
@@ -215,7 +216,7 @@ impl MultiHeadAttention {
         let [_, seq_kv, _] = input.key.dims();
         assert_shape!(input.key, [batch, _, _]);
         assert_shape!(input.value, [batch, seq_kv, _]);
-        let mask = input.global_mask.map(|mask| corner(mask, seq_q, seq_kv));
+        let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
         let keys = KeyValue {
             key: self.split(&self.key, input.key),
             value: self.split(&self.value, input.value),
@@ -245,13 +246,14 @@ impl MultiHeadAttention {
         let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
         options.causal = input.causal;
         options.key_padding = input.key_padding;
-        options.global_mask = input.global_mask;
         options.dropout = share_now(&self.dropout, &device);
         options.return_weights = input.return_weights;
         options.implementation = match input.return_weights {
             true => Implementation::Reference,
             false => self.implementation,
         };
+        let seq_kv = input.keys.key.dims()[2];
+        hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
         let query = self.split(&self.query, input.query);
         let attended = sparse_attention(query, input.keys.key, input.keys.value, options);
 
@@ -282,19 +284,5 @@ impl MultiHeadAttention {
         map.forward(input.reshape([batch * seq, d_model]))
             .reshape([batch, seq, self.n_heads, self.d_head])
             .swap_dims(1, 2)
-    }
-}
-
-/// The top left `[n_heads, rows, columns]` of a mask.
-fn corner(mask: Tensor<3, Bool>, rows: usize, columns: usize) -> Tensor<3, Bool> {
-    let [n_heads, mask_rows, mask_columns] = mask.dims();
-    assert!(
-        rows <= mask_rows && columns <= mask_columns,
-        "the global mask {:?} is smaller than the attention [{n_heads}, {rows}, {columns}]",
-        mask.dims()
-    );
-    match [rows, columns] == [mask_rows, mask_columns] {
-        true => mask,
-        false => mask.slice([0..n_heads, 0..rows, 0..columns]),
     }
 }

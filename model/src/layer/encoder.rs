@@ -5,6 +5,7 @@ use burn::prelude::*;
 
 use super::dropout::drop_values;
 use super::{AttentionInput, FeedForward, MultiHeadAttention, MultiHeadAttentionOutput};
+use crate::masks::LayerMask;
 
 /// Attention with residual connection and layer normalisation: norm(x + attention(x)), or
 /// x + attention(norm(x)) with `pre_norm`; dropout after the attention.
@@ -54,7 +55,7 @@ impl EncoderLayer {
         &self,
         hidden: Tensor<3>,
         padding: Option<Tensor<2, Bool>>,
-        mask: Option<Tensor<3, Bool>>,
+        mask: Option<LayerMask>,
         return_weights: bool,
     ) -> MultiHeadAttentionOutput {
         let MultiHeadAttentionOutput { context, weights } =

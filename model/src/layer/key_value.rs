@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use crate::masks::LayerMask;
+
 /// Keys and values of a layer, by head.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyValue {
@@ -22,7 +24,7 @@ pub(crate) struct CachedInput {
     /// `[batch, seq_kv]`.
     pub(crate) key_padding: Option<Tensor<2, Bool>>,
     /// `[n_heads, seq_q, seq_kv]`.
-    pub(crate) global_mask: Option<Tensor<3, Bool>>,
+    pub(crate) global_mask: Option<LayerMask>,
     pub(crate) return_weights: bool,
 }
 

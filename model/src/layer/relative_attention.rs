@@ -9,6 +9,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm, spar
 use super::dropout::{drop_values, share_now};
 use super::normalizer::{NormalizerConfig, RowNormalizer};
 use super::parameter::{WeightInit, normal};
+use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`RelativeAttention`].
 #[derive(Config, Debug)]
@@ -121,7 +122,7 @@ pub struct RelativeAttentionInput {
     /// v, `[n_heads, d_head]`.
     pub position_bias: Tensor<2>,
     /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
-    pub global_mask: Option<Tensor<3, Bool>>,
+    pub global_mask: Option<LayerMask>,
     /// A mask for every head, `[seq_q, seq_kv]`, beside the causal one.
     pub extra_mask: Option<Tensor<2, Bool>>,
     /// Whether to return the attention weights.
@@ -184,10 +185,10 @@ impl RelativeAttention {
             true => Implementation::Reference,
             false => self.implementation,
         };
-        options.global_mask = input.global_mask;
         options.extra_mask = input.extra_mask;
         options.dropout = share_now(&self.dropatt, &device);
         options.return_weights = input.return_weights;
+        hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
         let attended = sparse_attention(content_query, key, value, options);
 
         let output = attended

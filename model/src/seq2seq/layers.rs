@@ -4,6 +4,7 @@ use burn::prelude::*;
 
 use super::Encoded;
 use crate::layer::{AttentionBlock, AttentionInput, FeedForward, MultiHeadAttentionOutput};
+use crate::masks::LayerMask;
 
 /// Self-attention, attention to the source, and feed-forward.
 #[derive(Module, Debug)]
@@ -21,7 +22,7 @@ impl DecoderLayer {
         &self,
         hidden: Tensor<3>,
         padding: Option<Tensor<2, Bool>>,
-        mask: Option<Tensor<3, Bool>>,
+        mask: Option<LayerMask>,
         return_weights: bool,
     ) -> MultiHeadAttentionOutput {
         self.self_attention.around(hidden, |attention, query| {
@@ -34,7 +35,7 @@ impl DecoderLayer {
         &self,
         hidden: Tensor<3>,
         encoded: &Encoded,
-        mask: Option<Tensor<3, Bool>>,
+        mask: Option<LayerMask>,
         return_weights: bool,
     ) -> MultiHeadAttentionOutput {
         self.cross_attention.around(hidden, |attention, query| {

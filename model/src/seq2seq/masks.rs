@@ -4,7 +4,7 @@ use burn::prelude::*;
 use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
 
 use crate::error::ModelError;
-use crate::masks::{check_masks, masks_of};
+use crate::masks::{LayerMask, check_masks, masks_of};
 
 /// Which rows of the masks a decoder uses that writes one token after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +25,11 @@ pub enum MaskRows {
 #[derive(Debug, Clone, Default)]
 pub struct Seq2SeqMasks {
     /// Rows and columns are source positions.
-    pub encoder_self: Option<Vec<Tensor<3, Bool>>>,
+    pub encoder_self: Option<Vec<LayerMask>>,
     /// Rows and columns are target positions.
-    pub decoder_self: Option<Vec<Tensor<3, Bool>>>,
+    pub decoder_self: Option<Vec<LayerMask>>,
     /// Rows are target positions, columns source positions.
-    pub cross: Option<Vec<Tensor<3, Bool>>>,
+    pub cross: Option<Vec<LayerMask>>,
     /// Rows in incremental decoding.
     pub rows: MaskRows,
 }
@@ -60,7 +60,7 @@ impl Seq2SeqMasks {
     }
 
     /// The masks of one attention type.
-    pub fn of(&self, attention_type: AttentionType) -> Option<&[Tensor<3, Bool>]> {
+    pub fn of(&self, attention_type: AttentionType) -> Option<&[LayerMask]> {
         match attention_type {
             AttentionType::EncoderSelf => self.encoder_self.as_deref(),
             AttentionType::DecoderSelf => self.decoder_self.as_deref(),
@@ -90,9 +90,9 @@ impl Seq2SeqMasks {
         layer: usize,
         rows: usize,
         columns: usize,
-    ) -> Option<Tensor<3, Bool>> {
-        let mask = self.of(attention_type)?[layer].clone();
-        Some(part(mask, 0, rows, columns))
+    ) -> Option<LayerMask> {
+        let mask = &self.of(attention_type)?[layer];
+        Some(mask.part(0..rows, 0..columns))
     }
 
     /// The row for the token at `position`, the same for `n_queries` queries:
@@ -104,14 +104,15 @@ impl Seq2SeqMasks {
         position: usize,
         columns: usize,
         n_queries: usize,
-    ) -> Option<Tensor<3, Bool>> {
-        let mask = self.of(attention_type)?[layer].clone();
+    ) -> Option<LayerMask> {
+        let mask = &self.of(attention_type)?[layer];
         let row = match self.rows {
             MaskRows::True => position,
             MaskRows::PaperFaithful => columns + 1,
         };
         let [n_heads, _, _] = mask.dims();
-        Some(part(mask, row, 1, columns).expand([n_heads, n_queries, columns]))
+        let cells = mask.part(row..row + 1, 0..columns).cells();
+        Some(cells.expand([n_heads, n_queries, columns]).into())
     }
 }
 
@@ -132,13 +133,5 @@ impl MaskRows {
             Self::True => [rows, columns],
             Self::PaperFaithful => [rows.max(columns + 2), columns],
         }
-    }
-}
-
-fn part(mask: Tensor<3, Bool>, row: usize, rows: usize, columns: usize) -> Tensor<3, Bool> {
-    let [n_heads, mask_rows, mask_columns] = mask.dims();
-    match [rows, columns] == [mask_rows, mask_columns] {
-        true => mask,
-        false => mask.slice([0..n_heads, row..row + rows, 0..columns]),
     }
 }

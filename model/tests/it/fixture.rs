@@ -3,6 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use safetensors::SafeTensors;
+use sparta_model::LayerMask;
 
 /// One case of a fixture.
 #[derive(Clone, Copy)]
@@ -41,12 +42,12 @@ impl Case<'_> {
     }
 
     /// Masks `[n_heads, rows, columns]` of every layer, of which 1 is hidden.
-    pub fn masks(&self, key: &str, device: &Device) -> Vec<Tensor<3, Bool>> {
+    pub fn masks(&self, key: &str, device: &Device) -> Vec<LayerMask> {
         let ([n_layers, heads, rows, columns], cells) = self.ints::<4>(key);
         let cells: Vec<bool> = cells.into_iter().map(|cell| cell == 1).collect();
         let layer = |cells: &[bool]| {
             let data = TensorData::new(cells.to_vec(), [heads, rows, columns]);
-            Tensor::from_data(data, device)
+            Tensor::from_data(data, device).into()
         };
         cells.chunks(cells.len() / n_layers).map(layer).collect()
     }

@@ -3,6 +3,7 @@
 mod adaptive;
 mod attention;
 mod bert;
+mod block_masks;
 mod decode;
 mod fixture;
 mod seq2seq;
@@ -10,6 +11,7 @@ mod transformer_xl;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use sparta_model::LayerMask;
 
 /// The values of a tensor, row by row.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -50,12 +52,12 @@ pub fn mask(
     shape: [usize; 3],
     device: &Device,
     hidden: impl Fn(usize, usize, usize) -> bool,
-) -> Tensor<3, Bool> {
+) -> LayerMask {
     let [heads, rows, columns] = shape;
     let cells: Vec<bool> = (0..heads * rows * columns)
         .map(|i| hidden(i / (rows * columns), i / columns % rows, i % columns))
         .collect();
-    Tensor::from_data(TensorData::new(cells, shape), device)
+    Tensor::from_data(TensorData::new(cells, shape), device).into()
 }
 
 /// Runs a test in a process of its own: Burn's generator is one for the whole process, so that a

@@ -11,6 +11,8 @@ pub struct Expected {
     pub row: String,
     /// What hides attention cells, or the kind of a baseline. At p = 0 any dense run will do.
     pub mask: MaskKind,
+    /// Edge of a mask's blocks, where it has some.
+    pub block_size: Option<u64>,
     /// Nominal p in percent; none for baselines.
     pub p: Option<f64>,
     /// Training seed.
@@ -30,14 +32,17 @@ impl Expected {
             && record.row == self.row
             && record.seed == self.seed
             && record.p_nominal.map(Percent::new) == p
-            && (is_dense || (record.mask == self.mask && record.mask_seed == self.mask_seed))
+            && (is_dense
+                || (record.mask == self.mask
+                    && record.mask_block_size == self.block_size
+                    && record.mask_seed == self.mask_seed))
     }
 
     /// Marks the cells of `line` that wait for this run.
     fn mark(&self, line: &mut Line, mark: usize) {
         let is_dense = line.p == Percent::new(0.0);
         let (ap, random) = match self.mask {
-            MaskKind::Ap => (true, is_dense),
+            MaskKind::Ap | MaskKind::ApBlocks => (true, is_dense),
             MaskKind::Random => (is_dense, true),
             MaskKind::None => (is_dense, is_dense),
             MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram => (false, false),
@@ -85,7 +90,10 @@ pub(super) fn mark_missing(
     let (runs, commands) = unanswered(records, expected);
     for (run, mark) in runs {
         if let Some(p) = run.p {
-            run.mark(section.line_mut(&run.row, Percent::new(p)), mark);
+            run.mark(
+                section.line_mut(&run.row, run.block_size, Percent::new(p)),
+                mark,
+            );
         }
     }
     commands

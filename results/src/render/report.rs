@@ -132,11 +132,14 @@ pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
 /// Puts a group into the cell it belongs to; what has no p is a baseline.
 fn place(section: &mut Section, row: &str, group: Group) {
     match (group.key.mask, group.key.p) {
-        (MaskKind::Ap | MaskKind::None, Some(p)) => section.line_mut(row, p).ap = Some(group),
-        (MaskKind::Random, Some(p)) => section.line_mut(row, p).random = Some(group),
+        (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None, Some(p)) => {
+            let block_size = group.key.block_size;
+            section.line_mut(row, block_size, p).ap = Some(group)
+        }
+        (MaskKind::Random, Some(p)) => section.line_mut(row, None, p).random = Some(group),
         (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
         | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, _)
-        | (MaskKind::Ap | MaskKind::None | MaskKind::Random, None) => {
+        | (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None | MaskKind::Random, None) => {
             section.baselines.push((row.to_string(), group))
         }
     }
@@ -171,9 +174,10 @@ fn finish(section: &mut Section, expected: &[Expected]) {
             .position(|run| run.row == row || run.row == name);
         named.unwrap_or(expected.len())
     };
-    section
-        .lines
-        .sort_by_cached_key(|line| (place(&line.row), line.row.clone(), line.p));
+    section.lines.sort_by_cached_key(|line| {
+        let row = (place(&line.row), line.row.clone());
+        (row, line.block_size, line.p)
+    });
     section
         .baselines
         .sort_by_cached_key(|(row, group)| (place(row), row.clone(), rank(group.key.mask)));
@@ -191,6 +195,7 @@ fn rank(mask: MaskKind) -> u8 {
         MaskKind::None => 6,
         MaskKind::Ap => 7,
         MaskKind::Random => 8,
+        MaskKind::ApBlocks => 9,
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Section {
     pub metric: Metric,
     /// Its protocol.
     pub signature: String,
-    /// One line a row and p; p rises within a row.
+    /// One line a row, block size and p; p rises within a row, its masks of cells first.
     pub lines: Vec<Line>,
     /// Baselines and dense checkpoints by row, in the order of their kinds.
     pub baselines: Vec<(String, Group)>,
@@ -28,9 +28,11 @@ pub struct Section {
 pub struct Line {
     /// The row.
     pub row: String,
+    /// Edge of the blocks that the mask hides; none where it hides cells.
+    pub block_size: Option<u64>,
     /// Nominal p.
     pub p: Percent,
-    /// Runs under the mask of the paper; at p = 0 the dense runs.
+    /// Runs under the mask of the paper, or the one of blocks; at p = 0 the dense runs.
     pub ap: Option<Group>,
     /// Runs under random masks; at p = 0 the dense runs again, if the row has random masks.
     pub random: Option<Group>,
@@ -41,6 +43,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// The row, with the size of its blocks.
+    pub fn name(&self) -> String {
+        row_name(&self.row, self.block_size)
+    }
+
     /// Our runs under the mask of the paper.
     pub fn ap(&self) -> Option<&Group> {
         self.ap.as_ref()
@@ -60,21 +67,18 @@ impl Section {
             .find(|line| line.row == row && line.p == Percent::new(0.0))
     }
 
-    /// The line of `row` at `p`, made in its place if it is not there.
-    pub(super) fn line_mut(&mut self, row: &str, p: Percent) -> &mut Line {
-        let at = self
-            .lines
-            .partition_point(|line| (line.row.as_str(), line.p) < (row, p));
-        if self
-            .lines
-            .get(at)
-            .is_none_or(|line| (line.row.as_str(), line.p) != (row, p))
-        {
+    /// The line of `row` with such blocks at `p`, made in its place if it is not there.
+    pub(super) fn line_mut(&mut self, row: &str, block_size: Option<u64>, p: Percent) -> &mut Line {
+        let wanted = (row, block_size, p);
+        let place = |line: &Line| (line.row.as_str(), line.block_size, line.p).cmp(&wanted);
+        let at = self.lines.partition_point(|line| place(line).is_lt());
+        if self.lines.get(at).is_none_or(|line| place(line).is_ne()) {
             let missing = [Vec::new(), Vec::new()];
             self.lines.insert(
                 at,
                 Line {
                     row: row.to_string(),
+                    block_size,
                     p,
                     ap: None,
                     random: None,
@@ -133,7 +137,7 @@ impl Section {
             };
             let dense_paper = dense.and_then(|dense| dense.paper.as_ref());
             let mut cells = vec![
-                line.row.clone(),
+                line.name(),
                 short(line.p.get(), 3),
                 both(line, |group| group.p_effective),
                 both(line, |group| group.p_token_weighted),
@@ -190,7 +194,8 @@ impl Section {
     }
 
     /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; `value` is the mean
-    /// over `n_seeds` runs. A row's baselines come first, then p = 0 … under `ap`, then the same under `random`.
+    /// over `n_seeds` runs. A row's baselines come first, then p = 0 … under `ap`, under `ap-blocks-N`,
+    /// then under `random`.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -201,7 +206,7 @@ impl Section {
                 by_row.entry(row).or_default().push(csv_line(
                     row,
                     None,
-                    group.key.mask,
+                    &group.key.mask.label(None),
                     group,
                     None,
                 ));
@@ -212,7 +217,7 @@ impl Section {
                 let cells = csv_line(
                     &line.row,
                     Some(line.p),
-                    MaskKind::Ap,
+                    &group.key.mask.label(group.key.block_size),
                     group,
                     line.paper.as_ref(),
                 );
@@ -223,7 +228,13 @@ impl Section {
             // The paper's numbers are those of its own mask; at p = 0 there is no mask to differ.
             let paper = line.paper.as_ref().filter(|_| line.p == Percent::new(0.0));
             if let Some(group) = &line.random {
-                let cells = csv_line(&line.row, Some(line.p), MaskKind::Random, group, paper);
+                let cells = csv_line(
+                    &line.row,
+                    Some(line.p),
+                    MaskKind::Random.as_str(),
+                    group,
+                    paper,
+                );
                 by_row.entry(&line.row).or_default().push(cells);
             }
         }
@@ -281,6 +292,14 @@ impl Section {
     }
 }
 
+/// A row with the size of its masks' blocks.
+pub(super) fn row_name(row: &str, block_size: Option<u64>) -> String {
+    match block_size {
+        Some(size) => format!("{row}, blocks of {size}"),
+        None => row.to_owned(),
+    }
+}
+
 /// A share under the AP mask, and under the random one where it differs in print.
 fn both(line: &Line, share: impl Fn(&Group) -> Option<f64>) -> String {
     let text = |group: &Option<Group>| {
@@ -307,6 +326,7 @@ pub(super) fn baseline_name(mask: MaskKind) -> &'static str {
         MaskKind::Majority => "the most frequent class",
         MaskKind::None => "dense checkpoint, before the further steps",
         MaskKind::Ap => "ap",
+        MaskKind::ApBlocks => "ap in blocks",
         MaskKind::Random => "random",
     }
 }
@@ -327,7 +347,7 @@ pub(super) const CSV_HEAD: [&str; 9] = [
 pub(super) fn csv_line(
     row: &str,
     p: Option<Percent>,
-    mask: MaskKind,
+    mask: &str,
     group: &Group,
     paper: Option<&PaperReference>,
 ) -> Vec<String> {
@@ -338,7 +358,7 @@ pub(super) fn csv_line(
             .p_effective
             .filter(|_| p.is_some())
             .map_or(String::new(), |p| short(p, 6)),
-        mask.to_string(),
+        mask.to_owned(),
         group.key.metric.to_string(),
         short(group.mean, 6),
         paper.map_or(String::new(), |paper| short(paper.value, 6)),

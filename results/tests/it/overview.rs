@@ -54,6 +54,7 @@ fn glue_has_a_column_for_each_task() {
     let expected = vec![Expected {
         row: "SST-2".into(),
         mask: MaskKind::Ap,
+        block_size: None,
         p: Some(60.0),
         seed: 1,
         mask_seed: None,
@@ -76,6 +77,40 @@ fn glue_has_a_column_for_each_task() {
     );
     assert_eq!(csv.lines().count(), 1 + 8 + 2);
     assert!(table.latex().contains("\\begin{tabular}{rlrlrrrrrr}"));
+}
+
+/// Masks of blocks have lines of their own between those of cells and of chance.
+#[test]
+fn masks_of_blocks_have_their_lines_and_averages() {
+    let mut records = glue_records();
+    for column in [GlueColumn::Rte, GlueColumn::Mrpc] {
+        for size in [64, 16] {
+            let mut record = task(column, 60.0, 1, size as f64);
+            record.id += &format!("-blocks{size}");
+            (record.mask, record.mask_block_size) = (MaskKind::ApBlocks, Some(size));
+            records.push(record);
+        }
+    }
+    let table = overview(&records, Layout::Glue, &options(Vec::new())).unwrap();
+    let lines: Vec<_> = (table.lines.iter())
+        .map(|line| (line.mask, line.block_size, line.p.map(|p| p.get())))
+        .collect();
+    let of_blocks = |size| (MaskKind::ApBlocks, Some(size), Some(60.0));
+    assert_eq!(lines[2..4], [of_blocks(16), of_blocks(64)]);
+    let score = |line: usize| table.lines[line].ours.iter().flatten().next().unwrap().mean;
+    assert_eq!((score(2), score(3)), (16.0, 64.0));
+    assert!(table.lines[2].paper.iter().all(Option::is_none));
+    assert!(
+        table.markdown().contains("| ap-blocks-64 |"),
+        "{}",
+        table.markdown()
+    );
+    assert!(
+        table
+            .csv()
+            .unwrap()
+            .contains("RTE,60,46.787282,ap-blocks-16,")
+    );
 }
 
 #[test]

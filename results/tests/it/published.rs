@@ -26,6 +26,7 @@ fn published_tables_follow_from_their_records() {
             Some(Expected {
                 row: row.to_string(),
                 mask: record.mask,
+                block_size: record.mask_block_size,
                 p: record.p_nominal,
                 seed: record.seed,
                 mask_seed: record.mask_seed,

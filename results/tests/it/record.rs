@@ -4,13 +4,14 @@ use std::fs;
 
 use sparta_results::{MaskKind, ResultsError, RunRecord, Status, load_all};
 
-use crate::support::{run, table};
+use crate::support::{blocks, run, table};
 
 #[test]
 fn what_is_saved_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
     let mut records = table();
     records[0].value = Some(0.1 + 0.2);
+    records.push(blocks(64, 80.0, 3.0));
     for record in &records {
         record.save(dir.path().join("lm").join("deep")).unwrap();
     }
@@ -78,12 +79,14 @@ fn damaged_files_are_named() {
 fn contradictions_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let good = run(MaskKind::Ap, Some(20.0), (1, None), 5.0);
-    let spoil: [fn(&mut RunRecord); 7] = [
+    let spoil: [fn(&mut RunRecord); 9] = [
         |record| record.id = "../escape".into(),
         |record| record.id = String::new(),
         |record| record.p_effective = Some(100.5),
         |record| record.p_nominal = None,
         |record| record.mask = MaskKind::Bigram,
+        |record| record.mask = MaskKind::ApBlocks,
+        |record| record.mask_block_size = Some(64),
         |record| record.value = None,
         |record| record.value = Some(f64::NAN),
     ];

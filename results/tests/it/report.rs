@@ -3,7 +3,7 @@
 use sparta_results::render::{aggregate, svg};
 use sparta_results::{Expected, MaskKind, Report, ReportOptions, ResultsError, Status, report};
 
-use crate::support::{SIGNATURE, run, table};
+use crate::support::{SIGNATURE, blocks, run, table};
 
 fn small() -> Report {
     let options = ReportOptions {
@@ -55,6 +55,52 @@ fn csv() {
     small,20,0,random,perplexity,90,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
     small,80,73.393641,random,perplexity,95,,3,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
     ");
+}
+
+/// Masks of blocks have lines of their own, beside those of cells and compared with the same dense run.
+#[test]
+fn blocks_of_each_size_stand_beside_cells() {
+    let mut records = table();
+    records.extend([
+        blocks(64, 80.0, 99.0),
+        blocks(16, 80.0, 94.5),
+        blocks(16, 20.0, 90.9),
+    ]);
+    let expected = |size| Expected {
+        row: "small".into(),
+        mask: MaskKind::ApBlocks,
+        block_size: Some(size),
+        p: Some(80.0),
+        seed: 1,
+        mask_seed: None,
+        command: "lm reproduce --resume".into(),
+    };
+    let options = ReportOptions {
+        title: "Small table".into(),
+        expected: vec![expected(16), expected(32)],
+    };
+    let report = report(&records, &options).unwrap();
+    let section = &report.sections[0];
+    insta::assert_snapshot!(section.table().to_markdown(), @r"
+    ");
+    assert_eq!(report.missing, ["lm reproduce --resume"]);
+    let csv = section.csv().unwrap();
+    for line in [
+        "small,20,0,ap-blocks-16,perplexity,90.9,,1,",
+        "small,80,73.393641,ap-blocks-16,perplexity,94.5,,1,",
+        "small,80,73.393641,ap-blocks-64,perplexity,99,,1,",
+    ] {
+        assert!(csv.contains(line), "{line} in {csv}");
+    }
+    let plot = svg::p_sweep(section).unwrap();
+    for label in [
+        "small, blocks of 16",
+        "small, blocks of 64",
+        "small, random",
+    ] {
+        assert!(plot.contains(label), "{label}");
+    }
+    assert!(!plot.contains("small, blocks of 16, random"));
 }
 
 #[test]
@@ -241,6 +287,7 @@ fn missing_runs_say_their_command() {
     let expect = |mask, p, seed, mask_seed, command: &str| Expected {
         row: "small".into(),
         mask,
+        block_size: None,
         p,
         seed,
         mask_seed,

@@ -25,6 +25,7 @@ pub fn run(mask: MaskKind, p: Option<f64>, seeds: (u64, Option<u64>), value: f64
         attention: (!mask.is_ngram()).then(|| "auto: fused".into()),
         mask,
         mask_seed,
+        mask_block_size: None,
         p_nominal: p,
         p_effective: p.map(|p| ((p - 24.83) / 0.7517).max(0.0)),
         p_token_weighted: p.map(|p| ((p - 30.0) / 0.7).max(0.0)),
@@ -39,6 +40,16 @@ pub fn run(mask: MaskKind, p: Option<f64>, seeds: (u64, Option<u64>), value: f64
         status: Status::Completed,
         versions: BTreeMap::from([("sparta".into(), "0.1.0".into())]),
     }
+}
+
+/// A run under a mask of blocks.
+pub fn blocks(size: u64, p: f64, value: f64) -> RunRecord {
+    let mut record = run(MaskKind::Ap, Some(p), (1, None), value);
+    record.id += &format!("-blocks{size}");
+    record.mask = MaskKind::ApBlocks;
+    record.mask_block_size = Some(size);
+    record.paper = None;
+    record
 }
 
 /// A whole small table: n-grams, dense, ap and random with three mask seeds.

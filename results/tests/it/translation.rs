@@ -83,6 +83,7 @@ fn expected() -> Vec<Expected> {
         } else {
             MaskKind::None
         },
+        block_size: None,
         p: Some(p),
         seed: 1,
         mask_seed: None,

@@ -72,7 +72,7 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
     /// Models of a task and seed.
     fn models(&self) -> usize {
         let prune = self.recipe.prune();
-        let rows = Row::all(&prune.p, &prune.random_masks).len();
+        let rows = Row::all(&prune.p, &prune.random_masks, &prune.block_sizes).len();
         match self.recipe.retrain().start {
             StartName::Pretrained => rows,
             StartName::Dense => rows + 1,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::batch::ExampleOrder;
+use sparta_model::LayerMask;
 use sparta_ops::pruning::GlobalMask;
 
-use super::network::mask_tensors;
+use super::network::layer_masks;
 use super::subject::{Fit, Subject};
 use crate::train::{Lesson, Validation};
 
@@ -18,8 +19,8 @@ pub(super) struct ExampleLesson<'a, S: Subject> {
     batch_size: usize,
     seed: u64,
     epoch: (u64, ExampleOrder),
-    masks: Option<Vec<Tensor<3, Bool>>>,
-    plain_masks: Option<Vec<Tensor<3, Bool>>>,
+    masks: Option<Vec<LayerMask>>,
+    plain_masks: Option<Vec<LayerMask>>,
     device: Device,
 }
 
@@ -47,8 +48,8 @@ impl<'a, S: Subject> ExampleLesson<'a, S> {
             batch_size,
             seed,
             epoch: (0, order),
-            masks: mask_tensors(mask, max_len, device)?,
-            plain_masks: mask_tensors(mask, max_len, &plain)?,
+            masks: layer_masks(mask, max_len, device)?,
+            plain_masks: layer_masks(mask, max_len, &plain)?,
             device: device.clone(),
         })
     }

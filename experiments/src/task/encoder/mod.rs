@@ -11,7 +11,7 @@ mod stages;
 mod subject;
 
 pub(super) use dry_run::DryRun;
-pub(super) use network::mask_tensors;
+pub(super) use network::layer_masks;
 pub(super) use pretrained::{Pretrained, Sources};
 pub(super) use records::report;
 pub(super) use stages::{Session, trained_network};

@@ -1,9 +1,9 @@
 //! The recipe's encoder, and its masks.
 
 use anyhow::{Result, ensure};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Device;
 use sparta_model::bert::BertConfig;
-use sparta_model::masks_of;
+use sparta_model::{LayerMask, masks_of};
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
@@ -62,15 +62,15 @@ pub(super) fn check_mask(mask: &GlobalMask, config: &BertConfig, max_len: usize)
     Ok(())
 }
 
-/// The mask as tensors, for sequences up to `max_len`.
+/// The mask of each layer, for sequences up to `max_len`.
 ///
 /// # Errors
 /// A mask without one of its layers.
-pub(in crate::task) fn mask_tensors(
+pub(in crate::task) fn layer_masks(
     mask: Option<&GlobalMask>,
     max_len: usize,
     device: &Device,
-) -> Result<Option<Vec<Tensor<3, Bool>>>> {
+) -> Result<Option<Vec<LayerMask>>> {
     match mask {
         None => Ok(None),
         Some(mask) => Ok(masks_of(mask, KIND, max_len, max_len, device)?),

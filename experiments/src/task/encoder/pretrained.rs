@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{Weights, bert_config, shipped};
+use sparta_ops::attention::Implementation;
 
 use super::network;
 use crate::io::write_text;
@@ -60,6 +61,12 @@ pub(in crate::task) struct Pretrained {
 type Tokenizer = Vec<(&'static str, String)>;
 
 impl Pretrained {
+    /// The same with attention computed by somebody.
+    pub(in crate::task) fn computed_by(mut self, attention: Implementation) -> Self {
+        self.config = self.config.with_implementation(attention);
+        self
+    }
+
     /// Reads the network of a recipe.
     ///
     /// # Errors

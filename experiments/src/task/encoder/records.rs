@@ -92,13 +92,18 @@ fn describe<R: EncoderRecipe, S: Subject>(
             Some(_) => &column.masked_row,
         };
         let mut record = work.blank_record((seed, &run), line, kind(row), score);
+        if let Some(attention) = column.attention {
+            record.attention = Some(attention.as_str().to_owned());
+        }
         record.p_nominal = p;
         record.p_effective = p.map(|_| effective);
         record.p_token_weighted = p.map(|_| token_weighted);
         record.mask_seed = row.and_then(|row| row.mask_seed(seed));
+        record.mask_block_size = row.and_then(Row::block_size);
         record.paper = column
             .paper
             .as_ref()
+            .filter(|_| record.mask_block_size.is_none())
             .and_then(|(table, row)| paper::reference(table, row, p?));
         record
     };
@@ -153,14 +158,15 @@ fn expected<R: EncoderRecipe>(
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
         for [row, masked_row] in rows {
-            for masked in Row::all(&prune.p, &prune.random_masks) {
+            for masked in Row::all(&prune.p, &prune.random_masks, &prune.block_sizes) {
                 let line = match masked {
                     Row::Dense => row,
-                    Row::Ap { .. } | Row::Random { .. } => masked_row,
+                    Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => masked_row,
                 };
                 all.push(Expected {
                     row: line.clone(),
                     mask: kind(Some(&masked)),
+                    block_size: masked.block_size(),
                     p: Some(f64::from(masked.p())),
                     seed,
                     mask_seed: masked.mask_seed(seed),

@@ -10,7 +10,7 @@ use sparta_model::import::{ImportOptions, import_bert};
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader, Placement, Valid};
 
 use super::lesson::ExampleLesson;
-use super::network::{self, KIND, mask_tensors};
+use super::network::{self, KIND, layer_masks};
 use super::pretrained::Pretrained;
 use super::records;
 use super::subject::{Fit, Subject};
@@ -55,7 +55,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
     ) -> Result<()> {
         let branch = self.work.branch(seed, subject.name());
         let prune = self.work.recipe.prune();
-        let rows = Row::all(&prune.p, &prune.random_masks);
+        let rows = Row::all(&prune.p, &prune.random_masks, &prune.block_sizes);
         let is = |stages: &[Stage]| stages.contains(&stage);
         if is(&[Stage::Eval, Stage::Reproduce]) {
             records::baselines(self, subject, seed)?;
@@ -275,7 +275,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
         let model = self.trained_model(subject, &folder)?;
         let fit = Fit {
             model: &model,
-            masks: mask_tensors(mask.as_ref(), max_len, device)?,
+            masks: layer_masks(mask.as_ref(), max_len, device)?,
             mask_path: mask.as_ref().and(row).map(|row| branch.mask(&row.name())),
             device,
         };

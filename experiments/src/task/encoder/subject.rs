@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
+use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
+use sparta_ops::attention::Implementation;
 use sparta_results::{MaskKind, Metric};
 
 use crate::task::ModelFolder;
@@ -21,6 +23,8 @@ pub(in crate::task) struct Column {
     pub(in crate::task) metric: Metric,
     /// Its protocol.
     pub(in crate::task) signature: String,
+    /// Who computed attention for it, where that is not the run's choice.
+    pub(in crate::task) attention: Option<Implementation>,
     /// Row of the published table beside it, if there is one.
     pub(in crate::task) paper: Option<(String, String)>,
 }
@@ -48,7 +52,7 @@ pub(in crate::task) struct Baseline {
 /// A model on a device, under masks that hide the same cells for every sequence.
 pub(in crate::task) struct Fit<'a, M> {
     pub(in crate::task) model: &'a M,
-    pub(in crate::task) masks: Option<Vec<Tensor<3, Bool>>>,
+    pub(in crate::task) masks: Option<Vec<LayerMask>>,
     /// Where the masks are stored, if they are.
     pub(in crate::task) mask_path: Option<PathBuf>,
     pub(in crate::task) device: &'a Device,

@@ -28,7 +28,8 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
     let sources = Sources::of(request).or_remembered(&folder)?;
     let tasks = recipe.classification_tasks()?;
     if request.dry_run {
-        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?;
+        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?
+            .computed_by(request.attention);
         let mut dry = DryRun::start(request, &folder, &pretrained)?;
         for task in tasks {
             match subject::load(task, sources.data.as_deref(), Fetch::Never) {
@@ -48,7 +49,8 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
         return Ok(());
     }
     watch::listen()?;
-    let pretrained = Pretrained::open(&recipe.model, sources.weights.as_deref())?;
+    let pretrained =
+        Pretrained::open(&recipe.model, sources.weights.as_deref())?.computed_by(request.attention);
     let fetch = match request.stage {
         Stage::Prepare => Fetch::Allowed,
         Stage::Train | Stage::Observe | Stage::Prune => Fetch::Never,

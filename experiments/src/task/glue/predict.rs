@@ -11,7 +11,7 @@ use sparta_ops::pruning::GlobalMask;
 use super::subject::{self, Head, Prediction};
 use crate::device::{self, DeviceChoice};
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
-use crate::task::encoder::{Fit, Pretrained, batch, mask_tensors, trained_network};
+use crate::task::encoder::{Fit, Pretrained, batch, layer_masks, trained_network};
 use crate::task::find::{Found, find};
 use crate::task::{Row, note};
 
@@ -35,7 +35,11 @@ pub struct Predict {
 /// tab; each says what to do.
 pub fn predict(request: &Predict) -> Result<()> {
     let found: Found<GlueRecipe> = find(&request.model, |recipe: &GlueRecipe| {
-        let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks);
+        let rows = Row::all(
+            &recipe.prune.p,
+            &recipe.prune.random_masks,
+            &recipe.prune.block_sizes,
+        );
         let names: Vec<String> = rows.iter().map(Row::name).collect();
         // Tasks are no part of what makes a run: any may be there.
         let tasks = ClassificationTask::all();
@@ -65,7 +69,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     let max_len = recipe.max_len();
     let fit = Fit {
         model: &network,
-        masks: mask_tensors(mask.as_ref(), max_len, &opened.device)?,
+        masks: layer_masks(mask.as_ref(), max_len, &opened.device)?,
         mask_path,
         device: &opened.device,
     };

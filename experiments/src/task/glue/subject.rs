@@ -363,6 +363,7 @@ fn columns(
                 metric,
                 signature: signature.to_string(),
                 // The paper has one score a column.
+                attention: None,
                 paper: paper.clone().filter(|_| i == 0),
             });
         }

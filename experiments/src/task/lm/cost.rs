@@ -37,7 +37,12 @@ impl Cost {
     pub fn of(recipe: &LmRecipe, vocab_size: usize) -> Self {
         let n_params = network::config(&recipe.model, vocab_size, Implementation::Auto).n_params();
         let tokens_per_step = recipe.train.batch_size * recipe.model.tgt_len;
-        let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks).len() as f64;
+        let rows = Row::all(
+            &recipe.prune.p,
+            &recipe.prune.random_masks,
+            &recipe.prune.block_sizes,
+        )
+        .len() as f64;
         let steps = recipe.train.steps as f64 + rows * recipe.retrain.steps as f64;
         Self {
             n_params,

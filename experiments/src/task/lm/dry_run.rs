@@ -59,7 +59,12 @@ pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
         "table       {} seed(s) × (dense {} steps + {} rows {} for {} steps)",
         recipe.seeds.len(),
         recipe.train.steps,
-        Row::all(&recipe.prune.p, &recipe.prune.random_masks).len(),
+        Row::all(
+            &recipe.prune.p,
+            &recipe.prune.random_masks,
+            &recipe.prune.block_sizes
+        )
+        .len(),
         mode_words(recipe.retrain.mode),
         recipe.retrain.steps
     );

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{LmBatch, LmStream};
+use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
 use sparta_ops::pruning::GlobalMask;
 
 use super::data::LmData;
-use super::network::mask_tensors;
+use super::network::layer_masks;
 use super::pass;
 use crate::recipe::LmRecipe;
 use crate::train::rng::{self, Purpose};
@@ -26,8 +27,8 @@ pub struct LmLesson<'a> {
     device: Device,
     first: usize,
     mems: Option<Mems>,
-    masks: Option<Vec<Tensor<3, Bool>>>,
-    plain_masks: Option<Vec<Tensor<3, Bool>>>,
+    masks: Option<Vec<LayerMask>>,
+    plain_masks: Option<Vec<LayerMask>>,
 }
 
 /// The batch's words on the device, `[batch, len]`.
@@ -55,8 +56,8 @@ impl<'a> LmLesson<'a> {
         let stream = LmStream::new(data.tokens(Split::Train), recipe.train.batch_size, tgt_len)?;
         let n_batches = stream.n_batches() as u64;
         let plain = device.clone().without_autodiff();
-        let tensors = |device| {
-            mask.map(|m| mask_tensors(m, &recipe.model, device))
+        let masks = |device| {
+            mask.map(|m| layer_masks(m, &recipe.model, device))
                 .transpose()
         };
         Ok(Self {
@@ -67,8 +68,8 @@ impl<'a> LmLesson<'a> {
             device: device.clone(),
             first: (rng::hash(seed, Purpose::Order, 0) % n_batches) as usize,
             mems: None,
-            masks: tensors(device)?,
-            plain_masks: tensors(&plain)?,
+            masks: masks(device)?,
+            plain_masks: masks(&plain)?,
         })
     }
 

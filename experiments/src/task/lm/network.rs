@@ -1,7 +1,8 @@
 //! The recipe's Transformer-XL.
 
 use anyhow::{Context, Result};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Device;
+use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
@@ -70,15 +71,15 @@ pub fn grid(model: &ModelRecipe) -> Grid {
     }
 }
 
-/// The mask as one tensor a layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
+/// The mask of each layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
 ///
 /// # Errors
 /// A mask of another shape than the model's attention, or without one of its layers.
-pub fn mask_tensors(
+pub fn layer_masks(
     mask: &GlobalMask,
     model: &ModelRecipe,
     device: &Device,
-) -> Result<Vec<Tensor<3, Bool>>> {
+) -> Result<Vec<LayerMask>> {
     let Grid {
         n_heads,
         n_rows,
@@ -87,8 +88,9 @@ pub fn mask_tensors(
     } = grid(model);
     (0..model.n_layers)
         .map(|layer| {
-            mask.check_shape(AttentionType::DecoderSelf, layer, n_heads, n_rows, n_cols)?;
-            Ok(mask.tensor(AttentionType::DecoderSelf, layer, n_rows, n_cols, device)?)
+            let kind = AttentionType::DecoderSelf;
+            mask.check_shape(kind, layer, n_heads, n_rows, n_cols)?;
+            Ok(LayerMask::new(mask, kind, layer, [n_rows, n_cols], device)?)
         })
         .collect()
 }

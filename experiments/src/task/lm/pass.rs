@@ -1,8 +1,9 @@
 //! Passes over a text with a trained model: perplexity, and the mean of its attention.
 
 use anyhow::{Result, anyhow, ensure};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Device;
 use sparta_datasets::batch::LmStream;
+use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::pruning::{AttentionPattern, AttentionType, Placement};
 use sparta_results::Perplexity;
@@ -17,7 +18,7 @@ use crate::train::watch::stop_if_interrupted;
 pub fn perplexity(
     model: &TransformerXl,
     stream: &LmStream<'_>,
-    masks: Option<&[Tensor<3, Bool>]>,
+    masks: Option<&[LayerMask]>,
     device: &Device,
     at: &mut dyn FnMut(usize),
 ) -> Result<Perplexity> {

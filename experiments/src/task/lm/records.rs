@@ -88,7 +88,12 @@ fn describe(
         let reference = &session.work.recipe.paper;
         record.p_nominal = Some(p);
         record.mask_seed = row.mask_seed(record.seed);
-        record.paper = paper::reference(&reference.table, &reference.row, p);
+        record.mask_block_size = row.block_size();
+        // The published masks are of cells.
+        record.paper = match row.block_size() {
+            None => paper::reference(&reference.table, &reference.row, p),
+            Some(_) => None,
+        };
         let (effective, token_weighted) = shares(mask, || session.work.load_pattern(branch))?;
         record.p_effective = Some(effective);
         record.p_token_weighted = Some(token_weighted);
@@ -129,11 +134,16 @@ pub(super) fn failed(
 
 /// What the table should have, and the command for what it lacks.
 fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
-    let rows = Row::all(&recipe.prune.p, &recipe.prune.random_masks);
+    let rows = Row::all(
+        &recipe.prune.p,
+        &recipe.prune.random_masks,
+        &recipe.prune.block_sizes,
+    );
     let of_seed = |&seed: &u64| {
         rows.iter().map(move |row| Expected {
             row: ROW.to_owned(),
             mask: kind(Some(row)),
+            block_size: row.block_size(),
             p: Some(f64::from(row.p())),
             seed,
             mask_seed: row.mask_seed(seed),

@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn rows(&self) -> Vec<Row> {
         let prune = &self.work.recipe.prune;
-        Row::all(&prune.p, &prune.random_masks)
+        Row::all(&prune.p, &prune.random_masks, &prune.block_sizes)
     }
 
     pub(super) fn run(&self, stage: Stage) -> Result<()> {
@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
     pub(super) fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {
         let fits = |mask: &GlobalMask| {
             let device = &self.work.opened.device;
-            network::mask_tensors(mask, &self.work.recipe.model, device).map(|_| ())
+            network::layer_masks(mask, &self.work.recipe.model, device).map(|_| ())
         };
         self.work.load_mask(branch, row, &row.name(), fits)
     }
@@ -317,7 +317,7 @@ impl<'a> Session<'a> {
         let device = &self.work.opened.device;
         let r = self.work.recipe;
         let masks = mask
-            .map(|m| network::mask_tensors(m, &r.model, device))
+            .map(|m| network::layer_masks(m, &r.model, device))
             .transpose()?;
         let test = self.data.tokens(Split::Test);
         let stream = LmStream::for_eval(test, r.eval.batch_size, r.model.tgt_len)?;

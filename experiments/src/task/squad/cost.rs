@@ -9,11 +9,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sparta_model::bert::BertInput;
+use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
-use crate::task::encoder::{Pretrained, mask_tensors};
+use crate::task::encoder::{Pretrained, layer_masks};
 use crate::task::network::new_weights;
 
 /// What `squad measure` asks for.
@@ -23,6 +24,8 @@ pub struct Measure {
     pub recipe: SquadRecipe,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// Who computes attention.
+    pub attention: Implementation,
     /// The mask; none = dense attention.
     pub mask: Option<PathBuf>,
 }
@@ -49,11 +52,11 @@ pub(super) fn measures_memory(device: DeviceChoice) -> bool {
 pub fn measure(request: &Measure) -> Result<()> {
     let recipe = &request.recipe;
     let (train, seq) = (recipe.train(), recipe.max_len());
-    let pretrained = Pretrained::sizes(recipe.model())?;
+    let pretrained = Pretrained::sizes(recipe.model())?.computed_by(request.attention);
     let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
-    let masks = mask_tensors(mask.as_ref(), seq, &device)?;
+    let masks = layer_masks(mask.as_ref(), seq, &device)?;
     let config = &pretrained.config;
     let model = new_weights(1, &device, |host| config.init_span_finder(host));
     let shape = [train.batch_size, seq];
@@ -86,7 +89,11 @@ pub fn measure(request: &Measure) -> Result<()> {
 ///
 /// # Errors
 /// If that process fails.
-pub(super) fn run(recipe: &Path, device: DeviceChoice, mask: Option<&Path>) -> Result<Cost> {
+pub(super) fn run(
+    recipe: &Path,
+    (device, attention): (DeviceChoice, Implementation),
+    mask: Option<&Path>,
+) -> Result<Cost> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(program);
     command
@@ -94,6 +101,7 @@ pub(super) fn run(recipe: &Path, device: DeviceChoice, mask: Option<&Path>) -> R
         .arg("--recipe")
         .arg(recipe)
         .args(["--device", &device.to_string()])
+        .args(["--attention-by", attention.as_str()])
         .stdin(Stdio::null());
     if let Some(mask) = mask {
         command.arg("--mask").arg(mask);

@@ -1,19 +1,23 @@
 //! The SQuAD table: fine-tune → observe → prune → fine-tune again under the mask → exact match, F1, and
-//! the time and memory of training steps with dense and with masked attention.
+//! the time and memory of training steps with attention that holds all scores and with one that skips blocks.
 
 mod cost;
+mod kernels;
 mod subject;
 
 pub use cost::{Measure, measure};
 
 use anyhow::Result;
-use sparta_results::render::{Layout, SQUAD_KERNELS};
+use sparta_ops::attention::Implementation;
+use sparta_results::load_all;
+use sparta_results::render::Layout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
 use super::{Fetch, Request, RunFolder, Stage, Work, note};
 use crate::device;
 use crate::recipe::{Recipe, SquadRecipe};
 use crate::train::watch;
+use kernels::Kernels;
 use subject::SpanSubject;
 
 /// Does what was asked; the table goes to standard output, everything else to standard error.
@@ -29,11 +33,13 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
     let sources = Sources::of(request).or_remembered(&folder)?;
     let from = sources.data.as_deref();
     if request.dry_run {
-        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?;
-        let device = device::open(request.device, SquadRecipe::PROGRAM)?.choice;
+        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?
+            .computed_by(request.attention);
+        let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
+        let kernels = Kernels::new(recipe, &opened, request.attention)?;
         let mut dry = DryRun::start(request, &folder, &pretrained)?;
         let of = |corpus, recipe: &SquadRecipe| {
-            SpanSubject::new(corpus, recipe, &pretrained.wordpiece, &folder, device)
+            SpanSubject::new(corpus, recipe, &pretrained.wordpiece, &folder, &kernels)
         };
         match subject::load(recipe, from, Fetch::Never) {
             Ok(corpus) => {
@@ -50,7 +56,8 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
         return Ok(());
     }
     watch::listen()?;
-    let pretrained = Pretrained::open(&recipe.model, sources.weights.as_deref())?;
+    let pretrained =
+        Pretrained::open(&recipe.model, sources.weights.as_deref())?.computed_by(request.attention);
     let fetch = match request.stage {
         Stage::Prepare => Fetch::Allowed,
         Stage::Train | Stage::Observe | Stage::Prune => Fetch::Never,
@@ -64,8 +71,14 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
     let work = Work::begin(request, folder)?;
     pretrained.enter(recipe.model.network, &work.folder, &sources)?;
     work.note(&format!("weights: {}", pretrained.origin));
-    let device = work.opened.choice;
-    let subject = SpanSubject::new(corpus, recipe, &pretrained.wordpiece, &work.folder, device)?;
+    let kernels = Kernels::new(recipe, &work.opened, request.attention)?;
+    let subject = SpanSubject::new(
+        corpus,
+        recipe,
+        &pretrained.wordpiece,
+        &work.folder,
+        &kernels,
+    )?;
     note(request.quiet, &subject.description);
     let session = Session { work, pretrained };
     for &seed in &recipe.seeds {
@@ -79,6 +92,16 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
 
 /// Makes the table from what the run folder holds.
 fn report(recipe: &SquadRecipe, folder: &RunFolder) -> Result<()> {
-    let [dense, masked, _] = SQUAD_KERNELS.map(str::to_owned);
-    encoder::report(recipe, folder, Layout::Squad, &[[dense, masked]])
+    let is_there = |kernel: Implementation| -> Result<bool> {
+        let records = load_all(folder.records())?;
+        Ok(records.iter().any(|r| r.row == kernels::rows(kernel)[0]))
+    };
+    // Every kernel that ran has all lines: those of one say what is missing.
+    let kernel = match is_there(Implementation::Reference)? {
+        true => Implementation::Reference,
+        false if is_there(Implementation::Fused)? => Implementation::Fused,
+        false => Implementation::Reference,
+    };
+    let rows = kernels::rows(kernel).map(str::to_owned);
+    encoder::report(recipe, folder, Layout::Squad, &[rows])
 }

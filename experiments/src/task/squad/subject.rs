@@ -13,12 +13,13 @@ use sparta_datasets::squad::{
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_datasets::{Split, source};
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
+use sparta_ops::attention::Implementation;
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::squad::squad;
-use sparta_results::render::SQUAD_KERNELS;
 use sparta_results::{Metric, paper};
 
-use super::cost;
+use super::cost::{self, Cost};
+use super::kernels::{self, Kernels};
 use crate::device::DeviceChoice;
 use crate::io::write_text;
 use crate::recipe::SquadRecipe;
@@ -138,7 +139,7 @@ impl SpanSubject {
         recipe: &SquadRecipe,
         wordpiece: &WordPiece,
         folder: &RunFolder,
-        device: DeviceChoice,
+        kernels: &Kernels,
     ) -> Result<Self> {
         let data = &recipe.data;
         let options = WindowOptions {
@@ -173,7 +174,7 @@ impl SpanSubject {
         for count in corpus.counts.iter().filter(|count| count.differs()) {
             description += &format!("\nnot as published: {count}");
         }
-        let columns = columns(recipe, &corpus, (train.len(), places.len()), device)?;
+        let columns = columns(recipe, &corpus, (train.len(), places.len()), kernels)?;
         Ok(Self {
             corpus,
             padding,
@@ -186,7 +187,7 @@ impl SpanSubject {
             train,
             test,
             columns,
-            device,
+            device: kernels.device,
             recipe_file: folder.recipe(),
             description,
         })
@@ -266,50 +267,56 @@ impl SpanSubject {
     }
 }
 
-/// The lines of the table: quality and cost.
+/// The lines of the table: quality by who computed it, and the cost of each kernel.
 fn columns(
     recipe: &SquadRecipe,
     corpus: &SquadCorpus,
     (n_windows, n_questions): (usize, usize),
-    device: DeviceChoice,
+    kernels: &Kernels,
 ) -> Result<Vec<Column>> {
-    let data = &recipe.data;
-    let [dense, masked, _] = SQUAD_KERNELS;
-    let column = |metric, signature: TaskSignature, paper: Option<&str>| Column {
-        row: dense.to_owned(),
-        masked_row: masked.to_owned(),
-        metric,
-        signature: signature.to_string(),
-        paper: paper.map(|row| (paper::SQUAD.to_owned(), row.to_owned())),
-    };
-    let quality = |metric| -> Result<TaskSignature> {
+    let (data, device) = (&recipe.data, kernels.device);
+    let quality = |metric, paper: &str| -> Result<Column> {
         let n = n_questions as u64;
-        let signature = TaskSignature::new(metric, corpus.name, Split::Test.name(), n)?;
-        Ok(signature
+        let signature = TaskSignature::new(metric, corpus.name, Split::Test.name(), n)?
             .with("len", data.max_len)?
             .with("stride", data.stride)?
-            .with("train-windows", n_windows)?)
+            .with("train-windows", n_windows)?;
+        let [row, masked_row] = kernels::rows(kernels.quality).map(str::to_owned);
+        Ok(Column {
+            row,
+            masked_row,
+            metric,
+            signature: signature.to_string(),
+            attention: None,
+            paper: Some((paper::SQUAD.to_owned(), paper.to_owned())),
+        })
     };
-    let mut columns = vec![
-        column(
-            Metric::ExactMatch,
-            quality(Metric::ExactMatch)?,
-            Some("exact"),
-        ),
-        column(Metric::AnswerF1, quality(Metric::AnswerF1)?, Some("f1")),
-    ];
-    let cost = |metric| -> Result<TaskSignature> {
+    let cost = |kernel, metric| -> Result<Column> {
         let n = recipe.cost.batches * recipe.train.batch_size;
-        let signature = TaskSignature::new(metric, "training-step", "synthetic", n as u64)?;
-        Ok(signature
+        let signature = TaskSignature::new(metric, "training-step", "synthetic", n as u64)?
             .with("len", data.max_len)?
             .with("batch", recipe.train.batch_size)?
-            .with("device", device.to_string().replace(':', "-"))?)
+            .with("device", device.to_string().replace(':', "-"))?;
+        let [row, masked_row] = kernels::rows(kernel).map(str::to_owned);
+        Ok(Column {
+            row,
+            masked_row,
+            metric,
+            signature: signature.to_string(),
+            attention: Some(kernel),
+            paper: None,
+        })
     };
+    let mut columns = vec![
+        quality(Metric::ExactMatch, "exact")?,
+        quality(Metric::AnswerF1, "f1")?,
+    ];
     if recipe.cost.batches > 0 {
-        columns.push(column(Metric::Seconds, cost(Metric::Seconds)?, None));
-        if cost::measures_memory(device) {
-            columns.push(column(Metric::Gigabytes, cost(Metric::Gigabytes)?, None));
+        for &kernel in &kernels.costs {
+            columns.push(cost(kernel, Metric::Seconds)?);
+            if cost::measures_memory(device) {
+                columns.push(cost(kernel, Metric::Gigabytes)?);
+            }
         }
     }
     Ok(columns)
@@ -391,19 +398,22 @@ impl Subject for SpanSubject {
             let expected = question.answers.iter().map(|answer| answer.text.as_str());
             (text.as_deref(), expected.collect::<Vec<_>>())
         }))?;
-        let is_timed = self.columns.iter().any(|c| c.metric == Metric::Seconds);
-        let cost = match is_timed {
-            false => None,
-            true => {
+        let mut costs: Vec<(Implementation, Cost)> = Vec::new();
+        for kernel in self.columns.iter().filter_map(|column| column.attention) {
+            if costs.iter().all(|(of, _)| *of != kernel) {
                 let mask = fit.mask_path.as_deref();
-                Some(cost::run(&self.recipe_file, self.device, mask)?)
+                let cost = cost::run(&self.recipe_file, (self.device, kernel), mask)?;
+                costs.push((kernel, cost));
             }
-        };
-        let value = |column: &Column| match column.metric {
-            Metric::ExactMatch => Some(scored.exact_match),
-            Metric::AnswerF1 => Some(scored.f1),
-            Metric::Seconds => cost.map(|cost| cost.seconds),
-            _ => cost.and_then(|cost| cost.gigabytes),
+        }
+        let value = |column: &Column| {
+            let cost = costs.iter().find(|(of, _)| Some(*of) == column.attention);
+            match column.metric {
+                Metric::ExactMatch => Some(scored.exact_match),
+                Metric::AnswerF1 => Some(scored.f1),
+                Metric::Seconds => cost.map(|(_, cost)| cost.seconds),
+                _ => cost.and_then(|(_, cost)| cost.gigabytes),
+            }
         };
         self.columns
             .iter()

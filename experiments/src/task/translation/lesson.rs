@@ -13,7 +13,7 @@ use sparta_ops::pruning::GlobalMask;
 
 use super::batch::{input, side, targets};
 use super::data::PairData;
-use super::network::mask_tensors;
+use super::network::layer_masks;
 use super::{pass, search};
 use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::KeepName;
@@ -59,8 +59,8 @@ impl<'a> TranslationLesson<'a> {
             seed,
             n_batches: first.n_batches().max(1) as u64,
             epoch: (0, first),
-            masks: mask_tensors(mask, longest, recipe.prune.rows, device)?,
-            plain_masks: mask_tensors(mask, longest, recipe.prune.rows, &plain)?,
+            masks: layer_masks(mask, longest, recipe.prune.rows, device)?,
+            plain_masks: layer_masks(mask, longest, recipe.prune.rows, &plain)?,
             device: device.clone(),
             lengths,
         })

@@ -120,11 +120,11 @@ pub(super) fn check_mask(mask: &GlobalMask, model: &ModelRecipe, longest: Longes
     Ok(())
 }
 
-/// The mask as tensors, for sentences up to `longest`.
+/// The masks of each layer, for sentences up to `longest`.
 ///
 /// # Errors
 /// A mask without one of its layers.
-pub(super) fn mask_tensors(
+pub(super) fn layer_masks(
     mask: Option<&GlobalMask>,
     longest: Longest,
     rows: RowsName,

@@ -167,6 +167,7 @@ fn expected(recipe: &TranslationRecipe, folder: &RunFolder) -> Vec<Expected> {
         all.push(Expected {
             row,
             mask,
+            block_size: None,
             p: Some(f64::from(p)),
             seed,
             mask_seed,

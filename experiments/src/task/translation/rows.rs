@@ -64,7 +64,7 @@ impl PairRow {
     pub(super) fn all(recipe: &TranslationRecipe, normalizer: NormalizerName) -> Vec<Self> {
         let prune = &recipe.prune;
         let types = prune.of(normalizer);
-        let masked = Row::all(&prune.p, &prune.random_masks);
+        let masked = Row::all(&prune.p, &prune.random_masks, &[]);
         let dense = types.first().map(|&pruned| Self {
             pruned,
             row: Row::Dense,
@@ -80,7 +80,7 @@ impl PairRow {
     pub(super) fn name(&self) -> String {
         match self.row {
             Row::Dense => self.row.name(),
-            Row::Ap { .. } | Row::Random { .. } => {
+            Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => {
                 format!("{}-{}", self.pruned.name(), self.row.name())
             }
         }
@@ -99,7 +99,7 @@ impl PairRow {
     pub(super) fn lines(&self, recipe: &TranslationRecipe, of: NormalizerName) -> Vec<PrunedName> {
         match self.row {
             Row::Dense => recipe.prune.of(of).to_vec(),
-            Row::Ap { .. } | Row::Random { .. } => vec![self.pruned],
+            Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => vec![self.pruned],
         }
     }
 }

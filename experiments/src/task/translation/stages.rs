@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         let device = &self.work.opened.device;
         let model = self.trained_model(arm, folder)?;
         let longest = self.data.longest(recipe);
-        let masks = network::mask_tensors(mask, longest, recipe.prune.rows, device)?;
+        let masks = network::layer_masks(mask, longest, recipe.prune.rows, device)?;
         let store = self.data.store(Split::Test);
         let mut progress = Progress::start(
             "test",

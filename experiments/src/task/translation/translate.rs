@@ -203,7 +203,7 @@ impl Model {
 
     fn masks(&self, longest: Longest) -> Result<Seq2SeqMasks> {
         let rows = self.recipe.prune.rows;
-        network::mask_tensors(self.mask.as_ref(), longest, rows, &self.device)
+        network::layer_masks(self.mask.as_ref(), longest, rows, &self.device)
     }
 
     fn translate(

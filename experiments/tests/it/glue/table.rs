@@ -55,6 +55,23 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
 }
 
+/// A recipe switches who computes attention, and hides whole blocks beside cells.
+#[test]
+fn masks_of_blocks_under_fused_attention() {
+    let bench = Bench::new();
+    let sets = ["data.max_len=48", "prune.block_sizes=[16]"];
+    let line = "--out run --device flex --attention-by fused";
+    tiny(&bench, line, &sets).success();
+    let csv = read(&bench.path("run/TABLE.csv"));
+    let row = "question-sentence";
+    let accuracy: f64 = cell(&csv, row, "80", "ap-blocks-16", 5).parse().unwrap();
+    assert!((0.0..=100.0).contains(&accuracy));
+    assert!(read(&bench.path("run/TABLE.md")).contains("| ap-blocks-16 |"));
+    let run = bench.path("run/seed-1/question-sentence");
+    let losses = |row: &str| read(&run.join(row).join("metrics.jsonl"));
+    assert_ne!(losses("rows/ap-p80"), losses("rows/blocks16-p80"));
+}
+
 /// Classes and numbers from published folders, the paper's numbers beside ours; a task that is added
 /// later joins the same records.
 #[test]

@@ -3,6 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
+use sparta_model::LayerMask;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqInput, Seq2SeqMasks};
 
 use super::{ALL, HEADS, TARGET_VOCAB, config, padding, source};
@@ -116,9 +117,9 @@ fn paper_faithful_rows_are_those_of_the_released_code() {
     let model = config().init(&device);
     let target = two_targets();
     let faithful = masks(MaskRows::PaperFaithful, &device);
-    let moved = |layers: Option<Vec<Tensor<3, Bool>>>, rows: [usize; TARGET_LEN]| {
+    let moved = |layers: Option<Vec<LayerMask>>, rows: [usize; TARGET_LEN]| {
         let rows = tokens(&rows.map(|row| row as i32), &device);
-        let moved = |mask: Tensor<3, Bool>| mask.select(1, rows.clone());
+        let moved = |mask: LayerMask| mask.cells().select(1, rows.clone()).into();
         layers.map(|layers| layers.into_iter().map(moved).collect())
     };
     let same = Seq2SeqMasks {

@@ -61,7 +61,7 @@ fn ours(
             let (wanted, key) = (&keys[at], &group.key);
             *label == wanted.row
                 && (key.metric, &key.signature) == (wanted.metric, &wanted.signature)
-                && (key.mask, key.p) == (line.mask, line.p)
+                && (key.mask, key.block_size, key.p) == (line.mask, line.block_size, line.p)
         };
         groups.iter().find(is_cell).map(|(_, group)| group)
     };

@@ -16,8 +16,8 @@ use crate::render::report::{ReportOptions, labels, left_out};
 use key::Key;
 use published::published;
 
-/// Order of lines: kernel, kind of mask, p.
-type LineKey = (usize, String, u8, Option<Percent>);
+/// Order of lines: kernel, kind of mask, size of its blocks, p.
+type LineKey = (usize, String, u8, Option<u64>, Option<Percent>);
 
 /// What stands in columns and lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct OverviewLine {
     pub row: String,
     /// What hid attention cells, or which baseline it is.
     pub mask: MaskKind,
+    /// Edge of the mask's blocks, where it has some.
+    pub block_size: Option<u64>,
     /// Nominal p; none for baselines.
     pub p: Option<Percent>,
     /// Least and greatest effective share over the columns, in percent.
@@ -152,7 +154,12 @@ pub fn overview(
         let Some(at) = key.and_then(|key| keys.iter().position(|other| *other == key)) else {
             continue;
         };
-        let line = table.line(&mut lines, label, group.key.mask, group.key.p);
+        let line = table.line(
+            &mut lines,
+            label,
+            (group.key.mask, group.key.block_size),
+            group.key.p,
+        );
         line.ours[at] = Some(Ours {
             mean: group.mean,
             sd: group.sd,
@@ -167,7 +174,7 @@ pub fn overview(
         let p = run.p.map(Percent::new);
         let is_dense = p == Some(Percent::new(0.0));
         let mask = if is_dense { MaskKind::Ap } else { run.mask };
-        let line = table.line(&mut lines, &run.row, mask, p);
+        let line = table.line(&mut lines, &run.row, (mask, run.block_size), p);
         for (at, key) in keys.iter().enumerate() {
             let waits = match layout {
                 Layout::Glue => key.row == run.row,
@@ -183,7 +190,7 @@ pub fn overview(
             table.line(
                 &mut lines,
                 SQUAD_KERNELS[2],
-                MaskKind::Ap,
+                (MaskKind::Ap, None),
                 Some(Percent::new(p)),
             );
         }
@@ -208,7 +215,7 @@ impl Overview {
         &self,
         lines: &'a mut BTreeMap<LineKey, OverviewLine>,
         label: &str,
-        mask: MaskKind,
+        (mask, block_size): (MaskKind, Option<u64>),
         p: Option<Percent>,
     ) -> &'a mut OverviewLine {
         let row = match self.layout {
@@ -219,20 +226,23 @@ impl Overview {
         let place = SQUAD_KERNELS.iter().position(|kernel| *kernel == name);
         let order = match (mask, p) {
             (MaskKind::Ap | MaskKind::None, Some(_)) => 0,
-            (MaskKind::Random, Some(_)) => 1,
-            (_, Some(_)) => 2,
-            (_, None) => 3,
+            (MaskKind::ApBlocks, Some(_)) => 1,
+            (MaskKind::Random, Some(_)) => 2,
+            (_, Some(_)) => 3,
+            (_, None) => 4,
         };
         let key = (
             place.unwrap_or(SQUAD_KERNELS.len()),
             row.clone(),
             10 * order + rank(mask, p),
+            block_size,
             p,
         );
         let n = self.columns.len();
         lines.entry(key).or_insert_with(|| OverviewLine {
             row,
             mask,
+            block_size,
             p,
             p_effective: None,
             ours: vec![None; n],

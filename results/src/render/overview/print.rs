@@ -41,7 +41,8 @@ impl Overview {
             let is_dense = key.p == Some(Percent::new(0.0));
             let is_papers = key.mask == MaskKind::Ap || is_dense;
             let paper = group.paper.as_ref().filter(|_| is_papers);
-            csv_line(label, key.p, key.mask, group, paper)
+            let mask = key.mask.label(key.block_size);
+            csv_line(label, key.p, &mask, group, paper)
         });
         write_csv(std::iter::once(CSV_HEAD.map(String::from).to_vec()).chain(lines))
     }
@@ -129,7 +130,7 @@ impl Overview {
         let name = |text: String| if with_names { text } else { String::new() };
         let mask = match (line.mask, line.p) {
             (mask, Some(p)) if p == Percent::new(0.0) && !mask.is_baseline() => NOTHING.to_owned(),
-            (mask, Some(_)) => mask.to_string(),
+            (mask, Some(_)) => mask.label(line.block_size),
             (mask, None) => baseline_name(mask).to_owned(),
         };
         let effective = match line.p_effective {

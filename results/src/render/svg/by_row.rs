@@ -17,7 +17,7 @@ use crate::render::section::Section;
 /// [`ResultsError::Empty`] if the section has no line with a score, [`ResultsError::Plot`] if drawing fails.
 pub fn by_row(section: &Section) -> Result<String> {
     let lines = || section.lines.iter().filter(|line| line.ap.is_some());
-    let names: Vec<&str> = lines().map(|line| line.row.as_str()).collect();
+    let names: Vec<String> = lines().map(|line| line.name()).collect();
     if names.is_empty() {
         return Err(ResultsError::Empty);
     }
@@ -60,7 +60,7 @@ fn dots(
     area: &Area<'_>,
     caption: &str,
     (y_name, colour): (&str, RGBColor),
-    names: &[&str],
+    names: &[String],
     points: Vec<(usize, f64, f64)>,
 ) -> Result<()> {
     let y = y_range(points.iter().map(|&(_, value, sd)| (value, sd)));
@@ -90,7 +90,7 @@ fn dots(
         let (x, y) = chart.backend_coord(&(at as f64, bottom));
         let (left, top) = area.get_base_pixel();
         area.draw(&Text::new(
-            name.to_string(),
+            name.clone(),
             (x - left, y - top + 8),
             style.clone(),
         ))

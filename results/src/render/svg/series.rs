@@ -4,7 +4,7 @@ use plotters::prelude::RGBColor;
 
 use crate::render::aggregate::Group;
 use crate::render::number::difference;
-use crate::render::section::{Line, Section};
+use crate::render::section::{Line, Section, row_name};
 
 /// Okabe and Ito's colours, which stay apart for colour-blind eyes.
 pub(super) const OURS: [RGBColor; 8] = [
@@ -32,13 +32,16 @@ pub(super) struct Series {
 type Drawn = (&'static str, fn(&Line) -> Option<&Group>);
 const COLUMNS: [Drawn; 2] = [("ap", Line::ap), ("random", Line::random)];
 
+/// A row, and the size of its masks' blocks.
+type Row<'a> = (&'a str, Option<u64>);
+
 /// Each row and column with a score, with its colour.
-fn coloured(section: &Section) -> impl Iterator<Item = (&str, Drawn, RGBColor)> {
+fn coloured(section: &Section) -> impl Iterator<Item = (Row<'_>, Drawn, RGBColor)> {
     let all = rows(section)
         .into_iter()
         .flat_map(|row| COLUMNS.map(|column| (row, column)));
-    let is_there = |(row, column): &(&str, Drawn)| {
-        let mut lines = section.lines.iter().filter(|line| line.row == *row);
+    let is_there = |(row, column): &(Row<'_>, Drawn)| {
+        let mut lines = section.lines.iter().filter(|line| place(line) == *row);
         lines.any(|line| column.1(line).is_some())
     };
     all.filter(is_there)
@@ -53,17 +56,22 @@ pub(super) fn ours(
 ) -> Vec<Series> {
     let n_rows = rows(section).len();
     let n_columns = if section.has_random() { 2 } else { 1 };
-    let draw = |(row, (mask, column), colour): (&str, Drawn, RGBColor)| {
-        let dense = section.dense(row).and_then(column).map(|group| group.mean);
-        let lines = section.lines.iter().filter(|line| line.row == row);
+    let named = |row: Row<'_>| row_name(row.0, row.1);
+    let draw = |(row, (mask, column), colour): (Row<'_>, Drawn, RGBColor)| {
+        let dense_line = section.dense(row.0);
+        let dense = dense_line.and_then(column).map(|group| group.mean);
+        // Masks of blocks start from the same dense run as masks of cells.
+        let start = dense_line.filter(|line| place(line) != row);
+        let lines = section.lines.iter().filter(|line| place(line) == row);
+        let lines = start.into_iter().chain(lines);
         let points = lines.filter_map(|line| {
             let (value, sd) = value(column(line)?, dense)?;
             Some((line.p.get(), value, sd))
         });
         let name = match (n_rows, n_columns) {
             (1, _) => mask.to_string(),
-            (_, 1) => row.to_string(),
-            _ => format!("{row}, {mask}"),
+            (_, 1) => named(row),
+            _ => format!("{}, {mask}", named(row)),
         };
         Series {
             name,
@@ -84,10 +92,10 @@ pub(super) fn paper(section: &Section) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     let mut corpora = Vec::new();
     for row in rows(section) {
-        let Some(dense) = section.dense(row).and_then(|line| line.paper.as_ref()) else {
+        let Some(dense) = section.dense(row.0).and_then(|line| line.paper.as_ref()) else {
             continue;
         };
-        let lines = section.lines.iter().filter(|line| line.row == row);
+        let lines = section.lines.iter().filter(|line| place(line) == row);
         let points = lines.filter_map(|line| {
             let value = line.paper.as_ref()?.value;
             Some((line.p.get(), difference(how, value, dense.value), 0.0))
@@ -99,7 +107,7 @@ pub(super) fn paper(section: &Section) -> Vec<Series> {
         if points.len() > 1 && !series.iter().any(|old| old.points == points) {
             corpora.push(&dense.corpus);
             series.push(Series {
-                name: format!("paper, {row}"),
+                name: format!("paper, {}", row_name(row.0, row.1)),
                 colour,
                 dashed: true,
                 points,
@@ -114,8 +122,12 @@ pub(super) fn paper(section: &Section) -> Vec<Series> {
     series
 }
 
-fn rows(section: &Section) -> Vec<&str> {
-    let mut rows: Vec<&str> = section.lines.iter().map(|line| line.row.as_str()).collect();
+fn place(line: &Line) -> Row<'_> {
+    (&line.row, line.block_size)
+}
+
+fn rows(section: &Section) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = section.lines.iter().map(place).collect();
     rows.dedup();
     rows
 }
