@@ -4,6 +4,7 @@ use serde_json::json;
 use sparta_ops::attention::Implementation;
 use sparta_ops::testing::normal;
 
+use crate::masks::Pruned;
 use crate::peer::Peer;
 
 /// How rows are normalised.
@@ -55,6 +56,8 @@ pub struct Case {
     pub clustered: bool,
     /// With Transformer-XL's term by distance.
     pub relative: bool,
+    /// A mask of a trained model, which stands in for `hides`; p is its nominal share.
+    pub pruned: Option<&'static Pruned>,
 }
 
 /// Values on the host.
@@ -82,6 +85,7 @@ impl Case {
             sigma: 1.0,
             clustered: false,
             relative: false,
+            pruned: None,
         };
         let against = |op: Op, other| Self { op, other, ..base };
         let mut cases = vec![
@@ -180,16 +184,32 @@ impl Case {
         if self.relative {
             name += "/relative";
         }
-        if self.p > 0.0 {
-            name += "/blocks";
+        match self.pruned {
+            Some(pruned) => name + "/" + &pruned.name,
+            None if self.p > 0.0 => name + "/blocks",
+            None => name,
         }
-        name
+    }
+
+    /// Keys: as many as queries, or as a pruned mask has.
+    pub fn seq_kv(&self) -> usize {
+        self.pruned.map_or(self.shape[2], |pruned| pruned.seq_kv)
+    }
+
+    /// `[batch, n_heads, seq_kv, d_head]`.
+    pub fn key_shape(&self) -> [usize; 4] {
+        let [batch, n_heads, _, d] = self.shape;
+        [batch, n_heads, self.seq_kv(), d]
     }
 
     /// `4x8x1024x64/s1`.
     pub fn shape_name(&self) -> String {
         let [b, h, n, d] = self.shape;
-        format!("{b}x{h}x{n}x{d}/s{}", self.sigma)
+        let keys = match self.seq_kv() {
+            keys if keys == n => String::new(),
+            keys => format!("x{keys}"),
+        };
+        format!("{b}x{h}x{n}{keys}x{d}/s{}", self.sigma)
     }
 
     pub fn peer_name(&self) -> String {
@@ -224,7 +244,8 @@ impl Case {
             values.into_iter().map(|x| (x * factor) as f32).collect()
         };
         let len = self.shape.iter().product();
-        let (mut query, mut key) = (normal(len, 1), normal(len, 2));
+        let key_len = self.key_shape().iter().product();
+        let (mut query, mut key) = (normal(len, 1), normal(key_len, 2));
         if self.clustered {
             let centres = normal(n.div_ceil(BLOCK) * d, 5);
             for (i, (q, k)) in query.iter_mut().zip(&mut key).enumerate() {
@@ -238,7 +259,7 @@ impl Case {
         Inputs {
             query: f32s(query, self.sigma),
             key: f32s(key, 1.0),
-            value: f32s(normal(len, 3), 1.0),
+            value: f32s(normal(key_len, 3), 1.0),
             grad: f32s(normal(len, 4), 1.0),
             alpha: f32s(alpha.collect(), 1.0),
         }

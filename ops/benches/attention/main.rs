@@ -4,10 +4,14 @@
 //!
 //! ```text
 //! cargo bench -p sparta-ops --bench attention [-- --device flex --filter entmax15 --rounds 5
-//!     --peer PYTHON --out results/bench/DATE-MACHINE]
+//!     --peer PYTHON --out results/bench/DATE-MACHINE --masks RUN]
 //! ```
+//!
+//! `--masks RUN` adds the masks of a run (`lm --out RUN`), of all layers at once, against the same kernel
+//! without them; `--filter effective` leaves those alone.
 
 mod case;
+mod masks;
 mod memory;
 mod ours;
 #[path = "../common/peer.rs"]
@@ -28,6 +32,7 @@ struct Options {
     rounds: usize,
     peer: Option<PathBuf>,
     out: Option<PathBuf>,
+    masks: Option<PathBuf>,
 }
 
 impl Options {
@@ -38,6 +43,7 @@ impl Options {
             rounds: 5,
             peer: None,
             out: None,
+            masks: None,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -55,6 +61,7 @@ impl Options {
                 "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
                 "--peer" => options.peer = Some(value().into()),
                 "--out" => options.out = Some(value().into()),
+                "--masks" => options.masks = Some(value().into()),
                 other => panic!("no option {other}: see the head of ops/benches/attention/main.rs"),
             }
         }
@@ -81,10 +88,12 @@ fn main() {
     if let Some(peer) = &mut peer {
         report.versions = peer.versions();
     }
+    let mut cases = Case::all();
+    cases.extend(options.masks.iter().flat_map(|dir| masks::cases(dir)));
     for device in options.devices() {
-        for case in Case::all() {
+        for case in &cases {
             if case.label().contains(&options.filter) {
-                let row = measure(&case, &device, peer.as_mut(), options.rounds);
+                let row = measure(case, &device, peer.as_mut(), options.rounds);
                 println!("{row}");
                 report.rows.push(row);
             }

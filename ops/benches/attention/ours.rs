@@ -27,16 +27,19 @@ pub struct Ours {
 impl Ours {
     pub fn new(case: &Case, inputs: &Inputs, device: &TestDevice) -> Self {
         let device = device.device.clone().autodiff();
-        let float = |values: &[f32]| -> Tensor<4> {
+        let float = |values: &[f32], shape: [usize; 4]| -> Tensor<4> {
             Tensor::from_data(
-                TensorData::new(values.to_vec(), case.shape),
+                TensorData::new(values.to_vec(), shape),
                 (&device, DType::F32),
             )
         };
         let [_, n_heads, n, _] = case.shape;
-        let mask = (case.p > 0.0).then(|| {
-            let hidden = |head, i, j| case.hides(head, i / 64, j / 64);
-            BlockMask::new(64, [n_heads, n, n], hidden, &device).expect("a block size")
+        let mask = (case.p > 0.0).then(|| match case.pruned {
+            Some(pruned) => pruned.block_mask(&device),
+            None => {
+                let hidden = |head, i, j| case.hides(head, i / 64, j / 64);
+                BlockMask::new(64, [n_heads, n, n], hidden, &device).expect("a block size")
+            }
         });
         let [_, _, _, d] = case.shape;
         let positions = case.relative.then(|| {
@@ -45,10 +48,10 @@ impl Ours {
         });
         Self {
             case: *case,
-            query: float(&inputs.query),
-            key: float(&inputs.key),
-            value: float(&inputs.value),
-            grad: float(&inputs.grad).inner(),
+            query: float(&inputs.query, case.shape),
+            key: float(&inputs.key, case.key_shape()),
+            value: float(&inputs.value, case.key_shape()),
+            grad: float(&inputs.grad, case.shape).inner(),
             alpha: Tensor::from_data(TensorData::new(inputs.alpha.clone(), [n_heads]), &device),
             mask,
             positions,

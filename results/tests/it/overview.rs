@@ -101,7 +101,7 @@ fn masks_of_blocks_have_their_lines_and_averages() {
     assert_eq!((score(2), score(3)), (16.0, 64.0));
     assert!(table.lines[2].paper.iter().all(Option::is_none));
     assert!(
-        table.markdown().contains("| ap-blocks-64 |"),
+        table.markdown().contains("| ap-blocks-64 "),
         "{}",
         table.markdown()
     );

@@ -82,6 +82,15 @@ fn blocks_of_each_size_stand_beside_cells() {
     let report = report(&records, &options).unwrap();
     let section = &report.sections[0];
     insta::assert_snapshot!(section.table().to_markdown(), @r"
+    | row                 | p % | effective % | token-weighted % |  ours, ap ↓ |     Δ ap |     ours, random ↓ | Δ random | paper, WikiText-103 ↓ | Δ paper |
+    |---------------------|----:|------------:|-----------------:|------------:|---------:|-------------------:|---------:|----------------------:|--------:|
+    | small               |   0 |        0.00 |             0.00 |      90.000 |   0.00 % |             90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small               |  20 |        0.00 |             0.00 |      90.000 |   0.00 % |             90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small               |  80 |       73.39 |            71.43 |      91.800 |  +2.00 % | 95.000 ± 1.000 (3) |  +5.56 % |                25.115 | +3.97 % |
+    | small, blocks of 16 |  20 |        0.00 |             0.00 |      90.900 |  +1.00 % |                  – |        – |                     – |       – |
+    | small, blocks of 16 |  80 |       73.39 |            71.43 |      94.500 |  +5.00 % |                  – |        – |                     – |       – |
+    | small, blocks of 32 |  80 |           – |                – | missing [1] |        – |                  – |        – |                     – |       – |
+    | small, blocks of 64 |  80 |       73.39 |            71.43 |      99.000 | +10.00 % |                  – |        – |                     – |       – |
     ");
     assert_eq!(report.missing, ["lm reproduce --resume"]);
     let csv = section.csv().unwrap();

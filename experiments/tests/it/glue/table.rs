@@ -66,7 +66,7 @@ fn masks_of_blocks_under_fused_attention() {
     let row = "question-sentence";
     let accuracy: f64 = cell(&csv, row, "80", "ap-blocks-16", 5).parse().unwrap();
     assert!((0.0..=100.0).contains(&accuracy));
-    assert!(read(&bench.path("run/TABLE.md")).contains("| ap-blocks-16 |"));
+    assert!(read(&bench.path("run/TABLE.md")).contains("| ap-blocks-16 "));
     let run = bench.path("run/seed-1/question-sentence");
     let losses = |row: &str| read(&run.join(row).join("metrics.jsonl"));
     assert_ne!(losses("rows/ap-p80"), losses("rows/blocks16-p80"));
