@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use sparta_ops::attention::Implementation;
 
@@ -356,6 +356,11 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
+    Plot {
+        /// The summary.csv of `cargo bench --bench attention -- --out DIR`
+        summary: PathBuf,
+    },
 }
 
 /// The whole of the `sparta` program.
@@ -378,6 +383,14 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
             // A closed pipe is the reader's choice and no error.
             let _ = writeln!(std::io::stdout(), "{text}");
+            Ok(())
+        }
+        SpartaCommand::Plot { summary } => {
+            let files = sparta_results::bench::plot(&summary)
+                .with_context(|| summary.display().to_string())?;
+            for file in files {
+                let _ = writeln!(std::io::stdout(), "{}", file.display());
+            }
             Ok(())
         }
     }))

@@ -10,11 +10,13 @@
 //! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures; n-gram baselines, and the
 //!   bootstrap.
 //! * [`record`]: what a run leaves behind.
+//! * [`bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
+pub mod bench;
 pub mod error;
 pub mod metric;
 pub mod paper;

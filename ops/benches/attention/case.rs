@@ -116,7 +116,7 @@ impl Case {
             });
         }
         for op in [Op::Entmax15, Op::Softmax] {
-            for p in [0.5, 0.8, 0.9] {
+            for p in [0.0, 0.5, 0.8, 0.9] {
                 cases.push(Self {
                     shape: [1, 8, 4096, 64],
                     p,
@@ -124,7 +124,7 @@ impl Case {
                 });
             }
         }
-        for n in [128, 512, 2048, 8192, 16384] {
+        for n in [128, 512, 2048, 4096, 8192, 16384] {
             cases.push(Self {
                 shape: [1, 8, n, 64],
                 ..against(Op::Entmax15, Other::Peer("sdpa"))
@@ -185,9 +185,9 @@ impl Case {
             name += "/relative";
         }
         match self.pruned {
-            Some(pruned) => name + "/" + &pruned.name,
+            Some(pruned) if self.p > 0.0 => name + "/" + &pruned.name,
             None if self.p > 0.0 => name + "/blocks",
-            None => name,
+            Some(_) | None => name,
         }
     }
 
@@ -223,7 +223,9 @@ impl Case {
     }
 
     pub fn label(&self) -> String {
-        format!("{} {} p{}", self.name(), self.shape_name(), 100.0 * self.p)
+        let of_a_run = self.pruned.map_or("", |_| " of a run");
+        let (name, shape, p) = (self.name(), self.shape_name(), 100.0 * self.p);
+        format!("{name} {shape} p{p}{of_a_run}")
     }
 
     /// Whether the mask hides a block: fixed, the share p of each block row.

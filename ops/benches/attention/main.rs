@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `--masks RUN` adds the masks of a run (`lm --out RUN`), of all layers at once, against the same kernel
-//! without them; `--filter effective` leaves those alone.
+//! without them; `--filter 'of a run'` leaves those alone.
 
 mod case;
 mod masks;

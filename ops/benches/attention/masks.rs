@@ -138,23 +138,29 @@ pub fn cases(dir: &Path) -> Vec<Case> {
         "no mask below {}: give the folder of a run, or its seed-1/masks",
         dir.display()
     );
-    let mut cases = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for pruned in found.iter().flat_map(|path| Pruned::read(path)) {
         // It lives as long as the cases do: to the end of the program.
         let pruned: &'static Pruned = Box::leak(Box::new(pruned));
         for op in [Op::Softmax, Op::Entmax15] {
-            cases.push(Case {
+            let case = |p| Case {
                 op,
                 implementation: Implementation::Fused,
                 other: Other::Dense,
                 shape: [2, pruned.n_heads, pruned.seq_q, 64],
                 causal: pruned.causal,
-                p: pruned.p,
+                p,
                 sigma: 1.0,
                 clustered: false,
                 relative: false,
                 pruned: Some(pruned),
-            });
+            };
+            // The dense kernel once a shape, for its memory.
+            let dense = case(0.0);
+            if cases.iter().all(|case| case.label() != dense.label()) {
+                cases.push(dense);
+            }
+            cases.push(case(pruned.p));
         }
     }
     cases

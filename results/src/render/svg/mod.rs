@@ -1,9 +1,13 @@
 //! Plots as SVG text. The same section gives the same bytes on every machine: no fonts are measured, no time is written.
 
 mod by_row;
+mod cost;
 mod series;
 
 pub use by_row::by_row;
+pub use cost::cost;
+
+use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -17,6 +21,37 @@ use series::{Series, ours, paper};
 const SIZE: (u32, u32) = (1040, 460);
 const FONT: &str = "sans-serif";
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// One side of a panel.
+struct Axis<'a> {
+    name: &'a str,
+    range: Range<f64>,
+    /// About so many labels.
+    labels: usize,
+    /// How a label is written, if not as a plain number.
+    format: Option<fn(f64) -> String>,
+}
+
+/// Nominal p from 0 to 100 %.
+fn nominal_p() -> Axis<'static> {
+    Axis {
+        name: "nominal p (%)",
+        range: 0.0..100.0,
+        labels: 11,
+        format: Some(|p| format!("{p:.0}")),
+    }
+}
+
+/// Every value of some series, with room around them.
+fn values_of<'a>(name: &'a str, series: &[Series]) -> Axis<'a> {
+    let points = series.iter().flat_map(|series| &series.points);
+    Axis {
+        name,
+        range: y_range(points.map(|&(_, value, sd)| (value, sd))),
+        labels: 8,
+        format: None,
+    }
+}
 
 /// Score against nominal p. Left: our values under the AP mask and under random ones, with bars of one standard
 /// deviation. Right: the change against p = 0, in percent or in points, with the paper's, because its corpus is another;
@@ -60,9 +95,11 @@ pub fn p_sweep(section: &Section) -> Result<String> {
         root.fill(&WHITE).map_err(plot_error)?;
         let (left, right) = root.split_horizontally(SIZE.0 / 2);
         let caption = format!("{label} {} on our corpus", metric.arrow());
-        panel(&left, &caption, label, &values, &legend)?;
+        let y = values_of(label, &values);
+        panel(&left, &caption, [nominal_p(), y], &values, &legend)?;
         let caption = format!("change of {label} against p = 0");
-        panel(&right, &caption, unit, &changes, &legend)?;
+        let y = values_of(unit, &changes);
+        panel(&right, &caption, [nominal_p(), y], &changes, &legend)?;
         root.present().map_err(plot_error)?;
     }
     Ok(text)
@@ -71,27 +108,31 @@ pub fn p_sweep(section: &Section) -> Result<String> {
 fn panel(
     area: &Area<'_>,
     caption: &str,
-    y_name: &str,
+    [x, y]: [Axis<'_>; 2],
     series: &[Series],
     legend: &SeriesLabelPosition,
 ) -> Result<()> {
-    let points = series.iter().flat_map(|series| &series.points);
-    let values = points.map(|&(_, value, sd)| (value, sd));
     let mut chart = ChartBuilder::on(area)
         .caption(caption, (FONT, 17))
         .margin(14)
         .x_label_area_size(42)
         .y_label_area_size(58)
-        .build_cartesian_2d(0.0..100.0, y_range(values))
+        .build_cartesian_2d(x.range, y.range)
         .map_err(plot_error)?;
-    chart
-        .configure_mesh()
-        .x_desc("nominal p (%)")
-        .y_desc(y_name)
-        .x_labels(11)
-        .x_label_formatter(&|p| format!("{p:.0}"))
-        .y_labels(8)
-        .label_style((FONT, 13))
+    let write = |format: Option<fn(f64) -> String>| {
+        move |value: &f64| format.map_or_else(|| value.to_string(), |write| write(*value))
+    };
+    let (write_x, write_y) = (write(x.format), write(y.format));
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(x.name)
+        .y_desc(y.name)
+        .x_labels(x.labels)
+        .x_label_formatter(&write_x)
+        .y_labels(y.labels);
+    if y.format.is_some() {
+        mesh.y_label_formatter(&write_y);
+    }
+    mesh.label_style((FONT, 13))
         .max_light_lines(0)
         .bold_line_style(RGBColor(225, 225, 225))
         .draw()
@@ -147,7 +188,7 @@ fn error_bar(p: f64, value: f64, sd: f64, colour: RGBColor) -> [PathElement<(f64
 }
 
 /// All values with their bars (value, sd) and a margin; a little room where they are all equal.
-fn y_range(values: impl Iterator<Item = (f64, f64)> + Clone) -> std::ops::Range<f64> {
+fn y_range(values: impl Iterator<Item = (f64, f64)> + Clone) -> Range<f64> {
     let low = values
         .clone()
         .map(|(value, sd)| value - sd)
