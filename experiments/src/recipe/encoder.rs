@@ -157,7 +157,8 @@ pub struct EncoderPruneRecipe {
     pub p: Vec<u32>,
     /// Random masks beside each p.
     pub random_masks: Vec<u32>,
-    /// Edges of the blocks of further masks beside each p, which hide whole blocks.
+    /// Edges of the blocks of further masks beside each p, which hide whole blocks; outside the recipe hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_sizes: Vec<usize>,
     /// Over which cells one threshold is taken.
     pub scope: ScopeName,

@@ -126,11 +126,11 @@ impl Recipe for GlueRecipe {
     }
 
     fn without_choice(&self) -> Self {
-        Self {
-            seeds: Vec::new(),
-            tasks: Vec::new(),
-            ..self.clone()
-        }
+        let mut one = self.clone();
+        one.seeds.clear();
+        one.tasks.clear();
+        one.prune.block_sizes.clear();
+        one
     }
 
     fn validate(&self) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::train::ScheduleName;
 pub struct LmRecipe {
     /// Name of the table, and of its run folder.
     pub table: String,
-    /// Seeds to run; they are the only key outside the recipe hash.
+    /// Seeds to run; outside the recipe hash.
     pub seeds: Vec<u64>,
     /// Corpus and vocabulary.
     pub data: DataRecipe,
@@ -171,7 +171,8 @@ pub struct PruneRecipe {
     pub p: Vec<u32>,
     /// Random masks beside each p.
     pub random_masks: Vec<u32>,
-    /// Edges of the blocks of further masks beside each p, which hide whole blocks.
+    /// Edges of the blocks of further masks beside each p, which hide whole blocks; outside the recipe hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_sizes: Vec<usize>,
     /// Over which cells one threshold is taken.
     pub scope: ScopeName,
@@ -211,6 +212,13 @@ impl Recipe for LmRecipe {
 
     fn set_seeds(&mut self, seeds: Vec<u64>) {
         self.seeds = seeds;
+    }
+
+    fn without_choice(&self) -> Self {
+        let mut one = self.clone();
+        one.seeds.clear();
+        one.prune.block_sizes.clear();
+        one
     }
 
     fn validate(&self) -> Result<()> {
@@ -272,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_are_outside_the_hash_and_everything_else_inside() {
+    fn seeds_are_outside_the_hash_and_numbers_inside() {
         let base = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
         let seeds = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["seeds=[4, 5]".into()]).unwrap();
         let lr = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
@@ -303,7 +311,11 @@ mod tests {
             LmRecipe::parse(LmRecipe::SHIPPED[0].text, &sets)
         };
         let sizes = "prune.block_sizes=[16, 64]";
-        assert_eq!(parse(&[sizes]).unwrap().prune.block_sizes, [16, 64]);
+        let recipe = parse(&[sizes]).unwrap();
+        assert_eq!(recipe.prune.block_sizes, [16, 64]);
+        assert_eq!(LmRecipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+        // They join the folder of a run that has none.
+        assert_eq!(recipe.hash(), parse(&[]).unwrap().hash());
         let error = parse(&[sizes, "prune.semantics=paper"]).unwrap_err();
         assert!(error.to_string().contains("corrected"), "{error}");
     }

@@ -45,7 +45,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str;
 
-    /// Seeds to run; they are the only key outside the recipe hash.
+    /// Seeds to run; outside the recipe hash.
     fn seeds(&self) -> &[u64];
 
     /// Replaces the seeds.
@@ -121,8 +121,8 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         one_seed
     }
 
-    /// Hash of everything that determines the results of a run (all keys but `seeds`, and `tasks` where
-    /// there are several), 64 hex digits; two recipes with one hash give the same bits on flex.
+    /// Hash of everything that determines the results of a run (all keys but `seeds` and, where there are
+    /// such, `tasks` and `prune.block_sizes`), 64 hex digits; two recipes with one hash give the same bits on flex.
     #[must_use]
     fn hash(&self) -> String {
         hex(&Sha256::digest(self.without_choice().to_toml().as_bytes()))

@@ -130,6 +130,13 @@ impl Recipe for SquadRecipe {
         self.seeds = seeds;
     }
 
+    fn without_choice(&self) -> Self {
+        let mut one = self.clone();
+        one.seeds.clear();
+        one.prune.block_sizes.clear();
+        one
+    }
+
     fn validate(&self) -> Result<()> {
         validate(self)?;
         at_least_one(&[

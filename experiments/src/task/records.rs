@@ -160,10 +160,15 @@ impl<R: Recipe> Work<'_, R> {
     }
 }
 
-/// The command that makes what a table lacks.
-pub(super) fn go_on<R: Recipe>(folder: &RunFolder) -> String {
+/// The command that makes what a table lacks, masks of such blocks included.
+pub(super) fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
+    let sizes: Vec<String> = block_sizes.iter().map(usize::to_string).collect();
+    let with_blocks = match sizes.is_empty() {
+        true => String::new(),
+        false => format!(" --set prune.block_sizes=[{}]", sizes.join(",")),
+    };
     format!(
-        "{} reproduce --recipe {} --out {} --resume",
+        "{} reproduce --recipe {} --out {} --resume{with_blocks}",
         R::PROGRAM,
         folder.root().join("recipe.toml").display(),
         folder.root().display()

@@ -1,4 +1,6 @@
-//! `sparta doctor`.
+//! `sparta doctor` and `sparta plot`.
+
+use std::fs;
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -27,4 +29,37 @@ fn doctor_lists_every_device_and_recipe() {
         .output()
         .expect("sparta runs");
     assert!(String::from_utf8_lossy(&text.stdout).contains("small/lm: valid"));
+}
+
+#[test]
+fn a_summary_of_a_bench_is_plotted_beside_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("summary.csv");
+    let plot = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sparta"));
+        command
+            .arg("plot")
+            .arg(&path)
+            .output()
+            .expect("sparta runs")
+    };
+    let text = "case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes\n\
+                softmax/blocks,1x8x256x64/s1,50,f32,flex,2.0,4.0,2.00,ours-dense,1000\n";
+    fs::write(&path, text).expect("a file");
+    let output = plot();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && said.trim_end().ends_with("summary.svg"),
+        "{said}"
+    );
+    let plotted = fs::read_to_string(path.with_extension("svg")).expect("a plot");
+    assert!(plotted.contains("paper, SQuAD at p = 90"));
+    fs::remove_file(&path).expect("the file");
+    let output = plot();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("summary.csv") && said.lines().count() == 1,
+        "{said}"
+    );
 }

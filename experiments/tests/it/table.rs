@@ -97,6 +97,15 @@ fn masks_of_blocks_stand_beside_masks_of_cells() {
             "transformer-xl, blocks of 32",
         ],
     );
+    // They join the folder of a run that was made without.
+    let without = [&sets[..5], &["prune.block_sizes=[]"]].concat();
+    let line = "--out later --device flex --attention-by fused";
+    bench.tiny_with(line, &without).success();
+    assert!(!read(&bench.path("later/TABLE.csv")).contains("ap-blocks"));
+    let line = format!("{line} --resume");
+    bench.tiny_with(&line, &sets).success();
+    assert_eq!(csv, read(&bench.path("later/TABLE.csv")));
+
     let mask = bench.path("fused/seed-1/masks/blocks16-p60.safetensors");
     let mask = GlobalMask::load(mask).unwrap();
     assert_eq!(mask.kind(), MaskKind::ApBlocks { block_size: 16 });

@@ -153,8 +153,8 @@ fn expected<R: EncoderRecipe>(
     rows: &[[String; 2]],
     folder: &RunFolder,
 ) -> Vec<Expected> {
-    let command = go_on::<R>(folder);
     let prune = recipe.prune();
+    let command = go_on::<R>(folder, &prune.block_sizes);
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
         for [row, masked_row] in rows {

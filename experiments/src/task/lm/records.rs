@@ -147,7 +147,7 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
             p: Some(f64::from(row.p())),
             seed,
             mask_seed: row.mask_seed(seed),
-            command: go_on::<LmRecipe>(folder),
+            command: go_on::<LmRecipe>(folder, &recipe.prune.block_sizes),
         })
     };
     recipe.seeds.iter().flat_map(of_seed).collect()

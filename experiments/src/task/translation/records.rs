@@ -161,7 +161,7 @@ pub(super) fn failed(
 
 /// What the table should have, and the command for what it lacks.
 fn expected(recipe: &TranslationRecipe, folder: &RunFolder) -> Vec<Expected> {
-    let command = go_on::<TranslationRecipe>(folder);
+    let command = go_on::<TranslationRecipe>(folder, &[]);
     let mut all = Vec::new();
     let mut add = |row: String, mask, p: u32, seed, mask_seed| {
         all.push(Expected {
