@@ -10,7 +10,7 @@
 //! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures; n-gram baselines, and the
 //!   bootstrap.
 //! * [`record`]: what a run leaves behind.
-//! * [`bench`]: what the attention bench leaves behind.
+//! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
 //!
