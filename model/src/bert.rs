@@ -3,6 +3,7 @@
 mod config;
 mod heads;
 mod input;
+mod pooling;
 
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm, Linear};
@@ -13,6 +14,7 @@ use sparta_ops::pruning::AttentionType;
 pub use config::BertConfig;
 pub use heads::{BertClassifier, BertSpanFinder, SpanScores};
 pub use input::{BertInput, BertOutput};
+pub use pooling::Pooling;
 
 use crate::error::ModelError;
 use crate::layer::EncoderLayer;

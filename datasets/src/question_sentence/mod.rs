@@ -7,10 +7,11 @@
 //! - A paragraph is cut into [`sentences`].
 //! - The **answering** sentence is the first one that holds an answer whole. Questions without one
 //!   (an answer that goes over a sentence's end) are left out.
-//! - The **other** sentence is, of those that overlap no answer and do not spell one of the answers
-//!   out, the one that shares the most words with the question; then the nearest to the answering
-//!   one; then the first. Words are runs of letters and digits in lower case, [`STOP_WORDS`] left
-//!   out. Questions without such a sentence are left out.
+//! - The **other** sentence is one of those that overlap no answer and do not spell one of the answers
+//!   out; which of them, the second byte of sha256 of the question's id says, modulo their number.
+//! - Both must share a word with the question, as in QNLI, which leaves out pairs with little in
+//!   common. Words are runs of letters and digits in lower case, [`STOP_WORDS`] left out. Questions
+//!   without two such sentences are left out.
 //! - Each question gives one pair: with the answering sentence when the first byte of sha256 of its
 //!   id is odd, with the other one when it is even. So about half of the pairs have each label.
 //! - Splits go by article: with the first byte of sha256 of its title below 32 it is in `test`,
@@ -18,7 +19,6 @@
 
 mod sentences;
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 pub use sentences::sentences;
@@ -63,7 +63,7 @@ pub fn from_articles(articles: &[Article]) -> ClassificationCorpus {
 
 /// The split of all questions about an article.
 pub fn split_of_title(title: &str) -> Split {
-    match first_byte(title) {
+    match sha256(title)[0] {
         0..32 => Split::Test,
         32..48 => Split::Valid,
         48..=255 => Split::Train,
@@ -87,22 +87,26 @@ fn pair(
         .map(|a| a.text.to_lowercase())
         .collect();
     let asked = words(&question.text);
-    let is_other = |&(_, &(start, end)): &(usize, &(usize, usize))| {
+    let shares_a_word = |range| !words(text(range)).is_disjoint(&asked);
+    let is_other = |&&(start, end): &&(usize, usize)| {
         let lower = text((start, end)).to_lowercase();
         !spans.iter().any(|&(from, to)| from < end && to > start)
             && !spelt.iter().any(|answer| lower.contains(answer))
+            && shares_a_word((start, end))
     };
-    let nearness = |&(at, &range): &(usize, &(usize, usize))| {
-        let shared = words(text(range)).intersection(&asked).count();
-        (shared, Reverse(at.abs_diff(answering)), Reverse(at))
+    let others: Vec<(usize, usize)> = sentences.iter().filter(is_other).copied().collect();
+    if others.is_empty() || !shares_a_word(sentences[answering]) {
+        return None;
+    }
+    let hash = sha256(&question.id);
+    let class = usize::from(hash[0] % 2 == 1);
+    let sentence = match class {
+        1 => sentences[answering],
+        _ => others[usize::from(hash[1]) % others.len()],
     };
-    let others = sentences.iter().enumerate().filter(is_other);
-    let (other, _) = others.max_by_key(nearness)?;
-    let class = usize::from(first_byte(&question.id) % 2 == 1);
-    let sentence = if class == 1 { answering } else { other };
     Some(TextExample {
         first: question.text.trim().to_owned(),
-        second: Some(text(sentences[sentence]).to_owned()),
+        second: Some(text(sentence).to_owned()),
         label: Some(Label::Class(class)),
     })
 }
@@ -115,8 +119,8 @@ fn words(text: &str) -> HashSet<String> {
         .collect()
 }
 
-fn first_byte(text: &str) -> u8 {
+fn sha256(text: &str) -> [u8; 32] {
     let mut hasher = Sha256Hex::new();
     hasher.update(text.as_bytes());
-    hasher.finish_bytes()[0]
+    hasher.finish_bytes()
 }

@@ -8,7 +8,7 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
     EncoderRetrainRecipe, EncoderTrainRecipe, PaddingName, validate,
 };
-use super::parts::at_least_one;
+use super::parts::{at_least_one, positive};
 use super::{Recipe, Shipped};
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
@@ -26,6 +26,8 @@ pub struct GlueRecipe {
     pub data: TextRecipe,
     /// The network.
     pub model: EncoderModelRecipe,
+    /// What is new on top of it.
+    pub head: HeadRecipe,
     /// Fine-tuning.
     pub train: EncoderTrainRecipe,
     /// The pass that averages attention.
@@ -54,6 +56,26 @@ pub struct TextRecipe {
     pub valid_examples: usize,
     /// Examples of each reported part; 0 = all.
     pub test_examples: usize,
+}
+
+/// The linear map from the encoder to the labels, which starts from random numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadRecipe {
+    /// What it looks at.
+    pub pooling: PoolingName,
+    /// Its learning rate, as a multiple of `train.lr`.
+    pub lr_factor: f64,
+}
+
+/// What the head looks at; see [`sparta_model::bert::Pooling`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingName {
+    /// The first token, through the pretrained pooler (BERT, the paper).
+    First,
+    /// Means of the two texts, their distance and their product.
+    Segments,
 }
 
 /// Scores.
@@ -135,6 +157,7 @@ impl Recipe for GlueRecipe {
 
     fn validate(&self) -> Result<()> {
         validate(self)?;
+        positive(&[("head.lr_factor", self.head.lr_factor)])?;
         at_least_one(&[("eval.batch_size", self.eval.batch_size)])?;
         let tasks = self.classification_tasks()?;
         ensure!(!tasks.is_empty(), "`tasks` must name at least one task");

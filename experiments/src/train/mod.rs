@@ -15,7 +15,7 @@ pub use checkpoint::{
     Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
 };
 pub use keep::Keep;
-pub use optimizer::{AdamSettings, ClippedAdam, SavedMoments};
+pub use optimizer::{AdamSettings, ClippedAdam, HeadRate, SavedMoments};
 pub use schedule::{Schedule, ScheduleName};
 
 use std::collections::BTreeMap;

@@ -28,6 +28,17 @@ pub struct AdamSettings {
     pub weight_decay: f64,
     /// Whether vectors (offsets, and scales of normalisation) decay too; matrices always do.
     pub decay_vectors: bool,
+    /// A new head on pretrained weights, if it learns at a rate of its own.
+    pub head: Option<HeadRate>,
+}
+
+/// A part of the module that learns faster or slower than the rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadRate {
+    /// The part's first name in parameter paths.
+    pub module: &'static str,
+    /// What the learning rate is multiplied by there.
+    pub factor: f64,
 }
 
 /// Adam over a whole module, with its state by parameter path.
@@ -36,6 +47,7 @@ pub struct ClippedAdam {
     clip: f64,
     weight_decay: f64,
     decay_vectors: bool,
+    head: Option<HeadRate>,
     state: BTreeMap<String, AdamState<1>>,
 }
 
@@ -64,6 +76,7 @@ impl ClippedAdam {
             clip: settings.clip,
             weight_decay: settings.weight_decay,
             decay_vectors: settings.decay_vectors,
+            head: settings.head,
             state: BTreeMap::new(),
         }
     }
@@ -100,8 +113,9 @@ impl ClippedAdam {
         let module = module.map(&mut Update {
             adam: &self.adam,
             lr,
-            decay: lr * self.weight_decay,
+            weight_decay: self.weight_decay,
             decay_vectors: self.decay_vectors,
+            head: self.head,
             scale,
             gradients: &mut gradients,
             state: &mut self.state,
@@ -160,8 +174,9 @@ impl ModuleVisitor for Squares<'_> {
 struct Update<'a> {
     adam: &'a Adam,
     lr: f64,
-    decay: f64,
+    weight_decay: f64,
     decay_vectors: bool,
+    head: Option<HeadRate>,
     scale: Option<Tensor<1>>,
     gradients: &'a mut GradientsParams,
     state: &'a mut BTreeMap<String, AdamState<1>>,
@@ -192,9 +207,16 @@ impl ModuleMapper for Update<'_> {
         let path = self.path.join(".");
         let before = self.state.remove(&path);
         let weight = tensor.inner().reshape([-1]);
-        let decays = self.decay > 0.0 && (D > 1 || self.decay_vectors);
-        let decayed = decays.then(|| weight.clone() * self.decay);
-        let (updated, after) = self.adam.step::<1>(self.lr, weight, flat, before);
+        let lr = match self.head {
+            Some(head) if self.path.first().is_some_and(|name| name == head.module) => {
+                self.lr * head.factor
+            }
+            Some(_) | None => self.lr,
+        };
+        let decay = lr * self.weight_decay;
+        let decays = decay > 0.0 && (D > 1 || self.decay_vectors);
+        let decayed = decays.then(|| weight.clone() * decay);
+        let (updated, after) = self.adam.step::<1>(lr, weight, flat, before);
         let updated = match decayed {
             Some(decayed) => updated - decayed,
             None => updated,
@@ -240,6 +262,7 @@ mod tests {
             clip,
             weight_decay: 0.0,
             decay_vectors: true,
+            head: None,
         }
     }
 
@@ -342,5 +365,28 @@ mod tests {
         };
         assert!((biases(false) - 0.9).abs() < 1e-5);
         assert!((biases(true) - 0.85).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_head_learns_at_its_own_rate() {
+        let device = Device::flex().autodiff();
+        let model = linear(&device);
+        let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &device);
+        let mut optimizer = ClippedAdam::new(AdamSettings {
+            head: Some(HeadRate {
+                module: "weight",
+                factor: 3.0,
+            }),
+            ..settings(0.0)
+        });
+        let bias = |model: &Linear| model.bias.as_ref().unwrap().val().into_data();
+        let before: f32 = bias(&model).iter().next().unwrap();
+        let gradients = backward(&model, model.forward(x).sum());
+        let (model, _) = optimizer.step(model, gradients, 0.1, &device);
+        let weight: f32 = model.weight.val().into_data().iter().next().unwrap();
+        // Adam's first step is the rate in the direction of the gradient.
+        assert!((weight - (0.5 - 0.3)).abs() < 1e-5, "{weight}");
+        let after: f32 = bias(&model).iter().next().unwrap();
+        assert!((after - (before - 0.1)).abs() < 1e-5, "{before} {after}");
     }
 }

@@ -68,6 +68,7 @@ fn plan(steps: u64, checkpoint_every: u64) -> Plan {
             clip: 0.25,
             weight_decay: 0.0,
             decay_vectors: true,
+            head: None,
         },
         keep: Keep::Last,
         log_every: 2,

@@ -5,7 +5,7 @@ use burn::nn::DropoutConfig;
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
-use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder};
+use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder, Pooling};
 use crate::check::{check, check_normalizer, check_share, check_size};
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
@@ -46,6 +46,9 @@ pub struct BertConfig {
     /// The row normaliser of every attention.
     #[config(default = "NormalizerConfig::Softmax")]
     pub normalizer: NormalizerConfig,
+    /// From which vectors a classifier judges a sequence.
+    #[config(default = "Pooling::First")]
+    pub pooling: Pooling,
     /// What layer normalisation adds to the variance (`layer_norm_eps`).
     #[config(default = 1e-12)]
     pub norm_epsilon: f64,
@@ -139,10 +142,15 @@ impl BertConfig {
     /// # Panics
     /// As [`BertConfig::init`].
     pub fn init_classifier(&self, n_labels: usize, device: &Device) -> BertClassifier {
+        let bert = match self.pooling {
+            Pooling::First => self.init_with_pooler(device),
+            Pooling::Segments => self.init(device),
+        };
+        let width = self.pooling.width(self.d_model);
         BertClassifier {
-            bert: self.init_with_pooler(device),
+            bert,
             dropout: DropoutConfig::new(self.dropout).init(),
-            classifier: self.weight_init().linear(self.d_model, n_labels, device),
+            classifier: self.weight_init().linear(width, n_labels, device),
         }
     }
 
@@ -169,7 +177,11 @@ impl BertConfig {
     /// Number of parameters of [`BertConfig::init_classifier`].
     pub fn n_classifier_params(&self, n_labels: usize) -> usize {
         let d = self.d_model;
-        self.n_params() + d * d + d + d * n_labels + n_labels
+        let pooler = match self.pooling {
+            Pooling::First => d * d + d,
+            Pooling::Segments => 0,
+        };
+        self.n_params() + pooler + self.pooling.width(d) * n_labels + n_labels
     }
 
     /// Number of parameters of [`BertConfig::init_span_finder`].

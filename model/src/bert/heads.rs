@@ -4,20 +4,21 @@ use burn::nn::{Dropout, Linear};
 use burn::prelude::*;
 use sparta_ops::loss::cross_entropy;
 
-use super::{Bert, BertInput};
+use super::{Bert, BertInput, pooling};
 use crate::layer::dropout::drop_values;
 
-/// Scores of labels for a sequence, or with one label a number: W·dropout(pooled) + b.
+/// Scores of labels for a sequence, or with one label a number: W·dropout(pooled) + b, pooled as
+/// [`super::Pooling`] says.
 ///
 /// # Source
-/// `BertForSequenceClassification` of huggingface/transformers.
+/// `BertForSequenceClassification` of huggingface/transformers, with [`super::Pooling::First`].
 #[derive(Module, Debug)]
 pub struct BertClassifier {
-    /// With a pooler.
+    /// With a pooler for [`super::Pooling::First`], without one for [`super::Pooling::Segments`].
     pub bert: Bert,
     /// On what the pooler gives.
     pub dropout: Dropout,
-    /// `[d_model, n_labels]`.
+    /// `[width, n_labels]`, the width being [`super::Pooling::width`].
     pub classifier: Linear,
 }
 
@@ -27,9 +28,13 @@ impl BertClassifier {
     /// # Panics
     /// As [`Bert::forward`].
     pub fn forward(&self, input: BertInput) -> Tensor<2> {
+        let (token_types, padding) = (input.token_types.clone(), input.padding.clone());
         let hidden = self.bert.forward(input).hidden;
-        let pooled = drop_values(&self.dropout, self.bert.pooled(hidden));
-        self.classifier.forward(pooled)
+        let pooled = match &self.bert.pooler {
+            Some(_) => self.bert.pooled(hidden),
+            None => pooling::segments(hidden, token_types, padding),
+        };
+        self.classifier.forward(drop_values(&self.dropout, pooled))
     }
 
     /// Mean cross-entropy `[1]`, in nats, of scores `[batch, n_labels]` against labels `[batch]`.

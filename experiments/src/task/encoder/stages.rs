@@ -174,6 +174,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
                 clip: r.clip,
                 weight_decay: r.weight_decay,
                 decay_vectors: false,
+                head: subject.head_rate(),
             },
             keep: Keep::Last,
             log_every: r.log_every,

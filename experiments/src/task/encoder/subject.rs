@@ -11,6 +11,7 @@ use sparta_ops::attention::Implementation;
 use sparta_results::{MaskKind, Metric};
 
 use crate::task::ModelFolder;
+use crate::train::HeadRate;
 
 /// A score that each model of the task gets: a line of the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +81,9 @@ pub(in crate::task) trait Subject {
 
     /// Starts of published names of the head's parameters, which pretrained weights lack.
     fn head_names(&self) -> &[&str];
+
+    /// How fast the part on top of the encoder learns, if not like the rest.
+    fn head_rate(&self) -> Option<HeadRate>;
 
     /// The encoder of a network.
     fn bert<'a>(&self, model: &'a Self::Model) -> &'a Bert;

@@ -56,7 +56,7 @@ pub fn predict(request: &Predict) -> Result<()> {
         row,
     } = found;
     let task: ClassificationTask = name.parse()?;
-    let head = Head::of(task);
+    let head = Head::of(task, &recipe.head);
     let pretrained = Pretrained::of_run(recipe.model(), &run, GlueRecipe::PROGRAM)?;
     let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
     let training = opened.device.clone().autodiff();

@@ -10,15 +10,17 @@ use sparta_datasets::classification::{
 };
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_datasets::{Split, question_sentence, source};
-use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
+use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput, Pooling};
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
 use sparta_results::{MaskKind, Metric};
 
 use crate::io::write_text;
 use crate::recipe::GlueRecipe;
+use crate::recipe::glue::{HeadRecipe, PoolingName};
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
 use crate::task::{Fetch, ModelFolder};
+use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
 /// Predictions of the reported parts, beside a model.
@@ -34,7 +36,8 @@ pub(super) struct Examples {
 /// A task of labelled texts.
 pub(super) struct TextSubject {
     task: ClassificationTask,
-    pub(super) labels: Labels,
+    head: Head,
+    head_rate: HeadRate,
     padding: Padding,
     pad: u32,
     batch_size: usize,
@@ -52,23 +55,32 @@ pub(super) struct Head {
     pub(super) labels: Labels,
     /// Whether an example is two texts.
     pub(super) is_pair: bool,
+    /// What it looks at.
+    pub(super) pooling: Pooling,
 }
 
 impl Head {
-    pub(super) fn of(task: ClassificationTask) -> Self {
+    pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
+        let pooling = match recipe.pooling {
+            PoolingName::First => Pooling::First,
+            PoolingName::Segments => Pooling::Segments,
+        };
         match task {
             ClassificationTask::QuestionSentence => Self {
                 labels: question_sentence::LABELS,
                 is_pair: true,
+                pooling,
             },
             ClassificationTask::Glue(task) => Self {
                 labels: task.labels(),
                 is_pair: task.is_pair(),
+                pooling,
             },
         }
     }
 
     pub(super) fn init(self, config: &BertConfig, device: &Device) -> BertClassifier {
+        let config = config.clone().with_pooling(self.pooling);
         config.init_classifier(self.labels.n_outputs(), device)
     }
 }
@@ -85,7 +97,7 @@ pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
 /// Made-up examples of a task, enough for a batch, for when the published ones are not at hand, and the
 /// published number of those to train on.
 pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (LoadedTask, usize) {
-    let head = Head::of(task);
+    let head = Head::of(task, &recipe.head);
     let n = recipe.train.batch_size;
     let words = [
         "the", "question", "has", "an", "answer", "in", "this", "sentence",
@@ -242,7 +254,11 @@ impl TextSubject {
         }
         Ok(Self {
             task,
-            labels: corpus.labels,
+            head: Head::of(task, &recipe.head),
+            head_rate: HeadRate {
+                module: "classifier",
+                factor: recipe.head.lr_factor,
+            },
             padding,
             pad: wordpiece.special().pad,
             batch_size: recipe.eval.batch_size,
@@ -296,7 +312,7 @@ impl TextSubject {
         at: &mut dyn FnMut(usize),
     ) -> Result<Vec<Prediction>> {
         let shape = (self.padding, self.pad, self.batch_size);
-        predict(fit, examples, self.labels, shape, at)
+        predict(fit, examples, self.head.labels, shape, at)
     }
 }
 
@@ -392,11 +408,15 @@ impl Subject for TextSubject {
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
-        Head::of(self.task).init(config, device)
+        self.head.init(config, device)
     }
 
     fn head_names(&self) -> &[&str] {
         &["classifier.", "pooler."]
+    }
+
+    fn head_rate(&self) -> Option<HeadRate> {
+        Some(self.head_rate)
     }
 
     fn bert<'a>(&self, model: &'a BertClassifier) -> &'a Bert {
@@ -445,8 +465,8 @@ impl Subject for TextSubject {
                 text += &format!(
                     "{}\t{index}\t{}\t{}\t{}\n",
                     part.name,
-                    self.labels.spell(expected),
-                    self.labels.spell(prediction.label()),
+                    self.head.labels.spell(expected),
+                    self.head.labels.spell(prediction.label()),
                     scores.join("\t")
                 );
             }
@@ -471,7 +491,7 @@ impl Subject for TextSubject {
             let Some((class, _)) = part.majority else {
                 continue;
             };
-            let Labels::Classes(names) = self.labels else {
+            let Labels::Classes(names) = self.head.labels else {
                 continue;
             };
             let mut probabilities = vec![0.0; names.len()];

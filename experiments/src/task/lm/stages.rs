@@ -190,6 +190,7 @@ impl<'a> Session<'a> {
                 clip: r.clip,
                 weight_decay: 0.0,
                 decay_vectors: true,
+                head: None,
             },
             keep: Keep::Last,
             log_every: r.log_every,

@@ -25,6 +25,7 @@ use crate::io::write_text;
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
 use crate::task::{Fetch, ModelFolder, RunFolder};
+use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
 /// Answers to the test questions, by id, as the official script reads them; beside a model.
@@ -348,6 +349,10 @@ impl Subject for SpanSubject {
 
     fn head_names(&self) -> &[&str] {
         &["qa_outputs."]
+    }
+
+    fn head_rate(&self) -> Option<HeadRate> {
+        None
     }
 
     fn bert<'a>(&self, model: &'a BertSpanFinder) -> &'a Bert {

@@ -191,6 +191,7 @@ impl<'a> Session<'a> {
                 clip: r.clip,
                 weight_decay: r.weight_decay,
                 decay_vectors: true,
+                head: None,
             },
             keep: r.keep(),
             log_every: r.log_every,
