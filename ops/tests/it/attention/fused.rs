@@ -6,7 +6,7 @@ use sparta_ops::attention::{
     try_sparse_attention,
 };
 use sparta_ops::testing::attention::AttentionCase;
-use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
+use sparta_ops::testing::{TestDevice, assert_close, devices, normal, tensor, values};
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |m, x| m.max(x.abs()))
@@ -41,7 +41,9 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
     for case in cases {
         let exact = case.run(DType::F64, &Device::flex(), Implementation::Reference);
         let plain = case.run(dtype, device, Implementation::Reference);
+        let begin = std::time::Instant::now();
         let fused = case.run(dtype, device, Implementation::Fused);
+        if std::env::var("CASES").is_ok() { println!("{:?} {}", begin.elapsed(), case.label()); }
         for ((what, exact), (plain, fused)) in exact.iter().zip(plain.iter().zip(&fused)) {
             // Scores are rounded in proportion to their size, and weights follow the scores.
             let slack = 4.0 * epsilon * case.spread * (0.1 + largest(exact));
@@ -64,9 +66,8 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
     );
 }
 
-#[test]
-fn fused_equals_the_reference_on_every_device() {
-    for device in devices() {
+fn on_devices(wanted: impl Fn(&TestDevice) -> bool) {
+    for device in devices().into_iter().filter(wanted) {
         if Implementation::Fused.on(&device.device).is_err() {
             println!("{}: no kernels of fused attention", device.name);
             continue;
@@ -85,6 +86,16 @@ fn fused_equals_the_reference_on_every_device() {
             );
         }
     }
+}
+
+#[test]
+fn fused_equals_the_reference_on_every_cpu() {
+    on_devices(|device| device.name != "wgpu");
+}
+
+#[test]
+fn fused_equals_the_reference_on_every_gpu() {
+    on_devices(|device| device.name == "wgpu");
 }
 
 /// ndarray has no half types; WGSL has no bf16, and f16 only as an extension.
