@@ -145,7 +145,7 @@ fn logarithms<C: Float>(p: C, epsilon: C, #[comptime] double: bool) -> (C, C) {
 #[cube]
 pub(crate) fn add_means<C: Float>(
     sums: &mut Array<C>,
-    #[comptime] at: usize,
+    at: usize,
     p: C,
     g: C,
     epsilon: C,
@@ -167,7 +167,7 @@ pub(crate) fn add_means<C: Float>(
 #[cube]
 pub(crate) fn add_products<C: Float>(
     products: &mut Array<C>,
-    #[comptime] at: usize,
+    at: usize,
     p: C,
     g: C,
     epsilon: C,

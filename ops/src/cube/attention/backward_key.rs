@@ -63,27 +63,22 @@ pub(super) fn key_kernel<F: Float, M: Int, C: Float>(
                     let mut cells =
                         scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
                     weigh::<C>(&mut cells, &rows, plan);
-                    let g = upstream::<F, M, C>(
-                        inputs, grad, &site, key, &mut left, &mut right, plan,
-                    );
-                    let mut d_scores = Array::<C>::new(comptime!(MICRO * MICRO));
+                    let g =
+                        upstream::<F, M, C>(inputs, grad, &site, key, &mut left, &mut right, plan);
+                    let mut means = Array::<C>::new(MICRO);
                     #[unroll]
                     for a in 0..MICRO {
                         let r = unit_row(plan) + comptime!(a * plan.side());
-                        let mut mean = C::new(0.0);
+                        means[a] = C::new(0.0);
                         if site.query + r < seq_q {
-                            mean = saved[(site.row + r) * SAVED + MEAN];
+                            means[a] = saved[(site.row + r) * SAVED + MEAN];
                         }
-                        #[unroll]
-                        for b in 0..MICRO {
-                            let i = comptime!(a * MICRO + b);
-                            let s = support_power::<C>(
-                                cells[i],
-                                rows[EPSILON],
-                                plan.family,
-                            );
-                            d_scores[i] = s * (g[i] - mean);
-                        }
+                    }
+                    let mut d_scores = Array::<C>::new(comptime!(MICRO * MICRO));
+                    #[unroll(plan.unrolls())]
+                    for i in 0..comptime!(MICRO * MICRO) {
+                        let s = support_power::<C>(cells[i], rows[EPSILON], plan.family);
+                        d_scores[i] = s * (g[i] - means[i / MICRO]);
                     }
                     drop_some::<F, M, C>(&mut cells, inputs, &site, key, plan);
                     put::<C>(&mut weights, &cells, plan);

@@ -52,17 +52,21 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
         for bit in 0..comptime!(WORD as u32) {
             if (listed >> bit) & 1u32 == 1u32 {
                 let key = (word * WORD + bit as usize) * plan.edge;
-                let mut cells =
-                    scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
+                let mut cells = scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
                 weigh::<C>(&mut cells, &rows, plan);
-                let g = upstream::<F, M, C>(
-                    inputs, grad, &site, key, &mut left, &mut right, plan,
-                );
-                #[unroll]
+                let g = upstream::<F, M, C>(inputs, grad, &site, key, &mut left, &mut right, plan);
+                #[unroll(plan.unrolls())]
                 for i in 0..comptime!(MICRO * MICRO) {
-                    let at = comptime!(i / MICRO * 4);
+                    let at = i / MICRO * 4;
                     add_means::<C>(
-                        &mut sums, at, cells[i], g[i], epsilon, plan.family, with_alpha, double,
+                        &mut sums,
+                        at,
+                        cells[i],
+                        g[i],
+                        epsilon,
+                        plan.family,
+                        with_alpha,
+                        double,
                     );
                 }
             }
@@ -106,17 +110,22 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
                     let mut cells =
                         scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
                     weigh::<C>(&mut cells, &rows, plan);
-                    let g = upstream::<F, M, C>(
-                        inputs, grad, &site, key, &mut left, &mut right, plan,
-                    );
-                    #[unroll]
+                    let g =
+                        upstream::<F, M, C>(inputs, grad, &site, key, &mut left, &mut right, plan);
+                    #[unroll(plan.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
                         let p = cells[i];
-                        let centred = g[i] - sums[comptime!(i / MICRO * 4 + 1)];
+                        let centred = g[i] - sums[i / MICRO * 4 + 1];
                         if part == 0 {
-                            let at = comptime!(i / MICRO * 3);
+                            let at = i / MICRO * 3;
                             add_products::<C>(
-                                &mut products, at, p, centred, epsilon, with_alpha, double,
+                                &mut products,
+                                at,
+                                p,
+                                centred,
+                                epsilon,
+                                with_alpha,
+                                double,
                             );
                         }
                         cells[i] = support_power::<C>(p, epsilon, plan.family) * centred;

@@ -235,10 +235,10 @@ fn find_origins<F: Float, M: Int, C: Float>(
                 if (listed >> bit) & 1u32 == 1u32 {
                     let key = (word * WORD + bit as usize) * plan.edge;
                     let cells = scores::<F, M, C>(inputs, site, key, left, right, plan);
-                    #[unroll]
+                    #[unroll(plan.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
-                        let a = comptime!(i / MICRO);
-                        let origin = state[comptime!(a * STATE + search::ORIGIN)];
+                        let a = i / MICRO;
+                        let origin = state[a * STATE + search::ORIGIN];
                         let d = cells[i] - rows[a * OF_WEIGHTS + LARGEST] - origin;
                         let (p, q) = weight::<C>(d, epsilon, plan.family, plan.double);
                         let hidden = cells[i] <= lowest;

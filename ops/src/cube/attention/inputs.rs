@@ -236,12 +236,7 @@ fn span<F: Float, M: Int>(inputs: &Inputs<F, M>, query: usize) -> (usize, usize)
 
 /// The layout's code of a block.
 #[cube]
-fn code<F: Float, M: Int>(
-    inputs: &Inputs<F, M>,
-    head: usize,
-    row: usize,
-    col: usize,
-) -> i32 {
+fn code<F: Float, M: Int>(inputs: &Inputs<F, M>, head: usize, row: usize, col: usize) -> i32 {
     let block = inputs.places.block as usize;
     let down = ((inputs.query.shape(2) - 1) >> block) + 1;
     let right = ((inputs.key.shape(2) - 1) >> block) + 1;
@@ -258,10 +253,7 @@ pub(super) struct RowDropout {
 }
 
 #[cube]
-pub(super) fn row_dropout<F: Float, M: Int>(
-    inputs: &Inputs<F, M>,
-    row: usize,
-) -> RowDropout {
+pub(super) fn row_dropout<F: Float, M: Int>(inputs: &Inputs<F, M>, row: usize) -> RowDropout {
     let first = mix(mix(inputs.seed_low ^ row as u32) ^ inputs.seed_high);
     RowDropout {
         first,
@@ -271,11 +263,7 @@ pub(super) fn row_dropout<F: Float, M: Int>(
 
 /// Whether dropout keeps the weight of a key.
 #[cube]
-pub(super) fn keeps<F: Float, M: Int>(
-    inputs: &Inputs<F, M>,
-    row: &RowDropout,
-    key: usize,
-) -> bool {
+pub(super) fn keeps<F: Float, M: Int>(inputs: &Inputs<F, M>, row: &RowDropout, key: usize) -> bool {
     mix(mix(key as u32 ^ row.first) + row.second) >= inputs.below
 }
 

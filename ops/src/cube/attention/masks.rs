@@ -32,8 +32,10 @@ impl Masks {
     ) -> Self {
         let layout = extras.layout.as_option().cloned();
         let heads = |mask: Option<&CubeTensor>| mask.map_or(1, |mask| mask.meta.shape()[0] as u32);
-        let (layout_heads, global_heads) =
-            (heads(layout.as_ref()), heads(extras.global_mask.as_option()));
+        let (layout_heads, global_heads) = (
+            heads(layout.as_ref()),
+            heads(extras.global_mask.as_option()),
+        );
         let numbers = [spans(query, seq_kv, spec), layout];
         let flags = [
             &extras.cells,
@@ -109,10 +111,18 @@ fn spans(query: &CubeTensor, seq_kv: usize, spec: &AttentionSpec) -> Option<Cube
     let packing = spec.packing.as_ref()?;
     let seq_q = query.meta.shape()[2];
     let visible = visible_keys(seq_q, seq_kv, spec.causal, Some(packing));
-    let ends = visible.iter().flat_map(|keys| [keys.start as i32, keys.end as i32]);
+    let ends = visible
+        .iter()
+        .flat_map(|keys| [keys.start as i32, keys.end as i32]);
     let ends: Vec<i32> = ends.collect();
     let client = query.client.clone();
     let handle = client.create_from_slice(bytemuck::cast_slice(&ends));
     let (device, shape) = (query.device.clone(), Shape::from([seq_q, 2]));
-    Some(CubeTensor::new_contiguous(client, device, shape, handle, DType::I32))
+    Some(CubeTensor::new_contiguous(
+        client,
+        device,
+        shape,
+        handle,
+        DType::I32,
+    ))
 }

@@ -27,7 +27,12 @@ pub(crate) fn forward_meta(
     _extras: &AttentionExtrasMetadata,
     _spec: &AttentionSpec,
 ) -> (TensorSpec, AttentionSavedMetadata) {
-    let context = [query.shape[0], query.shape[1], query.shape[2], value.shape[3]];
+    let context = [
+        query.shape[0],
+        query.shape[1],
+        query.shape[2],
+        value.shape[3],
+    ];
     let (rows, blocks) = saved_shapes(&query.shape, &key.shape);
     let saved = AttentionSavedMetadata {
         rows: TensorSpec::new(Shape::from(rows), compute_type(query.dtype)),

@@ -59,11 +59,16 @@ pub(crate) fn attention_forward(
     let [batch, n_heads, seq_q, _] = request.query.meta.shape().dims();
     let d_value = request.value.meta.shape()[3];
     let [float, masks, compute] = request.dtypes();
-    let alpha = request.alpha().map_or(compute, |alpha| elem_type(alpha.dtype));
+    let alpha = request
+        .alpha()
+        .map_or(compute, |alpha| elem_type(alpha.dtype));
     let context = request.empty([batch, n_heads, seq_q, d_value], request.query.dtype);
     forward::forward_kernel::launch(
         &request.query.client,
-        cubes(&request.query.client, batch * n_heads * seq_q.div_ceil(plan.edge)),
+        cubes(
+            &request.query.client,
+            batch * n_heads * seq_q.div_ceil(plan.edge),
+        ),
         CubeDim::new_1d(plan.units() as u32),
         request.launch(),
         argument(request.alpha()),

@@ -38,6 +38,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Whether loops over a tile's cells are unrolled: not with logarithms and exponentials in them, which some
+    /// devices' compilers take minutes for.
+    pub const fn unrolls(&self) -> bool {
+        !matches!(self.family, Family::Alpha)
+    }
+
     /// Units along an edge of a tile.
     pub const fn side(&self) -> usize {
         self.edge / MICRO
@@ -89,7 +95,9 @@ impl Plan {
     pub fn strips(edge: usize, chunk: usize, d: usize) -> usize {
         let side = edge / MICRO;
         let in_chunk = chunk / side;
-        d.div_ceil(side).next_multiple_of(in_chunk).clamp(in_chunk, MAX_STRIPS)
+        d.div_ceil(side)
+            .next_multiple_of(in_chunk)
+            .clamp(in_chunk, MAX_STRIPS)
     }
 }
 

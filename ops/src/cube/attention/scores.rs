@@ -111,30 +111,24 @@ pub(super) fn saved_rows<C: Float>(
 
 /// Scores to weights, in place.
 #[cube]
-pub(super) fn weigh<C: Float>(
-    cells: &mut Array<C>,
-    rows: &Array<C>,
-    #[comptime] plan: Plan,
-) {
-    #[unroll]
-    for a in 0..MICRO {
+pub(super) fn weigh<C: Float>(cells: &mut Array<C>, rows: &Array<C>, #[comptime] plan: Plan) {
+    #[unroll(plan.unrolls())]
+    for i in 0..comptime!(MICRO * MICRO) {
+        let at = i / MICRO * OF_WEIGHTS;
         let row = Row::<C> {
-            largest: rows[a * OF_WEIGHTS + LARGEST],
-            epsilon: rows[a * OF_WEIGHTS + EPSILON],
+            largest: rows[at + LARGEST],
+            epsilon: rows[at + EPSILON],
         };
-        #[unroll]
-        for b in 0..MICRO {
-            let p = final_weight::<C>(
-                cells[a * MICRO + b],
-                &row,
-                rows[a * OF_WEIGHTS + ORIGIN],
-                rows[a * OF_WEIGHTS + CORRECTION],
-                f32::new(comptime!(HIDDEN as f32)),
-                plan.family,
-                plan.double,
-            );
-            cells[a * MICRO + b] = p * rows[a * OF_WEIGHTS + SCALE];
-        }
+        let p = final_weight::<C>(
+            cells[i],
+            &row,
+            rows[at + ORIGIN],
+            rows[at + CORRECTION],
+            f32::new(comptime!(HIDDEN as f32)),
+            plan.family,
+            plan.double,
+        );
+        cells[i] = p * rows[at + SCALE];
     }
 }
 

@@ -110,11 +110,7 @@ pub(super) fn add_dots<F: Float, C: Float>(
 
 /// Leaves a tile's cells in shared memory, once no unit reads what was there: whoever reads waits first.
 #[cube]
-pub(super) fn put<C: Float>(
-    weights: &mut Shared<[C]>,
-    cells: &Array<C>,
-    #[comptime] plan: Plan,
-) {
+pub(super) fn put<C: Float>(weights: &mut Shared<[C]>, cells: &Array<C>, #[comptime] plan: Plan) {
     let stride = comptime!(plan.weights_stride());
     let side = comptime!(plan.side());
     let at = unit_row(plan) * stride + unit_column(plan);
