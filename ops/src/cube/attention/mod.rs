@@ -212,7 +212,8 @@ impl Request {
     }
 
     /// How the kernels compute it; none where tensor operations do: with a relative term, for which there
-    /// are no kernels, without a single query or key, and on a device whose cubes are too small.
+    /// are no kernels, without a single query or key, on a device whose cubes are too small, and with both masks
+    /// and a bias on one that binds fewer than 10 buffers beside its own.
     fn plan(&self) -> Option<Plan> {
         let [batch, n_heads, seq_q, d_head] = self.query.meta.shape().dims();
         let [_, _, seq_kv, d_value] = self.value.meta.shape().dims();
@@ -220,10 +221,17 @@ impl Request {
         if self.extras.positions.as_option().is_some() || sizes.contains(&0) {
             return None;
         }
+        let masked = self.masks.tensor.is_some();
+        let biased = self.extras.bias.as_option().is_some();
+        // Those of the kernel of the keys, which has the most.
+        let bindings = 8 + u32::from(masked) + u32::from(biased);
+        if bindings > self.query.client.properties().hardware.max_bindings {
+            return None;
+        }
         let compute = compute_type(self.query.dtype);
         let longest = seq_q.max(seq_kv);
         let [edge, chunk] = Plan::tiles(&self.query.client, compute.size(), longest)?;
-        let (spec, extras) = (&self.spec, &self.extras);
+        let spec = &self.spec;
         Some(Plan {
             edge,
             chunk,
@@ -233,8 +241,8 @@ impl Request {
             double: compute == DType::F64,
             // Packed sequences have spans.
             causal: spec.causal && spec.packing.is_none(),
-            masked: self.masks.tensor.is_some(),
-            bias: extras.bias.as_option().is_some(),
+            masked,
+            bias: biased,
             dropout: spec.dropout.is_some(),
         })
     }

@@ -38,14 +38,10 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
         other => panic!("{other:?} is not a type of floats"),
     };
     let mut failures = Vec::new();
-    for case in cases.iter().rev() {
+    for case in cases {
         let exact = case.run(DType::F64, &Device::flex(), Implementation::Reference);
         let plain = case.run(dtype, device, Implementation::Reference);
-        let begin = std::time::Instant::now();
         let fused = case.run(dtype, device, Implementation::Fused);
-        if std::env::var("CASES").is_ok() {
-            println!("{:?} {}", begin.elapsed(), case.label());
-        }
         for ((what, exact), (plain, fused)) in exact.iter().zip(plain.iter().zip(&fused)) {
             // Scores are rounded in proportion to their size, and weights follow the scores.
             let slack = 4.0 * epsilon * case.spread * (0.1 + largest(exact));
@@ -74,10 +70,11 @@ fn on_devices(wanted: impl Fn(&TestDevice) -> bool) {
             println!("{}: no kernels of fused attention", device.name);
             continue;
         }
-        let cases = match device.slow {
+        let mut cases = match device.slow {
             true => AttentionCase::quick(),
             false => AttentionCase::all(),
         };
+        cases.extend(AttentionCase::wide());
         holds_to_the_reference(&cases, DType::F32, device.name, &device.device);
         if device.has_f64 {
             holds_to_the_reference(
