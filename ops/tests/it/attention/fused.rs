@@ -102,6 +102,12 @@ fn fused_equals_the_reference_on_every_gpu() {
 fn fused_equals_the_reference_in_half_types() {
     for dtype in [DType::F16, DType::BF16] {
         holds_to_the_reference(&AttentionCase::quick(), dtype, "flex", &Device::flex());
+        for TestDevice { name, device, .. } in devices() {
+            if name == "wgpu" && device.supports_dtype(dtype) {
+                let cases: Vec<_> = AttentionCase::quick().into_iter().step_by(9).collect();
+                holds_to_the_reference(&cases, dtype, name, &device);
+            }
+        }
     }
 }
 
@@ -185,6 +191,16 @@ fn what_fused_cannot_do_is_an_error_or_the_reference() {
     assert_eq!(auto(x), Implementation::Reference);
     let long = Tensor::ones([1, 1, 400, 2], &Device::flex());
     assert_eq!(auto(long), Implementation::Fused);
+    for device in devices() {
+        let found = Implementation::Auto.on(&device.device);
+        let measured = match device.name {
+            "wgpu" => Implementation::Reference,
+            _ => Implementation::Fused,
+        };
+        assert_eq!(found, Ok(measured), "{}", device.name);
+        let fused = Implementation::Fused.on(&device.device);
+        assert_eq!(fused, Ok(Implementation::Fused));
+    }
     let error = "fast".parse::<Implementation>().unwrap_err().to_string();
     assert!(error.contains("auto, reference or fused"), "{error}");
     assert_eq!("fused".parse(), Ok(Implementation::Fused));
