@@ -26,6 +26,14 @@ pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer,
 pub use packing::Packing;
 
 pub(crate) use autodiff::forward as tracked_forward;
+#[cfg(any(
+    feature = "flex",
+    feature = "ndarray",
+    feature = "tch",
+    feature = "wgpu",
+    feature = "cuda",
+    feature = "rocm"
+))]
 pub(crate) use packing::visible_keys;
 pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 

@@ -362,6 +362,7 @@ impl AttentionOptions {
 
 /// The fused kernels of a device.
 #[derive(Clone, Copy, PartialEq)]
+#[allow(dead_code)] // which of them there are depends on the backends compiled in
 enum Kernels {
     None,
     /// They run, but nobody has measured on such a device where they pay.

@@ -80,7 +80,7 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     for a in 0..MICRO {
         // Only a row with everything hidden has no support.
         let support = select(sums[a * 4] == C::new(0.0), C::new(1.0), sums[a * 4]);
-        sums[a * 4 + 1] = sums[a * 4 + 1] / support;
+        sums[a * 4 + 1] /= support;
         let r = unit_row(plan) + comptime!(a * plan.side());
         if site.query + r < seq_q && unit_column(plan) == 0 {
             saved[(site.row + r) * SAVED + MEAN] = sums[a * 4 + 1];

@@ -213,7 +213,8 @@ pub(super) fn any(mine: u32, marks: &mut Shared<[u32]>, #[comptime] plan: Plan) 
     for halving in 0..halvings {
         let half = comptime!(plan.units() >> (halving + 1));
         if unit < half {
-            marks[unit] = marks[unit] | marks[unit + half];
+            let other = marks[unit + half];
+            marks[unit] |= other;
         }
         sync_cube();
     }
