@@ -199,7 +199,7 @@ pub trait SpartaBackend: Backend {
 
     /// Context `[batch, n_heads, seq_q, d_value]` of [`attention::sparse_attention`], and what its
     /// backward needs. The default holds all scores at once.
-    #[fusion(default)]
+    #[fusion(meta = crate::cube::forward_meta)]
     fn attention_forward(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -211,7 +211,7 @@ pub trait SpartaBackend: Backend {
     }
 
     /// Gradients of [`SpartaBackend::attention_forward`], given what it saved.
-    #[fusion(default)]
+    #[fusion(meta = crate::cube::backward_meta)]
     #[allow(clippy::too_many_arguments)] // the macro takes tensors one by one
     fn attention_backward(
         query: FloatTensor<Self>,

@@ -1,5 +1,6 @@
 //! What is timed, and on which inputs.
 
+use burn::tensor::DType;
 use serde_json::json;
 use sparta_ops::attention::Implementation;
 use sparta_ops::testing::normal;
@@ -58,6 +59,43 @@ pub struct Case {
     pub relative: bool,
     /// A mask of a trained model, which stands in for `hides`; p is its nominal share.
     pub pruned: Option<&'static Pruned>,
+    /// Stored in f16.
+    pub half: bool,
+}
+
+/// A list of cases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Suite {
+    /// What is compared on a CPU.
+    Cpu,
+    /// Long sequences in f16, compared with CUDA kernels.
+    Gpu,
+}
+
+impl Suite {
+    /// By its name on the command line.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "cpu" => Self::Cpu,
+            "gpu" => Self::Gpu,
+            other => panic!("--cases takes cpu or gpu, not {other}"),
+        }
+    }
+
+    pub fn cases(self) -> Vec<Case> {
+        match self {
+            Self::Cpu => Case::all(),
+            Self::Gpu => Case::gpu(),
+        }
+    }
+
+    /// The other side's program.
+    pub fn peer(self) -> &'static str {
+        match self {
+            Self::Cpu => "attention_peer.py",
+            Self::Gpu => "attention_cuda_peer.py",
+        }
+    }
 }
 
 /// Values on the host.
@@ -86,6 +124,7 @@ impl Case {
             clustered: false,
             relative: false,
             pruned: None,
+            half: false,
         };
         let against = |op: Op, other| Self { op, other, ..base };
         let mut cases = vec![
@@ -161,6 +200,69 @@ impl Case {
         cases
     }
 
+    /// 1,024 to 65,536 tokens, 16 heads of 64, in f16.
+    pub fn gpu() -> Vec<Self> {
+        let base = |n: usize, op, peer| Self {
+            op,
+            implementation: Implementation::Fused,
+            other: Other::Peer(peer),
+            shape: [1, 16, n, 64],
+            causal: false,
+            p: 0.0,
+            sigma: 1.0,
+            clustered: false,
+            relative: false,
+            pruned: None,
+            half: true,
+        };
+        let mut cases = Vec::new();
+        for n in (10..=16).map(|log| 1 << log) {
+            for sigma in [1.0, 6.0] {
+                let peaked = |op, peer| Self {
+                    sigma,
+                    ..base(n, op, peer)
+                };
+                let causal = |op, peer| Self {
+                    causal: true,
+                    ..peaked(op, peer)
+                };
+                cases.extend([
+                    peaked(Op::Entmax15, "adasplash"),
+                    causal(Op::Entmax15, "adasplash"),
+                    causal(Op::Entmax15, "adasplash2"),
+                    peaked(Op::Entmax15, "sdpa"),
+                    peaked(Op::Softmax, "sdpa"),
+                ]);
+            }
+            for p in [0.5, 0.8, 0.9] {
+                let blocks = base(n, Op::Softmax, "flex");
+                cases.push(Self { p, ..blocks });
+                let other = Other::Dense;
+                cases.push(Self { p, other, ..blocks });
+            }
+        }
+        cases
+    }
+
+    pub const fn dtype(&self) -> DType {
+        if self.half { DType::F16 } else { DType::F32 }
+    }
+
+    /// Whether outputs are read and compared: not where they would take the host's memory.
+    pub fn is_compared(&self) -> bool {
+        self.is_same_function() && self.shape.iter().product::<usize>() <= 1 << 23
+    }
+
+    /// How far outputs may be apart, given their size.
+    pub fn tolerance(&self, largest: f64) -> f64 {
+        if self.half {
+            // A few roundings of f16.
+            1e-2 * largest + 5e-3
+        } else {
+            1e-3
+        }
+    }
+
     /// What it is timed against, if that is ours too.
     pub fn compared(&self) -> Self {
         match self.other {
@@ -215,6 +317,9 @@ impl Case {
     pub fn peer_name(&self) -> String {
         match self.other {
             Other::Peer("sdpa") => "torch sdpa".to_owned(),
+            Other::Peer("flex") => "torch flex_attention".to_owned(),
+            Other::Peer("adasplash") => "adasplash v1".to_owned(),
+            Other::Peer("adasplash2") => "adasplash v2".to_owned(),
             Other::Peer("softmax") => "torch softmax, materialised".to_owned(),
             Other::Peer(name) => format!("entmax 1.3 {name}, materialised"),
             Other::Dense => "ours-dense".to_owned(),
@@ -274,6 +379,17 @@ impl Case {
         peer.write("value", bytemuck::cast_slice(&inputs.value));
         peer.write("grad", bytemuck::cast_slice(&inputs.grad));
         peer.write("alpha", bytemuck::cast_slice(&inputs.alpha));
+        let n_blocks = self.shape[2].div_ceil(BLOCK);
+        let n_cells = self.shape[1] * n_blocks * n_blocks;
+        let hides = |c: usize| {
+            let [head, row, col] = [
+                c / n_blocks / n_blocks,
+                c / n_blocks % n_blocks,
+                c % n_blocks,
+            ];
+            u8::from(self.p > 0.0 && self.hides(head, row, col))
+        };
+        peer.write("blocks", &(0..n_cells).map(hides).collect::<Vec<_>>());
         let Other::Peer(function) = self.other else {
             return Vec::new();
         };
@@ -287,7 +403,7 @@ impl Case {
     /// Whether the peer computes the same, or is only as much work.
     pub fn is_same_function(&self) -> bool {
         match self.other {
-            Other::Peer("sdpa") => self.op == Op::Softmax,
+            Other::Peer("sdpa" | "flex") => self.op == Op::Softmax,
             Other::Peer(_) | Other::Reference => true,
             Other::Dense => false,
         }

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! cargo bench -p sparta-ops --bench attention [-- --device flex --filter entmax15 --rounds 5
-//!     --peer PYTHON --out results/bench/DATE-MACHINE --masks RUN]
+//!     --cases cpu --peer PYTHON --out results/bench/DATE-MACHINE --masks RUN]
 //! ```
 //!
 //! `--masks RUN` adds the masks of a run (`lm --out RUN`), of all layers at once, against the same kernel
-//! without them; `--filter 'of a run'` leaves those alone.
+//! without them; `--filter 'of a run'` leaves those alone. `--cases gpu` are long sequences in f16, beside
+//! AdaSplash, FlexAttention and PyTorch's own kernel on an NVIDIA GPU; ours through Vulkan.
+//! `SPARTA_BENCH=attention-gpu benches/peer/run MACHINE vulkan` does it all.
 
 mod case;
 mod masks;
@@ -20,7 +22,7 @@ mod report;
 
 use std::path::PathBuf;
 
-use case::{Case, Other};
+use case::{Case, Other, Suite};
 use ours::Ours;
 use report::{Report, Row};
 use sparta_ops::testing::{TestDevice, devices};
@@ -30,6 +32,7 @@ struct Options {
     device: Option<String>,
     filter: String,
     rounds: usize,
+    suite: Suite,
     peer: Option<PathBuf>,
     out: Option<PathBuf>,
     masks: Option<PathBuf>,
@@ -41,6 +44,7 @@ impl Options {
             device: None,
             filter: String::new(),
             rounds: 5,
+            suite: Suite::Cpu,
             peer: None,
             out: None,
             masks: None,
@@ -59,6 +63,7 @@ impl Options {
                 "--device" => options.device = Some(value()),
                 "--filter" => options.filter = value(),
                 "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
+                "--cases" => options.suite = Suite::named(&value()),
                 "--peer" => options.peer = Some(value().into()),
                 "--out" => options.out = Some(value().into()),
                 "--masks" => options.masks = Some(value().into()),
@@ -83,12 +88,12 @@ fn main() {
     let mut peer = options
         .peer
         .as_deref()
-        .map(|python| peer::Peer::start(python, "attention_peer.py"));
+        .map(|python| peer::Peer::start(python, options.suite.peer()));
     let mut report = Report::default();
     if let Some(peer) = &mut peer {
         report.versions = peer.versions();
     }
-    let mut cases = Case::all();
+    let mut cases = options.suite.cases();
     cases.extend(options.masks.iter().flat_map(|dir| masks::cases(dir)));
     for device in options.devices() {
         for case in &cases {
@@ -111,14 +116,16 @@ fn measure(case: &Case, device: &TestDevice, peer: Option<&mut peer::Peer>, roun
     let inputs = case.inputs();
     let ours = Ours::new(case, &inputs, device);
     let mut row = Row::new(case, device.name);
-    let found = ours.outputs();
-    row.peak_bytes = ours.peak_bytes();
+    let found = match case.is_compared() {
+        true => ours.outputs(),
+        false => Vec::new(),
+    };
+    row.peak_bytes = (device.name != "wgpu").then(|| ours.peak_bytes());
     let mut other: Box<dyn FnMut() -> Vec<f64>> = match (case.other, peer) {
         (Other::Dense | Other::Reference, _) => {
             let other = Ours::new(&case.compared(), &inputs, device);
-            let outputs = other.outputs();
             if case.other == Other::Reference {
-                row.compare(&found, &outputs);
+                row.compare(&found, &other.outputs());
             }
             Box::new(move || other.time())
         }

@@ -154,6 +154,7 @@ pub fn cases(dir: &Path) -> Vec<Case> {
                 clustered: false,
                 relative: false,
                 pruned: Some(pruned),
+                half: false,
             };
             // The dense kernel once a shape, for its memory.
             let dense = case(0.0);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use sparta_ops::attention::{
     AttentionOptions, BlockMask, Normalizer, RelativeTerm, sparse_attention,
 };
@@ -29,10 +29,11 @@ impl Ours {
         let device = device.device.clone().autodiff();
         let float = |values: &[f32], shape: [usize; 4]| -> Tensor<4> {
             Tensor::from_data(
-                TensorData::new(values.to_vec(), shape),
-                (&device, DType::F32),
+                TensorData::new(values.to_vec(), shape).convert_dtype(case.dtype()),
+                (&device, case.dtype()),
             )
         };
+        let dtype = case.dtype();
         let [_, n_heads, n, _] = case.shape;
         let mask = (case.p > 0.0).then(|| match case.pruned {
             Some(pruned) => pruned.block_mask(&device),
@@ -44,7 +45,7 @@ impl Ours {
         let [_, _, _, d] = case.shape;
         let positions = case.relative.then(|| {
             let r = normal(n_heads * (n + 1) * d, 6);
-            tensor(&r, [n_heads, n + 1, d], DType::F32, &device)
+            tensor(&r, [n_heads, n + 1, d], dtype, &device)
         });
         Self {
             case: *case,

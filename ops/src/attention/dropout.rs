@@ -15,13 +15,18 @@ impl Dropout {
         1.0 / (1.0 - self.share)
     }
 
+    /// Weights are dropped whose number is below.
+    pub(crate) fn below(self) -> u32 {
+        (self.share * (1u64 << 32) as f64) as u32
+    }
+
     /// The generator of a row, `(batch · n_heads + head) · seq_q + query`.
     #[inline(always)]
     pub(crate) fn row(self, row: usize) -> RowDropout {
         let first = mix(mix(self.seed as u32 ^ row as u32) ^ (self.seed >> 32) as u32);
         RowDropout {
             keys: [first, mix(first ^ 0x9e37_79b9)],
-            below: (self.share * (1u64 << 32) as f64) as u32,
+            below: self.below(),
         }
     }
 }

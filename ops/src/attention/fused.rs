@@ -10,6 +10,7 @@ use crate::entmax::Mapping;
 
 /// A float tensor that may not be there.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub enum MaybeFloat<B: Backend> {
     /// It is there.
     Some(FloatTensor<B>),
@@ -19,6 +20,7 @@ pub enum MaybeFloat<B: Backend> {
 
 /// A bool tensor that may not be there.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub enum MaybeBool<B: Backend> {
     /// It is there.
     Some(BoolTensor<B>),
@@ -28,6 +30,7 @@ pub enum MaybeBool<B: Backend> {
 
 /// An int tensor that may not be there.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub enum MaybeInt<B: Backend> {
     /// It is there.
     Some(IntTensor<B>),
@@ -37,6 +40,7 @@ pub enum MaybeInt<B: Backend> {
 
 /// What attention takes beside query, key and value; see [`AttentionOptions`] for shapes.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub struct AttentionExtras<B: Backend> {
     /// One α a head, `[n_heads]`, instead of the mapping.
     #[extension_type]
@@ -89,6 +93,7 @@ pub struct AttentionSpec {
 ///
 /// It must not grow with `seq_q · seq_kv`, bits of blocks excepted.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub struct AttentionSaved<B: Backend> {
     /// Numbers of each row (threshold or log-sum-exp, and the like) in f32 or f64.
     pub rows: FloatTensor<B>,
@@ -98,6 +103,7 @@ pub struct AttentionSaved<B: Backend> {
 
 /// Gradients of attention, each with the shape and type of what it is the gradient in.
 #[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 pub struct AttentionGrads<B: Backend> {
     /// In the query.
     pub query: FloatTensor<B>,

@@ -18,11 +18,22 @@ pub use error::AttentionError;
 pub use fused::{
     AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeBool, MaybeFloat, MaybeInt,
 };
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+pub(crate) use fused::{
+    AttentionExtrasMetadata, AttentionGradsMetadata, AttentionSavedMetadata, MaybeFloatMetadata,
+};
 pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer, RelativeTerm};
 pub use packing::Packing;
 
 pub(crate) use autodiff::forward as tracked_forward;
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
+#[cfg(any(
+    feature = "flex",
+    feature = "ndarray",
+    feature = "tch",
+    feature = "wgpu",
+    feature = "cuda",
+    feature = "rocm"
+))]
 pub(crate) use packing::visible_keys;
 pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 
@@ -78,7 +89,7 @@ pub fn try_sparse_attention(
     let device = query.device();
     let implementation = options.resolve(&device, [query.dims()[2], key.dims()[2]])?;
     options.fold_lengths(key.dims()[2]);
-    options.draw_seed(&device);
+    options.draw_seed(&device, implementation);
     Ok(match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),
         Implementation::Auto | Implementation::Fused => fused::attend(query, key, value, options),

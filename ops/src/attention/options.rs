@@ -29,8 +29,8 @@ const PAYS_FROM: [usize; 2] = [128, 16];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Implementation {
-    /// Fused where there are kernels that serve the request and enough keys and queries for them to pay:
-    /// 128 and 16, by measurement.
+    /// Fused on a CPU, where the request has enough keys and queries for it to pay: 128 and 16, by
+    /// measurement. On a GPU, where the kernels have not been measured, the readable definition.
     #[default]
     Auto,
     /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
@@ -41,15 +41,19 @@ pub enum Implementation {
 }
 
 impl Implementation {
-    /// Who may compute on a device: `auto` becomes `Fused` where there are kernels, else `Reference`.
+    /// Who may compute on a device: `auto` becomes `Fused` where there are kernels that were measured to
+    /// pay, else `Reference`.
     ///
     /// # Errors
     /// [`AttentionError::NoKernels`] for `Fused` on a device without.
     pub fn on(self, device: &Device) -> Result<Self, AttentionError> {
-        match (self, has_kernels(device)) {
-            (Self::Reference, _) | (Self::Auto, false) => Ok(Self::Reference),
-            (Self::Auto | Self::Fused, true) => Ok(Self::Fused),
-            (Self::Fused, false) => Err(AttentionError::NoKernels {
+        match (self, kernels(device)) {
+            (Self::Reference, _) | (Self::Auto, Kernels::None | Kernels::Unmeasured) => {
+                Ok(Self::Reference)
+            }
+            (Self::Auto, Kernels::Measured)
+            | (Self::Fused, Kernels::Measured | Kernels::Unmeasured) => Ok(Self::Fused),
+            (Self::Fused, Kernels::None) => Err(AttentionError::NoKernels {
                 device: format!("{device:?}"),
             }),
         }
@@ -319,9 +323,11 @@ impl AttentionOptions {
         });
     }
 
-    /// Draws the seed of dropout where kernels need one; elsewhere it would wait for the device.
-    pub(super) fn draw_seed(&mut self, device: &Device) {
-        if self.dropout == 0.0 || self.dropout_seed.is_some() || !has_kernels(device) {
+    /// Draws the seed of dropout where kernels need one, and on a CPU; elsewhere it would wait for the device.
+    pub(super) fn draw_seed(&mut self, device: &Device, implementation: Implementation) {
+        let wants_one =
+            implementation == Implementation::Fused || kernels(device) == Kernels::Measured;
+        if self.dropout == 0.0 || self.dropout_seed.is_some() || !wants_one {
             return;
         }
         let range = Distribution::Uniform(0.0, f64::from(i32::MAX));
@@ -354,23 +360,32 @@ impl AttentionOptions {
     }
 }
 
-/// Whether fused kernels run on the device.
+/// The fused kernels of a device.
+#[derive(Clone, Copy, PartialEq)]
+#[allow(dead_code)] // which of them there are depends on the backends compiled in
+enum Kernels {
+    None,
+    /// They run, but nobody has measured on such a device where they pay.
+    Unmeasured,
+    Measured,
+}
+
 #[allow(deprecated)] // libtorch is, upstream: see the head of backend.rs
-fn has_kernels(device: &Device) -> bool {
+fn kernels(device: &Device) -> Kernels {
     use burn::backend::DispatchDevice;
     let device = device.clone().inner();
     match device.as_dispatch() {
         #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Flex(_) => Kernels::Measured,
         #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => true,
+        DispatchDevice::NdArray(_) => Kernels::Measured,
         #[cfg(feature = "tch")]
-        DispatchDevice::LibTorch(device) => {
-            matches!(device, burn::backend::libtorch::LibTorchDevice::Cpu)
-        }
+        DispatchDevice::LibTorch(burn::backend::libtorch::LibTorchDevice::Cpu) => Kernels::Measured,
+        #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+        DispatchDevice::Cube(_) => Kernels::Unmeasured,
         // Which variants there are depends on the features of Burn that are on.
         #[allow(unreachable_patterns)]
-        _ => false,
+        _ => Kernels::None,
     }
 }
 

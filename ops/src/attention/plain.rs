@@ -175,6 +175,10 @@ impl<B: SpartaBackend> Parts<B> {
         [seq_q, seq_kv]: [usize; 2],
     ) -> Vec<BoolTensor<B>> {
         let device = self.query.0.device();
+        // Flags as the device stores them.
+        let flags = get_device_settings::<B>(&device).bool_dtype;
+        let from_data =
+            |data: TensorData| B::bool_from_data(data.convert_dtype(flags.into()), &device);
         let mut masks = Vec::new();
         let mut add = |mask: Option<&BoolTensor<B>>, shape: [usize; 4]| {
             if let Some(mask) = mask {
@@ -192,7 +196,7 @@ impl<B: SpartaBackend> Parts<B> {
         if spec.causal || spec.packing.is_some() {
             let visible = visible_keys(seq_q, seq_kv, spec.causal, spec.packing.as_ref());
             let hidden = TensorData::new(hidden_cells(&visible, seq_kv), [1, 1, seq_q, seq_kv]);
-            masks.push(B::bool_from_data(hidden, &device));
+            masks.push(from_data(hidden));
         }
         if let (Some(layout), Some(cells)) = (extras.layout.as_option(), extras.cells.as_option()) {
             let n_heads = layout.shape()[0];
@@ -203,7 +207,7 @@ impl<B: SpartaBackend> Parts<B> {
             let cells: Vec<bool> = cells.expect(read).iter::<bool>().collect();
             let hidden = expand(&layout, &cells, spec.block_size, [n_heads, seq_q, seq_kv]);
             let hidden = TensorData::new(hidden, [1, n_heads, seq_q, seq_kv]);
-            masks.push(B::bool_from_data(hidden, &device));
+            masks.push(from_data(hidden));
         }
         masks
     }

@@ -47,14 +47,14 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
         #[unroll]
         for i in 0..layout.items {
             add_means::<C>(
-                &mut sums, kept_p[i], kept_g[i], epsilon, family, with_alpha, double,
+                &mut sums, 0usize, kept_p[i], kept_g[i], epsilon, family, with_alpha, double,
             );
         }
     } else {
         for i in 0..visits(n, layout) {
             let p = read::<F, C>(weights, &place, i, zero, layout);
             let g = read::<F, C>(grad, &place, i, zero, layout);
-            add_means::<C>(&mut sums, p, g, epsilon, family, with_alpha, double);
+            add_means::<C>(&mut sums, 0usize, p, g, epsilon, family, with_alpha, double);
         }
     }
     let k = comptime!(if with_alpha { 4usize } else { 2usize });
@@ -78,7 +78,7 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
             let g = kept_g[i] - mean;
             let s = support_power::<C>(p, epsilon, family);
             write::<F, C>(d_scores, &place, i, s * g, layout);
-            add_products::<C>(&mut products, p, g, epsilon, with_alpha, double);
+            add_products::<C>(&mut products, 0usize, p, g, epsilon, with_alpha, double);
         }
     } else {
         for i in 0..visits(n, layout) {
@@ -86,25 +86,35 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
             let g = read::<F, C>(grad, &place, i, zero, layout) - mean;
             let s = support_power::<C>(p, epsilon, family);
             write::<F, C>(d_scores, &place, i, s * g, layout);
-            add_products::<C>(&mut products, p, g, epsilon, with_alpha, double);
+            add_products::<C>(&mut products, 0usize, p, g, epsilon, with_alpha, double);
         }
     }
     if comptime!(with_alpha) {
         reduce::<C>(&mut products, &mut scratch, 3usize, Reduction::Sum, layout);
-        let pg = products[0];
-        let pgw = products[1];
-        let pgl = products[2];
-        let bracket = square_mean * pg - pgw + epsilon * (log_mean * pgw - square_mean * pgl);
-        let scale = C::new(1.0) + epsilon * (epsilon * square_mean - log_mean);
+        let products = (products[0], products[1], products[2]);
+        let d = alpha_gradient::<C>(log_mean, square_mean, products, epsilon);
         if place.exists && place.unit == 0 {
-            d_alpha[place.row] = A::cast_from(bracket / scale);
+            d_alpha[place.row] = A::cast_from(d);
         }
     }
 }
 
+/// The row's part of the gradient in α, from L, W and the products `Σpg, Σpgw, Σpgl`.
+#[cube]
+pub(crate) fn alpha_gradient<C: Float>(
+    log_mean: C,
+    square_mean: C,
+    products: (C, C, C),
+    epsilon: C,
+) -> C {
+    let (pg, pgw, pgl) = products;
+    let bracket = square_mean * pg - pgw + epsilon * (log_mean * pgw - square_mean * pgl);
+    bracket / (C::new(1.0) + epsilon * (epsilon * square_mean - log_mean))
+}
+
 /// `s = p^{1−ε}` on the support, else 0.
 #[cube]
-fn support_power<C: Float>(p: C, epsilon: C, #[comptime] family: Family) -> C {
+pub(crate) fn support_power<C: Float>(p: C, epsilon: C, #[comptime] family: Family) -> C {
     let zero = C::new(0.0);
     let outside = p <= zero;
     match family {
@@ -131,9 +141,11 @@ fn logarithms<C: Float>(p: C, epsilon: C, #[comptime] double: bool) -> (C, C) {
     (l, l * l * phi::<C>(-(epsilon * l), double))
 }
 
+/// Adds a weight's part to `Σs, Σsg` and, if `with_alpha`, to L and W, from place `at` on.
 #[cube]
-fn add_means<C: Float>(
+pub(crate) fn add_means<C: Float>(
     sums: &mut Array<C>,
+    at: usize,
     p: C,
     g: C,
     epsilon: C,
@@ -142,18 +154,20 @@ fn add_means<C: Float>(
     #[comptime] double: bool,
 ) {
     let s = support_power::<C>(p, epsilon, family);
-    sums[0] += s;
-    sums[1] += s * g;
+    sums[at] += s;
+    sums[at + 1] += s * g;
     if comptime!(with_alpha) {
         let (l, w) = logarithms::<C>(p, epsilon, double);
-        sums[2] += p * l;
-        sums[3] += p * w;
+        sums[at + 2] += p * l;
+        sums[at + 3] += p * w;
     }
 }
 
+/// Adds a weight's part to `Σpg, Σpgw, Σpgl` from place `at` on, if `with_alpha`.
 #[cube]
-fn add_products<C: Float>(
+pub(crate) fn add_products<C: Float>(
     products: &mut Array<C>,
+    at: usize,
     p: C,
     g: C,
     epsilon: C,
@@ -163,8 +177,8 @@ fn add_products<C: Float>(
     if comptime!(with_alpha) {
         let (l, w) = logarithms::<C>(p, epsilon, double);
         let pg = p * g;
-        products[0] += pg;
-        products[1] += pg * w;
-        products[2] += pg * l;
+        products[at] += pg;
+        products[at + 1] += pg * w;
+        products[at + 2] += pg * l;
     }
 }

@@ -4,11 +4,13 @@
 //! middling ones a plane each, long ones a cube each; up to [`ITEMS`] elements a unit stay in
 //! registers between the passes.
 
+mod attention;
 mod backward;
 mod forward;
 mod group;
 mod power;
 mod row;
+mod search;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
@@ -22,8 +24,10 @@ use cubecl::prelude::*;
 use cubecl::server::CubeCountSelection;
 
 use crate::SpartaBackend;
+use crate::attention::{AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
 use crate::entmax::Mapping;
 use crate::primitive::hidden_at;
+pub(crate) use attention::{backward_meta, forward_meta};
 use group::{Layout, WIDTH};
 use power::Family;
 
@@ -70,6 +74,29 @@ impl SpartaBackend for CubeBackend {
         alpha: CubeTensor,
     ) -> (CubeTensor, CubeTensor) {
         backward(weights, grad, alpha, Family::Alpha, true, None)
+    }
+
+    fn attention_forward(
+        query: CubeTensor,
+        key: CubeTensor,
+        value: CubeTensor,
+        extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+    ) -> (CubeTensor, AttentionSaved<Self>) {
+        attention::attention_forward(query, key, value, extras, spec)
+    }
+
+    fn attention_backward(
+        query: CubeTensor,
+        key: CubeTensor,
+        value: CubeTensor,
+        extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+        saved: AttentionSaved<Self>,
+        grad: CubeTensor,
+        wants_bias: bool,
+    ) -> AttentionGrads<Self> {
+        attention::attention_backward(query, key, value, extras, spec, saved, grad, wants_bias)
     }
 }
 

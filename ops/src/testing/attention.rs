@@ -191,6 +191,14 @@ impl AttentionCase {
         all.into_iter().step_by(n).collect()
     }
 
+    /// Heads wider than what kernels add up at once.
+    pub fn wide() -> Vec<Self> {
+        vec![
+            Self::new([1, 2, 1, 20, 30, 100, 70], Rule::Entmax15, Masks::Causal),
+            Self::new([1, 2, 2, 40, 70, 136, 140], Rule::PerHead, Masks::None),
+        ]
+    }
+
     /// The case in words.
     pub fn label(&self) -> String {
         let [b, h, g, q, k, d, v] = self.shape;

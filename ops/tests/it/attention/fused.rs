@@ -6,7 +6,7 @@ use sparta_ops::attention::{
     try_sparse_attention,
 };
 use sparta_ops::testing::attention::AttentionCase;
-use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
+use sparta_ops::testing::{TestDevice, assert_close, devices, normal, tensor, values};
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |m, x| m.max(x.abs()))
@@ -64,17 +64,17 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
     );
 }
 
-#[test]
-fn fused_equals_the_reference_on_every_device() {
-    for device in devices() {
+fn on_devices(wanted: impl Fn(&TestDevice) -> bool) {
+    for device in devices().into_iter().filter(wanted) {
         if Implementation::Fused.on(&device.device).is_err() {
             println!("{}: no kernels of fused attention", device.name);
             continue;
         }
-        let cases = match device.slow {
+        let mut cases = match device.slow {
             true => AttentionCase::quick(),
             false => AttentionCase::all(),
         };
+        cases.extend(AttentionCase::wide());
         holds_to_the_reference(&cases, DType::F32, device.name, &device.device);
         if device.has_f64 {
             holds_to_the_reference(
@@ -87,11 +87,27 @@ fn fused_equals_the_reference_on_every_device() {
     }
 }
 
+#[test]
+fn fused_equals_the_reference_on_every_cpu() {
+    on_devices(|device| device.name != "wgpu");
+}
+
+#[test]
+fn fused_equals_the_reference_on_every_gpu() {
+    on_devices(|device| device.name == "wgpu");
+}
+
 /// ndarray has no half types; WGSL has no bf16, and f16 only as an extension.
 #[test]
 fn fused_equals_the_reference_in_half_types() {
     for dtype in [DType::F16, DType::BF16] {
         holds_to_the_reference(&AttentionCase::quick(), dtype, "flex", &Device::flex());
+        for TestDevice { name, device, .. } in devices() {
+            if name == "wgpu" && device.supports_dtype(dtype) {
+                let cases: Vec<_> = AttentionCase::quick().into_iter().step_by(9).collect();
+                holds_to_the_reference(&cases, dtype, name, &device);
+            }
+        }
     }
 }
 
@@ -101,20 +117,27 @@ fn the_quick_tier_is_quick() {
     assert!((40..=60).contains(&n), "{n} cases");
 }
 
-/// The same bits again, after memory has been written to, and with one thread.
+/// The same bits again, after memory has been written to.
 #[test]
 fn the_same_bits_twice() {
-    let cases: Vec<_> = AttentionCase::all().into_iter().step_by(23).collect();
-    let run = |case: &AttentionCase| case.run(DType::F32, &Device::flex(), Implementation::Fused);
     let bits = |outputs: Vec<(&'static str, Vec<f64>)>| -> Vec<u64> {
         let values = outputs.into_iter().flat_map(|(_, values)| values);
         values.map(f64::to_bits).collect()
     };
-    for case in &cases {
-        let first = bits(run(case));
-        // What is freed next is full of NaN.
-        drop(vec![f32::NAN; 1 << 20]);
-        assert!(first == bits(run(case)), "{}", case.label());
+    for TestDevice {
+        name, device, slow, ..
+    } in devices()
+    {
+        let step = if slow { 199 } else { 23 };
+        for case in AttentionCase::all().into_iter().step_by(step) {
+            let run = || bits(case.run(DType::F32, &device, Implementation::Fused));
+            let first = run();
+            // What is freed next is full of NaN.
+            for size in [1 << 10, 1 << 14, 1 << 18] {
+                drop(Tensor::<1>::full([size], f32::NAN, &device).into_data());
+            }
+            assert!(first == run(), "{name}: {}", case.label());
+        }
     }
 }
 
@@ -168,6 +191,16 @@ fn what_fused_cannot_do_is_an_error_or_the_reference() {
     assert_eq!(auto(x), Implementation::Reference);
     let long = Tensor::ones([1, 1, 400, 2], &Device::flex());
     assert_eq!(auto(long), Implementation::Fused);
+    for device in devices() {
+        let found = Implementation::Auto.on(&device.device);
+        let measured = match device.name {
+            "wgpu" => Implementation::Reference,
+            _ => Implementation::Fused,
+        };
+        assert_eq!(found, Ok(measured), "{}", device.name);
+        let fused = Implementation::Fused.on(&device.device);
+        assert_eq!(fused, Ok(Implementation::Fused));
+    }
     let error = "fast".parse::<Implementation>().unwrap_err().to_string();
     assert!(error.contains("auto, reference or fused"), "{error}");
     assert_eq!("fused".parse(), Ok(Implementation::Fused));

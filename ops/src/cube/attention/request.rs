@@ -1,0 +1,187 @@
+//! A request as the kernels take it, and whether they do.
+
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::{BoolStore, DType, FloatDType, Shape};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, IntKind, UIntKind};
+use cubecl::prelude::*;
+
+use super::super::power::Family;
+use super::super::{compute_type, constant, elem_type, family};
+use super::inputs::InputsLaunch;
+use super::masks::Masks;
+use super::meta::saved_shapes;
+use super::plan::{Plan, words};
+use crate::attention::{AttentionExtras, AttentionSaved, AttentionSpec};
+
+type Extras = AttentionExtras<CubeBackend>;
+
+/// What attention is asked for, every float in the query's type, and all but query, key and value in
+/// row-major order.
+pub(super) struct Request {
+    pub query: CubeTensor,
+    pub key: CubeTensor,
+    pub value: CubeTensor,
+    pub extras: Extras,
+    spec: AttentionSpec,
+    masks: Masks,
+    family: Family,
+    /// Whether α is a tensor, which has a gradient.
+    pub has_alpha: bool,
+}
+
+impl Request {
+    pub fn new(
+        query: CubeTensor,
+        key: CubeTensor,
+        value: CubeTensor,
+        mut extras: Extras,
+        spec: AttentionSpec,
+    ) -> Self {
+        let dtype = query.dtype;
+        let bias = extras.bias.into_option();
+        extras.bias = bias.map(|bias| into_contiguous(cast(bias, dtype))).into();
+        extras.alpha = extras.alpha.into_option().map(into_contiguous).into();
+        let has_alpha = extras.alpha.as_option().is_some();
+        let family = match (has_alpha, family(spec.mapping)) {
+            (true, _) | (false, Err(_)) => Family::Alpha,
+            (false, Ok(family)) => family,
+        };
+        let masks = Masks::new(&query, key.meta.shape()[2], &extras, &spec);
+        Self {
+            key: cast(key, dtype),
+            value: cast(value, dtype),
+            query,
+            extras,
+            spec,
+            masks,
+            family,
+            has_alpha,
+        }
+    }
+
+    pub fn into_parts(self) -> (CubeTensor, CubeTensor, CubeTensor, Extras, AttentionSpec) {
+        (self.query, self.key, self.value, self.extras, self.spec)
+    }
+
+    pub fn same(&self, tensor: CubeTensor) -> CubeTensor {
+        cast(tensor, self.query.dtype)
+    }
+
+    /// How the kernels compute it; none where tensor operations do: with a relative term, for which there
+    /// are no kernels, without a single query or key, on a device whose cubes are too small, and with both masks
+    /// and a bias on one that binds fewer than 10 buffers beside its own.
+    pub fn plan(&self) -> Option<Plan> {
+        let [batch, n_heads, seq_q, d_head] = self.query.meta.shape().dims();
+        let [_, _, seq_kv, d_value] = self.value.meta.shape().dims();
+        let sizes = [batch, n_heads, seq_q, seq_kv, d_head, d_value];
+        if self.extras.positions.as_option().is_some() || sizes.contains(&0) {
+            return None;
+        }
+        let masked = self.masks.tensor.is_some();
+        let biased = self.extras.bias.as_option().is_some();
+        // Those of the kernel of the keys, which has the most.
+        let bindings = 8 + u32::from(masked) + u32::from(biased);
+        if bindings > self.query.client.properties().hardware.max_bindings {
+            return None;
+        }
+        let compute = compute_type(self.query.dtype);
+        let longest = seq_q.max(seq_kv);
+        let [edge, chunk] = Plan::tiles(&self.query.client, compute.size(), longest)?;
+        let spec = &self.spec;
+        Some(Plan {
+            edge,
+            chunk,
+            strips: Plan::strips(edge, chunk, d_head.max(d_value)),
+            words: words(seq_kv, edge),
+            family: self.family,
+            double: compute == DType::F64,
+            // Packed sequences have spans.
+            causal: spec.causal && spec.packing.is_none(),
+            masked,
+            bias: biased,
+            dropout: spec.dropout.is_some(),
+        })
+    }
+
+    pub fn empty<const D: usize>(&self, shape: [usize; D], dtype: DType) -> CubeTensor {
+        let (client, device) = (self.query.client.clone(), self.query.device.clone());
+        empty_device_contiguous_dtype(client, device, Shape::from(shape), dtype)
+    }
+
+    pub fn empty_saved(&self) -> AttentionSaved<CubeBackend> {
+        let (rows, blocks) = saved_shapes(self.query.meta.shape(), self.key.meta.shape());
+        AttentionSaved {
+            rows: self.empty(rows, compute_type(self.query.dtype)),
+            blocks: self.empty(blocks, DType::U32),
+        }
+    }
+
+    /// α of each head, where the kernels read one.
+    pub fn alpha(&self) -> Option<CubeTensor> {
+        match (self.extras.alpha.as_option(), family(self.spec.mapping)) {
+            (Some(alpha), _) => Some(alpha.clone()),
+            (None, Err(alpha)) => Some(constant(&self.query, alpha, self.query.meta.shape()[1])),
+            (None, Ok(_)) => None,
+        }
+    }
+
+    /// Types of floats, of masks, and of what is computed.
+    pub fn dtypes(&self) -> [ElemType; 3] {
+        let masks = self.masks.tensor.as_ref();
+        [
+            elem_type(self.query.dtype),
+            whole_type(masks.map_or(DType::I32, |masks| masks.dtype)),
+            elem_type(compute_type(self.query.dtype)),
+        ]
+    }
+
+    pub fn launch<F: Float, M: Int>(&self) -> InputsLaunch<F, M> {
+        let [_, _, compute] = self.dtypes();
+        let dropout = self.spec.dropout;
+        let seed = dropout.map_or(0, |dropout| dropout.seed);
+        InputsLaunch::new(
+            self.query.clone().into_tensor_arg(),
+            self.key.clone().into_tensor_arg(),
+            self.value.clone().into_tensor_arg(),
+            argument(self.extras.bias.as_option().cloned()),
+            argument(self.masks.tensor.clone()),
+            self.masks.places(),
+            InputScalar::new(self.spec.scale, compute),
+            InputScalar::new(dropout.map_or(1.0, |dropout| dropout.scale()), compute),
+            dropout.map_or(0, |dropout| dropout.below()),
+            seed as u32,
+            (seed >> 32) as u32,
+        )
+    }
+}
+
+pub(super) fn argument<E: CubePrimitive>(
+    tensor: Option<CubeTensor>,
+) -> ComptimeOptionArgs<OwnedTensor<E>> {
+    tensor.map(CubeTensor::into_tensor_arg).into()
+}
+
+fn cast(tensor: CubeTensor, dtype: DType) -> CubeTensor {
+    match tensor.dtype == dtype {
+        true => tensor,
+        false => CubeBackend::float_cast(tensor, FloatDType::from(dtype)),
+    }
+}
+
+/// The type of whole numbers and flags in kernels.
+fn whole_type(dtype: DType) -> ElemType {
+    match dtype {
+        DType::Bool(BoolStore::U8) | DType::U8 => ElemType::UInt(UIntKind::U8),
+        DType::Bool(BoolStore::U32) | DType::U32 => ElemType::UInt(UIntKind::U32),
+        DType::I64 => ElemType::Int(IntKind::I64),
+        DType::I32 => ElemType::Int(IntKind::I32),
+        DType::I16 => ElemType::Int(IntKind::I16),
+        DType::I8 => ElemType::Int(IntKind::I8),
+        other => unreachable!("no flags or layout have type {other:?}"),
+    }
+}
