@@ -143,7 +143,7 @@ fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
     assert_says(
         &text,
         &[
-            "question-sentence: train 15058",
+            "question-sentence: train 11731",
             "step, question-sentence",
             "about",
         ],

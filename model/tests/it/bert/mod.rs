@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::ModelError;
-use sparta_model::bert::{Bert, BertConfig, BertInput};
+use sparta_model::bert::{Bert, BertConfig, BertInput, Pooling};
 use sparta_model::layer::NormalizerConfig;
 use sparta_model::masks_of;
 use sparta_ops::pruning::{
@@ -41,6 +41,7 @@ fn the_number_of_parameters_is_known_before_they_are_made() {
     for config in [
         config(),
         config().with_normalizer(NormalizerConfig::alpha_entmax()),
+        config().with_pooling(Pooling::Segments),
     ] {
         assert_eq!(config.init(&device).num_params(), config.n_params());
         let classifier = config.init_classifier(3, &device);
@@ -158,4 +159,46 @@ fn a_pattern_leaves_padding_out_or_averages_it_in() {
     let input = BertInput::new(tokens(1, &device)).masks(Some(masks));
     let hidden = values(model.forward(input).hidden);
     assert!(hidden.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_classifier_may_look_at_the_means_of_both_segments() {
+    let device = Device::flex();
+    let model = config()
+        .with_pooling(Pooling::Segments)
+        .init_classifier(3, &device);
+    let (types, lengths) = ([0i64, 0, 0, 1, 1], [5usize, 4]);
+    let token_types = Tensor::<1, Int>::from_ints(types, &device);
+    let input = BertInput::new(tokens(2, &device).slice([0..2, 0..5]))
+        .token_types(token_types.reshape([1, 5]).repeat_dim(0, 2))
+        .padding(padding(&lengths, &device).slice([0..2, 0..5]));
+    let hidden = model.bert.forward(input.clone()).hidden;
+    let d = hidden.dims()[2];
+    let hidden: Vec<f32> = hidden.into_data().iter().collect();
+    let weight: Vec<f32> = model.classifier.weight.val().into_data().iter().collect();
+    let bias = model.classifier.bias.as_ref().unwrap().val();
+    let bias: Vec<f32> = bias.into_data().iter().collect();
+    let found: Vec<f32> = model.forward(input).into_data().iter().collect();
+    for (row, length) in lengths.into_iter().enumerate() {
+        let mean = |segment: i64, k: usize| -> f32 {
+            let at: Vec<usize> = (0..length).filter(|&t| types[t] == segment).collect();
+            let sum: f32 = at.iter().map(|t| hidden[(row * 5 + t) * d + k]).sum();
+            sum / at.len() as f32
+        };
+        let features: Vec<f32> = (0..4 * d)
+            .map(|i| {
+                let (u, v) = (mean(0, i % d), mean(1, i % d));
+                [u, v, (u - v).abs(), u * v][i / d]
+            })
+            .collect();
+        for label in 0..3 {
+            let products = features.iter().enumerate();
+            let sum: f32 = products.map(|(i, f)| f * weight[i * 3 + label]).sum();
+            let expected = sum + bias[label];
+            assert!((found[row * 3 + label] - expected).abs() < 1e-5);
+        }
+    }
+    // Without a second segment its mean is 0.
+    let one = model.forward(BertInput::new(tokens(2, &device)));
+    assert!(one.into_data().iter::<f32>().all(f32::is_finite));
 }
