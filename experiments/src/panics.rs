@@ -2,7 +2,8 @@
 //!
 //! Burn reports a failing device, a lost driver or exhausted memory by panicking, at times on a
 //! thread of its own. The hook collects what was said on any thread; [`catch`] turns it into text.
-//! Set `RUST_BACKTRACE=1` to see the backtrace as well.
+//! Set `RUST_BACKTRACE=1` to see the backtrace as well. A reader of our output who went away (`| head`) ends
+//! the program without a word.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, Once, PoisonError};
@@ -29,6 +30,10 @@ fn remember(info: &PanicHookInfo<'_>) {
         .map(|l| format!(" ({}:{})", l.file(), l.line()))
         .unwrap_or_default();
     let said = format!("{}{place}", said(info.payload()));
+    // As with `| head`: what the shell says of a program that writes to nobody.
+    if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+        std::process::exit(128 + 13);
+    }
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         eprintln!(
             "panic: {said}\n{}",
