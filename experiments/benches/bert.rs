@@ -71,6 +71,7 @@ fn examples_per_second(case: Case, steps: usize, device: &Device) -> f64 {
         clip: 1.0,
         weight_decay: 0.01,
         decay_vectors: false,
+        head: None,
     });
     let tokens: Vec<i32> = (0..(batch * seq) as i32)
         .map(|i| 1000 + i * 7919 % 29_000)

@@ -118,6 +118,7 @@ impl Case {
             clip: 1.0,
             weight_decay: 0.0,
             decay_vectors: true,
+            head: None,
         });
         let [source, target, output] = [0, 1, 2].map(|salt| self.words(salt, device));
         self.rate(steps, || {
