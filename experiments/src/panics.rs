@@ -30,9 +30,9 @@ fn remember(info: &PanicHookInfo<'_>) {
         .map(|l| format!(" ({}:{})", l.file(), l.line()))
         .unwrap_or_default();
     let said = format!("{}{place}", said(info.payload()));
-    // As with `| head`: what the shell says of a program that writes to nobody.
+    // A closed pipe (`| head`) is the reader's choice and no error.
     if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
-        std::process::exit(128 + 13);
+        std::process::exit(0);
     }
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         eprintln!(

@@ -1,8 +1,6 @@
 //! `sparta doctor` and `sparta plot`.
 
 use std::fs;
-#[cfg(unix)]
-use std::process::Stdio;
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -64,19 +62,4 @@ fn a_summary_of_a_bench_is_plotted_beside_it() {
         said.contains("summary.csv") && said.lines().count() == 1,
         "{said}"
     );
-}
-
-#[cfg(unix)]
-#[test]
-fn a_reader_who_goes_away_ends_the_program_without_a_word() {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sparta"))
-        .arg("doctor")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(output.status.code(), Some(141));
 }
