@@ -1,7 +1,9 @@
 //! Tables of labelled texts: fine-tune → observe → prune → fine-tune again under each mask → scores,
 //! task by task.
 
+mod corpus;
 mod predict;
+mod prediction;
 mod subject;
 
 pub use predict::{Predict, predict};
@@ -32,14 +34,14 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
             .computed_by(request.attention);
         let mut dry = DryRun::start(request, &folder, &pretrained)?;
         for task in tasks {
-            match subject::load(task, sources.data.as_deref(), Fetch::Never) {
+            match corpus::load(task, sources.data.as_deref(), Fetch::Never) {
                 Ok(loaded) => {
                     let subject = TextSubject::new(task, &loaded, recipe, &pretrained.wordpiece)?;
                     dry.step(&subject, &subject.description)?;
                 }
                 Err(error) if sources.data.is_some() => return Err(error),
                 Err(_) => {
-                    let (loaded, n_train) = subject::stand_in(task, recipe);
+                    let (loaded, n_train) = corpus::stand_in(task, recipe);
                     let subject = TextSubject::new(task, &loaded, recipe, &pretrained.wordpiece)?;
                     dry.stand_in_step(&subject, task.name(), n_train)?;
                 }
@@ -58,7 +60,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
     };
     let mut subjects = Vec::new();
     for task in tasks {
-        let loaded = subject::load(task, sources.data.as_deref(), fetch)?;
+        let loaded = corpus::load(task, sources.data.as_deref(), fetch)?;
         let subject = TextSubject::new(task, &loaded, recipe, &pretrained.wordpiece)?;
         note(request.quiet, &subject.description);
         subjects.push(subject);
@@ -85,7 +87,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
 /// Makes the table from what the run folder holds.
 fn report(recipe: &GlueRecipe, folder: &RunFolder) -> Result<()> {
     let tasks = recipe.classification_tasks()?;
-    let rows = tasks.into_iter().flat_map(subject::rows);
+    let rows = tasks.into_iter().flat_map(corpus::rows);
     let rows: Vec<_> = rows.map(|row| [row.clone(), row]).collect();
     encoder::report(recipe, folder, Layout::Glue, &rows)
 }

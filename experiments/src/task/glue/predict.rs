@@ -8,7 +8,7 @@ use sparta_datasets::batch::EncodedExample;
 use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
 use sparta_ops::pruning::GlobalMask;
 
-use super::subject::{self, Head, Prediction};
+use super::prediction::{self, Head, Prediction};
 use crate::device::{self, DeviceChoice};
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
 use crate::task::encoder::{Fit, Pretrained, batch, layer_masks, trained_network};
@@ -111,7 +111,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
         let examples = EncodedExample::encode_all(&examples, &pretrained.wordpiece, max_len)?;
-        let predictions = subject::predict(&fit, &examples, head.labels, shape, &mut |_| ())?;
+        let predictions = prediction::predict(&fit, &examples, head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());
             let line = match &prediction {

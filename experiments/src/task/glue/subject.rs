@@ -1,27 +1,22 @@
 //! A task of labelled texts: its parts as token ids, its losses and scores.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
+use sparta_datasets::Split;
 use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
-use sparta_datasets::classification::{
-    ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
-};
+use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
 use sparta_datasets::tokenize::wordpiece::WordPiece;
-use sparta_datasets::{Split, question_sentence, source};
-use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput, Pooling};
+use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
 use sparta_results::{MaskKind, Metric};
 
+use super::prediction::{Head, Prediction, input, predict};
 use crate::io::write_text;
 use crate::recipe::GlueRecipe;
-use crate::recipe::glue::{HeadRecipe, PoolingName};
+use crate::task::ModelFolder;
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
-use crate::task::{Fetch, ModelFolder};
 use crate::train::HeadRate;
-use crate::train::watch::stop_if_interrupted;
 
 /// Predictions of the reported parts, beside a model.
 const PREDICTIONS: &str = "predictions.tsv";
@@ -47,149 +42,6 @@ pub(super) struct TextSubject {
     columns: Vec<Column>,
     /// What the files are, for the person at the terminal.
     pub(super) description: String,
-}
-
-/// What is predicted for the examples of a task.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) labels: Labels,
-    /// Whether an example is two texts.
-    pub(super) is_pair: bool,
-    /// What it looks at.
-    pub(super) pooling: Pooling,
-}
-
-impl Head {
-    pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
-        let pooling = match recipe.pooling {
-            PoolingName::First => Pooling::First,
-            PoolingName::Segments => Pooling::Segments,
-        };
-        match task {
-            ClassificationTask::QuestionSentence => Self {
-                labels: question_sentence::LABELS,
-                is_pair: true,
-                pooling,
-            },
-            ClassificationTask::Glue(task) => Self {
-                labels: task.labels(),
-                is_pair: task.is_pair(),
-                pooling,
-            },
-        }
-    }
-
-    pub(super) fn init(self, config: &BertConfig, device: &Device) -> BertClassifier {
-        let config = config.clone().with_pooling(self.pooling);
-        config.init_classifier(self.labels.n_outputs(), device)
-    }
-}
-
-/// The rows of the table that a task has.
-pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
-    let row = |part| match GlueColumn::of_task(task.name(), part) {
-        Some(column) => column.name().to_owned(),
-        None => task.name().to_owned(),
-    };
-    task.reported_parts().into_iter().map(row).collect()
-}
-
-/// Made-up examples of a task, enough for a batch, for when the published ones are not at hand, and the
-/// published number of those to train on.
-pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (LoadedTask, usize) {
-    let head = Head::of(task, &recipe.head);
-    let n = recipe.train.batch_size;
-    let words = [
-        "the", "question", "has", "an", "answer", "in", "this", "sentence",
-    ];
-    let text = |start: usize| -> String {
-        let words = (0..20).map(|i| words[(start * 3 + i * i) % words.len()]);
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let example = |i: usize| TextExample {
-        first: text(i),
-        second: head.is_pair.then(|| text(i + 1)),
-        label: Some(match head.labels {
-            Labels::Classes(names) => Label::Class(i % names.len()),
-            Labels::Score => Label::Score((i % 6) as f32),
-        }),
-    };
-    let names = [vec![Split::Train.name()], task.reported_parts()].concat();
-    let parts = names.into_iter().map(|name| Part {
-        name,
-        examples: (0..n).map(example).collect(),
-    });
-    let published = match task {
-        ClassificationTask::QuestionSentence => None,
-        ClassificationTask::Glue(task) => task.published_examples(Split::Train.name()),
-    };
-    let loaded = LoadedTask {
-        corpus: ClassificationCorpus {
-            name: task.name(),
-            labels: head.labels,
-            parts: parts.collect(),
-        },
-        counts: Vec::new(),
-    };
-    (loaded, published.unwrap_or(n))
-}
-
-/// What a model says of an example.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Prediction {
-    /// The probability of each class.
-    Classes(Vec<f32>),
-    /// The number.
-    Score(f32),
-}
-
-impl Prediction {
-    /// The most probable class, or the number.
-    pub(super) fn label(&self) -> Label {
-        match self {
-            Self::Classes(probabilities) => {
-                let best = probabilities.iter().enumerate();
-                // Of equally probable ones the first.
-                let best = best.rev().max_by(|a, b| a.1.total_cmp(b.1));
-                Label::Class(best.map_or(0, |(class, _)| class))
-            }
-            Self::Score(score) => Label::Score(*score),
-        }
-    }
-}
-
-/// Reads the examples of a task, downloading them only if `fetch` allows it.
-///
-/// # Errors
-/// Files that are missing, and how to get them; a file that is not as published.
-pub(super) fn load(
-    task: ClassificationTask,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<LoadedTask> {
-    let cache = source::cache_dir()?;
-    let loaded = match fetch {
-        Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
-        Fetch::Never => task.load(from, &cache),
-    };
-    loaded.map_err(|error| {
-        anyhow!(
-            "{error}\n(`prepare` is `cargo run --release --bin glue -- prepare --recipe RECIPE`)"
-        )
-    })
-}
-
-/// A batch as the encoder reads it.
-fn input(padded: &ClassificationBatch, device: &Device) -> BertInput {
-    let ClassificationBatch {
-        ids,
-        token_types,
-        padding,
-        batch_size,
-        len,
-        ..
-    } = padded;
-    batch::input(ids, token_types, padding, [*batch_size, *len], device)
 }
 
 impl TextSubject {
@@ -314,37 +166,6 @@ impl TextSubject {
         let shape = (self.padding, self.pad, self.batch_size);
         predict(fit, examples, self.head.labels, shape, at)
     }
-}
-
-/// What a model says of some examples, in their order; `shape` is padding, its id, and examples of a
-/// batch.
-pub(super) fn predict(
-    fit: &Fit<'_, BertClassifier>,
-    examples: &[EncodedExample],
-    labels: Labels,
-    (padding, pad, batch_size): (Padding, u32, usize),
-    at: &mut dyn FnMut(usize),
-) -> Result<Vec<Prediction>> {
-    let mut predictions = Vec::with_capacity(examples.len());
-    for indices in ExampleOrder::in_order(examples.len(), batch_size)?.iter() {
-        let padded = ClassificationBatch::new(examples, indices, padding, pad)?;
-        let logits = fit
-            .model
-            .forward(input(&padded, fit.device).masks(fit.masks.clone()));
-        match labels {
-            Labels::Classes(names) => {
-                let probabilities = batch::read(sparta_ops::softmax(logits, 1))?;
-                let each = probabilities.chunks(names.len());
-                predictions.extend(each.map(|p| Prediction::Classes(p.to_vec())));
-            }
-            Labels::Score => {
-                predictions.extend(batch::read(logits)?.into_iter().map(Prediction::Score))
-            }
-        }
-        at(predictions.len());
-        stop_if_interrupted("scoring")?;
-    }
-    Ok(predictions)
 }
 
 /// The lines of the table that a task has.
