@@ -1,4 +1,4 @@
-//! `--dry-run`: resolve, open the device, one step a task; write nothing.
+//! `--dry-run`: resolve, open the device, a timed step, a small one for each further task; write nothing.
 
 use std::time::Instant;
 
@@ -22,6 +22,8 @@ const HIDDEN_COPIES: f64 = 20.0;
 const INNER_COPIES: f64 = 4.0;
 /// Copies of a layer's attention weights.
 const WEIGHT_COPIES: f64 = 5.0;
+/// Examples on which the tasks after the first are tried: the network is the same, and so is its time.
+const LATER_EXAMPLES: usize = 2;
 
 /// A recipe that is tried without leaving a trace.
 pub(in crate::task) struct DryRun<'a, R: EncoderRecipe> {
@@ -29,6 +31,8 @@ pub(in crate::task) struct DryRun<'a, R: EncoderRecipe> {
     folder: &'a RunFolder,
     config: &'a BertConfig,
     opened: OpenDevice,
+    /// Seconds an example takes, once a batch was timed.
+    per_example: Option<f64>,
     seconds: f64,
 }
 
@@ -48,6 +52,7 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
             folder,
             config: &pretrained.config,
             opened: device::open(request.device, R::PROGRAM)?,
+            per_example: None,
             seconds: 0.0,
         };
         println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
@@ -126,7 +131,11 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
         let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
         // A step without the update: weights and gradients.
         let weights = 0.4 * self.parameter_bytes();
-        let sizes = [train.batch_size.min(subject.n_train()), 1];
+        let most = match self.per_example {
+            None => train.batch_size,
+            Some(_) => train.batch_size.min(LATER_EXAMPLES),
+        };
+        let sizes = [most.min(subject.n_train()), 1];
         let Some(size) = sizes
             .into_iter()
             .find(|&size| fits(weights + self.batch_bytes(size)))
@@ -147,7 +156,8 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
         let indices: Vec<u32> = (0..size as u32).collect();
         let (mut loss, mut seconds) = (0.0, 0.0);
         // The first time warms up.
-        for _ in 0..2 {
+        let times = if self.per_example.is_none() { 2 } else { 1 };
+        for _ in 0..times {
             let started = Instant::now();
             let value = subject.loss(&fit, &indices)?;
             let _gradients = value.backward();
@@ -161,8 +171,9 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
             "{label}: forward and backward of {size} examples in {seconds:.2} s, loss {loss:.3} on \
              untrained weights"
         );
+        let per_example = *self.per_example.get_or_insert(seconds / size as f64);
         let models = (self.models() * self.recipe.seeds().len()) as f64;
-        let all = seconds / size as f64 * (train.batch_size as u64 * steps) as f64 * models;
+        let all = per_example * (train.batch_size as u64 * steps) as f64 * models;
         println!(
             "            {steps} steps a model, {models:.0} models: about {} (updates, observing and \
              testing add to it)",
