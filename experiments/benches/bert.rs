@@ -1,8 +1,8 @@
 //! Training speed of BERT beside the same network in PyTorch eager on the same processor.
 //!
 //! ```text
-//! cargo bench -p sparta-experiments --bench bert [--features tch] [-- --device flex --steps 10
-//!     --peer PYTHON]
+//! cargo bench -p sparta-experiments --bench bert [--features tch] [-- --device flex --filter TEXT
+//!     --steps 10 --peer PYTHON]
 //! ```
 //!
 //! PYTHON is one with torch 2.9.0 and transformers 4.57.6; it runs benches/peer/bert_peer.py. Steps are

@@ -2,8 +2,8 @@
 //! entmax 1.3) on the same processor.
 //!
 //! ```text
-//! cargo bench -p sparta-experiments --bench translation [--features tch] [-- --device flex --steps 10
-//!     --peer PYTHON]
+//! cargo bench -p sparta-experiments --bench translation [--features tch] [-- --device flex --filter TEXT
+//!     --steps 10 --peer PYTHON]
 //! ```
 //!
 //! PYTHON is one with the packages of benches/peer/requirements.txt; it runs benches/peer/seq2seq_peer.py.

@@ -9,9 +9,10 @@ use sparta_experiments::device::{self, DeviceChoice};
 
 const ROUNDS: usize = 3;
 
-/// What the command line asks for: `[--device NAME] [--steps N] [--peer PYTHON]`.
+/// What the command line asks for: `[--device NAME] [--filter TEXT] [--steps N] [--peer PYTHON]`.
 pub struct Options {
     devices: Vec<String>,
+    filter: String,
     pub steps: usize,
     peer: Option<PathBuf>,
     script: &'static str,
@@ -22,6 +23,7 @@ impl Options {
     pub fn parse(script: &'static str) -> Self {
         let mut options = Self {
             devices: vec!["flex".to_owned(), "tch".to_owned()],
+            filter: String::new(),
             steps: 5,
             peer: None,
             script,
@@ -33,17 +35,21 @@ impl Options {
                 .unwrap_or_else(|| panic!("{name} needs a value"));
             match name.as_str() {
                 "--device" => options.devices = vec![value],
+                "--filter" => options.filter = value,
                 "--steps" => options.steps = value.parse().expect("--steps takes a number"),
                 "--peer" => options.peer = Some(value.into()),
-                other => panic!("no option {other}: --device, --steps and --peer are"),
+                other => panic!("no option {other}: --device, --filter, --steps and --peer are"),
             }
         }
         options
     }
 
     /// Times ours on each device in turns with the peer, which prints a number when its script is run
-    /// with these arguments; prints the medians.
+    /// with these arguments; prints the medians. Skips titles without the filter in them.
     pub fn compare(&self, title: &str, arguments: &[String], ours: impl Fn(&Device) -> f64) {
+        if !title.contains(&self.filter) {
+            return;
+        }
         let mut rates: Vec<(&str, Vec<f64>)> = Vec::new();
         let mut theirs = Vec::new();
         for round in 0..ROUNDS {

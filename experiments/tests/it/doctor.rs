@@ -31,6 +31,24 @@ fn doctor_lists_every_device_and_recipe() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("small/lm: valid"));
 }
 
+/// `sparta doctor | head -1`: the reader has what it wanted.
+#[test]
+fn a_reader_who_goes_away_is_no_error() {
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sparta"))
+            .args(arguments)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .expect("sparta runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert!(said.is_empty(), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn a_summary_of_a_bench_is_plotted_beside_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
