@@ -40,6 +40,8 @@ pub enum MaskKind {
     WordTranslation,
     /// No network: the most frequent class for every example.
     Majority,
+    /// No network: a threshold on the share of a question's words that the sentence has.
+    WordOverlap,
 }
 
 impl MaskKind {
@@ -56,6 +58,7 @@ impl MaskKind {
             Self::CopySource => "copy-source",
             Self::WordTranslation => "word-translation",
             Self::Majority => "majority",
+            Self::WordOverlap => "word-overlap",
         }
     }
 
@@ -71,7 +74,8 @@ impl MaskKind {
     pub fn is_ngram(self) -> bool {
         match self {
             Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
-            Self::CopySource | Self::WordTranslation | Self::Majority => false,
+            Self::CopySource | Self::WordTranslation => false,
+            Self::Majority | Self::WordOverlap => false,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
     }
@@ -80,7 +84,8 @@ impl MaskKind {
     pub fn is_baseline(self) -> bool {
         match self {
             Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
-            Self::CopySource | Self::WordTranslation | Self::Majority => true,
+            Self::CopySource | Self::WordTranslation => true,
+            Self::Majority | Self::WordOverlap => true,
             Self::Unigram | Self::Bigram | Self::Trigram => true,
         }
     }
@@ -284,9 +289,8 @@ impl RunRecord {
             (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
             (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, p) => p.is_some(),
             (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
-            | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, p) => {
-                p.is_none()
-            }
+            | (MaskKind::CopySource | MaskKind::WordTranslation, p)
+            | (MaskKind::Majority | MaskKind::WordOverlap, p) => p.is_none(),
         };
         if !fits {
             let found = self.p_nominal;

@@ -17,10 +17,12 @@
 //! - Splits go by article: with the first byte of sha256 of its title below 32 it is in `test`,
 //!   below 48 in `valid`, else in `train`. So no article of one split is in another.
 
+mod overlap;
 mod sentences;
 
 use std::collections::HashSet;
 
+pub use overlap::{OverlapRule, overlap};
 pub use sentences::sentences;
 
 use crate::Split;

@@ -46,7 +46,8 @@ impl Expected {
             MaskKind::Random => (is_dense, true),
             MaskKind::None => (is_dense, is_dense),
             MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram => (false, false),
-            MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority => (false, false),
+            MaskKind::CopySource | MaskKind::WordTranslation => (false, false),
+            MaskKind::Majority | MaskKind::WordOverlap => (false, false),
         };
         for (cell, waits) in line.missing.iter_mut().zip([ap, random]) {
             if waits && !cell.contains(&mark) {

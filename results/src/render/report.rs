@@ -138,7 +138,8 @@ fn place(section: &mut Section, row: &str, group: Group) {
         }
         (MaskKind::Random, Some(p)) => section.line_mut(row, None, p).random = Some(group),
         (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
-        | (MaskKind::CopySource | MaskKind::WordTranslation | MaskKind::Majority, _)
+        | (MaskKind::CopySource | MaskKind::WordTranslation, _)
+        | (MaskKind::Majority | MaskKind::WordOverlap, _)
         | (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None | MaskKind::Random, None) => {
             section.baselines.push((row.to_string(), group))
         }
@@ -192,10 +193,11 @@ fn rank(mask: MaskKind) -> u8 {
         MaskKind::CopySource => 3,
         MaskKind::WordTranslation => 4,
         MaskKind::Majority => 5,
-        MaskKind::None => 6,
-        MaskKind::Ap => 7,
-        MaskKind::Random => 8,
-        MaskKind::ApBlocks => 9,
+        MaskKind::WordOverlap => 6,
+        MaskKind::None => 7,
+        MaskKind::Ap => 8,
+        MaskKind::Random => 9,
+        MaskKind::ApBlocks => 10,
     }
 }
 

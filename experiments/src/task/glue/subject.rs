@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
+use sparta_datasets::question_sentence::OverlapRule;
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::metric::TaskSignature;
@@ -26,6 +27,8 @@ pub(super) struct Examples {
     name: &'static str,
     examples: Vec<EncodedExample>,
     majority: Option<(usize, f64)>,
+    /// What a rule of the words says of each.
+    overlap: Option<Vec<usize>>,
 }
 
 /// A task of labelled texts.
@@ -70,15 +73,26 @@ impl TextSubject {
                 data.max_len,
             )?)
         };
+        let train = corpus.part(Split::Train.name())?;
+        let rule = match task {
+            ClassificationTask::QuestionSentence => Some(OverlapRule::fit(&train.examples)),
+            ClassificationTask::Glue(_) => None,
+        };
         let examples = |name: &'static str, limit| -> Result<Examples> {
             let part = corpus.part(name)?;
+            let examples = encode(part, limit)?;
+            let guesses = |rule: OverlapRule| {
+                let used = part.examples.iter().take(examples.len());
+                used.map(|example| rule.class(example)).collect()
+            };
             Ok(Examples {
                 name,
-                examples: encode(part, limit)?,
                 majority: part.majority(),
+                overlap: rule.map(guesses),
+                examples,
             })
         };
-        let train = encode(corpus.part(Split::Train.name())?, data.train_examples)?;
+        let train = encode(train, data.train_examples)?;
         let names = task.reported_parts();
         let watched = match task {
             ClassificationTask::QuestionSentence => Split::Valid.name(),
@@ -315,15 +329,27 @@ impl Subject for TextSubject {
             let Labels::Classes(names) = self.head.labels else {
                 continue;
             };
-            let mut probabilities = vec![0.0; names.len()];
-            probabilities[class] = 1.0;
-            let guess = vec![Prediction::Classes(probabilities); part.examples.len()];
-            for column in i * per_part..(i + 1) * per_part {
-                baselines.push(Baseline {
-                    column,
-                    mask: MaskKind::Majority,
-                    value: part.score(self.columns[column].metric, &guess)?,
-                });
+            let sure = |&class: &usize| {
+                let probabilities = (0..names.len()).map(|c| f32::from(u8::from(c == class)));
+                Prediction::Classes(probabilities.collect())
+            };
+            let majority = vec![class; part.examples.len()];
+            let guesses = [
+                (MaskKind::Majority, Some(&majority)),
+                (MaskKind::WordOverlap, part.overlap.as_ref()),
+            ];
+            for (mask, classes) in guesses {
+                let Some(classes) = classes else {
+                    continue;
+                };
+                let guess: Vec<Prediction> = classes.iter().map(sure).collect();
+                for column in i * per_part..(i + 1) * per_part {
+                    baselines.push(Baseline {
+                        column,
+                        mask,
+                        value: part.score(self.columns[column].metric, &guess)?,
+                    });
+                }
             }
         }
         Ok(baselines)
