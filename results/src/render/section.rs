@@ -324,9 +324,7 @@ pub(super) fn baseline_name(mask: MaskKind) -> &'static str {
         MaskKind::CopySource => "the source, copied",
         MaskKind::WordTranslation => "most frequent translation of each word",
         MaskKind::Majority => "the most frequent class",
-        MaskKind::WordOverlap => {
-            "share of the question's words in the sentence, threshold of train"
-        }
+        MaskKind::WordOverlap => "word overlap, threshold of train",
         MaskKind::None => "dense checkpoint, before the further steps",
         MaskKind::Ap => "ap",
         MaskKind::ApBlocks => "ap in blocks",

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use sparta_results::render::{Layout, overview};
 use sparta_results::{Expected, ReportOptions, load_all, report};
 
 #[test]
@@ -45,11 +46,19 @@ fn published_tables_follow_from_their_records() {
             expected: rows.iter().filter_map(|row| expect(row)).collect(),
         };
         let written = tempfile::tempdir().unwrap();
-        for file in report(&records, &options)
-            .unwrap()
-            .write(written.path())
-            .unwrap()
-        {
+        let layout = match records[0].table.split('-').next() {
+            Some("glue") => Some(Layout::Glue),
+            Some("squad") => Some(Layout::Squad),
+            Some(_) | None => None,
+        };
+        let files = match layout {
+            Some(layout) => {
+                let overview = overview(&records, layout, &options).unwrap();
+                overview.write(written.path())
+            }
+            None => report(&records, &options).unwrap().write(written.path()),
+        };
+        for file in files.unwrap() {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let new = fs::read_to_string(&file).unwrap();
             assert!(

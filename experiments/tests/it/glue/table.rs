@@ -25,6 +25,7 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let effective: f64 = cell(&csv, row, "80", "ap", 2).parse().unwrap();
     assert!((effective - 80.0).abs() < 1.0, "{effective}");
     assert!(csv.contains(",majority,accuracy,"), "{csv}");
+    assert!(csv.contains(",word-overlap,accuracy,"), "{csv}");
     let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
         &printed,
