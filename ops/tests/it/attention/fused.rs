@@ -117,13 +117,31 @@ fn the_quick_tier_is_quick() {
     assert!((40..=60).contains(&n), "{n} cases");
 }
 
+fn bits(outputs: Vec<(&'static str, Vec<f64>)>) -> Vec<u64> {
+    let values = outputs.into_iter().flat_map(|(_, values)| values);
+    values.map(f64::to_bits).collect()
+}
+
+/// What is divided among threads depends on shapes, and no sum on who is done first.
+#[test]
+fn the_same_bits_on_any_number_of_threads() {
+    let device = Device::flex();
+    for case in AttentionCase::all().into_iter().step_by(23) {
+        let on = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
+            let run = || bits(case.run(DType::F32, &device, Implementation::Fused));
+            pool.build().expect("threads").install(run)
+        };
+        let one = on(1);
+        for n_threads in [2, 5] {
+            assert!(one == on(n_threads), "{n_threads}: {}", case.label());
+        }
+    }
+}
+
 /// The same bits again, after memory has been written to.
 #[test]
 fn the_same_bits_twice() {
-    let bits = |outputs: Vec<(&'static str, Vec<f64>)>| -> Vec<u64> {
-        let values = outputs.into_iter().flat_map(|(_, values)| values);
-        values.map(f64::to_bits).collect()
-    };
     for TestDevice {
         name, device, slow, ..
     } in devices()
