@@ -113,20 +113,29 @@ fn keys(table: &Table, prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// The nearest key, compared inside the same section first, then by its last word anywhere.
+/// The nearest key, compared inside the same section first, then by its last word anywhere; else what the section has.
 fn suggest(path: &str, known: &Known<'_>) -> String {
     let Known { keys: known, name } = known;
     let section = path.rfind('.').map_or("", |i| &path[..=i]);
-    let within = known.iter().map(String::as_str).filter(|k| {
-        k.strip_prefix(section)
-            .is_some_and(|rest| !rest.contains('.'))
-    });
+    let within = || {
+        known.iter().map(String::as_str).filter(|k| {
+            k.strip_prefix(section)
+                .is_some_and(|rest| !rest.contains('.'))
+        })
+    };
     let last = |k: &str| k.rsplit('.').next().unwrap_or_default().to_owned();
     let word = last(path);
-    let best = nearest_by(&word, within, &last)
-        .or_else(|| nearest_by(&word, known.iter().map(String::as_str), &last))
-        .or_else(|| nearest(path, known.iter().map(String::as_str)).map(str::to_owned));
-    match best {
+    let best = nearest_by(&word, within(), &last)
+        .or_else(|| nearest_by(&word, known.iter().map(String::as_str), &last));
+    if let Some(key) = best {
+        return format!("; did you mean `{key}`?");
+    }
+    let siblings: Vec<String> = within().map(|key| format!("`{}`", last(key))).collect();
+    if !section.is_empty() && !siblings.is_empty() {
+        let section = section.trim_end_matches('.');
+        return format!("; `[{section}]` has {}", siblings.join(", "));
+    }
+    match nearest(path, known.iter().map(String::as_str)) {
         Some(key) => format!("; did you mean `{key}`?"),
         None => format!("; recipes/{name}.toml lists every key"),
     }
@@ -168,6 +177,17 @@ mod tests {
         let e = error(&["model.lr=3"]);
         assert!(
             e.contains("`train.lr`") || e.contains("`retrain.lr`"),
+            "{e}"
+        );
+    }
+
+    #[test]
+    fn a_key_near_to_none_is_answered_with_its_section() {
+        let e = error(&["prune.kinds=[1]"]);
+        assert!(
+            e.contains("unknown key `prune.kinds`; `[prune]` has")
+                && e.contains("`random_masks`")
+                && !e.contains("`lr`"),
             "{e}"
         );
     }
