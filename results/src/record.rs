@@ -72,10 +72,15 @@ impl MaskKind {
 
     /// Whether the row is an n-gram model, which has no p.
     pub fn is_ngram(self) -> bool {
-        matches!(self, Self::Unigram | Self::Bigram | Self::Trigram)
+        match self {
+            Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
+            Self::CopySource | Self::WordTranslation => false,
+            Self::Majority | Self::WordOverlap => false,
+            Self::Unigram | Self::Bigram | Self::Trigram => true,
+        }
     }
 
-    /// Whether the row has no network, and so no p. Everything else that concerns all of these asks here.
+    /// Whether the row has no network, and so no p: an n-gram model or a translation without a model.
     pub fn is_baseline(self) -> bool {
         match self {
             Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
@@ -282,7 +287,10 @@ impl RunRecord {
         }
         let fits = match (self.mask, self.p_nominal) {
             (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
-            (mask, p) => mask.is_baseline() == p.is_none(),
+            (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, p) => p.is_some(),
+            (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
+            | (MaskKind::CopySource | MaskKind::WordTranslation, p)
+            | (MaskKind::Majority | MaskKind::WordOverlap, p) => p.is_none(),
         };
         if !fits {
             let found = self.p_nominal;

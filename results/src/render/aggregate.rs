@@ -123,10 +123,11 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
 /// Key and mask seed of a record. At p = 0 nothing is hidden, so whatever mask a run names, it is the dense run of `ap`.
 fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
     let p = record.p_nominal.map(Percent::new);
-    let (mask, block_size, mask_seed) = if p == Some(Percent::new(0.0)) {
-        (MaskKind::Ap, None, None)
-    } else {
-        (record.mask, record.mask_block_size, record.mask_seed)
+    let (mask, block_size, mask_seed) = match (record.mask, p == Some(Percent::new(0.0))) {
+        (MaskKind::None | MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, true) => {
+            (MaskKind::Ap, None, None)
+        }
+        (mask, _) => (mask, record.mask_block_size, record.mask_seed),
     };
     let key = GroupKey {
         row: record.row.clone(),

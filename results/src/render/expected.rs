@@ -45,8 +45,9 @@ impl Expected {
             MaskKind::Ap | MaskKind::ApBlocks => (true, is_dense),
             MaskKind::Random => (is_dense, true),
             MaskKind::None => (is_dense, is_dense),
-            // Baselines stand in no line.
-            _ => (false, false),
+            MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram => (false, false),
+            MaskKind::CopySource | MaskKind::WordTranslation => (false, false),
+            MaskKind::Majority | MaskKind::WordOverlap => (false, false),
         };
         for (cell, waits) in line.missing.iter_mut().zip([ap, random]) {
             if waits && !cell.contains(&mark) {

@@ -132,11 +132,16 @@ pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
 /// Puts a group into the cell it belongs to; what has no p is a baseline.
 fn place(section: &mut Section, row: &str, group: Group) {
     match (group.key.mask, group.key.p) {
-        (_, None) => section.baselines.push((row.to_string(), group)),
-        (MaskKind::Random, Some(p)) => section.line_mut(row, None, p).random = Some(group),
-        (_, Some(p)) => {
+        (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None, Some(p)) => {
             let block_size = group.key.block_size;
             section.line_mut(row, block_size, p).ap = Some(group)
+        }
+        (MaskKind::Random, Some(p)) => section.line_mut(row, None, p).random = Some(group),
+        (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
+        | (MaskKind::CopySource | MaskKind::WordTranslation, _)
+        | (MaskKind::Majority | MaskKind::WordOverlap, _)
+        | (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None | MaskKind::Random, None) => {
+            section.baselines.push((row.to_string(), group))
         }
     }
 }
