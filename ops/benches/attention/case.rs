@@ -320,8 +320,8 @@ impl Case {
             Other::Peer("flex") => "torch flex_attention".to_owned(),
             Other::Peer("adasplash") => "adasplash v1".to_owned(),
             Other::Peer("adasplash2") => "adasplash v2".to_owned(),
-            Other::Peer("softmax") => "torch softmax, materialised".to_owned(),
-            Other::Peer(name) => format!("entmax 1.3 {name}, materialised"),
+            Other::Peer("softmax") => "torch softmax (materialised)".to_owned(),
+            Other::Peer(name) => format!("entmax 1.3 {name} (materialised)"),
             Other::Dense => "ours-dense".to_owned(),
             Other::Reference => "ours-reference".to_owned(),
         }
