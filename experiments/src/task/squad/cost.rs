@@ -33,7 +33,7 @@ pub struct Measure {
 /// What some training batches took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cost {
-    /// Seconds of forward and backward of all of them.
+    /// Seconds that forward and backward of all of them take, each as long as the median.
     pub(super) seconds: f64,
     /// Largest resident memory of the process in 10⁹ bytes, where the system says and the processor
     /// computes.
@@ -75,14 +75,30 @@ pub fn measure(request: &Measure) -> Result<()> {
     };
     // The first one warms up.
     step()?;
-    let started = Instant::now();
-    (0..recipe.cost.batches).try_for_each(|_| step())?;
+    let timed = |_| -> Result<f64> {
+        let started = Instant::now();
+        step()?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let seconds = (0..recipe.cost.batches)
+        .map(timed)
+        .collect::<Result<Vec<_>>>()?;
     let cost = Cost {
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: seconds.len() as f64 * median(seconds),
         gigabytes: largest_resident().filter(|_| opened.choice.is_cpu()),
     };
     println!("{}", serde_json::to_string(&cost)?);
     Ok(())
+}
+
+/// What half of the times exceed: a pause of the machine does not move it.
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    let n = times.len();
+    match n {
+        0 => 0.0,
+        _ => (times[(n - 1) / 2] + times[n / 2]) / 2.0,
+    }
 }
 
 /// Measures in a process of its own; `recipe` is a file.
@@ -124,4 +140,16 @@ fn largest_resident() -> Option<f64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024.0 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two() {
+        assert_eq!(median(vec![]), 0.0);
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 9.0, 2.0]), 3.0);
+    }
 }
