@@ -61,7 +61,7 @@ impl Row {
         (!self.peer.is_empty()).then(|| least(&self.peer) / least(&self.ours))
     }
 
-    fn csv(&self) -> String {
+    fn summary(&self) -> [String; 10] {
         let peer = self.ratio().map(|ratio| {
             let peer = least(&self.peer);
             (
@@ -71,17 +71,19 @@ impl Row {
             )
         });
         let (peer, ratio, name) = peer.unwrap_or_default();
-        format!(
-            "{},{},{},{},{},{:.3},{peer},{ratio},{name},{}\n",
+        [
             self.case.name(),
             self.case.shape_name(),
-            100.0 * self.case.p,
-            self.case.dtype().name(),
-            self.device,
-            least(&self.ours),
+            (100.0 * self.case.p).to_string(),
+            self.case.dtype().name().to_owned(),
+            self.device.to_owned(),
+            format!("{:.3}", least(&self.ours)),
+            peer,
+            ratio,
+            name,
             self.peak_bytes
                 .map_or(String::new(), |bytes| bytes.to_string()),
-        )
+        ]
     }
 }
 
@@ -114,27 +116,41 @@ pub struct Report {
 impl Report {
     pub fn write(&self, dir: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
-        let mut summary =
-            String::from("case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes\n");
-        let mut raw = String::from("case,shape,p,device,peer,who,call,ms\n");
+        let mut summary = csv::Writer::from_path(dir.join("summary.csv"))?;
+        summary.write_record([
+            "case",
+            "shape",
+            "p",
+            "dtype",
+            "device",
+            "ours_ms",
+            "peer_ms",
+            "ratio",
+            "peer",
+            "peak_bytes",
+        ])?;
+        let mut raw = csv::Writer::from_path(dir.join("raw.csv"))?;
+        raw.write_record(["case", "shape", "p", "device", "peer", "who", "call", "ms"])?;
         for row in &self.rows {
-            summary += &row.csv();
+            summary.write_record(row.summary())?;
             for (who, times) in [("ours", &row.ours), ("peer", &row.peer)] {
                 for (call, ms) in times.iter().enumerate() {
                     let case = &row.case;
-                    raw += &format!(
-                        "{},{},{},{},{},{who},{call},{ms:.4}\n",
+                    raw.write_record([
                         case.name(),
                         case.shape_name(),
-                        100.0 * case.p,
-                        row.device,
+                        (100.0 * case.p).to_string(),
+                        row.device.to_owned(),
                         case.peer_name(),
-                    );
+                        who.to_owned(),
+                        call.to_string(),
+                        format!("{ms:.4}"),
+                    ])?;
                 }
             }
         }
-        std::fs::write(dir.join("summary.csv"), summary)?;
-        std::fs::write(dir.join("raw.csv"), raw)?;
+        summary.flush()?;
+        raw.flush()?;
         std::fs::write(dir.join("versions.txt"), &self.versions)
     }
 }
