@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sparta_results::render::{Layout, overview};
+use sparta_results::render::{PivotLayout, pivot};
 use sparta_results::{Expected, ReportOptions, load_all, report};
 
 #[test]
@@ -26,11 +26,10 @@ fn published_tables_follow_from_their_records() {
             let record = records.iter().find(|record| record.row == row)?;
             Some(Expected {
                 row: row.to_string(),
-                mask: record.mask,
-                block_size: record.mask_block_size,
+                variant: record.variant.clone(),
+                condition: record.condition,
                 p: record.p_nominal,
                 seed: record.seed,
-                mask_seed: record.mask_seed,
                 command: String::new(),
             })
         };
@@ -47,14 +46,14 @@ fn published_tables_follow_from_their_records() {
         };
         let written = tempfile::tempdir().unwrap();
         let layout = match records[0].table.split('-').next() {
-            Some("glue") => Some(Layout::Glue),
-            Some("squad") => Some(Layout::Squad),
+            Some("glue") => Some(PivotLayout::Glue),
+            Some("squad") => Some(PivotLayout::Squad),
             Some(_) | None => None,
         };
         let files = match layout {
             Some(layout) => {
-                let overview = overview(&records, layout, &options).unwrap();
-                overview.write(written.path())
+                let table = pivot(&records, layout, &options).unwrap();
+                table.write(written.path())
             }
             None => report(&records, &options).unwrap().write(written.path()),
         };

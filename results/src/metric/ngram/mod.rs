@@ -10,9 +10,9 @@ mod unigram;
 pub use kneser_ney::{KneserNey, Order};
 pub use unigram::Unigram;
 
+use crate::condition::Baseline;
 use crate::error::{Result, ResultsError};
 use crate::metric::Perplexity;
-use crate::record::MaskKind;
 
 /// Largest vocabulary of an n-gram model: three ids share one u64.
 pub const MAX_VOCABULARY: usize = 1 << counts::TOKEN_BITS;
@@ -39,15 +39,6 @@ pub trait NgramModel {
     }
 }
 
-/// One n-gram row of a table.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Baseline {
-    /// `Unigram`, `Bigram` or `Trigram`.
-    pub mask: MaskKind,
-    /// Its score on the test stream.
-    pub perplexity: Perplexity,
-}
-
 /// Counts unigram, Kneser–Ney bigram and Kneser–Ney trigram on `train` and scores them on `test`.
 ///
 /// # Errors
@@ -56,28 +47,23 @@ pub struct Baseline {
 /// ```
 /// use sparta_results::metric::ngram;
 /// let train: Vec<u32> = (0..300).map(|i| i % 3).collect();
-/// let [unigram, bigram, _] = ngram::baselines(&train, &[0, 1, 2, 0], 3)?;
-/// assert!((unigram.perplexity.ppl() - 3.0).abs() < 1e-9);
-/// assert!(bigram.perplexity.ppl() < 1.1);
+/// let [(_, unigram), (_, bigram), _] = ngram::baselines(&train, &[0, 1, 2, 0], 3)?;
+/// assert!((unigram.ppl() - 3.0).abs() < 1e-9);
+/// assert!(bigram.ppl() < 1.1);
 /// # Ok::<(), sparta_results::ResultsError>(())
 /// ```
-pub fn baselines(train: &[u32], test: &[u32], vocab_size: usize) -> Result<[Baseline; 3]> {
+pub fn baselines(
+    train: &[u32],
+    test: &[u32],
+    vocab_size: usize,
+) -> Result<[(Baseline, Perplexity); 3]> {
     let unigram = Unigram::count(train, vocab_size)?.score(test)?;
     let bigram = KneserNey::count(train, vocab_size, Order::Bigram)?.score(test)?;
     let trigram = KneserNey::count(train, vocab_size, Order::Trigram)?.score(test)?;
     Ok([
-        Baseline {
-            mask: MaskKind::Unigram,
-            perplexity: unigram,
-        },
-        Baseline {
-            mask: MaskKind::Bigram,
-            perplexity: bigram,
-        },
-        Baseline {
-            mask: MaskKind::Trigram,
-            perplexity: trigram,
-        },
+        (Baseline::Unigram, unigram),
+        (Baseline::Bigram, bigram),
+        (Baseline::Trigram, trigram),
     ])
 }
 
