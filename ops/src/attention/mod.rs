@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod block_mask;
+mod calls;
 mod dropout;
 mod error;
 mod fused;
@@ -13,6 +14,7 @@ mod reference;
 use burn::tensor::Tensor;
 
 pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
+pub use calls::{Calls, calls};
 pub use dropout::Dropout;
 pub use error::AttentionError;
 pub use fused::{
@@ -90,8 +92,10 @@ pub fn try_sparse_attention(
     let implementation = options.resolve(&device, [query.dims()[2], key.dims()[2]])?;
     options.fold_lengths(key.dims()[2]);
     options.draw_seed(&device, implementation);
-    Ok(match implementation {
+    let output = match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),
         Implementation::Auto | Implementation::Fused => fused::attend(query, key, value, options),
-    })
+    };
+    calls::count(output.implementation);
+    Ok(output)
 }

@@ -9,11 +9,10 @@ use sparta_results::{Expected, RunRecord, paper};
 
 use super::stages::Session;
 use super::subject::{Column, Subject};
-use crate::recipe::EncoderRecipe;
-use crate::recipe::encoder::StartName;
-use crate::task::records::{self, go_on, kind, shares};
-use crate::task::work::now;
-use crate::task::{Branch, ModelFolder, Row, RunFolder};
+use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::run::now;
+use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
+use crate::recipe::{EncoderRecipe, RetrainStart};
 
 /// Name of the record of one column.
 fn run(folder: &ModelFolder, column: &Column) -> String {
@@ -33,9 +32,9 @@ pub(super) fn last_path<R: EncoderRecipe, S: Subject>(
 
 /// Whether the dense model is a row of the table or what stands before it.
 fn dense_p<R: EncoderRecipe>(recipe: &R) -> Option<f64> {
-    match recipe.retrain().start {
-        StartName::Pretrained => Some(0.0),
-        StartName::Dense => None,
+    match recipe.retrain_start() {
+        RetrainStart::Pretrained | RetrainStart::Scratch => Some(0.0),
+        RetrainStart::Dense => None,
     }
 }
 
@@ -70,7 +69,7 @@ pub(super) fn baselines<R: EncoderRecipe, S: Subject>(
 fn describe<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     (row, mask): (Option<&Row>, Option<&GlobalMask>),
 ) -> Result<Vec<RunRecord>> {
     let folder = match row {
@@ -114,7 +113,7 @@ fn describe<R: EncoderRecipe, S: Subject>(
 pub(super) fn scores<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     (row, mask): (Option<&Row>, Option<&GlobalMask>),
     values: &[f64],
 ) -> Result<()> {
@@ -133,7 +132,7 @@ pub(super) fn scores<R: EncoderRecipe, S: Subject>(
 pub(super) fn failed<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
     error: &anyhow::Error,
     started: u64,
@@ -153,12 +152,12 @@ fn expected<R: EncoderRecipe>(
     rows: &[[String; 2]],
     folder: &RunFolder,
 ) -> Vec<Expected> {
-    let prune = recipe.prune();
-    let command = go_on::<R>(folder, &prune.block_sizes);
+    let masks = recipe.masks();
+    let command = go_on::<R>(folder, &masks.block_sizes);
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
         for [row, masked_row] in rows {
-            for masked in Row::all(&prune.p, &prune.random_masks, &prune.block_sizes) {
+            for masked in Row::all(masks) {
                 let line = match masked {
                     Row::Dense => row,
                     Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => masked_row,
@@ -193,9 +192,9 @@ pub(in crate::task) fn report<R: EncoderRecipe>(
         "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
         recipe.table(),
         recipe.model().network.name(),
-        recipe.retrain().start.words(),
-        recipe.prune().scope.name(),
-        recipe.prune().semantics.name()
+        recipe.retrain_start().words(),
+        recipe.threshold().scope.name(),
+        recipe.threshold().semantics.name()
     );
     records::overview(folder, layout, title, expected(recipe, rows, folder))
 }

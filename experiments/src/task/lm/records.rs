@@ -11,10 +11,10 @@ use sparta_results::{
 };
 
 use super::stages::{LmWork, Session};
-use crate::recipe::LmRecipe;
-use crate::task::records::{self, go_on, kind, shares};
-use crate::task::work::now;
-use crate::task::{Branch, ModelFolder, Row, RunFolder};
+use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::run::now;
+use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
+use crate::recipe::{LmRecipe, Recipe};
 
 /// Name of the table's row: the network.
 const ROW: &str = "transformer-xl";
@@ -76,7 +76,7 @@ pub(super) fn ngrams(session: &Session<'_>, seed: u64) -> Result<()> {
 /// A record of a network; no row means the dense checkpoint.
 fn describe(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
 ) -> Result<RunRecord> {
@@ -104,7 +104,7 @@ fn describe(
 /// Writes the record of a trained and scored network; no row means the dense checkpoint.
 pub(super) fn network(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
     score: Perplexity,
@@ -116,7 +116,7 @@ pub(super) fn network(
 /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
 pub(super) fn failed(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     error: &anyhow::Error,
     started: u64,
@@ -134,11 +134,7 @@ pub(super) fn failed(
 
 /// What the table should have, and the command for what it lacks.
 fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
-    let rows = Row::all(
-        &recipe.prune.p,
-        &recipe.prune.random_masks,
-        &recipe.prune.block_sizes,
-    );
+    let rows = Row::all(&recipe.prune.masks);
     let of_seed = |&seed: &u64| {
         rows.iter().map(move |row| Expected {
             row: ROW.to_owned(),
@@ -147,10 +143,10 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
             p: Some(f64::from(row.p())),
             seed,
             mask_seed: row.mask_seed(seed),
-            command: go_on::<LmRecipe>(folder, &recipe.prune.block_sizes),
+            command: go_on::<LmRecipe>(folder, &recipe.prune.masks.block_sizes),
         })
     };
-    recipe.seeds.iter().flat_map(of_seed).collect()
+    recipe.seeds().iter().flat_map(of_seed).collect()
 }
 
 /// Makes the table from the records of the run folder; see [`records::report`].
@@ -160,10 +156,10 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
 pub(super) fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
     let title = format!(
         "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
-        recipe.table,
-        recipe.retrain.mode.name(),
-        recipe.prune.scope.name(),
-        recipe.prune.semantics.name()
+        recipe.table(),
+        recipe.retrain.start.name(),
+        recipe.prune.threshold.scope.name(),
+        recipe.prune.threshold.semantics.name()
     );
     records::report(folder, title, expected(recipe, folder), "")
 }

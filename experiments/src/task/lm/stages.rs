@@ -12,15 +12,15 @@ use sparta_results::Perplexity;
 use super::data::{self, LmData};
 use super::lesson::LmLesson;
 use super::{network, pass, records};
-use crate::recipe::{LmRecipe, RetrainMode};
-use crate::task::masks::{MaskedRow, semantics};
-use crate::task::work::{TrainedNote, now};
-use crate::task::{Branch, Fetch, ModelFolder, Row, Stage, Work};
+use crate::protocol::masks::{MaskedRow, semantics};
+use crate::protocol::run::{TrainingSummary, now};
+use crate::protocol::{ArmFolder, Fetch, ModelFolder, Row, Run, Stage};
+use crate::recipe::{LmRecipe, Recipe, RetrainStart};
 use crate::train::watch::Progress;
-use crate::train::{AdamSettings, Keep, Plan, Schedule, ScheduleName, load_model};
+use crate::train::{Keep, Plan, Schedule, load_model};
 
 /// The work on a language-model table.
-pub(super) type LmWork<'a> = Work<'a, LmRecipe>;
+pub(super) type LmWork<'a> = Run<'a, LmRecipe>;
 
 /// One line about prepared data.
 pub(super) fn describe(data: &LmData) -> String {
@@ -39,14 +39,6 @@ pub(super) struct Session<'a> {
     pub(super) data: LmData,
 }
 
-/// The steps of one training run.
-struct Steps {
-    steps: u64,
-    lr: f64,
-    schedule: ScheduleName,
-    warmup_steps: u64,
-}
-
 impl<'a> Session<'a> {
     pub(super) fn new(work: LmWork<'a>) -> Result<Self> {
         let from = work.request.data.as_deref();
@@ -57,11 +49,11 @@ impl<'a> Session<'a> {
 
     pub(super) fn rows(&self) -> Vec<Row> {
         let prune = &self.work.recipe.prune;
-        Row::all(&prune.p, &prune.random_masks, &prune.block_sizes)
+        Row::all(&prune.masks)
     }
 
     pub(super) fn run(&self, stage: Stage) -> Result<()> {
-        for &seed in &self.work.recipe.seeds {
+        for &seed in self.work.recipe.seeds() {
             let branch = self.work.branch(seed, "");
             match stage {
                 Stage::Prepare | Stage::Report => {}
@@ -83,7 +75,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn reproduce(&self, branch: &Branch) -> Result<()> {
+    fn reproduce(&self, branch: &ArmFolder) -> Result<()> {
         self.train_dense(branch)?;
         self.eval_ngrams(branch)?;
         self.eval_dense(branch)?;
@@ -96,7 +88,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn eval(&self, branch: &Branch) -> Result<()> {
+    fn eval(&self, branch: &ArmFolder) -> Result<()> {
         self.eval_ngrams(branch)?;
         self.eval_dense(branch)?;
         for row in self.rows() {
@@ -116,7 +108,7 @@ impl<'a> Session<'a> {
         )
     }
 
-    fn train_dense(&self, branch: &Branch) -> Result<()> {
+    fn train_dense(&self, branch: &ArmFolder) -> Result<()> {
         let folder = branch.dense();
         if self
             .work
@@ -125,48 +117,37 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let r = &self.work.recipe.train;
-        let steps = Steps {
-            steps: r.steps,
-            lr: r.lr,
-            schedule: r.schedule,
-            warmup_steps: r.warmup_steps,
-        };
+        let schedule = r.optimizer.schedule(r.steps);
         let model = self.new_model(branch.seed())?;
-        self.train(branch, &folder, model, None, steps)
+        self.train(branch, &folder, model, None, schedule)
     }
 
-    fn train_row(&self, branch: &Branch, row: &Row) -> Result<()> {
+    fn train_row(&self, branch: &ArmFolder, row: &Row) -> Result<()> {
         let folder = branch.row(&row.name());
         if self.work.is_finished(&folder.trained(), &row.name())? {
             return Ok(());
         }
         let dense = branch.dense();
-        TrainedNote::load(&dense)?;
+        TrainingSummary::load(&dense)?;
         let mask = self.load_mask(branch, row)?;
         let model = self.new_model(branch.seed())?;
         let r = &self.work.recipe.retrain;
-        let model = match r.mode {
-            RetrainMode::Finetune => load_model(&dense.model(), model, &dense.identity)?,
-            RetrainMode::Scratch => model,
+        let model = match r.start {
+            RetrainStart::Dense => load_model(&dense.model(), model, &dense.identity)?,
+            RetrainStart::Scratch | RetrainStart::Pretrained => model,
         };
-        let steps = Steps {
-            steps: r.steps,
-            lr: r.lr,
-            schedule: r.schedule,
-            warmup_steps: r.warmup_steps,
-        };
-        self.train(branch, &folder, model, mask.as_ref(), steps)
+        self.train(branch, &folder, model, mask.as_ref(), r.schedule())
     }
 
     fn train(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         folder: &ModelFolder,
         model: TransformerXl,
         mask: Option<&GlobalMask>,
-        steps: Steps,
+        schedule: Schedule,
     ) -> Result<()> {
-        let Work {
+        let Run {
             recipe,
             request,
             training,
@@ -176,26 +157,12 @@ impl<'a> Session<'a> {
         let mut lesson = LmLesson::new(recipe, &self.data, branch.seed(), mask, training)?;
         let plan = Plan {
             identity: folder.identity.clone(),
-            schedule: Schedule {
-                name: steps.schedule,
-                peak: steps.lr,
-                warmup_steps: steps.warmup_steps,
-                steps: steps.steps,
-            }
-            .for_width(recipe.model.d_model),
-            adam: AdamSettings {
-                beta_1: r.beta_1,
-                beta_2: r.beta_2,
-                epsilon: r.epsilon,
-                clip: r.clip,
-                weight_decay: 0.0,
-                decay_vectors: true,
-                head: None,
-            },
+            schedule: schedule.for_width(recipe.model.d_model),
+            adam: r.optimizer.settings(0.0),
             keep: Keep::Last,
-            log_every: r.log_every,
-            valid_every: r.valid_every,
-            checkpoint_every: r.checkpoint_every,
+            log_every: r.intervals.log_every,
+            valid_every: r.intervals.valid_every,
+            checkpoint_every: r.intervals.checkpoint_every,
             resume: request.resume,
             quiet: request.quiet,
         };
@@ -207,12 +174,12 @@ impl<'a> Session<'a> {
 
     /// The model of a folder in evaluation mode, on the plain device.
     fn trained_model(&self, folder: &ModelFolder) -> Result<TransformerXl> {
-        TrainedNote::load(folder)?;
+        TrainingSummary::load(folder)?;
         let empty = self.new_model(folder.identity.seed)?;
         Ok(load_model(&folder.model(), empty, &folder.identity)?.valid())
     }
 
-    fn observe(&self, branch: &Branch) -> Result<()> {
+    fn observe(&self, branch: &ArmFolder) -> Result<()> {
         let path = branch.pattern();
         if self.work.is_finished(&path, "the attention pattern")? {
             return Ok(());
@@ -236,7 +203,7 @@ impl<'a> Session<'a> {
             recipe.model.n_layers,
             network::grid(&recipe.model),
         )
-        .with_padding(semantics(recipe.prune.semantics).padding());
+        .with_padding(semantics(recipe.prune.threshold.semantics).padding());
         let mut pattern = AttentionPattern::new(header);
         let mut progress = self.progress("observe", &stream);
         let device = &self.work.opened.device;
@@ -257,7 +224,7 @@ impl<'a> Session<'a> {
     }
 
     /// Thresholds the pattern: the AP mask of every p, and its random masks.
-    fn masks(&self, branch: &Branch) -> Result<()> {
+    fn masks(&self, branch: &ArmFolder) -> Result<()> {
         let masked = |row: Row| MaskedRow {
             name: row.name(),
             row,
@@ -270,11 +237,10 @@ impl<'a> Session<'a> {
             .map(masked)
             .collect();
         let prune = &self.work.recipe.prune;
-        self.work
-            .make_masks(branch, &rows, (prune.scope, prune.semantics))
+        self.work.make_masks(branch, &rows, prune.threshold)
     }
 
-    pub(super) fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {
+    pub(super) fn load_mask(&self, branch: &ArmFolder, row: &Row) -> Result<Option<GlobalMask>> {
         let fits = |mask: &GlobalMask| {
             let device = &self.work.opened.device;
             network::layer_masks(mask, &self.work.recipe.model, device).map(|_| ())
@@ -282,7 +248,7 @@ impl<'a> Session<'a> {
         self.work.load_mask(branch, row, &row.name(), fits)
     }
 
-    fn eval_ngrams(&self, branch: &Branch) -> Result<()> {
+    fn eval_ngrams(&self, branch: &ArmFolder) -> Result<()> {
         let seed = branch.seed();
         let path = records::ngram_path(&self.work, seed);
         if !self.work.is_finished(&path, "the n-gram score")? {
@@ -291,7 +257,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn eval_dense(&self, branch: &Branch) -> Result<()> {
+    fn eval_dense(&self, branch: &ArmFolder) -> Result<()> {
         let folder = branch.dense();
         let path = records::path(&self.work, &folder);
         if self.work.is_finished(&path, "the dense score")? {
@@ -301,7 +267,7 @@ impl<'a> Session<'a> {
         records::network(self, branch, &folder, None, score)
     }
 
-    fn eval_row(&self, branch: &Branch, row: &Row) -> Result<()> {
+    fn eval_row(&self, branch: &ArmFolder, row: &Row) -> Result<()> {
         let folder = branch.row(&row.name());
         let path = records::path(&self.work, &folder);
         let what = format!("the score of {}", row.name());

@@ -2,10 +2,8 @@
 
 use sparta_ops::pruning::Sparsity;
 
-use crate::recipe::RetrainMode;
-
 /// Memory that is free on this machine, in bytes.
-pub(super) fn available_memory() -> f64 {
+pub(crate) fn available_memory() -> f64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let free = system.available_memory() as f64;
@@ -16,7 +14,7 @@ pub(super) fn available_memory() -> f64 {
 }
 
 /// Bytes as people read them.
-pub(super) fn gigabytes(bytes: f64) -> String {
+pub(crate) fn gigabytes(bytes: f64) -> String {
     if bytes < 1e9 {
         format!("{:.0} MB", bytes / 1e6)
     } else {
@@ -24,16 +22,8 @@ pub(super) fn gigabytes(bytes: f64) -> String {
     }
 }
 
-/// What training again means, for the summary.
-pub(super) fn mode_words(mode: RetrainMode) -> &'static str {
-    match mode {
-        RetrainMode::Finetune => "fine-tuned from the dense model",
-        RetrainMode::Scratch => "trained from scratch",
-    }
-}
-
 /// One line about what the mask of a row hides.
-pub(super) fn describe_sparsity(row: &str, sparsity: &Sparsity) -> String {
+pub(crate) fn describe_sparsity(row: &str, sparsity: &Sparsity) -> String {
     let blocks = sparsity
         .blocks
         .iter()

@@ -7,11 +7,11 @@ use sparta_ops::pruning::{
     AttentionPattern, AttentionType, GlobalMask, Scope, Semantics, SparsityReport,
 };
 
-use super::folder::Branch;
+use super::cost::describe_sparsity;
+use super::folder::ArmFolder;
 use super::rows::Row;
-use super::size::describe_sparsity;
-use super::work::Work;
-use crate::recipe::{Recipe, ScopeName, SemanticsName};
+use super::run::Run;
+use crate::recipe::{Recipe, ScopeName, SemanticsName, Threshold};
 
 /// The threshold scope of the recipe.
 #[must_use]
@@ -34,17 +34,17 @@ pub fn semantics(name: SemanticsName) -> Semantics {
 
 /// A row with a mask: its name and what the mask may hide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MaskedRow {
+pub(crate) struct MaskedRow {
     /// Name in files.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Share and draw.
-    pub(super) row: Row,
+    pub(crate) row: Row,
     /// Attention types that are pruned; the others stay whole.
-    pub(super) types: Vec<AttentionType>,
+    pub(crate) types: Vec<AttentionType>,
 }
 
-impl<R: Recipe> Work<'_, R> {
-    pub(super) fn load_pattern(&self, branch: &Branch) -> Result<AttentionPattern> {
+impl<R: Recipe> Run<'_, R> {
+    pub(crate) fn load_pattern(&self, branch: &ArmFolder) -> Result<AttentionPattern> {
         let path = branch.pattern();
         let program = R::PROGRAM;
         if !path.exists() {
@@ -66,11 +66,11 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Thresholds the pattern: the AP mask of every row, its random masks and those of blocks after it.
-    pub(super) fn make_masks(
+    pub(crate) fn make_masks(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         rows: &[MaskedRow],
-        (scope_name, semantics_name): (ScopeName, SemanticsName),
+        threshold: Threshold,
     ) -> Result<()> {
         if rows.iter().all(|row| branch.mask(&row.name).exists()) {
             return Ok(());
@@ -82,7 +82,7 @@ impl<R: Recipe> Work<'_, R> {
             let MaskedRow { name, row, types } = masked;
             let pattern = whole.only(types);
             let p = f64::from(row.p()) / 100.0;
-            let scope = scope(scope_name);
+            let scope = scope(threshold.scope);
             let mask = match (row, row.mask_seed(branch.seed()), &latest) {
                 (_, Some(mask_seed), Some(ap)) => GlobalMask::random_like(ap, mask_seed),
                 (_, Some(_), None) => bail!("{name} has no AP mask before it"),
@@ -90,7 +90,7 @@ impl<R: Recipe> Work<'_, R> {
                     GlobalMask::from_pattern_in_blocks(&pattern, p, scope, size)?
                 }
                 (Row::Dense | Row::Ap { .. } | Row::Random { .. }, None, _) => {
-                    GlobalMask::from_pattern(&pattern, p, scope, semantics(semantics_name))?
+                    GlobalMask::from_pattern(&pattern, p, scope, semantics(threshold.semantics))?
                 }
             };
             let sparsity = SparsityReport::new(&mask, &pattern)?.total;
@@ -120,9 +120,9 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// The mask of a row, none at p = 0; `fits` checks it against the model.
-    pub(super) fn load_mask(
+    pub(crate) fn load_mask(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         row: &Row,
         name: &str,
         fits: impl FnOnce(&GlobalMask) -> Result<()>,
