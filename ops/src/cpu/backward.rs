@@ -6,7 +6,7 @@ use super::compact::{gather, scatter};
 use super::float::Float;
 use super::isa;
 use super::pack::{LANES, Pack, lane_sums_of_pairs};
-use super::rows::{Layout, Work};
+use super::workspace::{Layout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest rows that are faster beside others, without and with the gradient in α: that is dear, and
@@ -41,7 +41,7 @@ impl Fold for Beside {
 
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
-pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
+pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
     isa::dispatch(
         #[inline(always)]
         || match mapping {
@@ -84,7 +84,7 @@ pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
 }
 
 #[inline(always)]
-fn in_scores<T: Float>(group: &mut [Work<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
+fn in_scores<T: Float>(group: &mut [Workspace<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
     match group[0].row.layout {
         Layout::Along => group.iter_mut().for_each(
             #[inline(always)]
@@ -95,7 +95,7 @@ fn in_scores<T: Float>(group: &mut [Work<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
 }
 
 #[inline(always)]
-fn in_scores_of<T: Float, F: Fold>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
+fn in_scores_of<T: Float, F: Fold>(work: &mut Workspace<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
     let [total, weighted] = lane_sums_of_pairs(
         &mut work.other.packs,
         &work.row.packs,
@@ -146,7 +146,11 @@ pub(crate) fn log<T: Float>(p: Pack<T>) -> Pack<T> {
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL
 /// + ε²W)`. A constant added to g changes neither gradient, so g is centred first.
-pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alphas: &mut [f64]) {
+pub(crate) fn with_alpha<T: Float>(
+    group: &mut [Workspace<T>],
+    alphas: &[f64],
+    d_alphas: &mut [f64],
+) {
     isa::dispatch(
         #[inline(always)]
         || {
@@ -166,7 +170,7 @@ pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alph
 }
 
 #[inline(always)]
-fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
+fn in_scores_and_alpha<T: Float>(work: &mut Workspace<T>, alpha: f64) -> f64 {
     let (weights, grad) = (&mut work.other.packs, &mut work.row.packs);
     let (moved, places) = (&mut work.moved.packs, &mut work.places);
     let alpha = Pack::splat(alpha);

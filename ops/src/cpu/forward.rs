@@ -6,8 +6,9 @@ use super::float::Float;
 use super::isa;
 use super::pack::{Pack, lane_sums_of_replaced, largest_by_lane, replace};
 use super::power::{Alike, Entmax15, General, GeneralByLane, Origin, Power, Sparsemax};
-use super::rows::{GROUP, Layout, Work};
+use super::rows::GROUP;
 use super::search::{Row, Stage, search};
+use super::workspace::{Layout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest row that is faster beside others: a cheap power may be taken of every score at every
@@ -23,7 +24,7 @@ pub(crate) fn longest_beside(mapping: Mapping) -> usize {
 pub(crate) type Saved = [f64; 3];
 
 /// Turns scores into weights.
-pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mapping) {
+pub(crate) fn forward<T: Float>(group: &mut [Workspace<T>], hidden: T, mapping: Mapping) {
     match mapping {
         Mapping::Alpha(alpha) => entmax(group, hidden, &[alpha; GROUP]),
         Mapping::Softmax => isa::dispatch(
@@ -41,7 +42,7 @@ pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mappi
 }
 
 /// A power that is the same for every row.
-fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
+fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl Power<T>) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -52,7 +53,7 @@ fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
 }
 
 /// Turns scores into weights with one α a row; a row whose α is none becomes NaN.
-pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64]) {
+pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -76,7 +77,7 @@ pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64])
 }
 
 #[cold]
-fn fill_row<T: Float>(group: &mut [Work<T>], row: usize, value: T) {
+fn fill_row<T: Float>(group: &mut [Workspace<T>], row: usize, value: T) {
     match group[0].row.layout {
         Layout::Beside => {
             for pack in &mut group[0].row.packs {
@@ -101,7 +102,7 @@ fn is_alpha(alpha: f64) -> bool {
 /// so many weights (some may be 0) and their places are where the row's `moved` and `places` are, and all
 /// others are 0.
 pub(crate) fn forward_saving<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     hidden: T,
     mapping: Mapping,
     saved: &mut [Saved],
@@ -133,7 +134,7 @@ pub(crate) fn forward_saving<T: Float>(
 }
 
 fn saving<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     hidden: T,
     power: impl Power<T>,
     saved: &mut [Saved],
@@ -258,10 +259,10 @@ fn invisible<T: Float>(row: &mut [Pack<T>]) {
 /// whole and near it: there the search begins, and what is below it is left out.
 #[inline(always)]
 fn threshold<T: Float, P: Power<T>>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     hidden: T,
     power: impl Fn(usize) -> P,
-    mut finish: impl FnMut(&Row<T, P>, &mut Work<T>, usize),
+    mut finish: impl FnMut(&Row<T, P>, &mut Workspace<T>, usize),
 ) {
     let is_long = group[0].row.packs.len() >= P::LONG;
     let mut rows = [None; GROUP];

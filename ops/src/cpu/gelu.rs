@@ -2,10 +2,10 @@
 
 use super::float::Float;
 use super::isa;
-use super::rows::Work;
+use super::workspace::Workspace;
 
 /// `x·Φ(x)`, written over x.
-pub(crate) fn gelu(work: &mut Work<f32>) {
+pub(crate) fn gelu(work: &mut Workspace<f32>) {
     let row = &mut work.row.packs;
     isa::dispatch(
         #[inline(always)]
@@ -24,7 +24,7 @@ pub(crate) fn gelu(work: &mut Work<f32>) {
 }
 
 /// `g·(Φ(x) + x·φ(x))`, written over g; x is in the other row.
-pub(crate) fn gelu_backward(work: &mut Work<f32>) {
+pub(crate) fn gelu_backward(work: &mut Workspace<f32>) {
     let (row, other) = (&mut work.row.packs, &work.other.packs);
     isa::dispatch(
         #[inline(always)]

@@ -5,12 +5,12 @@ use super::float::Float;
 use super::forward::forward;
 use super::isa;
 use super::pack::{LANES, Pack, largest_by_lane, sums, sums_of_pairs};
-use super::rows::Work;
+use super::workspace::Workspace;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
 
 /// `log Σexp(z) − z_target`.
-pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
+pub(crate) fn cross_entropy<T: Float>(work: &mut Workspace<T>, target: usize) -> T {
     let row = &work.row.packs;
     let (largest, sum) = isa::dispatch(
         #[inline(always)]
@@ -29,7 +29,7 @@ pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
 
 /// `g·(softmax(z) − e_target)`, written over the logits; `log Σexp(z) = loss + z_target`.
 pub(crate) fn cross_entropy_backward<T: Float>(
-    work: &mut Work<T>,
+    work: &mut Workspace<T>,
     target: usize,
     loss: T,
     grad: T,
@@ -52,7 +52,7 @@ pub(crate) fn cross_entropy_backward<T: Float>(
 /// Turns scores into weights, and gives the Fenchel–Young loss of each row, `Σp(z − z_target) + H(p)`;
 /// 0 without a target or a score that can be seen.
 pub(crate) fn entmax<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     targets: &[Option<usize>],
     hidden: T,
     mapping: Mapping,
@@ -71,7 +71,7 @@ pub(crate) fn entmax<T: Float>(
 }
 
 /// The loss of weights, given the scores in the other row.
-fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) -> f64 {
+fn fenchel_young<T: Float>(work: &mut Workspace<T>, target: usize, mapping: Mapping) -> f64 {
     let lowest = T::from_f64(HIDDEN);
     let target = work.other.packs[target / LANES].0[target % LANES].at_least(lowest);
     let (one, half) = (T::ONE, T::from_f64(0.5));
@@ -121,7 +121,7 @@ fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) 
 
 /// `Σp(z − z_target + h(p))`, which is ≥ 0 but for rounding.
 #[inline(always)]
-fn sum_over<T: Float>(work: &mut Work<T>, target: T, h: impl Fn(Pack<T>) -> Pack<T>) -> f64 {
+fn sum_over<T: Float>(work: &mut Workspace<T>, target: T, h: impl Fn(Pack<T>) -> Pack<T>) -> f64 {
     let lowest = T::from_f64(HIDDEN);
     let [sum] = sums_of_pairs(
         &mut work.row.packs,
@@ -143,7 +143,7 @@ fn sum_over<T: Float>(work: &mut Work<T>, target: T, h: impl Fn(Pack<T>) -> Pack
 }
 
 /// `g·(p − e_target)`, written over the weights; zeros where none of them is above 0.
-pub(crate) fn entmax_backward<T: Float>(work: &mut Work<T>, target: usize, grad: T) {
+pub(crate) fn entmax_backward<T: Float>(work: &mut Workspace<T>, target: usize, grad: T) {
     let row = &mut work.row.packs;
     let is_visible = row.iter().any(|p| p.reaches(T::ZERO));
     for p in row.iter_mut() {

@@ -286,7 +286,7 @@ pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::rows::{Layout, Scratch};
+    use crate::cpu::workspace::{Layout, Scratch};
 
     fn packs(row: &[f32], padding: f32) -> Vec<Pack<f32>> {
         let mut scratch = Scratch::new(row.len(), padding, Layout::Along);

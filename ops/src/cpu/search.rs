@@ -7,7 +7,7 @@ use super::compact::{gather, scatter};
 use super::float::Float;
 use super::pack::{LANES, Pack, lane_sums, replace, totals_of};
 use super::power::{Origin, Power};
-use super::rows::Work;
+use super::workspace::Workspace;
 
 /// Which scores of a row are summed.
 #[derive(Clone, Copy, PartialEq)]
@@ -115,7 +115,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
     /// Gathers the scores above the edge of the support that belongs to s, or a little below: the others
     /// have no weight. Few enough are worth gathering.
     #[inline(always)]
-    pub fn choose_candidates(&mut self, work: &mut Work<T>) {
+    pub fn choose_candidates(&mut self, work: &mut Workspace<T>) {
         const MARGIN: f64 = 0.01;
         let epsilon = self.power.epsilon();
         if epsilon > 0.0 {
@@ -135,7 +135,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
 
     /// Turns the row's scores into weights.
     #[inline(always)]
-    pub fn finish(&self, work: &mut Work<T>) {
+    pub fn finish(&self, work: &mut Workspace<T>) {
         if let (_, Some(n)) = self.finish_compact(work) {
             scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
         }
@@ -144,7 +144,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
     /// Turns the row's scores into weights, where they are or, of so many gathered ones, where those are;
     /// and says what they are made from: the two parts of the origin, and a factor.
     #[inline(always)]
-    pub fn finish_compact(&self, work: &mut Work<T>) -> ([f64; 3], Option<usize>) {
+    pub fn finish_compact(&self, work: &mut Workspace<T>) -> ([f64; 3], Option<usize>) {
         let sum = self.sums[0].sum();
         // Where a score is NaN, so is every weight.
         let gathered = self.n_candidates.filter(|_| !sum.is_nan());
@@ -165,7 +165,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
     }
 
     #[inline(always)]
-    fn scores<'a>(&'a self, work: &'a Work<T>, stage: Stage) -> &'a [Pack<T>] {
+    fn scores<'a>(&'a self, work: &'a Workspace<T>, stage: Stage) -> &'a [Pack<T>] {
         match (stage, self.n_candidates) {
             (Stage::ByLane, _) => slice::from_ref(&self.by_lane),
             (Stage::Candidates, Some(n)) => &work.moved.packs[..n.div_ceil(LANES)],
@@ -192,7 +192,7 @@ impl<T: Float, P: Power<T>> Row<T, P> {
 #[inline(always)]
 pub(crate) fn search<T: Float, P: Power<T>>(
     rows: &mut [Option<Row<T, P>>],
-    group: &[Work<T>],
+    group: &[Workspace<T>],
     stage: Stage,
 ) {
     // Only above α = 2 the sum may have no value near 1.

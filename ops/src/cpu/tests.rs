@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{DType, TensorData};
 
 use super::HostBackend;
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::testing::{assert_close, normal};

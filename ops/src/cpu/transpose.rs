@@ -3,9 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
-use super::float::Stored;
+use super::float::{Slot, Stored};
 use super::pack::{LANES, Pack};
-use super::rows::Slot;
 
 /// Pack j gets element j of every row.
 pub(crate) fn columns_of_rows<E: Stored>(rows: &[&[E]; LANES], packs: &mut [Pack<E::Wide>]) {

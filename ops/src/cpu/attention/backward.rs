@@ -8,7 +8,8 @@ use crate::cpu::compact::gather_few;
 use crate::cpu::float::Float;
 use crate::cpu::forward::{Saved, again, edge};
 use crate::cpu::pack::{LANES, Pack};
-use crate::cpu::rows::{GROUP, Layout, Work};
+use crate::cpu::rows::GROUP;
+use crate::cpu::workspace::{Layout, Workspace};
 
 use super::forward::{drop_some, drop_weights, works};
 use super::panel::{BAND, Bench, Panel, Positions, Vectors, elements, elements_mut};
@@ -186,9 +187,9 @@ struct Backward<'a, T> {
     position_query: Vectors<T>,
     /// Gradients in scores by position, `[rows, BAND]`.
     band: Vec<T>,
-    group: Vec<Work<T>>,
+    group: Vec<Workspace<T>>,
     /// A row with few weights.
-    few: Work<T>,
+    few: Workspace<T>,
     /// The keys of its weights, and their positions.
     keys: Vec<u32>,
     places: Vec<u32>,
@@ -208,7 +209,7 @@ impl<'a, T: Float> Backward<'a, T> {
             position_query: Vectors::new(problem.d_head),
             band: vec![T::ZERO; TILE * BAND],
             group: Vec::new(),
-            few: Work::new(0, T::ZERO, Layout::Along),
+            few: Workspace::new(0, T::ZERO, Layout::Along),
             keys: Vec::new(),
             places: Vec::new(),
             dense: Vec::new(),

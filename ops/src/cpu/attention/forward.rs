@@ -6,7 +6,8 @@ use crate::cpu::compact::gather_few;
 use crate::cpu::float::Float;
 use crate::cpu::forward::{Saved, forward_saving, softmax_saving};
 use crate::cpu::pack::{LANES, Pack};
-use crate::cpu::rows::{GROUP, GROUP_ELEMENTS, Layout, Work};
+use crate::cpu::rows::{GROUP, GROUP_ELEMENTS};
+use crate::cpu::workspace::{Layout, Workspace};
 use crate::entmax::Mapping;
 
 use super::panel::{Bench, Panel, Vectors, elements_mut};
@@ -57,7 +58,7 @@ pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
 struct Forward<'a, T> {
     problem: &'a Problem<'a, T>,
     bench: Bench<T>,
-    group: Vec<Work<T>>,
+    group: Vec<Workspace<T>>,
     context: Vectors<T>,
     /// Those with weight in a row.
     keys: Vec<u32>,
@@ -182,7 +183,7 @@ fn mark(bits: &mut [i64], key: usize) {
 }
 
 /// Gathers a row's weights, if few are not 0.
-fn few<T: Float>(work: &mut Work<T>) -> Option<usize> {
+fn few<T: Float>(work: &mut Workspace<T>) -> Option<usize> {
     let (row, moved) = (&work.row.packs, &mut work.moved.packs);
     gather_few(row, T::ZERO, moved, T::ZERO, &mut work.places)
 }
@@ -213,13 +214,13 @@ pub(super) fn drop_some<T: Float>(
 
 /// A group of rows of this many packs, for kernels that work on several at once.
 pub(super) fn works<T: Float>(
-    group: &mut Vec<Work<T>>,
+    group: &mut Vec<Workspace<T>>,
     n_packs: usize,
     padding: T,
-) -> &mut [Work<T>] {
+) -> &mut [Workspace<T>] {
     let size = (GROUP_ELEMENTS / (n_packs * LANES).max(1)).clamp(1, GROUP);
     while group.len() < size {
-        group.push(Work::new(0, padding, Layout::Along));
+        group.push(Workspace::new(0, padding, Layout::Along));
     }
     for work in &mut group[..size] {
         work.resize(n_packs);

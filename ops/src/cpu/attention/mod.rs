@@ -18,12 +18,12 @@ use burn::backend::{FloatDType, TensorMetadata};
 use burn::tensor::{DType, Element, IntDType, Shape, TensorData, bf16, f16};
 
 use super::float::{Float, Stored};
-use super::host::{HostBackend, HostTensor};
-use crate::SpartaBackend;
+use super::operations::numbers;
+use super::tensor::{HostBackend, HostTensor};
 use crate::attention::{
-    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat, plain_backward,
-    plain_forward, visible_keys,
+    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat, visible_keys,
 };
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
 use problem::{Blocks, Elements, Problem, Relative, Stride};
@@ -35,9 +35,6 @@ pub(crate) fn attention_forward<B: HostBackend + SpartaBackend>(
     extras: AttentionExtras<B>,
     spec: AttentionSpec,
 ) -> (FloatTensor<B>, AttentionSaved<B>) {
-    if !query.is_on_host() {
-        return plain_forward::<B>(query, key, value, extras, spec);
-    }
     let inputs = Inputs::<B>::new(query, key, value, extras, spec);
     match inputs.query.dtype() {
         DType::F64 => inputs.forward::<f64>(),
@@ -56,9 +53,6 @@ pub(crate) fn attention_backward<B: HostBackend + SpartaBackend>(
     grad: FloatTensor<B>,
     wants_bias: bool,
 ) -> AttentionGrads<B> {
-    if !query.is_on_host() {
-        return plain_backward::<B>(query, key, value, extras, spec, grad, wants_bias);
-    }
     let inputs = Inputs::<B>::new(query, key, value, extras, spec);
     match inputs.query.dtype() {
         DType::F64 => inputs.backward::<f64>(saved, grad, wants_bias),
@@ -117,6 +111,11 @@ impl<B: HostBackend> Inputs<B> {
         mut extras: AttentionExtras<B>,
         spec: AttentionSpec,
     ) -> Self {
+        assert!(
+            query.is_on_host(),
+            "fused attention has no kernels on {:?}: AttentionOptions::resolve refuses it there",
+            query.device()
+        );
         let dtype = query.dtype();
         let same = |tensor: FloatTensor<B>| match tensor.dtype() == dtype {
             true => tensor,
@@ -147,7 +146,7 @@ impl<B: HostBackend> Inputs<B> {
         let (spec, extras) = (&self.spec, &self.extras);
         let alphas = extras.alpha.as_option().map(|alpha| {
             let column = B::float_reshape(alpha.clone(), Shape::from([n_heads, 1]));
-            super::host::numbers::<B>(column)
+            numbers::<B>(column)
         });
         let mappings = match &alphas {
             Some(alphas) => alphas.iter().map(|&alpha| Mapping::of(alpha)).collect(),

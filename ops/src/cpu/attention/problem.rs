@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::attention::{Dropout, HIDDEN_BLOCK, VISIBLE_BLOCK};
 use crate::cpu::float::{Float, Stored};
-use crate::cpu::rows::View;
+use crate::cpu::view::View;
 use crate::entmax::Mapping;
 
 /// Keys of a tile, the unit in which scores are computed or skipped.
