@@ -6,9 +6,9 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{DType, IntDType, TensorData, bf16, f16};
 
 use super::float::{Float, Stored};
-use super::rows::{Rows, each};
+use super::rows::{RowKernel, each};
 use super::tensor::{HostBackend, HostTensor};
-use super::workspace::{Layout, Workspace};
+use super::workspace::{RowLayout, Workspace};
 use super::{backward, forward, gelu, loss as kernel};
 use crate::backend::SpartaBackend;
 use crate::entmax::{Mapping, reference};
@@ -55,7 +55,7 @@ pub(crate) fn entmax_forward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
-        let layout = Layout::of(scores.shape()[1], forward::longest_beside(mapping));
+        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(mapping));
         map::<B, E, ()>(scores, Float::LOWEST, layout, |_, group, _| {
             forward::forward(group, hidden, mapping);
         }).0
@@ -81,7 +81,7 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        let layout = Layout::of(scores.shape()[1], forward::longest_beside(Mapping::Alpha(1.0)));
+        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(Mapping::Alpha(1.0)));
         map::<B, E, ()>(scores, Float::LOWEST, layout, |first, group, _| {
             forward::entmax(group, hidden, &alphas[first..]);
         }).0
@@ -94,7 +94,7 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE);
+        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED);
         let weights = weights.read::<E>();
         map::<B, E, ()>(grad, Float::ZERO, layout, |first, group, rows| {
             weights.load_others(first, rows.len(), group);
@@ -109,7 +109,7 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(weights, E => {
-        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE_WITH_ALPHA);
+        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED_WITH_ALPHA);
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
@@ -132,8 +132,8 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
         let kernel = each(|i, work: &mut Workspace<_>| {
             targets[i].map_or(Float::ZERO, |target| kernel::cross_entropy(work, target))
         });
-        let rows = Rows { n, padding: Float::LOWEST, layout: Layout::Along, kernel };
-        let losses = rows.gather(&logits.read::<E>(), targets.len());
+        let rows = RowKernel { n, padding: Float::LOWEST, layout: RowLayout::RowMajor, kernel };
+        let losses = rows.compress(&logits.read::<E>(), targets.len());
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(logits.dtype());
         B::float_from_data(losses, &logits.device())
     }, else loss::reference::forward::<B>(logits, targets))
@@ -150,7 +150,7 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
         let targets = classes::<B>(targets, n);
         let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
         let (losses, grads) = (column(&losses), column(&grad));
-        map::<B, E, ()>(logits, Float::LOWEST, Layout::Along, each(|i, work: &mut Workspace<_>| match targets[i] {
+        map::<B, E, ()>(logits, Float::LOWEST, RowLayout::RowMajor, each(|i, work: &mut Workspace<_>| match targets[i] {
             Some(target) => kernel::cross_entropy_backward(
                 work, target, losses[i].widen(), grads[i].widen(),
             ),
@@ -168,7 +168,7 @@ pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(
         let (n, dtype, device) = (scores.shape()[1], scores.dtype(), scores.device());
         let hidden = hidden::<B, E>(&scores);
         let targets = classes::<B>(targets, n);
-        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, Layout::Along, |first, group, losses| {
+        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, RowLayout::RowMajor, |first, group, losses| {
             kernel::entmax(group, &targets[first..], hidden, mapping, losses);
         });
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(dtype);
@@ -184,7 +184,7 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
     by_type!(weights, E => {
         let targets = classes::<B>(targets, weights.shape()[1]);
         let grads = grad.read::<E>().column(targets.len());
-        map::<B, E, ()>(weights, Float::ZERO, Layout::Along, each(|i, work: &mut Workspace<_>| match targets[i] {
+        map::<B, E, ()>(weights, Float::ZERO, RowLayout::RowMajor, each(|i, work: &mut Workspace<_>| match targets[i] {
             Some(target) => kernel::entmax_backward(work, target, grads[i].widen()),
             None => work.row.fill(Float::ZERO),
         })).0
@@ -193,7 +193,7 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
 
 pub(crate) fn exact_gelu<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
-        map::<B, E, ()>(x, 0.0, Layout::Along, each(|_, work: &mut Workspace<_>| gelu::gelu(work))).0
+        map::<B, E, ()>(x, 0.0, RowLayout::RowMajor, each(|_, work: &mut Workspace<_>| gelu::gelu(work))).0
     }, else activation::reference::gelu::<B>(x))
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
         let x = x.read::<E>();
-        map::<B, E, ()>(grad, 0.0, Layout::Along, |first, group, rows| {
+        map::<B, E, ()>(grad, 0.0, RowLayout::RowMajor, |first, group, rows| {
             x.load_others(first, rows.len(), group);
             group.iter_mut().for_each(gelu::gelu_backward);
         }).0
@@ -219,10 +219,10 @@ fn hidden<B: HostBackend, E: Stored>(scores: &FloatTensor<B>) -> E::Wide {
 fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
     mut tensor: FloatTensor<B>,
     padding: E::Wide,
-    layout: Layout,
+    layout: RowLayout,
     kernel: impl Fn(usize, &mut [Workspace<E::Wide>], &mut [R]) + Sync,
 ) -> (FloatTensor<B>, Vec<R>) {
-    let rows = Rows {
+    let rows = RowKernel {
         n: tensor.shape()[1],
         padding,
         layout,

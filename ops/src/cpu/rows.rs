@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::float::{Float, Slot, Stored};
 use super::isa;
 use super::view::Strided;
-use super::workspace::{Layout, Scratch, Workspace};
+use super::workspace::{RowLayout, Scratch, Workspace};
 
 /// Elements that one task should hold: enough to hide the cost of handing it over.
 const TASK: usize = 32 * 1024;
@@ -29,16 +29,16 @@ pub(crate) fn each<T, R>(
 }
 
 /// A kernel over rows of `n` elements, padded with `padding`. It is given the index of the first row
-/// of a group, the group, and a place for what it returns for each row. Rows beside one another are a
-/// group of their own.
-pub(crate) struct Rows<T, K> {
+/// of a group, the group, and a place for what it returns for each row. Interleaved rows are a group of
+/// their own.
+pub(crate) struct RowKernel<T, K> {
     pub n: usize,
     pub padding: T,
-    pub layout: Layout,
+    pub layout: RowLayout,
     pub kernel: K,
 }
 
-impl<T: Float, K> Rows<T, K> {
+impl<T: Float, K> RowKernel<T, K> {
     /// Replaces every row.
     pub fn replace<E: Stored<Wide = T>, R: Clone + Default + Send>(&self, data: &mut [E]) -> Vec<R>
     where
@@ -49,8 +49,10 @@ impl<T: Float, K> Rows<T, K> {
             data,
             #[inline(always)]
             |_, rows, scratch| match scratch.layout {
-                Layout::Along => scratch.load_slice(rows),
-                Layout::Beside => scratch.load_slices(rows.len() / n, |i| &rows[i * n..][..n]),
+                RowLayout::RowMajor => scratch.load_slice(rows),
+                RowLayout::Interleaved => {
+                    scratch.load_slices(rows.len() / n, |i| &rows[i * n..][..n])
+                }
             },
         )
     }
@@ -75,7 +77,7 @@ impl<T: Float, K> Rows<T, K> {
     }
 
     /// What the kernel returns for every row.
-    pub fn gather<E: Stored<Wide = T>, R: Clone + Default + Send>(
+    pub fn compress<E: Stored<Wide = T>, R: Clone + Default + Send>(
         &self,
         input: &Strided<E>,
         rows: usize,
@@ -145,7 +147,7 @@ impl<T: Float, K> Rows<T, K> {
         results
     }
 
-    /// Rows of one task: whole groups of rows beside one another.
+    /// Rows of one task: whole groups of interleaved rows.
     fn batch(&self) -> usize {
         (TASK / self.n).max(1).next_multiple_of(self.layout.rows())
     }
@@ -153,8 +155,8 @@ impl<T: Float, K> Rows<T, K> {
     fn group(&self) -> Vec<Workspace<T>> {
         let work = || Workspace::new(self.n, self.padding, self.layout);
         let size = match self.layout {
-            Layout::Along => (GROUP_ELEMENTS / self.n).clamp(1, GROUP),
-            Layout::Beside => 1,
+            RowLayout::RowMajor => (GROUP_ELEMENTS / self.n).clamp(1, GROUP),
+            RowLayout::Interleaved => 1,
         };
         std::iter::repeat_with(work)
             .take(size.min(self.batch()))

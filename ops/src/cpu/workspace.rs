@@ -2,60 +2,60 @@
 
 use super::float::{Float, Slot, Stored};
 use super::isa;
-use super::pack::{LANES, Pack};
+use super::simd::{LANES, Simd};
 use super::transpose::{columns_of_rows, rows_of_columns};
 use super::view::Strided;
 
-/// How rows lie in packs.
+/// How rows lie in SIMD vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Layout {
-    /// One row, its neighbouring elements in a pack.
-    Along,
-    /// As many rows as a pack has lanes, pack j with element j of each.
-    Beside,
+pub(crate) enum RowLayout {
+    /// One row, neighbouring elements in a vector.
+    RowMajor,
+    /// As many rows as a vector has lanes, one a lane: vector j has element j of each (SoA).
+    Interleaved,
 }
 
-impl Layout {
-    /// Beside one another up to so many elements.
-    pub fn of(n: usize, longest_beside: usize) -> Self {
-        match n <= longest_beside {
-            true => Self::Beside,
-            false => Self::Along,
+impl RowLayout {
+    /// Interleaved up to so many elements.
+    pub fn of(n: usize, longest_interleaved: usize) -> Self {
+        match n <= longest_interleaved {
+            true => Self::Interleaved,
+            false => Self::RowMajor,
         }
     }
 
     pub fn rows(self) -> usize {
         match self {
-            Self::Along => 1,
-            Self::Beside => LANES,
+            Self::RowMajor => 1,
+            Self::Interleaved => LANES,
         }
     }
 }
 
-/// A row of a tensor in whole packs, the last one padded; or rows beside one another, missing ones
-/// padded.
+/// Scratch memory: a row of a tensor in whole SIMD vectors, the last one padded; or interleaved rows,
+/// missing ones padded.
 pub(crate) struct Scratch<T> {
-    pub packs: Vec<Pack<T>>,
-    pub layout: Layout,
+    pub vectors: Vec<Simd<T>>,
+    pub layout: RowLayout,
     n: usize,
     padding: T,
 }
 
 impl<T: Float> Scratch<T> {
-    pub fn new(n: usize, padding: T, layout: Layout) -> Self {
-        let n_packs = match layout {
-            Layout::Along => n.div_ceil(LANES),
-            Layout::Beside => n,
+    pub fn new(n: usize, padding: T, layout: RowLayout) -> Self {
+        let n_vectors = match layout {
+            RowLayout::RowMajor => n.div_ceil(LANES),
+            RowLayout::Interleaved => n,
         };
         Self {
-            packs: vec![Pack::splat(padding); n_packs],
+            vectors: vec![Simd::splat(padding); n_vectors],
             layout,
             n,
             padding,
         }
     }
 
-    /// Loads rows beside one another.
+    /// Loads interleaved rows.
     #[inline(always)]
     pub fn load_slices<'a, E: Stored<Wide = T>>(
         &mut self,
@@ -69,36 +69,36 @@ impl<T: Float> Scratch<T> {
         for (i, slot) in rows.iter_mut().enumerate() {
             *slot = row(i);
         }
-        columns_of_rows(&rows, &mut self.packs);
+        columns_of_rows(&rows, &mut self.vectors);
     }
 
     #[inline(always)]
     fn load_elements(&mut self, n_rows: usize, element: impl Fn(usize, usize) -> T) {
         self.fill(self.padding);
         for i in 0..n_rows.min(LANES) {
-            for (j, pack) in self.packs.iter_mut().enumerate() {
-                pack.0[i] = element(i, j);
+            for (j, simd) in self.vectors.iter_mut().enumerate() {
+                simd.0[i] = element(i, j);
             }
         }
     }
 
-    /// Makes a row along the lanes as long as whole packs.
-    pub fn resize(&mut self, n_packs: usize) {
-        self.n = n_packs * LANES;
-        self.packs.resize(n_packs, Pack::splat(self.padding));
+    /// Makes a row along the lanes as long as whole vectors.
+    pub fn resize(&mut self, n_vectors: usize) {
+        self.n = n_vectors * LANES;
+        self.vectors.resize(n_vectors, Simd::splat(self.padding));
     }
 
     /// Overwrites the row and its padding.
     #[inline(always)]
     pub fn fill(&mut self, value: T) {
-        self.packs.fill(Pack::splat(value));
+        self.vectors.fill(Simd::splat(value));
     }
 
     #[inline(always)]
     pub fn load(&mut self, values: impl Iterator<Item = T>) {
         self.pad();
         for (i, value) in values.enumerate() {
-            self.packs[i / LANES].0[i % LANES] = value;
+            self.vectors[i / LANES].0[i % LANES] = value;
         }
     }
 
@@ -106,13 +106,13 @@ impl<T: Float> Scratch<T> {
     pub fn load_slice<E: Stored<Wide = T>>(&mut self, values: &[E]) {
         self.pad();
         let (whole, rest) = values.as_chunks::<LANES>();
-        for (pack, values) in self.packs.iter_mut().zip(whole) {
-            for (x, value) in pack.0.iter_mut().zip(values) {
+        for (simd, values) in self.vectors.iter_mut().zip(whole) {
+            for (x, value) in simd.0.iter_mut().zip(values) {
                 *x = value.widen();
             }
         }
-        if let Some(pack) = self.packs.get_mut(self.n / LANES) {
-            for (x, value) in pack.0.iter_mut().zip(rest) {
+        if let Some(simd) = self.vectors.get_mut(self.n / LANES) {
+            for (x, value) in simd.0.iter_mut().zip(rest) {
                 *x = value.widen();
             }
         }
@@ -122,7 +122,7 @@ impl<T: Float> Scratch<T> {
     #[inline(always)]
     fn pad(&mut self) {
         if !self.n.is_multiple_of(LANES) {
-            self.packs[self.n / LANES] = Pack::splat(self.padding);
+            self.vectors[self.n / LANES] = Simd::splat(self.padding);
         }
     }
 
@@ -130,12 +130,14 @@ impl<T: Float> Scratch<T> {
     #[inline(always)]
     pub fn store<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         match self.layout {
-            Layout::Along => self.store_along(out),
-            Layout::Beside if out.len() == LANES * self.n => rows_of_columns(&self.packs, out),
-            Layout::Beside => {
+            RowLayout::RowMajor => self.store_row_major(out),
+            RowLayout::Interleaved if out.len() == LANES * self.n => {
+                rows_of_columns(&self.vectors, out)
+            }
+            RowLayout::Interleaved => {
                 for (i, row) in out.chunks_exact_mut(self.n).enumerate() {
-                    for (pack, out) in self.packs.iter().zip(row) {
-                        *out = S::of(E::narrow(pack.0[i]));
+                    for (simd, out) in self.vectors.iter().zip(row) {
+                        *out = S::of(E::narrow(simd.0[i]));
                     }
                 }
             }
@@ -143,49 +145,50 @@ impl<T: Float> Scratch<T> {
     }
 
     #[inline(always)]
-    fn store_along<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
+    fn store_row_major<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
-        for (pack, out) in self.packs.iter().zip(whole) {
-            for (x, out) in pack.0.iter().zip(out) {
+        for (simd, out) in self.vectors.iter().zip(whole) {
+            for (x, out) in simd.0.iter().zip(out) {
                 *out = S::of(E::narrow(*x));
             }
         }
-        if let Some(pack) = self.packs.get(self.n / LANES) {
-            for (x, out) in pack.0.iter().zip(rest) {
+        if let Some(simd) = self.vectors.get(self.n / LANES) {
+            for (x, out) in simd.0.iter().zip(rest) {
                 *out = S::of(E::narrow(*x));
             }
         }
     }
 }
 
-/// A row (or rows beside one another) for a kernel to work on, which comes with the input and leaves
-/// with the result, and more of the same size.
+/// The workspace of a row kernel: a row (or interleaved rows), which comes with the input and leaves with the
+/// result, and more of the same size.
 pub(crate) struct Workspace<T> {
     pub row: Scratch<T>,
     pub other: Scratch<T>,
-    /// For elements that are moved, and where they belong; one more place than there are elements.
-    pub moved: Scratch<T>,
+    /// For the few elements that matter, compressed to the front, and their indices in the row; one more
+    /// vector of these than there are of elements.
+    pub compressed: Scratch<T>,
     pub places: Vec<u32>,
 }
 
 impl<T: Float> Workspace<T> {
     /// Room for a row of this many elements.
-    pub fn new(n: usize, padding: T, layout: Layout) -> Self {
+    pub fn new(n: usize, padding: T, layout: RowLayout) -> Self {
         let row = || Scratch::new(n, padding, layout);
         Self {
             row: row(),
             other: row(),
-            moved: row(),
+            compressed: row(),
             places: vec![0; n + LANES],
         }
     }
 
-    /// Makes room for a row of whole packs.
-    pub fn resize(&mut self, n_packs: usize) {
-        for row in [&mut self.row, &mut self.other, &mut self.moved] {
-            row.resize(n_packs);
+    /// Makes room for a row of whole vectors.
+    pub fn resize(&mut self, n_vectors: usize) {
+        for row in [&mut self.row, &mut self.other, &mut self.compressed] {
+            row.resize(n_vectors);
         }
-        self.places.resize((n_packs + 1) * LANES, 0);
+        self.places.resize((n_vectors + 1) * LANES, 0);
     }
 }
 
@@ -210,10 +213,10 @@ impl<E: Stored> Strided<'_, E> {
         let row = |i: usize| &self.elements[self.at(first + i, 0)..][..n];
         let element = |i: usize, j: usize| self.elements[self.at(first + i, j)].widen();
         match (scratch.layout, self.strides[1] == 1) {
-            (Layout::Along, true) => scratch.load_slice(row(0)),
-            (Layout::Along, false) => scratch.load((0..n).map(|j| element(0, j))),
-            (Layout::Beside, true) => scratch.load_slices(n_rows, row),
-            (Layout::Beside, false) => scratch.load_elements(n_rows, element),
+            (RowLayout::RowMajor, true) => scratch.load_slice(row(0)),
+            (RowLayout::RowMajor, false) => scratch.load((0..n).map(|j| element(0, j))),
+            (RowLayout::Interleaved, true) => scratch.load_slices(n_rows, row),
+            (RowLayout::Interleaved, false) => scratch.load_elements(n_rows, element),
         }
     }
 }

@@ -7,11 +7,11 @@
 
 mod backward;
 mod forward;
-mod panel;
+mod gathered;
+mod matmul;
 mod problem;
-mod product;
-mod support;
-mod task;
+mod scores;
+mod tiling;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{FloatDType, TensorMetadata};
@@ -220,7 +220,7 @@ impl<B: HostBackend> Inputs<B> {
         };
         let rows = saved.rows.view::<f64>();
         let bits = saved.blocks.view::<i64>();
-        let given = backward::Given {
+        let given = backward::BackwardInputs {
             rows: &rows.elements[rows.start..],
             bits: &bits.elements[bits.start..],
             grad: T::rows(&grad),

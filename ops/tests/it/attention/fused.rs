@@ -313,7 +313,11 @@ fn without_keys_the_context_is_zero() {
             let options = AttentionOptions::default().implementation(implementation);
             let context = sparse_attention(query.clone(), none.clone(), none, options).context;
             let grads = context.clone().sum().backward();
-            assert_eq!(values(context.inner()), [0.0; 48], "{name} {implementation:?}");
+            assert_eq!(
+                values(context.inner()),
+                [0.0; 48],
+                "{name} {implementation:?}"
+            );
             let grad = values(query.grad(&grads).expect("a gradient"));
             assert_eq!(grad, [0.0; 48], "{name} {implementation:?}");
         }

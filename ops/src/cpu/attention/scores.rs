@@ -1,17 +1,17 @@
 //! The working memory of a thread: a head's keys and values, and the scores of a block of queries.
 
 use crate::cpu::float::Float;
-use crate::cpu::pack::{LANES, Pack};
+use crate::cpu::simd::{LANES, Simd};
 
+use super::matmul::{Matrix, Target, multiply};
 use super::problem::{Problem, Queries, TILE, Tile};
-use super::product::{Matrix, Target, multiply};
 
 /// Packs of a tile's row.
-const TILE_PACKS: usize = TILE / LANES;
+const TILE_VECTORS: usize = TILE / LANES;
 
 /// Rows of scores (or the like) over some tiles, side by side.
-pub(super) struct Panel<T> {
-    packs: Vec<Pack<T>>,
+pub(super) struct ScoreTiles<T> {
+    vectors: Vec<Simd<T>>,
     n_rows: usize,
     n_tiles: usize,
     /// Packs from one row to the next: not a multiple of a page, lest all rows fall on the same
@@ -19,10 +19,10 @@ pub(super) struct Panel<T> {
     stride: usize,
 }
 
-impl<T: Float> Panel<T> {
+impl<T: Float> ScoreTiles<T> {
     pub fn new() -> Self {
         Self {
-            packs: Vec::new(),
+            vectors: Vec::new(),
             n_rows: 0,
             n_tiles: 0,
             stride: 0,
@@ -33,63 +33,63 @@ impl<T: Float> Panel<T> {
     pub fn resize(&mut self, n_rows: usize, n_tiles: usize) {
         self.n_rows = n_rows;
         self.n_tiles = n_tiles;
-        self.stride = n_tiles * TILE_PACKS + 1;
+        self.stride = n_tiles * TILE_VECTORS + 1;
         let len = n_rows * self.stride;
-        if self.packs.len() < len {
-            self.packs.resize(len, Pack::splat(T::ZERO));
+        if self.vectors.len() < len {
+            self.vectors.resize(len, Simd::splat(T::ZERO));
         }
     }
 
-    pub fn n_packs(&self) -> usize {
-        self.n_tiles * TILE_PACKS
+    pub fn n_vectors(&self) -> usize {
+        self.n_tiles * TILE_VECTORS
     }
 
-    pub fn row(&self, row: usize) -> &[Pack<T>] {
-        &self.packs[row * self.stride..][..self.n_packs()]
+    pub fn row(&self, row: usize) -> &[Simd<T>] {
+        &self.vectors[row * self.stride..][..self.n_vectors()]
     }
 
-    pub fn row_mut(&mut self, row: usize) -> &mut [Pack<T>] {
-        let n = self.n_packs();
-        &mut self.packs[row * self.stride..][..n]
+    pub fn row_mut(&mut self, row: usize) -> &mut [Simd<T>] {
+        let n = self.n_vectors();
+        &mut self.vectors[row * self.stride..][..n]
     }
 
     /// A row's part of a tile.
-    pub fn cells(&self, row: usize, tile: usize) -> &[Pack<T>] {
-        &self.packs[row * self.stride + tile * TILE_PACKS..][..TILE_PACKS]
+    pub fn cells(&self, row: usize, tile: usize) -> &[Simd<T>] {
+        &self.vectors[row * self.stride + tile * TILE_VECTORS..][..TILE_VECTORS]
     }
 
-    pub fn cells_mut(&mut self, row: usize, tile: usize) -> &mut [Pack<T>] {
-        &mut self.packs[row * self.stride + tile * TILE_PACKS..][..TILE_PACKS]
+    pub fn cells_mut(&mut self, row: usize, tile: usize) -> &mut [Simd<T>] {
+        &mut self.vectors[row * self.stride + tile * TILE_VECTORS..][..TILE_VECTORS]
     }
 
     /// The tile as a matrix `[n_rows, TILE]`.
     pub fn tile(&self, tile: usize) -> Matrix<'_, T> {
-        let data = elements(&self.packs);
+        let data = elements(&self.vectors);
         Matrix::rows(&data[tile * TILE..], self.stride * LANES)
     }
 
     pub fn tile_mut(&mut self, tile: usize) -> Target<'_, T> {
         let stride = self.stride * LANES;
         Target {
-            data: &mut elements_mut(&mut self.packs)[tile * TILE..],
+            data: &mut elements_mut(&mut self.vectors)[tile * TILE..],
             stride,
             adds: false,
         }
     }
 }
 
-pub(super) fn elements<T: Float>(packs: &[Pack<T>]) -> &[T] {
-    // SAFETY: a pack is LANES elements and nothing else: its size is a multiple of its alignment.
-    unsafe { std::slice::from_raw_parts(packs.as_ptr().cast(), packs.len() * LANES) }
+pub(super) fn elements<T: Float>(vectors: &[Simd<T>]) -> &[T] {
+    // SAFETY: a vector is LANES elements and nothing else: its size is a multiple of its alignment.
+    unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast(), vectors.len() * LANES) }
 }
 
-pub(super) fn elements_mut<T: Float>(packs: &mut [Pack<T>]) -> &mut [T] {
+pub(super) fn elements_mut<T: Float>(vectors: &mut [Simd<T>]) -> &mut [T] {
     // SAFETY: as above.
-    unsafe { std::slice::from_raw_parts_mut(packs.as_mut_ptr().cast(), packs.len() * LANES) }
+    unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), vectors.len() * LANES) }
 }
 
-/// Vectors in rows, padded with zeros to whole packs and tiles.
-pub(super) struct Vectors<T> {
+/// Vectors in rows, padded with zeros to whole vectors and tiles.
+pub(super) struct PaddedRows<T> {
     pub data: Vec<T>,
     /// Elements of a vector, padding included.
     pub width: usize,
@@ -97,7 +97,7 @@ pub(super) struct Vectors<T> {
     d: usize,
 }
 
-impl<T: Float> Vectors<T> {
+impl<T: Float> PaddedRows<T> {
     pub fn new(d: usize) -> Self {
         Self {
             data: Vec::new(),
@@ -168,7 +168,7 @@ impl<T: Float> Transposed<T> {
         }
     }
 
-    pub fn load(&mut self, vectors: &Vectors<T>) {
+    pub fn load(&mut self, vectors: &PaddedRows<T>) {
         let (width, d) = (vectors.width, self.d);
         self.data
             .resize(vectors.data.len() / width.max(1) * d, T::ZERO);
@@ -195,26 +195,26 @@ impl<T: Float> Transposed<T> {
 /// The relative term of a head.
 pub(super) struct Positions<T> {
     /// r, by position.
-    pub vectors: Vectors<T>,
+    pub vectors: PaddedRows<T>,
     /// Its transpose, `[d_head, n]`.
     across: Vec<T>,
     n: usize,
     /// The block's position queries, scaled.
-    pub queries: Vectors<T>,
+    pub queries: PaddedRows<T>,
     /// Scores of a block of queries by position, `[rows, BAND]`.
     pub band: Vec<T>,
 }
 
-/// Positions that a tile of keys and a block of queries span, in whole packs.
+/// Positions that a tile of keys and a block of queries span, in whole vectors.
 pub(super) const BAND: usize = 2 * TILE;
 
 impl<T: Float> Positions<T> {
     fn new(d_head: usize) -> Self {
         Self {
-            vectors: Vectors::new(d_head),
+            vectors: PaddedRows::new(d_head),
             across: Vec::new(),
             n: 0,
-            queries: Vectors::new(d_head),
+            queries: PaddedRows::new(d_head),
             band: vec![T::ZERO; TILE * BAND],
         }
     }
@@ -284,32 +284,32 @@ impl<T: Float> Positions<T> {
 }
 
 /// What a thread works on.
-pub(super) struct Bench<T> {
+pub(super) struct TaskWorkspace<T> {
     /// Which head's keys and values are loaded: batch and head.
     loaded: Option<(usize, usize)>,
-    pub keys: Vectors<T>,
+    pub keys: PaddedRows<T>,
     pub keys_across: Transposed<T>,
-    pub values: Vectors<T>,
+    pub values: PaddedRows<T>,
     pub values_across: Transposed<T>,
     pub positions: Positions<T>,
     /// Scaled.
-    pub queries: Vectors<T>,
+    pub queries: PaddedRows<T>,
     pub tiles: Vec<Tile>,
-    pub scores: Panel<T>,
+    pub scores: ScoreTiles<T>,
 }
 
-impl<T: Float> Bench<T> {
+impl<T: Float> TaskWorkspace<T> {
     pub fn new(problem: &Problem<T>) -> Self {
         Self {
             loaded: None,
-            keys: Vectors::new(problem.d_head),
+            keys: PaddedRows::new(problem.d_head),
             keys_across: Transposed::new(problem.d_head),
-            values: Vectors::new(problem.d_value),
+            values: PaddedRows::new(problem.d_value),
             values_across: Transposed::new(problem.d_value),
             positions: Positions::new(problem.d_head),
-            queries: Vectors::new(problem.d_head),
+            queries: PaddedRows::new(problem.d_head),
             tiles: Vec::new(),
-            scores: Panel::new(),
+            scores: ScoreTiles::new(),
         }
     }
 

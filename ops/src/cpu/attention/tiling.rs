@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::problem::{Problem, Queries};
 
-/// Elements that a panel of scores may hold, about.
+/// Elements that a tile row of scores may hold, about.
 const PANEL: usize = 64 * 1024;
 
 /// Tasks that there should be, for processors to share, where heads are few. Each has its own sums of the
