@@ -160,8 +160,8 @@ fn saving<T: Float>(
 }
 
 /// The score at or below which a row has no weight, given what was saved of it; above there is some.
-pub(crate) fn edge<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
-    let depth_to_edge = match mapping {
+pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
+    let depth_to_boundary = match mapping {
         Mapping::Softmax => return None,
         Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
         Mapping::Alpha(alpha) => {
@@ -174,9 +174,9 @@ pub(crate) fn edge<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> O
         }
     };
     // A little below, whatever rounding does.
-    let edge = a + b - depth_to_edge;
+    let boundary = a + b - depth_to_boundary;
     Some(T::from_f64(
-        edge - 4.0 * T::EPSILON * (edge.abs() + depth_to_edge),
+        boundary - 4.0 * T::EPSILON * (boundary.abs() + depth_to_boundary),
     ))
 }
 

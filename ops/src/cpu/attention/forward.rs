@@ -12,12 +12,13 @@ use crate::entmax::Mapping;
 
 use super::gathered::{gather_add, keys_of};
 use super::matmul::multiply;
+use super::padded::PaddedRows;
 use super::problem::{Problem, Queries, TILE, Tile};
-use super::scores::{PaddedRows, ScoreTiles, TaskWorkspace, elements_mut};
+use super::scores::{ScoreTiles, TaskWorkspace, elements_mut};
 use super::tiling::{Task, cut, n_blocks, n_words, tasks};
 
-/// What forward gives.
-pub(super) struct Output<T> {
+/// The context, and what backward needs.
+pub(super) struct ForwardOutput<T> {
     /// `[batch, n_heads, seq_q, d_value]`.
     pub context: Vec<T>,
     /// Three numbers of each row, `[batch · n_heads · seq_q, 3]`.
@@ -26,7 +27,7 @@ pub(super) struct Output<T> {
     pub bits: Vec<i64>,
 }
 
-pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
+pub(super) fn forward<T: Float>(problem: &Problem<T>) -> ForwardOutput<T> {
     let n_rows = problem.batch * problem.n_heads * problem.seq_q;
     let words = n_words(problem);
     let mut context = vec![T::ZERO; n_rows * problem.d_value];
@@ -48,7 +49,7 @@ pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
         || Forward::new(problem),
         |worker, (task, context, saved, bits)| worker.run(task, context, saved, bits),
     );
-    Output {
+    ForwardOutput {
         context,
         rows: saved.into_iter().flatten().collect(),
         bits,
@@ -121,9 +122,9 @@ impl<'a, T: Float> Forward<'a, T> {
             mark(bits, tile.first);
             drop_weights(problem, block, tile, &mut workspace.scores, t);
             let size = [block.rows.len(), self.context.width, TILE];
-            let values = workspace.values.from(tile.first);
+            let values = workspace.values.rows_from(tile.first);
             multiply(
-                self.context.add_from(0),
+                self.context.add_to_rows_from(0),
                 workspace.scores.tile(t),
                 values,
                 size,

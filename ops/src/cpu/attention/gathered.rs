@@ -1,12 +1,12 @@
-//! Sums over the few keys that have weight, vector by vector: for rows in which products of whole tiles
+//! Products with gathered rows, those of the few keys that have weight: where products of whole tiles
 //! would mostly multiply by zero.
 
 use crate::cpu::float::Float;
 use crate::cpu::isa;
 use crate::cpu::simd::{LANES, Simd};
 
+use super::padded::PaddedRows;
 use super::problem::{TILE, Tile};
-use super::scores::PaddedRows;
 
 /// The keys of places in a row of scores over some tiles.
 pub(super) fn keys_of(places: &[u32], tiles: &[Tile], keys: &mut Vec<u32>) {
@@ -62,7 +62,7 @@ fn gather_add_strip<T: Float, const N: usize>(
     }
 }
 
-/// `out = vectors · vector`, given the vectors' indices; whole vectors are written.
+/// `out = vectors · vector`, given the vectors' indices; whole SIMD vectors are written.
 pub(super) fn gather_dot<T: Float>(
     out: &mut [Simd<T>],
     vector: &[T],
@@ -118,14 +118,14 @@ fn lanes<T>(row: &[T]) -> &[[T; LANES]] {
     row.as_chunks::<LANES>().0
 }
 
-/// The first column and the number of vectors of strips of at most 4.
+/// The first column and the number of SIMD vectors of strips of at most 4.
 fn by_columns(width: usize, mut strip: impl FnMut(usize, usize)) {
     for first in (0..width).step_by(4 * LANES) {
         strip(first, ((width - first) / LANES).min(4));
     }
 }
 
-/// Lane i of the result is the sum of vector i.
+/// Lane i of the result is the sum of part i.
 #[inline(always)]
 fn sums_of<T: Float>(parts: &[Simd<T>; LANES]) -> Simd<T> {
     // Halves are added, then halves of halves, for two vectors at once: what begins as 16 vectors of 16 parts

@@ -1,4 +1,4 @@
-//! Products of small matrices: tiles of the result stay in registers.
+//! Matrix products of small matrices: tiles of the result stay in registers.
 
 use crate::cpu::float::Float;
 use crate::cpu::isa;

@@ -1,36 +1,34 @@
 //! Gradients of a task: its scores again, weights from what forward saved, and the products of the
 //! tiles that hold a weight.
 
+mod gathered;
+
 use rayon::prelude::*;
 
+use crate::cpu::attention::forward::{drop_weights, workspaces};
+use crate::cpu::attention::matmul::{Matrix, multiply};
+use crate::cpu::attention::padded::PaddedRows;
+use crate::cpu::attention::problem::{Problem, Queries, RowSource, TILE, Tile};
+use crate::cpu::attention::relative::{BAND, Positions};
+use crate::cpu::attention::scores::{ScoreTiles, TaskWorkspace, elements};
+use crate::cpu::attention::tiling::{Task, cut, n_words, tasks};
 use crate::cpu::backward::{backward as map_backward, with_alpha};
-use crate::cpu::compress::compress_few;
 use crate::cpu::float::Float;
-use crate::cpu::forward::{Saved, again, edge};
 use crate::cpu::rows::GROUP;
-use crate::cpu::simd::{LANES, Simd};
+use crate::cpu::simd::Simd;
 use crate::cpu::workspace::{RowLayout, Workspace};
 
-use super::forward::{drop_some, drop_weights, workspaces};
-use super::gathered::{gather_add, gather_dot, keys_of, scatter_add};
-use super::matmul::{Matrix, multiply};
-use super::problem::{Elements, Problem, Queries, TILE, Tile};
-use super::scores::{
-    BAND, PaddedRows, Positions, ScoreTiles, TaskWorkspace, elements, elements_mut,
-};
-use super::tiling::{Task, cut, n_words, tasks};
-
-/// What forward left, and the upstream gradient.
+/// The tensors that forward saved, and the upstream gradient.
 pub(super) struct BackwardInputs<'a, T> {
     pub rows: &'a [f64],
     pub bits: &'a [i64],
     /// `[batch, n_heads, seq_q, d_value]`.
-    pub grad: Elements<'a, T>,
+    pub grad: RowSource<'a, T>,
     pub wants_bias: bool,
 }
 
 /// Gradients in row-major order; those in what is not there are empty.
-pub(super) struct Output<T> {
+pub(super) struct Gradients<T> {
     pub query: Vec<T>,
     pub key: Vec<T>,
     pub value: Vec<T>,
@@ -49,18 +47,18 @@ struct Sums<T> {
     alpha: f64,
 }
 
-/// The rows that one task writes.
-struct Rows<'a, T> {
+/// The rows of gradients that one task writes.
+struct TaskRows<'a, T> {
     query: &'a mut [T],
     position_query: &'a mut [T],
     /// Added to, as examples may share a bias.
     bias: &'a mut [T],
 }
 
-pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &BackwardInputs<T>) -> Output<T> {
+pub(super) fn backward<T: Float>(problem: &Problem<T>, inputs: &BackwardInputs<T>) -> Gradients<T> {
     let n_rows = problem.batch * problem.n_heads * problem.seq_q;
     let bias_batches = match &problem.bias {
-        Some((_, n_batches)) if given.wants_bias => *n_batches,
+        Some((_, n_batches)) if inputs.wants_bias => *n_batches,
         _ => 0,
     };
     let has_positions = problem.relative.is_some();
@@ -89,9 +87,9 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &BackwardInputs<T>
         let biases = cut(tasks, &mut bias, width);
         let parts: Vec<_> = tasks.iter().zip(rows.by_ref()).zip(biases).collect();
         sums.par_extend(parts.into_par_iter().map_init(
-            || Backward::new(problem, given),
+            || Backward::new(problem, inputs),
             |worker, ((task, (query, position_query)), bias)| {
-                let rows = Rows {
+                let rows = TaskRows {
                     query,
                     position_query,
                     bias,
@@ -116,7 +114,7 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &BackwardInputs<T>
             alpha[task.head] += sums.alpha;
         }
     }
-    Output {
+    Gradients {
         key: add_up(&sums, per_kv_head, problem.seq_kv, problem.d_head, |sums| {
             &sums.key
         }),
@@ -179,7 +177,7 @@ fn positions<T: Float>(problem: &Problem<T>, tasks: &[Task], sums: &[Sums<T>]) -
 
 struct Backward<'a, T> {
     problem: &'a Problem<'a, T>,
-    given: &'a BackwardInputs<'a, T>,
+    inputs: &'a BackwardInputs<'a, T>,
     workspace: TaskWorkspace<T>,
     /// Gradients in the weights, then in the scores.
     grads: ScoreTiles<T>,
@@ -200,10 +198,10 @@ struct Backward<'a, T> {
 }
 
 impl<'a, T: Float> Backward<'a, T> {
-    fn new(problem: &'a Problem<'a, T>, given: &'a BackwardInputs<'a, T>) -> Self {
+    fn new(problem: &'a Problem<'a, T>, inputs: &'a BackwardInputs<'a, T>) -> Self {
         Self {
             problem,
-            given,
+            inputs,
             workspace: TaskWorkspace::new(problem),
             grads: ScoreTiles::new(),
             upstream: PaddedRows::new(problem.d_value),
@@ -218,7 +216,7 @@ impl<'a, T: Float> Backward<'a, T> {
         }
     }
 
-    fn run(&mut self, task: &Task, rows: Rows<T>) -> Sums<T> {
+    fn run(&mut self, task: &Task, rows: TaskRows<T>) -> Sums<T> {
         let problem = self.problem;
         self.workspace
             .load_head(problem, task.batch, task.head, true);
@@ -234,7 +232,7 @@ impl<'a, T: Float> Backward<'a, T> {
         if problem.relative.is_some() {
             sums.positions.zeros(self.workspace.positions.n());
         }
-        let Rows {
+        let TaskRows {
             mut query,
             mut position_query,
             mut bias,
@@ -242,7 +240,7 @@ impl<'a, T: Float> Backward<'a, T> {
         let words = n_words(problem);
         for (index, block) in task.blocks() {
             let n_rows = block.rows.len();
-            let bits = &self.given.bits[index * words..][..words];
+            let bits = &self.inputs.bits[index * words..][..words];
             self.score(&block, bits);
             let bias_rows = match bias.is_empty() {
                 true => &mut [][..],
@@ -253,7 +251,9 @@ impl<'a, T: Float> Backward<'a, T> {
                     these
                 }
             };
-            if self.sparse_rows(&block, &mut sums, bias_rows) {
+            self.gathered_rows(&block, &mut sums, bias_rows);
+            if !self.dense.is_empty() {
+                self.weight_gradients(&block);
                 self.differentiate(&block, &mut sums);
                 self.products(&block, &mut sums);
                 if !bias_rows.is_empty() {
@@ -282,103 +282,24 @@ impl<'a, T: Float> Backward<'a, T> {
         workspace.score(problem, block);
         self.upstream.load(n_rows, n_rows, |i, out| {
             let index = [block.batch, block.head, block.rows.start + i];
-            self.given.grad.load(&index, T::ONE, out);
+            self.inputs.grad.load(&index, T::ONE, out);
         });
         self.query.zeros(n_rows);
         self.position_query.zeros(n_rows);
     }
 
-    /// Differentiates rows with few weights, key by key. Of the others, whose numbers are left in
-    /// `dense`, it makes the weights again; and says whether there are any.
-    fn sparse_rows(&mut self, block: &Queries, sums: &mut Sums<T>, bias: &mut [T]) -> bool {
-        let (problem, workspace) = (self.problem, &mut self.workspace);
-        let mapping = problem.mappings[block.head];
-        self.dense.clear();
-        if workspace.tiles.is_empty() {
-            return false;
-        }
-        let n_vectors = workspace.scores.n_vectors();
-        for (r, query) in block.rows.clone().enumerate() {
-            let row = problem.row(block.batch, block.head, query) * 3;
-            let saved: Saved = std::array::from_fn(|i| self.given.rows[row + i]);
-            let scores = workspace.scores.row_mut(r);
-            self.few.resize(n_vectors);
-            let edge = edge(mapping, saved, problem.hidden);
-            let n = edge.and_then(|edge| {
-                let (compressed, places) = (&mut self.few.compressed.vectors, &mut self.few.places);
-                compress_few(scores, edge, compressed, T::LOWEST, places)
-            });
-            let Some(n) = n else {
-                again(scores, problem.hidden, mapping, saved);
-                self.dense.push(r);
-                continue;
-            };
-            scores.fill(Simd::splat(T::ZERO));
-            let few = &mut self.few;
-            keys_of(&few.places[..n], &workspace.tiles, &mut self.keys);
-            let (keys, n_vectors) = (&self.keys, n.div_ceil(LANES));
-            few.other.resize(n_vectors);
-            few.row.resize(n_vectors);
-            let weights = &mut few.other.vectors;
-            weights.copy_from_slice(&few.compressed.vectors[..n_vectors]);
-            again(weights, problem.hidden, mapping, saved);
-            let upstream = self.upstream.padded(r);
-
-            // The weights that entered the context.
-            few.compressed.vectors[..n_vectors].copy_from_slice(weights);
-            let kept = &mut elements_mut(&mut few.compressed.vectors)[..n];
-            drop_some(problem, block, r, kept, keys);
-            scatter_add(&mut sums.value, kept, keys, upstream);
-
-            few.row.fill(T::ZERO);
-            gather_dot(&mut few.row.vectors, upstream, keys, &workspace.values);
-            let grads = &mut elements_mut(&mut few.row.vectors)[..n];
-            drop_some(problem, block, r, grads, keys);
-            match &problem.alphas {
-                None => map_backward(std::slice::from_mut(few), mapping),
-                Some(alphas) => {
-                    let mut d_alpha = [0.0];
-                    let few = std::slice::from_mut(few);
-                    with_alpha(few, &[alphas[block.head]], &mut d_alpha);
-                    sums.alpha += d_alpha[0];
-                }
-            }
-            let grads = &elements(&few.row.vectors)[..n];
-            gather_add(self.query.padded_mut(r), grads, keys, &workspace.keys);
-            scatter_add(&mut sums.key, grads, keys, workspace.queries.padded(r));
-            if !bias.is_empty() {
-                let bias = &mut bias[r * problem.seq_kv..];
-                for (&grad, &key) in grads.iter().zip(keys) {
-                    bias[key as usize] = bias[key as usize] + grad;
-                }
-            }
-            if problem.relative.is_some() {
-                let shift = (problem.seq_q - 1 - query) as u32;
-                self.places.clear();
-                self.places.extend(keys.iter().map(|key| key + shift));
-                let positions = &workspace.positions;
-                let to = self.position_query.padded_mut(r);
-                gather_add(to, grads, &self.places, &positions.vectors);
-                scatter_add(
-                    &mut sums.positions,
-                    grads,
-                    &self.places,
-                    positions.queries.padded(r),
-                );
-            }
-        }
-        if self.dense.is_empty() {
-            return false;
-        }
+    /// Gradients in the weights of the rows that are left, over whole tiles.
+    fn weight_gradients(&mut self, block: &Queries) {
+        let (problem, workspace) = (self.problem, &self.workspace);
         let n_rows = block.rows.len();
         self.grads.resize(n_rows, workspace.tiles.len());
         for (t, tile) in workspace.tiles.iter().enumerate() {
             let size = [n_rows, TILE, problem.d_value];
             let values = workspace.values_across.tile(tile.first);
-            multiply(self.grads.tile_mut(t), self.upstream.from(0), values, size);
+            let upstream = self.upstream.rows_from(0);
+            multiply(self.grads.tile_mut(t), upstream, values, size);
             drop_weights(problem, block, tile, &mut self.grads, t);
         }
-        true
     }
 
     /// Gradients in the weights to gradients in the scores.
@@ -423,17 +344,17 @@ impl<'a, T: Float> Backward<'a, T> {
             let size = [TILE, sums.value.width, n_rows];
             let weights = workspace.scores.tile(t).transposed();
             multiply(
-                sums.value.add_from(tile.first),
+                sums.value.add_to_rows_from(tile.first),
                 weights,
-                self.upstream.from(0),
+                self.upstream.rows_from(0),
                 size,
             );
 
             let grads = self.grads.tile(t);
             let size = [TILE, sums.key.width, n_rows];
-            let queries = workspace.queries.from(0);
+            let queries = workspace.queries.rows_from(0);
             multiply(
-                sums.key.add_from(tile.first),
+                sums.key.add_to_rows_from(tile.first),
                 grads.transposed(),
                 queries,
                 size,
@@ -441,9 +362,9 @@ impl<'a, T: Float> Backward<'a, T> {
 
             let size = [n_rows, self.query.width, TILE];
             multiply(
-                self.query.add_from(0),
+                self.query.add_to_rows_from(0),
                 grads,
-                workspace.keys.from(tile.first),
+                workspace.keys.rows_from(tile.first),
                 size,
             );
             if problem.relative.is_some() {
@@ -451,12 +372,17 @@ impl<'a, T: Float> Backward<'a, T> {
                 by_position(&mut self.band, &self.grads, t, n_rows);
                 let band = Matrix::rows(&self.band, BAND);
                 let size = [n_rows, self.position_query.width, BAND];
-                let positions = workspace.positions.vectors.from(first);
-                multiply(self.position_query.add_from(0), band, positions, size);
-                let size = [BAND, sums.positions.width, n_rows];
-                let queries = workspace.positions.queries.from(0);
+                let positions = workspace.positions.embeddings.rows_from(first);
                 multiply(
-                    sums.positions.add_from(first),
+                    self.position_query.add_to_rows_from(0),
+                    band,
+                    positions,
+                    size,
+                );
+                let size = [BAND, sums.positions.width, n_rows];
+                let queries = workspace.positions.queries.rows_from(0);
+                multiply(
+                    sums.positions.add_to_rows_from(first),
                     band.transposed(),
                     queries,
                     size,
