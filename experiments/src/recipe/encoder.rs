@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
+use super::sections::{check_normalizers, one_normalizer};
 use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
@@ -75,8 +76,8 @@ impl PaddingName {
 pub struct EncoderModelRecipe {
     /// Whose sizes and weights.
     pub network: NetworkName,
-    /// Row normaliser of attention.
-    pub normalizer: NormalizerName,
+    /// Row normalisers of attention, each with a dense model of its own.
+    pub normalizers: Vec<NormalizerName>,
     /// Dropout of hidden states, and before the head.
     pub dropout: f64,
     /// Dropout of attention weights.
@@ -144,6 +145,8 @@ pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     not_negative("train", &[("weight_decay", t.weight_decay)])?;
     at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
     recipe.heading().check()?;
+    check_normalizers(&m.normalizers)?;
+    one_normalizer(&m.normalizers)?;
     t.optimizer.check("train")?;
     t.intervals.check("train")?;
     ensure!(

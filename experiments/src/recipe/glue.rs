@@ -9,7 +9,10 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
-use super::{Heading, Masks, Prune, Recipe, RetrainStart, Shipped, Threshold};
+use super::renamed::NORMALIZER;
+use super::{
+    Heading, Masks, NormalizerName, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+};
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
 /// `recipes/small/glue.toml` explains one by one.
@@ -121,6 +124,8 @@ impl Recipe for GlueRecipe {
     const PROGRAM: &'static str = "glue";
     const SHIPPED: &'static [Shipped] = super::shipped::GLUE;
 
+    const RENAMED: &'static [Renamed] = &[NORMALIZER];
+
     fn heading(&self) -> &Heading {
         &self.heading
     }
@@ -143,6 +148,10 @@ impl Recipe for GlueRecipe {
 
     fn retrain_start(&self) -> RetrainStart {
         self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
     }
 
     fn without_choice(&self) -> Self {

@@ -4,7 +4,8 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval};
-use super::renamed::RETRAIN_MODE;
+use super::renamed::{NORMALIZER, RETRAIN_MODE};
+use super::sections::{check_normalizers, one_normalizer};
 use super::{
     Heading, Intervals, Masks, NormalizerName, Optimizer, Prune, Recipe, Renamed, Retrain,
     RetrainStart, Shipped, Threshold, WarmupSteps,
@@ -103,8 +104,8 @@ pub struct ModelRecipe {
     pub dropout: f64,
     /// Dropout of attention weights.
     pub dropatt: f64,
-    /// Row normaliser of attention.
-    pub normalizer: NormalizerName,
+    /// Row normalisers of attention, each with a dense model of its own.
+    pub normalizers: Vec<NormalizerName>,
     /// The softmax uses the word vectors.
     pub tie_weights: bool,
     /// The tail clusters use the word vectors' projections.
@@ -160,7 +161,7 @@ pub struct PaperRecipe {
 impl Recipe for LmRecipe {
     const PROGRAM: &'static str = "lm";
     const SHIPPED: &'static [Shipped] = super::shipped::LM;
-    const RENAMED: &'static [Renamed] = &[RETRAIN_MODE];
+    const RENAMED: &'static [Renamed] = &[RETRAIN_MODE, NORMALIZER];
 
     fn heading(&self) -> &Heading {
         &self.heading
@@ -186,6 +187,10 @@ impl Recipe for LmRecipe {
         self.retrain.start
     }
 
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
     fn validate(&self) -> Result<()> {
         let m = &self.model;
         let of_model = [
@@ -207,6 +212,8 @@ impl Recipe for LmRecipe {
             at_least_one(section, &[("batch_size", columns)])?;
         }
         self.heading.check()?;
+        check_normalizers(&m.normalizers)?;
+        one_normalizer(&m.normalizers)?;
         self.train.optimizer.check("train")?;
         self.train.intervals.check("train")?;
         self.prune.check()?;

@@ -24,7 +24,7 @@ pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
-pub use renamed::Renamed;
+pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
     WarmupSteps,
@@ -68,6 +68,9 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 
     /// Where training under a mask starts.
     fn retrain_start(&self) -> RetrainStart;
+
+    /// Row normalisers of attention, each with a dense model of its own.
+    fn normalizers(&self) -> &[NormalizerName];
 
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::renamed::RETRAIN_MODE;
+use super::sections::check_normalizers;
 use super::{
     Heading, Intervals, Masks, NormalizerName, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
     Shipped, Threshold, WarmupSteps,
@@ -241,6 +242,10 @@ impl Recipe for TranslationRecipe {
         self.retrain.start
     }
 
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
     fn validate(&self) -> Result<()> {
         let (m, t) = (&self.model, &self.train);
         let of_model = [
@@ -250,7 +255,6 @@ impl Recipe for TranslationRecipe {
             ("n_encoder_layers", m.n_encoder_layers),
             ("n_decoder_layers", m.n_decoder_layers),
             ("max_len", m.max_len),
-            ("normalizers", m.normalizers.len()),
         ];
         at_least_one("model", &of_model)?;
         let dropouts = [
@@ -313,13 +317,7 @@ impl TranslationRecipe {
     fn validate_prune(&self) -> Result<()> {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
-        for (i, normalizer) in self.model.normalizers.iter().enumerate() {
-            ensure!(
-                !self.model.normalizers[..i].contains(normalizer),
-                "`model.normalizers` names `{}` twice",
-                normalizer.name()
-            );
-        }
+        check_normalizers(&self.model.normalizers)?;
         for normalizer in NormalizerName::ALL {
             ensure!(
                 self.prune.of(normalizer).is_empty()
