@@ -12,12 +12,12 @@ use sparta_ops::attention::Implementation;
 use crate::doctor;
 use crate::memory;
 use crate::panics;
-use crate::protocol::{Request, Stage};
+use crate::protocol::{self, Request, Stage};
 use crate::recipe::{GlueRecipe, LmRecipe, Recipe, SquadRecipe, TranslationRecipe};
-use crate::task::glue::{self, Predict};
-use crate::task::lm;
-use crate::task::squad::{self, Measure};
-use crate::task::translation::{self, Translate};
+use crate::task::glue::{self, Glue, Predict};
+use crate::task::lm::LanguageModel;
+use crate::task::squad::{self, Measure, Squad};
+use crate::task::translation::{self, Translate, Translation};
 use crate::train::watch::{INTERRUPTED, Interrupted};
 
 /// Attention pruning of a Transformer-XL language model: the paper's table, reproduced.
@@ -271,15 +271,15 @@ fn main_of<C: CommandFactory + FromArgMatches, R: Recipe>(
 /// The whole of the `lm` program.
 #[must_use]
 pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    main_of::<LmCli, LmRecipe>(args, |cli| lm::run(&cli.options.request(cli.stage)?))
+    main_of::<LmCli, LmRecipe>(args, |cli| protocol::main::<LanguageModel>(&cli.options.request(cli.stage)?))
 }
 
 /// The whole of the `iwslt` program.
 #[must_use]
 pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of::<IwsltCli, TranslationRecipe>(args, |cli| match cli.command {
-        None => translation::run(&cli.options.request(None)?),
-        Some(IwsltCommand::Stage(stage)) => translation::run(&cli.options.request(Some(stage))?),
+        None => protocol::main::<Translation>(&cli.options.request(None)?),
+        Some(IwsltCommand::Stage(stage)) => protocol::main::<Translation>(&cli.options.request(Some(stage))?),
         Some(IwsltCommand::Translate(options)) => translation::translate(&Translate {
             model: options.model,
             n_best: options.n_best,
@@ -307,8 +307,8 @@ impl GlueCli {
 #[must_use]
 pub fn glue_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of::<GlueCli, GlueRecipe>(args, |cli| match cli.command.clone() {
-        None => glue::run(&cli.request(None)?),
-        Some(GlueCommand::Stage(stage)) => glue::run(&cli.request(Some(stage))?),
+        None => protocol::main::<Glue>(&cli.request(None)?),
+        Some(GlueCommand::Stage(stage)) => protocol::main::<Glue>(&cli.request(Some(stage))?),
         Some(GlueCommand::Predict(options)) => glue::predict(&Predict {
             model: options.model,
             device: cli.options.device.parse().map_err(anyhow::Error::msg)?,
@@ -329,7 +329,7 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let mut request: Request<SquadRecipe> = cli.options.request(stage)?;
         request.weights = cli.encoder.weights;
         match measure {
-            None => squad::run(&request),
+            None => protocol::main::<Squad>(&request),
             Some(options) => squad::measure(&Measure {
                 recipe: request.recipe,
                 device: request.device,
