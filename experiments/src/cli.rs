@@ -271,7 +271,9 @@ fn main_of<C: CommandFactory + FromArgMatches, R: Recipe>(
 /// The whole of the `lm` program.
 #[must_use]
 pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    main_of::<LmCli, LmRecipe>(args, |cli| protocol::main::<LanguageModel>(&cli.options.request(cli.stage)?))
+    main_of::<LmCli, LmRecipe>(args, |cli| {
+        protocol::main::<LanguageModel>(&cli.options.request(cli.stage)?)
+    })
 }
 
 /// The whole of the `iwslt` program.
@@ -279,7 +281,9 @@ pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of::<IwsltCli, TranslationRecipe>(args, |cli| match cli.command {
         None => protocol::main::<Translation>(&cli.options.request(None)?),
-        Some(IwsltCommand::Stage(stage)) => protocol::main::<Translation>(&cli.options.request(Some(stage))?),
+        Some(IwsltCommand::Stage(stage)) => {
+            protocol::main::<Translation>(&cli.options.request(Some(stage))?)
+        }
         Some(IwsltCommand::Translate(options)) => translation::translate(&Translate {
             model: options.model,
             n_best: options.n_best,
