@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, SparsityReport};
-use sparta_results::render::Layout;
-use sparta_results::{Expected, MaskKind, Metric, ReportOptions, RunRecord, Status, load_all};
+use sparta_results::render::{PivotLayout, pivot};
+use sparta_results::{Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all};
 
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::Row;
@@ -15,14 +15,9 @@ use super::run::{Run, TrainingSummary, attention_label, now};
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
 
-/// The kind of mask a row has; no row is the dense checkpoint.
-pub(crate) fn kind(row: Option<&Row>) -> MaskKind {
-    match row {
-        None | Some(Row::Dense) => MaskKind::None,
-        Some(Row::Ap { .. }) => MaskKind::Ap,
-        Some(Row::Blocks { .. }) => MaskKind::ApBlocks,
-        Some(Row::Random { .. }) => MaskKind::Random,
-    }
+/// What a row is in a table; no row is the dense checkpoint.
+pub(crate) fn condition(row: Option<&Row>, seed: u64) -> Condition {
+    row.map_or(Condition::Dense, |row| row.condition(seed))
 }
 
 /// The shares of legal cells and of their uses that a mask hides, in per cent.
@@ -66,7 +61,7 @@ impl<R: Recipe> Run<'_, R> {
         &self,
         (seed, run): (u64, &str),
         row: &str,
-        mask: MaskKind,
+        condition: Condition,
         (metric, signature): (Metric, String),
     ) -> RunRecord {
         let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
@@ -74,14 +69,13 @@ impl<R: Recipe> Run<'_, R> {
             id: self.record_id(seed, run),
             table: self.recipe.table().to_owned(),
             row: row.to_owned(),
+            variant: None,
             recipe_hash: self.recipe.hash(),
             recipe: self.recipe.to_toml(),
             seed,
             device: self.opened.choice.to_string(),
             attention: self.attention(),
-            mask,
-            mask_seed: None,
-            mask_block_size: None,
+            condition,
             p_nominal: None,
             p_effective: None,
             p_token_weighted: None,
@@ -200,15 +194,15 @@ pub(crate) fn report(
 /// A folder without records.
 pub(crate) fn overview(
     folder: &RunFolder,
-    layout: Layout,
+    layout: PivotLayout,
     title: String,
     expected: Vec<Expected>,
 ) -> Result<()> {
     let records = load_all(folder.records())?;
     let options = ReportOptions { title, expected };
-    let overview = sparta_results::render::overview(&records, layout, &options)?;
-    let files = overview.write(folder.root())?;
-    print(&overview.terminal(None), "", &files);
+    let table = pivot(&records, layout, &options)?;
+    let files = table.write(folder.root())?;
+    print(&table.terminal(None), "", &files);
     Ok(())
 }
 

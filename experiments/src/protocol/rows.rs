@@ -1,5 +1,7 @@
 //! The rows of the table: which masks are trained under.
 
+use sparta_results::{Condition, MaskFamily};
+
 use crate::recipe::Masks;
 
 /// One model trained again.
@@ -74,6 +76,20 @@ impl Row {
             Self::Dense | Self::Ap { .. } | Self::Random { .. } => None,
             Self::Blocks { size, .. } => Some(*size as u64),
         }
+    }
+
+    /// What the row is in a table of a seed.
+    #[must_use]
+    pub fn condition(&self, seed: u64) -> Condition {
+        let family = match self {
+            Self::Dense => return Condition::Dense,
+            Self::Ap { .. } => MaskFamily::Ap,
+            Self::Blocks { size, .. } => MaskFamily::ApBlocks {
+                block_size: *size as u64,
+            },
+            Self::Random { .. } => MaskFamily::Random,
+        };
+        Condition::masked(family, self.mask_seed(seed))
     }
 
     /// Seed of the random mask, its own for each seed of the run.

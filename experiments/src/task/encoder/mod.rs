@@ -15,4 +15,4 @@ pub(super) use network::layer_masks;
 pub(super) use pretrained::{Pretrained, Sources};
 pub(super) use records::report;
 pub(super) use stages::{Session, trained_network};
-pub(super) use subject::{Baseline, Column, Fit, Subject};
+pub(super) use subject::{BaselineScore, Column, Fit, Subject};

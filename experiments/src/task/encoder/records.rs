@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sparta_ops::pruning::GlobalMask;
-use sparta_results::render::Layout;
+use sparta_results::render::PivotLayout;
 use sparta_results::{Expected, RunRecord, paper};
 
 use super::stages::Session;
 use super::subject::{Column, Subject};
-use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::records::{self, condition, go_on, shares};
 use crate::protocol::run::now;
 use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
 use crate::recipe::{EncoderRecipe, RetrainStart};
@@ -47,17 +47,17 @@ pub(super) fn baselines<R: EncoderRecipe, S: Subject>(
     let (work, started) = (&session.work, now());
     for baseline in subject.baselines()? {
         let column = &subject.columns()[baseline.column];
-        let run = format!("{}-{}-{}", subject.name(), baseline.mask, column.name());
+        let run = format!("{}-{}-{}", subject.name(), baseline.kind, column.name());
         let path = work.record_path(seed, &run);
         if work.is_finished(&path, "the score of the baselines")? {
             continue;
         }
         let score = (column.metric, column.signature.clone());
-        let record = work.blank_record((seed, &run), &column.row, baseline.mask, score);
+        let record = work.blank_record((seed, &run), &column.row, baseline.kind.into(), score);
         work.save_baseline(record, baseline.value, started)?;
         work.note(&format!(
             "{}: {} {} {:.2}",
-            baseline.mask,
+            baseline.kind,
             column.row,
             column.metric.label(),
             baseline.value
@@ -90,19 +90,17 @@ fn describe<R: EncoderRecipe, S: Subject>(
             None => &column.row,
             Some(_) => &column.masked_row,
         };
-        let mut record = work.blank_record((seed, &run), line, kind(row), score);
+        let mut record = work.blank_record((seed, &run), line, condition(row, seed), score);
         if let Some(attention) = column.attention {
             record.attention = Some(attention.as_str().to_owned());
         }
         record.p_nominal = p;
         record.p_effective = p.map(|_| effective);
         record.p_token_weighted = p.map(|_| token_weighted);
-        record.mask_seed = row.and_then(|row| row.mask_seed(seed));
-        record.mask_block_size = row.and_then(Row::block_size);
         record.paper = column
             .paper
             .as_ref()
-            .filter(|_| record.mask_block_size.is_none())
+            .filter(|_| row.and_then(Row::block_size).is_none())
             .and_then(|(table, row)| paper::reference(table, row, p?));
         record
     };
@@ -164,11 +162,10 @@ fn expected<R: EncoderRecipe>(
                 };
                 all.push(Expected {
                     row: line.clone(),
-                    mask: kind(Some(&masked)),
-                    block_size: masked.block_size(),
+                    variant: None,
+                    condition: masked.condition(seed),
                     p: Some(f64::from(masked.p())),
                     seed,
-                    mask_seed: masked.mask_seed(seed),
                     command: command.clone(),
                 });
             }
@@ -185,7 +182,7 @@ fn expected<R: EncoderRecipe>(
 pub(in crate::task) fn report<R: EncoderRecipe>(
     recipe: &R,
     folder: &RunFolder,
-    layout: Layout,
+    layout: PivotLayout,
     rows: &[[String; 2]],
 ) -> Result<()> {
     let title = format!(

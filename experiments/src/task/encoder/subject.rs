@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
 use sparta_ops::attention::Implementation;
-use sparta_results::{MaskKind, Metric};
+use sparta_results::{Baseline, Metric};
 
 use crate::protocol::ModelFolder;
 use crate::train::HeadRate;
@@ -41,11 +41,11 @@ impl Column {
 
 /// A score that needs no network.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::task) struct Baseline {
+pub(in crate::task) struct BaselineScore {
     /// Its column's place among [`Subject::columns`].
     pub(in crate::task) column: usize,
     /// What it is.
-    pub(in crate::task) mask: MaskKind,
+    pub(in crate::task) kind: Baseline,
     /// The score.
     pub(in crate::task) value: f64,
 }
@@ -113,5 +113,5 @@ pub(in crate::task) trait Subject {
     fn n_scored(&self) -> usize;
 
     /// What needs no network.
-    fn baselines(&self) -> Result<Vec<Baseline>>;
+    fn baselines(&self) -> Result<Vec<BaselineScore>>;
 }

@@ -9,7 +9,7 @@ mod subject;
 pub use predict::{Predict, predict};
 
 use anyhow::Result;
-use sparta_results::render::Layout;
+use sparta_results::render::PivotLayout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
 use crate::protocol::{Fetch, Request, Run, RunFolder, Stage, note};
@@ -89,5 +89,5 @@ fn report(recipe: &GlueRecipe, folder: &RunFolder) -> Result<()> {
     let tasks = recipe.classification_tasks()?;
     let rows = tasks.into_iter().flat_map(corpus::rows);
     let rows: Vec<_> = rows.map(|row| [row.clone(), row]).collect();
-    encoder::report(recipe, folder, Layout::Glue, &rows)
+    encoder::report(recipe, folder, PivotLayout::Glue, &rows)
 }

@@ -10,13 +10,13 @@ use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
-use sparta_results::{MaskKind, Metric};
+use sparta_results::{Baseline, Metric};
 
 use super::prediction::{Head, Prediction, input, predict};
 use crate::io::write_text;
 use crate::protocol::ModelFolder;
 use crate::recipe::GlueRecipe;
-use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
+use crate::task::encoder::{BaselineScore, Column, Fit, Subject, batch};
 use crate::train::HeadRate;
 
 /// Predictions of the reported parts, beside a model.
@@ -319,7 +319,7 @@ impl Subject for TextSubject {
         self.reported.iter().map(|part| part.examples.len()).sum()
     }
 
-    fn baselines(&self) -> Result<Vec<Baseline>> {
+    fn baselines(&self) -> Result<Vec<BaselineScore>> {
         let per_part = self.columns.len() / self.reported.len();
         let mut baselines = Vec::new();
         for (i, part) in self.reported.iter().enumerate() {
@@ -335,18 +335,18 @@ impl Subject for TextSubject {
             };
             let majority = vec![class; part.examples.len()];
             let guesses = [
-                (MaskKind::Majority, Some(&majority)),
-                (MaskKind::WordOverlap, part.overlap.as_ref()),
+                (Baseline::Majority, Some(&majority)),
+                (Baseline::WordOverlap, part.overlap.as_ref()),
             ];
-            for (mask, classes) in guesses {
+            for (kind, classes) in guesses {
                 let Some(classes) = classes else {
                     continue;
                 };
                 let guess: Vec<Prediction> = classes.iter().map(sure).collect();
                 for column in i * per_part..(i + 1) * per_part {
-                    baselines.push(Baseline {
+                    baselines.push(BaselineScore {
                         column,
-                        mask,
+                        kind,
                         value: part.score(self.columns[column].metric, &guess)?,
                     });
                 }

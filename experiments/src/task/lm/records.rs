@@ -7,11 +7,11 @@ use sparta_datasets::Split;
 use sparta_ops::pruning::GlobalMask;
 use sparta_results::metric::ngram;
 use sparta_results::{
-    Expected, MaskKind, Metric, Perplexity, PerplexitySignature, RunRecord, paper,
+    Baseline, Condition, Expected, Metric, Perplexity, PerplexitySignature, RunRecord, paper,
 };
 
 use super::stages::{LmWork, Session};
-use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::records::{self, condition, go_on, shares};
 use crate::protocol::run::now;
 use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
 use crate::recipe::{LmRecipe, Recipe};
@@ -26,7 +26,7 @@ pub(super) fn path(work: &LmWork<'_>, folder: &ModelFolder) -> PathBuf {
 
 /// Where the record of the last n-gram model is.
 pub(super) fn ngram_path(work: &LmWork<'_>, seed: u64) -> PathBuf {
-    work.record_path(seed, MaskKind::Trigram.as_str())
+    work.record_path(seed, Baseline::Trigram.as_str())
 }
 
 /// The protocol of the test score.
@@ -52,9 +52,11 @@ fn signature(session: &Session<'_>) -> Result<String> {
     Ok(signature.to_string())
 }
 
-fn blank(session: &Session<'_>, seed: u64, run: &str, mask: MaskKind) -> Result<RunRecord> {
+fn blank(session: &Session<'_>, seed: u64, run: &str, condition: Condition) -> Result<RunRecord> {
     let score = (Metric::Perplexity, signature(session)?);
-    Ok(session.work.blank_record((seed, run), ROW, mask, score))
+    Ok(session
+        .work
+        .blank_record((seed, run), ROW, condition, score))
 }
 
 /// Counts and scores the n-gram models.
@@ -62,13 +64,13 @@ pub(super) fn ngrams(session: &Session<'_>, seed: u64) -> Result<()> {
     let started = now();
     let data = &session.data;
     let (train, test) = (data.tokens(Split::Train), data.tokens(Split::Test));
-    for baseline in ngram::baselines(train, test, data.vocab_size)? {
-        let (mask, value) = (baseline.mask, baseline.perplexity.ppl());
-        let record = blank(session, seed, mask.as_str(), mask)?;
+    for (baseline, score) in ngram::baselines(train, test, data.vocab_size)? {
+        let value = score.ppl();
+        let record = blank(session, seed, baseline.as_str(), baseline.into())?;
         session.work.save_baseline(record, value, started)?;
         session
             .work
-            .note(&format!("{mask}: test perplexity {value:.2}"));
+            .note(&format!("{baseline}: test perplexity {value:.2}"));
     }
     Ok(())
 }
@@ -81,14 +83,12 @@ fn describe(
     row: Option<(&Row, Option<&GlobalMask>)>,
 ) -> Result<RunRecord> {
     let identity = &folder.identity;
-    let mask_kind = kind(row.map(|(r, _)| r));
-    let mut record = blank(session, identity.seed, &identity.run, mask_kind)?;
+    let condition = condition(row.map(|(r, _)| r), identity.seed);
+    let mut record = blank(session, identity.seed, &identity.run, condition)?;
     if let Some((row, mask)) = row {
         let p = f64::from(row.p());
         let reference = &session.work.recipe.paper;
         record.p_nominal = Some(p);
-        record.mask_seed = row.mask_seed(record.seed);
-        record.mask_block_size = row.block_size();
         // The published masks are of cells.
         record.paper = match row.block_size() {
             None => paper::reference(&reference.table, &reference.row, p),
@@ -138,11 +138,10 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
     let of_seed = |&seed: &u64| {
         rows.iter().map(move |row| Expected {
             row: ROW.to_owned(),
-            mask: kind(Some(row)),
-            block_size: row.block_size(),
+            variant: None,
+            condition: row.condition(seed),
             p: Some(f64::from(row.p())),
             seed,
-            mask_seed: row.mask_seed(seed),
             command: go_on::<LmRecipe>(folder, &recipe.prune.masks.block_sizes),
         })
     };

@@ -10,7 +10,7 @@ pub use cost::{Measure, measure};
 use anyhow::Result;
 use sparta_ops::attention::Implementation;
 use sparta_results::load_all;
-use sparta_results::render::Layout;
+use sparta_results::render::PivotLayout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
 use crate::device;
@@ -103,5 +103,5 @@ fn report(recipe: &SquadRecipe, folder: &RunFolder) -> Result<()> {
         false => Implementation::Reference,
     };
     let rows = kernels::rows(kernel).map(str::to_owned);
-    encoder::report(recipe, folder, Layout::Squad, &[rows])
+    encoder::report(recipe, folder, PivotLayout::Squad, &[rows])
 }

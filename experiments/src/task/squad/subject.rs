@@ -24,7 +24,7 @@ use crate::device::DeviceChoice;
 use crate::io::write_text;
 use crate::protocol::{Fetch, ModelFolder, RunFolder};
 use crate::recipe::SquadRecipe;
-use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
+use crate::task::encoder::{BaselineScore, Column, Fit, Subject, batch};
 use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
@@ -430,7 +430,7 @@ impl Subject for SpanSubject {
         self.test.len()
     }
 
-    fn baselines(&self) -> Result<Vec<Baseline>> {
+    fn baselines(&self) -> Result<Vec<BaselineScore>> {
         // Of spans there is no majority.
         Ok(Vec::new())
     }

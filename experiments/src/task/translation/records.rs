@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sparta_ops::pruning::GlobalMask;
-use sparta_results::{Expected, MaskKind, Metric, RunRecord, paper};
+use sparta_results::{Baseline, Condition, Expected, Metric, RunRecord, paper};
 
 use super::rows::{PairRow, line_label, normalizer_label};
 use super::samples;
 use super::stages::{Arm, PairWork, Session};
-use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::records::{self, condition, go_on, shares};
 use crate::protocol::run::now;
 use crate::protocol::{ModelFolder, Row, RunFolder};
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
@@ -25,7 +25,7 @@ pub(super) fn dense_path(work: &PairWork<'_>, folder: &ModelFolder) -> PathBuf {
 
 /// Where the record of the last baseline is.
 pub(super) fn baseline_path(work: &PairWork<'_>, seed: u64) -> PathBuf {
-    work.record_path(seed, MaskKind::WordTranslation.as_str())
+    work.record_path(seed, Baseline::WordTranslation.as_str())
 }
 
 /// A row of files stands in one line of the table, but p = 0 in one for each type that is pruned.
@@ -51,20 +51,25 @@ fn blank(
     session: &Session<'_>,
     (seed, run): (u64, &str),
     row: &str,
-    mask: MaskKind,
+    condition: Condition,
 ) -> Result<RunRecord> {
     let signature = session.data.signature(session.work.recipe)?;
     let score = (Metric::Bleu, signature);
-    Ok(session.work.blank_record((seed, run), row, mask, score))
+    Ok(session
+        .work
+        .blank_record((seed, run), row, condition, score))
 }
 
 /// Scores what needs no network.
 pub(super) fn baselines(session: &Session<'_>, seed: u64) -> Result<()> {
     let started = now();
-    for (mask, value) in session.data.baselines(session.work.recipe)? {
-        let record = blank(session, (seed, mask.as_str()), NO_MODEL, mask)?;
+    for (baseline, value) in session.data.baselines(session.work.recipe)? {
+        let run = (seed, baseline.as_str());
+        let record = blank(session, run, NO_MODEL, baseline.into())?;
         session.work.save_baseline(record, value, started)?;
-        session.work.note(&format!("{mask}: test BLEU {value:.2}"));
+        session
+            .work
+            .note(&format!("{baseline}: test BLEU {value:.2}"));
     }
     Ok(())
 }
@@ -84,7 +89,7 @@ fn describe_dense(session: &Session<'_>, arm: &Arm, folder: &ModelFolder) -> Res
     let identity = &folder.identity;
     let label = normalizer_label(arm.normalizer);
     let run = (identity.seed, identity.run.as_str());
-    let mut record = blank(session, run, label, MaskKind::None)?;
+    let mut record = blank(session, run, label, Condition::Dense)?;
     record.p_nominal = Some(0.0);
     record.p_effective = Some(0.0);
     record.p_token_weighted = Some(0.0);
@@ -123,12 +128,10 @@ fn describe_row(
         let label = line_label(recipe, arm.normalizer, line);
         let run = line_run(&folder, line, lines.len());
         let seed = arm.branch.seed();
-        let mut record = blank(session, (seed, &run), &label, kind(Some(&row.row)))?;
+        let mut record = blank(session, (seed, &run), &label, row.row.condition(seed))?;
         record.p_nominal = Some(f64::from(row.row.p()));
         record.p_effective = Some(effective);
         record.p_token_weighted = Some(token_weighted);
-        record.mask_seed = row.row.mask_seed(seed);
-        record.mask_block_size = row.row.block_size();
         let table = match line {
             PrunedName::SelfOnly => &recipe.paper.self_only,
             PrunedName::EncoderSelf | PrunedName::DecoderSelf | PrunedName::Cross => {
@@ -171,11 +174,10 @@ fn expected(recipe: &TranslationRecipe, folder: &RunFolder) -> Vec<Expected> {
     let mut add = |label: String, row: Option<&Row>, seed| {
         all.push(Expected {
             row: label,
-            mask: kind(row),
-            block_size: row.and_then(Row::block_size),
+            variant: None,
+            condition: condition(row, seed),
             p: Some(row.map_or(0.0, |row| f64::from(row.p()))),
             seed,
-            mask_seed: row.and_then(|row| row.mask_seed(seed)),
             command: command.clone(),
         });
     };

@@ -5,7 +5,7 @@ use sparta_datasets::Split;
 use sparta_datasets::pairs::WordTranslation;
 use sparta_results::metric::ReferenceCount;
 use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};
-use sparta_results::{MaskKind, ScoreSignature};
+use sparta_results::{Baseline, ScoreSignature};
 
 use super::corpus::detokenizer;
 use super::data::PairData;
@@ -84,7 +84,7 @@ impl PairData {
     ///
     /// # Errors
     /// An id outside the dictionary.
-    pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<Vec<(MaskKind, f64)>> {
+    pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<Vec<(Baseline, f64)>> {
         let words = WordTranslation::learn(&self.train_text()?);
         let sources = self.corpus.pairs(Split::Test).iter().map(|pair| &pair.0);
         let copied: Vec<String> = sources.clone().cloned().collect();
@@ -92,8 +92,8 @@ impl PairData {
         let score =
             |lines: &[String]| -> Result<f64> { Ok(self.bleu(recipe, Split::Test, lines)?.score) };
         Ok(vec![
-            (MaskKind::CopySource, score(&copied)?),
-            (MaskKind::WordTranslation, score(&translated)?),
+            (Baseline::CopySource, score(&copied)?),
+            (Baseline::WordTranslation, score(&translated)?),
         ])
     }
 }
