@@ -39,7 +39,7 @@ pub use crate::layer::{AttentionBlock, EncoderLayer};
 /// use sparta_model::seq2seq::{Seq2SeqConfig, Seq2SeqInput};
 ///
 /// let device = Device::flex();
-/// let config = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).with_cross(NormalizerConfig::alpha_entmax());
+/// let config = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).with_cross(NormalizerConfig::alpha_entmax().into());
 /// let model = config.init(&device);
 /// let source = Tensor::<2, Int>::from_ints([[4, 5, 6, 2]], &device);
 /// let target = Tensor::<2, Int>::from_ints([[2, 7, 8]], &device); // what has been written so far

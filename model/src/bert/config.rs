@@ -6,12 +6,12 @@ use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
 use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder, Pooling};
-use crate::check::{check, check_normalizer, check_share, check_size};
+use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
 use crate::layer::{
-    Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, MultiHeadAttentionConfig,
-    NormalizerConfig, WeightInit,
+    Abilities, Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, HeadShape,
+    MechanismConfig, MultiHeadAttentionConfig, NormalizerConfig, WeightInit,
 };
 
 /// Configuration of [`Bert`] and of the networks with a head on it.
@@ -43,9 +43,9 @@ pub struct BertConfig {
     /// Share of attention weights dropped in training (`attention_probs_dropout_prob`).
     #[config(default = 0.1)]
     pub attention_dropout: f64,
-    /// The row normaliser of every attention.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
+    /// The attention mechanism of every layer.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
     /// From which vectors a classifier judges a sequence.
     #[config(default = "Pooling::First")]
     pub pooling: Pooling,
@@ -61,6 +61,17 @@ pub struct BertConfig {
 }
 
 impl BertConfig {
+    /// What the network needs of its attention mechanism.
+    pub const NEEDED: Abilities = Abilities {
+        key_padding: true,
+        ..Abilities::NONE
+    };
+
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// BERT-base uncased: 12 layers of 768, 110 M parameters.
     pub fn base_uncased() -> Self {
         Self::new(30522, 768, 12, 3072, 12)
@@ -96,9 +107,9 @@ impl BertConfig {
         let expected = format!("a divisor of d_model = {}", self.d_model);
         let divides = self.d_model.is_multiple_of(self.n_heads);
         check(divides, "n_heads", &self.n_heads, &expected)?;
-        check_share("dropout", self.dropout)?;
-        check_share("attention_dropout", self.attention_dropout)?;
-        check_normalizer("normalizer", &self.normalizer)
+        check_dropout("dropout", self.dropout)?;
+        check_dropout("attention_dropout", self.attention_dropout)?;
+        self.mechanism.check("mechanism", Self::NEEDED)
     }
 
     /// Makes the network with random weights, without a pooler.
@@ -169,7 +180,7 @@ impl BertConfig {
     pub fn n_params(&self) -> usize {
         let d = self.d_model;
         let norm = 2 * d;
-        let attention = 4 * (d * d + d) + norm + self.normalizer.n_params(self.n_heads);
+        let attention = 4 * (d * d + d) + norm + self.mechanism.n_params(self.head_shape());
         let layer = attention + self.feed_forward().n_params();
         (self.vocab_size + self.max_len + self.n_token_types) * d + norm + self.n_layers * layer
     }
@@ -196,7 +207,8 @@ impl BertConfig {
     fn layer(&self, device: &Device) -> EncoderLayer {
         let (init, d_model) = (self.weight_init(), self.d_model);
         let mut attention = MultiHeadAttentionConfig::new(d_model, self.n_heads)
-            .with_normalizer(self.normalizer)
+            .with_mechanism(self.mechanism)
+            .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
             .with_implementation(self.implementation)
             .init(device);
@@ -216,6 +228,14 @@ impl BertConfig {
                 pre_norm: false,
             },
             feed_forward: self.feed_forward().init(device),
+        }
+    }
+
+    fn head_shape(&self) -> HeadShape {
+        HeadShape {
+            n_heads: self.n_heads,
+            d_head: self.d_model / self.n_heads,
+            max_len: Some(self.max_len),
         }
     }
 

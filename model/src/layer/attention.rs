@@ -4,11 +4,11 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
-use sparta_ops::attention::{AttentionOptions, Implementation, sparse_attention};
+use sparta_ops::attention::{AttentionOptions, Implementation};
 
 use super::dropout::share_now;
 use super::key_value::{CachedInput, KeyValue};
-use super::normalizer::{NormalizerConfig, RowNormalizer};
+use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -20,9 +20,9 @@ pub struct MultiHeadAttentionConfig {
     pub n_heads: usize,
     /// Size of a head's queries, keys and values; `d_model / n_heads` if not given.
     pub d_head: Option<usize>,
-    /// The row normaliser.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
+    /// How queries read values: softmax or another row normaliser, or another mechanism.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
     /// Share of attention weights dropped in training.
     #[config(default = 0.1)]
     pub dropout: f64,
@@ -32,13 +32,15 @@ pub struct MultiHeadAttentionConfig {
     /// Initial weights of the four linear maps.
     #[config(default = "Initializer::KaimingUniform{gain:1.0/f64::sqrt(3.0), fan_out_only:false}")]
     pub initializer: Initializer,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
+    /// The most keys of a query, for a mechanism with parameters a position.
+    pub max_len: Option<usize>,
 }
 
 /// Attention of Vaswani et al. 2017 whose rows may be softmax or α-entmax, with a fixed or a learned
-/// α a head, under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
+/// α per head, or another [`Mechanism`], under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
 ///
 /// Fields are named and shaped as in Burn's own module.
 ///
@@ -59,7 +61,7 @@ pub struct MultiHeadAttentionConfig {
 /// let output = attention.forward(AttentionInput::self_attention(x).global_mask(mask));
 ///
 /// assert_eq!(output.context.dims(), [2, 5, 64]);
-/// assert_eq!(attention.alpha().dims(), [4]); // each in (1, 2)
+/// assert_eq!(attention.alpha().unwrap().dims(), [4]); // each in (1, 2)
 /// ```
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
@@ -71,8 +73,8 @@ pub struct MultiHeadAttention {
     pub value: Linear,
     /// `[n_heads · d_head, d_model]`.
     pub output: Linear,
-    /// The row normaliser.
-    pub normalizer: RowNormalizer,
+    /// How queries read values.
+    pub mechanism: Mechanism,
     /// Dropout of attention weights.
     pub dropout: Dropout,
     n_heads: usize,
@@ -82,6 +84,11 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttentionConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// Makes the layer.
     ///
     /// # Panics
@@ -95,6 +102,11 @@ impl MultiHeadAttentionConfig {
             );
             d_model / n_heads
         });
+        let shape = HeadShape {
+            n_heads,
+            d_head,
+            max_len: self.max_len,
+        };
         let linear = |d_input, d_output| {
             LinearConfig::new(d_input, d_output)
                 .with_bias(self.bias)
@@ -106,7 +118,7 @@ impl MultiHeadAttentionConfig {
             key: linear(d_model, n_heads * d_head),
             value: linear(d_model, n_heads * d_head),
             output: linear(n_heads * d_head, d_model),
-            normalizer: self.normalizer.init(n_heads, device),
+            mechanism: self.mechanism.init(shape, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             n_heads,
             d_head,
@@ -243,19 +255,21 @@ impl MultiHeadAttention {
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
         let [batch, seq_q, _] = input.query.dims();
         let device = input.query.device();
-        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
-        options.causal = input.causal;
-        options.key_padding = input.key_padding;
-        options.dropout = share_now(&self.dropout, &device);
-        options.return_weights = input.return_weights;
-        options.implementation = match input.return_weights {
-            true => Implementation::Reference,
-            false => self.implementation,
+        let mut options = AttentionOptions {
+            causal: input.causal,
+            key_padding: input.key_padding,
+            dropout: share_now(&self.dropout, &device),
+            return_weights: input.return_weights,
+            implementation: match input.return_weights {
+                true => Implementation::Reference,
+                false => self.implementation,
+            },
+            ..AttentionOptions::default()
         };
         let seq_kv = input.keys.key.dims()[2];
         hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
         let query = self.split(&self.query, input.query);
-        let attended = sparse_attention(query, input.keys.key, input.keys.value, options);
+        let attended = (self.mechanism).attend(query, input.keys.key, input.keys.value, options);
 
         let rows = attended.context.swap_dims(1, 2);
         let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
@@ -272,9 +286,12 @@ impl MultiHeadAttention {
         self.n_heads
     }
 
-    /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax.
-    pub fn alpha(&self) -> Tensor<1> {
-        self.normalizer.alpha(&self.query.weight.val().device())
+    /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax. None for a
+    /// mechanism without a row normaliser.
+    pub fn alpha(&self) -> Option<Tensor<1>> {
+        let device = self.query.weight.val().device();
+        let normalizer = self.mechanism.normalizer()?;
+        Some(normalizer.alpha(&device))
     }
 
     /// `[batch, seq, d_model]` mapped to `[batch, n_heads, seq, d_head]`. Flat rows make one large

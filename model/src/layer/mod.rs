@@ -7,7 +7,7 @@ pub(crate) mod dropout;
 mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
-mod normalizer;
+mod mechanism;
 mod output_map;
 pub(crate) mod parameter;
 mod positional;
@@ -21,7 +21,9 @@ pub use attention::{
 };
 pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
-pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use mechanism::{
+    Abilities, DotProduct, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, RowNormalizer,
+};
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;
 pub use positional::relative_positions;

@@ -4,10 +4,10 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
-use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm, sparse_attention};
+use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::dropout::{drop_values, share_now};
-use super::normalizer::{NormalizerConfig, RowNormalizer};
+use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
 
@@ -20,9 +20,9 @@ pub struct RelativeAttentionConfig {
     pub n_heads: usize,
     /// Size of a head's queries, keys and values.
     pub d_head: usize,
-    /// The row normaliser.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
+    /// How queries read values: softmax or another row normaliser, or another mechanism.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
     /// Share of the layer's output dropped in training.
     #[config(default = 0.1)]
     pub dropout: f64,
@@ -35,9 +35,11 @@ pub struct RelativeAttentionConfig {
     /// Standard deviation of the weights at the start.
     #[config(default = 0.02)]
     pub init_std: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
+    /// The most keys of a query, for a mechanism with parameters a position.
+    pub max_len: Option<usize>,
 }
 
 /// Causal attention over a memory and the current segment in which a score depends on the content of
@@ -64,8 +66,8 @@ pub struct RelativeAttention {
     pub output: Param<Tensor<2>>,
     /// Normalisation of the sum, or of the input with `pre_norm`.
     pub norm: LayerNorm,
-    /// The row normaliser.
-    pub normalizer: RowNormalizer,
+    /// How queries read values.
+    pub mechanism: Mechanism,
     /// After the output map.
     pub dropout: Dropout,
     /// On the attention weights.
@@ -78,6 +80,11 @@ pub struct RelativeAttention {
 }
 
 impl RelativeAttentionConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// Makes the layer.
     pub fn init(&self, device: &Device) -> RelativeAttention {
         let d_heads = self.n_heads * self.d_head;
@@ -89,7 +96,7 @@ impl RelativeAttentionConfig {
             position: map([self.d_model, d_heads]),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
-            normalizer: self.normalizer.init(self.n_heads, device),
+            mechanism: self.mechanism.init(self.head_shape(), device),
             dropout: DropoutConfig::new(self.dropout).init(),
             dropatt: DropoutConfig::new(self.dropatt).init(),
             n_heads: self.n_heads,
@@ -103,7 +110,15 @@ impl RelativeAttentionConfig {
     pub fn n_params(&self) -> usize {
         5 * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
-            + self.normalizer.n_params(self.n_heads)
+            + self.mechanism.n_params(self.head_shape())
+    }
+
+    fn head_shape(&self) -> HeadShape {
+        HeadShape {
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            max_len: self.max_len,
+        }
     }
 }
 
@@ -174,22 +189,24 @@ impl RelativeAttention {
         let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
 
-        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
-        options.causal = true;
-        options.scale = Some(1.0);
-        options.relative = Some(RelativeTerm {
-            query: position_query,
-            positions: self.position_keys(input.positions),
-        });
-        options.implementation = match input.return_weights {
-            true => Implementation::Reference,
-            false => self.implementation,
+        let mut options = AttentionOptions {
+            causal: true,
+            scale: Some(1.0),
+            relative: Some(RelativeTerm {
+                query: position_query,
+                positions: self.position_keys(input.positions),
+            }),
+            extra_mask: input.extra_mask,
+            dropout: share_now(&self.dropatt, &device),
+            return_weights: input.return_weights,
+            implementation: match input.return_weights {
+                true => Implementation::Reference,
+                false => self.implementation,
+            },
+            ..AttentionOptions::default()
         };
-        options.extra_mask = input.extra_mask;
-        options.dropout = share_now(&self.dropatt, &device);
-        options.return_weights = input.return_weights;
         hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
-        let attended = sparse_attention(content_query, key, value, options);
+        let attended = (self.mechanism).attend(content_query, key, value, options);
 
         let output = attended
             .context

@@ -6,11 +6,11 @@ use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
 use super::{Lengths, TransformerXl, TransformerXlLayer};
-use crate::check::{check, check_normalizer, check_share, check_size};
+use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
 use crate::layer::{
-    Activation, AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig,
-    WeightInit, parameter,
+    Abilities, Activation, AdaptiveConfig, FeedForwardConfig, MechanismConfig, NormalizerConfig,
+    RelativeAttentionConfig, WeightInit, parameter,
 };
 
 /// Configuration of [`TransformerXl`]; the defaults are those of the published WikiText-103 base
@@ -60,9 +60,9 @@ pub struct TransformerXlConfig {
     /// Use the word vectors' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
-    /// The row normaliser of every layer.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
+    /// The attention mechanism of every layer: one that can be causal and takes a relative term.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
     /// Share dropped in training of word vectors, positions, layer outputs and the final output.
     #[config(default = 0.1)]
     pub dropout: f64,
@@ -85,6 +85,21 @@ pub struct TransformerXlConfig {
 }
 
 impl TransformerXlConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
+    /// What the network needs of its attention mechanism.
+    pub fn needed_abilities(&self) -> Abilities {
+        Abilities {
+            causal: true,
+            relative: true,
+            global_mask: self.same_length,
+            ..Abilities::NONE
+        }
+    }
+
     /// Checks that a network can be built from the settings.
     ///
     /// # Errors
@@ -104,9 +119,9 @@ impl TransformerXlConfig {
             .try_for_each(|(field, size)| check_size(field, size))?;
         let even = self.d_model > 0 && self.d_model.is_multiple_of(2);
         check(even, "d_model", &self.d_model, "even and at least 2")?;
-        check_share("dropout", self.dropout)?;
-        check_share("dropatt", self.dropatt)?;
-        check_normalizer("normalizer", &self.normalizer)?;
+        check_dropout("dropout", self.dropout)?;
+        check_dropout("dropatt", self.dropatt)?;
+        self.mechanism.check("mechanism", self.needed_abilities())?;
         let clusters = self.adaptive();
         let rising = clusters.bounds().is_sorted_by(|a, b| a < b);
         let expected = format!(
@@ -182,12 +197,13 @@ impl TransformerXlConfig {
             d_model: self.d_model,
             n_heads: self.n_heads,
             d_head: self.d_head,
-            normalizer: self.normalizer,
+            mechanism: self.mechanism,
             dropout: self.dropout,
             dropatt: self.dropatt,
             pre_norm: self.pre_norm,
             init_std: self.init_std,
             implementation: self.implementation,
+            max_len: Some(self.mem_len + self.tgt_len),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::fixture::Case;
 use crate::values;
 
 /// The weights of a case under names that `rename` gives, as a safetensors file.
-fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+pub fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     let tensors = SafeTensors::deserialize(FIXTURE).unwrap();
     let start = format!("{case}.weights.");
     let chosen: Vec<_> = tensors
@@ -26,7 +26,7 @@ fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     serialize(chosen, None).unwrap()
 }
 
-fn as_is(name: &str) -> Option<String> {
+pub fn as_is(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! BERT: its masks, padding and patterns, the import of published weights, and PyTorch's numbers.
 
-mod import;
-mod parity;
+pub mod import;
+pub mod parity;
 
 use burn::module::Module;
 use burn::prelude::*;

@@ -118,8 +118,8 @@ fn sparse() -> Seq2SeqConfig {
     dense()
         .with_pre_norm(true)
         .with_sharing(Sharing::All)
-        .with_encoder_self(NormalizerConfig::Entmax15)
-        .with_cross(NormalizerConfig::Sparsemax)
+        .with_encoder_self(NormalizerConfig::Entmax15.into())
+        .with_cross(NormalizerConfig::Sparsemax.into())
 }
 
 #[rstest]
