@@ -3,6 +3,7 @@
 mod config;
 mod heads;
 mod input;
+mod masked_lm;
 mod pooling;
 
 use burn::module::Param;
@@ -14,6 +15,7 @@ use sparta_ops::pruning::AttentionType;
 pub use config::BertConfig;
 pub use heads::{BertClassifier, BertSpanFinder, SpanScores};
 pub use input::{BertInput, BertOutput};
+pub use masked_lm::{BertMaskedLm, MaskedLmHead, MaskedScores};
 pub use pooling::Pooling;
 
 use crate::error::ModelError;

@@ -36,8 +36,13 @@
 //! | `pooler` | `pooler.dense` |
 //! | `classifier` of `BertClassifier` | `classifier` |
 //! | `span_output` of `BertSpanFinder` | `qa_outputs` |
+//! | `head.transform`, `head.norm` of `BertMaskedLm` | `cls.predictions.transform.dense`, `.LayerNorm` |
+//! | `head.bias` of `BertMaskedLm` | `cls.predictions.bias`, or `cls.predictions.decoder.bias` |
 //!
-//! A learned α has no published name and stays as it is.
+//! `cls.predictions.decoder.weight` is the table of word embeddings once more; where it is another one,
+//! it is reported as a tensor without a parameter.
+//!
+//! Parameters of an attention mechanism (a learned α) have no published name and stay as they are.
 
 mod bert;
 mod error;

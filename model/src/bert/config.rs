@@ -5,10 +5,12 @@ use burn::nn::DropoutConfig;
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
-use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder, Pooling};
+use super::{
+    Bert, BertClassifier, BertEmbeddings, BertMaskedLm, BertSpanFinder, MaskedLmHead, Pooling,
+};
 use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
-use crate::layer::parameter::normal;
+use crate::layer::parameter::{normal, zeros};
 use crate::layer::{
     Abilities, Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, HeadShape,
     MechanismConfig, MultiHeadAttentionConfig, NormalizerConfig, WeightInit,
@@ -176,6 +178,22 @@ impl BertConfig {
         }
     }
 
+    /// Makes a network that scores every word piece at every position.
+    ///
+    /// # Panics
+    /// As [`BertConfig::init`].
+    pub fn init_masked_lm(&self, device: &Device) -> BertMaskedLm {
+        let (init, d_model) = (self.weight_init(), self.d_model);
+        BertMaskedLm {
+            bert: self.init(device),
+            head: MaskedLmHead {
+                transform: init.linear(d_model, d_model, device),
+                norm: init.layer_norm(d_model, self.norm_epsilon, device),
+                bias: zeros([self.vocab_size], device),
+            },
+        }
+    }
+
     /// Number of parameters without pooler and heads, without making them.
     pub fn n_params(&self) -> usize {
         let d = self.d_model;
@@ -198,6 +216,12 @@ impl BertConfig {
     /// Number of parameters of [`BertConfig::init_span_finder`].
     pub fn n_span_finder_params(&self) -> usize {
         self.n_params() + 2 * self.d_model + 2
+    }
+
+    /// Number of parameters of [`BertConfig::init_masked_lm`].
+    pub fn n_masked_lm_params(&self) -> usize {
+        let d = self.d_model;
+        self.n_params() + d * d + d + 2 * d + self.vocab_size
     }
 
     fn weight_init(&self) -> WeightInit {

@@ -21,7 +21,28 @@ pub fn import_bert<M: Module>(
     let mut weights = weights.renamed(canonical)?;
     // The numbers 0, 1, 2, … that older versions stored.
     weights.tensors.remove("embeddings.position_ids");
+    for (copy, original) in TIED {
+        untie(&mut weights, copy, original);
+    }
     load(module, weights, published, options)
+}
+
+/// Names under which some files have a tensor once more, or instead.
+const TIED: [(&str, &str); 2] = [
+    (
+        "cls.predictions.decoder.weight",
+        "embeddings.word_embeddings.weight",
+    ),
+    ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+];
+
+/// Leaves a tied tensor its one name. Two that differ both stay, for no model here has both.
+fn untie(weights: &mut Weights, copy: &str, original: &str) {
+    let tensors = &mut weights.tensors;
+    let is_one = !tensors.contains_key(original) || tensors.get(copy) == tensors.get(original);
+    if is_one && let Some(tensor) = tensors.remove(copy) {
+        tensors.insert(original.to_owned(), tensor);
+    }
 }
 
 /// A name as files of today have it, without `bert.` in front.
@@ -49,6 +70,7 @@ fn published(path: &str) -> Option<Published> {
         "embeddings.words" => return as_is("embeddings.word_embeddings.weight"),
         "embeddings.positions" => return as_is("embeddings.position_embeddings.weight"),
         "embeddings.token_types" => return as_is("embeddings.token_type_embeddings.weight"),
+        "head.bias" => return as_is("cls.predictions.bias"),
         _ => {}
     }
     let (module, parameter) = path.rsplit_once('.')?;
@@ -64,6 +86,8 @@ fn published(path: &str) -> Option<Published> {
         "pooler" => "pooler.dense".to_owned(),
         "classifier" => "classifier".to_owned(),
         "span_output" => "qa_outputs".to_owned(),
+        "head.transform" => "cls.predictions.transform.dense".to_owned(),
+        "head.norm" => "cls.predictions.transform.LayerNorm".to_owned(),
         _ => in_layer(module.strip_prefix("encoder.")?)?,
     };
     Some(Published {

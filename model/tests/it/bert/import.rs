@@ -101,6 +101,56 @@ fn every_missing_and_unexpected_name_is_listed_unless_allowed() {
     assert_eq!(report.n_loaded, 5 + 2 * 16 + 1 - 1);
 }
 
+/// The decoder of the masked language model is the table of word embeddings: files have it under both
+/// names, or under one of them.
+#[test]
+fn tied_tensors_are_one_and_those_that_differ_are_named() {
+    let load = |rename: fn(&str) -> Option<String>| {
+        let weights = Weights::from_safetensors(&file("masked", rename)).unwrap();
+        let model = tiny().init_masked_lm(&Device::flex());
+        import_bert(model, weights, &ImportOptions::default())
+            .map(|(model, report)| (values(model.bert.embeddings.words.val()), report.n_loaded))
+    };
+    let both = load(as_is).unwrap();
+    assert_eq!(both.1, 5 + 2 * 16 + 5);
+    let decoder_only = load(|name| match name {
+        "bert.embeddings.word_embeddings.weight" | "cls.predictions.bias" => None,
+        name => as_is(name),
+    });
+    assert_eq!(decoder_only.unwrap(), both);
+    let without_decoder = load(|name| match name {
+        "cls.predictions.decoder.weight" | "cls.predictions.decoder.bias" => None,
+        name => as_is(name),
+    });
+    assert_eq!(without_decoder.unwrap(), both);
+    let error = load(|name| match name {
+        "cls.predictions.decoder.bias" => None,
+        "cls.predictions.transform.LayerNorm.bias" => {
+            Some("cls.predictions.decoder.bias".to_owned())
+        }
+        name => as_is(name),
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("cls.predictions.decoder.bias"), "{error}");
+}
+
+/// The shipped weights have no head: its parameters stay new, and are said to be missing.
+#[test]
+fn a_head_that_the_weights_lack_is_new() {
+    let model = shipped::config().init_masked_lm(&Device::flex());
+    let options = ImportOptions::default()
+        .allow_missing("cls.predictions.")
+        .allow_unexpected("pooler.");
+    let (_, report) = import_bert(model, shipped::weights().unwrap(), &options).unwrap();
+    assert_eq!(report.missing.len(), 5, "{:?}", report.missing);
+    assert!(
+        report
+            .missing
+            .iter()
+            .all(|name| name.starts_with("cls.predictions."))
+    );
+}
+
 #[test]
 fn another_size_and_a_damaged_file_are_named() {
     let weights = Weights::from_safetensors(&file("spans", as_is)).unwrap();
