@@ -444,7 +444,7 @@ mod tests {
         };
         let request = parse("lm train --seeds 3,4 --set train.lr=0.5 --device cuda:1");
         assert_eq!(request.stage, Stage::Train);
-        assert_eq!(request.recipe.seeds, [3, 4]);
+        assert_eq!(request.recipe.seeds(), [3, 4]);
         assert_eq!(request.attention, Implementation::Auto);
         let fused = parse("lm --attention-by fused");
         assert_eq!(fused.attention, Implementation::Fused);

@@ -204,7 +204,8 @@ impl LayerMask {
     }
 }
 
-/// Hides the cells of a mask in the way of whoever will compute the attention; all other options are set.
+/// Hides the cells of a mask in the form that the attention's implementation takes, which is chosen here for the
+/// whole call; all other options are set.
 pub(crate) fn hide(
     options: &mut AttentionOptions,
     mask: Option<LayerMask>,
@@ -212,9 +213,12 @@ pub(crate) fn hide(
     [seq_q, seq_kv]: [usize; 2],
 ) {
     let Some(mask) = mask else { return };
+    // What it cannot be is left for the attention itself to report.
+    if let Ok(implementation) = options.resolve(device, [seq_q, seq_kv]) {
+        options.implementation = implementation;
+    }
     // Few queries, as in decoding, have no block to skip.
-    let in_blocks =
-        seq_q >= EDGES[0] && options.resolve(device, [seq_q, seq_kv]) == Ok(Implementation::Fused);
+    let in_blocks = seq_q >= EDGES[0] && options.implementation == Implementation::Fused;
     match in_blocks {
         true => options.block_mask = Some(mask.blocks(options.causal)),
         false => options.global_mask = Some(mask.cells()),

@@ -11,7 +11,7 @@ use super::folder::Branch;
 use super::rows::Row;
 use super::size::describe_sparsity;
 use super::work::Work;
-use crate::recipe::{Recipe, ScopeName, SemanticsName};
+use crate::recipe::{Recipe, ScopeName, SemanticsName, Threshold};
 
 /// The threshold scope of the recipe.
 #[must_use]
@@ -70,7 +70,7 @@ impl<R: Recipe> Work<'_, R> {
         &self,
         branch: &Branch,
         rows: &[MaskedRow],
-        (scope_name, semantics_name): (ScopeName, SemanticsName),
+        threshold: Threshold,
     ) -> Result<()> {
         if rows.iter().all(|row| branch.mask(&row.name).exists()) {
             return Ok(());
@@ -82,7 +82,7 @@ impl<R: Recipe> Work<'_, R> {
             let MaskedRow { name, row, types } = masked;
             let pattern = whole.only(types);
             let p = f64::from(row.p()) / 100.0;
-            let scope = scope(scope_name);
+            let scope = scope(threshold.scope);
             let mask = match (row, row.mask_seed(branch.seed()), &latest) {
                 (_, Some(mask_seed), Some(ap)) => GlobalMask::random_like(ap, mask_seed),
                 (_, Some(_), None) => bail!("{name} has no AP mask before it"),
@@ -90,7 +90,7 @@ impl<R: Recipe> Work<'_, R> {
                     GlobalMask::from_pattern_in_blocks(&pattern, p, scope, size)?
                 }
                 (Row::Dense | Row::Ap { .. } | Row::Random { .. }, None, _) => {
-                    GlobalMask::from_pattern(&pattern, p, scope, semantics(semantics_name))?
+                    GlobalMask::from_pattern(&pattern, p, scope, semantics(threshold.semantics))?
                 }
             };
             let sparsity = SparsityReport::new(&mask, &pattern)?.total;

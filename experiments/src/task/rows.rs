@@ -1,5 +1,7 @@
 //! The rows of the table: which masks are trained under.
 
+use crate::recipe::Masks;
+
 /// One model trained again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Row {
@@ -27,11 +29,14 @@ pub enum Row {
 }
 
 impl Row {
-    /// All rows for some nominal shares: for each p the AP mask, its random masks, then the masks of blocks.
+    /// All rows of a table: for each p the AP mask, its random masks, then the masks of blocks.
     #[must_use]
-    pub fn all(p: &[u32], random_masks: &[u32], block_sizes: &[usize]) -> Vec<Self> {
-        p.iter()
-            .zip(random_masks)
+    pub fn all(masks: &Masks) -> Vec<Self> {
+        let block_sizes = masks.block_sizes.as_slice();
+        masks
+            .p
+            .iter()
+            .zip(&masks.random_masks)
             .flat_map(|(&p, &n)| {
                 let first = if p == 0 { Self::Dense } else { Self::Ap { p } };
                 let random = (1..=n).map(move |number| Self::Random { p, number });
@@ -91,7 +96,7 @@ mod tests {
     #[test]
     fn the_small_table_has_six_p_and_three_random_masks_where_it_matters() {
         let prune = LmRecipe::load("small/lm", &[]).unwrap().prune;
-        let rows = Row::all(&prune.p, &prune.random_masks, &prune.block_sizes);
+        let rows = Row::all(&prune.masks);
         let names: Vec<String> = rows.iter().map(Row::name).collect();
         assert_eq!(names[0], "p0");
         assert_eq!(names.iter().filter(|n| n.starts_with("ap-")).count(), 5);
@@ -103,7 +108,11 @@ mod tests {
 
     #[test]
     fn masks_of_blocks_come_after_those_of_cells_wherever_something_is_hidden() {
-        let rows = Row::all(&[0, 80], &[0, 1], &[16, 64]);
+        let rows = Row::all(&Masks {
+            p: vec![0, 80],
+            random_masks: vec![0, 1],
+            block_sizes: vec![16, 64],
+        });
         let names: Vec<String> = rows.iter().map(Row::name).collect();
         let expected = [
             "p0",

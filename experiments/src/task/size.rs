@@ -2,8 +2,6 @@
 
 use sparta_ops::pruning::Sparsity;
 
-use crate::recipe::RetrainMode;
-
 /// Memory that is free on this machine, in bytes.
 pub(super) fn available_memory() -> f64 {
     let mut system = sysinfo::System::new();
@@ -21,14 +19,6 @@ pub(super) fn gigabytes(bytes: f64) -> String {
         format!("{:.0} MB", bytes / 1e6)
     } else {
         format!("{:.1} GB", bytes / 1e9)
-    }
-}
-
-/// What training again means, for the summary.
-pub(super) fn mode_words(mode: RetrainMode) -> &'static str {
-    match mode {
-        RetrainMode::Finetune => "fine-tuned from the dense model",
-        RetrainMode::Scratch => "trained from scratch",
     }
 }
 

@@ -11,7 +11,7 @@ use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 use burn::tensor::{FloatDType, Shape};
 
 use super::{AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat};
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 

@@ -1,5 +1,9 @@
 //! Which weights are dropped: a function of a seed and the cell, so that backward repeats forward.
 
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::TensorData;
+
 /// The share to drop, and a seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
@@ -55,6 +59,19 @@ fn mix(mut x: u32) -> u32 {
     x ^= x >> 15;
     x = x.wrapping_mul(0xd35a_2d97);
     x ^ (x >> 15)
+}
+
+/// `1/(1 − share)` where a weight of `[rows, n]` is kept, else 0.
+pub(crate) fn dropout_mask<B: Backend>(like: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
+    let (shape, dtype, device) = (like.shape(), like.dtype(), like.device());
+    let mut mask = Vec::with_capacity(shape.num_elements());
+    let scale = dropout.scale();
+    for i in 0..shape[0] {
+        let row = dropout.row(i);
+        mask.extend((0..shape[1]).map(|j| if row.keeps(j) { scale } else { 0.0 }));
+    }
+    let mask = TensorData::new(mask, shape).convert_dtype(dtype);
+    B::float_from_data(mask, &device)
 }
 
 #[cfg(test)]

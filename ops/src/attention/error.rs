@@ -78,6 +78,19 @@ pub enum AttentionError {
         /// The device.
         device: String,
     },
+    /// Kernels, but none for this request.
+    #[error(
+        "fused attention has no kernel on {device} for {request}: ask for the implementation auto or reference"
+    )]
+    NoKernelFor {
+        /// The part of the request that is not served.
+        request: String,
+        /// The device.
+        device: String,
+    },
+    /// Heads of width zero have no scores.
+    #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
+    NoWidth(Vec<usize>),
 }
 
 pub(super) fn expect(

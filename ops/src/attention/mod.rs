@@ -2,40 +2,42 @@
 
 mod autodiff;
 mod block_mask;
+mod calls;
+mod contract;
 mod dropout;
 mod error;
 mod fused;
+mod implementation;
 mod options;
 mod packing;
-mod plain;
 mod reference;
 
 use burn::tensor::Tensor;
 
 pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
-pub use dropout::Dropout;
-pub use error::AttentionError;
-pub use fused::{
+pub use calls::{Calls, calls};
+pub use contract::{
     AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeBool, MaybeFloat, MaybeInt,
 };
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-pub(crate) use fused::{
+#[cfg(feature = "cube")]
+pub(crate) use contract::{
     AttentionExtrasMetadata, AttentionGradsMetadata, AttentionSavedMetadata, MaybeFloatMetadata,
 };
-pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer, RelativeTerm};
+pub use dropout::Dropout;
+pub use error::AttentionError;
+pub use implementation::Implementation;
+pub use options::{AttentionOptions, AttentionOutput, Normalizer, RelativeTerm};
 pub use packing::Packing;
 
 pub(crate) use autodiff::forward as tracked_forward;
+pub(crate) use dropout::dropout_mask;
 #[cfg(any(
     feature = "flex",
     feature = "ndarray",
     feature = "tch",
-    feature = "wgpu",
-    feature = "cuda",
-    feature = "rocm"
+    feature = "cube"
 ))]
 pub(crate) use packing::visible_keys;
-pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 
 /// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.
 ///
@@ -87,11 +89,14 @@ pub fn try_sparse_attention(
 ) -> Result<AttentionOutput, AttentionError> {
     options.check(query.dims(), key.dims(), value.dims())?;
     let device = query.device();
-    let implementation = options.resolve(&device, [query.dims()[2], key.dims()[2]])?;
+    let sizes = [query.dims()[2], key.dims()[2]];
+    let implementation = options.resolve_for(&device, query.dtype(), sizes)?;
     options.fold_lengths(key.dims()[2]);
     options.draw_seed(&device, implementation);
-    Ok(match implementation {
+    let output = match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),
         Implementation::Auto | Implementation::Fused => fused::attend(query, key, value, options),
-    })
+    };
+    calls::count(output.implementation);
+    Ok(output)
 }

@@ -5,7 +5,9 @@ use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData};
 
 use super::packing::{hidden_cells, visible_keys};
 use super::{AttentionOptions, AttentionOutput, Dropout, Implementation, Normalizer, RelativeTerm};
-use crate::{SpartaBackend, entmax, entmax15, primitive::HIDDEN, softmax, sparsemax};
+use crate::backend::SpartaBackend;
+use crate::primitive::HIDDEN;
+use crate::{entmax, entmax15, softmax, sparsemax};
 
 pub(super) fn attend(
     query: Tensor<4>,

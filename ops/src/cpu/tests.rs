@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{DType, TensorData};
 
 use super::HostBackend;
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::testing::{assert_close, normal};
@@ -223,12 +223,12 @@ fn equals_bisection<B: HostBackend + SpartaBackend>(_: bool) {
                     assert_eq!(d, 0.0);
                     continue;
                 }
-                let moved = |by: f64| {
+                let compressed = |by: f64| {
                     let mut z = z.clone();
                     z[i] += by;
                     dot(&z, alpha)
                 };
-                let expected = (moved(step) - moved(-step)) / (2.0 * step);
+                let expected = (compressed(step) - compressed(-step)) / (2.0 * step);
                 assert!(
                     (d - expected).abs() < 1e-6,
                     "alpha {alpha} n {n}: {d} for {expected}"

@@ -23,11 +23,11 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 use cubecl::server::CubeCountSelection;
 
-use crate::SpartaBackend;
 use crate::attention::{AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::primitive::hidden_at;
-pub(crate) use attention::{backward_meta, forward_meta};
+pub(crate) use attention::{backward_meta, forward_meta, unserved};
 use group::{Layout, WIDTH};
 use power::Family;
 

@@ -7,7 +7,7 @@ use super::argument::BUDGET;
 use super::{
     ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, dimension, entmax_of, no_nan,
 };
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// How long to bisect. `None` and a number of halvings convert into it.
 #[derive(Clone, Copy, Debug, PartialEq)]

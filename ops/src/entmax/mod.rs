@@ -11,7 +11,7 @@
 //! - Weights are differentiable in the scores, and in α or the budget where that is a tensor.
 
 mod argument;
-mod autodiff;
+pub(crate) mod autodiff;
 mod bisection;
 mod error;
 pub(crate) mod reference;
@@ -30,7 +30,7 @@ pub use error::EntmaxError;
 pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, no_nan};
 pub(crate) use rows::{by_rows, dimension};
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// A mapping of the entmax family with one α for all rows.
 #[derive(Clone, Copy, Debug, PartialEq)]

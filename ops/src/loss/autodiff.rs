@@ -9,7 +9,7 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend};
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;

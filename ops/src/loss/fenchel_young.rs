@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{DType, Int, Tensor};
 
 use super::{Kind, LossError, Targets};
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{
     Bisection, ENTMAX_ALPHA, Mapping, NORMMAX_ALPHA, PerRow, entmax, entmax_bisect, normmax_bisect,
 };

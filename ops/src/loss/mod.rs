@@ -34,7 +34,7 @@ pub use targets::Targets;
 pub(crate) use fenchel_young::{Regulariser, fenchel_young};
 pub(crate) use targets::Kind;
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// Negative log-likelihood `log Σ_j exp(z_j) − z_target` of each row, without a `[rows, n]`
 /// temporary beside the logits. A negative target is ignored: loss 0, gradient 0.

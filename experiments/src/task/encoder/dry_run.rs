@@ -8,8 +8,7 @@ use sparta_model::bert::BertConfig;
 use super::pretrained::Pretrained;
 use super::subject::{Fit, Subject};
 use crate::device::{self, OpenDevice};
-use crate::recipe::EncoderRecipe;
-use crate::recipe::encoder::StartName;
+use crate::recipe::{EncoderRecipe, RetrainStart};
 use crate::task::network::new_weights;
 use crate::task::size::{available_memory, gigabytes};
 use crate::task::{Request, Row, RunFolder};
@@ -63,7 +62,7 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
             "table       {} seed(s) × (1 dense model + {} rows, {}) a task",
             recipe.seeds().len(),
             dry.models() - 1,
-            recipe.retrain().start.words()
+            recipe.retrain_start().words()
         );
         println!(
             "memory      about {} (weights, gradients, optimiser {}; one batch {})",
@@ -76,11 +75,10 @@ impl<'a, R: EncoderRecipe> DryRun<'a, R> {
 
     /// Models of a task and seed.
     fn models(&self) -> usize {
-        let prune = self.recipe.prune();
-        let rows = Row::all(&prune.p, &prune.random_masks, &prune.block_sizes).len();
-        match self.recipe.retrain().start {
-            StartName::Pretrained => rows,
-            StartName::Dense => rows + 1,
+        let rows = Row::all(self.recipe.masks()).len();
+        match self.recipe.retrain_start() {
+            RetrainStart::Pretrained | RetrainStart::Scratch => rows,
+            RetrainStart::Dense => rows + 1,
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn published(network: NetworkName) -> BertConfig {
 /// The sizes of a network with what the recipe says of it.
 pub(super) fn config(sizes: BertConfig, model: &EncoderModelRecipe) -> BertConfig {
     sizes
-        .with_normalizer(normalizer(model.normalizer))
+        .with_normalizer(normalizer(model.normalizers[0]))
         .with_dropout(model.dropout)
         .with_attention_dropout(model.attention_dropout)
 }

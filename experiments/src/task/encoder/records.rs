@@ -9,8 +9,7 @@ use sparta_results::{Expected, RunRecord, paper};
 
 use super::stages::Session;
 use super::subject::{Column, Subject};
-use crate::recipe::EncoderRecipe;
-use crate::recipe::encoder::StartName;
+use crate::recipe::{EncoderRecipe, RetrainStart};
 use crate::task::records::{self, go_on, kind, shares};
 use crate::task::work::now;
 use crate::task::{Branch, ModelFolder, Row, RunFolder};
@@ -33,9 +32,9 @@ pub(super) fn last_path<R: EncoderRecipe, S: Subject>(
 
 /// Whether the dense model is a row of the table or what stands before it.
 fn dense_p<R: EncoderRecipe>(recipe: &R) -> Option<f64> {
-    match recipe.retrain().start {
-        StartName::Pretrained => Some(0.0),
-        StartName::Dense => None,
+    match recipe.retrain_start() {
+        RetrainStart::Pretrained | RetrainStart::Scratch => Some(0.0),
+        RetrainStart::Dense => None,
     }
 }
 
@@ -153,12 +152,12 @@ fn expected<R: EncoderRecipe>(
     rows: &[[String; 2]],
     folder: &RunFolder,
 ) -> Vec<Expected> {
-    let prune = recipe.prune();
-    let command = go_on::<R>(folder, &prune.block_sizes);
+    let masks = recipe.masks();
+    let command = go_on::<R>(folder, &masks.block_sizes);
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
         for [row, masked_row] in rows {
-            for masked in Row::all(&prune.p, &prune.random_masks, &prune.block_sizes) {
+            for masked in Row::all(masks) {
                 let line = match masked {
                     Row::Dense => row,
                     Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => masked_row,
@@ -193,9 +192,9 @@ pub(in crate::task) fn report<R: EncoderRecipe>(
         "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
         recipe.table(),
         recipe.model().network.name(),
-        recipe.retrain().start.words(),
-        recipe.prune().scope.name(),
-        recipe.prune().semantics.name()
+        recipe.retrain_start().words(),
+        recipe.threshold().scope.name(),
+        recipe.threshold().semantics.name()
     );
     records::overview(folder, layout, title, expected(recipe, rows, folder))
 }

@@ -14,14 +14,13 @@ use super::network::{self, KIND, layer_masks};
 use super::pretrained::Pretrained;
 use super::records;
 use super::subject::{Fit, Subject};
-use crate::recipe::EncoderRecipe;
-use crate::recipe::encoder::StartName;
+use crate::recipe::{EncoderRecipe, RetrainStart};
 use crate::task::masks::{MaskedRow, semantics};
 use crate::task::network::new_weights;
 use crate::task::work::{TrainedNote, now};
 use crate::task::{Branch, ModelFolder, Row, Stage, Work};
 use crate::train::watch::{Progress, stop_if_interrupted};
-use crate::train::{AdamSettings, Keep, Plan, Schedule, load_model};
+use crate::train::{AdamSettings, Keep, Plan, load_model};
 
 /// A recipe at work in a run folder, on a device.
 pub(in crate::task) struct Session<'a, R: EncoderRecipe> {
@@ -54,8 +53,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
         stage: Stage,
     ) -> Result<()> {
         let branch = self.work.branch(seed, subject.name());
-        let prune = self.work.recipe.prune();
-        let rows = Row::all(&prune.p, &prune.random_masks, &prune.block_sizes);
+        let rows = Row::all(self.work.recipe.masks());
         let is = |stages: &[Stage]| stages.contains(&stage);
         if is(&[Stage::Eval, Stage::Reproduce]) {
             records::baselines(self, subject, seed)?;
@@ -88,9 +86,9 @@ impl<R: EncoderRecipe> Session<'_, R> {
     /// Whether a row has a model of its own: at p = 0 fine-tuning again from the same weights, for as
     /// many steps in the same order, would give the dense model again.
     pub(super) fn is_trained_again(&self, row: &Row) -> bool {
-        match self.work.recipe.retrain().start {
-            StartName::Pretrained => *row != Row::Dense,
-            StartName::Dense => true,
+        match self.work.recipe.retrain_start() {
+            RetrainStart::Pretrained | RetrainStart::Scratch => *row != Row::Dense,
+            RetrainStart::Dense => true,
         }
     }
 
@@ -135,9 +133,11 @@ impl<R: EncoderRecipe> Session<'_, R> {
         let dense = branch.dense();
         TrainedNote::load(&dense)?;
         let mask = self.load_mask(branch, row)?;
-        let model = match self.work.recipe.retrain().start {
-            StartName::Pretrained => self.pretrained_model(subject, branch.seed())?,
-            StartName::Dense => {
+        let model = match self.work.recipe.retrain_start() {
+            RetrainStart::Pretrained | RetrainStart::Scratch => {
+                self.pretrained_model(subject, branch.seed())?
+            }
+            RetrainStart::Dense => {
                 let empty = subject.init(&self.pretrained.config, &self.work.training);
                 load_model(&dense.model(), empty, &dense.identity)?
             }
@@ -161,25 +161,16 @@ impl<R: EncoderRecipe> Session<'_, R> {
         let steps = r.steps_for(subject.n_train());
         let plan = Plan {
             identity: folder.identity.clone(),
-            schedule: Schedule {
-                name: r.schedule,
-                peak: r.lr,
-                warmup_steps: (r.warmup * steps as f64).round() as u64,
-                steps,
-            },
+            schedule: r.optimizer.schedule(steps),
             adam: AdamSettings {
-                beta_1: r.beta_1,
-                beta_2: r.beta_2,
-                epsilon: r.epsilon,
-                clip: r.clip,
-                weight_decay: r.weight_decay,
                 decay_vectors: false,
                 head: subject.head_rate(),
+                ..r.optimizer.settings(r.weight_decay)
             },
             keep: Keep::Last,
-            log_every: r.log_every,
-            valid_every: r.valid_every,
-            checkpoint_every: r.checkpoint_every,
+            log_every: r.intervals.log_every,
+            valid_every: r.intervals.valid_every,
+            checkpoint_every: r.intervals.checkpoint_every,
             resume: work.request.resume,
             quiet: work.request.quiet,
         };
@@ -211,7 +202,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
                 config.n_layers,
                 network::grid(config, recipe.max_len()),
             )
-            .with_padding(semantics(recipe.prune().semantics).padding());
+            .with_padding(semantics(recipe.threshold().semantics).padding());
         let mut pattern = AttentionPattern::new(header);
         let order = ExampleOrder::in_order(n, observe.batch_size)?;
         let n_batches = order.n_batches() as u64;
@@ -246,9 +237,8 @@ impl<R: EncoderRecipe> Session<'_, R> {
                 types: vec![KIND],
             })
             .collect();
-        let prune = self.work.recipe.prune();
-        self.work
-            .make_masks(branch, &masked, (prune.scope, prune.semantics))
+        let threshold = self.work.recipe.threshold();
+        self.work.make_masks(branch, &masked, threshold)
     }
 
     fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {

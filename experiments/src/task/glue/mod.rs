@@ -13,7 +13,7 @@ use sparta_results::render::Layout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
 use super::{Fetch, Request, RunFolder, Stage, Work, note};
-use crate::recipe::GlueRecipe;
+use crate::recipe::{GlueRecipe, Recipe};
 use crate::train::watch;
 use subject::TextSubject;
 
@@ -73,7 +73,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
     pretrained.enter(recipe.model.network, &work.folder, &sources)?;
     work.note(&format!("weights: {}", pretrained.origin));
     let session = Session { work, pretrained };
-    for &seed in &recipe.seeds {
+    for &seed in recipe.seeds() {
         for subject in &subjects {
             session.run(subject, seed, request.stage)?;
         }

@@ -35,11 +35,7 @@ pub struct Predict {
 /// tab; each says what to do.
 pub fn predict(request: &Predict) -> Result<()> {
     let found: Found<GlueRecipe> = find(&request.model, |recipe: &GlueRecipe| {
-        let rows = Row::all(
-            &recipe.prune.p,
-            &recipe.prune.random_masks,
-            &recipe.prune.block_sizes,
-        );
+        let rows = Row::all(recipe.masks());
         let names: Vec<String> = rows.iter().map(Row::name).collect();
         // Tasks are no part of what makes a run: any may be there.
         let tasks = ClassificationTask::all();

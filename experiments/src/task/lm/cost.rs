@@ -3,8 +3,8 @@
 use sparta_ops::attention::Implementation;
 
 use super::network;
-use crate::recipe::LmRecipe;
 use crate::recipe::lm::ModelRecipe;
+use crate::recipe::{LmRecipe, Recipe};
 use crate::task::Row;
 
 /// The size of a recipe.
@@ -37,17 +37,12 @@ impl Cost {
     pub fn of(recipe: &LmRecipe, vocab_size: usize) -> Self {
         let n_params = network::config(&recipe.model, vocab_size, Implementation::Auto).n_params();
         let tokens_per_step = recipe.train.batch_size * recipe.model.tgt_len;
-        let rows = Row::all(
-            &recipe.prune.p,
-            &recipe.prune.random_masks,
-            &recipe.prune.block_sizes,
-        )
-        .len() as f64;
+        let rows = Row::all(&recipe.prune.masks).len() as f64;
         let steps = recipe.train.steps as f64 + rows * recipe.retrain.steps as f64;
         Self {
             n_params,
             tokens_per_step,
-            training_tokens: steps * tokens_per_step as f64 * recipe.seeds.len() as f64,
+            training_tokens: steps * tokens_per_step as f64 * recipe.seeds().len() as f64,
             // Weights, gradients, two moments, and one more while updating.
             parameter_bytes: n_params as f64 * 4.0 * 5.0,
             step_bytes: step_bytes(&recipe.model, recipe.train.batch_size, vocab_size),
@@ -77,7 +72,6 @@ pub fn step_bytes(model: &ModelRecipe, batch_size: usize, vocab_size: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Recipe;
 
     #[test]
     fn the_paper_recipe_has_the_published_number_of_parameters() {

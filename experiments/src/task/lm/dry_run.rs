@@ -16,7 +16,7 @@ use super::network;
 use crate::device;
 use crate::recipe::lm::Corpus;
 use crate::recipe::{LmRecipe, Recipe};
-use crate::task::size::{available_memory, gigabytes, mode_words};
+use crate::task::size::{available_memory, gigabytes};
 use crate::task::{Request, Row, RunFolder};
 use crate::train::rng::{self, Purpose};
 use crate::train::short;
@@ -47,7 +47,7 @@ pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
     let opened = device::open(request.device, LmRecipe::PROGRAM)?;
     let sample = sample(request, folder)?;
     let cost = Cost::of(recipe, sample.vocab_size);
-    println!("recipe      {} ({})", recipe.table, short(&recipe.hash()));
+    println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
     println!("device      {}", opened.note);
     println!("data        {}", sample.origin);
     println!("parameters  {}", cost.n_params);
@@ -57,15 +57,10 @@ pub fn run(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<()> {
     );
     println!(
         "table       {} seed(s) × (dense {} steps + {} rows {} for {} steps)",
-        recipe.seeds.len(),
+        recipe.seeds().len(),
         recipe.train.steps,
-        Row::all(
-            &recipe.prune.p,
-            &recipe.prune.random_masks,
-            &recipe.prune.block_sizes
-        )
-        .len(),
-        mode_words(recipe.retrain.mode),
+        Row::all(&recipe.prune.masks).len(),
+        recipe.retrain.start.words(),
         recipe.retrain.steps
     );
     println!(
@@ -102,7 +97,7 @@ fn step(
         &recipe.model,
         sample.vocab_size,
         attention,
-        recipe.seeds[0],
+        recipe.seeds()[0],
         &training,
     )?;
     let forward_backward = |columns: usize| one_step(&model, sample, columns, &training);

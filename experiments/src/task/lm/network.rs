@@ -33,7 +33,7 @@ pub fn config(
     .with_div_val(model.div_val)
     .with_tie_weights(model.tie_weights)
     .with_tie_projections(model.tie_projections)
-    .with_normalizer(normalizer(model.normalizer))
+    .with_normalizer(normalizer(model.normalizers[0]))
     .with_dropout(model.dropout)
     .with_dropatt(model.dropatt)
     .with_pre_norm(model.pre_norm)

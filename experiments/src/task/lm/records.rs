@@ -11,7 +11,7 @@ use sparta_results::{
 };
 
 use super::stages::{LmWork, Session};
-use crate::recipe::LmRecipe;
+use crate::recipe::{LmRecipe, Recipe};
 use crate::task::records::{self, go_on, kind, shares};
 use crate::task::work::now;
 use crate::task::{Branch, ModelFolder, Row, RunFolder};
@@ -134,11 +134,7 @@ pub(super) fn failed(
 
 /// What the table should have, and the command for what it lacks.
 fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
-    let rows = Row::all(
-        &recipe.prune.p,
-        &recipe.prune.random_masks,
-        &recipe.prune.block_sizes,
-    );
+    let rows = Row::all(&recipe.prune.masks);
     let of_seed = |&seed: &u64| {
         rows.iter().map(move |row| Expected {
             row: ROW.to_owned(),
@@ -147,10 +143,10 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
             p: Some(f64::from(row.p())),
             seed,
             mask_seed: row.mask_seed(seed),
-            command: go_on::<LmRecipe>(folder, &recipe.prune.block_sizes),
+            command: go_on::<LmRecipe>(folder, &recipe.prune.masks.block_sizes),
         })
     };
-    recipe.seeds.iter().flat_map(of_seed).collect()
+    recipe.seeds().iter().flat_map(of_seed).collect()
 }
 
 /// Makes the table from the records of the run folder; see [`records::report`].
@@ -160,10 +156,10 @@ fn expected(recipe: &LmRecipe, folder: &RunFolder) -> Vec<Expected> {
 pub(super) fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
     let title = format!(
         "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
-        recipe.table,
-        recipe.retrain.mode.name(),
-        recipe.prune.scope.name(),
-        recipe.prune.semantics.name()
+        recipe.table(),
+        recipe.retrain.start.name(),
+        recipe.prune.threshold.scope.name(),
+        recipe.prune.threshold.semantics.name()
     );
     records::report(folder, title, expected(recipe, folder), "")
 }

@@ -12,12 +12,12 @@ use sparta_results::Perplexity;
 use super::data::{self, LmData};
 use super::lesson::LmLesson;
 use super::{network, pass, records};
-use crate::recipe::{LmRecipe, RetrainMode};
+use crate::recipe::{LmRecipe, Recipe, RetrainStart};
 use crate::task::masks::{MaskedRow, semantics};
 use crate::task::work::{TrainedNote, now};
 use crate::task::{Branch, Fetch, ModelFolder, Row, Stage, Work};
 use crate::train::watch::Progress;
-use crate::train::{AdamSettings, Keep, Plan, Schedule, ScheduleName, load_model};
+use crate::train::{Keep, Plan, Schedule, load_model};
 
 /// The work on a language-model table.
 pub(super) type LmWork<'a> = Work<'a, LmRecipe>;
@@ -39,14 +39,6 @@ pub(super) struct Session<'a> {
     pub(super) data: LmData,
 }
 
-/// The steps of one training run.
-struct Steps {
-    steps: u64,
-    lr: f64,
-    schedule: ScheduleName,
-    warmup_steps: u64,
-}
-
 impl<'a> Session<'a> {
     pub(super) fn new(work: LmWork<'a>) -> Result<Self> {
         let from = work.request.data.as_deref();
@@ -57,11 +49,11 @@ impl<'a> Session<'a> {
 
     pub(super) fn rows(&self) -> Vec<Row> {
         let prune = &self.work.recipe.prune;
-        Row::all(&prune.p, &prune.random_masks, &prune.block_sizes)
+        Row::all(&prune.masks)
     }
 
     pub(super) fn run(&self, stage: Stage) -> Result<()> {
-        for &seed in &self.work.recipe.seeds {
+        for &seed in self.work.recipe.seeds() {
             let branch = self.work.branch(seed, "");
             match stage {
                 Stage::Prepare | Stage::Report => {}
@@ -125,14 +117,9 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let r = &self.work.recipe.train;
-        let steps = Steps {
-            steps: r.steps,
-            lr: r.lr,
-            schedule: r.schedule,
-            warmup_steps: r.warmup_steps,
-        };
+        let schedule = r.optimizer.schedule(r.steps);
         let model = self.new_model(branch.seed())?;
-        self.train(branch, &folder, model, None, steps)
+        self.train(branch, &folder, model, None, schedule)
     }
 
     fn train_row(&self, branch: &Branch, row: &Row) -> Result<()> {
@@ -145,17 +132,11 @@ impl<'a> Session<'a> {
         let mask = self.load_mask(branch, row)?;
         let model = self.new_model(branch.seed())?;
         let r = &self.work.recipe.retrain;
-        let model = match r.mode {
-            RetrainMode::Finetune => load_model(&dense.model(), model, &dense.identity)?,
-            RetrainMode::Scratch => model,
+        let model = match r.start {
+            RetrainStart::Dense => load_model(&dense.model(), model, &dense.identity)?,
+            RetrainStart::Scratch | RetrainStart::Pretrained => model,
         };
-        let steps = Steps {
-            steps: r.steps,
-            lr: r.lr,
-            schedule: r.schedule,
-            warmup_steps: r.warmup_steps,
-        };
-        self.train(branch, &folder, model, mask.as_ref(), steps)
+        self.train(branch, &folder, model, mask.as_ref(), r.schedule())
     }
 
     fn train(
@@ -164,7 +145,7 @@ impl<'a> Session<'a> {
         folder: &ModelFolder,
         model: TransformerXl,
         mask: Option<&GlobalMask>,
-        steps: Steps,
+        schedule: Schedule,
     ) -> Result<()> {
         let Work {
             recipe,
@@ -176,26 +157,12 @@ impl<'a> Session<'a> {
         let mut lesson = LmLesson::new(recipe, &self.data, branch.seed(), mask, training)?;
         let plan = Plan {
             identity: folder.identity.clone(),
-            schedule: Schedule {
-                name: steps.schedule,
-                peak: steps.lr,
-                warmup_steps: steps.warmup_steps,
-                steps: steps.steps,
-            }
-            .for_width(recipe.model.d_model),
-            adam: AdamSettings {
-                beta_1: r.beta_1,
-                beta_2: r.beta_2,
-                epsilon: r.epsilon,
-                clip: r.clip,
-                weight_decay: 0.0,
-                decay_vectors: true,
-                head: None,
-            },
+            schedule: schedule.for_width(recipe.model.d_model),
+            adam: r.optimizer.settings(0.0),
             keep: Keep::Last,
-            log_every: r.log_every,
-            valid_every: r.valid_every,
-            checkpoint_every: r.checkpoint_every,
+            log_every: r.intervals.log_every,
+            valid_every: r.intervals.valid_every,
+            checkpoint_every: r.intervals.checkpoint_every,
             resume: request.resume,
             quiet: request.quiet,
         };
@@ -236,7 +203,7 @@ impl<'a> Session<'a> {
             recipe.model.n_layers,
             network::grid(&recipe.model),
         )
-        .with_padding(semantics(recipe.prune.semantics).padding());
+        .with_padding(semantics(recipe.prune.threshold.semantics).padding());
         let mut pattern = AttentionPattern::new(header);
         let mut progress = self.progress("observe", &stream);
         let device = &self.work.opened.device;
@@ -270,8 +237,7 @@ impl<'a> Session<'a> {
             .map(masked)
             .collect();
         let prune = &self.work.recipe.prune;
-        self.work
-            .make_masks(branch, &rows, (prune.scope, prune.semantics))
+        self.work.make_masks(branch, &rows, prune.threshold)
     }
 
     pub(super) fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {

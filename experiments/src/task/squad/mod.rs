@@ -81,7 +81,7 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
     )?;
     note(request.quiet, &subject.description);
     let session = Session { work, pretrained };
-    for &seed in &recipe.seeds {
+    for &seed in recipe.seeds() {
         session.run(&subject, seed, request.stage)?;
     }
     match request.stage {

@@ -5,7 +5,7 @@ use sparta_ops::attention::Implementation;
 use super::network;
 use super::rows::PairRow;
 use crate::recipe::translation::ModelRecipe;
-use crate::recipe::{NormalizerName, TranslationRecipe};
+use crate::recipe::{NormalizerName, Recipe, TranslationRecipe};
 
 /// The size of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +46,7 @@ impl Cost {
         Self {
             n_params,
             n_rows,
-            steps: steps * recipe.seeds.len() as f64,
+            steps: steps * recipe.seeds().len() as f64,
             // Weights, gradients, two moments, and one more while updating.
             parameter_bytes: n_params as f64 * 4.0 * 5.0,
             batch_bytes: batch_bytes(&recipe.model, recipe.train.max_tokens, sizes.1),
@@ -73,7 +73,6 @@ pub(super) fn batch_bytes(model: &ModelRecipe, tokens: usize, vocab_size: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Recipe;
 
     #[test]
     fn the_iwslt14_recipe_has_the_published_number_of_parameters() {

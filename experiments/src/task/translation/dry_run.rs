@@ -17,7 +17,7 @@ use crate::device::{self, OpenDevice};
 use crate::recipe::translation::TranslationRecipe;
 use crate::recipe::{NormalizerName, Recipe};
 use crate::task::network::new_weights;
-use crate::task::size::{available_memory, gigabytes, mode_words};
+use crate::task::size::{available_memory, gigabytes};
 use crate::task::{Request, RunFolder};
 use crate::train::rng::{self, Purpose};
 use crate::train::short;
@@ -43,7 +43,7 @@ pub(super) fn run(request: &Request<TranslationRecipe>, folder: &RunFolder) -> R
     let sample = sample(request, folder)?;
     let cost = Cost::of(recipe, sample.sizes);
     let train = &recipe.train;
-    println!("recipe      {} ({})", recipe.table, short(&recipe.hash()));
+    println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
     println!("device      {}", opened.note);
     println!("data        {}", sample.origin);
     println!("parameters  {}", cost.n_params);
@@ -55,11 +55,11 @@ pub(super) fn run(request: &Request<TranslationRecipe>, folder: &RunFolder) -> R
     );
     println!(
         "table       {} seed(s) × ({} dense models of {} steps + {} rows {} for {} steps)",
-        recipe.seeds.len(),
+        recipe.seeds().len(),
         recipe.model.normalizers.len(),
         train.steps,
         cost.n_rows,
-        mode_words(recipe.retrain.mode),
+        recipe.retrain.start.words(),
         recipe.retrain.steps
     );
     println!(
@@ -97,7 +97,7 @@ fn step(
     }
     let config = network::config(&recipe.model, sample.sizes, name, request.attention);
     config.validate().context("[model] of the recipe")?;
-    let model = new_weights(recipe.seeds[0], &training, |host| config.init(host));
+    let model = new_weights(recipe.seeds()[0], &training, |host| config.init(host));
     if fits(cost.bytes()) {
         let _warm = one_step(recipe, &model, &sample.batch, &training)?;
         let (loss, seconds) = one_step(recipe, &model, &sample.batch, &training)?;

@@ -128,13 +128,18 @@ fn describe_row(
         record.p_effective = Some(effective);
         record.p_token_weighted = Some(token_weighted);
         record.mask_seed = row.row.mask_seed(seed);
+        record.mask_block_size = row.row.block_size();
         let table = match line {
             PrunedName::SelfOnly => &recipe.paper.self_only,
             PrunedName::EncoderSelf | PrunedName::DecoderSelf | PrunedName::Cross => {
                 &recipe.paper.by_type
             }
         };
-        record.paper = paper::reference(table, &label, f64::from(row.row.p()));
+        // The published masks are of cells.
+        record.paper = match row.row.block_size() {
+            None => paper::reference(table, &label, f64::from(row.row.p())),
+            Some(_) => None,
+        };
         Ok(record)
     };
     lines.iter().map(describe).collect()
@@ -161,35 +166,28 @@ pub(super) fn failed(
 
 /// What the table should have, and the command for what it lacks.
 fn expected(recipe: &TranslationRecipe, folder: &RunFolder) -> Vec<Expected> {
-    let command = go_on::<TranslationRecipe>(folder, &[]);
+    let command = go_on::<TranslationRecipe>(folder, &recipe.prune.masks.block_sizes);
     let mut all = Vec::new();
-    let mut add = |row: String, mask, p: u32, seed, mask_seed| {
+    let mut add = |label: String, row: Option<&Row>, seed| {
         all.push(Expected {
-            row,
-            mask,
-            block_size: None,
-            p: Some(f64::from(p)),
+            row: label,
+            mask: kind(row),
+            block_size: row.and_then(Row::block_size),
+            p: Some(row.map_or(0.0, |row| f64::from(row.p()))),
             seed,
-            mask_seed,
+            mask_seed: row.and_then(|row| row.mask_seed(seed)),
             command: command.clone(),
         });
     };
-    for &seed in &recipe.seeds {
+    for &seed in recipe.seeds() {
         for &name in &recipe.model.normalizers {
-            add(
-                normalizer_label(name).to_owned(),
-                MaskKind::None,
-                0,
-                seed,
-                None,
-            );
+            add(normalizer_label(name).to_owned(), None, seed);
         }
         for &name in &recipe.model.normalizers {
             for row in PairRow::all(recipe, name) {
                 for line in row.lines(recipe, name) {
-                    let (p, mask_seed) = (row.row.p(), row.row.mask_seed(seed));
                     let label = line_label(recipe, name, line);
-                    add(label, kind(Some(&row.row)), p, seed, mask_seed);
+                    add(label, Some(&row.row), seed);
                 }
             }
         }
@@ -205,9 +203,9 @@ pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<(
     let title = format!(
         "{}: test BLEU by normaliser, and under attention pruning ({}, {} thresholds, {} semantics)",
         recipe.table(),
-        recipe.retrain.mode.name(),
-        recipe.prune.scope.name(),
-        recipe.prune.semantics.name()
+        recipe.retrain.start.name(),
+        recipe.prune.threshold.scope.name(),
+        recipe.prune.threshold.semantics.name()
     );
     let samples = samples::report(recipe, folder)?;
     records::report(folder, title, expected(recipe, folder), &samples)
@@ -225,7 +223,7 @@ pub(super) fn models(
         (label, branch(name).dense())
     });
     let rows = recipe.model.normalizers.iter().flat_map(|&name| {
-        let largest = recipe.prune.p.iter().copied().max().unwrap_or(0);
+        let largest = recipe.prune.masks.p.iter().copied().max().unwrap_or(0);
         let shown = |row: &PairRow| matches!(row.row, Row::Ap { p } if p == largest);
         let rows = PairRow::all(recipe, name).into_iter().filter(shown);
         rows.map(move |row| {

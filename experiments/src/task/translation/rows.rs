@@ -64,7 +64,7 @@ impl PairRow {
     pub(super) fn all(recipe: &TranslationRecipe, normalizer: NormalizerName) -> Vec<Self> {
         let prune = &recipe.prune;
         let types = prune.of(normalizer);
-        let masked = Row::all(&prune.p, &prune.random_masks, &[]);
+        let masked = Row::all(&prune.masks);
         let dense = types.first().map(|&pruned| Self {
             pruned,
             row: Row::Dense,

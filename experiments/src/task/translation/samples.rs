@@ -9,7 +9,7 @@ use sparta_results::metric::bleu::BleuScore;
 use super::records::models;
 use super::search::Found;
 use crate::io::write_text;
-use crate::recipe::TranslationRecipe;
+use crate::recipe::{Recipe, TranslationRecipe};
 use crate::task::{ModelFolder, RunFolder};
 
 /// Translations of the test set, one a line as BLEU read them before it joined or cut words.
@@ -56,7 +56,7 @@ pub(super) fn save(
 /// # Errors
 /// If the disk refuses.
 pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<String> {
-    let Some(&seed) = recipe.seeds.first() else {
+    let Some(&seed) = recipe.seeds().first() else {
         return Ok(String::new());
     };
     let mut shown = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<S
         );
     }
     let [in_file, printed] = N_SHOWN.map(show);
-    let title = format!("# {}: translations of the test set\n", recipe.table);
+    let title = format!("# {}: translations of the test set\n", recipe.table());
     let path = folder.root().join("SAMPLES.md");
     write_text(&path, &format!("{title}{in_file}{speed}"))?;
     Ok(format!("{printed}{speed}{}\n", path.display()))

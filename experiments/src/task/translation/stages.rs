@@ -14,12 +14,12 @@ use super::lesson::TranslationLesson;
 use super::rows::PairRow;
 use super::search::Search;
 use super::{network, pass, records, samples};
-use crate::recipe::{NormalizerName, RetrainMode, TranslationRecipe};
+use crate::recipe::{NormalizerName, Recipe, RetrainStart, TranslationRecipe};
 use crate::task::masks::semantics;
 use crate::task::work::{TrainedNote, now};
 use crate::task::{Branch, Fetch, ModelFolder, Stage, Work};
 use crate::train::watch::Progress;
-use crate::train::{AdamSettings, Plan, Schedule, load_model};
+use crate::train::{Plan, Schedule, load_model};
 
 /// The work on a translation table.
 pub(super) type PairWork<'a> = Work<'a, TranslationRecipe>;
@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn run(&self, stage: Stage) -> Result<()> {
         let recipe = self.work.recipe;
-        for &seed in &recipe.seeds {
+        for &seed in recipe.seeds() {
             if matches!(stage, Stage::Eval | Stage::Reproduce) {
                 self.eval_baselines(seed)?;
             }
@@ -135,12 +135,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let r = &self.work.recipe.train;
-        let schedule = Schedule {
-            name: r.schedule,
-            peak: r.lr,
-            warmup_steps: r.warmup_steps,
-            steps: r.steps,
-        };
+        let schedule = r.optimizer.schedule(r.steps);
         self.train(arm, &folder, self.new_model(arm)?, None, schedule)
     }
 
@@ -154,17 +149,12 @@ impl<'a> Session<'a> {
         let mask = self.load_mask(arm, row)?;
         let model = self.new_model(arm)?;
         let r = &self.work.recipe.retrain;
-        let model = match r.mode {
-            RetrainMode::Finetune => load_model(&dense.model(), model, &dense.identity)?,
-            RetrainMode::Scratch => model,
+        let model = match r.start {
+            RetrainStart::Dense => load_model(&dense.model(), model, &dense.identity)?,
+            RetrainStart::Scratch | RetrainStart::Pretrained => model,
         };
-        let schedule = Schedule {
-            name: r.schedule,
-            peak: r.lr,
-            warmup_steps: r.warmup_steps,
-            steps: r.steps,
-        };
-        self.train(arm, &folder, model, Some((row, mask.as_ref())), schedule)
+        let row = Some((row, mask.as_ref()));
+        self.train(arm, &folder, model, row, r.schedule())
     }
 
     fn train(
@@ -184,19 +174,11 @@ impl<'a> Session<'a> {
         let plan = Plan {
             identity: folder.identity.clone(),
             schedule: schedule.for_width(recipe.model.d_model),
-            adam: AdamSettings {
-                beta_1: r.beta_1,
-                beta_2: r.beta_2,
-                epsilon: r.epsilon,
-                clip: r.clip,
-                weight_decay: r.weight_decay,
-                decay_vectors: true,
-                head: None,
-            },
+            adam: r.optimizer.settings(r.weight_decay),
             keep: r.keep(),
-            log_every: r.log_every,
-            valid_every: r.valid_every,
-            checkpoint_every: r.checkpoint_every,
+            log_every: r.intervals.log_every,
+            valid_every: r.intervals.valid_every,
+            checkpoint_every: r.intervals.checkpoint_every,
             resume: request.resume,
             quiet: request.quiet,
         };
@@ -265,15 +247,14 @@ impl<'a> Session<'a> {
                     network::grid(&recipe.model, kind, longest),
                 )
             })
-            .with_padding(semantics(recipe.prune.semantics).padding())
+            .with_padding(semantics(recipe.prune.threshold.semantics).padding())
     }
 
     /// Thresholds the pattern: the masks of every row.
     fn masks(&self, arm: &Arm, rows: &[PairRow]) -> Result<()> {
         let masked: Vec<_> = rows.iter().filter_map(PairRow::masked).collect();
         let prune = &self.work.recipe.prune;
-        self.work
-            .make_masks(&arm.branch, &masked, (prune.scope, prune.semantics))
+        self.work.make_masks(&arm.branch, &masked, prune.threshold)
     }
 
     pub(super) fn load_mask(&self, arm: &Arm, row: &PairRow) -> Result<Option<GlobalMask>> {

@@ -28,10 +28,10 @@ use cubecl::server::CubeCountSelection;
 
 use super::elem_type;
 use crate::attention::{
-    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat, plain_backward,
-    plain_forward,
+    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat,
 };
 pub(crate) use meta::{backward_meta, forward_meta};
+pub(crate) use request::unserved;
 use request::{Request, argument};
 use scores::{D_ALPHA, SAVED};
 
@@ -46,13 +46,13 @@ pub(crate) fn attention_forward(
 ) -> (CubeTensor, AttentionSaved<CubeBackend>) {
     let request = Request::new(query, key, value, extras, spec);
     let saved = request.empty_saved();
-    let Some(plan) = request.plan() else {
-        let (query, key, value, extras, spec) = request.into_parts();
-        let (context, _) = plain_forward::<CubeBackend>(query, key, value, extras, spec);
-        return (context, saved);
-    };
     let [batch, n_heads, seq_q, _] = request.query.meta.shape().dims();
     let d_value = request.value.meta.shape()[3];
+    if request.is_empty() {
+        let context = [batch, n_heads, seq_q, d_value];
+        return (request.zeros(context), saved);
+    }
+    let plan = request.plan();
     let [float, masks, compute] = request.dtypes();
     let alpha = request
         .alpha()
@@ -89,11 +89,14 @@ pub(crate) fn attention_backward(
     wants_bias: bool,
 ) -> AttentionGrads<CubeBackend> {
     let request = Request::new(query, key, value, extras, spec);
-    let plan = request.plan().filter(|_| !wants_bias);
-    let Some(plan) = plan else {
-        let (query, key, value, extras, spec) = request.into_parts();
-        return plain_backward::<CubeBackend>(query, key, value, extras, spec, grad, wants_bias);
-    };
+    assert!(
+        !wants_bias,
+        "fused attention has no kernel for the gradient of a bias: AttentionOptions::resolve refuses it"
+    );
+    if request.is_empty() {
+        return request.no_gradients();
+    }
+    let plan = request.plan();
     let Request {
         query, key, value, ..
     } = &request;

@@ -1,11 +1,12 @@
 //! A request as the kernels take it, and whether they do.
 
 use burn::backend::ops::FloatTensorOps;
-use burn::tensor::{BoolStore, DType, FloatDType, Shape};
+use burn::tensor::{BoolStore, DType, FloatDType, Shape, Tensor};
 use burn_cubecl::CubeBackend;
+use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl;
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::ops::numeric::{empty_device_contiguous_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, IntKind, UIntKind};
 use cubecl::prelude::*;
@@ -16,9 +17,43 @@ use super::inputs::InputsLaunch;
 use super::masks::Masks;
 use super::meta::saved_shapes;
 use super::plan::{Plan, words};
-use crate::attention::{AttentionExtras, AttentionSaved, AttentionSpec};
+use crate::attention::{
+    AttentionExtras, AttentionGrads, AttentionOptions, AttentionSaved, AttentionSpec, MaybeFloat,
+};
 
 type Extras = AttentionExtras<CubeBackend>;
+
+const RELATIVE: &str = "a relative term";
+const CUBES: &str = "a device whose cubes hold no tile of scores (64 units and 14 KiB)";
+
+/// The part of a request that the kernels do not serve on a device; none where they serve it.
+pub(crate) fn unserved(
+    options: &AttentionOptions,
+    device: &CubeDevice,
+    dtype: DType,
+    [seq_q, seq_kv]: [usize; 2],
+) -> Option<String> {
+    if options.relative.is_some() {
+        return Some(RELATIVE.to_owned());
+    }
+    if options.bias.as_ref().is_some_and(Tensor::is_tracked) {
+        return Some("the gradient of a bias (detach the bias if it needs none)".to_owned());
+    }
+    let client = device.client();
+    // Those of the kernel of the keys, which has the most.
+    let bindings = 8 + u32::from(options.has_mask()) + u32::from(options.bias.is_some());
+    let bound = client.properties().hardware.max_bindings;
+    if bindings > bound {
+        return Some(format!(
+            "a request that takes {bindings} buffers, as this device binds {bound}"
+        ));
+    }
+    let element = compute_type(dtype).size();
+    match Plan::tiles(&client, element, seq_q.max(seq_kv)) {
+        Some(_) => None,
+        None => Some(CUBES.to_owned()),
+    }
+}
 
 /// What attention is asked for, every float in the query's type, and all but query, key and value in
 /// row-major order.
@@ -64,36 +99,34 @@ impl Request {
         }
     }
 
-    pub fn into_parts(self) -> (CubeTensor, CubeTensor, CubeTensor, Extras, AttentionSpec) {
-        (self.query, self.key, self.value, self.extras, self.spec)
-    }
-
     pub fn same(&self, tensor: CubeTensor) -> CubeTensor {
         cast(tensor, self.query.dtype)
     }
 
-    /// How the kernels compute it; none where tensor operations do: with a relative term, for which there
-    /// are no kernels, without a single query or key, on a device whose cubes are too small, and with both masks
-    /// and a bias on one that binds fewer than 10 buffers beside its own.
-    pub fn plan(&self) -> Option<Plan> {
-        let [batch, n_heads, seq_q, d_head] = self.query.meta.shape().dims();
+    /// Whether there is nothing to compute: no query, or no key, whose context is zero.
+    pub fn is_empty(&self) -> bool {
+        let [batch, n_heads, seq_q, _] = self.query.meta.shape().dims();
         let [_, _, seq_kv, d_value] = self.value.meta.shape().dims();
-        let sizes = [batch, n_heads, seq_q, seq_kv, d_head, d_value];
-        if self.extras.positions.as_option().is_some() || sizes.contains(&0) {
-            return None;
-        }
-        let masked = self.masks.tensor.is_some();
-        let biased = self.extras.bias.as_option().is_some();
-        // Those of the kernel of the keys, which has the most.
-        let bindings = 8 + u32::from(masked) + u32::from(biased);
-        if bindings > self.query.client.properties().hardware.max_bindings {
-            return None;
-        }
+        [batch, n_heads, seq_q, seq_kv, d_value].contains(&0)
+    }
+
+    /// How the kernels compute it.
+    ///
+    /// # Panics
+    /// Where [`unserved`] says that they do not.
+    pub fn plan(&self) -> Plan {
+        let [_, _, seq_q, d_head] = self.query.meta.shape().dims();
+        let [_, _, seq_kv, d_value] = self.value.meta.shape().dims();
+        assert!(
+            self.extras.positions.as_option().is_none(),
+            "fused attention has no kernel for {RELATIVE}: AttentionOptions::resolve refuses it"
+        );
         let compute = compute_type(self.query.dtype);
         let longest = seq_q.max(seq_kv);
-        let [edge, chunk] = Plan::tiles(&self.query.client, compute.size(), longest)?;
+        let [edge, chunk] = Plan::tiles(&self.query.client, compute.size(), longest)
+            .unwrap_or_else(|| panic!("{CUBES}: AttentionOptions::resolve refuses it"));
         let spec = &self.spec;
-        Some(Plan {
+        Plan {
             edge,
             chunk,
             strips: Plan::strips(edge, chunk, d_head.max(d_value)),
@@ -102,15 +135,44 @@ impl Request {
             double: compute == DType::F64,
             // Packed sequences have spans.
             causal: spec.causal && spec.packing.is_none(),
-            masked,
-            bias: biased,
+            masked: self.masks.tensor.is_some(),
+            bias: self.extras.bias.as_option().is_some(),
             dropout: spec.dropout.is_some(),
-        })
+        }
     }
 
     pub fn empty<const D: usize>(&self, shape: [usize; D], dtype: DType) -> CubeTensor {
         let (client, device) = (self.query.client.clone(), self.query.device.clone());
         empty_device_contiguous_dtype(client, device, Shape::from(shape), dtype)
+    }
+
+    /// Zeros in the query's type.
+    pub fn zeros(&self, shape: [usize; 4]) -> CubeTensor {
+        zeros(
+            self.query.device.clone(),
+            Shape::from(shape),
+            self.query.dtype,
+        )
+    }
+
+    /// The gradients of a context that depends on nothing.
+    pub fn no_gradients(&self) -> AttentionGrads<CubeBackend> {
+        let like = |tensor: &CubeTensor| {
+            zeros(
+                tensor.device.clone(),
+                tensor.meta.shape().clone(),
+                tensor.dtype,
+            )
+        };
+        AttentionGrads {
+            query: like(&self.query),
+            key: like(&self.key),
+            value: like(&self.value),
+            alpha: self.extras.alpha.as_option().map(like).into(),
+            bias: MaybeFloat::None,
+            position_query: MaybeFloat::None,
+            positions: MaybeFloat::None,
+        }
     }
 
     pub fn empty_saved(&self) -> AttentionSaved<CubeBackend> {

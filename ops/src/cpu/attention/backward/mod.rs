@@ -1,33 +1,34 @@
 //! Gradients of a task: its scores again, weights from what forward saved, and the products of the
 //! tiles that hold a weight.
 
+mod gathered;
+
 use rayon::prelude::*;
 
+use crate::cpu::attention::forward::{drop_weights, workspaces};
+use crate::cpu::attention::matmul::{Matrix, multiply};
+use crate::cpu::attention::padded::PaddedRows;
+use crate::cpu::attention::problem::{Problem, Queries, RowSource, TILE, Tile};
+use crate::cpu::attention::relative::{BAND, Positions};
+use crate::cpu::attention::scores::{ScoreTiles, TaskWorkspace, elements};
+use crate::cpu::attention::tiling::{Task, cut, n_words, tasks};
 use crate::cpu::backward::{backward as map_backward, with_alpha};
-use crate::cpu::compact::gather_few;
 use crate::cpu::float::Float;
-use crate::cpu::forward::{Saved, again, edge};
-use crate::cpu::pack::{LANES, Pack};
-use crate::cpu::rows::{GROUP, Layout, Work};
+use crate::cpu::rows::GROUP;
+use crate::cpu::simd::Simd;
+use crate::cpu::workspace::{RowLayout, Workspace};
 
-use super::forward::{drop_some, drop_weights, works};
-use super::panel::{BAND, Bench, Panel, Positions, Vectors, elements, elements_mut};
-use super::problem::{Elements, Problem, Queries, TILE, Tile};
-use super::product::{Matrix, multiply};
-use super::support::{combine, dots, keys_of, spread};
-use super::task::{Task, cut, n_words, tasks};
-
-/// What forward left, and the upstream gradient.
-pub(super) struct Given<'a, T> {
+/// The tensors that forward saved, and the upstream gradient.
+pub(super) struct BackwardInputs<'a, T> {
     pub rows: &'a [f64],
     pub bits: &'a [i64],
     /// `[batch, n_heads, seq_q, d_value]`.
-    pub grad: Elements<'a, T>,
+    pub grad: RowSource<'a, T>,
     pub wants_bias: bool,
 }
 
 /// Gradients in row-major order; those in what is not there are empty.
-pub(super) struct Output<T> {
+pub(super) struct Gradients<T> {
     pub query: Vec<T>,
     pub key: Vec<T>,
     pub value: Vec<T>,
@@ -40,24 +41,24 @@ pub(super) struct Output<T> {
 
 /// The sums of one task.
 struct Sums<T> {
-    key: Vectors<T>,
-    value: Vectors<T>,
-    positions: Vectors<T>,
+    key: PaddedRows<T>,
+    value: PaddedRows<T>,
+    positions: PaddedRows<T>,
     alpha: f64,
 }
 
-/// The rows that one task writes.
-struct Rows<'a, T> {
+/// The rows of gradients that one task writes.
+struct TaskRows<'a, T> {
     query: &'a mut [T],
     position_query: &'a mut [T],
     /// Added to, as examples may share a bias.
     bias: &'a mut [T],
 }
 
-pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &Given<T>) -> Output<T> {
+pub(super) fn backward<T: Float>(problem: &Problem<T>, inputs: &BackwardInputs<T>) -> Gradients<T> {
     let n_rows = problem.batch * problem.n_heads * problem.seq_q;
     let bias_batches = match &problem.bias {
-        Some((_, n_batches)) if given.wants_bias => *n_batches,
+        Some((_, n_batches)) if inputs.wants_bias => *n_batches,
         _ => 0,
     };
     let has_positions = problem.relative.is_some();
@@ -86,9 +87,9 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &Given<T>) -> Outp
         let biases = cut(tasks, &mut bias, width);
         let parts: Vec<_> = tasks.iter().zip(rows.by_ref()).zip(biases).collect();
         sums.par_extend(parts.into_par_iter().map_init(
-            || Backward::new(problem, given),
+            || Backward::new(problem, inputs),
             |worker, ((task, (query, position_query)), bias)| {
-                let rows = Rows {
+                let rows = TaskRows {
                     query,
                     position_query,
                     bias,
@@ -113,7 +114,7 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, given: &Given<T>) -> Outp
             alpha[task.head] += sums.alpha;
         }
     }
-    Output {
+    Gradients {
         key: add_up(&sums, per_kv_head, problem.seq_kv, problem.d_head, |sums| {
             &sums.key
         }),
@@ -138,7 +139,7 @@ fn add_up<T: Float>(
     n: usize,
     n_vectors: usize,
     d: usize,
-    of: impl Fn(&Sums<T>) -> &Vectors<T> + Sync,
+    of: impl Fn(&Sums<T>) -> &PaddedRows<T> + Sync,
 ) -> Vec<T> {
     let len = n_vectors * d;
     let mut total = vec![T::ZERO; sums.len() / n * len];
@@ -176,19 +177,19 @@ fn positions<T: Float>(problem: &Problem<T>, tasks: &[Task], sums: &[Sums<T>]) -
 
 struct Backward<'a, T> {
     problem: &'a Problem<'a, T>,
-    given: &'a Given<'a, T>,
-    bench: Bench<T>,
+    inputs: &'a BackwardInputs<'a, T>,
+    workspace: TaskWorkspace<T>,
     /// Gradients in the weights, then in the scores.
-    grads: Panel<T>,
+    grads: ScoreTiles<T>,
     /// The block's upstream gradient.
-    upstream: Vectors<T>,
-    query: Vectors<T>,
-    position_query: Vectors<T>,
+    upstream: PaddedRows<T>,
+    query: PaddedRows<T>,
+    position_query: PaddedRows<T>,
     /// Gradients in scores by position, `[rows, BAND]`.
     band: Vec<T>,
-    group: Vec<Work<T>>,
+    group: Vec<Workspace<T>>,
     /// A row with few weights.
-    few: Work<T>,
+    few: Workspace<T>,
     /// The keys of its weights, and their positions.
     keys: Vec<u32>,
     places: Vec<u32>,
@@ -197,40 +198,41 @@ struct Backward<'a, T> {
 }
 
 impl<'a, T: Float> Backward<'a, T> {
-    fn new(problem: &'a Problem<'a, T>, given: &'a Given<'a, T>) -> Self {
+    fn new(problem: &'a Problem<'a, T>, inputs: &'a BackwardInputs<'a, T>) -> Self {
         Self {
             problem,
-            given,
-            bench: Bench::new(problem),
-            grads: Panel::new(),
-            upstream: Vectors::new(problem.d_value),
-            query: Vectors::new(problem.d_head),
-            position_query: Vectors::new(problem.d_head),
+            inputs,
+            workspace: TaskWorkspace::new(problem),
+            grads: ScoreTiles::new(),
+            upstream: PaddedRows::new(problem.d_value),
+            query: PaddedRows::new(problem.d_head),
+            position_query: PaddedRows::new(problem.d_head),
             band: vec![T::ZERO; TILE * BAND],
             group: Vec::new(),
-            few: Work::new(0, T::ZERO, Layout::Along),
+            few: Workspace::new(0, T::ZERO, RowLayout::RowMajor),
             keys: Vec::new(),
             places: Vec::new(),
             dense: Vec::new(),
         }
     }
 
-    fn run(&mut self, task: &Task, rows: Rows<T>) -> Sums<T> {
+    fn run(&mut self, task: &Task, rows: TaskRows<T>) -> Sums<T> {
         let problem = self.problem;
-        self.bench.load_head(problem, task.batch, task.head, true);
+        self.workspace
+            .load_head(problem, task.batch, task.head, true);
         let n_keys = problem.n_tiles() * TILE;
         let mut sums = Sums {
-            key: Vectors::new(problem.d_head),
-            value: Vectors::new(problem.d_value),
-            positions: Vectors::new(problem.d_head),
+            key: PaddedRows::new(problem.d_head),
+            value: PaddedRows::new(problem.d_value),
+            positions: PaddedRows::new(problem.d_head),
             alpha: 0.0,
         };
         sums.key.zeros(n_keys);
         sums.value.zeros(n_keys);
         if problem.relative.is_some() {
-            sums.positions.zeros(self.bench.positions.n());
+            sums.positions.zeros(self.workspace.positions.n());
         }
-        let Rows {
+        let TaskRows {
             mut query,
             mut position_query,
             mut bias,
@@ -238,7 +240,7 @@ impl<'a, T: Float> Backward<'a, T> {
         let words = n_words(problem);
         for (index, block) in task.blocks() {
             let n_rows = block.rows.len();
-            let bits = &self.given.bits[index * words..][..words];
+            let bits = &self.inputs.bits[index * words..][..words];
             self.score(&block, bits);
             let bias_rows = match bias.is_empty() {
                 true => &mut [][..],
@@ -249,7 +251,9 @@ impl<'a, T: Float> Backward<'a, T> {
                     these
                 }
             };
-            if self.sparse_rows(&block, &mut sums, bias_rows) {
+            self.gathered_rows(&block, &mut sums, bias_rows);
+            if !self.dense.is_empty() {
+                self.weight_gradients(&block);
                 self.differentiate(&block, &mut sums);
                 self.products(&block, &mut sums);
                 if !bias_rows.is_empty() {
@@ -271,122 +275,43 @@ impl<'a, T: Float> Backward<'a, T> {
 
     /// The scores of the tiles that hold a weight, and the upstream gradient.
     fn score(&mut self, block: &Queries, bits: &[i64]) {
-        let (problem, bench) = (self.problem, &mut self.bench);
+        let (problem, workspace) = (self.problem, &mut self.workspace);
         let n_rows = block.rows.len();
         let is_active = |tile: usize| bits[tile / 64] >> (tile % 64) & 1 == 1;
-        problem.tiles(block, is_active, &mut bench.tiles);
-        bench.score(problem, block);
+        problem.tiles(block, is_active, &mut workspace.tiles);
+        workspace.score(problem, block);
         self.upstream.load(n_rows, n_rows, |i, out| {
             let index = [block.batch, block.head, block.rows.start + i];
-            self.given.grad.load(&index, T::ONE, out);
+            self.inputs.grad.load(&index, T::ONE, out);
         });
         self.query.zeros(n_rows);
         self.position_query.zeros(n_rows);
     }
 
-    /// Differentiates rows with few weights, key by key. Of the others, whose numbers are left in
-    /// `dense`, it makes the weights again; and says whether there are any.
-    fn sparse_rows(&mut self, block: &Queries, sums: &mut Sums<T>, bias: &mut [T]) -> bool {
-        let (problem, bench) = (self.problem, &mut self.bench);
-        let mapping = problem.mappings[block.head];
-        self.dense.clear();
-        if bench.tiles.is_empty() {
-            return false;
-        }
-        let n_packs = bench.scores.n_packs();
-        for (r, query) in block.rows.clone().enumerate() {
-            let row = problem.row(block.batch, block.head, query) * 3;
-            let saved: Saved = std::array::from_fn(|i| self.given.rows[row + i]);
-            let scores = bench.scores.row_mut(r);
-            self.few.resize(n_packs);
-            let edge = edge(mapping, saved, problem.hidden);
-            let n = edge.and_then(|edge| {
-                let (moved, places) = (&mut self.few.moved.packs, &mut self.few.places);
-                gather_few(scores, edge, moved, T::LOWEST, places)
-            });
-            let Some(n) = n else {
-                again(scores, problem.hidden, mapping, saved);
-                self.dense.push(r);
-                continue;
-            };
-            scores.fill(Pack::splat(T::ZERO));
-            let few = &mut self.few;
-            keys_of(&few.places[..n], &bench.tiles, &mut self.keys);
-            let (keys, n_packs) = (&self.keys, n.div_ceil(LANES));
-            few.other.resize(n_packs);
-            few.row.resize(n_packs);
-            let weights = &mut few.other.packs;
-            weights.copy_from_slice(&few.moved.packs[..n_packs]);
-            again(weights, problem.hidden, mapping, saved);
-            let upstream = self.upstream.padded(r);
-
-            // The weights that entered the context.
-            few.moved.packs[..n_packs].copy_from_slice(weights);
-            let kept = &mut elements_mut(&mut few.moved.packs)[..n];
-            drop_some(problem, block, r, kept, keys);
-            spread(&mut sums.value, kept, keys, upstream);
-
-            few.row.fill(T::ZERO);
-            dots(&mut few.row.packs, upstream, keys, &bench.values);
-            let grads = &mut elements_mut(&mut few.row.packs)[..n];
-            drop_some(problem, block, r, grads, keys);
-            match &problem.alphas {
-                None => map_backward(std::slice::from_mut(few), mapping),
-                Some(alphas) => {
-                    let mut d_alpha = [0.0];
-                    let few = std::slice::from_mut(few);
-                    with_alpha(few, &[alphas[block.head]], &mut d_alpha);
-                    sums.alpha += d_alpha[0];
-                }
-            }
-            let grads = &elements(&few.row.packs)[..n];
-            combine(self.query.padded_mut(r), grads, keys, &bench.keys);
-            spread(&mut sums.key, grads, keys, bench.queries.padded(r));
-            if !bias.is_empty() {
-                let bias = &mut bias[r * problem.seq_kv..];
-                for (&grad, &key) in grads.iter().zip(keys) {
-                    bias[key as usize] = bias[key as usize] + grad;
-                }
-            }
-            if problem.relative.is_some() {
-                let shift = (problem.seq_q - 1 - query) as u32;
-                self.places.clear();
-                self.places.extend(keys.iter().map(|key| key + shift));
-                let positions = &bench.positions;
-                let to = self.position_query.padded_mut(r);
-                combine(to, grads, &self.places, &positions.vectors);
-                spread(
-                    &mut sums.positions,
-                    grads,
-                    &self.places,
-                    positions.queries.padded(r),
-                );
-            }
-        }
-        if self.dense.is_empty() {
-            return false;
-        }
+    /// Gradients in the weights of the rows that are left, over whole tiles.
+    fn weight_gradients(&mut self, block: &Queries) {
+        let (problem, workspace) = (self.problem, &self.workspace);
         let n_rows = block.rows.len();
-        self.grads.resize(n_rows, bench.tiles.len());
-        for (t, tile) in bench.tiles.iter().enumerate() {
+        self.grads.resize(n_rows, workspace.tiles.len());
+        for (t, tile) in workspace.tiles.iter().enumerate() {
             let size = [n_rows, TILE, problem.d_value];
-            let values = bench.values_across.tile(tile.first);
-            multiply(self.grads.tile_mut(t), self.upstream.from(0), values, size);
+            let values = workspace.values_across.tile(tile.first);
+            let upstream = self.upstream.rows_from(0);
+            multiply(self.grads.tile_mut(t), upstream, values, size);
             drop_weights(problem, block, tile, &mut self.grads, t);
         }
-        true
     }
 
     /// Gradients in the weights to gradients in the scores.
     fn differentiate(&mut self, block: &Queries, sums: &mut Sums<T>) {
         let problem = self.problem;
-        let weights = &self.bench.scores;
-        let group = works(&mut self.group, self.grads.n_packs(), T::ZERO);
+        let weights = &self.workspace.scores;
+        let group = workspaces(&mut self.group, self.grads.n_vectors(), T::ZERO);
         for rows in self.dense.chunks(group.len()) {
             let group = &mut group[..rows.len()];
             for (work, &r) in group.iter_mut().zip(rows) {
-                work.row.packs.copy_from_slice(self.grads.row(r));
-                work.other.packs.copy_from_slice(weights.row(r));
+                work.row.vectors.copy_from_slice(self.grads.row(r));
+                work.other.vectors.copy_from_slice(weights.row(r));
             }
             match &problem.alphas {
                 None => map_backward(group, problem.mappings[block.head]),
@@ -398,13 +323,13 @@ impl<'a, T: Float> Backward<'a, T> {
                 }
             }
             for (work, &r) in group.iter().zip(rows) {
-                self.grads.row_mut(r).copy_from_slice(&work.row.packs);
+                self.grads.row_mut(r).copy_from_slice(&work.row.vectors);
             }
         }
         if self.dense.len() < block.rows.len() {
             for r in 0..block.rows.len() {
                 if self.dense.binary_search(&r).is_err() {
-                    self.grads.row_mut(r).fill(Pack::splat(T::ZERO));
+                    self.grads.row_mut(r).fill(Simd::splat(T::ZERO));
                 }
             }
         }
@@ -412,24 +337,24 @@ impl<'a, T: Float> Backward<'a, T> {
 
     /// Adds the gradients in keys and values to the sums, and computes those in the queries.
     fn products(&mut self, block: &Queries, sums: &mut Sums<T>) {
-        let (problem, bench) = (self.problem, &mut self.bench);
+        let (problem, workspace) = (self.problem, &mut self.workspace);
         let n_rows = block.rows.len();
-        for (t, tile) in bench.tiles.iter().enumerate() {
-            drop_weights(problem, block, tile, &mut bench.scores, t);
+        for (t, tile) in workspace.tiles.iter().enumerate() {
+            drop_weights(problem, block, tile, &mut workspace.scores, t);
             let size = [TILE, sums.value.width, n_rows];
-            let weights = bench.scores.tile(t).transposed();
+            let weights = workspace.scores.tile(t).transposed();
             multiply(
-                sums.value.add_from(tile.first),
+                sums.value.add_to_rows_from(tile.first),
                 weights,
-                self.upstream.from(0),
+                self.upstream.rows_from(0),
                 size,
             );
 
             let grads = self.grads.tile(t);
             let size = [TILE, sums.key.width, n_rows];
-            let queries = bench.queries.from(0);
+            let queries = workspace.queries.rows_from(0);
             multiply(
-                sums.key.add_from(tile.first),
+                sums.key.add_to_rows_from(tile.first),
                 grads.transposed(),
                 queries,
                 size,
@@ -437,9 +362,9 @@ impl<'a, T: Float> Backward<'a, T> {
 
             let size = [n_rows, self.query.width, TILE];
             multiply(
-                self.query.add_from(0),
+                self.query.add_to_rows_from(0),
                 grads,
-                bench.keys.from(tile.first),
+                workspace.keys.rows_from(tile.first),
                 size,
             );
             if problem.relative.is_some() {
@@ -447,12 +372,17 @@ impl<'a, T: Float> Backward<'a, T> {
                 by_position(&mut self.band, &self.grads, t, n_rows);
                 let band = Matrix::rows(&self.band, BAND);
                 let size = [n_rows, self.position_query.width, BAND];
-                let positions = bench.positions.vectors.from(first);
-                multiply(self.position_query.add_from(0), band, positions, size);
-                let size = [BAND, sums.positions.width, n_rows];
-                let queries = bench.positions.queries.from(0);
+                let positions = workspace.positions.embeddings.rows_from(first);
                 multiply(
-                    sums.positions.add_from(first),
+                    self.position_query.add_to_rows_from(0),
+                    band,
+                    positions,
+                    size,
+                );
+                let size = [BAND, sums.positions.width, n_rows];
+                let queries = workspace.positions.queries.rows_from(0);
+                multiply(
+                    sums.positions.add_to_rows_from(first),
                     band.transposed(),
                     queries,
                     size,
@@ -465,7 +395,7 @@ impl<'a, T: Float> Backward<'a, T> {
     fn add_bias(&self, bias: &mut [T]) {
         let seq_kv = self.problem.seq_kv;
         for (r, bias) in bias.chunks_exact_mut(seq_kv).enumerate() {
-            for (t, tile) in self.bench.tiles.iter().enumerate() {
+            for (t, tile) in self.workspace.tiles.iter().enumerate() {
                 let Tile { first, .. } = *tile;
                 let grads = elements(self.grads.cells(r, t));
                 for (to, &grad) in bias[first..].iter_mut().zip(grads) {
@@ -477,7 +407,7 @@ impl<'a, T: Float> Backward<'a, T> {
 }
 
 /// A tile of gradients by key as gradients by position: row r moves right by `n_rows − 1 − r`.
-fn by_position<T: Float>(band: &mut [T], grads: &Panel<T>, tile: usize, n_rows: usize) {
+fn by_position<T: Float>(band: &mut [T], grads: &ScoreTiles<T>, tile: usize, n_rows: usize) {
     for (r, band) in band.chunks_exact_mut(BAND).take(n_rows).enumerate() {
         band.fill(T::ZERO);
         let cells = elements(grads.cells(r, tile));
@@ -486,7 +416,7 @@ fn by_position<T: Float>(band: &mut [T], grads: &Panel<T>, tile: usize, n_rows: 
 }
 
 /// Writes a block's vectors, multiplied by a factor, to the front of rows of `d` elements, and moves on.
-fn put<T: Float>(vectors: &Vectors<T>, factor: T, rows: &mut &mut [T], d: usize) {
+fn put<T: Float>(vectors: &PaddedRows<T>, factor: T, rows: &mut &mut [T], d: usize) {
     for from in vectors.iter() {
         let (to, rest) = std::mem::take(rows).split_at_mut(d);
         *rows = rest;

@@ -1,13 +1,13 @@
-//! Newton's method for the threshold of several rows at once: while one row waits for its sums, the
-//! processor works on the next.
+//! Root finding: Newton's method, in a bracket, for the threshold of several rows at once. While one row
+//! waits for its sums, the processor works on the next.
 
 use std::slice;
 
-use super::compact::{gather, scatter};
+use super::compress::{compress, expand};
 use super::float::Float;
-use super::pack::{LANES, Pack, lane_sums, replace, totals_of};
-use super::power::{Origin, Power};
-use super::rows::Work;
+use super::mapping::{RowMapping, Shift};
+use super::simd::{LANES, Simd, lane_sums, replace, totals_of};
+use super::workspace::Workspace;
 
 /// Which scores of a row are summed.
 #[derive(Clone, Copy, PartialEq)]
@@ -16,13 +16,13 @@ pub(crate) enum Stage {
     Whole,
     /// The largest of each lane.
     ByLane,
-    /// Those of [`Row::choose_candidates`].
+    /// Those of [`RowRoot::choose_candidates`].
     Candidates,
 }
 
-/// Where a search for the root stands.
+/// The bracket of a root, and the iterate in it.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Bracket {
     pub s: f64,
     /// s lies between these.
     pub low: f64,
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     pub is_done: bool,
 }
 
-impl Place {
+impl Bracket {
     /// At the bottom.
     pub const START: Self = Self {
         s: 0.0,
@@ -41,7 +41,7 @@ impl Place {
         is_done: false,
     };
 
-    /// After one step on `(Fᵋ − 1)/ε = 0`, of [`Power::rise`] over `Σp^{1−ε}`; there, if F is 1 within
+    /// After one step on `(Fᵋ − 1)/ε = 0`, of [`RowMapping::residual`] over `Σp^{1−ε}`; there, if F is 1 within
     /// the type's precision.
     ///
     /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
@@ -81,139 +81,143 @@ impl Place {
     }
 }
 
-/// The search for the s of a row with `F(s) = Σp = 1`.
+/// The root s of a row, `F(s) = Σp = 1`, while it is sought.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<T, P> {
+pub(crate) struct RowRoot<T, P> {
     power: P,
     largest: T,
-    by_lane: Pack<T>,
+    by_lane: Simd<T>,
     n_candidates: Option<usize>,
-    place: Place,
+    bracket: Bracket,
     /// `Σp` and `Σp^{1−ε}` at s, by lane.
-    sums: [Pack<f64>; 2],
+    sums: [Simd<f64>; 2],
 }
 
-impl<T: Float, P: Power<T>> Row<T, P> {
+impl<T: Float, P: RowMapping<T>> RowRoot<T, P> {
     #[inline(always)]
-    pub fn new(power: P, largest: T, by_lane: Pack<T>) -> Self {
+    pub fn new(power: P, largest: T, by_lane: Simd<T>) -> Self {
         Self {
             power,
             largest,
             by_lane,
             n_candidates: None,
-            place: Place::START,
-            sums: [Pack::splat(0.0); 2],
+            bracket: Bracket::START,
+            sums: [Simd::splat(0.0); 2],
         }
     }
 
-    /// What is subtracted from scores.
+    /// The shift that is subtracted from scores.
     #[inline(always)]
-    fn origin(&self) -> Origin<T> {
-        Origin::new(self.largest.to_f64() - self.power.depth(), self.place.s)
+    fn shift(&self) -> Shift<T> {
+        Shift::new(self.largest.to_f64() - self.power.depth(), self.bracket.s)
     }
 
-    /// Gathers the scores above the edge of the support that belongs to s, or a little below: the others
+    /// Gathers the scores above the boundary of the support that belongs to s, or a little below: the others
     /// have no weight. Few enough are worth gathering.
     #[inline(always)]
-    pub fn choose_candidates(&mut self, work: &mut Work<T>) {
+    pub fn choose_candidates(&mut self, work: &mut Workspace<T>) {
         const MARGIN: f64 = 0.01;
         let epsilon = self.power.epsilon();
         if epsilon > 0.0 {
-            let below = self.largest.to_f64() + self.place.s - (1.0 + MARGIN) / epsilon;
-            let (row, moved) = (&work.row.packs, &mut work.moved.packs);
+            let below = self.largest.to_f64() + self.bracket.s - (1.0 + MARGIN) / epsilon;
+            let (row, compressed) = (&work.row.vectors, &mut work.compressed.vectors);
             let (below, lowest) = (T::from_f64(below), T::LOWEST);
-            self.n_candidates = gather(row, below, moved, lowest, &mut work.places);
+            self.n_candidates = compress(row, below, compressed, lowest, &mut work.places);
         }
         // From here on upwards, whatever was thought to be above.
-        let Place { s, low, .. } = self.place;
-        self.place = Place {
+        let Bracket { s, low, .. } = self.bracket;
+        self.bracket = Bracket {
             s,
             low,
-            ..Place::START
+            ..Bracket::START
         };
     }
 
     /// Turns the row's scores into weights.
     #[inline(always)]
-    pub fn finish(&self, work: &mut Work<T>) {
-        if let (_, Some(n)) = self.finish_compact(work) {
-            scatter(&work.moved.packs, &work.places[..n], &mut work.row.packs);
+    pub fn finish(&self, work: &mut Workspace<T>) {
+        if let (_, Some(n)) = self.finish_compressed(work) {
+            expand(
+                &work.compressed.vectors,
+                &work.places[..n],
+                &mut work.row.vectors,
+            );
         }
     }
 
     /// Turns the row's scores into weights, where they are or, of so many gathered ones, where those are;
-    /// and says what they are made from: the two parts of the origin, and a factor.
+    /// and says what they are made from: the two parts of the shift, and a factor.
     #[inline(always)]
-    pub fn finish_compact(&self, work: &mut Work<T>) -> ([f64; 3], Option<usize>) {
+    pub fn finish_compressed(&self, work: &mut Workspace<T>) -> ([f64; 3], Option<usize>) {
         let sum = self.sums[0].sum();
         // Where a score is NaN, so is every weight.
         let gathered = self.n_candidates.filter(|_| !sum.is_nan());
         let scores = match gathered {
-            Some(n) => &mut work.moved.packs[..n.div_ceil(LANES)],
-            None => &mut work.row.packs[..],
+            Some(n) => &mut work.compressed.vectors[..n.div_ceil(LANES)],
+            None => &mut work.row.vectors[..],
         };
-        let origin = self.origin();
+        let shift = self.shift();
         let scale = T::from_f64(1.0 / sum);
         replace(
             scores,
             #[inline(always)]
-            |z| self.power.weights(z, origin)[0] * scale,
+            |z| self.power.weights(z, shift)[0] * scale,
         );
         let depth = self.power.depth();
-        let saved = [self.largest.to_f64() - depth, self.place.s, 1.0 / sum];
+        let saved = [self.largest.to_f64() - depth, self.bracket.s, 1.0 / sum];
         (saved, gathered)
     }
 
     #[inline(always)]
-    fn scores<'a>(&'a self, work: &'a Work<T>, stage: Stage) -> &'a [Pack<T>] {
+    fn scores<'a>(&'a self, work: &'a Workspace<T>, stage: Stage) -> &'a [Simd<T>] {
         match (stage, self.n_candidates) {
             (Stage::ByLane, _) => slice::from_ref(&self.by_lane),
-            (Stage::Candidates, Some(n)) => &work.moved.packs[..n.div_ceil(LANES)],
-            _ => &work.row.packs,
+            (Stage::Candidates, Some(n)) => &work.compressed.vectors[..n.div_ceil(LANES)],
+            _ => &work.row.vectors,
         }
     }
 
     #[inline(always)]
     fn step(&mut self, stage: Stage) {
         let [sum, slope] = totals_of(self.sums);
-        let place = self.place;
+        let bracket = self.bracket;
         let is_start = stage == Stage::ByLane && (1.0..1.1).contains(&sum);
-        self.place = match is_start {
-            true => Place {
+        self.bracket = match is_start {
+            true => Bracket {
                 is_done: true,
-                ..place
+                ..bracket
             },
-            false => place.next::<T>(sum, self.power.rise(sum) / slope),
+            false => bracket.next::<T>(sum, self.power.residual(sum) / slope),
         };
     }
 }
 
 /// Finds s for every row with a score that can be seen.
 #[inline(always)]
-pub(crate) fn search<T: Float, P: Power<T>>(
-    rows: &mut [Option<Row<T, P>>],
-    group: &[Work<T>],
+pub(crate) fn find_roots<T: Float, P: RowMapping<T>>(
+    rows: &mut [Option<RowRoot<T, P>>],
+    group: &[Workspace<T>],
     stage: Stage,
 ) {
     // Only above α = 2 the sum may have no value near 1.
     for _ in 0..100 {
         let mut is_done = true;
         for (row, work) in rows.iter_mut().zip(group) {
-            let Some(row) = row.as_mut().filter(|row| !row.place.is_done) else {
+            let Some(row) = row.as_mut().filter(|row| !row.bracket.is_done) else {
                 continue;
             };
             is_done = false;
-            let origin = row.origin();
+            let shift = row.shift();
             row.sums = lane_sums(
                 row.scores(work, stage),
                 #[inline(always)]
-                |z| row.power.weights(z, origin),
+                |z| row.power.weights(z, shift),
             );
         }
         if is_done {
             break;
         }
-        for row in rows.iter_mut().flatten().filter(|row| !row.place.is_done) {
+        for row in rows.iter_mut().flatten().filter(|row| !row.bracket.is_done) {
             row.step(stage);
         }
     }

@@ -1,8 +1,8 @@
-//! Products of small matrices: tiles of the result stay in registers.
+//! Matrix products of small matrices: tiles of the result stay in registers.
 
 use crate::cpu::float::Float;
 use crate::cpu::isa;
-use crate::cpu::pack::{LANES, Pack};
+use crate::cpu::simd::{LANES, Simd};
 
 /// A matrix where it lies: its element (i, j) is `data[i·down + j·right]`.
 #[derive(Clone, Copy)]
@@ -97,9 +97,9 @@ trait Kernel<T> {
     /// Rows of a tile that fill the registers: 6, or 1.
     const ROWS: usize;
     /// Packs of a row of a tile, at most: 4, or 1.
-    const PACKS: usize;
+    const VECTORS: usize;
 
-    /// The `M` rows and `N` packs at the start of the matrices.
+    /// The `M` rows and `N` vectors at the start of the matrices.
     ///
     /// # Safety
     /// They are there, and the processor has the kernel's instructions.
@@ -125,12 +125,12 @@ impl<T: Float> Product<T> {
     }
 
     unsafe fn columns<K: Kernel<T>>(mut self, m: usize, n: usize) {
-        let mut packs = n / LANES;
-        while packs > 0 {
-            let width = packs.min(K::PACKS);
+        let mut vectors = n / LANES;
+        while vectors > 0 {
+            let width = vectors.min(K::VECTORS);
             // SAFETY: the caller's matrices hold what a tile reads, and tiles cover them.
             unsafe {
-                if K::PACKS == 1 {
+                if K::VECTORS == 1 {
                     self.rows::<K, 1>(m);
                 } else {
                     match width {
@@ -143,7 +143,7 @@ impl<T: Float> Product<T> {
                 self.b = self.b.add(width * LANES);
                 self.c = self.c.add(width * LANES);
             }
-            packs -= width;
+            vectors -= width;
         }
     }
 
@@ -175,7 +175,7 @@ struct Plain;
 
 impl<T: Float> Kernel<T> for Plain {
     const ROWS: usize = 1;
-    const PACKS: usize = 1;
+    const VECTORS: usize = 1;
 
     unsafe fn tile<const M: usize, const N: usize>(product: Product<T>) {
         isa::dispatch(
@@ -187,14 +187,14 @@ impl<T: Float> Kernel<T> for Plain {
                         unsafe {
                             let c = product.c.add(i * product.c_down + j * LANES);
                             let c = c.cast::<[T; LANES]>();
-                            let mut sum = Pack::splat(T::ZERO);
+                            let mut sum = Simd::splat(T::ZERO);
                             if product.adds {
-                                sum = Pack(*c);
+                                sum = Simd(*c);
                             }
                             for p in 0..product.k {
                                 let a = *product.a.add(i * product.a_down + p * product.a_right);
                                 let b = product.b.add(p * product.b_down + j * LANES);
-                                sum = sum + Pack(*b.cast::<[T; LANES]>()) * a;
+                                sum = sum + Simd(*b.cast::<[T; LANES]>()) * a;
                             }
                             *c = sum.0;
                         }
@@ -213,13 +213,13 @@ mod x86 {
     use super::{Kernel, LANES, Product};
 
     macro_rules! kernel {
-        ($name:ident, $tile:ident, $features:literal, $rows:literal, $packs:literal, $width:literal,
+        ($name:ident, $tile:ident, $features:literal, $rows:literal, $vectors:literal, $width:literal,
          $zero:ident, $load:ident, $store:ident, $splat:ident, $fused:ident) => {
             pub(super) struct $name;
 
             impl Kernel<f32> for $name {
                 const ROWS: usize = $rows;
-                const PACKS: usize = $packs;
+                const VECTORS: usize = $vectors;
 
                 unsafe fn tile<const M: usize, const N: usize>(product: Product<f32>) {
                     // SAFETY: the caller's promise is passed on.

@@ -1,4 +1,4 @@
-//! How attention is divided: blocks of queries, and tasks of several blocks of one head.
+//! The tiling of attention: blocks of queries, and tasks of several blocks of one head.
 //!
 //! The division depends on shapes alone, and so does every sum: not on the number of threads.
 
@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::problem::{Problem, Queries};
 
-/// Elements that a panel of scores may hold, about.
-const PANEL: usize = 64 * 1024;
+/// Scores that a block of queries may have, about.
+const BLOCK_SCORES: usize = 64 * 1024;
 
 /// Tasks that there should be, for processors to share, where heads are few. Each has its own sums of the
 /// keys' and values' gradients.
@@ -40,7 +40,9 @@ impl Task {
 
 /// Rows of a block of queries: 64, or fewer where keys are many.
 pub(super) fn block_rows(seq_kv: usize) -> usize {
-    (PANEL / seq_kv.max(1)).next_power_of_two().clamp(16, 64)
+    (BLOCK_SCORES / seq_kv.max(1))
+        .next_power_of_two()
+        .clamp(16, 64)
 }
 
 /// Every task, those of a batch and head one after the other.

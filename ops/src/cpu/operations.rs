@@ -1,76 +1,19 @@
-//! The operations of [`SpartaBackend`](crate::SpartaBackend) for backends whose tensors lie in the
-//! host's memory.
+//! Row mappings, losses and activations on tensors in the host's memory: from tensors to the kernels that
+//! work on rows, and back.
 
-use std::borrow::Cow;
-use std::mem::MaybeUninit;
-
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, Element, IntDType, TensorData, bf16, f16};
-use bytemuck::Pod;
+use burn::tensor::{DType, IntDType, TensorData, bf16, f16};
 
 use super::float::{Float, Stored};
-use super::rows::{Layout, Rows, Strided, View, Work, each};
+use super::rows::{RowKernel, each};
+use super::tensor::{HostBackend, HostTensor};
+use super::workspace::{RowLayout, Workspace};
 use super::{backward, forward, gelu, loss as kernel};
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{Mapping, reference};
 use crate::primitive::hidden_at;
 use crate::{activation, loss};
-
-/// A tensor in the host's memory.
-pub(crate) trait HostTensor: TensorMetadata {
-    /// Whether its elements are where the processor can read them.
-    fn is_on_host(&self) -> bool;
-
-    /// The elements, of the type of `self.dtype()`.
-    fn view<E: Element + Pod>(&self) -> View<'_, E>;
-
-    /// The elements of a tensor of rank 1 or 2, of the type of `self.dtype()`.
-    fn read<E: Element + Pod>(&self) -> Strided<'_, E> {
-        let view = self.view();
-        Strided {
-            strides: [view.strides[0], view.strides.get(1).copied().unwrap_or(1)],
-            elements: view.elements,
-            start: view.start,
-        }
-    }
-
-    /// The elements of a bool tensor in row-major order, 0 where false.
-    fn flags(&self) -> Cow<'_, [u8]>;
-
-    /// The elements in row-major order, if nobody else holds them.
-    fn write<E: Element + Pod>(&mut self) -> Option<&mut [E]>;
-
-    /// A tensor with the shape, type and device of `like`; `fill` returns what it was given, written.
-    fn create<E: Element + Pod>(
-        like: &Self,
-        fill: impl FnOnce(&mut [MaybeUninit<E>]) -> &mut [E],
-    ) -> Self;
-}
-
-/// A backend of such tensors.
-pub(crate) trait HostBackend:
-    Backend<
-        FloatTensorPrimitive: HostTensor,
-        IntTensorPrimitive: HostTensor,
-        BoolTensorPrimitive: HostTensor,
-    >
-{
-}
-
-/// A new vector; `fill` returns what it was given, written.
-pub(crate) fn vector<E>(
-    len: usize,
-    fill: impl FnOnce(&mut [MaybeUninit<E>]) -> &mut [E],
-) -> Vec<E> {
-    let mut vector = Vec::with_capacity(len);
-    let written = fill(&mut vector.spare_capacity_mut()[..len]);
-    let (start, n_written) = (written.as_ptr(), written.len());
-    assert!(start == vector.as_ptr() && n_written == len);
-    // SAFETY: these `len` elements have just been seen initialised.
-    unsafe { vector.set_len(len) };
-    vector
-}
 
 /// `$body` with the type `$stored` of a tensor's elements, or `$other` for types without kernels.
 macro_rules! by_type {
@@ -112,7 +55,7 @@ pub(crate) fn entmax_forward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
-        let layout = Layout::of(scores.shape()[1], forward::longest_beside(mapping));
+        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(mapping));
         map::<B, E, ()>(scores, Float::LOWEST, layout, |_, group, _| {
             forward::forward(group, hidden, mapping);
         }).0
@@ -138,7 +81,7 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        let layout = Layout::of(scores.shape()[1], forward::longest_beside(Mapping::Alpha(1.0)));
+        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(Mapping::Alpha(1.0)));
         map::<B, E, ()>(scores, Float::LOWEST, layout, |first, group, _| {
             forward::entmax(group, hidden, &alphas[first..]);
         }).0
@@ -151,7 +94,7 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE);
+        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED);
         let weights = weights.read::<E>();
         map::<B, E, ()>(grad, Float::ZERO, layout, |first, group, rows| {
             weights.load_others(first, rows.len(), group);
@@ -166,7 +109,7 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(weights, E => {
-        let layout = Layout::of(weights.shape()[1], backward::LONGEST_BESIDE_WITH_ALPHA);
+        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED_WITH_ALPHA);
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
         let weights = weights.read::<E>();
@@ -186,11 +129,11 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
     by_type!(logits, E => {
         let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
-        let kernel = each(|i, work: &mut Work<_>| {
+        let kernel = each(|i, work: &mut Workspace<_>| {
             targets[i].map_or(Float::ZERO, |target| kernel::cross_entropy(work, target))
         });
-        let rows = Rows { n, padding: Float::LOWEST, layout: Layout::Along, kernel };
-        let losses = rows.gather(&logits.read::<E>(), targets.len());
+        let rows = RowKernel { n, padding: Float::LOWEST, layout: RowLayout::RowMajor, kernel };
+        let losses = rows.compress(&logits.read::<E>(), targets.len());
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(logits.dtype());
         B::float_from_data(losses, &logits.device())
     }, else loss::reference::forward::<B>(logits, targets))
@@ -207,7 +150,7 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
         let targets = classes::<B>(targets, n);
         let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
         let (losses, grads) = (column(&losses), column(&grad));
-        map::<B, E, ()>(logits, Float::LOWEST, Layout::Along, each(|i, work: &mut Work<_>| match targets[i] {
+        map::<B, E, ()>(logits, Float::LOWEST, RowLayout::RowMajor, each(|i, work: &mut Workspace<_>| match targets[i] {
             Some(target) => kernel::cross_entropy_backward(
                 work, target, losses[i].widen(), grads[i].widen(),
             ),
@@ -225,7 +168,7 @@ pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(
         let (n, dtype, device) = (scores.shape()[1], scores.dtype(), scores.device());
         let hidden = hidden::<B, E>(&scores);
         let targets = classes::<B>(targets, n);
-        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, Layout::Along, |first, group, losses| {
+        let (weights, losses) = map::<B, E, f64>(scores, Float::LOWEST, RowLayout::RowMajor, |first, group, losses| {
             kernel::entmax(group, &targets[first..], hidden, mapping, losses);
         });
         let losses = TensorData::new(losses, [targets.len()]).convert_dtype(dtype);
@@ -241,7 +184,7 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
     by_type!(weights, E => {
         let targets = classes::<B>(targets, weights.shape()[1]);
         let grads = grad.read::<E>().column(targets.len());
-        map::<B, E, ()>(weights, Float::ZERO, Layout::Along, each(|i, work: &mut Work<_>| match targets[i] {
+        map::<B, E, ()>(weights, Float::ZERO, RowLayout::RowMajor, each(|i, work: &mut Workspace<_>| match targets[i] {
             Some(target) => kernel::entmax_backward(work, target, grads[i].widen()),
             None => work.row.fill(Float::ZERO),
         })).0
@@ -250,7 +193,7 @@ pub(crate) fn entmax_loss_backward<B: HostBackend>(
 
 pub(crate) fn exact_gelu<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
-        map::<B, E, ()>(x, 0.0, Layout::Along, each(|_, work: &mut Work<_>| gelu::gelu(work))).0
+        map::<B, E, ()>(x, 0.0, RowLayout::RowMajor, each(|_, work: &mut Workspace<_>| gelu::gelu(work))).0
     }, else activation::reference::gelu::<B>(x))
 }
 
@@ -260,7 +203,7 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
 ) -> FloatTensor<B> {
     by_type_below_f64!(x, E => {
         let x = x.read::<E>();
-        map::<B, E, ()>(grad, 0.0, Layout::Along, |first, group, rows| {
+        map::<B, E, ()>(grad, 0.0, RowLayout::RowMajor, |first, group, rows| {
             x.load_others(first, rows.len(), group);
             group.iter_mut().for_each(gelu::gelu_backward);
         }).0
@@ -276,10 +219,10 @@ fn hidden<B: HostBackend, E: Stored>(scores: &FloatTensor<B>) -> E::Wide {
 fn map<B: HostBackend, E: Stored, R: Clone + Default + Send>(
     mut tensor: FloatTensor<B>,
     padding: E::Wide,
-    layout: Layout,
-    kernel: impl Fn(usize, &mut [Work<E::Wide>], &mut [R]) + Sync,
+    layout: RowLayout,
+    kernel: impl Fn(usize, &mut [Workspace<E::Wide>], &mut [R]) + Sync,
 ) -> (FloatTensor<B>, Vec<R>) {
-    let rows = Rows {
+    let rows = RowKernel {
         n: tensor.shape()[1],
         padding,
         layout,
@@ -328,126 +271,3 @@ fn classes<B: HostBackend>(targets: IntTensor<B>, n: usize) -> Vec<Option<usize>
         .map(class)
         .collect()
 }
-
-/// The methods of [`SpartaBackend`](crate::SpartaBackend) that have kernels.
-macro_rules! run_on_host {
-    () => {
-        fn entmax_forward(
-            scores: burn::backend::tensor::FloatTensor<Self>,
-            mapping: crate::entmax::Mapping,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_forward::<Self>(scores, mapping)
-        }
-
-        fn entmax_topk_forward(
-            scores: burn::backend::tensor::FloatTensor<Self>,
-            mapping: crate::entmax::Mapping,
-            k: usize,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_topk_forward::<Self>(scores, mapping, k)
-        }
-
-        fn entmax_backward(
-            weights: burn::backend::tensor::FloatTensor<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-            mapping: crate::entmax::Mapping,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_backward::<Self>(weights, grad, mapping)
-        }
-
-        fn entmax_rows_forward(
-            scores: burn::backend::tensor::FloatTensor<Self>,
-            alpha: burn::backend::tensor::FloatTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_rows_forward::<Self>(scores, alpha)
-        }
-
-        fn entmax_rows_backward(
-            weights: burn::backend::tensor::FloatTensor<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-            alpha: burn::backend::tensor::FloatTensor<Self>,
-        ) -> (
-            burn::backend::tensor::FloatTensor<Self>,
-            burn::backend::tensor::FloatTensor<Self>,
-        ) {
-            crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
-        }
-
-        fn cross_entropy_forward(
-            logits: burn::backend::tensor::FloatTensor<Self>,
-            targets: burn::backend::tensor::IntTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::cross_entropy_forward::<Self>(logits, targets)
-        }
-
-        fn cross_entropy_backward(
-            logits: burn::backend::tensor::FloatTensor<Self>,
-            targets: burn::backend::tensor::IntTensor<Self>,
-            loss: burn::backend::tensor::FloatTensor<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
-        }
-
-        fn entmax_loss_forward(
-            scores: burn::backend::tensor::FloatTensor<Self>,
-            targets: burn::backend::tensor::IntTensor<Self>,
-            mapping: crate::entmax::Mapping,
-        ) -> (
-            burn::backend::tensor::FloatTensor<Self>,
-            burn::backend::tensor::FloatTensor<Self>,
-        ) {
-            crate::cpu::entmax_loss_forward::<Self>(scores, targets, mapping)
-        }
-
-        fn entmax_loss_backward(
-            weights: burn::backend::tensor::FloatTensor<Self>,
-            targets: burn::backend::tensor::IntTensor<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
-        }
-
-        fn attention_forward(
-            query: burn::backend::tensor::FloatTensor<Self>,
-            key: burn::backend::tensor::FloatTensor<Self>,
-            value: burn::backend::tensor::FloatTensor<Self>,
-            extras: crate::attention::AttentionExtras<Self>,
-            spec: crate::attention::AttentionSpec,
-        ) -> (
-            burn::backend::tensor::FloatTensor<Self>,
-            crate::attention::AttentionSaved<Self>,
-        ) {
-            crate::cpu::attention_forward::<Self>(query, key, value, extras, spec)
-        }
-
-        fn attention_backward(
-            query: burn::backend::tensor::FloatTensor<Self>,
-            key: burn::backend::tensor::FloatTensor<Self>,
-            value: burn::backend::tensor::FloatTensor<Self>,
-            extras: crate::attention::AttentionExtras<Self>,
-            spec: crate::attention::AttentionSpec,
-            saved: crate::attention::AttentionSaved<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-            wants_bias: bool,
-        ) -> crate::attention::AttentionGrads<Self> {
-            crate::cpu::attention_backward::<Self>(
-                query, key, value, extras, spec, saved, grad, wants_bias,
-            )
-        }
-
-        fn exact_gelu(
-            x: burn::backend::tensor::FloatTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::exact_gelu::<Self>(x)
-        }
-
-        fn exact_gelu_backward(
-            x: burn::backend::tensor::FloatTensor<Self>,
-            grad: burn::backend::tensor::FloatTensor<Self>,
-        ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::exact_gelu_backward::<Self>(x, grad)
-        }
-    };
-}
-pub(crate) use run_on_host;

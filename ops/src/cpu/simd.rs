@@ -1,4 +1,4 @@
-//! A row as the kernels see it: packs of elements, which the compiler turns into registers, and the
+//! A row as the kernels see it: vectors of elements, which the compiler turns into registers, and the
 //! reductions over them.
 
 use std::hint::black_box;
@@ -6,15 +6,15 @@ use std::ops::{Add, Mul, Sub};
 
 use super::float::Float;
 
-/// Elements of a pack: a multiple of every register width, and the order of summation everywhere.
+/// Elements of a vector: a multiple of every register width, and the order of summation everywhere.
 pub(crate) const LANES: usize = 16;
 
 /// Neighbouring elements of a row, aligned to a cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(crate) struct Pack<T>(pub [T; LANES]);
+pub(crate) struct Simd<T>(pub [T; LANES]);
 
-impl<T: Float> Pack<T> {
+impl<T: Float> Simd<T> {
     #[inline(always)]
     pub fn splat(value: T) -> Self {
         Self([value; LANES])
@@ -58,8 +58,8 @@ impl<T: Float> Pack<T> {
 
     /// In f64.
     #[inline(always)]
-    pub fn widen(self) -> Pack<f64> {
-        let mut wide = Pack([0.0; LANES]);
+    pub fn widen(self) -> Simd<f64> {
+        let mut wide = Simd([0.0; LANES]);
         for (wide, x) in wide.0.iter_mut().zip(self.0) {
             *wide = x.to_f64();
         }
@@ -68,7 +68,7 @@ impl<T: Float> Pack<T> {
 
     /// From f64.
     #[inline(always)]
-    pub fn narrow(wide: Pack<f64>) -> Self {
+    pub fn narrow(wide: Simd<f64>) -> Self {
         let mut narrow = Self([T::ZERO; LANES]);
         for (narrow, x) in narrow.0.iter_mut().zip(wide.0) {
             *narrow = T::from_f64(x);
@@ -104,7 +104,7 @@ impl<T: Float> Pack<T> {
     }
 
     /// The lanes folded in halves. What this does is hidden from the compiler, which would otherwise
-    /// build the packs before it from registers of the last, narrowest width.
+    /// build the vectors before it from registers of the last, narrowest width.
     #[inline(always)]
     pub fn across(self, join: impl Fn(T, T) -> T) -> T {
         let mut lanes = black_box(self).0;
@@ -119,7 +119,7 @@ impl<T: Float> Pack<T> {
     }
 }
 
-impl Pack<f64> {
+impl Simd<f64> {
     /// The sum of the lanes.
     #[inline(always)]
     pub fn sum(self) -> f64 {
@@ -129,7 +129,7 @@ impl Pack<f64> {
 
 macro_rules! arithmetic {
     ($($trait:ident $method:ident $op:tt;)*) => {$(
-        impl<T: Float> $trait for Pack<T> {
+        impl<T: Float> $trait for Simd<T> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
@@ -137,7 +137,7 @@ macro_rules! arithmetic {
             }
         }
 
-        impl<T: Float> $trait<T> for Pack<T> {
+        impl<T: Float> $trait<T> for Simd<T> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: T) -> Self {
@@ -153,13 +153,13 @@ arithmetic! {
     Mul mul *;
 }
 
-/// Replaces every pack. Where each lies is hidden from the compiler, which would otherwise build
+/// Replaces every vector. Where each lies is hidden from the compiler, which would otherwise build
 /// registers of elements gathered from many.
 #[inline(always)]
-pub(crate) fn replace<T: Float>(row: &mut [Pack<T>], f: impl Fn(Pack<T>) -> Pack<T>) {
-    for pack in row {
-        let pack = black_box(pack);
-        *pack = f(*pack);
+pub(crate) fn replace<T: Float>(row: &mut [Simd<T>], f: impl Fn(Simd<T>) -> Simd<T>) {
+    for simd in row {
+        let simd = black_box(simd);
+        *simd = f(*simd);
     }
 }
 
@@ -170,14 +170,14 @@ const BLOCK: usize = 16;
 /// Sums of the lanes over a row of `K` terms of each element.
 #[inline(always)]
 pub(crate) fn lane_sums<T: Float, const K: usize>(
-    row: &[Pack<T>],
-    terms: impl Fn(Pack<T>) -> [Pack<T>; K],
-) -> [Pack<f64>; K] {
-    let mut totals = [Pack::splat(0.0); K];
+    row: &[Simd<T>],
+    terms: impl Fn(Simd<T>) -> [Simd<T>; K],
+) -> [Simd<f64>; K] {
+    let mut totals = [Simd::splat(0.0); K];
     for block in row.chunks(BLOCK) {
-        let mut sums = [Pack::splat(T::ZERO); K];
-        for &pack in block {
-            add(&mut sums, terms(pack));
+        let mut sums = [Simd::splat(T::ZERO); K];
+        for &simd in block {
+            add(&mut sums, terms(simd));
         }
         add_wide(&mut totals, sums);
     }
@@ -187,39 +187,39 @@ pub(crate) fn lane_sums<T: Float, const K: usize>(
 /// Sums over a row of `K` terms of each element.
 #[inline(always)]
 pub(crate) fn sums<T: Float, const K: usize>(
-    row: &[Pack<T>],
-    terms: impl Fn(Pack<T>) -> [Pack<T>; K],
+    row: &[Simd<T>],
+    terms: impl Fn(Simd<T>) -> [Simd<T>; K],
 ) -> [f64; K] {
     totals_of(lane_sums(row, terms))
 }
 
-/// [`lane_sums`] where `terms` may replace the pack.
+/// [`lane_sums`] where `terms` may replace the vector.
 #[inline(always)]
 pub(crate) fn lane_sums_of_replaced<T: Float, const K: usize>(
-    row: &mut [Pack<T>],
-    terms: impl Fn(&mut Pack<T>) -> [Pack<T>; K],
-) -> [Pack<f64>; K] {
-    let mut totals = [Pack::splat(0.0); K];
+    row: &mut [Simd<T>],
+    terms: impl Fn(&mut Simd<T>) -> [Simd<T>; K],
+) -> [Simd<f64>; K] {
+    let mut totals = [Simd::splat(0.0); K];
     for block in row.chunks_mut(BLOCK) {
-        let mut sums = [Pack::splat(T::ZERO); K];
-        for pack in block {
-            add(&mut sums, terms(pack));
+        let mut sums = [Simd::splat(T::ZERO); K];
+        for simd in block {
+            add(&mut sums, terms(simd));
         }
         add_wide(&mut totals, sums);
     }
     totals
 }
 
-/// [`lane_sums`] over two rows; `terms` may replace the first one's pack.
+/// [`lane_sums`] over two rows; `terms` may replace the first one's vector.
 #[inline(always)]
 pub(crate) fn lane_sums_of_pairs<T: Float, const K: usize>(
-    left: &mut [Pack<T>],
-    right: &[Pack<T>],
-    terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
-) -> [Pack<f64>; K] {
-    let mut totals = [Pack::splat(0.0); K];
+    left: &mut [Simd<T>],
+    right: &[Simd<T>],
+    terms: impl Fn(&mut Simd<T>, Simd<T>) -> [Simd<T>; K],
+) -> [Simd<f64>; K] {
+    let mut totals = [Simd::splat(0.0); K];
     for (left, right) in left.chunks_mut(BLOCK).zip(right.chunks(BLOCK)) {
-        let mut sums = [Pack::splat(T::ZERO); K];
+        let mut sums = [Simd::splat(T::ZERO); K];
         for (x, &y) in left.iter_mut().zip(right) {
             add(&mut sums, terms(x, y));
         }
@@ -228,12 +228,12 @@ pub(crate) fn lane_sums_of_pairs<T: Float, const K: usize>(
     totals
 }
 
-/// [`sums`] over two rows; `terms` may replace the first one's pack.
+/// [`sums`] over two rows; `terms` may replace the first one's vector.
 #[inline(always)]
 pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
-    left: &mut [Pack<T>],
-    right: &[Pack<T>],
-    terms: impl Fn(&mut Pack<T>, Pack<T>) -> [Pack<T>; K],
+    left: &mut [Simd<T>],
+    right: &[Simd<T>],
+    terms: impl Fn(&mut Simd<T>, Simd<T>) -> [Simd<T>; K],
 ) -> [f64; K] {
     totals_of(lane_sums_of_pairs(left, right, terms))
 }
@@ -241,7 +241,7 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
 // Loops: the standard library's `map` over an array is not always inlined, and then not compiled for
 // the processor at hand.
 #[inline(always)]
-fn add_wide<T: Float, const K: usize>(totals: &mut [Pack<f64>; K], terms: [Pack<T>; K]) {
+fn add_wide<T: Float, const K: usize>(totals: &mut [Simd<f64>; K], terms: [Simd<T>; K]) {
     for k in 0..K {
         totals[k] = totals[k] + terms[k].widen();
     }
@@ -249,7 +249,7 @@ fn add_wide<T: Float, const K: usize>(totals: &mut [Pack<f64>; K], terms: [Pack<
 
 /// The sums of lanes.
 #[inline(always)]
-pub(crate) fn totals_of<const K: usize>(lane_sums: [Pack<f64>; K]) -> [f64; K] {
+pub(crate) fn totals_of<const K: usize>(lane_sums: [Simd<f64>; K]) -> [f64; K] {
     let mut totals = [0.0; K];
     for k in 0..K {
         totals[k] = lane_sums[k].sum();
@@ -258,7 +258,7 @@ pub(crate) fn totals_of<const K: usize>(lane_sums: [Pack<f64>; K]) -> [f64; K] {
 }
 
 #[inline(always)]
-fn add<T: Float, const K: usize>(totals: &mut [Pack<T>; K], terms: [Pack<T>; K]) {
+fn add<T: Float, const K: usize>(totals: &mut [Simd<T>; K], terms: [Simd<T>; K]) {
     for k in 0..K {
         totals[k] = totals[k] + terms[k];
     }
@@ -266,11 +266,11 @@ fn add<T: Float, const K: usize>(totals: &mut [Pack<T>; K], terms: [Pack<T>; K])
 
 /// The largest element of each lane. A NaN may get lost.
 #[inline(always)]
-pub(crate) fn largest_by_lane<T: Float>(row: &[Pack<T>]) -> Pack<T> {
-    let mut largest = Pack::splat(T::LOWEST);
-    for &pack in row {
+pub(crate) fn largest_by_lane<T: Float>(row: &[Simd<T>]) -> Simd<T> {
+    let mut largest = Simd::splat(T::LOWEST);
+    for &simd in row {
         largest = largest.zip(
-            pack,
+            simd,
             #[inline(always)]
             |a, b| larger(a, b),
         );
@@ -286,12 +286,12 @@ pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::rows::{Layout, Scratch};
+    use crate::cpu::workspace::{RowLayout, Scratch};
 
-    fn packs(row: &[f32], padding: f32) -> Vec<Pack<f32>> {
-        let mut scratch = Scratch::new(row.len(), padding, Layout::Along);
+    fn vectors(row: &[f32], padding: f32) -> Vec<Simd<f32>> {
+        let mut scratch = Scratch::new(row.len(), padding, RowLayout::RowMajor);
         scratch.load(row.iter().copied());
-        scratch.packs
+        scratch.vectors
     }
 
     #[test]
@@ -300,20 +300,20 @@ mod tests {
             let row: Vec<f32> = (0..n).map(|i| (i % 97) as f32).collect();
             let total = row.iter().sum::<f32>() as f64;
             assert_eq!(
-                sums(&packs(&row, 0.0), |x| [x, x + x]),
+                sums(&vectors(&row, 0.0), |x| [x, x + x]),
                 [total, 2.0 * total]
             );
-            let mut replaced = packs(&row, 0.0);
+            let mut replaced = vectors(&row, 0.0);
             assert_eq!(
                 lane_sums_of_replaced(&mut replaced, |x| [std::mem::replace(x, *x * 2.0)])
-                    .map(Pack::sum),
+                    .map(Simd::sum),
                 [total]
             );
             assert_eq!(
-                sums_of_pairs(&mut replaced, &packs(&row, 0.0), |x, y| [*x - y]),
+                sums_of_pairs(&mut replaced, &vectors(&row, 0.0), |x, y| [*x - y]),
                 [total]
             );
-            let largest = largest_by_lane(&packs(&row, f32::MIN)).largest();
+            let largest = largest_by_lane(&vectors(&row, f32::MIN)).largest();
             assert_eq!(largest, (n - 1).min(96) as f32);
         }
     }
@@ -323,16 +323,16 @@ mod tests {
     fn small_terms_of_a_long_row_count() {
         let mut row = vec![3e-8f32; 128 * 1024];
         row[77] = 1.0;
-        let [sum] = sums(&packs(&row, 0.0), |x| [x]);
+        let [sum] = sums(&vectors(&row, 0.0), |x| [x]);
         let exact = row.iter().map(|&x| x as f64).sum::<f64>();
         assert!((sum - exact).abs() < 1e-6, "{sum} for {exact}");
     }
 
     #[test]
     fn nan_reaches_every_limit() {
-        let mut pack = Pack::splat(0.0f32);
-        assert!(!pack.reaches(0.0) && pack.reaches(-1.0));
-        pack.0[9] = f32::NAN;
-        assert!(pack.reaches(1e30));
+        let mut simd = Simd::splat(0.0f32);
+        assert!(!simd.reaches(0.0) && simd.reaches(-1.0));
+        simd.0[9] = f32::NAN;
+        assert!(simd.reaches(1e30));
     }
 }

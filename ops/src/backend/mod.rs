@@ -1,8 +1,10 @@
 //! The extension trait through which every Burn backend runs Sparta's operations.
 //!
-//! Each method has a default body in tensor operations; backends with kernels of their own override
-//! it. `#[backend_extension]` writes the dispatch from `Tensor<D>` and, for CubeCL runtimes, the
-//! lazy implementation under fusion. Gradients are written by hand in [`mod@crate::entmax`].
+//! A method's default body is the reference in tensor operations; backends with kernels of their own
+//! override it. Fused attention has none: its readable definition is [`crate::attention`]'s `reference`,
+//! which is taken before the backend is asked. `#[backend_extension]` writes the dispatch from `Tensor<D>`
+//! and, for CubeCL runtimes, the lazy implementation under fusion. Which operations have a gradient stands
+//! in `autodiff`, how it is computed in the `autodiff.rs` of each operation's module.
 
 // The dispatch written below names the ndarray and tch backends, which are deprecated upstream; they
 // are supported until Burn removes them.
@@ -10,7 +12,7 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+#[cfg(feature = "cube")]
 use burn::tensor::Shape;
 
 use crate::attention::{
@@ -19,13 +21,15 @@ use crate::attention::{
 use crate::entmax::{Bisection, Mapping, reference};
 use crate::{activation, loss};
 
+mod autodiff;
+
 /// The operations Sparta adds to a Burn backend.
 ///
 /// Arrays are `[rows, n]`; a mapping acts along the last dimension. Users call the functions of
 /// [`mod@crate::entmax`], [`crate::attention`] and [`crate::loss`] instead.
 #[backend_extension(
-    Cube: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "cube"),
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
@@ -198,7 +202,13 @@ pub trait SpartaBackend: Backend {
     }
 
     /// Context `[batch, n_heads, seq_q, d_value]` of [`attention::sparse_attention`], and what its
-    /// backward needs. The default holds all scores at once.
+    /// backward needs, by kernels that hold no more than tiles of scores.
+    ///
+    /// There is no default: [`attention::AttentionOptions::resolve`] sends requests here only for devices
+    /// whose kernels serve them, and all others to the definition in tensor operations.
+    ///
+    /// # Panics
+    /// For a request that `resolve` refuses.
     #[fusion(meta = crate::cube::forward_meta)]
     fn attention_forward(
         query: FloatTensor<Self>,
@@ -206,11 +216,12 @@ pub trait SpartaBackend: Backend {
         value: FloatTensor<Self>,
         #[extension_type] extras: AttentionExtras<Self>,
         spec: AttentionSpec,
-    ) -> (FloatTensor<Self>, AttentionSaved<Self>) {
-        attention::plain_forward::<Self>(query, key, value, extras, spec)
-    }
+    ) -> (FloatTensor<Self>, AttentionSaved<Self>);
 
     /// Gradients of [`SpartaBackend::attention_forward`], given what it saved.
+    ///
+    /// # Panics
+    /// As there; on an autodiff backend, as there are no second derivatives.
     #[fusion(meta = crate::cube::backward_meta)]
     #[allow(clippy::too_many_arguments)] // the macro takes tensors one by one
     fn attention_backward(
@@ -222,10 +233,7 @@ pub trait SpartaBackend: Backend {
         #[extension_type] saved: AttentionSaved<Self>,
         grad: FloatTensor<Self>,
         wants_bias: bool,
-    ) -> AttentionGrads<Self> {
-        let _ = saved;
-        attention::plain_backward::<Self>(query, key, value, extras, spec, grad, wants_bias)
-    }
+    ) -> AttentionGrads<Self>;
 
     /// `x·Φ(x)` of every value of `[rows, n]`.
     #[fusion(dtype = x, shape = x)]

@@ -1,49 +1,49 @@
-//! The powers that turn a score's distance to the threshold into a weight.
+//! The mapping kernels: a score's distance to the threshold to a weight.
 //!
 //! With `ε = α − 1`: `p = [1 + ε(z − max z − s)]₊^{1/ε}`, and the root s of `Σp = 1` lies in
 //! `[0, (1 − n^{−ε})/ε]`.
 
 use super::float::Float;
-use super::pack::{LANES, Pack};
+use super::simd::{LANES, Simd};
 
-/// What is subtracted from scores, in two parts: together they have more digits than one.
+/// A compensated shift, subtracted from scores in two parts: together they have more digits than one.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin<T>(Pack<T>, Pack<T>);
+pub(crate) struct Shift<T>(Simd<T>, Simd<T>);
 
-impl<T: Float> Origin<T> {
+impl<T: Float> Shift<T> {
     /// `a + b` for every lane.
     #[inline(always)]
     pub fn new(a: f64, b: f64) -> Self {
         let high = T::from_f64(a + b);
         let low = T::from_f64((a - high.to_f64()) + b);
-        Self(Pack::splat(high), Pack::splat(low))
+        Self(Simd::splat(high), Simd::splat(low))
     }
 
     /// `a + b`, each lane its own.
     #[inline(always)]
-    pub fn by_lane(a: Pack<f64>, b: Pack<f64>) -> Self {
-        let high = Pack::<T>::narrow(a + b);
-        Self(high, Pack::narrow(a - high.widen() + b))
+    pub fn by_lane(a: Simd<f64>, b: Simd<f64>) -> Self {
+        let high = Simd::<T>::narrow(a + b);
+        Self(high, Simd::narrow(a - high.widen() + b))
     }
 
     #[inline(always)]
-    fn subtract_from(self, z: Pack<T>) -> Pack<T> {
+    fn subtract_from(self, z: Simd<T>) -> Simd<T> {
         (z - self.0) - self.1
     }
 }
 
 /// A mapping of the family, with its α.
-pub(crate) trait Power<T: Float>: Copy {
+pub(crate) trait RowMapping<T: Float>: Copy {
     /// Packs from which a row is long: finding a start and candidates pays.
     const LONG: usize;
 
     /// `α − 1`.
     fn epsilon(&self) -> f64;
 
-    /// `(F − F^{1−ε})/ε`.
-    fn rise(&self, sum: f64) -> f64;
+    /// The residual of the root, `(F − F^{1−ε})/ε`.
+    fn residual(&self, sum: f64) -> f64;
 
-    /// How far below `max z + s` the origin is: 1/ε where that is the edge of the support, from which
+    /// How far below `max z + s` the shift is: 1/ε where that is the boundary of the support, from which
     /// distances keep all their digits.
     #[inline(always)]
     fn depth(&self) -> f64 {
@@ -51,14 +51,14 @@ pub(crate) trait Power<T: Float>: Copy {
     }
 
     /// `p` and `p^{1−ε}`.
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2];
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2];
 }
 
 /// α = 2.
 #[derive(Clone, Copy)]
 pub(crate) struct Sparsemax;
 
-impl<T: Float> Power<T> for Sparsemax {
+impl<T: Float> RowMapping<T> for Sparsemax {
     const LONG: usize = 32;
 
     #[inline(always)]
@@ -67,13 +67,13 @@ impl<T: Float> Power<T> for Sparsemax {
     }
 
     #[inline(always)]
-    fn rise(&self, sum: f64) -> f64 {
+    fn residual(&self, sum: f64) -> f64 {
         sum - 1.0
     }
 
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        let d = origin.subtract_from(z);
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        let d = shift.subtract_from(z);
         [
             d.map(
                 #[inline(always)]
@@ -88,7 +88,7 @@ impl<T: Float> Power<T> for Sparsemax {
 #[derive(Clone, Copy)]
 pub(crate) struct Entmax15;
 
-impl<T: Float> Power<T> for Entmax15 {
+impl<T: Float> RowMapping<T> for Entmax15 {
     const LONG: usize = 32;
 
     #[inline(always)]
@@ -97,14 +97,14 @@ impl<T: Float> Power<T> for Entmax15 {
     }
 
     #[inline(always)]
-    fn rise(&self, sum: f64) -> f64 {
+    fn residual(&self, sum: f64) -> f64 {
         let root = sum.sqrt();
         2.0 * root * (sum - 1.0) / (root + 1.0)
     }
 
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        let d = origin.subtract_from(z) * T::from_f64(0.5);
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        let d = shift.subtract_from(z) * T::from_f64(0.5);
         let root = d.map(
             #[inline(always)]
             |d| d.at_least(T::ZERO),
@@ -113,9 +113,9 @@ impl<T: Float> Power<T> for Entmax15 {
     }
 }
 
-/// Any α, with `t = ε(z − origin)` and `u = base + t`: `p = u^{1/ε}`.
+/// Any α, with `t = ε(z − shift)` and `u = base + t`: `p = u^{1/ε}`.
 ///
-/// From ε = ¼ on the origin is the edge of the support and the base 0. Below, the origin is `max z +
+/// From ε = ¼ on the shift is the boundary of the support and the base 0. Below, the shift is `max z +
 /// s` and the base 1: there `p = exp(log1p(t)/ε)` cancels nothing as ε → 0.
 #[derive(Clone, Copy)]
 pub(crate) struct General<T> {
@@ -125,8 +125,8 @@ pub(crate) struct General<T> {
 }
 
 impl<T: Float> General<T> {
-    /// From this ε on, weights are measured from the edge of the support.
-    const EDGE: f64 = 0.25;
+    /// From this ε on, weights are measured from the boundary of the support.
+    const BOUNDARY: f64 = 0.25;
 
     /// Scores up to `hidden` have no weight: below α = 1 no other score is too low to have one.
     #[inline(always)]
@@ -140,7 +140,7 @@ impl<T: Float> General<T> {
             } else {
                 epsilon
             },
-            base: if epsilon >= Self::EDGE {
+            base: if epsilon >= Self::BOUNDARY {
                 T::ZERO
             } else {
                 T::ONE
@@ -150,7 +150,7 @@ impl<T: Float> General<T> {
     }
 }
 
-impl<T: Float> Power<T> for General<T> {
+impl<T: Float> RowMapping<T> for General<T> {
     const LONG: usize = 2;
 
     #[inline(always)]
@@ -159,35 +159,35 @@ impl<T: Float> Power<T> for General<T> {
     }
 
     #[inline(always)]
-    fn rise(&self, sum: f64) -> f64 {
-        rise::<T>(self.epsilon, sum)
+    fn residual(&self, sum: f64) -> f64 {
+        residual::<T>(self.epsilon, sum)
     }
 
     #[inline(always)]
     fn depth(&self) -> f64 {
-        match self.epsilon >= Self::EDGE {
+        match self.epsilon >= Self::BOUNDARY {
             true => 1.0 / self.epsilon,
             false => 0.0,
         }
     }
 
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
         let exponent = 1.0 / self.epsilon - 1.0;
-        let [epsilon, exponent] = [self.epsilon, exponent].map(|x| Pack::splat(T::from_f64(x)));
+        let [epsilon, exponent] = [self.epsilon, exponent].map(|x| Simd::splat(T::from_f64(x)));
         let formula = Formula {
             epsilon,
             exponent,
-            base: Pack::splat(self.base),
+            base: Simd::splat(self.base),
             hidden: self.hidden,
         };
-        formula.weights(z, origin)
+        formula.weights(z, shift)
     }
 }
 
 /// `(F − F^{1−ε})/ε` for any ε but 0; a step need not be exact.
 #[inline(always)]
-fn rise<T: Float>(epsilon: f64, sum: f64) -> f64 {
+fn residual<T: Float>(epsilon: f64, sum: f64) -> f64 {
     let y = sum - 1.0;
     let a = 1.0 - epsilon;
     // Near 1 by its series, where the difference would cancel.
@@ -204,18 +204,18 @@ fn rise<T: Float>(epsilon: f64, sum: f64) -> f64 {
 /// [`General`], each lane with an ε of its own.
 #[derive(Clone, Copy)]
 struct Formula<T> {
-    epsilon: Pack<T>,
+    epsilon: Simd<T>,
     /// `1/ε − 1`.
-    exponent: Pack<T>,
-    base: Pack<T>,
+    exponent: Simd<T>,
+    base: Simd<T>,
     hidden: T,
 }
 
 impl<T: Float> Formula<T> {
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        let lowest = Pack::splat(T::ZERO) - self.base;
-        let t = (origin.subtract_from(z) * self.epsilon).zip(
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        let lowest = Simd::splat(T::ZERO) - self.base;
+        let t = (shift.subtract_from(z) * self.epsilon).zip(
             lowest,
             #[inline(always)]
             |t, lowest| t.at_least(lowest).at_most(T::HUGE),
@@ -250,47 +250,47 @@ impl<T: Float> Formula<T> {
     }
 }
 
-/// A mapping of rows beside one another.
-pub(crate) trait PowerByLane<T: Float>: Copy {
-    /// [`Power::rise`].
-    fn rise(&self, sums: Pack<f64>) -> Pack<f64>;
+/// A mapping of interleaved rows.
+pub(crate) trait LaneMapping<T: Float>: Copy {
+    /// [`RowMapping::residual`].
+    fn residual(&self, sums: Simd<f64>) -> Simd<f64>;
 
-    /// [`Power::depth`].
-    fn depth(&self) -> Pack<f64>;
+    /// [`RowMapping::depth`].
+    fn depth(&self) -> Simd<f64>;
 
-    /// [`Power::weights`].
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2];
+    /// [`RowMapping::weights`].
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2];
 }
 
 /// One for all lanes.
 #[derive(Clone, Copy)]
-pub(crate) struct Alike<P>(pub P);
+pub(crate) struct SameMapping<P>(pub P);
 
-impl<T: Float, P: Power<T>> PowerByLane<T> for Alike<P> {
+impl<T: Float, P: RowMapping<T>> LaneMapping<T> for SameMapping<P> {
     #[inline(always)]
-    fn rise(&self, sums: Pack<f64>) -> Pack<f64> {
+    fn residual(&self, sums: Simd<f64>) -> Simd<f64> {
         sums.map(
             #[inline(always)]
-            |sum| self.0.rise(sum),
+            |sum| self.0.residual(sum),
         )
     }
 
     #[inline(always)]
-    fn depth(&self) -> Pack<f64> {
-        Pack::splat(self.0.depth())
+    fn depth(&self) -> Simd<f64> {
+        Simd::splat(self.0.depth())
     }
 
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        self.0.weights(z, origin)
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        self.0.weights(z, shift)
     }
 }
 
 /// Any α in every lane.
 #[derive(Clone, Copy)]
 pub(crate) struct GeneralByLane<T> {
-    epsilon: Pack<f64>,
-    depth: Pack<f64>,
+    epsilon: Simd<f64>,
+    depth: Simd<f64>,
     formula: Formula<T>,
 }
 
@@ -298,9 +298,9 @@ impl<T: Float> GeneralByLane<T> {
     /// The last α also of the lanes that have none.
     #[inline(always)]
     pub fn new(alphas: &[f64], hidden: T) -> Self {
-        let mut epsilon = Pack::splat(0.0);
-        let mut depth = Pack::splat(0.0);
-        let mut base = Pack::splat(T::ZERO);
+        let mut epsilon = Simd::splat(0.0);
+        let mut depth = Simd::splat(0.0);
+        let mut base = Simd::splat(T::ZERO);
         for i in 0..LANES {
             let general = General::new(alphas[i.min(alphas.len() - 1)], hidden);
             epsilon.0[i] = general.epsilon;
@@ -312,8 +312,8 @@ impl<T: Float> GeneralByLane<T> {
             |epsilon| 1.0 / epsilon - 1.0,
         );
         let formula = Formula {
-            epsilon: Pack::narrow(epsilon),
-            exponent: Pack::narrow(exponent),
+            epsilon: Simd::narrow(epsilon),
+            exponent: Simd::narrow(exponent),
             base,
             hidden,
         };
@@ -325,23 +325,23 @@ impl<T: Float> GeneralByLane<T> {
     }
 }
 
-impl<T: Float> PowerByLane<T> for GeneralByLane<T> {
+impl<T: Float> LaneMapping<T> for GeneralByLane<T> {
     #[inline(always)]
-    fn rise(&self, sums: Pack<f64>) -> Pack<f64> {
+    fn residual(&self, sums: Simd<f64>) -> Simd<f64> {
         self.epsilon.zip(
             sums,
             #[inline(always)]
-            |epsilon, sum| rise::<T>(epsilon, sum),
+            |epsilon, sum| residual::<T>(epsilon, sum),
         )
     }
 
     #[inline(always)]
-    fn depth(&self) -> Pack<f64> {
+    fn depth(&self) -> Simd<f64> {
         self.depth
     }
 
     #[inline(always)]
-    fn weights(&self, z: Pack<T>, origin: Origin<T>) -> [Pack<T>; 2] {
-        self.formula.weights(z, origin)
+    fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        self.formula.weights(z, shift)
     }
 }

@@ -1,20 +1,21 @@
-//! The few elements of a row that matter, gathered into packs of their own and put back.
+//! Compress and expand (AVX-512's words): the few elements of a row that matter, copied to the front of
+//! another and put back.
 
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
 use super::float::Float;
 use super::isa;
-use super::pack::{LANES, Pack, sums};
+use super::simd::{LANES, Simd, sums};
 
-/// Copies the elements above the limit (and NaN) to the front of `out`, their places in the row to
-/// `places`, and says how many there are; the last pack is filled up with the padding. None where so
+/// Copies the elements above the limit (and NaN) to the front of `out`, their indices in the row to
+/// `places`, and says how many there are; the last vector is filled up with the padding. None where so
 /// many are above the limit that it does not pay.
 #[inline(always)]
-pub(crate) fn gather<T: Float>(
-    row: &[Pack<T>],
+pub(crate) fn compress<T: Float>(
+    row: &[Simd<T>],
     limit: T,
-    out: &mut [Pack<T>],
+    out: &mut [Simd<T>],
     padding: T,
     places: &mut [u32],
 ) -> Option<usize> {
@@ -33,27 +34,27 @@ pub(crate) fn gather<T: Float>(
     Some(n)
 }
 
-/// [`gather`], compiled for the processor at hand.
-pub(crate) fn gather_few<T: Float>(
-    row: &[Pack<T>],
+/// [`compress`], compiled for the processor at hand.
+pub(crate) fn compress_few<T: Float>(
+    row: &[Simd<T>],
     limit: T,
-    out: &mut [Pack<T>],
+    out: &mut [Simd<T>],
     padding: T,
     places: &mut [u32],
 ) -> Option<usize> {
     isa::dispatch(
         #[inline(always)]
-        || gather(row, limit, out, padding, places),
+        || compress(row, limit, out, padding, places),
     )
 }
 
-/// The elements above the limit and their places, to the front of others of the same size, with anything
+/// The elements above the limit and their indices, to the front of others of the same size, with anything
 /// behind them; and how many they are.
 #[inline(always)]
 fn copy_above<T: Float>(
-    row: &[Pack<T>],
+    row: &[Simd<T>],
     limit: T,
-    out: &mut [Pack<T>],
+    out: &mut [Simd<T>],
     places: &mut [u32],
 ) -> usize {
     assert!(out.len() >= row.len() && places.len() >= row.len() * LANES);
@@ -61,16 +62,16 @@ fn copy_above<T: Float>(
     if TypeId::of::<T>() == TypeId::of::<f32>() && is_x86_feature_detected!("avx512f") {
         let limit = limit.to_f64() as f32;
         let (out, places) = (out.as_mut_ptr().cast(), places.as_mut_ptr());
-        // SAFETY: the processor has the instructions, the packs are of f32, and there is as much room as
+        // SAFETY: the processor has the instructions, the vectors are of f32, and there is as much room as
         // there are elements.
         return unsafe { x86::copy_above(row.as_ptr().cast(), row.len(), limit, out, places) };
     }
     let mut n = 0;
-    for (j, pack) in row.iter().enumerate() {
-        if !pack.reaches(limit) {
+    for (j, simd) in row.iter().enumerate() {
+        if !simd.reaches(limit) {
             continue;
         }
-        for (k, &x) in pack.0.iter().enumerate() {
+        for (k, &x) in simd.0.iter().enumerate() {
             let is_at_most = x <= limit;
             if !is_at_most {
                 out[n / LANES].0[n % LANES] = x;
@@ -89,11 +90,11 @@ mod x86 {
     use super::LANES;
 
     /// # Safety
-    /// Of `n_packs` packs, as much room in `out` and `places` as there are elements, and AVX-512.
+    /// Of `n_vectors` vectors, as much room in `out` and `places` as there are elements, and AVX-512.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn copy_above(
         row: *const f32,
-        n_packs: usize,
+        n_vectors: usize,
         limit: f32,
         out: *mut f32,
         places: *mut u32,
@@ -101,14 +102,14 @@ mod x86 {
         let limit = _mm512_set1_ps(limit);
         let mut these = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let mut n = 0;
-        for j in 0..n_packs {
-            // SAFETY: pack j is there, and before it no more than j whole packs were copied.
+        for j in 0..n_vectors {
+            // SAFETY: vector j is there, and before it no more than j whole vectors were copied.
             unsafe {
-                let pack = _mm512_loadu_ps(row.add(j * LANES));
+                let simd = _mm512_loadu_ps(row.add(j * LANES));
                 // True for NaN.
-                let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(pack, limit);
+                let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(simd, limit);
                 if above != 0 {
-                    _mm512_storeu_ps(out.add(n), _mm512_maskz_compress_ps(above, pack));
+                    _mm512_storeu_ps(out.add(n), _mm512_maskz_compress_ps(above, simd));
                     let kept = _mm512_maskz_compress_epi32(above, these);
                     _mm512_storeu_epi32(places.add(n).cast(), kept);
                     n += above.count_ones() as usize;
@@ -122,8 +123,8 @@ mod x86 {
 
 /// Makes a row of zeros but for these elements.
 #[inline(always)]
-pub(crate) fn scatter<T: Float>(elements: &[Pack<T>], places: &[u32], row: &mut [Pack<T>]) {
-    row.fill(Pack::splat(T::ZERO));
+pub(crate) fn expand<T: Float>(elements: &[Simd<T>], places: &[u32], row: &mut [Simd<T>]) {
+    row.fill(Simd::splat(T::ZERO));
     for (i, &place) in places.iter().enumerate() {
         let place = place as usize;
         row[place / LANES].0[place % LANES] = elements[i / LANES].0[i % LANES];
@@ -134,19 +135,19 @@ pub(crate) fn scatter<T: Float>(elements: &[Pack<T>], places: &[u32], row: &mut 
 mod tests {
     use super::*;
 
-    /// What is gathered comes back to where it was, and nothing else.
+    /// What is compressed comes back to where it was, and nothing else.
     #[test]
-    fn scatter_undoes_gather() {
-        let mut row = vec![Pack::splat(-1.0f32); 5];
+    fn expand_undoes_compress() {
+        let mut row = vec![Simd::splat(-1.0f32); 5];
         let there = [(0, 0), (0, 15), (2, 3), (4, 15)];
-        for (i, &(pack, lane)) in there.iter().enumerate() {
-            row[pack].0[lane] = i as f32 + 1.0;
+        for (i, &(simd, lane)) in there.iter().enumerate() {
+            row[simd].0[lane] = i as f32 + 1.0;
         }
         row[3].0[7] = f32::NAN;
         // Poisoned memory: only what is written may be read.
-        let mut out = vec![Pack::splat(f32::NAN); 5];
+        let mut out = vec![Simd::splat(f32::NAN); 5];
         let mut places = vec![u32::MAX; 5 * LANES + LANES];
-        let n = gather(&row, 0.0, &mut out, -9.0, &mut places).unwrap();
+        let n = compress(&row, 0.0, &mut out, -9.0, &mut places).unwrap();
         assert_eq!(n, 5);
         assert_eq!(out[0].0[..3], [1.0, 2.0, 3.0]);
         assert!(out[0].0[3].is_nan());
@@ -156,10 +157,10 @@ mod tests {
                 4.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0, -9.0
             ]
         );
-        let mut back = vec![Pack::splat(f32::NAN); 5];
-        scatter(&out, &places[..n], &mut back);
-        for (j, pack) in row.iter().enumerate() {
-            for (k, &x) in pack.0.iter().enumerate() {
+        let mut back = vec![Simd::splat(f32::NAN); 5];
+        expand(&out, &places[..n], &mut back);
+        for (j, simd) in row.iter().enumerate() {
+            for (k, &x) in simd.0.iter().enumerate() {
                 let expected = if x <= 0.0 { 0.0 } else { x };
                 assert_eq!(back[j].0[k].to_bits(), expected.to_bits());
             }
@@ -167,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dense_row_is_not_gathered() {
-        let row = vec![Pack::splat(1.0f32); 4];
+    fn a_dense_row_is_not_compressed() {
+        let row = vec![Simd::splat(1.0f32); 4];
         let mut out = row.clone();
-        assert_eq!(gather(&row, 0.0, &mut out, 0.0, &mut [0; 80]), None);
+        assert_eq!(compress(&row, 0.0, &mut out, 0.0, &mut [0; 80]), None);
     }
 }
