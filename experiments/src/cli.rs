@@ -12,12 +12,12 @@ use sparta_ops::attention::Implementation;
 use crate::doctor;
 use crate::memory;
 use crate::panics;
+use crate::protocol::{Request, Stage};
 use crate::recipe::{GlueRecipe, LmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 use crate::task::glue::{self, Predict};
 use crate::task::lm;
 use crate::task::squad::{self, Measure};
 use crate::task::translation::{self, Translate};
-use crate::task::{Request, Stage};
 use crate::train::watch::{INTERRUPTED, Interrupted};
 
 /// Attention pruning of a Transformer-XL language model: the paper's table, reproduced.

@@ -6,8 +6,8 @@ use sparta_model::bert::BertConfig;
 use sparta_model::{LayerMask, masks_of};
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
+use crate::protocol::init::normalizer;
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
-use crate::task::network::normalizer;
 
 /// The only attention there is.
 pub(super) const KIND: AttentionType = AttentionType::EncoderSelf;

@@ -12,9 +12,9 @@ use sparta_ops::attention::Implementation;
 
 use super::network;
 use crate::io::write_text;
+use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::recipe::hex;
-use crate::task::{Request, RunFolder};
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.

@@ -13,9 +13,9 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
+use crate::protocol::init::new_weights;
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
-use crate::task::network::new_weights;
 
 /// What `squad measure` asks for.
 #[derive(Debug, Clone)]

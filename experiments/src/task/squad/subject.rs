@@ -22,9 +22,9 @@ use super::cost::{self, Cost};
 use super::kernels::{self, Kernels};
 use crate::device::DeviceChoice;
 use crate::io::write_text;
+use crate::protocol::{Fetch, ModelFolder, RunFolder};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
-use crate::task::{Fetch, ModelFolder, RunFolder};
 use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
