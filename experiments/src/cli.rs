@@ -335,6 +335,7 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 device: request.device,
                 attention: request.attention,
                 mask: options.mask,
+                weights: request.weights,
             }),
         }
     })

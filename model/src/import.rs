@@ -45,12 +45,14 @@
 //! Parameters of an attention mechanism (a learned α) have no published name and stay as they are.
 
 mod bert;
+mod config;
 mod error;
 mod load;
 pub mod shipped;
 mod weights;
 
-pub use bert::{bert_config, import_bert};
+pub use bert::import_bert;
+pub use config::{PublishedBert, bert_config, read_bert_config};
 pub use error::ImportError;
 pub use load::{ImportOptions, ImportReport};
 pub use weights::Weights;

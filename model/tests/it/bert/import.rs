@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 use sparta_model::bert::{BertConfig, BertInput, BertSpanFinder};
 use sparta_model::import::{
-    ImportError, ImportOptions, Weights, bert_config, import_bert, shipped,
+    ImportError, ImportOptions, Weights, bert_config, import_bert, read_bert_config, shipped,
 };
 
 use super::parity::{FIXTURE, tiny};
@@ -204,6 +204,11 @@ fn a_published_configuration_is_read_and_another_model_refused() {
     for (from, to, key) in [
         ("\"bert\"", "\"roberta\"", "model_type"),
         ("\"gelu\"", "\"relu\"", "hidden_act"),
+        (
+            "\"pad_token_id\"",
+            "\"is_decoder\": true, \"x\"",
+            "is_decoder",
+        ),
         ("\"hidden_size\": 384,", "", "hidden_size"),
     ] {
         let error = bert_config(&json.replace(from, to))
@@ -211,4 +216,24 @@ fn a_published_configuration_is_read_and_another_model_refused() {
             .to_string();
         assert!(error.contains(key), "{error}");
     }
+}
+
+/// prajjwal1/bert-tiny and others of its time have no `model_type`; sizes may be any.
+#[test]
+fn a_configuration_without_a_model_type_is_read_as_berts_and_says_so() {
+    let json = r#"{"hidden_size": 8, "hidden_act": "gelu", "initializer_range": 0.02,
+        "vocab_size": 12, "hidden_dropout_prob": 0.1, "num_attention_heads": 2,
+        "type_vocab_size": 2, "max_position_embeddings": 10, "num_hidden_layers": 2,
+        "intermediate_size": 16, "attention_probs_dropout_prob": 0.1}"#;
+    let published = read_bert_config(json).unwrap();
+    let expected = BertConfig::new(12, 8, 2, 16, 2).with_max_len(10);
+    assert_eq!(published.config, expected);
+    let assumed = published.assumed.expect("it says so");
+    assert!(assumed.contains("model_type") && assumed.contains("BERT"));
+    let named = json.replacen('{', r#"{"model_type": "bert", "#, 1);
+    let published = read_bert_config(&named).unwrap();
+    assert_eq!((published.config, published.assumed), (expected, None));
+    let heads = json.replace("\"num_attention_heads\": 2", "\"num_attention_heads\": 3");
+    let error = bert_config(&heads).unwrap_err().to_string();
+    assert!(error.contains("n_heads"), "{error}");
 }
