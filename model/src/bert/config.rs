@@ -39,10 +39,10 @@ pub struct BertConfig {
     /// Kinds of segments (`type_vocab_size`).
     #[config(default = 2)]
     pub n_token_types: usize,
-    /// Share of values dropped in training (`hidden_dropout_prob`), also before a classifier.
+    /// Dropout probability of values (`hidden_dropout_prob`), also before a classifier.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training (`attention_probs_dropout_prob`).
+    /// Dropout probability of attention weights (`attention_probs_dropout_prob`).
     #[config(default = 0.1)]
     pub attention_dropout: f64,
     /// The attention mechanism of every layer.
@@ -54,7 +54,7 @@ pub struct BertConfig {
     /// What layer normalisation adds to the variance (`layer_norm_eps`).
     #[config(default = 1e-12)]
     pub norm_epsilon: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
     /// Standard deviation of random weights (`initializer_range`).

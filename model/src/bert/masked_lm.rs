@@ -51,6 +51,9 @@ impl BertMaskedLm {
     ///
     /// # Panics
     /// As [`Bert::forward`].
+    ///
+    /// # Source
+    /// `BertForMaskedLM.forward` of huggingface/transformers.
     pub fn forward(&self, input: BertInput) -> Tensor<3> {
         let hidden = self.bert.forward(input).hidden;
         let [batch, seq, d_model] = hidden.dims();
@@ -69,12 +72,13 @@ impl BertMaskedLm {
     /// - logits: `[n_masked, vocab_size]`
     ///
     /// # Panics
-    /// As [`Bert::forward`], and if there is not one target a position.
+    /// As [`Bert::forward`], and if there is not one target per position.
     pub fn masked(&self, input: BertInput, targets: &[i32]) -> MaskedScores {
-        let hidden = self.bert.forward(input).hidden;
-        let [batch, seq, d_model] = hidden.dims();
+        let [batch, seq] = input.tokens.dims();
         let (found, expected) = (targets.len(), batch * seq);
-        assert_eq!(found, expected, "one target a position");
+        assert_eq!(found, expected, "one target per position");
+        let hidden = self.bert.forward(input).hidden;
+        let [_, _, d_model] = hidden.dims();
         let device = hidden.device();
         let (mut places, mut words): (Vec<i32>, Vec<i32>) = (targets.iter().enumerate())
             .filter(|(_, word)| **word >= 0)

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation};
 
-use super::dropout::share_now;
+use super::dropout::rate_now;
 use super::key_value::{CachedInput, KeyValue};
 use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use crate::masks::{LayerMask, hide};
@@ -23,10 +23,10 @@ pub struct MultiHeadAttentionConfig {
     /// How queries read values: softmax or another row normaliser, or another mechanism.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Whether the four linear maps have an offset.
+    /// Whether the four linear maps have a bias.
     #[config(default = true)]
     pub bias: bool,
     /// Initial weights of the four linear maps.
@@ -35,7 +35,7 @@ pub struct MultiHeadAttentionConfig {
     /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
-    /// The most keys of a query, for a mechanism with parameters a position.
+    /// The most keys of a query, for a mechanism with parameters per position.
     pub max_len: Option<usize>,
 }
 
@@ -215,19 +215,30 @@ pub struct MultiHeadAttentionOutput {
 }
 
 impl MultiHeadAttention {
-    /// Attends. A query whose keys are all hidden gets the offset of the output map alone.
+    /// Attends. A query whose keys are all hidden gets the bias of the output map alone.
     ///
     /// # Shapes
     /// - query: `[batch, seq_q, d_model]`, key and value: `[batch, seq_kv, d_model]`
-    /// - context: `[batch, seq_q, d_model]`
+    /// - key padding: `[batch, seq_kv]`
+    /// - global mask: `[n_heads, rows, columns]`, `rows ≥ seq_q` and `columns ≥ seq_kv`
+    /// - context: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
-    /// If a shape does not fit the others or the layer.
+    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
+    /// for.
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3.2.2.
     pub fn forward(&self, input: AttentionInput) -> MultiHeadAttentionOutput {
+        let [d_model, _] = self.query.weight.dims();
         let [batch, seq_q, _] = input.query.dims();
         let [_, seq_kv, _] = input.key.dims();
-        assert_shape!(input.key, [batch, _, _]);
-        assert_shape!(input.value, [batch, seq_kv, _]);
+        assert_shape!(input.query, [_, _, d_model]);
+        assert_shape!(input.key, [batch, _, d_model]);
+        assert_shape!(input.value, [batch, seq_kv, d_model]);
+        if let Some(padding) = &input.key_padding {
+            assert_shape!(padding, [batch, seq_kv]);
+        }
         let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
         let keys = KeyValue {
             key: self.split(&self.key, input.key),
@@ -243,7 +254,10 @@ impl MultiHeadAttention {
         })
     }
 
-    /// The keys and values of positions `[batch, seq, d_model]`, to attend to again and again.
+    /// The keys and values of positions, to attend to again and again.
+    ///
+    /// # Shapes
+    /// - input: `[batch, seq, d_model]`; keys and values: `[batch, n_heads, seq, d_head]`
     pub(crate) fn keys(&self, input: Tensor<3>) -> KeyValue {
         KeyValue {
             key: self.split(&self.key, input.clone()),
@@ -252,13 +266,16 @@ impl MultiHeadAttention {
     }
 
     /// [`MultiHeadAttention::forward`] to keys and values that were computed before.
+    ///
+    /// # Shapes
+    /// As [`CachedInput`] has them; context: `[batch, seq_q, d_model]`.
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
         let [batch, seq_q, _] = input.query.dims();
         let device = input.query.device();
         let mut options = AttentionOptions {
             causal: input.causal,
             key_padding: input.key_padding,
-            dropout: share_now(&self.dropout, &device),
+            dropout: rate_now(&self.dropout, &device),
             return_weights: input.return_weights,
             implementation: match input.return_weights {
                 true => Implementation::Reference,

@@ -1,5 +1,6 @@
 //! The building blocks, each a Burn module with its configuration.
 
+mod adaptive;
 mod adaptive_embedding;
 mod adaptive_softmax;
 mod attention;
@@ -14,7 +15,8 @@ mod positional;
 mod relative_attention;
 pub(crate) mod sinusoids;
 
-pub use adaptive_embedding::{AdaptiveConfig, AdaptiveEmbedding};
+pub use adaptive::AdaptiveConfig;
+pub use adaptive_embedding::AdaptiveEmbedding;
 pub use adaptive_softmax::AdaptiveSoftmax;
 pub use attention::{
     AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig, MultiHeadAttentionOutput,

@@ -4,9 +4,10 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
-use super::dropout::{drop_values, share_now};
+use super::dropout::{drop_values, rate_now};
 use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
@@ -23,10 +24,10 @@ pub struct RelativeAttentionConfig {
     /// How queries read values: softmax or another row normaliser, or another mechanism.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
-    /// Share of the layer's output dropped in training.
+    /// Dropout probability of the layer's output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub dropatt: f64,
     /// Normalise the input of the layer instead of the sum that leaves it.
@@ -38,7 +39,7 @@ pub struct RelativeAttentionConfig {
     /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
-    /// The most keys of a query, for a mechanism with parameters a position.
+    /// The most keys of a query, for a mechanism with parameters per position.
     pub max_len: Option<usize>,
 }
 
@@ -48,7 +49,7 @@ pub struct RelativeAttentionConfig {
 ///
 /// score(i, j) = ((q_i + u)·k_j + (q_i + v)·r_{i−j}) / √d_head, where r = W_r·sinusoid(distance).
 ///
-/// No map has an offset. `u` and `v` belong to the model, which shares them between layers.
+/// No map has a bias. `u` and `v` belong to the model, which shares them between layers.
 ///
 /// # Source
 /// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
@@ -138,7 +139,7 @@ pub struct RelativeAttentionInput {
     pub position_bias: Tensor<2>,
     /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
     pub global_mask: Option<LayerMask>,
-    /// A mask for every head, `[seq_q, seq_kv]`, beside the causal one.
+    /// A mask for every head, `[seq_q, seq_kv]`, besides the causal one.
     pub extra_mask: Option<Tensor<2, Bool>>,
     /// Whether to return the attention weights.
     pub return_weights: bool,
@@ -156,17 +157,36 @@ pub struct RelativeAttentionOutput {
 impl RelativeAttention {
     /// Attends from the segment to memory and segment, causally.
     ///
+    /// # Shapes
+    /// With `seq_kv = mlen + seq_q`:
+    /// - hidden: `[batch, seq_q, d_model]`, memory: `[batch, mlen, d_model]`
+    /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`
+    /// - global mask: `[n_heads, seq_q, seq_kv]`, extra mask: `[seq_q, seq_kv]`
+    /// - output: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
+    ///
     /// # Panics
-    /// If a shape does not fit the others or the layer.
+    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
+    /// for.
+    ///
+    /// # Source
+    /// Dai et al. 2019, section 3.3.
     pub fn forward(&self, input: RelativeAttentionInput) -> RelativeAttentionOutput {
         let hidden = input.hidden;
         let [batch, seq_q, d_model] = hidden.dims();
+        let [width, _] = self.query.dims();
+        assert_shape!(hidden, [_, _, width]);
+        if let Some(memory) = &input.memory {
+            assert_shape!(memory, [batch, _, width]);
+        }
+        assert_shape!(input.content_bias, [self.n_heads, self.d_head]);
+        assert_shape!(input.position_bias, [self.n_heads, self.d_head]);
         let device = hidden.device();
         let mut context = match input.memory {
             Some(memory) => Tensor::cat(vec![memory, hidden.clone()], 1),
             None => hidden.clone(),
         };
         let seq_kv = context.dims()[1];
+        assert_shape!(input.positions, [seq_kv + 1, width]);
         let mut source = hidden.clone();
         if self.pre_norm {
             context = self.norm.forward(context);
@@ -197,7 +217,7 @@ impl RelativeAttention {
                 positions: self.position_keys(input.positions),
             }),
             extra_mask: input.extra_mask,
-            dropout: share_now(&self.dropatt, &device),
+            dropout: rate_now(&self.dropatt, &device),
             return_weights: input.return_weights,
             implementation: match input.return_weights {
                 true => Implementation::Reference,

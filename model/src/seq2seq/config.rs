@@ -17,7 +17,7 @@ use crate::layer::{
     WeightInit,
 };
 
-/// Which tables of word vectors are one and the same.
+/// Which tables of word embeddings are one and the same.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Sharing {
     /// Source words, target words and output map have one each.
@@ -52,19 +52,19 @@ pub struct Seq2SeqConfig {
     pub n_encoder_layers: usize,
     /// Layers of the decoder.
     pub n_decoder_layers: usize,
-    /// Share dropped in training of word vectors and of each layer's output.
+    /// Dropout probability of word embeddings and of each layer's output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
-    /// Share of the feed-forward layers' hidden vectors dropped in training.
+    /// Dropout probability of the feed-forward layers' hidden vectors.
     #[config(default = 0.0)]
     pub activation_dropout: f64,
     /// Normalise the layers' inputs and the last outputs instead of the layers' outputs.
     #[config(default = false)]
     pub pre_norm: bool,
-    /// Which word vectors are shared.
+    /// Which word embeddings are shared.
     #[config(default = "Sharing::DecoderInputOutput")]
     pub sharing: Sharing,
     /// Longest sentence, source or target, in tokens.
@@ -85,7 +85,7 @@ pub struct Seq2SeqConfig {
     /// From scores to probabilities of the next token.
     #[config(default = "OutputMap::Softmax")]
     pub output: OutputMap,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
 }
@@ -168,7 +168,7 @@ impl Seq2SeqConfig {
         }
         let joint = self.source_vocab_size == self.target_vocab_size;
         let expected = format!(
-            "source_vocab_size = {} where the word vectors are shared (sharing = All)",
+            "source_vocab_size = {} where the word embeddings are shared (sharing = All)",
             self.source_vocab_size
         );
         check(
@@ -179,7 +179,7 @@ impl Seq2SeqConfig {
         )
     }
 
-    /// Makes the network with random weights: word vectors from N(0, 1/d_model), linear maps Xavier
+    /// Makes the network with random weights: word embeddings from N(0, 1/d_model), linear maps Xavier
     /// uniform.
     ///
     /// # Panics
@@ -254,8 +254,8 @@ impl Seq2SeqConfig {
         tables * d + self.n_encoder_layers * encoder + self.n_decoder_layers * decoder + last_norms
     }
 
-    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and offsets U(−1/√d, 1/√d), the
-    /// output map at gain 1 without offset.
+    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and biases U(−1/√d, 1/√d), the
+    /// output map at gain 1 without bias.
     fn attention(&self, mechanism: MechanismConfig, device: &Device) -> MultiHeadAttention {
         let d = self.d_model;
         let mut attention = MultiHeadAttentionConfig::new(d, self.n_heads)

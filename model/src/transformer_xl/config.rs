@@ -49,37 +49,37 @@ pub struct TransformerXlConfig {
     /// Where the tail clusters of embedding and softmax start.
     #[config(default = "Vec::new()")]
     pub cutoffs: Vec<usize>,
-    /// Factor by which word vectors shrink from cluster to cluster.
+    /// Factor by which word embeddings shrink from cluster to cluster.
     #[config(default = 1)]
     pub div_val: usize,
-    /// Size of the word vectors of the head cluster; `d_model` if not given.
+    /// Size of the word embeddings of the head cluster; `d_model` if not given.
     pub d_embed: Option<usize>,
-    /// Use the word vectors as the softmax's weights.
+    /// Use the word embeddings as the softmax's weights.
     #[config(default = true)]
     pub tie_weights: bool,
-    /// Use the word vectors' projections in the softmax's tail clusters.
+    /// Use the word embeddings' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
     /// The attention mechanism of every layer: one that can be causal and takes a relative term.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
-    /// Share dropped in training of word vectors, positions, layer outputs and the final output.
+    /// Dropout probability of word embeddings, positions, layer outputs and the final output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub dropatt: f64,
     /// Normalise the layers' inputs instead of their outputs.
     #[config(default = false)]
     pub pre_norm: bool,
-    /// Standard deviation of weights, word vectors, u, v and (around 1) normalisation scales at the
+    /// Standard deviation of weights, word embeddings, u, v and (around 1) normalisation scales at the
     /// start.
     #[config(default = 0.02)]
     pub init_std: f64,
-    /// Standard deviation of projections of word vectors at the start.
+    /// Standard deviation of projections of word embeddings at the start.
     #[config(default = 0.01)]
     pub projection_std: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
 }

@@ -179,7 +179,7 @@ fn causal_attention_does_not_see_the_future() {
 }
 
 #[test]
-fn a_query_with_every_key_hidden_gets_the_offset_alone() {
+fn a_query_with_every_key_hidden_gets_the_bias_alone() {
     let device = Device::flex();
     let layer = layer(NormalizerConfig::Softmax, &device);
     let hide = |_: usize, i: usize, _: usize| i == 1;

@@ -97,7 +97,7 @@ pub struct HeadShape {
     pub n_heads: usize,
     /// Size of a head's queries and keys.
     pub d_head: usize,
-    /// The most keys of a query, where that is known: for mechanisms with parameters a position.
+    /// The most keys of a query, where that is known: for mechanisms with parameters per position.
     pub max_len: Option<usize>,
 }
 

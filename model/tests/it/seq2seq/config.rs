@@ -88,7 +88,7 @@ fn weights_start_as_published() {
         let bound = (0.5 * 6.0 / (2 * d) as f64).sqrt();
         uniform("query, key, value", values(map.weight.val()), bound);
         let bias = map.bias.as_ref().unwrap();
-        uniform("their offsets", values(bias.val()), (d as f64).powf(-0.5));
+        uniform("their biases", values(bias.val()), (d as f64).powf(-0.5));
     }
     uniform(
         "output",
