@@ -12,9 +12,9 @@ use sparta_datasets::classification::ClassificationTask;
 use super::main_of;
 use super::options::{Common, Encoder, PREDICT, PREPARE, REPORT};
 use super::program::{self, Program, Unused, once};
+use crate::protocol::{Request, Stage};
 use crate::recipe::{GlueRecipe, Recipe};
 use crate::task::glue::{self, Predict};
-use crate::task::{Request, Stage};
 
 /// Attention pruning of a fine-tuned BERT on labelled texts: the GLUE table, reproduced.
 ///

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT, TRANSLATE};
 use super::program::{Program, Unused};
+use crate::protocol::Stage;
 use crate::recipe::TranslationRecipe;
-use crate::task::Stage;
 use crate::task::translation::{self, Translate};
 
 /// Sparse attention in an encoder–decoder: the translation tables of both papers, reproduced.

@@ -9,8 +9,9 @@ use clap::Parser;
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT};
 use super::program::{Program, Unused};
+use crate::protocol::{Request, Stage};
 use crate::recipe::LmRecipe;
-use crate::task::{Request, Stage, lm};
+use crate::task::lm;
 
 /// Attention pruning of a Transformer-XL language model: the paper's table, reproduced.
 ///

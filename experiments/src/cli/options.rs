@@ -9,8 +9,8 @@ use sparta_ops::attention::Implementation;
 
 use super::program::{self, Unused, once};
 use crate::device::{DeviceChoice, SPELLINGS};
+use crate::protocol::{Request, RunFolder, Stage};
 use crate::recipe::Recipe;
-use crate::task::{Request, RunFolder, Stage};
 
 /// What every program by a recipe is asked.
 #[derive(Debug, Clone, Args)]
@@ -195,6 +195,6 @@ pub(super) const PREDICT: Unused = Unused {
 /// What `squad measure` has no use for.
 pub(super) const MEASURE: Unused = Unused {
     subcommand: "measure",
-    options: &["seeds", "dry_run", "resume", "out", "data", "weights"],
+    options: &["seeds", "dry_run", "resume", "out", "data"],
     because: "it times training steps of new weights on synthetic tokens, and writes nothing",
 };

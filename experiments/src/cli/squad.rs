@@ -10,9 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use super::main_of;
 use super::options::{Common, Encoder, MEASURE, PREPARE, REPORT};
 use super::program::{self, Program, Unused};
+use crate::protocol::{Request, Stage};
 use crate::recipe::SquadRecipe;
 use crate::task::squad::{self, Measure};
-use crate::task::{Request, Stage};
 
 /// SQuAD under a global mask: exact match and F1, and the time and memory of training steps.
 ///
@@ -90,6 +90,7 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 device: request.device,
                 attention: request.attention,
                 mask: options.mask,
+                weights: request.weights,
             })
         }
     })

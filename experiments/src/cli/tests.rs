@@ -11,8 +11,8 @@ use super::iwslt::Iwslt;
 use super::lm::Lm;
 use super::program::{Program, command, parse};
 use super::squad::Squad;
+use crate::protocol::{Request, Stage};
 use crate::recipe::{LmRecipe, Recipe};
-use crate::task::{Request, Stage};
 
 #[test]
 fn the_command_lines_are_consistent() {
@@ -170,7 +170,7 @@ fn an_option_that_a_subcommand_does_not_use_is_refused() {
         "weights tasks",
         &[("predict", "device quiet")],
     );
-    let measure = "attention_by device quiet recipe sets";
+    let measure = "attention_by device quiet recipe sets weights";
     check(taken::<Squad>(), "weights", &[("measure", measure)]);
 }
 
@@ -179,7 +179,7 @@ fn a_run_folder_brings_its_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let there = LmRecipe::load("wikitext2", &["train.lr=0.125".into()]).unwrap();
-    crate::task::RunFolder::at(run.clone())
+    crate::protocol::RunFolder::at(run.clone())
         .enter(&there, true)
         .unwrap();
     let out = run.display();

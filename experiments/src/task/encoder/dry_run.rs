@@ -8,10 +8,10 @@ use sparta_model::bert::BertConfig;
 use super::pretrained::Pretrained;
 use super::subject::{Fit, Subject};
 use crate::device::{self, OpenDevice};
+use crate::protocol::cost::{available_memory, gigabytes};
+use crate::protocol::init::new_weights;
+use crate::protocol::{Request, Row, RunFolder};
 use crate::recipe::{EncoderRecipe, RetrainStart};
-use crate::task::network::new_weights;
-use crate::task::size::{available_memory, gigabytes};
-use crate::task::{Request, Row, RunFolder};
 use crate::train::short;
 use crate::train::watch::duration;
 

@@ -9,10 +9,10 @@ use sparta_results::{Expected, RunRecord, paper};
 
 use super::stages::Session;
 use super::subject::{Column, Subject};
+use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::run::now;
+use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
 use crate::recipe::{EncoderRecipe, RetrainStart};
-use crate::task::records::{self, go_on, kind, shares};
-use crate::task::work::now;
-use crate::task::{Branch, ModelFolder, Row, RunFolder};
 
 /// Name of the record of one column.
 fn run(folder: &ModelFolder, column: &Column) -> String {
@@ -69,7 +69,7 @@ pub(super) fn baselines<R: EncoderRecipe, S: Subject>(
 fn describe<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     (row, mask): (Option<&Row>, Option<&GlobalMask>),
 ) -> Result<Vec<RunRecord>> {
     let folder = match row {
@@ -113,7 +113,7 @@ fn describe<R: EncoderRecipe, S: Subject>(
 pub(super) fn scores<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     (row, mask): (Option<&Row>, Option<&GlobalMask>),
     values: &[f64],
 ) -> Result<()> {
@@ -132,7 +132,7 @@ pub(super) fn scores<R: EncoderRecipe, S: Subject>(
 pub(super) fn failed<R: EncoderRecipe, S: Subject>(
     session: &Session<'_, R>,
     subject: &S,
-    branch: &Branch,
+    branch: &ArmFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
     error: &anyhow::Error,
     started: u64,

@@ -14,17 +14,17 @@ use super::network::{self, KIND, layer_masks};
 use super::pretrained::Pretrained;
 use super::records;
 use super::subject::{Fit, Subject};
+use crate::protocol::init::new_weights;
+use crate::protocol::masks::{MaskedRow, semantics};
+use crate::protocol::run::{TrainingSummary, now};
+use crate::protocol::{ArmFolder, ModelFolder, Row, Run, Stage};
 use crate::recipe::{EncoderRecipe, RetrainStart};
-use crate::task::masks::{MaskedRow, semantics};
-use crate::task::network::new_weights;
-use crate::task::work::{TrainedNote, now};
-use crate::task::{Branch, ModelFolder, Row, Stage, Work};
 use crate::train::watch::{Progress, stop_if_interrupted};
 use crate::train::{AdamSettings, Keep, Plan, load_model};
 
 /// A recipe at work in a run folder, on a device.
 pub(in crate::task) struct Session<'a, R: EncoderRecipe> {
-    pub(in crate::task) work: Work<'a, R>,
+    pub(in crate::task) work: Run<'a, R>,
     pub(in crate::task) pretrained: Pretrained,
 }
 
@@ -39,7 +39,7 @@ pub(in crate::task) fn trained_network<M: Module>(
     training: &Device,
 ) -> Result<M> {
     let hash = pretrained.wordpiece.hash();
-    TrainedNote::load(folder)?.check_vocabulary(folder, &hash)?;
+    TrainingSummary::load(folder)?.check_vocabulary(folder, &hash)?;
     let empty = init(&pretrained.config, training);
     Ok(load_model(&folder.model(), empty, &folder.identity)?.valid())
 }
@@ -115,7 +115,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
         trained_network(init, &self.pretrained, folder, &self.work.training)
     }
 
-    fn train_dense<S: Subject>(&self, subject: &S, branch: &Branch) -> Result<()> {
+    fn train_dense<S: Subject>(&self, subject: &S, branch: &ArmFolder) -> Result<()> {
         let folder = branch.dense();
         let what = format!("the dense model of {}", subject.name());
         if self.work.is_finished(&folder.trained(), &what)? {
@@ -125,13 +125,13 @@ impl<R: EncoderRecipe> Session<'_, R> {
         self.train(subject, branch, &folder, model, None)
     }
 
-    fn train_row<S: Subject>(&self, subject: &S, branch: &Branch, row: &Row) -> Result<()> {
+    fn train_row<S: Subject>(&self, subject: &S, branch: &ArmFolder, row: &Row) -> Result<()> {
         let folder = branch.row(&row.name());
         if self.work.is_finished(&folder.trained(), &row.name())? {
             return Ok(());
         }
         let dense = branch.dense();
-        TrainedNote::load(&dense)?;
+        TrainingSummary::load(&dense)?;
         let mask = self.load_mask(branch, row)?;
         let model = match self.work.recipe.retrain_start() {
             RetrainStart::Pretrained | RetrainStart::Scratch => {
@@ -148,7 +148,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
     fn train<S: Subject>(
         &self,
         subject: &S,
-        branch: &Branch,
+        branch: &ArmFolder,
         folder: &ModelFolder,
         model: S::Model,
         row: Option<(&Row, Option<&GlobalMask>)>,
@@ -180,7 +180,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
             .inspect_err(|error| records::failed(self, subject, branch, row, error, started))
     }
 
-    fn observe<S: Subject>(&self, subject: &S, branch: &Branch) -> Result<()> {
+    fn observe<S: Subject>(&self, subject: &S, branch: &ArmFolder) -> Result<()> {
         let path = branch.pattern();
         let what = format!("the attention pattern of {}", subject.name());
         if self.work.is_finished(&path, &what)? {
@@ -228,7 +228,7 @@ impl<R: EncoderRecipe> Session<'_, R> {
     }
 
     /// Thresholds the pattern: the masks of every row.
-    fn masks(&self, branch: &Branch, rows: &[Row]) -> Result<()> {
+    fn masks(&self, branch: &ArmFolder, rows: &[Row]) -> Result<()> {
         let masked = rows.iter().filter(|row| **row != Row::Dense);
         let masked: Vec<MaskedRow> = masked
             .map(|&row| MaskedRow {
@@ -241,13 +241,13 @@ impl<R: EncoderRecipe> Session<'_, R> {
         self.work.make_masks(branch, &masked, threshold)
     }
 
-    fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {
+    fn load_mask(&self, branch: &ArmFolder, row: &Row) -> Result<Option<GlobalMask>> {
         let max_len = self.work.recipe.max_len();
         let fits = |mask: &GlobalMask| network::check_mask(mask, &self.pretrained.config, max_len);
         self.work.load_mask(branch, row, &row.name(), fits)
     }
 
-    fn eval<S: Subject>(&self, subject: &S, branch: &Branch, row: Option<&Row>) -> Result<()> {
+    fn eval<S: Subject>(&self, subject: &S, branch: &ArmFolder, row: Option<&Row>) -> Result<()> {
         let folder = match row {
             None => branch.dense(),
             Some(row) => branch.row(&row.name()),

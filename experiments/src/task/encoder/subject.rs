@@ -10,7 +10,7 @@ use sparta_model::bert::{Bert, BertConfig, BertInput};
 use sparta_ops::attention::Implementation;
 use sparta_results::{MaskKind, Metric};
 
-use crate::task::ModelFolder;
+use crate::protocol::ModelFolder;
 use crate::train::HeadRate;
 
 /// A score that each model of the task gets: a line of the table.

@@ -10,8 +10,8 @@ use sparta_datasets::{Split, source};
 use sparta_results::metric::glue::GlueColumn;
 
 use super::prediction::Head;
+use crate::protocol::Fetch;
 use crate::recipe::GlueRecipe;
-use crate::task::Fetch;
 
 /// The rows of the table that a task has.
 pub(super) fn rows(task: ClassificationTask) -> Vec<String> {

@@ -12,7 +12,7 @@ use anyhow::Result;
 use sparta_results::render::Layout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
+use crate::protocol::{Fetch, Request, Run, RunFolder, Stage, note};
 use crate::recipe::{GlueRecipe, Recipe};
 use crate::train::watch;
 use subject::TextSubject;
@@ -69,7 +69,7 @@ pub fn run(request: &Request<GlueRecipe>) -> Result<()> {
         folder.enter(recipe, false)?;
         return pretrained.enter(recipe.model.network, &folder, &sources);
     }
-    let work = Work::begin(request, folder)?;
+    let work = Run::begin(request, folder)?;
     pretrained.enter(recipe.model.network, &work.folder, &sources)?;
     work.note(&format!("weights: {}", pretrained.origin));
     let session = Session { work, pretrained };

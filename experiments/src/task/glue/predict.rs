@@ -10,10 +10,10 @@ use sparta_ops::pruning::GlobalMask;
 
 use super::prediction::{self, Head, Prediction};
 use crate::device::{self, DeviceChoice};
+use crate::protocol::find::{Found, find};
+use crate::protocol::{Row, note};
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
 use crate::task::encoder::{Fit, Pretrained, batch, layer_masks, trained_network};
-use crate::task::find::{Found, find};
-use crate::task::{Row, note};
 
 /// What `glue predict` asks for.
 #[derive(Debug, Clone)]

@@ -14,8 +14,8 @@ use sparta_results::{MaskKind, Metric};
 
 use super::prediction::{Head, Prediction, input, predict};
 use crate::io::write_text;
+use crate::protocol::ModelFolder;
 use crate::recipe::GlueRecipe;
-use crate::task::ModelFolder;
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
 use crate::train::HeadRate;
 

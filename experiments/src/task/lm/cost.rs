@@ -3,9 +3,9 @@
 use sparta_ops::attention::Implementation;
 
 use super::network;
+use crate::protocol::Row;
 use crate::recipe::lm::ModelRecipe;
 use crate::recipe::{LmRecipe, Recipe};
-use crate::task::Row;
 
 /// The size of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,9 +7,9 @@ use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
+use crate::protocol::{Fetch, RunFolder};
 use crate::recipe::LmRecipe;
 use crate::recipe::lm::{Corpus, DataRecipe};
-use crate::task::{Fetch, RunFolder};
 
 /// The three token streams of a run, and the size of the vocabulary.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ pub use lesson::LmLesson;
 
 use anyhow::Result;
 
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
+use crate::protocol::{Fetch, Request, Run, RunFolder, Stage, note};
 use crate::recipe::LmRecipe;
 use crate::train::watch;
 use stages::Session;
@@ -40,5 +40,5 @@ pub fn run(request: &Request<LmRecipe>) -> Result<()> {
         note(request.quiet, &stages::describe(&data));
         return Ok(());
     }
-    Session::new(Work::begin(request, folder)?)?.run(request.stage)
+    Session::new(Run::begin(request, folder)?)?.run(request.stage)
 }

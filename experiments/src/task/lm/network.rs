@@ -7,8 +7,8 @@ use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
+use crate::protocol::init::{new_weights, normalizer};
 use crate::recipe::lm::ModelRecipe;
-use crate::task::network::{new_weights, normalizer};
 
 /// The configuration of the network for a vocabulary.
 #[must_use]

@@ -11,10 +11,10 @@ use sparta_results::{
 };
 
 use super::stages::{LmWork, Session};
+use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::run::now;
+use crate::protocol::{ArmFolder, ModelFolder, Row, RunFolder};
 use crate::recipe::{LmRecipe, Recipe};
-use crate::task::records::{self, go_on, kind, shares};
-use crate::task::work::now;
-use crate::task::{Branch, ModelFolder, Row, RunFolder};
 
 /// Name of the table's row: the network.
 const ROW: &str = "transformer-xl";
@@ -76,7 +76,7 @@ pub(super) fn ngrams(session: &Session<'_>, seed: u64) -> Result<()> {
 /// A record of a network; no row means the dense checkpoint.
 fn describe(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
 ) -> Result<RunRecord> {
@@ -104,7 +104,7 @@ fn describe(
 /// Writes the record of a trained and scored network; no row means the dense checkpoint.
 pub(super) fn network(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     row: Option<(&Row, Option<&GlobalMask>)>,
     score: Perplexity,
@@ -116,7 +116,7 @@ pub(super) fn network(
 /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
 pub(super) fn failed(
     session: &Session<'_>,
-    branch: &Branch,
+    branch: &ArmFolder,
     folder: &ModelFolder,
     error: &anyhow::Error,
     started: u64,

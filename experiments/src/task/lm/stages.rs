@@ -12,15 +12,15 @@ use sparta_results::Perplexity;
 use super::data::{self, LmData};
 use super::lesson::LmLesson;
 use super::{network, pass, records};
+use crate::protocol::masks::{MaskedRow, semantics};
+use crate::protocol::run::{TrainingSummary, now};
+use crate::protocol::{ArmFolder, Fetch, ModelFolder, Row, Run, Stage};
 use crate::recipe::{LmRecipe, Recipe, RetrainStart};
-use crate::task::masks::{MaskedRow, semantics};
-use crate::task::work::{TrainedNote, now};
-use crate::task::{Branch, Fetch, ModelFolder, Row, Stage, Work};
 use crate::train::watch::Progress;
 use crate::train::{Keep, Plan, Schedule, load_model};
 
 /// The work on a language-model table.
-pub(super) type LmWork<'a> = Work<'a, LmRecipe>;
+pub(super) type LmWork<'a> = Run<'a, LmRecipe>;
 
 /// One line about prepared data.
 pub(super) fn describe(data: &LmData) -> String {
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn reproduce(&self, branch: &Branch) -> Result<()> {
+    fn reproduce(&self, branch: &ArmFolder) -> Result<()> {
         self.train_dense(branch)?;
         self.eval_ngrams(branch)?;
         self.eval_dense(branch)?;
@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn eval(&self, branch: &Branch) -> Result<()> {
+    fn eval(&self, branch: &ArmFolder) -> Result<()> {
         self.eval_ngrams(branch)?;
         self.eval_dense(branch)?;
         for row in self.rows() {
@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
         )
     }
 
-    fn train_dense(&self, branch: &Branch) -> Result<()> {
+    fn train_dense(&self, branch: &ArmFolder) -> Result<()> {
         let folder = branch.dense();
         if self
             .work
@@ -122,13 +122,13 @@ impl<'a> Session<'a> {
         self.train(branch, &folder, model, None, schedule)
     }
 
-    fn train_row(&self, branch: &Branch, row: &Row) -> Result<()> {
+    fn train_row(&self, branch: &ArmFolder, row: &Row) -> Result<()> {
         let folder = branch.row(&row.name());
         if self.work.is_finished(&folder.trained(), &row.name())? {
             return Ok(());
         }
         let dense = branch.dense();
-        TrainedNote::load(&dense)?;
+        TrainingSummary::load(&dense)?;
         let mask = self.load_mask(branch, row)?;
         let model = self.new_model(branch.seed())?;
         let r = &self.work.recipe.retrain;
@@ -141,13 +141,13 @@ impl<'a> Session<'a> {
 
     fn train(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         folder: &ModelFolder,
         model: TransformerXl,
         mask: Option<&GlobalMask>,
         schedule: Schedule,
     ) -> Result<()> {
-        let Work {
+        let Run {
             recipe,
             request,
             training,
@@ -174,12 +174,12 @@ impl<'a> Session<'a> {
 
     /// The model of a folder in evaluation mode, on the plain device.
     fn trained_model(&self, folder: &ModelFolder) -> Result<TransformerXl> {
-        TrainedNote::load(folder)?;
+        TrainingSummary::load(folder)?;
         let empty = self.new_model(folder.identity.seed)?;
         Ok(load_model(&folder.model(), empty, &folder.identity)?.valid())
     }
 
-    fn observe(&self, branch: &Branch) -> Result<()> {
+    fn observe(&self, branch: &ArmFolder) -> Result<()> {
         let path = branch.pattern();
         if self.work.is_finished(&path, "the attention pattern")? {
             return Ok(());
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
     }
 
     /// Thresholds the pattern: the AP mask of every p, and its random masks.
-    fn masks(&self, branch: &Branch) -> Result<()> {
+    fn masks(&self, branch: &ArmFolder) -> Result<()> {
         let masked = |row: Row| MaskedRow {
             name: row.name(),
             row,
@@ -240,7 +240,7 @@ impl<'a> Session<'a> {
         self.work.make_masks(branch, &rows, prune.threshold)
     }
 
-    pub(super) fn load_mask(&self, branch: &Branch, row: &Row) -> Result<Option<GlobalMask>> {
+    pub(super) fn load_mask(&self, branch: &ArmFolder, row: &Row) -> Result<Option<GlobalMask>> {
         let fits = |mask: &GlobalMask| {
             let device = &self.work.opened.device;
             network::layer_masks(mask, &self.work.recipe.model, device).map(|_| ())
@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
         self.work.load_mask(branch, row, &row.name(), fits)
     }
 
-    fn eval_ngrams(&self, branch: &Branch) -> Result<()> {
+    fn eval_ngrams(&self, branch: &ArmFolder) -> Result<()> {
         let seed = branch.seed();
         let path = records::ngram_path(&self.work, seed);
         if !self.work.is_finished(&path, "the n-gram score")? {
@@ -257,7 +257,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn eval_dense(&self, branch: &Branch) -> Result<()> {
+    fn eval_dense(&self, branch: &ArmFolder) -> Result<()> {
         let folder = branch.dense();
         let path = records::path(&self.work, &folder);
         if self.work.is_finished(&path, "the dense score")? {
@@ -267,7 +267,7 @@ impl<'a> Session<'a> {
         records::network(self, branch, &folder, None, score)
     }
 
-    fn eval_row(&self, branch: &Branch, row: &Row) -> Result<()> {
+    fn eval_row(&self, branch: &ArmFolder, row: &Row) -> Result<()> {
         let folder = branch.row(&row.name());
         let path = records::path(&self.work, &folder);
         let what = format!("the score of {}", row.name());

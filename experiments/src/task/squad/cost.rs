@@ -13,9 +13,9 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
+use crate::protocol::init::new_weights;
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
-use crate::task::network::new_weights;
 
 /// What `squad measure` asks for.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Measure {
     pub attention: Implementation,
     /// The mask; none = dense attention.
     pub mask: Option<PathBuf>,
+    /// Folder with the network's `config.json`, for one whose name does not say its sizes.
+    pub weights: Option<PathBuf>,
 }
 
 /// What some training batches took.
@@ -52,7 +54,8 @@ pub(super) fn measures_memory(device: DeviceChoice) -> bool {
 pub fn measure(request: &Measure) -> Result<()> {
     let recipe = &request.recipe;
     let (train, seq) = (recipe.train(), recipe.max_len());
-    let pretrained = Pretrained::sizes(recipe.model())?.computed_by(request.attention);
+    let weights = request.weights.as_deref().unwrap_or(Path::new(""));
+    let pretrained = Pretrained::sizes(recipe.model(), weights)?.computed_by(request.attention);
     let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
@@ -101,12 +104,12 @@ fn median(mut times: Vec<f64>) -> f64 {
     }
 }
 
-/// Measures in a process of its own; `recipe` is a file.
+/// Measures in a process of its own; `recipe` is a file, and `weights` a folder with a `config.json`.
 ///
 /// # Errors
 /// If that process fails.
 pub(super) fn run(
-    recipe: &Path,
+    (recipe, weights): (&Path, &Path),
     (device, attention): (DeviceChoice, Implementation),
     mask: Option<&Path>,
 ) -> Result<Cost> {
@@ -116,6 +119,8 @@ pub(super) fn run(
         .arg("measure")
         .arg("--recipe")
         .arg(recipe)
+        .arg("--weights")
+        .arg(weights)
         .args(["--device", &device.to_string()])
         .args(["--attention-by", attention.as_str()])
         .stdin(Stdio::null());

@@ -13,8 +13,8 @@ use sparta_results::load_all;
 use sparta_results::render::Layout;
 
 use super::encoder::{self, DryRun, Pretrained, Session, Sources};
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
 use crate::device;
+use crate::protocol::{Fetch, Request, Run, RunFolder, Stage, note};
 use crate::recipe::{Recipe, SquadRecipe};
 use crate::train::watch;
 use kernels::Kernels;
@@ -68,7 +68,7 @@ pub fn run(request: &Request<SquadRecipe>) -> Result<()> {
         folder.enter(recipe, false)?;
         return pretrained.enter(recipe.model.network, &folder, &sources);
     }
-    let work = Work::begin(request, folder)?;
+    let work = Run::begin(request, folder)?;
     pretrained.enter(recipe.model.network, &work.folder, &sources)?;
     work.note(&format!("weights: {}", pretrained.origin));
     let kernels = Kernels::new(recipe, &work.opened, request.attention)?;

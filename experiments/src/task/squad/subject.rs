@@ -22,9 +22,9 @@ use super::cost::{self, Cost};
 use super::kernels::{self, Kernels};
 use crate::device::DeviceChoice;
 use crate::io::write_text;
+use crate::protocol::{Fetch, ModelFolder, RunFolder};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
-use crate::task::{Fetch, ModelFolder, RunFolder};
 use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
@@ -43,6 +43,7 @@ pub(super) struct SpanSubject {
     columns: Vec<Column>,
     device: DeviceChoice,
     recipe_file: PathBuf,
+    config_dir: PathBuf,
     pub(super) description: String,
 }
 
@@ -190,6 +191,7 @@ impl SpanSubject {
             columns,
             device: kernels.device,
             recipe_file: folder.recipe(),
+            config_dir: folder.data(),
             description,
         })
     }
@@ -407,7 +409,11 @@ impl Subject for SpanSubject {
         for kernel in self.columns.iter().filter_map(|column| column.attention) {
             if costs.iter().all(|(of, _)| *of != kernel) {
                 let mask = fit.mask_path.as_deref();
-                let cost = cost::run(&self.recipe_file, (self.device, kernel), mask)?;
+                let cost = cost::run(
+                    (&self.recipe_file, &self.config_dir),
+                    (self.device, kernel),
+                    mask,
+                )?;
                 costs.push((kernel, cost));
             }
         }

@@ -14,9 +14,9 @@ use sparta_datasets::{Split, source};
 use super::corpus;
 use super::network::Longest;
 use crate::io::write_text;
+use crate::protocol::{Fetch, RunFolder};
 use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::DataRecipe;
-use crate::task::{Fetch, RunFolder};
 
 /// The note that data are prepared; written last.
 const NOTE: &str = "corpus.json";

@@ -23,7 +23,7 @@ pub use translate::{Translate, translate};
 
 use anyhow::Result;
 
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
+use crate::protocol::{Fetch, Request, Run, RunFolder, Stage, note};
 use crate::recipe::TranslationRecipe;
 use crate::train::watch;
 use stages::Session;
@@ -48,5 +48,5 @@ pub fn run(request: &Request<TranslationRecipe>) -> Result<()> {
         note(request.quiet, &stages::describe(&data));
         return Ok(());
     }
-    Session::new(Work::begin(request, folder)?)?.run(request.stage)
+    Session::new(Run::begin(request, folder)?)?.run(request.stage)
 }

@@ -8,9 +8,9 @@ use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks, Shar
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
+use crate::protocol::init::{new_weights, normalizer};
 use crate::recipe::NormalizerName;
 use crate::recipe::translation::{ModelRecipe, OutputName, RowsName, ShareName};
-use crate::task::network::{new_weights, normalizer};
 
 /// Longest sentences in tokens, `</s>` included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use sparta_results::{Expected, MaskKind, Metric, RunRecord, paper};
 use super::rows::{PairRow, line_label, normalizer_label};
 use super::samples;
 use super::stages::{Arm, PairWork, Session};
+use crate::protocol::records::{self, go_on, kind, shares};
+use crate::protocol::run::now;
+use crate::protocol::{ModelFolder, Row, RunFolder};
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
 use crate::recipe::{NormalizerName, Recipe};
-use crate::task::records::{self, go_on, kind, shares};
-use crate::task::work::now;
-use crate::task::{ModelFolder, Row, RunFolder};
 
 /// Name of the baselines' row.
 const NO_MODEL: &str = "no model";

@@ -2,10 +2,10 @@
 
 use sparta_ops::pruning::AttentionType;
 
+use crate::protocol::Row;
+use crate::protocol::masks::MaskedRow;
 use crate::recipe::NormalizerName;
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
-use crate::task::Row;
-use crate::task::masks::MaskedRow;
 
 impl PrunedName {
     /// The attention types that are pruned.

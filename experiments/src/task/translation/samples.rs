@@ -9,8 +9,8 @@ use sparta_results::metric::bleu::BleuScore;
 use super::records::models;
 use super::search::Found;
 use crate::io::write_text;
+use crate::protocol::{ModelFolder, RunFolder};
 use crate::recipe::{Recipe, TranslationRecipe};
-use crate::task::{ModelFolder, RunFolder};
 
 /// Translations of the test set, one a line as BLEU read them before it joined or cut words.
 const LINES: &str = "test.txt";

@@ -14,15 +14,15 @@ use super::lesson::TranslationLesson;
 use super::rows::PairRow;
 use super::search::Search;
 use super::{network, pass, records, samples};
+use crate::protocol::masks::semantics;
+use crate::protocol::run::{TrainingSummary, now};
+use crate::protocol::{ArmFolder, Fetch, ModelFolder, Run, Stage};
 use crate::recipe::{NormalizerName, Recipe, RetrainStart, TranslationRecipe};
-use crate::task::masks::semantics;
-use crate::task::work::{TrainedNote, now};
-use crate::task::{Branch, Fetch, ModelFolder, Stage, Work};
 use crate::train::watch::Progress;
 use crate::train::{Plan, Schedule, load_model};
 
 /// The work on a translation table.
-pub(super) type PairWork<'a> = Work<'a, TranslationRecipe>;
+pub(super) type PairWork<'a> = Run<'a, TranslationRecipe>;
 
 /// One line about prepared data.
 pub(super) fn describe(data: &PairData) -> String {
@@ -48,7 +48,7 @@ pub(super) struct Session<'a> {
 
 /// One dense model of one seed, and its normaliser.
 pub(super) struct Arm {
-    pub(super) branch: Branch,
+    pub(super) branch: ArmFolder,
     pub(super) normalizer: NormalizerName,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let dense = arm.branch.dense();
-        TrainedNote::load(&dense)?;
+        TrainingSummary::load(&dense)?;
         let mask = self.load_mask(arm, row)?;
         let model = self.new_model(arm)?;
         let r = &self.work.recipe.retrain;
@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
 
     /// The model of a folder in evaluation mode, on the plain device.
     fn trained_model(&self, arm: &Arm, folder: &ModelFolder) -> Result<Seq2Seq> {
-        TrainedNote::load(folder)?.check_vocabulary(folder, &self.data.vocabulary_hash())?;
+        TrainingSummary::load(folder)?.check_vocabulary(folder, &self.data.vocabulary_hash())?;
         let empty = self.new_model(arm)?;
         Ok(load_model(&folder.model(), empty, &folder.identity)?.valid())
     }

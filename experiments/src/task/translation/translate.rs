@@ -22,10 +22,10 @@ use super::network::{self, Longest};
 use super::rows::PairRow;
 use super::search::Search;
 use crate::device::{self, DeviceChoice};
+use crate::protocol::find::{Found, find};
+use crate::protocol::run::TrainingSummary;
+use crate::protocol::{ModelFolder, note};
 use crate::recipe::{Recipe, TranslationRecipe};
-use crate::task::find::{Found, find};
-use crate::task::work::TrainedNote;
-use crate::task::{ModelFolder, note};
 use crate::train::load_model;
 
 /// What `iwslt translate` asks for.
@@ -157,7 +157,7 @@ impl Model {
             .context("the branch has no normaliser")?;
         let rows = PairRow::all(&recipe, name);
         let row = rows.into_iter().find(|known| Some(known.name()) == row);
-        let trained = TrainedNote::load(&folder)?;
+        let trained = TrainingSummary::load(&folder)?;
         let (vocabulary, corpus) = open_vocabulary(&run)?;
         trained.check_vocabulary(&folder, &vocabulary_hash(&vocabulary))?;
         let opened = device::open(request.device, TranslationRecipe::PROGRAM)?;

@@ -11,12 +11,12 @@ use sparta_results::{Expected, MaskKind, Metric, ReportOptions, RunRecord, Statu
 
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::Row;
-use super::work::{TrainedNote, Work, attention_label, now};
+use super::run::{Run, TrainingSummary, attention_label, now};
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
 
 /// The kind of mask a row has; no row is the dense checkpoint.
-pub(super) fn kind(row: Option<&Row>) -> MaskKind {
+pub(crate) fn kind(row: Option<&Row>) -> MaskKind {
     match row {
         None | Some(Row::Dense) => MaskKind::None,
         Some(Row::Ap { .. }) => MaskKind::Ap,
@@ -26,7 +26,7 @@ pub(super) fn kind(row: Option<&Row>) -> MaskKind {
 }
 
 /// The shares of legal cells and of their uses that a mask hides, in per cent.
-pub(super) fn shares(
+pub(crate) fn shares(
     mask: Option<&GlobalMask>,
     pattern: impl FnOnce() -> Result<AttentionPattern>,
 ) -> Result<(f64, f64)> {
@@ -37,9 +37,9 @@ pub(super) fn shares(
     Ok((100.0 * total.effective, 100.0 * total.token_weighted))
 }
 
-impl<R: Recipe> Work<'_, R> {
+impl<R: Recipe> Run<'_, R> {
     /// Name of a record: what is scored, with a branch's `/` as `-`.
-    pub(super) fn record_id(&self, seed: u64, run: &str) -> String {
+    pub(crate) fn record_id(&self, seed: u64, run: &str) -> String {
         format!(
             "{}-{}-seed{seed}-{}",
             self.recipe.table(),
@@ -49,7 +49,7 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Where a record is.
-    pub(super) fn record_path(&self, seed: u64, run: &str) -> PathBuf {
+    pub(crate) fn record_path(&self, seed: u64, run: &str) -> PathBuf {
         let id = self.record_id(seed, run);
         self.folder.records().join(format!("{id}.run.json"))
     }
@@ -62,7 +62,7 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// A record of a run that has no score yet.
-    pub(super) fn blank_record(
+    pub(crate) fn blank_record(
         &self,
         (seed, run): (u64, &str),
         row: &str,
@@ -102,13 +102,13 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Completes the record of a trained and scored network, and saves it.
-    pub(super) fn save_score(
+    pub(crate) fn save_score(
         &self,
         mut record: RunRecord,
         folder: &ModelFolder,
         value: f64,
     ) -> Result<()> {
-        let trained = TrainedNote::load(folder)?;
+        let trained = TrainingSummary::load(folder)?;
         record.value = Some(value);
         record.steps = trained.steps;
         record.tokens_per_second = Some(trained.tokens_per_second);
@@ -120,7 +120,7 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Completes the record of a baseline without a network, and saves it.
-    pub(super) fn save_baseline(
+    pub(crate) fn save_baseline(
         &self,
         mut record: RunRecord,
         value: f64,
@@ -137,7 +137,7 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
-    pub(super) fn note_failure(
+    pub(crate) fn note_failure(
         &self,
         error: &anyhow::Error,
         started: u64,
@@ -161,7 +161,7 @@ impl<R: Recipe> Work<'_, R> {
 }
 
 /// The command that makes what a table lacks, masks of such blocks included.
-pub(super) fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
+pub(crate) fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
     let sizes: Vec<String> = block_sizes.iter().map(usize::to_string).collect();
     let with_blocks = match sizes.is_empty() {
         true => String::new(),
@@ -180,7 +180,7 @@ pub(super) fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> Str
 ///
 /// # Errors
 /// A folder without records.
-pub(super) fn report(
+pub(crate) fn report(
     folder: &RunFolder,
     title: String,
     expected: Vec<Expected>,
@@ -198,7 +198,7 @@ pub(super) fn report(
 ///
 /// # Errors
 /// A folder without records.
-pub(super) fn overview(
+pub(crate) fn overview(
     folder: &RunFolder,
     layout: Layout,
     title: String,

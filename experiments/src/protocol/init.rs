@@ -10,7 +10,7 @@ use crate::train::rng::{self, Purpose};
 
 /// The row normaliser of the recipe.
 #[must_use]
-pub(super) fn normalizer(name: NormalizerName) -> NormalizerConfig {
+pub(crate) fn normalizer(name: NormalizerName) -> NormalizerConfig {
     match name {
         NormalizerName::Softmax => NormalizerConfig::Softmax,
         NormalizerName::Sparsemax => NormalizerConfig::Sparsemax,
@@ -20,7 +20,7 @@ pub(super) fn normalizer(name: NormalizerName) -> NormalizerConfig {
 }
 
 /// New weights, the same for the same seed on every device.
-pub(super) fn new_weights<M: Module>(
+pub(crate) fn new_weights<M: Module>(
     seed: u64,
     device: &Device,
     init: impl FnOnce(&Device) -> M,

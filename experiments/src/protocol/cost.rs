@@ -3,7 +3,7 @@
 use sparta_ops::pruning::Sparsity;
 
 /// Memory that is free on this machine, in bytes.
-pub(super) fn available_memory() -> f64 {
+pub(crate) fn available_memory() -> f64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let free = system.available_memory() as f64;
@@ -14,7 +14,7 @@ pub(super) fn available_memory() -> f64 {
 }
 
 /// Bytes as people read them.
-pub(super) fn gigabytes(bytes: f64) -> String {
+pub(crate) fn gigabytes(bytes: f64) -> String {
     if bytes < 1e9 {
         format!("{:.0} MB", bytes / 1e6)
     } else {
@@ -23,7 +23,7 @@ pub(super) fn gigabytes(bytes: f64) -> String {
 }
 
 /// One line about what the mask of a row hides.
-pub(super) fn describe_sparsity(row: &str, sparsity: &Sparsity) -> String {
+pub(crate) fn describe_sparsity(row: &str, sparsity: &Sparsity) -> String {
     let blocks = sparsity
         .blocks
         .iter()

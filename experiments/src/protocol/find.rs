@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::folder::{Branch, ModelFolder, RunFolder};
+use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use crate::recipe::Recipe;
 
 /// A model inside a run folder.
 #[derive(Debug)]
-pub(super) struct Found<R> {
+pub(crate) struct Found<R> {
     /// The run folder.
-    pub(super) run: RunFolder,
+    pub(crate) run: RunFolder,
     /// Its recipe.
-    pub(super) recipe: R,
+    pub(crate) recipe: R,
     /// What the model was made with.
-    pub(super) branch: Branch,
+    pub(crate) branch: ArmFolder,
     /// The branch's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The model.
-    pub(super) folder: ModelFolder,
+    pub(crate) folder: ModelFolder,
     /// The row it was trained again for, if it was.
-    pub(super) row: Option<String>,
+    pub(crate) row: Option<String>,
 }
 
 /// A branch of a recipe and the rows that may be in it.
@@ -32,7 +32,7 @@ type NamedBranch = (String, Vec<String>);
 ///
 /// # Errors
 /// A path that is in no run folder, or names no model of it.
-pub(super) fn find<R: Recipe>(
+pub(crate) fn find<R: Recipe>(
     path: &Path,
     branches: impl Fn(&R) -> Vec<NamedBranch>,
 ) -> Result<Found<R>> {

@@ -7,10 +7,10 @@ use sparta_ops::pruning::{
     AttentionPattern, AttentionType, GlobalMask, Scope, Semantics, SparsityReport,
 };
 
-use super::folder::Branch;
+use super::cost::describe_sparsity;
+use super::folder::ArmFolder;
 use super::rows::Row;
-use super::size::describe_sparsity;
-use super::work::Work;
+use super::run::Run;
 use crate::recipe::{Recipe, ScopeName, SemanticsName, Threshold};
 
 /// The threshold scope of the recipe.
@@ -34,17 +34,17 @@ pub fn semantics(name: SemanticsName) -> Semantics {
 
 /// A row with a mask: its name and what the mask may hide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MaskedRow {
+pub(crate) struct MaskedRow {
     /// Name in files.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Share and draw.
-    pub(super) row: Row,
+    pub(crate) row: Row,
     /// Attention types that are pruned; the others stay whole.
-    pub(super) types: Vec<AttentionType>,
+    pub(crate) types: Vec<AttentionType>,
 }
 
-impl<R: Recipe> Work<'_, R> {
-    pub(super) fn load_pattern(&self, branch: &Branch) -> Result<AttentionPattern> {
+impl<R: Recipe> Run<'_, R> {
+    pub(crate) fn load_pattern(&self, branch: &ArmFolder) -> Result<AttentionPattern> {
         let path = branch.pattern();
         let program = R::PROGRAM;
         if !path.exists() {
@@ -66,9 +66,9 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// Thresholds the pattern: the AP mask of every row, its random masks and those of blocks after it.
-    pub(super) fn make_masks(
+    pub(crate) fn make_masks(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         rows: &[MaskedRow],
         threshold: Threshold,
     ) -> Result<()> {
@@ -120,9 +120,9 @@ impl<R: Recipe> Work<'_, R> {
     }
 
     /// The mask of a row, none at p = 0; `fits` checks it against the model.
-    pub(super) fn load_mask(
+    pub(crate) fn load_mask(
         &self,
-        branch: &Branch,
+        branch: &ArmFolder,
         row: &Row,
         name: &str,
         fits: impl FnOnce(&GlobalMask) -> Result<()>,

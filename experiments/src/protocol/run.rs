@@ -10,22 +10,22 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Implementation;
 
-use super::folder::{Branch, ModelFolder, RunFolder};
-use super::{Request, Stage, note};
+use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use super::stage::{Request, Stage, note};
 use crate::device::{self, OpenDevice};
 use crate::io::write_text;
 use crate::recipe::Recipe;
 use crate::train::{Lesson, Plan, Trained, save_model, short, train};
 
 /// Seconds since 1970.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
 }
 
 /// Who was asked to compute attention, and who does where nobody was named.
-pub(super) fn attention_label(asked: Implementation, found: Implementation) -> String {
+pub(crate) fn attention_label(asked: Implementation, found: Implementation) -> String {
     match asked {
         Implementation::Auto => format!("auto: {}", found.as_str()),
         Implementation::Reference | Implementation::Fused => asked.as_str().to_owned(),
@@ -34,19 +34,19 @@ pub(super) fn attention_label(asked: Implementation, found: Implementation) -> S
 
 /// What training leaves beside its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct TrainedNote {
-    pub(super) steps: u64,
-    pub(super) tokens_per_second: f64,
-    pub(super) valid_nll: f64,
-    pub(super) started: u64,
-    pub(super) finished: u64,
+pub(crate) struct TrainingSummary {
+    pub(crate) steps: u64,
+    pub(crate) tokens_per_second: f64,
+    pub(crate) valid_nll: f64,
+    pub(crate) started: u64,
+    pub(crate) finished: u64,
     /// Hash of the tokenizers the model was trained with, where a model is used on new text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) vocabulary: Option<String>,
+    pub(crate) vocabulary: Option<String>,
 }
 
-impl TrainedNote {
-    pub(super) fn load(folder: &ModelFolder) -> Result<Self> {
+impl TrainingSummary {
+    pub(crate) fn load(folder: &ModelFolder) -> Result<Self> {
         let path = folder.trained();
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
@@ -65,9 +65,9 @@ impl TrainedNote {
     }
 }
 
-impl TrainedNote {
+impl TrainingSummary {
     /// Refuses tokenizers that the model was not trained with.
-    pub(super) fn check_vocabulary(&self, folder: &ModelFolder, found: &str) -> Result<()> {
+    pub(crate) fn check_vocabulary(&self, folder: &ModelFolder, found: &str) -> Result<()> {
         match self.vocabulary.as_deref() {
             Some(expected) if expected != found => bail!(
                 "the model {} does not fit the tokenizers of its run folder: it was trained with \
@@ -83,7 +83,7 @@ impl TrainedNote {
 }
 
 /// A run folder that was entered, a device that was opened, and what was asked.
-pub struct Work<'a, R: Recipe> {
+pub struct Run<'a, R: Recipe> {
     /// What was asked.
     pub request: &'a Request<R>,
     /// The recipe of the request.
@@ -96,12 +96,12 @@ pub struct Work<'a, R: Recipe> {
     pub training: Device,
 }
 
-impl<'a, R: Recipe> Work<'a, R> {
+impl<'a, R: Recipe> Run<'a, R> {
     /// Opens the device and makes or enters the folder.
     ///
     /// # Errors
     /// A device that does not open, or a folder of something else.
-    pub(super) fn begin(request: &'a Request<R>, folder: RunFolder) -> Result<Self> {
+    pub(crate) fn begin(request: &'a Request<R>, folder: RunFolder) -> Result<Self> {
         let opened = device::open(request.device, R::PROGRAM)?;
         let attention = request.attention.on(&opened.device)?;
         let fresh = request.stage == Stage::Reproduce && !request.resume;
@@ -129,12 +129,12 @@ impl<'a, R: Recipe> Work<'a, R> {
     }
 
     /// What one dense model of one seed leads to; see [`RunFolder::branch`].
-    pub(super) fn branch(&self, seed: u64, name: &str) -> Branch {
+    pub(crate) fn branch(&self, seed: u64, name: &str) -> ArmFolder {
         self.folder.branch(self.recipe, seed, name)
     }
 
     /// A line for the person at the terminal.
-    pub(super) fn note(&self, line: &str) {
+    pub(crate) fn note(&self, line: &str) {
         note(self.request.quiet, line);
     }
 
@@ -142,7 +142,7 @@ impl<'a, R: Recipe> Work<'a, R> {
     ///
     /// # Errors
     /// If it is there without `--resume`: nothing finished is overwritten.
-    pub(super) fn is_finished(&self, path: &Path, what: &str) -> Result<bool> {
+    pub(crate) fn is_finished(&self, path: &Path, what: &str) -> Result<bool> {
         if !path.exists() {
             return Ok(false);
         }
@@ -161,7 +161,7 @@ impl<'a, R: Recipe> Work<'a, R> {
     }
 
     /// Trains into a folder of its own; the note that says so is written last.
-    pub(super) fn train<M: Module, L: Lesson<M>>(
+    pub(crate) fn train<M: Module, L: Lesson<M>>(
         &self,
         folder: &ModelFolder,
         model: M,
@@ -178,7 +178,7 @@ impl<'a, R: Recipe> Work<'a, R> {
             leftovers,
         } = train(model, lesson, plan, &folder.path, &self.training)?;
         save_model(&folder.model(), &model, &folder.identity, steps)?;
-        let done = TrainedNote {
+        let done = TrainingSummary {
             steps,
             tokens_per_second,
             valid_nll,

@@ -99,9 +99,9 @@ impl RunFolder {
     /// Everything that one dense model of one seed leads to; `name` is empty for a task with only
     /// one dense model.
     #[must_use]
-    pub fn branch<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> Branch {
+    pub fn branch<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> ArmFolder {
         let path = self.root.join(format!("seed-{seed}"));
-        Branch {
+        ArmFolder {
             path: if name.is_empty() {
                 path
             } else {
@@ -174,14 +174,14 @@ impl RunFolder {
 
 /// One dense model of one seed, and what is made from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct ArmFolder {
     path: PathBuf,
     recipe_hash: String,
     seed: u64,
     name: String,
 }
 
-impl Branch {
+impl ArmFolder {
     /// The seed.
     #[must_use]
     pub fn seed(&self) -> u64 {
