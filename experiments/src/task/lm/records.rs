@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sparta_datasets::Split;
+use sparta_datasets::baseline::ngram;
 use sparta_ops::pruning::GlobalMask;
-use sparta_results::metric::ngram;
 use sparta_results::{
     Baseline, Condition, Expected, Metric, Perplexity, PerplexitySignature, RunRecord, paper,
 };
@@ -64,7 +64,9 @@ pub(super) fn ngrams(session: &Session<'_>, seed: u64) -> Result<()> {
     let started = now();
     let data = &session.data;
     let (train, test) = (data.tokens(Split::Train), data.tokens(Split::Test));
-    for (baseline, score) in ngram::baselines(train, test, data.vocab_size)? {
+    let names = [Baseline::Unigram, Baseline::Bigram, Baseline::Trigram];
+    let scores = ngram::scores(train, test, data.vocab_size)?;
+    for (baseline, score) in names.into_iter().zip(scores) {
         let value = score.ppl();
         let record = blank(session, seed, baseline.as_str(), baseline.into())?;
         session.work.save_baseline(record, value, started)?;
