@@ -7,12 +7,12 @@ mod objective;
 use anyhow::Result;
 use burn::tensor::Device;
 use sparta_datasets::Split;
+use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
 use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::metric::ngram;
 use sparta_results::{Baseline, Metric, PerplexitySignature};
 
 use crate::device::OpenDevice;
@@ -29,7 +29,7 @@ use objective::{NextWord, input_tokens};
 const ROW: &str = "transformer-xl";
 /// Copies of the attention matrix: two score terms, their sum, mask, weights, gradients.
 const SCORE_COPIES: usize = 8;
-/// The n-gram models, as [`ngram::baselines`] gives them.
+/// The n-gram models, as [`ngram::scores`] gives them.
 const NGRAMS: [Baseline; 3] = [Baseline::Unigram, Baseline::Bigram, Baseline::Trigram];
 
 /// Language modelling.
@@ -296,7 +296,7 @@ impl Task for LanguageModel {
 
     fn score_baselines(&self) -> Result<Vec<f64>> {
         let [train, test] = [Split::Train, Split::Test].map(|split| self.data.tokens(split));
-        let scores = ngram::baselines(train, test, self.data.vocab_size)?;
-        Ok(scores.map(|(_, score)| score.ppl()).into())
+        let scores = ngram::scores(train, test, self.data.vocab_size)?;
+        Ok(scores.map(|score| score.ppl()).into())
     }
 }
