@@ -137,7 +137,13 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 5] = NormalizerConfig::WORDS;
+    pub const WORDS: [&'static str; 5] = [
+        "softmax",
+        "sparsemax",
+        "entmax15",
+        "entmax(1.3)",
+        "alpha_entmax",
+    ];
 
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
