@@ -8,7 +8,9 @@ use burn::prelude::*;
 use burn::tensor::{Gradients, TensorData};
 use sparta_model::bert::BertInput;
 use sparta_model::import::{ImportOptions, Weights, import_bert};
-use sparta_model::layer::{Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
+use sparta_model::layer::mechanism::{
+    Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
+};
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
 use sparta_ops::attention::{AttentionOptions, RelativeTerm};
