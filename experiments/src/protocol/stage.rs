@@ -2,26 +2,27 @@
 
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use sparta_ops::attention::Implementation;
 
 use crate::device::DeviceChoice;
 
 /// A stage of a table, or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Stage {
-    /// Vocabulary and token stores.
+    /// Read the corpus, build the vocabulary, write the token stores
     Prepare,
-    /// The dense models.
+    /// Train dense models
     Train,
-    /// Their mean attention.
+    /// Average their attention over the training set
     Observe,
-    /// Masks, and training again under each.
+    /// Make the masks and train again under each
     Prune,
-    /// Test scores and run records.
+    /// Test every trained model and write run records
     Eval,
-    /// The table, from the run records alone.
+    /// Make the table from the run records
     Report,
-    /// All stages in order.
+    /// All stages in order (the default)
     Reproduce,
 }
 
