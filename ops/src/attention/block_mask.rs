@@ -7,7 +7,7 @@ use super::error::AttentionError;
 /// A mask `[n_heads or 1, seq_q, seq_kv]` cut into square blocks, `true` = hidden.
 ///
 /// A block is hidden, visible, or has cells of its own: memory is that of the partial blocks and one number
-/// a block.
+/// per block.
 #[derive(Clone, Debug)]
 pub struct BlockMask {
     block: usize,
@@ -100,7 +100,7 @@ impl BlockMask {
         Self::new(block, shape, hidden, &device)
     }
 
-    /// The edge of a block.
+    /// Rows, and columns, of a block.
     pub const fn block_size(&self) -> usize {
         self.block
     }
@@ -110,8 +110,8 @@ impl BlockMask {
         self.shape
     }
 
-    /// The share of blocks of which no cell can be seen.
-    pub fn share_hidden(&self) -> f64 {
+    /// The fraction of blocks of which no cell can be seen.
+    pub fn fraction_hidden(&self) -> f64 {
         let [hidden, _, all] = self.counts;
         hidden as f64 / all as f64
     }
@@ -126,7 +126,7 @@ impl BlockMask {
 }
 
 /// The cells of a layout, row by row.
-pub(crate) fn expand(layout: &[i64], cells: &[bool], block: usize, shape: [usize; 3]) -> Vec<bool> {
+fn expand(layout: &[i64], cells: &[bool], block: usize, shape: [usize; 3]) -> Vec<bool> {
     let [n_heads, seq_q, seq_kv] = shape;
     let [rows, cols] = [seq_q.div_ceil(block), seq_kv.div_ceil(block)];
     let mut hidden = Vec::with_capacity(n_heads * seq_q * seq_kv);

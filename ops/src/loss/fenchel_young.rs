@@ -108,7 +108,7 @@ pub fn normmax_loss<const D: usize>(
     normmax_bisect_loss(scores, targets, alpha, None)
 }
 
-/// [`normmax_loss`] after a number of halvings.
+/// [`normmax_loss`] after a number of iterations.
 ///
 /// # Panics
 /// As [`normmax_loss`], and if `n_iter` is 0.

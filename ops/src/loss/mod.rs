@@ -37,7 +37,7 @@ pub(crate) use targets::Kind;
 use crate::backend::SpartaBackend;
 
 /// Negative log-likelihood `log Σ_j exp(z_j) − z_target` of each row, without a `[rows, n]`
-/// temporary beside the logits. A negative target is ignored: loss 0, gradient 0.
+/// temporary besides the logits. A negative target is ignored: loss 0, gradient 0.
 ///
 /// It knows no hidden rows: where every logit of a row may be hidden, take [`entmax_loss`] at α = 1.
 ///

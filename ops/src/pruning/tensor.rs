@@ -6,7 +6,7 @@ use burn::tensor::{Bool, DType, FloatDType, TensorData};
 use super::cells::AttentionType;
 use super::error::PruningError;
 use super::global_mask::GlobalMask;
-use super::observation::{Block, Placement, Valid};
+use super::observation::{ObservedBlock, Placement, Valid};
 use super::pattern::AttentionPattern;
 use crate::attention::BlockMask;
 
@@ -29,7 +29,7 @@ impl AttentionPattern {
         placement: &Placement,
     ) -> Result<(), PruningError> {
         let [batch, heads, rows, cols] = weights.dims();
-        let block = Block { heads, rows, cols };
+        let block = ObservedBlock { heads, rows, cols };
         let key = (attention_type, layer);
         block.check(key, &self.layer(key)?.grid, batch, placement)?;
         if batch * heads * rows * cols == 0 {
