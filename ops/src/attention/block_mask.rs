@@ -90,6 +90,9 @@ impl BlockMask {
 
     /// Cuts a mask tensor, which is read from its device.
     ///
+    /// # Shapes
+    /// - mask: `[n_heads or 1, seq_q, seq_kv]`
+    ///
     /// # Errors
     /// [`AttentionError::BlockSize`].
     pub fn from_tensor(mask: Tensor<3, Bool>, block: usize) -> Result<Self, AttentionError> {
@@ -116,7 +119,10 @@ impl BlockMask {
         hidden as f64 / all as f64
     }
 
-    /// Every cell, `[n_heads or 1, seq_q, seq_kv]`.
+    /// Every cell.
+    ///
+    /// # Shapes
+    /// - result: `[n_heads or 1, seq_q, seq_kv]`, `true` = hidden
     pub fn to_tensor(&self) -> Tensor<3, Bool> {
         let layout: Vec<i64> = self.layout.to_data().iter::<i64>().collect();
         let cells: Vec<bool> = self.cells.to_data().iter::<bool>().collect();

@@ -57,8 +57,14 @@ fn iterations(n_iter: Option<usize>) -> Result<(), EntmaxError> {
 /// With `None` the two are the same function. With a number the result is that after so many
 /// iterations, each a halving of the bracket of the threshold, 24 or so being enough in f32.
 ///
+/// # Shapes
+/// As [`super::entmax`].
+///
 /// # Panics
 /// As [`super::entmax`], and if `n_iter` is 0.
+///
+/// # Source
+/// Peters, Niculae & Martins 2019, Algorithm 1 (bisection of the threshold); deep-spin/entmax.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -82,6 +88,9 @@ pub fn entmax_bisect<const D: usize>(
 }
 
 /// [`entmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`super::entmax`].
 ///
 /// # Errors
 /// Those of [`super::try_entmax`], and `n_iter` = 0.
@@ -120,8 +129,14 @@ fn entmax_bisect_of<const D: usize>(
 
 /// Sparsemax by bisection: [`entmax_bisect`] at α = 2.
 ///
+/// # Shapes
+/// As [`super::sparsemax`].
+///
 /// # Panics
 /// As [`super::sparsemax`], and if `n_iter` is 0.
+///
+/// # Source
+/// As [`entmax_bisect`].
 pub fn sparsemax_bisect<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
@@ -132,6 +147,9 @@ pub fn sparsemax_bisect<const D: usize>(
 }
 
 /// [`sparsemax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`super::sparsemax`].
 ///
 /// # Errors
 /// NaN scores, a dimension that does not exist, `n_iter` = 0.
@@ -177,6 +195,9 @@ pub fn normmax_bisect<const D: usize>(
 }
 
 /// [`normmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`normmax_bisect`].
 ///
 /// # Errors
 /// NaN scores, an α that is not finite and > 1, an α that does not broadcast, a dimension that does
@@ -248,6 +269,9 @@ pub fn budget_bisect<const D: usize>(
 }
 
 /// [`budget_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`budget_bisect`].
 ///
 /// # Errors
 /// NaN scores, a budget that is negative or not finite, one that does not broadcast, a dimension

@@ -44,6 +44,9 @@ use crate::backend::SpartaBackend;
 /// # Shapes
 /// - logits: `[rows, n]`, targets: `[rows]`, result: `[rows]`, in nats
 ///
+/// # Panics
+/// If there is not one target per row; on a CPU also if a target is not one of the n classes.
+///
 /// # Source
 /// The Fenchel–Young loss of softmax (α = 1).
 ///
@@ -56,6 +59,9 @@ use crate::backend::SpartaBackend;
 /// assert!((loss[0] - 2f32.ln()).abs() < 1e-6 && loss[1] == 0.0);
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    Targets::from(targets.clone())
+        .check_shape(&logits.dims())
+        .unwrap_or_else(|error| panic!("cross_entropy: {error}"));
     let loss = <Dispatch as SpartaBackend>::cross_entropy_forward(
         logits.into_dispatch(),
         targets.into_dispatch(),

@@ -117,7 +117,7 @@ pub struct EntmaxLoss {
     /// What becomes of the losses of the rows.
     #[module(skip)]
     pub reduction: Reduction,
-    /// Share of the target that is spread evenly.
+    /// Fraction of the target that is spread evenly.
     pub label_smoothing: f64,
     /// Factor of the loss by class, `[n]`.
     pub class_weights: Option<Tensor<1>>,
@@ -126,8 +126,11 @@ pub struct EntmaxLoss {
 }
 
 impl EntmaxLoss {
-    /// The loss of scores `[…, n]` against classes `[…]` or distributions `[…, n]`: `[1]`, or `[rows]`
-    /// with [`Reduction::None`].
+    /// The loss of scores against classes or distributions, in nats.
+    ///
+    /// # Shapes
+    /// - scores: `[…, n]`; targets: classes `[…]` or distributions `[…, n]`
+    /// - result: `[1]`, or `[rows]` with [`Reduction::None`]
     ///
     /// # Panics
     /// With the message of [`EntmaxLoss::try_forward`]'s error.
@@ -141,6 +144,9 @@ impl EntmaxLoss {
     }
 
     /// [`EntmaxLoss::forward`] that reports bad arguments.
+    ///
+    /// # Shapes
+    /// As [`EntmaxLoss::forward`].
     ///
     /// # Errors
     /// Targets whose shape does not fit, or, if they are checked, that are not classes or

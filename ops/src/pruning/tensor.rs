@@ -21,6 +21,9 @@ impl AttentionPattern {
     ///
     /// # Errors
     /// As [`observe`](AttentionPattern::observe), and [`PruningError::Read`] if the device fails.
+    ///
+    /// # Source
+    /// Rugina et al. 2020 (arXiv 2012.02030), section 3: the mean attention of the training set.
     pub fn observe_tensor(
         &mut self,
         attention_type: AttentionType,
@@ -89,6 +92,9 @@ impl GlobalMask {
     ///
     /// # Errors
     /// [`PruningError::UnknownLayer`].
+    ///
+    /// # Source
+    /// Rugina et al. 2020, section 3: the global mask of a layer.
     pub fn tensor(
         &self,
         attention_type: AttentionType,
@@ -107,6 +113,9 @@ impl GlobalMask {
 
     /// The mask of one layer for `rows × cols` cells as blocks, for fused attention: see
     /// [`tensor`](GlobalMask::tensor).
+    ///
+    /// # Shapes
+    /// - of the cells: `[n_heads, rows, cols]`
     ///
     /// # Errors
     /// [`PruningError::UnknownLayer`], [`PruningError::KernelBlock`] for a block size that kernels do
