@@ -12,7 +12,7 @@ use sparta_datasets::classification::ClassificationTask;
 use super::main_of;
 use super::options::{Common, Encoder, PREDICT, PREPARE, REPORT};
 use super::program::{self, Program, Unused, once};
-use crate::protocol::{Request, Stage};
+use crate::protocol::{self, Request, Stage};
 use crate::recipe::{GlueRecipe, Recipe};
 use crate::task::glue::{self, Predict};
 
@@ -96,8 +96,10 @@ impl GlueOptions {
 #[must_use]
 pub fn glue_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of(args, |cli: Glue| match cli.command {
-        None => glue::run(&cli.options.request(None)?),
-        Some(GlueCommand::Stage(stage)) => glue::run(&cli.options.request(Some(stage))?),
+        None => protocol::main::<glue::Glue>(&cli.options.request(None)?),
+        Some(GlueCommand::Stage(stage)) => {
+            protocol::main::<glue::Glue>(&cli.options.request(Some(stage))?)
+        }
         Some(GlueCommand::Predict(options)) => glue::predict(&Predict {
             model: options.model,
             device: cli.options.common.device()?,

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT, TRANSLATE};
 use super::program::{Program, Unused};
-use crate::protocol::Stage;
+use crate::protocol::{self, Stage};
 use crate::recipe::TranslationRecipe;
 use crate::task::translation::{self, Translate};
 
@@ -64,8 +64,10 @@ impl Program for Iwslt {
 #[must_use]
 pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of(args, |cli: Iwslt| match cli.command {
-        None => translation::run(&cli.options.request(None)?),
-        Some(IwsltCommand::Stage(stage)) => translation::run(&cli.options.request(Some(stage))?),
+        None => protocol::main::<translation::Translation>(&cli.options.request(None)?),
+        Some(IwsltCommand::Stage(stage)) => {
+            protocol::main::<translation::Translation>(&cli.options.request(Some(stage))?)
+        }
         Some(IwsltCommand::Translate(options)) => translation::translate(&Translate {
             model: options.model,
             n_best: options.n_best,

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT};
 use super::program::{Program, Unused};
-use crate::protocol::{Request, Stage};
+use crate::protocol::{self, Request, Stage};
 use crate::recipe::LmRecipe;
 use crate::task::lm;
 
@@ -45,5 +45,7 @@ impl Lm {
 /// The whole of the `lm` program.
 #[must_use]
 pub fn lm_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    main_of(args, |cli: Lm| lm::run(&cli.request()?))
+    main_of(args, |cli: Lm| {
+        protocol::main::<lm::LanguageModel>(&cli.request()?)
+    })
 }

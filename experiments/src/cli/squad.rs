@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::main_of;
 use super::options::{Common, Encoder, MEASURE, PREPARE, REPORT};
 use super::program::{self, Program, Unused};
-use crate::protocol::{Request, Stage};
+use crate::protocol::{self, Request, Stage};
 use crate::recipe::SquadRecipe;
 use crate::task::squad::{self, Measure};
 
@@ -81,8 +81,10 @@ impl SquadOptions {
 #[must_use]
 pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_of(args, |cli: Squad| match cli.command {
-        None => squad::run(&cli.options.request(None)?),
-        Some(SquadCommand::Stage(stage)) => squad::run(&cli.options.request(Some(stage))?),
+        None => protocol::main::<squad::Squad>(&cli.options.request(None)?),
+        Some(SquadCommand::Stage(stage)) => {
+            protocol::main::<squad::Squad>(&cli.options.request(Some(stage))?)
+        }
         Some(SquadCommand::Measure(options)) => {
             let request = cli.options.request(None)?;
             squad::measure(&Measure {

@@ -99,7 +99,7 @@ impl RunFolder {
     /// Everything that one dense model of one seed leads to; `name` is empty for a task with only
     /// one dense model.
     #[must_use]
-    pub fn branch<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> ArmFolder {
+    pub fn arm<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> ArmFolder {
         let path = self.root.join(format!("seed-{seed}"));
         ArmFolder {
             path: if name.is_empty() {

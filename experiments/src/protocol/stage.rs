@@ -26,6 +26,32 @@ pub enum Stage {
     Reproduce,
 }
 
+impl Stage {
+    /// Whether dense models are trained.
+    #[must_use]
+    pub fn trains(self) -> bool {
+        matches!(self, Self::Train | Self::Reproduce)
+    }
+
+    /// Whether attention is averaged.
+    #[must_use]
+    pub fn observes(self) -> bool {
+        matches!(self, Self::Observe | Self::Reproduce)
+    }
+
+    /// Whether masks are made, and models trained under them.
+    #[must_use]
+    pub fn prunes(self) -> bool {
+        matches!(self, Self::Prune | Self::Reproduce)
+    }
+
+    /// Whether models are scored.
+    #[must_use]
+    pub fn scores(self) -> bool {
+        matches!(self, Self::Eval | Self::Reproduce)
+    }
+}
+
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub struct Request<R> {
@@ -35,7 +61,7 @@ pub struct Request<R> {
     pub recipe: R,
     /// Where to compute.
     pub device: DeviceChoice,
-    /// Who computes attention there.
+    /// Which implementation computes attention there.
     pub attention: Implementation,
     /// Resolve and try only.
     pub dry_run: bool,

@@ -1,4 +1,4 @@
-//! Checkpoints: one safetensors file with the model, the optimiser, what the stream carries and
+//! Checkpoints: one safetensors file with the model, the optimiser, the state of the objective and
 //! where it stands; and model files, which hold the parameters alone.
 //!
 //! Tensor names: `model.<path>`, `adam.first.<path>`, `adam.second.<path>`, `carried.<name>`.
@@ -14,6 +14,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sparta_model::current_path;
+use sparta_ops::attention::Calls;
 
 use super::optimizer::SavedMoments;
 use crate::io::write_atomic;
@@ -46,8 +47,10 @@ pub struct Checkpoint {
     pub model: BTreeMap<String, TensorData>,
     /// Optimiser state by path.
     pub optimizer: BTreeMap<String, SavedMoments>,
-    /// What is carried from step to step (memories), by name.
-    pub carried: BTreeMap<String, TensorData>,
+    /// Calls of attention so far; checkpoints of earlier versions lack it.
+    pub attention: Option<Calls>,
+    /// What steps hand to the next (memories), by name.
+    pub state: BTreeMap<String, TensorData>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +62,8 @@ struct Header {
     /// The bits of the sum, because decimal digits may not read back to the same number.
     window_bits: u64,
     window_len: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attention: Option<Calls>,
     times: BTreeMap<String, usize>,
 }
 
@@ -100,6 +105,7 @@ impl Checkpoint {
             seconds: self.seconds,
             window_bits: self.window.0.to_bits(),
             window_len: self.window.1,
+            attention: self.attention,
             times: self
                 .optimizer
                 .iter()
@@ -114,7 +120,7 @@ impl Checkpoint {
             tensors.push((format!("adam.first.{name}"), stored(&moments.first)));
             tensors.push((format!("adam.second.{name}"), stored(&moments.second)));
         }
-        for (name, data) in &self.carried {
+        for (name, data) in &self.state {
             tensors.push((format!("carried.{name}"), stored(data)));
         }
         write_tensors(path, tensors, &header)
@@ -141,7 +147,7 @@ impl Checkpoint {
         let model = take("model.");
         let first = take("adam.first.");
         let mut second = take("adam.second.");
-        let carried = take("carried.");
+        let state = take("carried.");
         let mut optimizer = BTreeMap::new();
         for (name, first) in first {
             let (Some(second), Some(&time)) = (second.remove(&name), header.times.get(&name))
@@ -165,9 +171,10 @@ impl Checkpoint {
             step: header.step,
             seconds: header.seconds,
             window: (f64::from_bits(header.window_bits), header.window_len),
+            attention: header.attention,
             model,
             optimizer,
-            carried,
+            state,
         })
     }
 }
@@ -219,6 +226,7 @@ pub fn save_model<M: Module>(
         seconds: 0.0,
         window_bits: 0,
         window_len: 0,
+        attention: None,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -416,9 +424,13 @@ mod tests {
             step: 3,
             seconds: 1.5,
             window: (0.1 + 0.2, 2),
+            attention: Some(Calls {
+                reference: 2,
+                fused: 7,
+            }),
             model: parameters(model),
             optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
-            carried: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
+            state: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
         }
     }
 
@@ -432,7 +444,8 @@ mod tests {
         let loaded = Checkpoint::load(&path, &saved.identity).unwrap();
         assert_eq!(loaded.model, saved.model);
         assert_eq!(loaded.optimizer, saved.optimizer);
-        assert_eq!(loaded.carried, saved.carried);
+        assert_eq!(loaded.state, saved.state);
+        assert_eq!(loaded.attention, saved.attention);
         assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
         assert_eq!(loaded.window, saved.window);
         let other: Linear = LinearConfig::new(3, 2).init(&device);
@@ -473,7 +486,8 @@ mod tests {
                 .map(|(path, data)| (then(path), data.clone()))
                 .collect(),
             optimizer: BTreeMap::from([(path_then.to_owned(), moments.clone())]),
-            carried: BTreeMap::new(),
+            attention: None,
+            state: BTreeMap::new(),
         };
         saved.save(&path).unwrap();
         let found = Checkpoint::load(&path, &saved.identity).unwrap();

@@ -16,7 +16,7 @@ use super::{
     Heading, Intervals, Masks, NormalizerName, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
     Shipped, Threshold, WarmupSteps,
 };
-use crate::train::Keep;
+use crate::train::Selection;
 
 /// Everything that determines a translation table; field names are the TOML keys, which
 /// `recipes/small/iwslt.toml` explains one by one.
@@ -129,12 +129,12 @@ pub struct TrainRecipe {
 impl TrainRecipe {
     /// What is kept, in the words of the training loop.
     #[must_use]
-    pub fn keep(&self) -> Keep {
+    pub fn selection(&self) -> Selection {
         match self.keep {
-            KeepName::Last => Keep::Last,
-            KeepName::BestLoss => Keep::BestLoss,
-            KeepName::BestBleu => Keep::BestBleu,
-            KeepName::Average => Keep::Average {
+            KeepName::Last => Selection::Last,
+            KeepName::BestLoss => Selection::BestLoss,
+            KeepName::BestBleu => Selection::BestBleu,
+            KeepName::Average => Selection::Average {
                 n: self.average,
                 every: self.average_every,
             },

@@ -28,11 +28,11 @@ const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Where the user says that files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::task) struct Sources {
+pub struct Sources {
     /// Folder of the weights.
-    pub(in crate::task) weights: Option<PathBuf>,
+    pub weights: Option<PathBuf>,
     /// Folder of the corpus.
-    pub(in crate::task) data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,23 +45,23 @@ struct Note {
 }
 
 /// A pretrained encoder.
-pub(in crate::task) struct Pretrained {
-    /// Its sizes, with the recipe's dropout and normaliser.
-    pub(in crate::task) config: BertConfig,
+pub struct Pretrained {
+    /// Its sizes, with the recipe's dropout.
+    pub config: BertConfig,
     /// Its weights; none in a dry run without them.
-    pub(in crate::task) weights: Option<Weights>,
+    pub weights: Option<Weights>,
     /// Its tokenizer.
-    pub(in crate::task) wordpiece: WordPiece,
+    pub wordpiece: WordPiece,
     /// Where it is from, in words.
-    pub(in crate::task) origin: String,
+    pub origin: String,
     sha256: String,
     /// Sizes and tokenizer, for the run folder: names and contents of files.
     files: Vec<(&'static str, String)>,
 }
 
 impl Pretrained {
-    /// The same with attention computed by somebody.
-    pub(in crate::task) fn computed_by(mut self, attention: Implementation) -> Self {
+    /// The same with attention computed by one implementation.
+    pub fn computed_by(mut self, attention: Implementation) -> Self {
         self.config = self.config.with_implementation(attention);
         self
     }
@@ -71,7 +71,7 @@ impl Pretrained {
     /// # Errors
     /// No folder for a network that is not shipped, a file that is missing, or sizes and a tokenizer
     /// that do not belong to it.
-    pub(in crate::task) fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
+    pub fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
         let name = model.network.name();
         match (model.network, dir) {
             (NetworkName::MiniLmL3, None) => Self::shipped(model),
@@ -160,7 +160,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// No or another `config.json` where it is needed.
-    pub(in crate::task) fn sizes(model: &EncoderModelRecipe, dir: &Path) -> Result<Self> {
+    pub fn sizes(model: &EncoderModelRecipe, dir: &Path) -> Result<Self> {
         let sizes = match network::published(model.network) {
             Some(sizes) => sizes,
             None => read_sizes(dir)?.0.config,
@@ -177,10 +177,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// As [`Pretrained::open`] with a folder.
-    pub(in crate::task) fn open_or_sizes(
-        model: &EncoderModelRecipe,
-        dir: Option<&Path>,
-    ) -> Result<Self> {
+    pub fn open_or_sizes(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
         match (model.network, dir) {
             (NetworkName::MiniLmL3 | NetworkName::Bert, _) | (_, Some(_)) => Self::open(model, dir),
             (
@@ -194,12 +191,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// Other weights or another tokenizer than those the run was started with.
-    pub(in crate::task) fn enter(
-        &self,
-        network: NetworkName,
-        folder: &RunFolder,
-        sources: &Sources,
-    ) -> Result<()> {
+    pub fn enter(&self, network: NetworkName, folder: &RunFolder, sources: &Sources) -> Result<()> {
         let path = folder.data().join(NOTE);
         let tokenizer = self.wordpiece.hash();
         if path.exists() {
@@ -234,11 +226,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// A folder without them, or files that are damaged.
-    pub(in crate::task) fn of_run(
-        model: &EncoderModelRecipe,
-        folder: &RunFolder,
-        program: &str,
-    ) -> Result<Self> {
+    pub fn of_run(model: &EncoderModelRecipe, folder: &RunFolder, program: &str) -> Result<Self> {
         let path = folder.data().join(NOTE);
         ensure!(
             path.exists(),
@@ -278,7 +266,7 @@ impl Note {
 
 impl Sources {
     /// What was typed.
-    pub(in crate::task) fn of<R>(request: &Request<R>) -> Self {
+    pub fn of<R>(request: &Request<R>) -> Self {
         Self {
             weights: request.weights.clone(),
             data: request.data.clone(),
@@ -289,7 +277,7 @@ impl Sources {
     ///
     /// # Errors
     /// A note that is damaged.
-    pub(in crate::task) fn or_remembered(self, folder: &RunFolder) -> Result<Self> {
+    pub fn or_remembered(self, folder: &RunFolder) -> Result<Self> {
         let path = folder.data().join(NOTE);
         if !path.exists() {
             return Ok(self);

@@ -1,7 +1,8 @@
-//! N-gram language models: the baselines that a dense model must beat before its table means anything.
+//! N-gram language models: the baselines that a dense model must beat before its table means
+//! anything.
 //!
-//! They are counted on the training token ids and scored on exactly the target tokens of the model: the first token of
-//! the stream is context only, every other one is a target, `<unk>` included.
+//! They are counted on the training token ids and scored on exactly the target tokens of the model:
+//! the first token of the stream is context only, every other one is a target, `<unk>` included.
 
 mod counts;
 mod kneser_ney;
@@ -10,9 +11,9 @@ mod unigram;
 pub use kneser_ney::{KneserNey, Order};
 pub use unigram::Unigram;
 
+use crate::condition::Baseline;
 use crate::error::{Result, ResultsError};
 use crate::metric::Perplexity;
-use crate::record::MaskKind;
 
 /// Largest vocabulary of an n-gram model: three ids share one u64.
 pub const MAX_VOCABULARY: usize = 1 << counts::TOKEN_BITS;
@@ -22,13 +23,15 @@ pub trait NgramModel {
     /// Number of token ids the probabilities are spread over.
     fn vocab_size(&self) -> usize;
 
-    /// `p(token | context)`; only the last tokens of `context` that the order can use are looked at.
+    /// `p(token | context)`; only the last tokens of `context` that the order can use are looked
+    /// at.
     fn probability(&self, context: &[u32], token: u32) -> f64;
 
     /// Scores every token of `stream` but the first.
     ///
     /// # Errors
-    /// [`ResultsError::TooFewTokens`] below two tokens, [`ResultsError::TokenOutOfVocabulary`] for an unknown id.
+    /// [`ResultsError::TooFewTokens`] below two tokens, [`ResultsError::TokenOutOfVocabulary`] for
+    /// an unknown id.
     fn score(&self, stream: &[u32]) -> Result<Perplexity> {
         check_stream(stream, self.vocab_size(), 2)?;
         let mut sum = Perplexity::default();
@@ -39,15 +42,6 @@ pub trait NgramModel {
     }
 }
 
-/// One n-gram row of a table.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Baseline {
-    /// `Unigram`, `Bigram` or `Trigram`.
-    pub mask: MaskKind,
-    /// Its score on the test stream.
-    pub perplexity: Perplexity,
-}
-
 /// Counts unigram, Kneser–Ney bigram and Kneser–Ney trigram on `train` and scores them on `test`.
 ///
 /// # Errors
@@ -56,32 +50,28 @@ pub struct Baseline {
 /// ```
 /// use sparta_results::metric::ngram;
 /// let train: Vec<u32> = (0..300).map(|i| i % 3).collect();
-/// let [unigram, bigram, _] = ngram::baselines(&train, &[0, 1, 2, 0], 3)?;
-/// assert!((unigram.perplexity.ppl() - 3.0).abs() < 1e-9);
-/// assert!(bigram.perplexity.ppl() < 1.1);
+/// let [(_, unigram), (_, bigram), _] = ngram::baselines(&train, &[0, 1, 2, 0], 3)?;
+/// assert!((unigram.ppl() - 3.0).abs() < 1e-9);
+/// assert!(bigram.ppl() < 1.1);
 /// # Ok::<(), sparta_results::ResultsError>(())
 /// ```
-pub fn baselines(train: &[u32], test: &[u32], vocab_size: usize) -> Result<[Baseline; 3]> {
+pub fn baselines(
+    train: &[u32],
+    test: &[u32],
+    vocab_size: usize,
+) -> Result<[(Baseline, Perplexity); 3]> {
     let unigram = Unigram::count(train, vocab_size)?.score(test)?;
     let bigram = KneserNey::count(train, vocab_size, Order::Bigram)?.score(test)?;
     let trigram = KneserNey::count(train, vocab_size, Order::Trigram)?.score(test)?;
     Ok([
-        Baseline {
-            mask: MaskKind::Unigram,
-            perplexity: unigram,
-        },
-        Baseline {
-            mask: MaskKind::Bigram,
-            perplexity: bigram,
-        },
-        Baseline {
-            mask: MaskKind::Trigram,
-            perplexity: trigram,
-        },
+        (Baseline::Unigram, unigram),
+        (Baseline::Bigram, bigram),
+        (Baseline::Trigram, trigram),
     ])
 }
 
-/// Refuses a vocabulary that cannot be packed, a stream that is too short and ids outside the vocabulary.
+/// Refuses a vocabulary that cannot be packed, a stream that is too short and ids outside the
+/// vocabulary.
 fn check_stream(stream: &[u32], vocab_size: usize, needed: usize) -> Result<()> {
     if vocab_size == 0 || vocab_size > MAX_VOCABULARY {
         return Err(ResultsError::VocabularySize {

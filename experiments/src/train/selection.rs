@@ -9,12 +9,12 @@ use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
-use super::{Plan, Validation, save_model, set_parameters};
+use super::{TrainingArguments, Validation, save_model, set_parameters};
 use crate::io::write_text;
 
 /// Which parameters are the result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum Selection {
     /// Those after the last step.
     Last,
     /// Those of the smallest validation loss.
@@ -42,16 +42,20 @@ struct Best {
     score_bits: u64,
 }
 
-/// Keeps what [`Keep`] needs in the folder of a run.
-pub(super) struct Keeper<'a> {
-    plan: &'a Plan,
+/// Keeps what [`Selection`] needs in the folder of a run.
+pub(super) struct Selector<'a> {
+    arguments: &'a TrainingArguments,
     folder: &'a Path,
     best: Option<Best>,
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> Selector<'a> {
     /// Goes on after `step`.
-    pub(super) fn open(plan: &'a Plan, folder: &'a Path, step: u64) -> Result<Self> {
+    pub(super) fn open(
+        arguments: &'a TrainingArguments,
+        folder: &'a Path,
+        step: u64,
+    ) -> Result<Self> {
         let path = folder.join(BEST_NOTE);
         let best = match step > 0 && path.exists() {
             false => None,
@@ -67,7 +71,11 @@ impl<'a> Keeper<'a> {
                 Some(note)
             }
         };
-        Ok(Self { plan, folder, best })
+        Ok(Self {
+            arguments,
+            folder,
+            best,
+        })
     }
 
     fn snapshot(&self, step: u64) -> PathBuf {
@@ -76,10 +84,10 @@ impl<'a> Keeper<'a> {
 
     /// The steps before the last whose parameters go into the mean.
     fn snapshots(&self) -> Vec<u64> {
-        match self.plan.keep {
-            Keep::Last | Keep::BestLoss | Keep::BestBleu => Vec::new(),
-            Keep::Average { n, every } => (1..n)
-                .filter_map(|k| self.plan.schedule.steps.checked_sub(k * every))
+        match self.arguments.config.selection {
+            Selection::Last | Selection::BestLoss | Selection::BestBleu => Vec::new(),
+            Selection::Average { n, every } => (1..n)
+                .filter_map(|k| self.arguments.config.schedule.steps.checked_sub(k * every))
                 .filter(|&step| step > 0)
                 .collect(),
         }
@@ -88,7 +96,7 @@ impl<'a> Keeper<'a> {
     /// Saves the parameters after `step` if they go into the mean.
     pub(super) fn after_step<M: Module>(&self, model: &M, step: u64) -> Result<()> {
         if self.snapshots().contains(&step) {
-            save_model(&self.snapshot(step), model, &self.plan.identity, step)?;
+            save_model(&self.snapshot(step), model, &self.arguments.identity, step)?;
         }
         Ok(())
     }
@@ -100,10 +108,10 @@ impl<'a> Keeper<'a> {
         step: u64,
         valid: &Validation,
     ) -> Result<()> {
-        let score = match self.plan.keep {
-            Keep::Last | Keep::Average { .. } => return Ok(()),
-            Keep::BestLoss => -valid.nll,
-            Keep::BestBleu => valid.bleu.context("validation gave no BLEU to choose by")?,
+        let score = match self.arguments.config.selection {
+            Selection::Last | Selection::Average { .. } => return Ok(()),
+            Selection::BestLoss => -valid.nll,
+            Selection::BestBleu => valid.bleu.context("validation gave no BLEU to choose by")?,
         };
         if self
             .best
@@ -115,7 +123,12 @@ impl<'a> Keeper<'a> {
             step,
             score_bits: score.to_bits(),
         };
-        save_model(&self.folder.join(BEST), model, &self.plan.identity, step)?;
+        save_model(
+            &self.folder.join(BEST),
+            model,
+            &self.arguments.identity,
+            step,
+        )?;
         let text = serde_json::to_string(&best).context("cannot write best.json")?;
         write_text(&self.folder.join(BEST_NOTE), &(text + "\n"))?;
         self.best = Some(best);
@@ -125,16 +138,18 @@ impl<'a> Keeper<'a> {
     /// The parameters that are the result, and whether they are those after the last step.
     pub(super) fn result<M: Module>(&self, model: M) -> Result<(M, bool)> {
         let load = |path: &Path| -> Result<BTreeMap<String, TensorData>> {
-            Ok(Checkpoint::load(path, &self.plan.identity)?.model)
+            Ok(Checkpoint::load(path, &self.arguments.identity)?.model)
         };
-        let chosen = match self.plan.keep {
-            Keep::Last => return Ok((model, true)),
-            Keep::BestLoss | Keep::BestBleu => match self.best {
+        let chosen = match self.arguments.config.selection {
+            Selection::Last => return Ok((model, true)),
+            Selection::BestLoss | Selection::BestBleu => match self.best {
                 None => bail!("no validation has chosen a model"),
-                Some(best) if best.step == self.plan.schedule.steps => return Ok((model, true)),
+                Some(best) if best.step == self.arguments.config.schedule.steps => {
+                    return Ok((model, true));
+                }
                 Some(_) => load(&self.folder.join(BEST))?,
             },
-            Keep::Average { .. } => {
+            Selection::Average { .. } => {
                 let mut all = vec![super::parameters(&model)];
                 for step in self.snapshots() {
                     all.push(load(&self.snapshot(step))?);

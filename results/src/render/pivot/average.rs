@@ -3,11 +3,11 @@
 use crate::metric::glue::GlueColumn;
 use crate::paper;
 use crate::render::aggregate::{Group, mean, standard_deviation};
-use crate::render::overview::key::Key;
-use crate::render::overview::{Ours, Overview, OverviewColumn, OverviewLine};
+use crate::render::pivot::key::Key;
+use crate::render::pivot::{MeanScore, PivotColumn, PivotLine, PivotTable};
 
 /// Adds the last column of GLUE's table, where at least two columns can be averaged.
-pub(super) fn add(table: &mut Overview, keys: &[Key], groups: &[(String, Group)]) {
+pub(super) fn add(table: &mut PivotTable, keys: &[Key], groups: &[(String, Group)]) {
     let averaged: Vec<usize> = (0..keys.len())
         .filter(|&at| keys[at].task().is_some_and(GlueColumn::is_averaged))
         .collect();
@@ -35,7 +35,7 @@ pub(super) fn add(table: &mut Overview, keys: &[Key], groups: &[(String, Group)]
         });
         line.missing.push(Vec::new());
     }
-    table.columns.push(OverviewColumn {
+    table.columns.push(PivotColumn {
         name: match is_whole {
             true => "average".to_owned(),
             false => format!("average of {}", averaged.len()),
@@ -45,13 +45,14 @@ pub(super) fn add(table: &mut Overview, keys: &[Key], groups: &[(String, Group)]
     });
 }
 
-/// The mean over tasks where all have a number, with its spread over seeds where every task has the same seeds.
+/// The mean over tasks where all have a number, with its spread over seeds where every task has the
+/// same seeds.
 fn ours(
-    line: &OverviewLine,
+    line: &PivotLine,
     keys: &[Key],
     averaged: &[usize],
     groups: &[(String, Group)],
-) -> Option<Ours> {
+) -> Option<MeanScore> {
     let means: Option<Vec<f64>> = averaged
         .iter()
         .map(|&at| Some(line.ours[at].as_ref()?.mean))
@@ -61,7 +62,7 @@ fn ours(
             let (wanted, key) = (&keys[at], &group.key);
             *label == wanted.row
                 && (key.metric, &key.signature) == (wanted.metric, &wanted.signature)
-                && (key.mask, key.block_size, key.p) == (line.mask, line.block_size, line.p)
+                && (&key.variant, key.condition, key.p) == (&line.variant, line.condition, line.p)
         };
         groups.iter().find(is_cell).map(|(_, group)| group)
     };
@@ -73,7 +74,7 @@ fn ours(
         true => (0..first.n).filter_map(of_seed).collect(),
         false => Vec::new(),
     };
-    Some(Ours {
+    Some(MeanScore {
         mean: mean(&means?)?,
         sd: standard_deviation(&by_seed),
         n: by_seed.len().max(1),

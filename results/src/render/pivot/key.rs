@@ -5,8 +5,16 @@ use std::collections::BTreeMap;
 use crate::metric::Metric;
 use crate::metric::glue::GlueColumn;
 use crate::render::aggregate::Group;
-use crate::render::overview::published::SQUAD_METRICS;
-use crate::render::overview::{Layout, OverviewColumn};
+use crate::render::expected::Expected;
+use crate::render::pivot::{PivotColumn, PivotLayout};
+
+/// Measures of the SQuAD table, in the order of its columns.
+const SQUAD_METRICS: [Metric; 4] = [
+    Metric::ExactMatch,
+    Metric::AnswerF1,
+    Metric::Seconds,
+    Metric::Gigabytes,
+];
 
 /// What the scores of a column share; columns stand in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,18 +28,18 @@ pub(super) struct Key {
 
 impl Key {
     /// The column of a group; `None` for further scores, which have none.
-    pub(super) fn of(layout: Layout, label: &str, group: &Group) -> Option<Self> {
+    pub(super) fn of(layout: PivotLayout, label: &str, group: &Group) -> Option<Self> {
         let metric = group.key.metric;
         let (place, row) = match layout {
-            Layout::Glue => {
+            PivotLayout::Glue => {
                 let column = GlueColumn::of_name(&group.key.row);
                 if column.is_some_and(|column| column.metric() != metric) {
                     return None;
                 }
                 (glue_place(column), label.to_owned())
             }
-            Layout::Squad => {
-                let place = SQUAD_METRICS.iter().position(|(of, _)| *of == metric)?;
+            PivotLayout::Squad => {
+                let place = SQUAD_METRICS.iter().position(|of| *of == metric)?;
                 (place, String::new())
             }
         };
@@ -43,9 +51,9 @@ impl Key {
         })
     }
 
-    /// The columns that have their place although nothing may stand in them yet: those of tasks that are waited for, and
-    /// SQuAD's measures.
-    pub(super) fn places<'a>(layout: Layout, waiting: impl Iterator<Item = &'a str>) -> Vec<Self> {
+    /// The columns that have their place although nothing may stand in them yet: those of tasks
+    /// that are waited for, and SQuAD's measures.
+    fn places<'a>(layout: PivotLayout, waiting: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let empty = |place, row: &str, metric| Self {
             place,
             row: row.to_owned(),
@@ -53,14 +61,14 @@ impl Key {
             signature: String::new(),
         };
         match layout {
-            Layout::Glue => waiting
+            PivotLayout::Glue => waiting
                 .filter_map(GlueColumn::of_name)
                 .map(|column| empty(glue_place(Some(column)), column.name(), column.metric()))
                 .collect(),
-            Layout::Squad => SQUAD_METRICS
+            PivotLayout::Squad => SQUAD_METRICS
                 .iter()
                 .enumerate()
-                .map(|(place, (metric, _))| empty(place, "", *metric))
+                .map(|(place, metric)| empty(place, "", *metric))
                 .collect(),
         }
     }
@@ -90,14 +98,34 @@ impl Key {
     }
 }
 
+/// The columns of a table, in their order.
+pub(super) fn keys(
+    layout: PivotLayout,
+    groups: &[(String, Group)],
+    waiting: &[(&Expected, usize)],
+) -> Vec<Key> {
+    let of_runs = groups
+        .iter()
+        .filter_map(|(label, group)| Key::of(layout, label, group));
+    let mut keys: Vec<Key> = of_runs.collect();
+    for place in Key::places(layout, waiting.iter().map(|(run, _)| run.row.as_str())) {
+        if !keys.iter().any(|key| key.is_like(&place)) {
+            keys.push(place);
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
 /// The columns with their heads; of equal heads the second gets ` #2`, and so on.
-pub(super) fn columns(keys: &[Key]) -> Vec<OverviewColumn> {
+pub(super) fn columns(keys: &[Key]) -> Vec<PivotColumn> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let column = |key: &Key| {
         let head = key.head();
         let n = seen.entry(head.clone()).or_default();
         *n += 1;
-        OverviewColumn {
+        PivotColumn {
             name: match *n {
                 1 => head,
                 n => format!("{head} #{n}"),

@@ -2,10 +2,10 @@
 
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::GlueColumn;
-use sparta_results::render::{Layout, overview};
-use sparta_results::{Expected, MaskKind, Metric, ReportOptions, ResultsError, RunRecord, paper};
+use sparta_results::render::{PivotLayout, pivot};
+use sparta_results::{Baseline, Expected, Metric, ReportOptions, ResultsError, RunRecord, paper};
 
-use crate::support::run;
+use crate::support::{AP, ap_blocks, run};
 
 fn task(column: GlueColumn, p: f64, seed: u64, value: f64) -> RunRecord {
     of(column.name(), column.metric(), p, seed, value)
@@ -21,7 +21,7 @@ fn of(row: &str, metric: Metric, p: f64, seed: u64, value: f64) -> RunRecord {
         metric,
         signature: signature.to_string(),
         paper: paper::reference(paper::GLUE, row, p),
-        ..run(MaskKind::Ap, Some(p), (seed, None), value)
+        ..run(AP, Some(p), seed, value)
     }
 }
 
@@ -44,7 +44,8 @@ fn glue_records() -> Vec<RunRecord> {
     records.push(of("MRPC", Metric::Accuracy, 0.0, 1, 77.0));
     let mut majority = task(Rte, 0.0, 1, 52.71);
     majority.id = "majority".into();
-    (majority.mask, majority.p_nominal, majority.p_effective) = (MaskKind::Majority, None, None);
+    majority.condition = Baseline::Majority.into();
+    (majority.p_nominal, majority.p_effective) = (None, None);
     records.push(majority);
     records
 }
@@ -53,14 +54,13 @@ fn glue_records() -> Vec<RunRecord> {
 fn glue_has_a_column_for_each_task() {
     let expected = vec![Expected {
         row: "SST-2".into(),
-        mask: MaskKind::Ap,
-        block_size: None,
+        variant: None,
+        condition: AP,
         p: Some(60.0),
         seed: 1,
-        mask_seed: None,
         command: "glue sst2".into(),
     }];
-    let table = overview(&glue_records(), Layout::Glue, &options(expected)).unwrap();
+    let table = pivot(&glue_records(), PivotLayout::Glue, &options(expected)).unwrap();
     insta::assert_snapshot!(table.markdown());
     assert_eq!(table.missing, ["glue sst2"]);
     let csv = table.csv().unwrap();
@@ -87,15 +87,15 @@ fn masks_of_blocks_have_their_lines_and_averages() {
         for size in [64, 16] {
             let mut record = task(column, 60.0, 1, size as f64);
             record.id += &format!("-blocks{size}");
-            (record.mask, record.mask_block_size) = (MaskKind::ApBlocks, Some(size));
+            record.condition = ap_blocks(size);
             records.push(record);
         }
     }
-    let table = overview(&records, Layout::Glue, &options(Vec::new())).unwrap();
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
     let lines: Vec<_> = (table.lines.iter())
-        .map(|line| (line.mask, line.block_size, line.p.map(|p| p.get())))
+        .map(|line| (line.condition, line.p.map(|p| p.get())))
         .collect();
-    let of_blocks = |size| (MaskKind::ApBlocks, Some(size), Some(60.0));
+    let of_blocks = |size| (ap_blocks(size), Some(60.0));
     assert_eq!(lines[2..4], [of_blocks(16), of_blocks(64)]);
     let score = |line: usize| table.lines[line].ours.iter().flatten().next().unwrap().mean;
     assert_eq!((score(2), score(3)), (16.0, 64.0));
@@ -116,7 +116,7 @@ fn masks_of_blocks_have_their_lines_and_averages() {
 #[test]
 fn the_average_is_over_the_same_columns_and_seeds() {
     let mut records = glue_records();
-    let table = overview(&records, Layout::Glue, &options(Vec::new())).unwrap();
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
     let column = table.columns.last().unwrap();
     assert_eq!(
         (column.name.as_str(), column.metric),
@@ -129,7 +129,7 @@ fn the_average_is_over_the_same_columns_and_seeds() {
     assert!((table.lines[0].paper.last().unwrap().unwrap() - published).abs() < 1e-12);
     // One task has another seed: no spread of the average.
     records.push(task(GlueColumn::Rte, 0.0, 3, 63.0));
-    let table = overview(&records, Layout::Glue, &options(Vec::new())).unwrap();
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
     let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
     assert_eq!((dense.sd, dense.n), (None, 1));
     // All nine: the published average stands beside.
@@ -137,7 +137,7 @@ fn the_average_is_over_the_same_columns_and_seeds() {
         .into_iter()
         .map(|column| task(column, 80.0, 1, 50.0))
         .collect();
-    let table = overview(&all, Layout::Glue, &options(Vec::new())).unwrap();
+    let table = pivot(&all, PivotLayout::Glue, &options(Vec::new())).unwrap();
     assert_eq!(table.columns.last().unwrap().name, "average");
     assert_eq!(table.columns.len(), 11);
     assert_eq!(table.lines[0].paper.last().unwrap(), &Some(71.40));
@@ -154,7 +154,7 @@ fn other_signatures_and_tasks_have_columns_of_their_own() {
     );
     records.push(long);
     records.push(of("question-sentence", Metric::Accuracy, 0.0, 1, 71.0));
-    let table = overview(&records, Layout::Glue, &options(Vec::new())).unwrap();
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
     let names: Vec<&str> = table
         .columns
         .iter()
@@ -197,7 +197,7 @@ fn squad_has_a_line_for_each_kernel_and_keeps_the_place_of_block_sparse() {
             records.push(record);
         }
     }
-    let table = overview(&records, Layout::Squad, &options(Vec::new())).unwrap();
+    let table = pivot(&records, PivotLayout::Squad, &options(Vec::new())).unwrap();
     insta::assert_snapshot!(table.markdown());
     let rows: Vec<(&str, f64)> = table
         .lines
@@ -228,10 +228,82 @@ fn squad_has_a_line_for_each_kernel_and_keeps_the_place_of_block_sparse() {
     assert!(table.terminal(None).contains("masked-dense"));
 }
 
+/// Networks that differ in their attention have lines of their own, in the order in which they are
+/// expected, each compared with its own dense run; the paper's numbers stand beside softmax.
+#[test]
+fn variants_have_their_lines_and_changes() {
+    let mut records = Vec::new();
+    for (variant, dense) in [("softmax", 66.0), ("entmax15", 64.0)] {
+        for (p, value) in [(0.0, dense), (60.0, dense - 2.0)] {
+            let mut record = task(GlueColumn::Rte, p, 1, value);
+            record.id += variant;
+            record.variant = Some(variant.into());
+            records.push(record);
+        }
+    }
+    let mut majority = task(GlueColumn::Rte, 0.0, 1, 52.71);
+    majority.condition = Baseline::Majority.into();
+    (majority.p_nominal, majority.p_effective) = (None, None);
+    records.push(majority);
+    let expected = |(variant, p): (&str, f64)| Expected {
+        row: "RTE".into(),
+        variant: Some(variant.into()),
+        condition: AP,
+        p: Some(p),
+        seed: 1,
+        command: "glue rte".into(),
+    };
+    let runs = [("softmax", 0.0), ("entmax15", 60.0), ("entmax15", 90.0)];
+    let options = options(runs.map(expected).into());
+    let table = pivot(&records, PivotLayout::Glue, &options).unwrap();
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
+    | variant  | p % | mask                    | effective % |                |       RTE ↑ |
+    |----------|----:|-------------------------|------------:|----------------|------------:|
+    | softmax  |   0 | –                       |        0.00 | ours           |       66.00 |
+    |          |     |                         |             | paper          |       65.70 |
+    | softmax  |  60 | ap                      |       46.79 | ours           |       64.00 |
+    |          |     |                         |             | change         |       -2.00 |
+    |          |     |                         |             | paper          |       61.37 |
+    |          |     |                         |             | paper's change |       -4.33 |
+    | entmax15 |   0 | –                       |        0.00 | ours           |       64.00 |
+    | entmax15 |  60 | ap                      |       46.79 | ours           |       62.00 |
+    |          |     |                         |             | change         |       -2.00 |
+    | entmax15 |  90 | ap                      |           – | ours           | missing [1] |
+    | –        |   – | the most frequent class |           – | ours           |       52.71 |
+    ");
+    let csv = table.csv().unwrap();
+    for line in [
+        "\"RTE, softmax\",60,46.787282,ap,accuracy,64,",
+        "\"RTE, entmax15\",60,46.787282,ap,accuracy,62,",
+        "RTE,,,majority,accuracy,52.71,",
+    ] {
+        assert!(csv.contains(line), "{line} in {csv}");
+    }
+}
+
+/// Only a table with published numbers says what they are.
+#[test]
+fn no_note_about_the_paper_without_its_numbers() {
+    let note = |records: &[RunRecord]| {
+        let table = pivot(records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+        table.markdown().contains("The paper's values are those of")
+    };
+    assert!(note(&glue_records()));
+    assert!(!note(&[of(
+        "question-sentence",
+        Metric::Accuracy,
+        0.0,
+        1,
+        71.0
+    )]));
+    // The paper has no p = 70.
+    assert!(!note(&[task(GlueColumn::Rte, 70.0, 1, 71.0)]));
+}
+
 #[test]
 fn nothing_to_lay_out_is_an_error() {
-    for layout in [Layout::Glue, Layout::Squad] {
-        let error = overview(&[], layout, &options(Vec::new())).unwrap_err();
+    for layout in [PivotLayout::Glue, PivotLayout::Squad] {
+        let error = pivot(&[], layout, &options(Vec::new())).unwrap_err();
         assert!(matches!(error, ResultsError::Empty));
     }
 }
