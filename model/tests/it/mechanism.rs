@@ -108,6 +108,17 @@ fn every_mechanism_is_in_the_catalogue_and_has_its_words() {
             *config
         );
     }
+    let labels = CATALOGUE.map(|config| config.label());
+    assert_eq!(
+        labels[..5],
+        [
+            "softmax",
+            "sparsemax",
+            "1.5-entmax",
+            "1.3-entmax",
+            "alpha-entmax"
+        ]
+    );
     let bounded = NormalizerConfig::AlphaEntmax {
         alpha_min: Some(1.01),
     };

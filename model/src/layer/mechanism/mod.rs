@@ -128,6 +128,11 @@ pub(crate) trait MechanismSettings: fmt::Display {
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
 
+    /// The name in tables.
+    fn label(&self) -> String {
+        self.to_string()
+    }
+
     /// That the settings are in range, `field` being where they are from.
     fn check(&self, field: &str) -> Result<(), ModelError>;
 }
@@ -164,6 +169,12 @@ impl MechanismConfig {
     /// What can be asked of it.
     pub fn abilities(&self) -> Abilities {
         self.settings().abilities()
+    }
+
+    /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
+    /// where they have none.
+    pub fn label(&self) -> String {
+        self.settings().label()
     }
 
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`
