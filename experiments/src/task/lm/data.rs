@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
-use sparta_datasets::{CorpusName, Split, source};
+use sparta_datasets::{Split, source};
 
 use crate::protocol::{Fetch, RunFolder};
 use crate::recipe::LmRecipe;
-use crate::recipe::lm::{Corpus, DataRecipe};
+use crate::recipe::lm::DataRecipe;
 
 /// The three token streams of a run, and the size of the vocabulary.
 #[derive(Debug)]
@@ -29,16 +29,6 @@ impl LmData {
             Split::Test => 2,
         };
         self.splits[i].tokens()
-    }
-}
-
-/// The corpus a recipe names.
-#[must_use]
-pub fn corpus_name(corpus: Corpus) -> CorpusName {
-    match corpus {
-        Corpus::StateOfTheUnion => CorpusName::StateOfTheUnion,
-        Corpus::Wikitext2 => CorpusName::WikiText2,
-        Corpus::Wikitext103 => CorpusName::WikiText103,
     }
 }
 
@@ -76,7 +66,7 @@ pub fn prepare(
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let cache = source::cache_dir()?;
     // What the data crate calls `prepare` is a stage of this program.
     let how = |error| {

@@ -6,28 +6,27 @@ use anyhow::{Context, Result, anyhow};
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::batch::{LmBatch, LmStream};
 use sparta_datasets::tokenize::Vocabulary;
-use sparta_datasets::{Split, source};
+use sparta_datasets::{CorpusName, Split, source};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 
 use super::cost::{Cost, step_bytes};
-use super::data::{self, corpus_name};
+use super::data;
 use super::lesson::input_tokens;
 use super::network;
 use crate::device;
 use crate::protocol::cost::{available_memory, gigabytes};
 use crate::protocol::{Request, Row, RunFolder};
-use crate::recipe::lm::Corpus;
 use crate::recipe::{LmRecipe, Recipe};
 use crate::train::rng::{self, Purpose};
 use crate::train::short;
 use crate::train::watch::duration;
 
 /// Words of the published vocabularies, `<eos>` included, for when the corpus is not at hand.
-fn published_vocabulary(corpus: Corpus) -> Option<usize> {
+fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
     match corpus {
-        Corpus::StateOfTheUnion => None,
-        Corpus::Wikitext2 => Some(33_278),
-        Corpus::Wikitext103 => Some(267_735),
+        CorpusName::StateOfTheUnion => None,
+        CorpusName::WikiText2 => Some(33_278),
+        CorpusName::WikiText103 => Some(267_735),
     }
 }
 
@@ -185,7 +184,7 @@ fn sample(request: &Request<LmRecipe>, folder: &RunFolder) -> Result<Sample> {
         let origin = format!("prepared in {}", folder.data().display());
         return cut(recipe, data.tokens(Split::Train), data.vocab_size, origin);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     match (
         name.load(request.data.as_deref(), &source::cache_dir()?),

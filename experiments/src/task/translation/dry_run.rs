@@ -231,9 +231,7 @@ fn synthetic(recipe: &TranslationRecipe) -> Result<Sample> {
     let origin = format!(
         "{} is not at hand: a SYNTHETIC batch over dictionaries of {} / {} pieces; `iwslt prepare` \
          says how to get it",
-        corpus::corpus_name(recipe.data.corpus),
-        sizes.0,
-        sizes.1
+        recipe.data.corpus, sizes.0, sizes.1
     );
     cut(recipe, &pairs, sizes, origin)
 }
