@@ -130,7 +130,7 @@ impl<R: Recipe> Run<'_, R> {
             let published = line
                 .paper
                 .as_ref()
-                .filter(|_| row.is_none_or(Row::has_published));
+                .filter(|_| arm.variant.has_published() && row.is_none_or(Row::has_published));
             RunRecord {
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),

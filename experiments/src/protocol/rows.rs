@@ -66,6 +66,12 @@ impl Variant {
         normalizers.iter().map(variant).collect()
     }
 
+    /// Whether published values can stand beside it: where there are several normalisers, they are softmax's.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        !self.is_one_of_several || self.normalizer == NormalizerName::Softmax
+    }
+
     /// The normaliser where lines must say which.
     #[must_use]
     pub fn label(&self) -> Option<String> {
