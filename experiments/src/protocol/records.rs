@@ -1,6 +1,5 @@
 //! Run records of a task, and the table made from them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -14,6 +13,7 @@ use super::rows::Row;
 use super::run::{Run, TrainingSummary, attention_label, now};
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
+use crate::version;
 
 /// The kind of mask a row has; no row is the dense checkpoint.
 pub(crate) fn kind(row: Option<&Row>) -> MaskKind {
@@ -69,7 +69,6 @@ impl<R: Recipe> Run<'_, R> {
         mask: MaskKind,
         (metric, signature): (Metric, String),
     ) -> RunRecord {
-        let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
         RunRecord {
             id: self.record_id(seed, run),
             table: self.recipe.table().to_owned(),
@@ -94,10 +93,7 @@ impl<R: Recipe> Run<'_, R> {
             started: now(),
             finished: None,
             status: Status::Running,
-            versions: versions
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect::<BTreeMap<_, _>>(),
+            versions: version::versions(),
         }
     }
 

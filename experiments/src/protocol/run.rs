@@ -16,6 +16,7 @@ use crate::device::{self, OpenDevice};
 use crate::io::write_text;
 use crate::recipe::Recipe;
 use crate::train::{Lesson, Plan, Trained, save_model, short, train};
+use crate::version;
 
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
@@ -110,7 +111,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             request.quiet,
             &format!(
                 "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
-                env!("CARGO_PKG_VERSION"),
+                version::LONG,
                 request.recipe.table(),
                 short(&request.recipe.hash()),
                 opened.note,
