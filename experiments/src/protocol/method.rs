@@ -25,6 +25,7 @@ use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{load_model, short};
+use crate::version;
 
 /// The method at work on a task, in a run folder, on a device.
 pub struct Protocol<'a, T: Task> {
@@ -46,7 +47,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         request.attention.on(&on.device)?;
         run.note(&format!(
             "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
-            env!("CARGO_PKG_VERSION"),
+            version::LONG,
             recipe.table(),
             short(&recipe.hash()),
             on.note,
