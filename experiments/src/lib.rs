@@ -1,9 +1,10 @@
 //! The programs that reproduce the tables: recipes, training loop and command lines.
 //!
 //! ```text
-//! command line ─► cli ─► recipe (typed, complete) ─► task (stages over a run folder)
-//!                                                     ├─► device  (opened and probed)
-//!                                                     └─► train   (loop, checkpoints, progress)
+//! command line ─► cli ─► recipe (typed, complete) ─► protocol (the method, over a run folder)
+//!                                                     ├─► task   (batches, network, score, rows)
+//!                                                     ├─► device (opened and probed)
+//!                                                     └─► train  (loop, checkpoints, progress)
 //! ```
 
 pub mod cli;

@@ -78,8 +78,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                 self.score_baselines(seed)?;
             }
             for variant in T::variants(recipe)? {
-                let folder = self.run.folder.arm(recipe, seed, &variant.folder);
-                let arm = Arm { variant, folder };
+                let arm = Arm::of(&self.run.folder, recipe, seed, variant);
                 if stage.trains() {
                     self.train_dense(&arm)?;
                 }
@@ -87,6 +86,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                     self.score(&arm, None)?;
                 }
                 let rows = Row::all(&arm.variant.pruned, recipe.masks());
+                // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
                 if rows.iter().any(|row| row.mask.is_some()) {
                     if stage.observes() {
                         self.observe(&arm)?;
@@ -95,10 +95,8 @@ impl<'a, T: Task> Protocol<'a, T> {
                         self.run.make_masks(&arm.folder, &rows)?;
                     }
                 }
-                for row in rows
-                    .iter()
-                    .filter(|row| row.is_trained_again(recipe.retrain_start()))
-                {
+                let start = recipe.retrain_start();
+                for row in rows.iter().filter(|row| row.is_trained_again(start)) {
                     if stage.prunes() {
                         self.train_again(&arm, row)?;
                     }
@@ -149,10 +147,8 @@ impl<'a, T: Task> Protocol<'a, T> {
         row: Option<(&Row, Option<&GlobalMask>)>,
     ) -> Result<()> {
         let (task, variant) = (&self.task, &arm.variant);
-        let (phase, folder) = match row {
-            None => (Phase::Dense, arm.folder.dense()),
-            Some((row, _)) => (Phase::Again, arm.folder.row(&row.name())),
-        };
+        let phase = row.map_or(Phase::Dense, |_| Phase::Again);
+        let folder = arm.model(row.map(|(row, _)| row));
         let mask = row.and_then(|(_, mask)| mask);
         let masks = BothMasks {
             training: task.masks(mask, &self.training)?,
@@ -235,10 +231,7 @@ impl<'a, T: Task> Protocol<'a, T> {
     }
 
     fn score(&self, arm: &Arm, row: Option<&Row>) -> Result<()> {
-        let folder = match row {
-            None => arm.folder.dense(),
-            Some(row) => arm.folder.row(&row.name()),
-        };
+        let folder = arm.model(row);
         let lines = self.task.lines(&arm.variant, row, &self.on)?;
         let last = lines.last().context("a model stands in no line")?;
         let path = self.run.record_path(&folder, last);
@@ -260,10 +253,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         let scoring = Scoring {
             lines: &lines,
             folder: &folder,
-            mask_path: mask
-                .as_ref()
-                .and(row)
-                .map(|row| arm.folder.mask(&row.name())),
+            mask_path: arm.mask(row),
             on: &self.on,
         };
         let amount = self.task.scored(&arm.variant);

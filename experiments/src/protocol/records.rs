@@ -105,10 +105,7 @@ impl<R: Recipe> Run<'_, R> {
     pub(crate) fn describe(&self, subject: &Subject<'_>, lines: &[Line]) -> Result<Vec<RunRecord>> {
         let Subject { arm, row, mask, .. } = *subject;
         let seed = arm.folder.seed();
-        let folder = match row {
-            None => arm.folder.dense(),
-            Some(row) => arm.folder.row(&row.name()),
-        };
+        let folder = arm.model(row);
         // Fractions of the legal cells and of their uses that the mask hides, in per cent.
         let (effective, token_weighted) = match (mask, row) {
             (Some(mask), Some(row)) => {
