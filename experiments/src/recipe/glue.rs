@@ -159,7 +159,7 @@ impl Recipe for GlueRecipe {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
         one.tasks.clear();
-        one.masks_mut().block_sizes.clear();
+        one.masks_mut().clear_added();
         one
     }
 

@@ -163,7 +163,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
-        one.masks_mut().block_sizes.clear();
+        one.masks_mut().clear_added();
         one
     }
 

@@ -178,6 +178,9 @@ impl Intervals {
     }
 }
 
+/// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
+pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
+
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Masks {
@@ -191,6 +194,25 @@ pub struct Masks {
 }
 
 impl Masks {
+    /// Leaves out what only adds runs: it is outside the recipe hash.
+    pub(super) fn clear_added(&mut self) {
+        self.block_sizes.clear();
+    }
+
+    /// What adds runs, as `--set` spells it.
+    #[must_use]
+    pub fn added(&self) -> Vec<String> {
+        let [block_sizes] = ADD_RUNS;
+        let sizes = self.block_sizes.iter().map(usize::to_string);
+        match self.block_sizes.is_empty() {
+            true => Vec::new(),
+            false => vec![format!(
+                "{block_sizes}=[{}]",
+                sizes.collect::<Vec<_>>().join(",")
+            )],
+        }
+    }
+
     /// # Errors
     /// Names the key of a list that cannot be.
     pub(super) fn check(&self) -> Result<()> {
