@@ -16,3 +16,4 @@ pub mod protocol;
 pub mod recipe;
 pub mod task;
 pub mod train;
+pub mod version;

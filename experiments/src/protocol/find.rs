@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use super::folder::{ModelFolder, RunFolder};
+use super::rows::{Arm, Row, Variant};
+use super::task::Task;
 use crate::recipe::Recipe;
 
 /// A model inside a run folder.
@@ -14,31 +16,34 @@ pub(crate) struct Found<R> {
     pub(crate) run: RunFolder,
     /// Its recipe.
     pub(crate) recipe: R,
-    /// What the model was made with.
-    pub(crate) branch: ArmFolder,
-    /// The branch's name.
-    pub(crate) name: String,
+    /// The variant and its folder.
+    pub(crate) arm: Arm,
     /// The model.
     pub(crate) folder: ModelFolder,
     /// The row it was trained again for, if it was.
-    pub(crate) row: Option<String>,
+    pub(crate) row: Option<Row>,
 }
 
-/// A branch of a recipe and the rows that may be in it.
-type NamedBranch = (String, Vec<String>);
+impl<R> Found<R> {
+    /// Where its mask is, if it has one.
+    pub(crate) fn mask_path(&self) -> Option<PathBuf> {
+        let row = self.row.as_ref().filter(|row| row.mask.is_some())?;
+        Some(self.arm.folder.mask(&row.name()))
+    }
+}
 
-/// Finds the run a path is in, and the model it names; a run alone means its first dense model. `branches`
-/// are those a recipe may have.
+/// Finds the run a path is in, and the model it names; a run alone means its first dense model. `variants` are those
+/// that may be there.
 ///
 /// # Errors
 /// A path that is in no run folder, or names no model of it.
-pub(crate) fn find<R: Recipe>(
+pub(crate) fn find<T: Task>(
     path: &Path,
-    branches: impl Fn(&R) -> Vec<NamedBranch>,
-) -> Result<Found<R>> {
+    variants: impl Fn(&T::Recipe) -> Result<Vec<Variant>>,
+) -> Result<Found<T::Recipe>> {
     // Paths of the run are compared with what was typed.
     let path: PathBuf = path.components().collect();
-    let program = R::PROGRAM;
+    let program = T::Recipe::PROGRAM;
     ensure!(
         path.is_dir(),
         "no folder {}; give a run folder (runs/…) or the folder of a model in it, e.g. \
@@ -57,26 +62,31 @@ pub(crate) fn find<R: Recipe>(
     let recipe_path = root.join("recipe.toml");
     let text = std::fs::read_to_string(&recipe_path)
         .with_context(|| format!("cannot read {}", recipe_path.display()))?;
-    let recipe = R::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
+    let recipe = T::Recipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
     let run = RunFolder::of(&recipe, Some(root));
     for seed in seeds(root) {
-        for (name, rows) in branches(&recipe) {
-            let branch = run.branch(&recipe, seed, &name);
-            let dense = branch.dense();
+        for variant in variants(&recipe)? {
+            let arm = run.arm(&recipe, seed, &variant.folder);
+            let dense = arm.dense();
             let chosen = match path == root {
                 true => dense.path.is_dir().then_some((dense, None)),
                 false if path == dense.path => Some((dense, None)),
                 false => {
-                    let models = rows.into_iter().map(|row| (branch.row(&row), Some(row)));
-                    models.into_iter().find(|(model, _)| model.path == path)
+                    let rows = Row::all(&variant.pruned, recipe.masks());
+                    let mut models = rows
+                        .into_iter()
+                        .map(|row| (arm.row(&row.name()), Some(row)));
+                    models.find(|(model, _)| model.path == path)
                 }
             };
             if let Some((folder, row)) = chosen {
                 return Ok(Found {
                     run,
                     recipe,
-                    branch,
-                    name,
+                    arm: Arm {
+                        variant,
+                        folder: arm,
+                    },
                     folder,
                     row,
                 });

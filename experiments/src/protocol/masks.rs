@@ -1,21 +1,19 @@
-//! Patterns and masks of a branch: thresholds, files, and the checks that they belong together.
+//! Patterns and masks of an arm: thresholds, files, and the checks that they belong together.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sparta_ops::pruning::{
-    AttentionPattern, AttentionType, GlobalMask, Scope, Semantics, SparsityReport,
+    AttentionPattern, AttentionType, GlobalMask, Grid, Scope, Semantics, SparsityReport,
 };
+use sparta_results::MaskFamily;
 
 use super::cost::describe_sparsity;
 use super::folder::ArmFolder;
 use super::rows::Row;
 use super::run::Run;
-use crate::recipe::{Recipe, ScopeName, SemanticsName, Threshold};
+use crate::recipe::{Recipe, ScopeName, SemanticsName};
 
 /// The threshold scope of the recipe.
-#[must_use]
-pub fn scope(name: ScopeName) -> Scope {
+fn scope(name: ScopeName) -> Scope {
     match name {
         ScopeName::Layer => Scope::Layer,
         ScopeName::Head => Scope::Head,
@@ -24,39 +22,42 @@ pub fn scope(name: ScopeName) -> Scope {
 }
 
 /// The semantics of the recipe.
-#[must_use]
-pub fn semantics(name: SemanticsName) -> Semantics {
+pub(crate) fn semantics(name: SemanticsName) -> Semantics {
     match name {
         SemanticsName::Corrected => Semantics::Corrected,
         SemanticsName::Paper => Semantics::Paper,
     }
 }
 
-/// A row with a mask: its name and what the mask may hide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MaskedRow {
-    /// Name in files.
-    pub(crate) name: String,
-    /// Share and draw.
-    pub(crate) row: Row,
-    /// Attention types that are pruned; the others stay whole.
-    pub(crate) types: Vec<AttentionType>,
+/// One type of attention in a network: its layers and their cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionLayers {
+    /// The type.
+    pub kind: AttentionType,
+    /// Layers that have it.
+    pub n_layers: usize,
+    /// The cells of each.
+    pub grid: Grid,
 }
 
 impl<R: Recipe> Run<'_, R> {
-    pub(crate) fn load_pattern(&self, branch: &ArmFolder) -> Result<AttentionPattern> {
-        let path = branch.pattern();
+    /// The mean attention of an arm's dense model.
+    ///
+    /// # Errors
+    /// One that is missing, damaged or of another model.
+    pub(crate) fn load_pattern(&self, arm: &ArmFolder) -> Result<AttentionPattern> {
+        let path = arm.pattern();
         let program = R::PROGRAM;
         if !path.exists() {
             bail!(
                 "no attention pattern of seed {} ({} is missing); run `{program} observe` with the \
                  same `--recipe` and `--out` first",
-                branch.seed(),
+                arm.seed(),
                 path.display()
             );
         }
         let pattern = AttentionPattern::load(&path)?;
-        if pattern.header().model != branch.model_name() {
+        if pattern.header().model != arm.model_name() {
             bail!(
                 "{} was observed on another model; delete it and run `{program} observe` again",
                 path.display()
@@ -65,100 +66,116 @@ impl<R: Recipe> Run<'_, R> {
         Ok(pattern)
     }
 
-    /// Thresholds the pattern: the AP mask of every row, its random masks and those of blocks after it.
-    pub(crate) fn make_masks(
-        &self,
-        branch: &ArmFolder,
-        rows: &[MaskedRow],
-        threshold: Threshold,
-    ) -> Result<()> {
-        if rows.iter().all(|row| branch.mask(&row.name).exists()) {
+    /// Thresholds the pattern: the mask of every row that has one.
+    ///
+    /// # Errors
+    /// A pattern that is missing, or cannot be thresholded so.
+    pub(crate) fn make_masks(&self, arm: &ArmFolder, rows: &[Row]) -> Result<()> {
+        let masked = || rows.iter().filter(|row| row.mask.is_some());
+        if masked().all(|row| arm.mask(&row.name()).exists()) {
             return Ok(());
         }
-        let whole = self.load_pattern(branch)?;
-        let mut latest = None;
-        let mut before: Option<(&MaskedRow, GlobalMask)> = None;
-        for masked in rows {
-            let MaskedRow { name, row, types } = masked;
-            let pattern = whole.only(types);
-            let p = f64::from(row.p()) / 100.0;
-            let scope = scope(threshold.scope);
-            let mask = match (row, row.mask_seed(branch.seed()), &latest) {
-                (_, Some(mask_seed), Some(ap)) => GlobalMask::random_like(ap, mask_seed),
-                (_, Some(_), None) => bail!("{name} has no AP mask before it"),
-                (&Row::Blocks { size, .. }, None, _) => {
-                    GlobalMask::from_pattern_in_blocks(&pattern, p, scope, size)?
-                }
-                (Row::Dense | Row::Ap { .. } | Row::Random { .. }, None, _) => {
-                    GlobalMask::from_pattern(&pattern, p, scope, semantics(threshold.semantics))?
-                }
+        let threshold = self.recipe.threshold();
+        let whole = self.load_pattern(arm)?;
+        let mut before: Option<(&Row, GlobalMask)> = None;
+        for row in masked() {
+            let name = row.name();
+            let pattern = whole.only(&row.pruned.types);
+            let ap = before.as_ref().map(|(_, mask)| mask);
+            let how = (scope(threshold.scope), semantics(threshold.semantics));
+            let Some(mask) = row.make_mask(&pattern, ap, how, arm.seed())? else {
+                continue;
             };
             let sparsity = SparsityReport::new(&mask, &pattern)?.total;
-            if row.mask_seed(branch.seed()).is_none() {
-                self.note(&describe_sparsity(name, &sparsity));
+            if row.number.is_none() {
+                self.note(&describe_sparsity(&name, &sparsity));
                 if sparsity.hidden_cells == 0 {
                     self.note(&format!("{name} hides no legal cell: it must equal p = 0"));
                 }
             }
-            if matches!(row, Row::Ap { .. }) {
+            if row.mask == Some(MaskFamily::Ap) {
                 if let Some((other, _)) =
-                    before.filter(|(r, m)| r.types == *types && same_cells(m, &mask))
+                    before.filter(|(r, m)| r.pruned == row.pruned && same_cells(m, &mask))
                 {
                     self.note(&format!(
                         "{name} hides the same cells as {}: they must be equal",
-                        other.name
+                        other.name()
                     ));
                 }
-                before = Some((masked, mask.clone()));
-                latest = Some(mask.clone());
+                before = Some((row, mask.clone()));
             }
-            let path = branch.mask(name);
-            make_folder_of(&path)?;
+            let path = arm.mask(&name);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            }
             mask.save(path)?;
         }
         Ok(())
     }
 
-    /// The mask of a row, none at p = 0; `fits` checks it against the model.
+    /// The mask of a row, none at p = 0, checked against the attention that a network has.
+    ///
+    /// # Errors
+    /// One that is missing, damaged, of another model, or does not fit.
     pub(crate) fn load_mask(
         &self,
-        branch: &ArmFolder,
+        arm: &ArmFolder,
         row: &Row,
-        name: &str,
-        fits: impl FnOnce(&GlobalMask) -> Result<()>,
+        attention: &[AttentionLayers],
     ) -> Result<Option<GlobalMask>> {
-        if *row == Row::Dense {
+        if row.mask.is_none() {
             return Ok(None);
         }
-        let path = branch.mask(name);
+        let (name, program) = (row.name(), R::PROGRAM);
+        let path = arm.mask(&name);
         if !path.exists() {
             bail!(
-                "no mask `{name}` of seed {} ({} is missing); run `{} prune` with the same \
+                "no mask `{name}` of seed {} ({} is missing); run `{program} prune` with the same \
                  `--recipe` and `--out` first",
-                branch.seed(),
+                arm.seed(),
                 path.display(),
-                R::PROGRAM
             );
         }
         let mask = GlobalMask::load(&path)?;
-        fits(&mask).with_context(|| format!("mask {}", path.display()))?;
-        if mask.model() != branch.model_name() {
+        check_fits(&mask, &row.pruned.types, attention)
+            .with_context(|| format!("mask {}", path.display()))?;
+        if mask.model() != arm.model_name() {
             bail!(
-                "{} was made from another model; delete it and run `{} prune` again",
+                "{} was made from another model; delete it and run `{program} prune` again",
                 path.display(),
-                R::PROGRAM
             );
         }
         Ok(Some(mask))
     }
 }
 
-fn make_folder_of(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display())),
-        None => Ok(()),
+/// Checks that a network has the layers of a mask, with as many cells, and that the mask has those of its types.
+///
+/// # Errors
+/// The first type and layer that do not fit.
+fn check_fits(
+    mask: &GlobalMask,
+    types: &[AttentionType],
+    attention: &[AttentionLayers],
+) -> Result<()> {
+    for of in attention.iter().filter(|of| types.contains(&of.kind)) {
+        for layer in 0..of.n_layers {
+            mask.grid(of.kind, layer)?;
+        }
     }
+    for (kind, layer) in mask.layers() {
+        let layers = attention.iter().find(|layers| layers.kind == kind);
+        let n_layers = layers.map_or(0, |layers| layers.n_layers);
+        ensure!(
+            layer < n_layers,
+            "the mask has {kind} layer {layer}; the network has {n_layers} {kind} layers"
+        );
+        if let Some(AttentionLayers { grid, .. }) = layers {
+            mask.check_shape(kind, layer, grid.n_heads, grid.n_rows, grid.n_cols)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether two masks of one model hide the same cells.

@@ -1,5 +1,4 @@
-//! The work around a model that does not depend on the task: entering the run folder, skipping
-//! what is finished, training into a folder, masks and patterns.
+//! A run: what was asked, its folder, and training into it.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,28 +7,22 @@ use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use sparta_ops::attention::Implementation;
+use sparta_ops::attention::Calls;
 
-use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use super::folder::{ModelFolder, RunFolder};
 use super::stage::{Request, Stage, note};
-use crate::device::{self, OpenDevice};
 use crate::io::write_text;
 use crate::recipe::Recipe;
-use crate::train::{Lesson, Plan, Trained, save_model, short, train};
+use crate::train::watch::Progress;
+use crate::train::{
+    Objective, Trained, TrainingArguments, TrainingConfig, save_model, short, train,
+};
 
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
-}
-
-/// Who was asked to compute attention, and who does where nobody was named.
-pub(crate) fn attention_label(asked: Implementation, found: Implementation) -> String {
-    match asked {
-        Implementation::Auto => format!("auto: {}", found.as_str()),
-        Implementation::Reference | Implementation::Fused => asked.as_str().to_owned(),
-    }
 }
 
 /// What training leaves beside its parameters.
@@ -40,9 +33,12 @@ pub(crate) struct TrainingSummary {
     pub(crate) valid_nll: f64,
     pub(crate) started: u64,
     pub(crate) finished: u64,
-    /// Hash of the tokenizers the model was trained with, where a model is used on new text.
+    /// Hash of the tokenizers the model was trained with; files of earlier versions may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) vocabulary: Option<String>,
+    /// Calls of attention while training; files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attention: Option<Calls>,
 }
 
 impl TrainingSummary {
@@ -63,9 +59,7 @@ impl TrainingSummary {
             )
         })
     }
-}
 
-impl TrainingSummary {
     /// Refuses tokenizers that the model was not trained with.
     pub(crate) fn check_vocabulary(&self, folder: &ModelFolder, found: &str) -> Result<()> {
         match self.vocabulary.as_deref() {
@@ -82,7 +76,7 @@ impl TrainingSummary {
     }
 }
 
-/// A run folder that was entered, a device that was opened, and what was asked.
+/// What was asked, and the run folder it is about.
 pub struct Run<'a, R: Recipe> {
     /// What was asked.
     pub request: &'a Request<R>,
@@ -90,52 +84,36 @@ pub struct Run<'a, R: Recipe> {
     pub recipe: &'a R,
     /// The run folder.
     pub folder: RunFolder,
-    /// The device, without autodiff.
-    pub opened: OpenDevice,
-    /// The device with autodiff.
-    pub training: Device,
 }
 
 impl<'a, R: Recipe> Run<'a, R> {
-    /// Opens the device and makes or enters the folder.
-    ///
-    /// # Errors
-    /// A device that does not open, or a folder of something else.
-    pub(crate) fn begin(request: &'a Request<R>, folder: RunFolder) -> Result<Self> {
-        let opened = device::open(request.device, R::PROGRAM)?;
-        let attention = request.attention.on(&opened.device)?;
-        let fresh = request.stage == Stage::Reproduce && !request.resume;
-        folder.enter(&request.recipe, fresh)?;
-        note(
-            request.quiet,
-            &format!(
-                "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
-                env!("CARGO_PKG_VERSION"),
-                request.recipe.table(),
-                short(&request.recipe.hash()),
-                opened.note,
-                attention_label(request.attention, attention),
-                folder.root().display()
-            ),
-        );
-        let training = opened.device.clone().autodiff();
-        Ok(Self {
+    /// Neither makes nor enters the folder.
+    #[must_use]
+    pub fn new(request: &'a Request<R>) -> Self {
+        Self {
             request,
             recipe: &request.recipe,
-            folder,
-            opened,
-            training,
-        })
+            folder: RunFolder::of(&request.recipe, request.out.as_deref()),
+        }
     }
 
-    /// What one dense model of one seed leads to; see [`RunFolder::branch`].
-    pub(crate) fn branch(&self, seed: u64, name: &str) -> ArmFolder {
-        self.folder.branch(self.recipe, seed, name)
+    /// Makes or enters the run folder; a new table goes only into one where nothing was trained yet.
+    ///
+    /// # Errors
+    /// A folder of something else, or of a run that is not gone on with.
+    pub fn enter(&self) -> Result<()> {
+        let fresh = self.request.stage == Stage::Reproduce && !self.request.resume;
+        self.folder.enter(self.recipe, fresh)
     }
 
     /// A line for the person at the terminal.
     pub(crate) fn note(&self, line: &str) {
         note(self.request.quiet, line);
+    }
+
+    /// Progress over so many batches.
+    pub(crate) fn progress(&self, label: &str, n: u64, tokens_per_batch: f64) -> Progress {
+        Progress::start(label, 0, n, tokens_per_batch, self.request.quiet)
     }
 
     /// Whether a file that a stage makes is there already, so that the stage is skipped.
@@ -160,23 +138,33 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(true)
     }
 
-    /// Trains into a folder of its own; the note that says so is written last.
-    pub(crate) fn train<M: Module, L: Lesson<M>>(
+    /// Trains a network into a folder of its own, on a device with autodiff; the summary that says so is written last.
+    ///
+    /// # Errors
+    /// Those of [`train`].
+    pub(crate) fn train<M: Module, O: Objective<M>>(
         &self,
         folder: &ModelFolder,
-        model: M,
-        lesson: &mut L,
-        plan: &Plan,
-        vocabulary: Option<String>,
+        (network, mut objective): (M, O),
+        config: TrainingConfig,
+        vocabulary: String,
+        device: &Device,
     ) -> Result<()> {
         let started = now();
+        let arguments = TrainingArguments {
+            identity: folder.identity.clone(),
+            config,
+            resume: self.request.resume,
+            quiet: self.request.quiet,
+        };
         let Trained {
             model,
             steps,
             tokens_per_second,
             valid_nll,
+            attention,
             leftovers,
-        } = train(model, lesson, plan, &folder.path, &self.training)?;
+        } = train(network, &mut objective, &arguments, &folder.path, device)?;
         save_model(&folder.model(), &model, &folder.identity, steps)?;
         let done = TrainingSummary {
             steps,
@@ -184,7 +172,8 @@ impl<'a, R: Recipe> Run<'a, R> {
             valid_nll,
             started,
             finished: now(),
-            vocabulary,
+            vocabulary: Some(vocabulary),
+            attention,
         };
         let text = serde_json::to_string_pretty(&done).context("cannot write trained.json")?;
         write_text(&folder.trained(), &(text + "\n"))?;

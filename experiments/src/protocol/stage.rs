@@ -2,27 +2,54 @@
 
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use sparta_ops::attention::Implementation;
 
 use crate::device::DeviceChoice;
 
 /// A stage of a table, or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Stage {
-    /// Vocabulary and token stores.
+    /// Read the corpus, build the vocabulary, write the token stores
     Prepare,
-    /// The dense models.
+    /// Train dense models
     Train,
-    /// Their mean attention.
+    /// Average their attention over the training set
     Observe,
-    /// Masks, and training again under each.
+    /// Make the masks and train again under each
     Prune,
-    /// Test scores and run records.
+    /// Test every trained model and write run records
     Eval,
-    /// The table, from the run records alone.
+    /// Make the table from the run records
     Report,
-    /// All stages in order.
+    /// All stages in order (the default)
     Reproduce,
+}
+
+impl Stage {
+    /// Whether dense models are trained.
+    #[must_use]
+    pub fn trains(self) -> bool {
+        matches!(self, Self::Train | Self::Reproduce)
+    }
+
+    /// Whether attention is averaged.
+    #[must_use]
+    pub fn observes(self) -> bool {
+        matches!(self, Self::Observe | Self::Reproduce)
+    }
+
+    /// Whether masks are made, and models trained under them.
+    #[must_use]
+    pub fn prunes(self) -> bool {
+        matches!(self, Self::Prune | Self::Reproduce)
+    }
+
+    /// Whether models are scored.
+    #[must_use]
+    pub fn scores(self) -> bool {
+        matches!(self, Self::Eval | Self::Reproduce)
+    }
 }
 
 /// What the command line asks for.
@@ -34,7 +61,7 @@ pub struct Request<R> {
     pub recipe: R,
     /// Where to compute.
     pub device: DeviceChoice,
-    /// Who computes attention there.
+    /// Which implementation computes attention there.
     pub attention: Implementation,
     /// Resolve and try only.
     pub dry_run: bool,

@@ -8,7 +8,7 @@ use super::renamed::Renamed;
 /// Sets one dotted key of a recipe table; the value is read as TOML, or as text if it is not.
 ///
 /// `reference` has every key and decides what an unquoted word means: for a key that holds text,
-/// `--set model.normalizer=sparsemax` needs no quotes. A key may have the name that it had in earlier recipes.
+/// `--set model.share=decoder` needs no quotes. A key may have the name that it had in earlier recipes.
 ///
 /// # Errors
 /// If there is no `=`, or the path runs through something that is not a section.
@@ -29,7 +29,10 @@ pub fn apply_set(
         _ => bail!("`--set {set}` names no key; write for example `--set train.lr=0.002`"),
     };
     let value = read_value(value.trim(), is_text(reference, &parts));
-    let value = old.map_or(value.clone(), |old| old.todays_word(value));
+    let value = match old {
+        Some(old) => old.today(value),
+        None => value,
+    };
     let mut at = table;
     for section in sections {
         let entry = at

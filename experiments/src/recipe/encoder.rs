@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
+use super::sections::check_normalizers;
 use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
@@ -19,7 +20,7 @@ pub trait EncoderRecipe: Recipe {
     fn max_len(&self) -> usize;
 }
 
-/// A published network by name; its sizes are those of its `config.json`.
+/// A published network by name; its sizes must be those of the `config.json` beside its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkName {
     /// paraphrase-MiniLM-L3-v2: 3 layers of 384; ships with the program.
@@ -34,6 +35,9 @@ pub enum NetworkName {
     /// BERT-base cased.
     #[serde(rename = "bert-base-cased")]
     BertBaseCased,
+    /// Whichever BERT the folder of weights has, of the sizes in its `config.json`.
+    #[serde(rename = "bert")]
+    Bert,
 }
 
 impl NetworkName {
@@ -45,6 +49,30 @@ impl NetworkName {
             Self::MiniLmL6 => "minilm-l6",
             Self::BertBaseUncased => "bert-base-uncased",
             Self::BertBaseCased => "bert-base-cased",
+            Self::Bert => "bert",
+        }
+    }
+}
+
+impl NetworkName {
+    /// Whether its weights ship with the program.
+    #[must_use]
+    pub fn is_shipped(self) -> bool {
+        match self {
+            Self::MiniLmL3 => true,
+            Self::MiniLmL6 | Self::BertBaseUncased | Self::BertBaseCased | Self::Bert => false,
+        }
+    }
+
+    /// What its weights are called on the Hugging Face hub.
+    #[must_use]
+    pub fn hub_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MiniLmL3 => &["sentence-transformers/paraphrase-MiniLM-L3-v2"],
+            Self::MiniLmL6 => &["sentence-transformers/all-MiniLM-L6-v2"],
+            Self::BertBaseUncased => &["google-bert/bert-base-uncased", "bert-base-uncased"],
+            Self::BertBaseCased => &["google-bert/bert-base-cased", "bert-base-cased"],
+            Self::Bert => &[],
         }
     }
 }
@@ -75,8 +103,8 @@ impl PaddingName {
 pub struct EncoderModelRecipe {
     /// Whose sizes and weights.
     pub network: NetworkName,
-    /// Row normaliser of attention.
-    pub normalizer: NormalizerName,
+    /// Row normalisers of attention, each with a dense model of its own.
+    pub normalizers: Vec<NormalizerName>,
     /// Dropout of hidden states, and before the head.
     pub dropout: f64,
     /// Dropout of attention weights.
@@ -144,6 +172,7 @@ pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     not_negative("train", &[("weight_decay", t.weight_decay)])?;
     at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
     recipe.heading().check()?;
+    check_normalizers(&m.normalizers)?;
     t.optimizer.check("train")?;
     t.intervals.check("train")?;
     ensure!(

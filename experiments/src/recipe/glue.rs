@@ -9,7 +9,11 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
-use super::{Heading, Masks, Prune, Recipe, RetrainStart, Shipped, Threshold};
+use super::renamed::NORMALIZER;
+use super::{
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
+};
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
 /// `recipes/small/glue.toml` explains one by one.
@@ -121,6 +125,8 @@ impl Recipe for GlueRecipe {
     const PROGRAM: &'static str = "glue";
     const SHIPPED: &'static [Shipped] = super::shipped::GLUE;
 
+    const RENAMED: &'static [Renamed] = &[NORMALIZER];
+
     fn heading(&self) -> &Heading {
         &self.heading
     }
@@ -145,12 +151,24 @@ impl Recipe for GlueRecipe {
         self.retrain.start
     }
 
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
         one.tasks.clear();
         one.masks_mut().block_sizes.clear();
         one
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        let tasks = self.classification_tasks()?;
+        Ok(Needs {
+            corpora: tasks.into_iter().map(AnyCorpus::Labelled).collect(),
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {
@@ -188,7 +206,7 @@ mod tests {
             ("prune.p=[20, 40]", "prune.p"),
             ("prune.random_masks=[0]", "prune.random_masks"),
             ("train.warmup=1.5", "train.warmup"),
-            ("model.network=\"bert\"", "minilm-l3"),
+            ("model.network=\"bart\"", "minilm-l3"),
             ("train.schedule=\"noam\"", "train.schedule"),
         ] {
             let e = error(set);

@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod glue;
 pub mod lm;
 mod misfit;
+mod needs;
 mod renamed;
 mod sections;
 mod shape;
@@ -24,13 +25,14 @@ pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
-pub use renamed::Renamed;
+pub use needs::{AnyCorpus, Needs};
+pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
     WarmupSteps,
 };
 pub use shape::check_shape;
-pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
 pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
@@ -68,6 +70,15 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 
     /// Where training under a mask starts.
     fn retrain_start(&self) -> RetrainStart;
+
+    /// Row normalisers of attention, each with a dense model of its own.
+    fn normalizers(&self) -> &[NormalizerName];
+
+    /// What it reads that is not in it.
+    ///
+    /// # Errors
+    /// A corpus that there is not, with those that there are.
+    fn needs(&self) -> Result<Needs>;
 
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str {
@@ -171,7 +182,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 fn unknown_recipe(shipped: &[Shipped], name: &str) -> String {
     let other = ALL_SHIPPED
         .iter()
-        .find_map(|(program, list)| Some((program, find_shipped(list, name)?)));
+        .find_map(|of| Some((of.program, find_shipped(of.shipped, name)?)));
     if let Some((program, found)) = other {
         return format!(
             "`{}` is a recipe of another program: `{program} --recipe {}`",

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 use toml::{Table, Value};
 
-/// A key with words for values, and what both were called before.
+/// A key, and how it was written before.
 #[derive(Debug, Clone, Copy)]
 pub struct Renamed {
     /// The section.
@@ -13,34 +13,66 @@ pub struct Renamed {
     pub key: &'static str,
     /// What it was called.
     pub old_key: &'static str,
-    /// Its words beside what they were called.
-    pub words: &'static [(&'static str, &'static str)],
+    /// What its values were.
+    pub values: OldValues,
+}
+
+/// What the values of a renamed key were.
+#[derive(Debug, Clone, Copy)]
+pub enum OldValues {
+    /// Other words: those of today beside those of then.
+    Words(&'static [(&'static str, &'static str)]),
+    /// One word, where a list is today.
+    One,
+}
+
+/// Where training again starts, as language models and translation called it.
+pub(super) const RETRAIN_MODE: Renamed = Renamed {
+    section: "retrain",
+    key: "start",
+    old_key: "mode",
+    values: OldValues::Words(&[("dense", "finetune"), ("scratch", "scratch")]),
+};
+
+/// The row normaliser, when language models and encoders had one.
+pub(super) const NORMALIZER: Renamed = Renamed {
+    section: "model",
+    key: "normalizers",
+    old_key: "normalizer",
+    values: OldValues::One,
+};
+
+impl OldValues {
+    /// A value of then as it is today; others stay, for the type to refuse them.
+    fn today(self, old: Value) -> Value {
+        match (self, &old) {
+            (Self::Words(words), Value::String(old_word)) => words
+                .iter()
+                .find(|(_, then)| then == old_word)
+                .map_or_else(|| old.clone(), |(today, _)| Value::from(*today)),
+            (Self::One, Value::String(_)) => Value::Array(vec![old]),
+            _ => old,
+        }
+    }
+
+    /// A value of today as it was then, if there was such.
+    fn then(self, today: &Value) -> Option<Value> {
+        match (self, today) {
+            (Self::Words(words), Value::String(word)) => words
+                .iter()
+                .find(|(today, _)| today == word)
+                .map(|(_, then)| Value::from(*then)),
+            (Self::One, Value::Array(list)) => match list.as_slice() {
+                [one] => Some(one.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl Renamed {
-    /// Gives the key of a table, where it has the old one, the name of today.
-    ///
-    /// # Errors
-    /// A table that has both.
-    pub(super) fn read(&self, table: &mut Table) -> Result<()> {
-        let Some(Value::Table(inner)) = table.get_mut(self.section) else {
-            return Ok(());
-        };
-        let Some(value) = inner.remove(self.old_key) else {
-            return Ok(());
-        };
-        if inner.contains_key(self.key) {
-            bail!(
-                "`{}` is the old name of `{}`: leave one of them out",
-                self.old_path(),
-                self.path()
-            );
-        }
-        inner.insert(self.key.to_owned(), self.todays_word(value));
-        Ok(())
-    }
-
-    /// The whole name of today.
+    /// The whole name.
     pub(super) fn path(&self) -> String {
         format!("{}.{}", self.section, self.key)
     }
@@ -50,14 +82,34 @@ impl Renamed {
         format!("{}.{}", self.section, self.old_key)
     }
 
-    /// A value in the words of today.
-    pub(super) fn todays_word(&self, value: Value) -> Value {
-        let of_today =
-            |(word, old): &(&str, &str)| (value.as_str() == Some(*old)).then(|| Value::from(*word));
-        self.words.iter().find_map(of_today).unwrap_or(value)
+    /// A value of then as it is today.
+    pub(super) fn today(&self, old: Value) -> Value {
+        self.values.today(old)
     }
 
-    /// A resolved recipe as it was written before the key got its name.
+    /// Gives the key of a table, where it has the old one, the name of today.
+    ///
+    /// # Errors
+    /// A table that has both.
+    pub(super) fn read(&self, table: &mut Table) -> Result<()> {
+        let Some(Value::Table(inner)) = table.get_mut(self.section) else {
+            return Ok(());
+        };
+        let Some(old) = inner.remove(self.old_key) else {
+            return Ok(());
+        };
+        if inner.contains_key(self.key) {
+            bail!(
+                "`{}` is the old name of `{}`: leave one of them out",
+                self.old_path(),
+                self.path()
+            );
+        }
+        inner.insert(self.key.to_owned(), self.today(old));
+        Ok(())
+    }
+
+    /// A resolved recipe as it was written before, where it could be.
     pub(super) fn write_as_before(&self, text: &str) -> String {
         let mut here = false;
         let mut lines = String::with_capacity(text.len());
@@ -65,28 +117,22 @@ impl Renamed {
             if let Some(section) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
                 here = section == self.section;
             }
-            let before = |(word, old): &(&str, &str)| {
-                let (key, old_key) = (self.key, self.old_key);
-                (here && line == format!("{key} = \"{word}\""))
-                    .then(|| format!("{old_key} = \"{old}\""))
+            let old = match here {
+                true => self.line_before(line),
+                false => None,
             };
-            match self.words.iter().find_map(before) {
-                Some(before) => lines.push_str(&before),
-                None => lines.push_str(line),
-            }
+            lines.push_str(old.as_deref().unwrap_or(line));
             lines.push('\n');
         }
         lines
     }
-}
 
-/// Where training again starts, as language models and translation called it.
-pub(super) const RETRAIN_MODE: Renamed = Renamed {
-    section: "retrain",
-    key: "start",
-    old_key: "mode",
-    words: &[("dense", "finetune"), ("scratch", "scratch")],
-};
+    fn line_before(&self, line: &str) -> Option<String> {
+        let today = line.parse::<Table>().ok()?.remove(self.key)?;
+        let then = self.values.then(&today)?;
+        Some(format!("{} = {then}", self.old_key))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -107,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_one_is_hashed_as_the_one_and_several_as_they_are() {
+        let before = |text: &str| NORMALIZER.write_as_before(text);
+        assert_eq!(
+            before("[model]\nnormalizers = [\"softmax\"]\n"),
+            "[model]\nnormalizer = \"softmax\"\n"
+        );
+        let several = "[model]\nnormalizers = [\"softmax\", \"sparsemax\"]\n";
+        assert_eq!(before(several), several);
+    }
+
+    #[test]
     fn both_names_are_one_key() {
         let hash = |set: &str| {
             LmRecipe::load("small/lm", &[set.to_owned()])
@@ -116,6 +173,8 @@ mod tests {
         assert_eq!(hash("retrain.mode=scratch"), hash("retrain.start=scratch"));
         assert_eq!(hash("retrain.mode=finetune"), hash("retrain.start=dense"));
         assert_ne!(hash("retrain.start=scratch"), hash("retrain.start=dense"));
+        let one = hash("model.normalizers=[\"sparsemax\"]");
+        assert_eq!(hash("model.normalizer=sparsemax"), one);
         let text = LmRecipe::SHIPPED[0]
             .text
             .replace("[retrain]", "[retrain]\nmode = \"scratch\"");

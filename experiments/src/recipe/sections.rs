@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
-use super::words::{OptimizerName, RetrainStart, ScopeName, SemanticsName};
+use super::words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
 use crate::train::{AdamSettings, Schedule, ScheduleName};
 
 /// What a recipe starts with.
@@ -34,6 +34,22 @@ impl Heading {
         );
         Ok(())
     }
+}
+
+/// The row normalisers of a table.
+///
+/// # Errors
+/// None, or one twice.
+pub(super) fn check_normalizers(normalizers: &[NormalizerName]) -> Result<()> {
+    at_least_one("model", &[("normalizers", normalizers.len())])?;
+    for (i, normalizer) in normalizers.iter().enumerate() {
+        ensure!(
+            !normalizers[..i].contains(normalizer),
+            "`model.normalizers` names `{}` twice",
+            normalizer.name()
+        );
+    }
+    Ok(())
 }
 
 /// How long the learning rate rises before it falls.

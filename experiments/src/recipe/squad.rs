@@ -9,7 +9,11 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
-use super::{Heading, Masks, Prune, Recipe, RetrainStart, Shipped, Threshold};
+use super::renamed::NORMALIZER;
+use super::{
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
+};
 
 /// Everything that determines the SQuAD table; field names are the TOML keys, which
 /// `recipes/small/squad.toml` explains one by one.
@@ -105,6 +109,8 @@ impl Recipe for SquadRecipe {
     const PROGRAM: &'static str = "squad";
     const SHIPPED: &'static [Shipped] = super::shipped::SQUAD;
 
+    const RENAMED: &'static [Renamed] = &[NORMALIZER];
+
     fn heading(&self) -> &Heading {
         &self.heading
     }
@@ -127,6 +133,17 @@ impl Recipe for SquadRecipe {
 
     fn retrain_start(&self) -> RetrainStart {
         self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Paragraphs(self.set()?)],
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {

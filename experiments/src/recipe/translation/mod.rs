@@ -2,20 +2,20 @@
 
 mod words;
 
-pub use words::{
-    KeepName, OutputName, PadSide, PairCorpus, PrunedName, RowsName, ShareName, TokenizeName,
-};
+pub use words::{KeepName, OutputName, PadSide, PrunedName, RowsName, ShareName, TokenizeName};
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::translation::TranslationCorpus;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::renamed::RETRAIN_MODE;
+use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
-    Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Recipe, Renamed,
+    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
 };
-use crate::train::Keep;
+use crate::train::Selection;
 
 /// Everything that determines a translation table; field names are the TOML keys, which
 /// `recipes/small/iwslt.toml` explains one by one.
@@ -46,7 +46,7 @@ pub struct TranslationRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus, with its direction.
-    pub corpus: PairCorpus,
+    pub corpus: TranslationCorpus,
     /// Whether sentences are lower-cased.
     pub lowercase: bool,
     /// Merges of the byte pair encoding, learned on both languages together.
@@ -128,12 +128,12 @@ pub struct TrainRecipe {
 impl TrainRecipe {
     /// What is kept, in the words of the training loop.
     #[must_use]
-    pub fn keep(&self) -> Keep {
+    pub fn selection(&self) -> Selection {
         match self.keep {
-            KeepName::Last => Keep::Last,
-            KeepName::BestLoss => Keep::BestLoss,
-            KeepName::BestBleu => Keep::BestBleu,
-            KeepName::Average => Keep::Average {
+            KeepName::Last => Selection::Last,
+            KeepName::BestLoss => Selection::BestLoss,
+            KeepName::BestBleu => Selection::BestBleu,
+            KeepName::Average => Selection::Average {
                 n: self.average,
                 every: self.average_every,
             },
@@ -241,6 +241,17 @@ impl Recipe for TranslationRecipe {
         self.retrain.start
     }
 
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Pairs(self.data.corpus)],
+            network: None,
+        })
+    }
+
     fn validate(&self) -> Result<()> {
         let (m, t) = (&self.model, &self.train);
         let of_model = [
@@ -250,7 +261,6 @@ impl Recipe for TranslationRecipe {
             ("n_encoder_layers", m.n_encoder_layers),
             ("n_decoder_layers", m.n_decoder_layers),
             ("max_len", m.max_len),
-            ("normalizers", m.normalizers.len()),
         ];
         at_least_one("model", &of_model)?;
         let dropouts = [
@@ -313,13 +323,7 @@ impl TranslationRecipe {
     fn validate_prune(&self) -> Result<()> {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
-        for (i, normalizer) in self.model.normalizers.iter().enumerate() {
-            ensure!(
-                !self.model.normalizers[..i].contains(normalizer),
-                "`model.normalizers` names `{}` twice",
-                normalizer.name()
-            );
-        }
+        check_normalizers(&self.model.normalizers)?;
         for normalizer in NormalizerName::ALL {
             ensure!(
                 self.prune.of(normalizer).is_empty()
