@@ -7,6 +7,7 @@ mod embedded;
 mod glue;
 mod libreoffice_help;
 mod lm_stream;
+mod masked;
 mod moses;
 mod normalize;
 mod pair_batches;
