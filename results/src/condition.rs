@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The condition that a run was trained and scored under.
 ///
-/// In records it is the keys `mask`, `mask_seed` and `mask_block_size`: the word of [`Condition::as_str`],
-/// the seed of a random mask, and the size of a mask's blocks.
+/// In records it is the keys `mask`, `mask_seed` and `mask_block_size`: the word of
+/// [`Condition::as_str`], the seed of a random mask, and the size of a mask's blocks.
 ///
 /// ```
 /// use sparta_results::{Baseline, Condition, MaskFamily};

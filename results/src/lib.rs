@@ -1,14 +1,14 @@
 //! Run records in, scores, tables and pictures out.
 //!
-//! Every number of a table comes from a [`RunRecord`] that a program wrote; nothing is typed by hand. The
-//! way from one to the other is
+//! Every number of a table comes from a [`RunRecord`] that a program wrote; nothing is typed by
+//! hand. The way from one to the other is
 //!
 //! ```text
 //! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
 //! ```
 //!
-//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures; n-gram
-//!   baselines, and the bootstrap.
+//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures;
+//!   n-gram baselines, and the bootstrap.
 //! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
 //! * [`mod@bench`]: what the attention bench leaves behind.

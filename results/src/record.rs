@@ -71,13 +71,13 @@ pub struct RunRecord {
     pub table: String,
     /// Row of that table, in general the name of the recipe.
     pub row: String,
-    /// Which of a row's networks, where the table holds several that differ in their attention: a row
-    /// normaliser (`softmax`, `entmax15`) or another mechanism. None where there is one, and for
-    /// baselines.
+    /// Which of a row's networks, where the table holds several that differ in their attention: a
+    /// row normaliser (`softmax`, `entmax15`) or another mechanism. None where there is one, and
+    /// for baselines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Hash of what all runs of a row share: the resolved recipe without seed, mask seed, p, mask and
-    /// device. Runs are averaged only if it is equal.
+    /// Hash of what all runs of a row share: the resolved recipe without seed, mask seed, p, mask
+    /// and device. Runs are averaged only if it is equal.
     pub recipe_hash: String,
     /// The resolved recipe as TOML.
     pub recipe: String,
@@ -86,7 +86,8 @@ pub struct RunRecord {
     /// Device that trained.
     pub device: String,
     /// Which implementation of attention was asked for, and which ran: `auto: fused 82 %, reference
-    /// 18 %`, `fused`, `reference`. None for baselines and in records from before there was a choice.
+    /// 18 %`, `fused`, `reference`. None for baselines and in records from before there was a
+    /// choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
     /// Dense, under a mask, or a baseline.
@@ -96,7 +97,8 @@ pub struct RunRecord {
     pub p_nominal: Option<f64>,
     /// Percentage of the legal cells that is hidden.
     pub p_effective: Option<f64>,
-    /// Percentage of the legal cells that is hidden, each cell weighted by how often the data uses it.
+    /// Percentage of the legal cells that is hidden, each cell weighted by how often the data uses
+    /// it.
     pub p_token_weighted: Option<f64>,
     /// Which score.
     pub metric: Metric,
@@ -134,11 +136,12 @@ impl RunRecord {
         dir.join(format!("{}.{FILE_END}", self.id))
     }
 
-    /// Writes the record into `dir`, made if need be, and returns the file's path. An older record of the same id is
-    /// replaced, at once or not at all.
+    /// Writes the record into `dir`, made if need be, and returns the file's path. An older record
+    /// of the same id is replaced, at once or not at all.
     ///
     /// # Errors
-    /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the disk refuses.
+    /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the
+    /// disk refuses.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<PathBuf> {
         self.validate()?;
         let dir = dir.as_ref();
@@ -188,7 +191,8 @@ impl RunRecord {
         Ok(record)
     }
 
-    /// Refuses keys that the record does not have. (`deny_unknown_fields` does not go with `flatten`.)
+    /// Refuses keys that the record does not have. (`deny_unknown_fields` does not go with
+    /// `flatten`.)
     fn refuse_unknown(
         &self,
         fields: &serde_json::Map<String, serde_json::Value>,
@@ -202,8 +206,8 @@ impl RunRecord {
         }
     }
 
-    /// The git commit of the program that made the run: hexadecimal, with `-dirty` where the checkout
-    /// had changes, or `unknown`. None in records from before it was noted.
+    /// The git commit of the program that made the run: hexadecimal, with `-dirty` where the
+    /// checkout had changes, or `unknown`. None in records from before it was noted.
     pub fn commit(&self) -> Option<&str> {
         self.versions.get(COMMIT).map(String::as_str)
     }

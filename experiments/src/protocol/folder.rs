@@ -17,7 +17,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::io::write_text;
 use crate::recipe::Recipe;
@@ -66,6 +66,12 @@ impl RunFolder {
         Self { root }
     }
 
+    /// A folder by its path.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -107,6 +113,29 @@ impl RunFolder {
         }
     }
 
+    /// Checks that a folder that holds a run holds one of this recipe.
+    ///
+    /// # Errors
+    /// Another recipe, with both ways out.
+    pub fn check<R: Recipe>(&self, recipe: &R) -> Result<()> {
+        let path = self.recipe();
+        if !path.exists() {
+            return Ok(());
+        }
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
+        ensure!(
+            there.hash() == recipe.hash(),
+            "run folder {} holds a run of another recipe (hash {} and not {}); choose a new folder with \
+             `--out DIR`, or go on with its own recipe: leave out `--recipe` and the `--set` that changes it",
+            self.root.display(),
+            short(&there.hash()),
+            short(&recipe.hash()),
+        );
+        Ok(())
+    }
+
     /// Makes or enters the folder. A folder that is there must hold the same recipe; a new table
     /// (`fresh`) goes only into one where nothing was trained yet.
     ///
@@ -122,19 +151,7 @@ impl RunFolder {
             Err(e) => bail!("cannot open the run folder {}: {e}", self.root.display()),
         };
         if path.exists() {
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
-            if there.hash() != recipe.hash() {
-                bail!(
-                    "run folder {} holds a run of another recipe (hash {} and not {}); choose a \
-                     new folder with `--out DIR`, or take its own recipe with `--recipe {}`",
-                    self.root.display(),
-                    short(&there.hash()),
-                    short(&recipe.hash()),
-                    path.display()
-                );
-            }
+            self.check(recipe)?;
         } else if !entries.is_empty() {
             bail!(
                 "{} is not empty and holds no run; choose another folder with `--out DIR`",

@@ -138,7 +138,8 @@ impl<R: Recipe> Run<'_, R> {
             );
         }
         let mask = GlobalMask::load(&path)?;
-        check_fits(&mask, attention).with_context(|| format!("mask {}", path.display()))?;
+        check_fits(&mask, &row.pruned.types, attention)
+            .with_context(|| format!("mask {}", path.display()))?;
         if mask.model() != arm.model_name() {
             bail!(
                 "{} was made from another model; delete it and run `{program} prune` again",
@@ -149,11 +150,20 @@ impl<R: Recipe> Run<'_, R> {
     }
 }
 
-/// Checks that a network has the layers of a mask, with as many cells.
+/// Checks that a network has the layers of a mask, with as many cells, and that the mask has those of its types.
 ///
 /// # Errors
 /// The first type and layer that do not fit.
-fn check_fits(mask: &GlobalMask, attention: &[AttentionLayers]) -> Result<()> {
+fn check_fits(
+    mask: &GlobalMask,
+    types: &[AttentionType],
+    attention: &[AttentionLayers],
+) -> Result<()> {
+    for of in attention.iter().filter(|of| types.contains(&of.kind)) {
+        for layer in 0..of.n_layers {
+            mask.grid(of.kind, layer)?;
+        }
+    }
     for (kind, layer) in mask.layers() {
         let layers = attention.iter().find(|layers| layers.kind == kind);
         let n_layers = layers.map_or(0, |layers| layers.n_layers);

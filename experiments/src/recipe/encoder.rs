@@ -20,7 +20,7 @@ pub trait EncoderRecipe: Recipe {
     fn max_len(&self) -> usize;
 }
 
-/// A published network by name; its sizes are those of its `config.json`.
+/// A published network by name; its sizes must be those of the `config.json` beside its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkName {
     /// paraphrase-MiniLM-L3-v2: 3 layers of 384; ships with the program.
@@ -35,6 +35,9 @@ pub enum NetworkName {
     /// BERT-base cased.
     #[serde(rename = "bert-base-cased")]
     BertBaseCased,
+    /// Whichever BERT the folder of weights has, of the sizes in its `config.json`.
+    #[serde(rename = "bert")]
+    Bert,
 }
 
 impl NetworkName {
@@ -46,6 +49,7 @@ impl NetworkName {
             Self::MiniLmL6 => "minilm-l6",
             Self::BertBaseUncased => "bert-base-uncased",
             Self::BertBaseCased => "bert-base-cased",
+            Self::Bert => "bert",
         }
     }
 }

@@ -13,6 +13,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use sparta_model::current_path;
 use sparta_ops::attention::Calls;
 
 use super::optimizer::SavedMoments;
@@ -267,7 +268,7 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         .as_ref()
         .and_then(|m| m.get("sparta"))
         .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
-    let header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
+    let mut header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
     if header.format != FORMAT {
         return Err(damaged(format!(
             "format {} and not {FORMAT}",
@@ -275,6 +276,10 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    // Files of earlier versions have earlier paths.
+    header.times = (header.times.into_iter())
+        .map(|(path, time)| (current_path(&path), time))
+        .collect();
     let mut found = BTreeMap::new();
     for (name, view) in tensors.tensors() {
         if view.dtype() != Dtype::F32 {
@@ -288,7 +293,10 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        found.insert(name, TensorData::new(values, view.shape().to_vec()));
+        found.insert(
+            current_path(&name),
+            TensorData::new(values, view.shape().to_vec()),
+        );
     }
     Ok((header, found))
 }
@@ -390,6 +398,12 @@ mod tests {
     use super::*;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
+    use sparta_model::layer::{MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig};
+
+    #[derive(Module, Debug)]
+    struct Layers {
+        layers: Vec<MultiHeadAttention>,
+    }
 
     fn identity(recipe: &str) -> Identity {
         Identity {
@@ -438,6 +452,53 @@ mod tests {
         let other = set_parameters(other, loaded.model).unwrap();
         assert_eq!(parameters(&other), saved.model);
         assert!(other.weight.is_require_grad());
+    }
+
+    /// A run folder of a version in which the α of a layer was its `normalizer.raw_alpha`.
+    #[test]
+    fn a_learned_alpha_of_an_earlier_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let device = Device::flex();
+        let layers = || Layers {
+            layers: vec![
+                MultiHeadAttentionConfig::new(4, 2)
+                    .with_normalizer(NormalizerConfig::alpha_entmax())
+                    .init(&device),
+            ],
+        };
+        let wanted = parameters(&layers());
+        let path_now = "layers.0.mechanism.DotProduct.normalizer.raw_alpha";
+        let path_then = "layers.0.normalizer.raw_alpha";
+        let then = |path: &str| path.replace(path_now, path_then);
+        assert!(wanted.contains_key(path_now));
+        let moments = SavedMoments {
+            time: 7,
+            first: TensorData::from([1.0f32, 2.0]),
+            second: TensorData::from([3.0f32, 4.0]),
+        };
+        let saved = Checkpoint {
+            identity: identity("abcdef0123"),
+            step: 7,
+            seconds: 0.5,
+            window: (0.0, 0),
+            model: (wanted.iter())
+                .map(|(path, data)| (then(path), data.clone()))
+                .collect(),
+            optimizer: BTreeMap::from([(path_then.to_owned(), moments.clone())]),
+            attention: None,
+            state: BTreeMap::new(),
+        };
+        saved.save(&path).unwrap();
+        let found = Checkpoint::load(&path, &saved.identity).unwrap();
+        assert_eq!(
+            found.optimizer,
+            BTreeMap::from([(path_now.to_owned(), moments)])
+        );
+        let other = layers(); // other random values
+        assert_ne!(parameters(&other), wanted);
+        let read = load_model(&path, other, &saved.identity).unwrap();
+        assert_eq!(parameters(&read), wanted);
     }
 
     #[test]

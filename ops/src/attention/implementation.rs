@@ -25,6 +25,9 @@ pub enum Implementation {
 }
 
 impl Implementation {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Reference, Self::Fused];
+
     /// The implementation of a device: `auto` becomes `Fused` where there are kernels that were measured
     /// to pay, else `Reference`. A request may need more: see [`AttentionOptions::resolve`].
     ///
@@ -57,7 +60,7 @@ impl std::str::FromStr for Implementation {
     type Err = AttentionError;
 
     fn from_str(name: &str) -> Result<Self, AttentionError> {
-        [Self::Auto, Self::Reference, Self::Fused]
+        Self::ALL
             .into_iter()
             .find(|implementation| implementation.as_str() == name)
             .ok_or_else(|| AttentionError::Implementation(name.to_owned()))

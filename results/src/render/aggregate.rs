@@ -38,8 +38,8 @@ pub struct GroupKey {
     pub metric: Metric,
     /// Its protocol.
     pub signature: String,
-    /// Dense, under a mask of some seed, or a baseline. At p = 0 nothing is hidden, so that a run there
-    /// is dense, whatever mask it names.
+    /// Dense, under a mask of some seed, or a baseline. At p = 0 nothing is hidden, so that a run
+    /// there is dense, whatever mask it names.
     pub condition: Condition,
     /// Nominal p.
     pub p: Option<Percent>,
@@ -76,8 +76,8 @@ pub struct Group {
     pub tokens_per_second: Vec<f64>,
     /// Devices that trained.
     pub devices: BTreeSet<String>,
-    /// Version and commit of the programs that made the runs, `sparta 0.1.0, commit 1a2b3c4d5e6f`; runs
-    /// that do not name their commit are left out.
+    /// Version and commit of the programs that made the runs, `sparta 0.1.0, commit 1a2b3c4d5e6f`;
+    /// runs that do not name their commit are left out.
     pub builds: BTreeSet<String>,
     /// (seed, mask seed) of each run.
     pub seeds: Vec<(u64, Option<u64>)>,
@@ -96,7 +96,8 @@ pub struct Aggregate {
     pub replaced: Vec<String>,
 }
 
-/// Groups completed runs by row, variant, recipe, metric, signature, mask and p, and averages each group.
+/// Groups completed runs by row, variant, recipe, metric, signature, mask and p, and averages each
+/// group.
 ///
 /// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its
 /// score. The order of `records` does not matter, nor does the mask that a run at p = 0 names.

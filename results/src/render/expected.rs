@@ -35,8 +35,8 @@ impl Expected {
     }
 }
 
-/// The expected runs that no record answers, each with the number of its command, counted from one, and
-/// the commands, each once.
+/// The expected runs that no record answers, each with the number of its command, counted from one,
+/// and the commands, each once.
 pub(super) fn unanswered<'a>(
     records: &[RunRecord],
     expected: &'a [Expected],
@@ -59,8 +59,8 @@ pub(super) fn unanswered<'a>(
     (runs, commands)
 }
 
-/// Marks the cells of the expected runs that no record answers, and returns their commands: `[k]` in a
-/// cell names the k-th, counted from one.
+/// Marks the cells of the expected runs that no record answers, and returns their commands: `[k]`
+/// in a cell names the k-th, counted from one.
 pub(super) fn mark_missing(
     table: &mut ScoreTable,
     records: &[RunRecord],

@@ -1,6 +1,6 @@
-//! From run records to what people read: [`aggregate()`] averages seeds; [`report()`] lays out scores
-//! against p, and [`pivot()`] tables whose columns are tasks or measures; [`Table`] prints them and
-//! [`svg`] draws them.
+//! From run records to what people read: [`aggregate()`] averages seeds; [`report()`] lays out
+//! scores against p, and [`pivot()`] tables whose columns are tasks or measures; [`Table`] prints
+//! them and [`svg`] draws them.
 
 mod aggregate;
 mod block;

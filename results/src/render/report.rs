@@ -47,10 +47,10 @@ impl ReportOptions {
 
 /// Lays out the records of one table.
 ///
-/// Scores of different signatures stand in different tables, so that they never share a column. Runs of
-/// one row name but different recipes stand in rows of their own, named `row@hash`. Rows stand in the
-/// order in which the expected runs name them, others after them by name. Seeds are averaged, see
-/// [`aggregate()`](crate::render::aggregate()).
+/// Scores of different signatures stand in different tables, so that they never share a column.
+/// Runs of one row name but different recipes stand in rows of their own, named `row@hash`. Rows
+/// stand in the order in which the expected runs name them, others after them by name. Seeds are
+/// averaged, see [`aggregate()`](crate::render::aggregate()).
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if no record is completed.
@@ -127,7 +127,8 @@ pub(super) fn build_notes<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Op
     }
 }
 
-/// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has several.
+/// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has
+/// several.
 pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
     let pairs: BTreeSet<(String, String)> = groups
         .iter()
@@ -157,7 +158,8 @@ fn place(table: &mut ScoreTable, name: RowName, group: Group) {
     }
 }
 
-/// Sorts rows and baselines: rows as the expected runs name them, baselines before dense checkpoints.
+/// Sorts rows and baselines: rows as the expected runs name them, baselines before dense
+/// checkpoints.
 fn sort(table: &mut ScoreTable, expected: &[Expected]) {
     let place = |name: &RowName| {
         let (row, variant) = (&name.row, &name.variant);
@@ -213,8 +215,8 @@ impl Report {
         block::latex(&self.title, &self.blocks())
     }
 
-    /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the second on)
-    /// into `dir`; returns the files.
+    /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the
+    /// second on) into `dir`; returns the files.
     ///
     /// # Errors
     /// [`ResultsError::Io`] if the disk refuses, [`ResultsError::Plot`] if a plot cannot be drawn.

@@ -81,8 +81,8 @@ fn bigram_by_hand() {
 
 #[test]
 fn trigram_by_hand() {
-    // Trigrams of a b a b a c: aba 2, bab 1, bac 1, so n1 = 2, n2 = 1, D3 = 1/2.
-    // Continuations: N1+(• ba) = 1, N1+(• ab) = 1, N1+(• ac) = 1, D2 = 1. N1+(• w): a 1, b 1, c 1, D1 = 1.
+    // Trigrams of a b a b a c: aba 2, bab 1, bac 1, so n1 = 2, n2 = 1, D3 = 1/2. Continuations:
+    // N1+(• ba) = 1, N1+(• ab) = 1, N1+(• ac) = 1, D2 = 1. N1+(• w): a 1, b 1, c 1, D1 = 1.
     let model = KneserNey::count(&[0, 1, 0, 1, 0, 2], 4, Order::Trigram).unwrap();
     assert_eq!(model.discounts(), [1.0, 1.0, 0.5]);
     // After b a: (1 − 1/2)/2 + 1/2·2/2 · p(b | a), where p(b | a) = (1 − 1)/2 + 1·2/2 · 1/4.
@@ -96,7 +96,8 @@ fn scores_every_token_but_the_first() {
     let model = KneserNey::count(&train, 4, Order::Bigram).unwrap();
     let score = model.score(&[0, 1, 3]).unwrap();
     assert_eq!(score.n_tokens, 2);
-    // b after a as above; after b (seen twice, always before a) the unseen fourth word gets 0.2·1/2 · 1/4.
+    // b after a as above; after b (seen twice, always before a) the unseen fourth word gets 0.2·1/2
+    // · 1/4.
     let expected = -(1.8_f64 / 3.0 + 0.1 / 3.0).ln() - (0.2_f64 / 2.0 * 0.25).ln();
     assert!(
         (score.nll_sum - expected).abs() < 1e-12,
@@ -184,7 +185,8 @@ proptest! {
     }
 }
 
-/// A Markov chain with a Zipf-like spread of words: next = a function of the last two words and a random number.
+/// A Markov chain with a Zipf-like spread of words: next = a function of the last two words and a
+/// random number.
 fn markov_text(n: usize, vocab_size: u32, seed: u64) -> Vec<u32> {
     let mut state = seed;
     let mut random = || {

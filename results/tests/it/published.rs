@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use sparta_results::render::{PivotLayout, pivot};
-use sparta_results::{Expected, ReportOptions, load_all, report};
+use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
 #[test]
 fn published_tables_follow_from_their_records() {
@@ -12,6 +12,7 @@ fn published_tables_follow_from_their_records() {
     let folders: Vec<_> = fs::read_dir(published)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
         .collect();
     assert!(!folders.is_empty());
     for folder in folders {
@@ -67,4 +68,26 @@ fn published_tables_follow_from_their_records() {
             );
         }
     }
+}
+
+/// Old records are read and written to the byte, so that the version before reads what is written now.
+#[test]
+fn published_records_are_written_as_they_were() {
+    let written = tempfile::tempdir().unwrap();
+    let mut n_records = 0;
+    for folder in fs::read_dir("published").unwrap() {
+        let records = folder.unwrap().path().join("records");
+        if !records.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(records).unwrap() {
+            let file = file.unwrap().path();
+            let record = RunRecord::load(&file).unwrap();
+            let copy = record.save(written.path()).unwrap();
+            let read = |path| fs::read_to_string(path).unwrap();
+            assert!(read(&copy) == read(&file), "{}", file.display());
+            n_records += 1;
+        }
+    }
+    assert!(n_records >= 127, "{n_records} published records");
 }

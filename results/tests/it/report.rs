@@ -60,7 +60,8 @@ fn csv() {
     ");
 }
 
-/// Masks of blocks have lines of their own, beside those of cells and compared with the same dense run.
+/// Masks of blocks have lines of their own, beside those of cells and compared with the same dense
+/// run.
 #[test]
 fn blocks_of_each_size_stand_beside_cells() {
     let mut records = table();

@@ -200,7 +200,8 @@ fn a_sweep_of_rows_has_one_line_each_and_the_papers_dashed() {
         assert!(text.contains(label), "{label}");
     }
     assert!(!text.contains("NaN") && !text.contains("inf"));
-    // Ten runs on the left; on the right three rows of ours and three published ones, with p = 0 and 80 each.
+    // Ten runs on the left; on the right three rows of ours and three published ones, with p = 0
+    // and 80 each.
     assert_eq!(text.matches("<circle").count(), 10 + 6 + 6);
 }
 

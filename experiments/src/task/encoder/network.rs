@@ -8,13 +8,14 @@ use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 
-/// The sizes of a published network.
-pub(super) fn published(network: NetworkName) -> BertConfig {
+/// The sizes of a network that its name says; none where they are those of the weights.
+pub(super) fn published(network: NetworkName) -> Option<BertConfig> {
     match network {
-        NetworkName::MiniLmL3 => BertConfig::mini_lm(3),
-        NetworkName::MiniLmL6 => BertConfig::mini_lm(6),
-        NetworkName::BertBaseUncased => BertConfig::base_uncased(),
-        NetworkName::BertBaseCased => BertConfig::base_cased(),
+        NetworkName::MiniLmL3 => Some(BertConfig::mini_lm(3)),
+        NetworkName::MiniLmL6 => Some(BertConfig::mini_lm(6)),
+        NetworkName::BertBaseUncased => Some(BertConfig::base_uncased()),
+        NetworkName::BertBaseCased => Some(BertConfig::base_cased()),
+        NetworkName::Bert => None,
     }
 }
 

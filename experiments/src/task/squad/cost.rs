@@ -28,6 +28,8 @@ pub struct Measure {
     pub attention: Implementation,
     /// The mask; none = dense attention.
     pub mask: Option<PathBuf>,
+    /// Folder with the network's `config.json`, for one whose name does not say its sizes.
+    pub weights: Option<PathBuf>,
 }
 
 /// What some training batches took.
@@ -52,7 +54,8 @@ pub(super) fn measures_memory(device: DeviceChoice) -> bool {
 pub fn measure(request: &Measure) -> Result<()> {
     let recipe = &request.recipe;
     let (train, seq) = (recipe.train(), recipe.max_len());
-    let pretrained = Pretrained::sizes(recipe.model())?.computed_by(request.attention);
+    let weights = request.weights.as_deref().unwrap_or(Path::new(""));
+    let pretrained = Pretrained::sizes(recipe.model(), weights)?.computed_by(request.attention);
     let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
@@ -102,12 +105,12 @@ fn median(mut times: Vec<f64>) -> f64 {
     }
 }
 
-/// Measures in a process of its own; `recipe` is a file.
+/// Measures in a process of its own; `recipe` is a file, and `weights` a folder with a `config.json`.
 ///
 /// # Errors
 /// If that process fails.
 pub(super) fn run(
-    recipe: &Path,
+    (recipe, weights): (&Path, &Path),
     (device, attention, normalizer): (DeviceChoice, Implementation, NormalizerName),
     mask: Option<&Path>,
 ) -> Result<Cost> {
@@ -117,6 +120,8 @@ pub(super) fn run(
         .arg("measure")
         .arg("--recipe")
         .arg(recipe)
+        .arg("--weights")
+        .arg(weights)
         .args([
             "--set",
             &format!("model.normalizers=[\"{}\"]", normalizer.name()),

@@ -44,8 +44,9 @@ pub struct SpanHead {
     n_epoch: usize,
     recipe: SquadRecipe,
     attention: Implementation,
-    /// Its own place in the run folder, for measurements in another process.
     recipe_file: PathBuf,
+    /// For measurements in another process: the recipe and the sizes of the network.
+    config_dir: PathBuf,
     n_questions: usize,
     description: String,
 }
@@ -119,6 +120,7 @@ impl SpanHead {
             attention: run.request.attention,
             recipe_file: run.folder.recipe(),
             n_questions: places.len(),
+            config_dir: run.folder.data(),
             description,
         })
     }
@@ -383,7 +385,10 @@ impl Head for SpanHead {
             if costs.iter().all(|(of, _)| *of != kernel) {
                 let mask = scoring.mask_path.as_deref();
                 let on = (scoring.on.choice, kernel, of.normalizer);
-                costs.push((kernel, cost::run(&self.recipe_file, on, mask)?));
+                costs.push((
+                    kernel,
+                    cost::run((&self.recipe_file, &self.config_dir), on, mask)?,
+                ));
             }
         }
         let value = |line: &Line| {

@@ -1,8 +1,8 @@
 //! Counts of one n-gram order as sorted, packed keys.
 //!
-//! A key holds its tokens in [`TOKEN_BITS`] bits each, the oldest in the highest bits. Sorting therefore brings all
-//! continuations of a context together, and a lookup is a binary search: 1.8 M tokens are counted in a fraction of a
-//! second, in twelve bytes per distinct n-gram.
+//! A key holds its tokens in [`TOKEN_BITS`] bits each, the oldest in the highest bits. Sorting
+//! therefore brings all continuations of a context together, and a lookup is a binary search: 1.8 M
+//! tokens are counted in a fraction of a second, in twelve bytes per distinct n-gram.
 
 /// Bits of one token id; three of them fit a u64.
 pub(super) const TOKEN_BITS: u32 = 21;
@@ -41,8 +41,8 @@ impl Counts {
         )
     }
 
-    /// Continuation counts of the next lower order: for each n-gram without its first token, the number of different
-    /// first tokens, `N1+(• w2…wn)`. `order` is that of `self`.
+    /// Continuation counts of the next lower order: for each n-gram without its first token, the
+    /// number of different first tokens, `N1+(• w2…wn)`. `order` is that of `self`.
     pub fn continuations(&self, order: u32) -> Self {
         let suffix_mask = (1 << (TOKEN_BITS * (order - 1))) - 1;
         Self::of_keys(self.keys.iter().map(|key| key & suffix_mask).collect())
@@ -102,8 +102,8 @@ pub(super) fn pack(context: &[u32], n: usize) -> u64 {
         .fold(0, |key, &token| push(key, token))
 }
 
-/// `n1 / (n1 + 2 n2)`, the discount of Ney, Essen and Kneser (1994); 1/2 where no n-gram occurs once, because a
-/// discount of zero would leave nothing for unseen tokens.
+/// `n1 / (n1 + 2 n2)`, the discount of Ney, Essen and Kneser (1994); 1/2 where no n-gram occurs
+/// once, because a discount of zero would leave nothing for unseen tokens.
 fn discount(counts: &[u32]) -> f64 {
     let once = counts.iter().filter(|&&c| c == 1).count() as f64;
     let twice = counts.iter().filter(|&&c| c == 2).count() as f64;

@@ -29,9 +29,10 @@ impl Order {
 ///
 /// `p(w | h) = max(c(h w) − D, 0) / c(h •) + D · N1+(h •) / c(h •) · p(w | h')`.
 ///
-/// The highest order uses plain counts, every lower one continuation counts `c(h w) = N1+(• h w)`: in how many different
-/// contexts the n-gram was seen. Below the unigrams stands the uniform distribution `1 / V`. An unseen context passes its
-/// whole mass on. `D = n1 / (n1 + 2 n2)` of the counts of that order.
+/// The highest order uses plain counts, every lower one continuation counts `c(h w) = N1+(• h w)`:
+/// in how many different contexts the n-gram was seen. Below the unigrams stands the uniform
+/// distribution `1 / V`. An unseen context passes its whole mass on. `D = n1 / (n1 + 2 n2)` of the
+/// counts of that order.
 ///
 /// # Source
 /// Kneser and Ney (1995), in the interpolated form of Chen and Goodman (1999), section 3.
@@ -55,7 +56,8 @@ impl KneserNey {
     /// Counts the n-grams of `train` over a vocabulary of `vocab_size` ids.
     ///
     /// # Errors
-    /// Fewer tokens than the order, an id outside the vocabulary, or a vocabulary that is empty or too large.
+    /// Fewer tokens than the order, an id outside the vocabulary, or a vocabulary that is empty or
+    /// too large.
     pub fn count(train: &[u32], vocab_size: usize, order: Order) -> Result<Self> {
         check_stream(train, vocab_size, order.n())?;
         let mut levels = vec![Counts::of_stream(train, order.n())];

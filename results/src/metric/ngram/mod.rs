@@ -1,7 +1,8 @@
-//! N-gram language models: the baselines that a dense model must beat before its table means anything.
+//! N-gram language models: the baselines that a dense model must beat before its table means
+//! anything.
 //!
-//! They are counted on the training token ids and scored on exactly the target tokens of the model: the first token of
-//! the stream is context only, every other one is a target, `<unk>` included.
+//! They are counted on the training token ids and scored on exactly the target tokens of the model:
+//! the first token of the stream is context only, every other one is a target, `<unk>` included.
 
 mod counts;
 mod kneser_ney;
@@ -22,13 +23,15 @@ pub trait NgramModel {
     /// Number of token ids the probabilities are spread over.
     fn vocab_size(&self) -> usize;
 
-    /// `p(token | context)`; only the last tokens of `context` that the order can use are looked at.
+    /// `p(token | context)`; only the last tokens of `context` that the order can use are looked
+    /// at.
     fn probability(&self, context: &[u32], token: u32) -> f64;
 
     /// Scores every token of `stream` but the first.
     ///
     /// # Errors
-    /// [`ResultsError::TooFewTokens`] below two tokens, [`ResultsError::TokenOutOfVocabulary`] for an unknown id.
+    /// [`ResultsError::TooFewTokens`] below two tokens, [`ResultsError::TokenOutOfVocabulary`] for
+    /// an unknown id.
     fn score(&self, stream: &[u32]) -> Result<Perplexity> {
         check_stream(stream, self.vocab_size(), 2)?;
         let mut sum = Perplexity::default();
@@ -67,7 +70,8 @@ pub fn baselines(
     ])
 }
 
-/// Refuses a vocabulary that cannot be packed, a stream that is too short and ids outside the vocabulary.
+/// Refuses a vocabulary that cannot be packed, a stream that is too short and ids outside the
+/// vocabulary.
 fn check_stream(stream: &[u32], vocab_size: usize, needed: usize) -> Result<()> {
     if vocab_size == 0 || vocab_size > MAX_VOCABULARY {
         return Err(ResultsError::VocabularySize {

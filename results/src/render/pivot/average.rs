@@ -45,7 +45,8 @@ pub(super) fn add(table: &mut PivotTable, keys: &[Key], groups: &[(String, Group
     });
 }
 
-/// The mean over tasks where all have a number, with its spread over seeds where every task has the same seeds.
+/// The mean over tasks where all have a number, with its spread over seeds where every task has the
+/// same seeds.
 fn ours(
     line: &PivotLine,
     keys: &[Key],

@@ -51,8 +51,8 @@ impl Key {
         })
     }
 
-    /// The columns that have their place although nothing may stand in them yet: those of tasks that are
-    /// waited for, and SQuAD's measures.
+    /// The columns that have their place although nothing may stand in them yet: those of tasks
+    /// that are waited for, and SQuAD's measures.
     fn places<'a>(layout: PivotLayout, waiting: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let empty = |place, row: &str, metric| Self {
             place,

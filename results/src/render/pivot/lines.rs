@@ -34,8 +34,8 @@ struct Lines<'a> {
     lines: BTreeMap<LineKey, PivotLine>,
 }
 
-/// The lines of a table with a column for each of `keys`: those of the runs, of the runs that it waits for
-/// (each with its mark), and those that keep their place beside published numbers.
+/// The lines of a table with a column for each of `keys`: those of the runs, of the runs that it
+/// waits for (each with its mark), and those that keep their place beside published numbers.
 pub(super) fn lines(
     layout: PivotLayout,
     keys: &[Key],

@@ -1,5 +1,5 @@
-//! Pivot tables of scores: columns are tasks (GLUE) or measures (SQuAD), lines are conditions and p, the
-//! paper's below ours.
+//! Pivot tables of scores: columns are tasks (GLUE) or measures (SQuAD), lines are conditions and
+//! p, the paper's below ours.
 
 mod average;
 mod key;
@@ -19,16 +19,17 @@ use published::published;
 /// What stands in columns and lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PivotLayout {
-    /// A column for each task, and their average; lines by mask and p. The row of a record is the name
-    /// of its [`GlueColumn`](crate::metric::glue::GlueColumn), or of another task.
+    /// A column for each task, and their average; lines by mask and p. The row of a record is the
+    /// name of its [`GlueColumn`](crate::metric::glue::GlueColumn), or of another task.
     Glue,
-    /// A column for exact match, F1, time and memory; lines by kernel, mask and p. The row of a record is
-    /// one of [`SQUAD_KERNELS`].
+    /// A column for exact match, F1, time and memory; lines by kernel, mask and p. The row of a
+    /// record is one of [`SQUAD_KERNELS`].
     Squad,
 }
 
-/// Rows of the SQuAD table: attention without a mask, attention that computes all scores and hides some,
-/// and attention that skips hidden blocks. The last one has its place also while nothing has run it.
+/// Rows of the SQuAD table: attention without a mask, attention that computes all scores and hides
+/// some, and attention that skips hidden blocks. The last one has its place also while nothing has
+/// run it.
 pub const SQUAD_KERNELS: [&str; 3] = ["dense", "masked-dense", "block-sparse"];
 
 /// One column: scores of one signature.
@@ -94,10 +95,11 @@ pub struct PivotTable {
 
 /// Lays out the records of one table with tasks or measures as columns.
 ///
-/// Seeds are averaged as [`aggregate()`] does. Scores of different signatures, and of different recipes of
-/// one row, never share a column or line. GLUE's table has the score of the paper for each task (further
-/// ones are in the csv), and the plain mean of the columns that the paper averages: of all nine, named
-/// `average`, or of those at hand, named so; the paper's beside it is the mean of the same columns.
+/// Seeds are averaged as [`aggregate()`] does. Scores of different signatures, and of different
+/// recipes of one row, never share a column or line. GLUE's table has the score of the paper for
+/// each task (further ones are in the csv), and the plain mean of the columns that the paper
+/// averages: of all nine, named `average`, or of those at hand, named so; the paper's beside it is
+/// the mean of the same columns.
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if no record is completed.

@@ -34,8 +34,8 @@ impl PivotTable {
     }
 
     /// Every score of every run, further ones included, as
-    /// `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; averages over tasks are not
-    /// in it.
+    /// `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; averages over tasks
+    /// are not in it.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -73,8 +73,8 @@ impl PivotTable {
         Ok(files.map(|(path, _)| path).into())
     }
 
-    /// The table: for each condition and p our numbers, their change against p = 0 of the same column,
-    /// and below them the paper's.
+    /// The table: for each condition and p our numbers, their change against p = 0 of the same
+    /// column, and below them the paper's.
     pub fn table(&self) -> Table {
         let mut heads = Vec::new();
         if self.layout == PivotLayout::Squad {
@@ -134,8 +134,8 @@ impl PivotTable {
                     == (row, &line.variant, Some(Percent::ZERO))
             })
         };
-        // A mask changes nothing in a dense kernel at p = 0: its dense run is that of the kernel without
-        // masks.
+        // A mask changes nothing in a dense kernel at p = 0: its dense run is that of the kernel
+        // without masks.
         dense(&line.row).or_else(|| dense(SQUAD_KERNELS[0]))
     }
 

@@ -71,8 +71,8 @@ pub(super) fn published(layout: PivotLayout, line: &PivotLine, key: &Key) -> Opt
     }
 }
 
-/// Lines that keep their place beside the published numbers although nothing may have run them: each p of
-/// SQuAD's block-sparse kernel.
+/// Lines that keep their place beside the published numbers although nothing may have run them:
+/// each p of SQuAD's block-sparse kernel.
 pub(super) fn places(layout: PivotLayout) -> Vec<(&'static str, Condition, Percent)> {
     let rows = match layout {
         PivotLayout::Glue => None,

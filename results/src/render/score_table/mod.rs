@@ -73,8 +73,8 @@ impl Cell {
     }
 }
 
-/// The masks that are printed as one row: those of the families with columns, or those of one family that
-/// has rows of its own.
+/// The masks that are printed as one row: those of the families with columns, or those of one
+/// family that has rows of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Row<'a> {
     pub(super) name: &'a RowName,
@@ -96,8 +96,8 @@ impl ScoreTable {
         self.lines.iter().find(is_dense)
     }
 
-    /// The cell of `name` under a condition at `p`, made in its place if it is not there; `None` for a
-    /// baseline, or something dense at another p than 0.
+    /// The cell of `name` under a condition at `p`, made in its place if it is not there; `None`
+    /// for a baseline, or something dense at another p than 0.
     pub(super) fn cell_mut(
         &mut self,
         name: &RowName,
@@ -223,8 +223,8 @@ impl<'a> Printed<'a> {
             .any(|column| self.cell(column).is_some())
     }
 
-    /// The cell in a column: the dense runs at p = 0 in each column that the row has, else those under
-    /// the column's masks.
+    /// The cell in a column: the dense runs at p = 0 in each column that the row has, else those
+    /// under the column's masks.
     pub(super) fn cell(&self, column: MaskFamily) -> Option<&'a Cell> {
         let has_column =
             || column == MaskFamily::Ap || self.table.families(&self.line.name).contains(&column);

@@ -13,9 +13,9 @@ use crate::render::number::{NOTHING, change, grouped, mean_sd, short};
 use crate::render::table::{Align, Table};
 
 impl ScoreTable {
-    /// Table for people: ours beside the paper, with changes against p = 0 of the same column. Families
-    /// of masks other than AP's have columns only where there are any; the paper's corpus stands in the
-    /// head, or in each cell where rows have different ones.
+    /// Table for people: ours beside the paper, with changes against p = 0 of the same column.
+    /// Families of masks other than AP's have columns only where there are any; the paper's corpus
+    /// stands in the head, or in each cell where rows have different ones.
     pub fn table(&self) -> Table {
         let arrow = self.metric.arrow();
         let columns = self.columns();
@@ -67,8 +67,8 @@ impl ScoreTable {
         table
     }
 
-    /// Table of the baselines with the dense (p = 0) score relative to each, of every variant where the
-    /// rows have several; `None` without baselines.
+    /// Table of the baselines with the dense (p = 0) score relative to each, of every variant where
+    /// the rows have several; `None` without baselines.
     pub fn baseline_table(&self) -> Option<Table> {
         if self.baselines.is_empty() {
             return None;
@@ -126,9 +126,9 @@ impl ScoreTable {
         }
     }
 
-    /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; `value`
-    /// is the mean over `n_seeds` runs. A row's baselines come first, then p = 0 … under `ap`, under
-    /// `ap-blocks-N`, then p = 0 … under each further family, such as `random`.
+    /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`;
+    /// `value` is the mean over `n_seeds` runs. A row's baselines come first, then p = 0 … under
+    /// `ap`, under `ap-blocks-N`, then p = 0 … under each further family, such as `random`.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -200,8 +200,8 @@ impl ScoreTable {
             .collect()
     }
 
-    /// How cells read in which the masks of several columns hide different percentages; `None` where
-    /// there is one column.
+    /// How cells read in which the masks of several columns hide different percentages; `None`
+    /// where there is one column.
     pub(in crate::render) fn hidden_note(&self) -> Option<String> {
         let columns: Vec<String> = self.columns().iter().map(MaskFamily::to_string).collect();
         let which = match columns.len() {
@@ -241,8 +241,8 @@ pub(in crate::render) fn with_marks(number: Option<String>, missing: &[usize]) -
     }
 }
 
-/// A percentage of hidden cells: one number if the masks of all columns agree in print, else that of each
-/// column.
+/// A percentage of hidden cells: one number if the masks of all columns agree in print, else that
+/// of each column.
 fn hidden(
     line: &Printed<'_>,
     columns: &BTreeSet<MaskFamily>,

@@ -11,11 +11,12 @@ use crate::condition::MaskFamily;
 use crate::error::{Result, ResultsError};
 use crate::render::score_table::{Printed, ScoreTable};
 
-/// Scores of rows that have no p but 0, one dot a row. Left: ours with bars of one standard deviation.
-/// Right: the paper's on their own scale, because its corpus is another.
+/// Scores of rows that have no p but 0, one dot a row. Left: ours with bars of one standard
+/// deviation. Right: the paper's on their own scale, because its corpus is another.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing fails.
+/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing
+/// fails.
 pub fn by_row(table: &ScoreTable) -> Result<String> {
     let is_scored = |line: &Printed<'_>| line.group(MaskFamily::Ap).is_some();
     let lines: Vec<Printed<'_>> = table.printed().filter(is_scored).collect();

@@ -1,5 +1,5 @@
-//! Plots as SVG text. The same table gives the same bytes on every machine: no fonts are measured, no
-//! time is written.
+//! Plots as SVG text. The same table gives the same bytes on every machine: no fonts are measured,
+//! no time is written.
 
 mod by_row;
 mod cost;
@@ -54,12 +54,13 @@ fn values_of<'a>(name: &'a str, series: &[Series]) -> Axis<'a> {
     }
 }
 
-/// Score against nominal p. Left: our values under the masks of each family, with bars of one standard
-/// deviation. Right: the change against p = 0, in percent or in points, with the paper's, because its
-/// corpus is another; rows of one p only stand on the left alone.
+/// Score against nominal p. Left: our values under the masks of each family, with bars of one
+/// standard deviation. Right: the change against p = 0, in percent or in points, with the paper's,
+/// because its corpus is another; rows of one p only stand on the left alone.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing fails.
+/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing
+/// fails.
 pub fn p_sweep(table: &ScoreTable) -> Result<String> {
     let values = ours(table, |group, _| {
         Some((group.mean, group.sd.unwrap_or(0.0)))

@@ -81,8 +81,8 @@ pub(super) fn ours(
         .collect()
 }
 
-/// The changes of the published rows: one line if they are all the same, else one for each row in the
-/// colour of ours.
+/// The changes of the published rows: one line if they are all the same, else one for each row in
+/// the colour of ours.
 pub(super) fn paper(table: &ScoreTable) -> Vec<Series> {
     let how = table.metric.difference();
     let mut series: Vec<Series> = Vec::new();

@@ -1,12 +1,15 @@
 //! Which map turns a row of attention scores into weights.
 
-use burn::config::Config;
+use std::fmt;
+
 use burn::module::Param;
 use burn::prelude::*;
 use sparta_ops::attention::Normalizer;
 use sparta_ops::module::AlphaEntmax;
 
-use super::parameter::normal;
+use crate::check::check;
+use crate::error::ModelError;
+use crate::layer::parameter::normal;
 
 /// The row normaliser of an attention layer: softmax or a member of the α-entmax family.
 ///
@@ -15,7 +18,7 @@ use super::parameter::normal;
 ///
 /// # Source
 /// Peters, Niculae, Martins 2019; Correia, Niculae, Martins 2019.
-#[derive(Config, Debug, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NormalizerConfig {
     /// Dense attention.
     Softmax,
@@ -28,7 +31,7 @@ pub enum NormalizerConfig {
         /// The same α for every head.
         alpha: f64,
     },
-    /// α-entmax with one learned α a head, α = 1 + sigmoid(a), a drawn from N(0, 1).
+    /// α-entmax with one learned α per head, α = 1 + sigmoid(a), a drawn from N(0, 1).
     AlphaEntmax {
         /// Lower bound: α is clamped to `[alpha_min, 2]`; below it the gradient in a is zero. The
         /// authors' code uses 1.01; our entmax is exact down to α = 1 and needs no bound.
@@ -37,7 +40,57 @@ pub enum NormalizerConfig {
 }
 
 impl NormalizerConfig {
-    /// One learned α a head, without a lower bound.
+    /// The words in recipes, one for each normaliser, with examples of their arguments.
+    pub(super) const WORDS: [&'static str; 5] = [
+        "softmax",
+        "sparsemax",
+        "entmax15",
+        "entmax(1.3)",
+        "alpha_entmax",
+    ];
+
+    /// The normaliser that a word with its argument stands for.
+    pub(super) fn of(word: &str, argument: Option<&str>) -> Option<Self> {
+        match (word, argument) {
+            ("softmax", None) => Some(Self::Softmax),
+            ("sparsemax", None) => Some(Self::Sparsemax),
+            ("entmax15", None) => Some(Self::Entmax15),
+            ("entmax", Some(alpha)) => alpha.parse().ok().map(|alpha| Self::Entmax { alpha }),
+            ("alpha_entmax", None) => Some(Self::alpha_entmax()),
+            ("alpha_entmax", Some(argument)) => {
+                let min = argument.strip_prefix("alpha_min")?.trim_start();
+                let min = min.strip_prefix('=')?.trim_start().parse().ok()?;
+                Some(Self::AlphaEntmax {
+                    alpha_min: Some(min),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// That α or its bound is one for which the map is defined; `field` is where it is from.
+    pub(super) fn check(&self, field: &str) -> Result<(), ModelError> {
+        match *self {
+            Self::Softmax
+            | Self::Sparsemax
+            | Self::Entmax15
+            | Self::AlphaEntmax { alpha_min: None } => Ok(()),
+            Self::Entmax { alpha } => check(
+                alpha >= 1.0 && alpha.is_finite(),
+                &format!("{field}.alpha"),
+                &alpha,
+                "at least 1 and finite",
+            ),
+            Self::AlphaEntmax {
+                alpha_min: Some(min),
+            } => {
+                let ok = (1.0..=2.0).contains(&min);
+                check(ok, &format!("{field}.alpha_min"), &min, "in [1, 2]")
+            }
+        }
+    }
+
+    /// One learned α per head, without a lower bound.
     pub fn alpha_entmax() -> Self {
         Self::AlphaEntmax { alpha_min: None }
     }
@@ -67,6 +120,21 @@ impl NormalizerConfig {
             fixed_alpha,
             alpha_min,
             n_heads,
+        }
+    }
+}
+
+impl fmt::Display for NormalizerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Softmax => f.write_str("softmax"),
+            Self::Sparsemax => f.write_str("sparsemax"),
+            Self::Entmax15 => f.write_str("entmax15"),
+            Self::Entmax { alpha } => write!(f, "entmax({alpha})"),
+            Self::AlphaEntmax { alpha_min: None } => f.write_str("alpha_entmax"),
+            Self::AlphaEntmax {
+                alpha_min: Some(min),
+            } => write!(f, "alpha_entmax(alpha_min={min})"),
         }
     }
 }

@@ -1,34 +1,30 @@
-//! Language modelling as a lesson: contiguous batches, memory carried from step to step.
+//! The next word: contiguous batches whose memory goes from step to step, and perplexity.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use sparta_datasets::Split;
 use sparta_datasets::batch::{LmBatch, LmStream};
 use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
-use sparta_ops::pruning::GlobalMask;
+use sparta_results::Perplexity;
 
-use super::data::LmData;
-use super::network::layer_masks;
-use super::pass;
-use crate::recipe::LmRecipe;
+use crate::protocol::BothMasks;
 use crate::train::rng::{self, Purpose};
-use crate::train::{Lesson, Validation};
+use crate::train::watch::stop_if_interrupted;
+use crate::train::{Objective, Validation};
 
 /// Training a Transformer-XL on a stream of tokens.
-pub struct LmLesson<'a> {
+pub struct NextWord<'a> {
     stream: LmStream<'a>,
-    valid: &'a [u32],
-    eval_batch_size: usize,
     tgt_len: usize,
+    /// Tokens of the validation split, and columns to read them in.
+    valid: (&'a [u32], usize),
     device: Device,
     first: usize,
     mems: Option<Mems>,
-    masks: Option<Vec<LayerMask>>,
-    plain_masks: Option<Vec<LayerMask>>,
+    masks: BothMasks<Option<Vec<LayerMask>>>,
 }
 
 /// The batch's words on the device, `[batch, len]`.
@@ -37,50 +33,32 @@ pub fn input_tokens(batch: &LmBatch, device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(data, device)
 }
 
-impl<'a> LmLesson<'a> {
-    /// The lesson of a recipe under a mask, on `device` (with autodiff).
+impl<'a> NextWord<'a> {
+    /// The objective under masks, on `device` (with autodiff).
     ///
     /// Steps walk through the columns of the text in order; which batch comes first is a function
     /// of the seed, the same for every row.
-    ///
-    /// # Errors
-    /// Too little text, or a mask that does not fit the model.
     pub fn new(
-        recipe: &LmRecipe,
-        data: &'a LmData,
+        (stream, tgt_len): (LmStream<'a>, usize),
+        valid: (&'a [u32], usize),
         seed: u64,
-        mask: Option<&GlobalMask>,
+        masks: BothMasks<Option<Vec<LayerMask>>>,
         device: &Device,
-    ) -> Result<Self> {
-        let tgt_len = recipe.model.tgt_len;
-        let stream = LmStream::new(data.tokens(Split::Train), recipe.train.batch_size, tgt_len)?;
+    ) -> Self {
         let n_batches = stream.n_batches() as u64;
-        let plain = device.clone().without_autodiff();
-        let masks = |device| {
-            mask.map(|m| layer_masks(m, &recipe.model, device))
-                .transpose()
-        };
-        Ok(Self {
+        Self {
             stream,
-            valid: data.tokens(Split::Valid),
-            eval_batch_size: recipe.eval.batch_size,
             tgt_len,
+            valid,
             device: device.clone(),
             first: (rng::hash(seed, Purpose::Order, 0) % n_batches) as usize,
             mems: None,
-            masks: masks(device)?,
-            plain_masks: masks(&plain)?,
-        })
-    }
-
-    /// Steps that show every batch once.
-    #[must_use]
-    pub fn steps_per_epoch(&self) -> usize {
-        self.stream.n_batches()
+            masks,
+        }
     }
 }
 
-impl Lesson<TransformerXl> for LmLesson<'_> {
+impl Objective<TransformerXl> for NextWord<'_> {
     fn loss(&mut self, model: &TransformerXl, step: u64, _part: usize) -> Result<Tensor<1>> {
         let n = self.stream.n_batches();
         let index = (self.first + (step % n as u64) as usize) % n;
@@ -95,7 +73,7 @@ impl Lesson<TransformerXl> for LmLesson<'_> {
         let output = model.forward(TransformerXlInput {
             tokens: input_tokens(&batch, &self.device),
             mems: self.mems.take(),
-            masks: self.masks.clone(),
+            masks: self.masks.training.clone(),
             return_weights: false,
         });
         self.mems = Some(output.mems);
@@ -108,13 +86,14 @@ impl Lesson<TransformerXl> for LmLesson<'_> {
 
     fn validate(&mut self, model: &TransformerXl) -> Result<Validation> {
         let device = self.device.clone().without_autodiff();
-        let masks = self.plain_masks.as_deref();
-        let stream = LmStream::for_eval(self.valid, self.eval_batch_size, self.tgt_len)?;
-        let score = pass::perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
+        let masks = self.masks.plain.as_deref();
+        let (tokens, batch_size) = self.valid;
+        let stream = LmStream::for_eval(tokens, batch_size, self.tgt_len)?;
+        let score = perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
         Ok(Validation::of(score.nll()))
     }
 
-    fn carried(&self) -> BTreeMap<String, TensorData> {
+    fn state(&self) -> BTreeMap<String, TensorData> {
         let mems = self.mems.as_deref().unwrap_or_default();
         mems.iter()
             .enumerate()
@@ -122,16 +101,54 @@ impl Lesson<TransformerXl> for LmLesson<'_> {
             .collect()
     }
 
-    fn restore(&mut self, carried: BTreeMap<String, TensorData>) -> Result<()> {
-        let mut mems = Vec::with_capacity(carried.len());
-        for (name, data) in carried {
+    fn restore(&mut self, state: BTreeMap<String, TensorData>) -> Result<()> {
+        let mut mems = Vec::with_capacity(state.len());
+        for (name, data) in state {
             ensure!(
                 name.starts_with("mems.") && data.rank() == 3,
-                "the checkpoint carries `{name}`, which is no memory"
+                "the checkpoint holds `{name}`, which is no memory"
             );
             mems.push(Tensor::from_data(data, &self.device));
         }
         self.mems = (!mems.is_empty()).then_some(mems);
         Ok(())
     }
+}
+
+/// Scores every target of a stream; `model` is in evaluation mode on `device`.
+///
+/// # Errors
+/// A score that is not finite, or Ctrl-C.
+pub fn perplexity(
+    model: &TransformerXl,
+    stream: &LmStream<'_>,
+    masks: Option<&[LayerMask]>,
+    device: &Device,
+    at: &mut dyn FnMut(u64),
+) -> Result<Perplexity> {
+    let mut sum = Perplexity::default();
+    let mut mems = None;
+    for batch in stream.iter() {
+        let output = model.forward(TransformerXlInput {
+            tokens: input_tokens(&batch, device),
+            mems: mems.take(),
+            masks: masks.map(<[_]>::to_vec),
+            return_weights: false,
+        });
+        mems = Some(output.mems);
+        let nll = model
+            .nll(output.hidden, &batch.target)
+            .try_into_vec_as::<f32>()
+            .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))?;
+        let total: f64 = nll.iter().map(|&x| f64::from(x)).sum();
+        ensure!(
+            total.is_finite(),
+            "the score of segment {} is not finite",
+            batch.index
+        );
+        sum.add(total, batch.n_targets() as u64);
+        at(batch.index as u64 + 1);
+        stop_if_interrupted("scoring")?;
+    }
+    Ok(sum)
 }
