@@ -39,12 +39,16 @@ pub(super) const GLUE: &[Shipped] = shipped!["small/glue", "glue/minilm-l6", "gl
 /// Answers in paragraphs; the first is the default and the reference for every key.
 pub(super) const SQUAD: &[Shipped] = shipped!["small/squad", "squad/minilm-l6", "squad/bert-base"];
 
+/// Masked language models; the first is the default and the reference for every key.
+pub(super) const MLM: &[Shipped] = shipped!["small/mlm", "mlm/bert-base"];
+
 /// The recipes of every program.
 pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[
     ("lm", LM),
     ("iwslt", TRANSLATION),
     ("glue", GLUE),
     ("squad", SQUAD),
+    ("mlm", MLM),
 ];
 
 /// Finds a recipe of a list by its full name, or by the last part of it (`wikitext2`).
