@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
-use super::sections::{check_normalizers, one_normalizer};
+use super::sections::check_normalizers;
 use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
@@ -150,7 +150,6 @@ pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
     recipe.heading().check()?;
     check_normalizers(&m.normalizers)?;
-    one_normalizer(&m.normalizers)?;
     t.optimizer.check("train")?;
     t.intervals.check("train")?;
     ensure!(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{at_least_one, in_unit_interval};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
-use super::sections::{check_normalizers, one_normalizer};
+use super::sections::check_normalizers;
 use super::{
     Heading, Intervals, Masks, NormalizerName, Optimizer, Prune, Recipe, Renamed, Retrain,
     RetrainStart, Shipped, Threshold, WarmupSteps,
@@ -213,7 +213,6 @@ impl Recipe for LmRecipe {
         }
         self.heading.check()?;
         check_normalizers(&m.normalizers)?;
-        one_normalizer(&m.normalizers)?;
         self.train.optimizer.check("train")?;
         self.train.intervals.check("train")?;
         self.prune.check()?;

@@ -52,19 +52,6 @@ pub(super) fn check_normalizers(normalizers: &[NormalizerName]) -> Result<()> {
     Ok(())
 }
 
-/// Tables of one dense model a seed.
-///
-/// # Errors
-/// Several normalisers.
-pub(super) fn one_normalizer(normalizers: &[NormalizerName]) -> Result<()> {
-    ensure!(
-        normalizers.len() == 1,
-        "`model.normalizers` must name one normaliser here; found {}",
-        normalizers.len()
-    );
-    Ok(())
-}
-
 /// How long the learning rate rises before it falls.
 pub trait Warmup {
     /// Updates of linear rise, of so many in all.

@@ -8,7 +8,7 @@ pub(crate) mod dropout;
 mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
-mod mechanism;
+pub mod mechanism;
 mod output_map;
 pub(crate) mod parameter;
 mod positional;

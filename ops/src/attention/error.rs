@@ -14,7 +14,7 @@ pub enum AttentionError {
         expected: Vec<usize>,
     },
     /// Dropout outside [0, 1).
-    #[error("dropout = {0}: it is a share in [0, 1)")]
+    #[error("dropout = {0}: it is a probability in [0, 1)")]
     Dropout(f64),
     /// Heads that cannot share keys evenly.
     #[error("key has {n_kv_heads} heads and query {n_heads}: the keys' must divide the queries'")]

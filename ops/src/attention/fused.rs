@@ -35,7 +35,7 @@ pub(super) fn attend(
             .as_ref()
             .map_or(0, |mask| mask.block_size()),
         dropout: (options.dropout > 0.0).then(|| Dropout {
-            share: options.dropout,
+            probability: options.dropout,
             seed: options.dropout_seed.unwrap_or_default(),
         }),
     };

@@ -57,6 +57,10 @@ pub(crate) use packing::visible_keys;
 /// # Panics
 /// With the message of [`try_sparse_attention`]'s error.
 ///
+/// # Source
+/// Vaswani et al. 2017, section 3.2.1, with the row mappings of Peters, Niculae & Martins 2019 and Correia,
+/// Niculae & Martins 2019; tiles of scores as in FlashAttention (Dao et al. 2022).
+///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
 /// use sparta_ops::attention::{AttentionOptions, Normalizer, sparse_attention};
@@ -77,6 +81,9 @@ pub fn sparse_attention(
 }
 
 /// [`sparse_attention`] that reports bad arguments.
+///
+/// # Shapes
+/// As [`sparse_attention`].
 ///
 /// # Errors
 /// A shape that does not fit the query's, named with what was expected; an implementation that cannot

@@ -58,13 +58,13 @@ pub struct AttentionOptions {
     pub relative: Option<RelativeTerm>,
     /// Multiplies query·keyᵀ; `1/√d_head` unless given.
     pub scale: Option<f64>,
-    /// Share of weights dropped at random, the others scaled by `1/(1 − dropout)`.
+    /// Probability of dropping a weight, the others being scaled by `1/(1 − dropout)`.
     pub dropout: f64,
     /// What decides which weights are dropped; drawn from the device's generator unless given.
     pub dropout_seed: Option<u64>,
     /// Also return the weights (before dropout).
     pub return_weights: bool,
-    /// Who computes it.
+    /// The attention implementation.
     pub implementation: Implementation,
 }
 
@@ -156,7 +156,7 @@ impl AttentionOptions {
         self
     }
 
-    /// Drops a share of the weights.
+    /// Drops weights with this probability.
     pub fn dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
         self
@@ -168,7 +168,7 @@ impl AttentionOptions {
         self
     }
 
-    /// Says who computes it.
+    /// Chooses the attention implementation.
     pub fn implementation(mut self, implementation: Implementation) -> Self {
         self.implementation = implementation;
         self
@@ -285,6 +285,6 @@ pub struct AttentionOutput {
     pub context: Tensor<4>,
     /// `[batch, n_heads, seq_q, seq_kv]`, if asked for.
     pub weights: Option<Tensor<4>>,
-    /// Who computed it: `Reference` or `Fused`.
+    /// The implementation that computed it: `Reference` or `Fused`.
     pub implementation: Implementation,
 }

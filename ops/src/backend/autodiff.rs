@@ -6,9 +6,12 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::SpartaBackend;
 use crate::attention::{self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
-use crate::entmax::autodiff::{Family, map_rows, map_rows_by};
+use crate::entmax::autodiff::{ParametricMapping, map_rows, map_rows_by};
 use crate::entmax::{Bisection, Mapping};
 use crate::{activation, loss};
+
+/// A float tensor of the autodiff backend, which has a node of the graph.
+pub(crate) type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
     fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
@@ -29,7 +32,12 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         scores: FloatTensor<Self>,
         alpha: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Entmax, B::entmax_rows_forward)
+        map_rows_by::<B, C>(
+            scores,
+            alpha,
+            ParametricMapping::Entmax,
+            B::entmax_rows_forward,
+        )
     }
 
     fn entmax_bisect_forward(
@@ -37,7 +45,7 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         alpha: FloatTensor<Self>,
         bisection: Bisection,
     ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Entmax, |scores, alpha| {
+        map_rows_by::<B, C>(scores, alpha, ParametricMapping::Entmax, |scores, alpha| {
             B::entmax_bisect_forward(scores, alpha, bisection)
         })
     }
@@ -47,9 +55,12 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         alpha: FloatTensor<Self>,
         n_iter: Option<usize>,
     ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Normmax, |scores, alpha| {
-            B::normmax_forward(scores, alpha, n_iter)
-        })
+        map_rows_by::<B, C>(
+            scores,
+            alpha,
+            ParametricMapping::Normmax,
+            |scores, alpha| B::normmax_forward(scores, alpha, n_iter),
+        )
     }
 
     fn budget_forward(
@@ -57,9 +68,12 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
         budget: FloatTensor<Self>,
         n_iter: Option<usize>,
     ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, budget, Family::Budget, |scores, budget| {
-            B::budget_forward(scores, budget, n_iter)
-        })
+        map_rows_by::<B, C>(
+            scores,
+            budget,
+            ParametricMapping::Budget,
+            |scores, budget| B::budget_forward(scores, budget, n_iter),
+        )
     }
 
     fn cross_entropy_forward(

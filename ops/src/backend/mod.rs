@@ -23,6 +23,8 @@ use crate::{activation, loss};
 
 mod autodiff;
 
+pub(crate) use autodiff::Tracked;
+
 /// The operations Sparta adds to a Burn backend.
 ///
 /// Arrays are `[rows, n]`; a mapping acts along the last dimension. Users call the functions of
@@ -83,7 +85,7 @@ pub trait SpartaBackend: Backend {
         Self::entmax_forward(scores, mapping)
     }
 
-    /// As [`SpartaBackend::entmax_rows_forward`] after a number of halvings, not divided by its sum
+    /// As [`SpartaBackend::entmax_rows_forward`] after a number of iterations, not divided by its sum
     /// unless wanted; its gradients are those of the weights it gives.
     #[fusion(dtype = scores, shape = scores)]
     fn entmax_bisect_forward(
@@ -195,7 +197,7 @@ pub trait SpartaBackend: Backend {
         loss::reference::tsallis_backward::<Self>(weights, alpha, grad)
     }
 
-    /// `1/(1 − share)` where a weight of `[rows, n]` is kept, else 0, by [`Dropout`]'s generator.
+    /// `1/(1 − probability)` where a weight of `[rows, n]` is kept, else 0, by [`Dropout`]'s generator.
     #[fusion(dtype = like, shape = like)]
     fn dropout_mask(like: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
         attention::dropout_mask::<Self>(like, dropout)

@@ -4,7 +4,9 @@
 use super::float::Float;
 use super::interleaved;
 use super::isa;
-use super::mapping::{Entmax15, General, GeneralByLane, RowMapping, SameMapping, Shift, Sparsemax};
+use super::mapping::{
+    Entmax15, General, GeneralByLane, MappingKernel, SameMapping, Shift, Sparsemax,
+};
 use super::root::{RowRoot, Stage, find_roots};
 use super::rows::GROUP;
 use super::simd::{Simd, lane_sums_of_replaced, largest_by_lane, replace};
@@ -42,7 +44,7 @@ pub(crate) fn forward<T: Float>(group: &mut [Workspace<T>], hidden: T, mapping: 
 }
 
 /// A power that is the same for every row.
-fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl RowMapping<T>) {
+fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKernel<T>) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -140,7 +142,7 @@ pub(crate) fn forward_saving<T: Float>(
 fn saving<T: Float>(
     group: &mut [Workspace<T>],
     hidden: T,
-    power: impl RowMapping<T>,
+    power: impl MappingKernel<T>,
     saved: &mut [Saved],
     gathered: &mut [Option<usize>],
 ) {
@@ -166,9 +168,9 @@ pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden:
         Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
         Mapping::Alpha(alpha) => {
             let power: General<T> = General::new(alpha, hidden);
-            let epsilon = RowMapping::<T>::epsilon(&power);
+            let epsilon = MappingKernel::<T>::epsilon(&power);
             match epsilon > 0.0 {
-                true => 1.0 / epsilon - RowMapping::<T>::depth(&power),
+                true => 1.0 / epsilon - MappingKernel::<T>::depth(&power),
                 false => return None,
             }
         }
@@ -209,7 +211,7 @@ pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, 
 }
 
 #[inline(always)]
-fn weights<T: Float, P: RowMapping<T>>(row: &mut [Simd<T>], power: P, [a, b, scale]: Saved) {
+fn weights<T: Float, P: MappingKernel<T>>(row: &mut [Simd<T>], power: P, [a, b, scale]: Saved) {
     let (shift, scale) = (Shift::new(a, b), T::from_f64(scale));
     replace(
         row,
@@ -262,7 +264,7 @@ fn invisible<T: Float>(row: &mut [Simd<T>]) {
 /// The largest scores of the lanes are a row of their own, whose threshold is at or below that of the
 /// whole and near it: there root finding begins, and what is below it is left out.
 #[inline(always)]
-fn threshold<T: Float, P: RowMapping<T>>(
+fn threshold<T: Float, P: MappingKernel<T>>(
     group: &mut [Workspace<T>],
     hidden: T,
     power: impl Fn(usize) -> P,

@@ -33,7 +33,7 @@ impl<T: Float> Shift<T> {
 }
 
 /// A mapping of the family, with its α.
-pub(crate) trait RowMapping<T: Float>: Copy {
+pub(crate) trait MappingKernel<T: Float>: Copy {
     /// Packs from which a row is long: finding a start and candidates pays.
     const LONG: usize;
 
@@ -58,7 +58,7 @@ pub(crate) trait RowMapping<T: Float>: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Sparsemax;
 
-impl<T: Float> RowMapping<T> for Sparsemax {
+impl<T: Float> MappingKernel<T> for Sparsemax {
     const LONG: usize = 32;
 
     #[inline(always)]
@@ -88,7 +88,7 @@ impl<T: Float> RowMapping<T> for Sparsemax {
 #[derive(Clone, Copy)]
 pub(crate) struct Entmax15;
 
-impl<T: Float> RowMapping<T> for Entmax15 {
+impl<T: Float> MappingKernel<T> for Entmax15 {
     const LONG: usize = 32;
 
     #[inline(always)]
@@ -150,7 +150,7 @@ impl<T: Float> General<T> {
     }
 }
 
-impl<T: Float> RowMapping<T> for General<T> {
+impl<T: Float> MappingKernel<T> for General<T> {
     const LONG: usize = 2;
 
     #[inline(always)]
@@ -252,13 +252,13 @@ impl<T: Float> Formula<T> {
 
 /// A mapping of interleaved rows.
 pub(crate) trait LaneMapping<T: Float>: Copy {
-    /// [`RowMapping::residual`].
+    /// [`MappingKernel::residual`].
     fn residual(&self, sums: Simd<f64>) -> Simd<f64>;
 
-    /// [`RowMapping::depth`].
+    /// [`MappingKernel::depth`].
     fn depth(&self) -> Simd<f64>;
 
-    /// [`RowMapping::weights`].
+    /// [`MappingKernel::weights`].
     fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2];
 }
 
@@ -266,7 +266,7 @@ pub(crate) trait LaneMapping<T: Float>: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct SameMapping<P>(pub P);
 
-impl<T: Float, P: RowMapping<T>> LaneMapping<T> for SameMapping<P> {
+impl<T: Float, P: MappingKernel<T>> LaneMapping<T> for SameMapping<P> {
     #[inline(always)]
     fn residual(&self, sums: Simd<f64>) -> Simd<f64> {
         sums.map(

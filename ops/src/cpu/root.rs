@@ -5,7 +5,7 @@ use std::slice;
 
 use super::compress::{compress, expand};
 use super::float::Float;
-use super::mapping::{RowMapping, Shift};
+use super::mapping::{MappingKernel, Shift};
 use super::simd::{LANES, Simd, lane_sums, replace, totals_of};
 use super::workspace::Workspace;
 
@@ -41,7 +41,7 @@ impl Bracket {
         is_done: false,
     };
 
-    /// After one step on `(Fᵋ − 1)/ε = 0`, of [`RowMapping::residual`] over `Σp^{1−ε}`; there, if F is 1 within
+    /// After one step on `(Fᵋ − 1)/ε = 0`, of [`MappingKernel::residual`] over `Σp^{1−ε}`; there, if F is 1 within
     /// the type's precision.
     ///
     /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
@@ -93,7 +93,7 @@ pub(crate) struct RowRoot<T, P> {
     sums: [Simd<f64>; 2],
 }
 
-impl<T: Float, P: RowMapping<T>> RowRoot<T, P> {
+impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
     #[inline(always)]
     pub fn new(power: P, largest: T, by_lane: Simd<T>) -> Self {
         Self {
@@ -194,7 +194,7 @@ impl<T: Float, P: RowMapping<T>> RowRoot<T, P> {
 
 /// Finds s for every row with a score that can be seen.
 #[inline(always)]
-pub(crate) fn find_roots<T: Float, P: RowMapping<T>>(
+pub(crate) fn find_roots<T: Float, P: MappingKernel<T>>(
     rows: &mut [Option<RowRoot<T, P>>],
     group: &[Workspace<T>],
     stage: Stage,

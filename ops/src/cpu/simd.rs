@@ -163,7 +163,7 @@ pub(crate) fn replace<T: Float>(row: &mut [Simd<T>], f: impl Fn(Simd<T>) -> Simd
     }
 }
 
-/// Packs that are summed before their sum joins the row's, which is kept in f64: beside a weight near
+/// SIMD vectors that are summed before their sum joins the row's, which is kept in f64: next to a weight near
 /// 1, one running f32 sum would lose a long row's small weights.
 const BLOCK: usize = 16;
 

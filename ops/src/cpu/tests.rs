@@ -9,7 +9,7 @@ use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::testing::{assert_close, normal};
 
-/// More than lie beside one another.
+/// More than are interleaved.
 const ROWS: usize = 25;
 /// Rows of scores that differ in kind.
 const KINDS: usize = 9;
@@ -390,7 +390,7 @@ fn poisoned_memory_does_not_show() {
     on_every_backend!(fresh_memory_is_written);
 }
 
-/// The same bits whatever the number of threads and whichever rows are beside, hidden ones and NaN too.
+/// The same bits whatever the number of threads and whichever rows are next to them, hidden ones and NaN too.
 fn rows_do_not_depend_on_others<B: HostBackend + SpartaBackend>(_: bool) {
     for (rows, n) in [(53, 30), (37, 70), (18, 600)] {
         let mut scores = normal(rows * n, 6);

@@ -1,4 +1,4 @@
-//! Rows in memory to rows beside one another, and back.
+//! Rows in memory to interleaved rows, and back.
 
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;

@@ -39,9 +39,9 @@ impl<B: SpartaBackend> Backward<B, 1> for MapRows {
     }
 }
 
-/// Whose gradients to take.
+/// The mappings with a parameter per row: whose gradients to take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Family {
+pub(crate) enum ParametricMapping {
     Entmax,
     Normmax,
     Budget,
@@ -51,7 +51,7 @@ pub(crate) enum Family {
 pub(crate) fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
     scores: FloatTensor<Autodiff<B, C>>,
     parameter: FloatTensor<Autodiff<B, C>>,
-    family: Family,
+    family: ParametricMapping,
     map: impl FnOnce(FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let (scores, scores_node) = scores.into_parts();
@@ -71,16 +71,16 @@ pub(crate) fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
 struct MapRowsBy;
 
 impl<B: SpartaBackend> Backward<B, 2> for MapRowsBy {
-    type State = (FloatTensor<B>, FloatTensor<B>, Family);
+    type State = (FloatTensor<B>, FloatTensor<B>, ParametricMapping);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (weights, parameter, family) = ops.state;
         let [scores_node, parameter_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
         let backward = match family {
-            Family::Entmax => B::entmax_rows_backward,
-            Family::Normmax => B::normmax_backward,
-            Family::Budget => B::budget_backward,
+            ParametricMapping::Entmax => B::entmax_rows_backward,
+            ParametricMapping::Normmax => B::normmax_backward,
+            ParametricMapping::Budget => B::budget_backward,
         };
         let (scores_grad, parameter_grad) = backward(weights, grad, parameter);
         if let Some(node) = scores_node {

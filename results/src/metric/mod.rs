@@ -8,7 +8,6 @@ pub mod classes;
 mod corpus;
 pub mod correlation;
 pub mod glue;
-pub mod ngram;
 mod perplexity;
 mod signature;
 pub mod squad;

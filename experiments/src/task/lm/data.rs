@@ -1,13 +1,11 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
-use crate::protocol::{Fetch, RunFolder};
+use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::LmRecipe;
 use crate::recipe::lm::{Corpus, DataRecipe};
 use crate::train::rng::{self, Purpose};
@@ -67,18 +65,15 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
         && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
 }
 
-/// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
-/// token stores. What is there already is checked and kept.
+/// Reads the corpus (from `--data`, the cache, or by download), builds the vocabulary and writes the
+/// token stores into the run folder. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(
-    recipe: &LmRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<LmData> {
+pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        run.enter()?;
         return open(recipe, folder);
     }
     let name = corpus_name(recipe.data.corpus);
@@ -94,6 +89,7 @@ pub fn prepare(
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
+    run.enter()?;
     for split in Split::ALL {
         let ids = vocabulary
             .ids_of(corpus.text(split))
@@ -158,7 +154,8 @@ fn published_vocabulary(corpus: Corpus) -> Option<usize> {
 ///
 /// # Errors
 /// A corpus that was named and is not there.
-pub fn stand_in(recipe: &LmRecipe, folder: &RunFolder, from: Option<&Path>) -> Result<LmData> {
+pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         return open(recipe, folder);
     }

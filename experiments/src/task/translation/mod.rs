@@ -85,16 +85,11 @@ impl Task for Translation {
     }
 
     fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {
-        run.enter()?;
-        let from = run.request.data.as_deref();
-        let data = data::prepare(run.recipe, &run.folder, from, fetch)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::prepare(run, fetch)?))
     }
 
     fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
-        let from = run.request.data.as_deref();
-        let data = data::stand_in(run.recipe, &run.folder, from)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::stand_in(run)?))
     }
 
     fn with_one_example(self) -> Self {

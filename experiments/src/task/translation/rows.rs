@@ -1,7 +1,9 @@
 //! Which attention is pruned of which model, and the lines of the tables they stand in.
 
+use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::AttentionType;
 
+use crate::protocol::init::normalizer;
 use crate::protocol::{Label, Pruned, Row, Variant};
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
 use crate::recipe::{NormalizerName, Recipe};
@@ -32,13 +34,8 @@ impl PrunedName {
 }
 
 /// Name of a normaliser in the published tables, and in ours.
-pub(super) fn normalizer_label(name: NormalizerName) -> &'static str {
-    match name {
-        NormalizerName::Softmax => "softmax",
-        NormalizerName::Sparsemax => "sparsemax",
-        NormalizerName::Entmax15 => "1.5-entmax",
-        NormalizerName::AlphaEntmax => "alpha-entmax",
-    }
+pub(super) fn normalizer_label(name: NormalizerName) -> String {
+    MechanismConfig::from(normalizer(name)).label()
 }
 
 /// A dense model for each normaliser, in a folder of its name; lines of the table name it themselves.
@@ -77,7 +74,7 @@ pub(super) fn lines<'a>(
     let Some(row) = row else {
         return vec![TableLine {
             label: Label {
-                row: normalizer_label(of.normalizer).to_owned(),
+                row: normalizer_label(of.normalizer),
                 p: Some(0.0),
             },
             file: "",

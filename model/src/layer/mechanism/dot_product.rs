@@ -51,6 +51,15 @@ impl MechanismSettings for NormalizerConfig {
         Abilities::ALL
     }
 
+    fn label(&self) -> String {
+        match self {
+            Self::Softmax | Self::Sparsemax => self.to_string(),
+            Self::Entmax15 => "1.5-entmax".to_owned(),
+            Self::Entmax { alpha } => format!("{alpha}-entmax"),
+            Self::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
+        }
+    }
+
     fn check(&self, field: &str) -> Result<(), ModelError> {
         self.check(field)
     }

@@ -128,6 +128,11 @@ pub(crate) trait MechanismSettings: fmt::Display {
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
 
+    /// The name in tables.
+    fn label(&self) -> String {
+        self.to_string()
+    }
+
     /// That the settings are in range, `field` being where they are from.
     fn check(&self, field: &str) -> Result<(), ModelError>;
 }
@@ -137,7 +142,13 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 5] = NormalizerConfig::WORDS;
+    pub const WORDS: [&'static str; 5] = [
+        "softmax",
+        "sparsemax",
+        "entmax15",
+        "entmax(1.3)",
+        "alpha_entmax",
+    ];
 
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
@@ -158,6 +169,12 @@ impl MechanismConfig {
     /// What can be asked of it.
     pub fn abilities(&self) -> Abilities {
         self.settings().abilities()
+    }
+
+    /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
+    /// where they have none.
+    pub fn label(&self) -> String {
+        self.settings().label()
     }
 
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`

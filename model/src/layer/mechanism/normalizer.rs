@@ -40,15 +40,6 @@ pub enum NormalizerConfig {
 }
 
 impl NormalizerConfig {
-    /// The words in recipes, one for each normaliser, with examples of their arguments.
-    pub(super) const WORDS: [&'static str; 5] = [
-        "softmax",
-        "sparsemax",
-        "entmax15",
-        "entmax(1.3)",
-        "alpha_entmax",
-    ];
-
     /// The normaliser that a word with its argument stands for.
     pub(super) fn of(word: &str, argument: Option<&str>) -> Option<Self> {
         match (word, argument) {

@@ -28,7 +28,7 @@ use crate::attention::{
 use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
-use problem::{BlockLayout, Problem, Relative, RowSource, StridedRows};
+use problem::{MaskBlocks, Problem, Relative, RowSource, StridedRows};
 
 pub(crate) fn attention_forward<B: HostBackend + SpartaBackend>(
     query: FloatTensor<B>,
@@ -184,7 +184,7 @@ impl<B: HostBackend> OwnedInputs<B> {
             padding: extras.key_padding.as_option().map(HostTensor::flags),
             global: (extras.global_mask.as_option()).map(|mask| (mask.flags(), mask.shape()[0])),
             extra: extras.extra_mask.as_option().map(HostTensor::flags),
-            blocks: blocks.map(|(layout, cells)| BlockLayout {
+            blocks: blocks.map(|(layout, cells)| MaskBlocks {
                 size: spec.block_size,
                 codes: self.codes.clone(),
                 n_heads: layout.shape()[0],

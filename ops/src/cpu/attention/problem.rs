@@ -44,7 +44,7 @@ impl<E: Stored> Source<E::Wide> for StridedRows<'_, E> {
 pub(super) type RowSource<'a, T> = Box<dyn Source<T> + 'a>;
 
 /// A mask of blocks.
-pub(super) struct BlockLayout<'a> {
+pub(super) struct MaskBlocks<'a> {
     pub size: usize,
     /// `[n_heads or 1, down, right]`.
     pub codes: Vec<i64>,
@@ -53,7 +53,7 @@ pub(super) struct BlockLayout<'a> {
     pub cells: Cow<'a, [u8]>,
 }
 
-impl BlockLayout<'_> {
+impl MaskBlocks<'_> {
     fn codes(&self, head: usize, row: usize) -> &[i64] {
         let head = if self.n_heads == 1 { 0 } else { head };
         let [down, right] = self.grid;
@@ -95,7 +95,7 @@ pub(super) struct Problem<'a, T> {
     pub padding: Option<Cow<'a, [u8]>>,
     pub global: Option<(Cow<'a, [u8]>, usize)>,
     pub extra: Option<Cow<'a, [u8]>>,
-    pub blocks: Option<BlockLayout<'a>>,
+    pub blocks: Option<MaskBlocks<'a>>,
     pub dropout: Option<Dropout>,
 }
 

@@ -210,7 +210,7 @@ impl AttentionCase {
         outputs
     }
 
-    /// Zero for rows in which a score is within 1e-3 of the edge of the support and α > 2: there the
+    /// Zero for rows in which a score is within 1e-3 of the boundary of the support and α > 2: there the
     /// derivative is unbounded.
     fn upstream(&self, grad: &[f64]) -> Vec<f64> {
         let Rule::Alpha(alpha) = self.rule else {

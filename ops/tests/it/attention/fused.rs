@@ -245,7 +245,7 @@ fn a_block_mask_of_visible_blocks_is_dense() {
             |options: AttentionOptions| values(sparse_attention(x(1), x(2), x(3), options).context);
         let dense = AttentionOptions::new(Normalizer::Entmax15);
         let all = BlockMask::new(32, [1, 70, 70], |_, _, _| false, device).unwrap();
-        assert_eq!(all.share_hidden(), 0.0);
+        assert_eq!(all.fraction_hidden(), 0.0);
         assert_close(
             "visible",
             &run(dense.clone().block_mask(all)),
@@ -254,7 +254,7 @@ fn a_block_mask_of_visible_blocks_is_dense() {
             1e-6,
         );
         let causal = BlockMask::new(32, [1, 70, 70], |_, i, j| j > i, device).unwrap();
-        assert!(causal.share_hidden() > 0.3);
+        assert!(causal.fraction_hidden() > 0.3);
         let cells = values(causal.to_tensor().int().float());
         assert!((0..70 * 70).all(|c| (cells[c] > 0.5) == (c % 70 > c / 70)));
         let found = run(dense.clone().block_mask(causal));

@@ -38,12 +38,12 @@ impl Order {
 /// Kneser and Ney (1995), in the interpolated form of Chen and Goodman (1999), section 3.
 ///
 /// ```
-/// use sparta_results::metric::ngram::{KneserNey, NgramModel, Order};
+/// use sparta_datasets::baseline::ngram::{KneserNey, NgramModel, Order};
 /// let model = KneserNey::count(&[0, 1, 0, 1, 0, 2], 3, Order::Bigram)?;
 /// let sum: f64 = (0..3).map(|w| model.probability(&[0], w)).sum();
 /// assert!((sum - 1.0).abs() < 1e-12);
 /// assert!(model.probability(&[0], 1) > model.probability(&[0], 2));
-/// # Ok::<(), sparta_results::ResultsError>(())
+/// # Ok::<(), sparta_datasets::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct KneserNey {

@@ -1,14 +1,14 @@
-//! Products of tiles through shared memory, and sums over a tile's rows.
+//! Matrix products of tiles through shared memory, and sums over a tile's rows.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::plan::{MICRO, Plan};
-use crate::cube::group::Reduction;
+use super::tiling::{MICRO, Tiling};
+use crate::cube::group::CubeReduction;
 
 /// The vectors of one head in a tensor `[batch, n_heads, n, width]` of any strides.
 #[derive(CubeType, Clone, Copy)]
-pub(super) struct Vectors {
+pub(super) struct HeadView {
     start: usize,
     row: usize,
     column: usize,
@@ -17,8 +17,8 @@ pub(super) struct Vectors {
 }
 
 #[cube]
-pub(super) fn vectors<F: Float>(tensor: &Tensor<F>, batch: usize, head: usize) -> Vectors {
-    Vectors {
+pub(super) fn head_view<F: Float>(tensor: &Tensor<F>, batch: usize, head: usize) -> HeadView {
+    HeadView {
         start: batch * tensor.stride(0) + head * tensor.stride(1),
         row: tensor.stride(2),
         column: tensor.stride(3),
@@ -27,16 +27,16 @@ pub(super) fn vectors<F: Float>(tensor: &Tensor<F>, batch: usize, head: usize) -
     }
 }
 
-/// This unit's row of a tile, the first of [`MICRO`], [`Plan::side`] apart.
+/// This unit's row of a tile, the first of [`MICRO`], [`Tiling::side`] apart.
 #[cube]
-pub(super) fn unit_row(#[comptime] plan: Plan) -> usize {
-    UNIT_POS as usize / comptime!(plan.side())
+pub(super) fn unit_row(#[comptime] tiling: Tiling) -> usize {
+    UNIT_POS as usize / comptime!(tiling.side())
 }
 
 /// This unit's column of a tile, the first of [`MICRO`].
 #[cube]
-pub(super) fn unit_column(#[comptime] plan: Plan) -> usize {
-    UNIT_POS as usize % comptime!(plan.side())
+pub(super) fn unit_column(#[comptime] tiling: Tiling) -> usize {
+    UNIT_POS as usize % comptime!(tiling.side())
 }
 
 /// Copies a chunk of the components of a tile's vectors to shared memory, zeros where there are none.
@@ -44,24 +44,24 @@ pub(super) fn unit_column(#[comptime] plan: Plan) -> usize {
 fn load<F: Float, C: Float>(
     to: &mut Shared<[C]>,
     tensor: &Tensor<F>,
-    from: &Vectors,
+    from: &HeadView,
     first: usize,
     column: usize,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) {
     let unit = UNIT_POS as usize;
-    let units = comptime!(plan.units());
-    for step in 0..comptime!(plan.edge * plan.chunk / units) {
+    let units = comptime!(tiling.units());
+    for step in 0..comptime!(tiling.tile_size * tiling.chunk / units) {
         let at = step * units + unit;
-        let r = at / plan.chunk;
-        let c = at % plan.chunk;
+        let r = at / tiling.chunk;
+        let c = at % tiling.chunk;
         let i = first + r;
         let j = column + c;
         let mut x = C::new(0.0);
         if i < from.n && j < from.width {
             x = C::cast_from(tensor[from.start + i * from.row + j * from.column]);
         }
-        to[r * comptime!(plan.stride()) + c] = x;
+        to[r * comptime!(tiling.stride()) + c] = x;
     }
 }
 
@@ -70,26 +70,33 @@ fn load<F: Float, C: Float>(
 pub(super) fn add_dots<F: Float, C: Float>(
     cells: &mut Array<C>,
     left_tensor: &Tensor<F>,
-    left_vectors: &Vectors,
+    left_vectors: &HeadView,
     left_first: usize,
     right_tensor: &Tensor<F>,
-    right_vectors: &Vectors,
+    right_vectors: &HeadView,
     right_first: usize,
     left: &mut Shared<[C]>,
     right: &mut Shared<[C]>,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) {
-    let row = unit_row(plan) * comptime!(plan.stride());
-    let column = unit_column(plan) * comptime!(plan.stride());
-    let step = comptime!(plan.side() * plan.stride());
+    let row = unit_row(tiling) * comptime!(tiling.stride());
+    let column = unit_column(tiling) * comptime!(tiling.stride());
+    let step = comptime!(tiling.side() * tiling.stride());
     let width = left_vectors.width;
-    for part in 0..width.div_ceil(plan.chunk) {
-        let first = part * plan.chunk;
+    for part in 0..width.div_ceil(tiling.chunk) {
+        let first = part * tiling.chunk;
         sync_cube();
-        load::<F, C>(left, left_tensor, left_vectors, left_first, first, plan);
-        load::<F, C>(right, right_tensor, right_vectors, right_first, first, plan);
+        load::<F, C>(left, left_tensor, left_vectors, left_first, first, tiling);
+        load::<F, C>(
+            right,
+            right_tensor,
+            right_vectors,
+            right_first,
+            first,
+            tiling,
+        );
         sync_cube();
-        let n = min(width - first, comptime!(plan.chunk));
+        let n = min(width - first, comptime!(tiling.chunk));
         for k in 0..n {
             let mut x = Array::<C>::new(MICRO);
             #[unroll]
@@ -110,10 +117,14 @@ pub(super) fn add_dots<F: Float, C: Float>(
 
 /// Leaves a tile's cells in shared memory, once no unit reads what was there: whoever reads waits first.
 #[cube]
-pub(super) fn put<C: Float>(weights: &mut Shared<[C]>, cells: &Array<C>, #[comptime] plan: Plan) {
-    let stride = comptime!(plan.weights_stride());
-    let side = comptime!(plan.side());
-    let at = unit_row(plan) * stride + unit_column(plan);
+pub(super) fn put<C: Float>(
+    weights: &mut Shared<[C]>,
+    cells: &Array<C>,
+    #[comptime] tiling: Tiling,
+) {
+    let stride = comptime!(tiling.weights_stride());
+    let side = comptime!(tiling.side());
+    let at = unit_row(tiling) * stride + unit_column(tiling);
     #[unroll]
     for a in 0..MICRO {
         #[unroll]
@@ -129,25 +140,32 @@ pub(super) fn add_product<F: Float, C: Float>(
     sums: &mut Array<C>,
     weights: &Shared<[C]>,
     tensor: &Tensor<F>,
-    from: &Vectors,
+    from: &HeadView,
     first: usize,
     column: usize,
     right: &mut Shared<[C]>,
     #[comptime] transposed: bool,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) {
-    let stride = comptime!(plan.weights_stride());
-    let side = comptime!(plan.side());
+    let stride = comptime!(tiling.weights_stride());
+    let side = comptime!(tiling.side());
     let (along, across) = comptime!(if transposed { (stride, 1) } else { (1, stride) });
-    let row = unit_row(plan) * across;
-    let unit_column = unit_column(plan);
-    let strips = comptime!(plan.chunk / plan.side());
+    let row = unit_row(tiling) * across;
+    let unit_column = unit_column(tiling);
+    let strips = comptime!(tiling.chunk / tiling.side());
     #[unroll]
-    for part in 0..comptime!(plan.strips / strips) {
+    for part in 0..comptime!(tiling.strips / strips) {
         sync_cube();
-        load::<F, C>(right, tensor, from, first, column + part * plan.chunk, plan);
+        load::<F, C>(
+            right,
+            tensor,
+            from,
+            first,
+            column + part * tiling.chunk,
+            tiling,
+        );
         sync_cube();
-        for k in 0..comptime!(plan.edge) {
+        for k in 0..comptime!(tiling.tile_size) {
             let mut x = Array::<C>::new(MICRO);
             #[unroll]
             for a in 0..MICRO {
@@ -155,7 +173,7 @@ pub(super) fn add_product<F: Float, C: Float>(
             }
             #[unroll]
             for s in 0..strips {
-                let y = right[k * comptime!(plan.stride()) + comptime!(s * side) + unit_column];
+                let y = right[k * comptime!(tiling.stride()) + comptime!(s * side) + unit_column];
                 #[unroll]
                 for a in 0..MICRO {
                     sums[comptime!((part * strips + s) * MICRO + a)] += x[a] * y;
@@ -173,16 +191,16 @@ pub(super) fn total<C: Float>(
     #[comptime] first: usize,
     #[comptime] step: usize,
     scratch: &mut Shared<[C]>,
-    #[comptime] reduction: Reduction,
-    #[comptime] plan: Plan,
+    #[comptime] reduction: CubeReduction,
+    #[comptime] tiling: Tiling,
 ) {
-    let side = comptime!(plan.side());
+    let side = comptime!(tiling.side());
     let stride = comptime!(side + 1);
-    let row = unit_row(plan) * stride;
+    let row = unit_row(tiling) * stride;
     sync_cube();
     #[unroll]
     for a in 0..MICRO {
-        let at = row + comptime!(a * side * stride) + unit_column(plan);
+        let at = row + comptime!(a * side * stride) + unit_column(tiling);
         scratch[at] = values[comptime!(first + a * step)];
     }
     sync_cube();
@@ -193,8 +211,8 @@ pub(super) fn total<C: Float>(
         for j in 1..side {
             let other = scratch[at + j];
             sum = match reduction {
-                Reduction::Sum => sum + other,
-                Reduction::Max => select(other > sum, other, sum),
+                CubeReduction::Sum => sum + other,
+                CubeReduction::Max => select(other > sum, other, sum),
             };
         }
         values[comptime!(first + a * step)] = sum;
@@ -203,15 +221,15 @@ pub(super) fn total<C: Float>(
 
 /// The bits that any unit of the cube has set.
 #[cube]
-pub(super) fn any(mine: u32, marks: &mut Shared<[u32]>, #[comptime] plan: Plan) -> u32 {
+pub(super) fn any(mine: u32, marks: &mut Shared<[u32]>, #[comptime] tiling: Tiling) -> u32 {
     let unit = UNIT_POS as usize;
     sync_cube();
     marks[unit] = mine;
     sync_cube();
-    let halvings = comptime!(plan.units().trailing_zeros());
+    let levels = comptime!(tiling.units().trailing_zeros());
     #[unroll]
-    for halving in 0..halvings {
-        let half = comptime!(plan.units() >> (halving + 1));
+    for level in 0..levels {
+        let half = comptime!(tiling.units() >> (level + 1));
         if unit < half {
             let other = marks[unit + half];
             marks[unit] |= other;

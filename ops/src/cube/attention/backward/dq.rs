@@ -3,12 +3,14 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::inputs::{Inputs, site};
-use super::plan::{MICRO, Plan, WORD};
-use super::scores::{D_ALPHA, EPSILON, MEAN, SAVED, saved_rows, scores, upstream, weigh};
-use super::tile::{add_product, put, total, unit_column, unit_row, vectors};
+use crate::cube::attention::inputs::{Inputs, tile_coord};
+use crate::cube::attention::matmul::{add_product, head_view, put, total, unit_column, unit_row};
+use crate::cube::attention::scores::{
+    D_ALPHA, EPSILON, MEAN, SAVED, saved_rows, scores, upstream, weigh,
+};
+use crate::cube::attention::tiling::{MICRO, Tiling, WORD};
 use crate::cube::backward::{add_means, add_products, alpha_gradient, support_power};
-use crate::cube::group::Reduction;
+use crate::cube::group::CubeReduction;
 
 /// Two passes over the tiles of keys that hold a weight: the rows' means (see
 /// [`crate::cube::backward`]), which the kernel of the keys reads too, and the gradient in the scores
@@ -21,24 +23,31 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     saved: &mut Tensor<C>,
     d_query: &mut Tensor<F>,
     #[comptime] with_alpha: bool,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
     #[define(F, M, C)] _dtypes: [ElemType; 3],
 ) {
     let (batch, n_heads) = (inputs.query.shape(0), inputs.query.shape(1));
     let (seq_q, seq_kv) = (inputs.query.shape(2), inputs.key.shape(2));
-    let n_tiles = seq_q.div_ceil(plan.edge);
+    let n_tiles = seq_q.div_ceil(tiling.tile_size);
     if CUBE_POS >= batch * n_heads * n_tiles {
         terminate!();
     }
     let cube = batch * n_heads * n_tiles - 1 - CUBE_POS;
     let head = cube / n_tiles;
-    let site = site(inputs, head / n_heads, head % n_heads, cube % n_tiles, plan);
-    let mut left = Shared::<[C]>::new_slice(comptime!(plan.vectors()));
-    let mut right = Shared::<[C]>::new_slice(comptime!(plan.vectors()));
-    let mut weights = Shared::<[C]>::new_slice(comptime!(plan.edge * plan.weights_stride()));
-    let n_words = seq_kv.div_ceil(comptime!(plan.edge * WORD));
-    let rows = saved_rows::<C>(&*saved, &site, seq_q, plan);
-    let double = comptime!(plan.double);
+    let coord = tile_coord(
+        inputs,
+        head / n_heads,
+        head % n_heads,
+        cube % n_tiles,
+        tiling,
+    );
+    let mut left = Shared::<[C]>::new_slice(comptime!(tiling.head_view()));
+    let mut right = Shared::<[C]>::new_slice(comptime!(tiling.head_view()));
+    let mut weights =
+        Shared::<[C]>::new_slice(comptime!(tiling.tile_size * tiling.weights_stride()));
+    let n_words = seq_kv.div_ceil(comptime!(tiling.tile_size * WORD));
+    let rows = saved_rows::<C>(&*saved, &coord, seq_q, tiling);
+    let double = comptime!(tiling.double);
     let epsilon = rows[EPSILON];
 
     // Σs, Σsg and, for α, L and W of each row.
@@ -51,11 +60,13 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
         let listed = bits[cube * n_words + word];
         for bit in 0..comptime!(WORD as u32) {
             if (listed >> bit) & 1u32 == 1u32 {
-                let key = (word * WORD + bit as usize) * plan.edge;
-                let mut cells = scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
-                weigh::<C>(&mut cells, &rows, plan);
-                let g = upstream::<F, M, C>(inputs, grad, &site, key, &mut left, &mut right, plan);
-                #[unroll(plan.unrolls())]
+                let key = (word * WORD + bit as usize) * tiling.tile_size;
+                let mut cells =
+                    scores::<F, M, C>(inputs, &coord, key, &mut left, &mut right, tiling);
+                weigh::<C>(&mut cells, &rows, tiling);
+                let g =
+                    upstream::<F, M, C>(inputs, grad, &coord, key, &mut left, &mut right, tiling);
+                #[unroll(tiling.unrolls())]
                 for i in 0..comptime!(MICRO * MICRO) {
                     let at = i / MICRO * 4;
                     add_means::<C>(
@@ -64,7 +75,7 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
                         cells[i],
                         g[i],
                         epsilon,
-                        plan.family,
+                        tiling.family,
                         with_alpha,
                         double,
                     );
@@ -74,16 +85,16 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     }
     #[unroll]
     for i in 0..comptime!(if with_alpha { 4usize } else { 2usize }) {
-        total::<C>(&mut sums, i, 4usize, &mut left, Reduction::Sum, plan);
+        total::<C>(&mut sums, i, 4usize, &mut left, CubeReduction::Sum, tiling);
     }
     #[unroll]
     for a in 0..MICRO {
         // Only a row with everything hidden has no support.
         let support = select(sums[a * 4] == C::new(0.0), C::new(1.0), sums[a * 4]);
         sums[a * 4 + 1] /= support;
-        let r = unit_row(plan) + comptime!(a * plan.side());
-        if site.query + r < seq_q && unit_column(plan) == 0 {
-            saved[(site.row + r) * SAVED + MEAN] = sums[a * 4 + 1];
+        let r = unit_row(tiling) + comptime!(a * tiling.side());
+        if coord.query + r < seq_q && unit_column(tiling) == 0 {
+            saved[(coord.row + r) * SAVED + MEAN] = sums[a * 4 + 1];
         }
     }
 
@@ -95,24 +106,25 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     }
     let width = inputs.query.shape(3);
     let scale = inputs.scale.get::<C>();
-    for part in 0..max(width.div_ceil(comptime!(plan.width())), 1) {
-        let column = part * comptime!(plan.width());
-        let mut acc = Array::<C>::new(comptime!(plan.strips * MICRO));
+    for part in 0..max(width.div_ceil(comptime!(tiling.width())), 1) {
+        let column = part * comptime!(tiling.width());
+        let mut acc = Array::<C>::new(comptime!(tiling.strips * MICRO));
         #[unroll]
-        for i in 0..comptime!(plan.strips * MICRO) {
+        for i in 0..comptime!(tiling.strips * MICRO) {
             acc[i] = C::new(0.0);
         }
         for word in 0..n_words {
             let listed = bits[cube * n_words + word];
             for bit in 0..comptime!(WORD as u32) {
                 if (listed >> bit) & 1u32 == 1u32 {
-                    let key = (word * WORD + bit as usize) * plan.edge;
+                    let key = (word * WORD + bit as usize) * tiling.tile_size;
                     let mut cells =
-                        scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
-                    weigh::<C>(&mut cells, &rows, plan);
-                    let g =
-                        upstream::<F, M, C>(inputs, grad, &site, key, &mut left, &mut right, plan);
-                    #[unroll(plan.unrolls())]
+                        scores::<F, M, C>(inputs, &coord, key, &mut left, &mut right, tiling);
+                    weigh::<C>(&mut cells, &rows, tiling);
+                    let g = upstream::<F, M, C>(
+                        inputs, grad, &coord, key, &mut left, &mut right, tiling,
+                    );
+                    #[unroll(tiling.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
                         let p = cells[i];
                         let centred = g[i] - sums[i / MICRO * 4 + 1];
@@ -128,32 +140,32 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
                                 double,
                             );
                         }
-                        cells[i] = support_power::<C>(p, epsilon, plan.family) * centred;
+                        cells[i] = support_power::<C>(p, epsilon, tiling.family) * centred;
                     }
-                    put::<C>(&mut weights, &cells, plan);
+                    put::<C>(&mut weights, &cells, tiling);
                     add_product::<F, C>(
                         &mut acc,
                         &weights,
                         &inputs.key,
-                        &vectors::<F>(&inputs.key, site.batch, site.kv_head),
+                        &head_view::<F>(&inputs.key, coord.batch, coord.kv_head),
                         key,
                         column,
                         &mut right,
                         false,
-                        plan,
+                        tiling,
                     );
                 }
             }
         }
         #[unroll]
         for a in 0..MICRO {
-            let r = unit_row(plan) + comptime!(a * plan.side());
+            let r = unit_row(tiling) + comptime!(a * tiling.side());
             #[unroll]
-            for s in 0..comptime!(plan.strips) {
-                let c = column + comptime!(s * plan.side()) + unit_column(plan);
-                if site.query + r < seq_q && c < width {
+            for s in 0..comptime!(tiling.strips) {
+                let c = column + comptime!(s * tiling.side()) + unit_column(tiling);
+                if coord.query + r < seq_q && c < width {
                     let x = acc[comptime!(s * MICRO + a)] * scale;
-                    d_query[(site.row + r) * width + c] = F::cast_from(x);
+                    d_query[(coord.row + r) * width + c] = F::cast_from(x);
                 }
             }
         }
@@ -161,15 +173,22 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     if comptime!(with_alpha) {
         #[unroll]
         for i in 0..3usize {
-            total::<C>(&mut products, i, 3usize, &mut left, Reduction::Sum, plan);
+            total::<C>(
+                &mut products,
+                i,
+                3usize,
+                &mut left,
+                CubeReduction::Sum,
+                tiling,
+            );
         }
         #[unroll]
         for a in 0..MICRO {
             let of_row = (products[a * 3], products[a * 3 + 1], products[a * 3 + 2]);
             let d = alpha_gradient::<C>(sums[a * 4 + 2], sums[a * 4 + 3], of_row, epsilon);
-            let r = unit_row(plan) + comptime!(a * plan.side());
-            if site.query + r < seq_q && unit_column(plan) == 0 {
-                saved[(site.row + r) * SAVED + D_ALPHA] = d;
+            let r = unit_row(tiling) + comptime!(a * tiling.side());
+            if coord.query + r < seq_q && unit_column(tiling) == 0 {
+                saved[(coord.row + r) * SAVED + D_ALPHA] = d;
             }
         }
     }

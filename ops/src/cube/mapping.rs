@@ -1,5 +1,5 @@
-//! The weights as functions of a score's distance, without cancellation near α = 1 or at the edge of
-//! the support, and without functions that some devices have only roughly (log1p, expm1).
+//! The mapping kernels: weights as functions of a score's distance, without cancellation near α = 1 or at
+//! the boundary of the support, and without functions that some devices have only roughly (log1p, expm1).
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -14,11 +14,11 @@ pub(crate) enum Family {
     Alpha,
 }
 
-/// From this ε = α − 1 on, scores are measured from the edge of the support.
-pub(crate) const EDGE: f32 = 0.5;
+/// From this ε = α − 1 on, scores are measured from the boundary of the support.
+pub(crate) const BOUNDARY: f32 = 0.5;
 
-/// `[p, p^{1−ε}]` of a score at distance d from the origin: `p = [1 + εd]₊^{1/ε}` below [`EDGE`],
-/// `[εd]₊^{1/ε}` from it on, where d is the distance to the edge of the support.
+/// `[p, p^{1−ε}]` of a score at distance d above the shift: `p = [1 + εd]₊^{1/ε}` below [`BOUNDARY`],
+/// `[εd]₊^{1/ε}` from it on, where d is the distance to the boundary of the support.
 #[cube]
 pub(crate) fn weight<C: Float>(
     d: C,
@@ -43,15 +43,15 @@ pub(crate) fn weight<C: Float>(
             (root * root, root)
         }
         Family::Alpha => {
-            let edge = epsilon >= C::new(EDGE);
+            let from_boundary = epsilon >= C::new(BOUNDARY);
             let t = epsilon * d;
-            let u = select(edge, t, t + C::new(1.0));
+            let u = select(from_boundary, t, t + C::new(1.0));
             let outside = u <= tiny::<C>();
             let u = select(outside, C::new(1.0), u);
-            let t = select(outside || edge, zero, t);
+            let t = select(outside || from_boundary, zero, t);
             let near = d * log1p_over::<C>(t, double);
-            let far = u.ln() / select(edge, epsilon, C::new(1.0));
-            let p = select(edge, far, near).exp();
+            let far = u.ln() / select(from_boundary, epsilon, C::new(1.0));
+            let p = select(from_boundary, far, near).exp();
             (select(outside, zero, p), select(outside, zero, p / u))
         }
     }

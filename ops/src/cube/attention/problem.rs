@@ -1,4 +1,4 @@
-//! A request as the kernels take it, and whether they do.
+//! The problem as the kernels take it, and whether they do.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{BoolStore, DType, FloatDType, Shape, Tensor};
@@ -11,17 +11,16 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, IntKind, UIntKind};
 use cubecl::prelude::*;
 
-use super::super::power::Family;
+use super::super::mapping::Family;
 use super::super::{compute_type, constant, elem_type, family};
+use super::Extras;
+use super::fusion::saved_shapes;
 use super::inputs::InputsLaunch;
-use super::masks::Masks;
-use super::meta::saved_shapes;
-use super::plan::{Plan, words};
+use super::masks::MaskBuffer;
+use super::tiling::{Tiling, words};
 use crate::attention::{
-    AttentionExtras, AttentionGrads, AttentionOptions, AttentionSaved, AttentionSpec, MaybeFloat,
+    AttentionGrads, AttentionOptions, AttentionSaved, AttentionSpec, MaybeFloat,
 };
-
-type Extras = AttentionExtras<CubeBackend>;
 
 const RELATIVE: &str = "a relative term";
 const CUBES: &str = "a device whose cubes hold no tile of scores (64 units and 14 KiB)";
@@ -45,11 +44,11 @@ pub(crate) fn unserved(
     let bound = client.properties().hardware.max_bindings;
     if bindings > bound {
         return Some(format!(
-            "a request that takes {bindings} buffers, as this device binds {bound}"
+            "a problem that takes {bindings} buffers, as this device binds {bound}"
         ));
     }
     let element = compute_type(dtype).size();
-    match Plan::tiles(&client, element, seq_q.max(seq_kv)) {
+    match Tiling::tiles(&client, element, seq_q.max(seq_kv)) {
         Some(_) => None,
         None => Some(CUBES.to_owned()),
     }
@@ -57,19 +56,19 @@ pub(crate) fn unserved(
 
 /// What attention is asked for, every float in the query's type, and all but query, key and value in
 /// row-major order.
-pub(super) struct Request {
+pub(super) struct CubeProblem {
     pub query: CubeTensor,
     pub key: CubeTensor,
     pub value: CubeTensor,
     pub extras: Extras,
     spec: AttentionSpec,
-    masks: Masks,
+    masks: MaskBuffer,
     family: Family,
     /// Whether α is a tensor, which has a gradient.
     pub has_alpha: bool,
 }
 
-impl Request {
+impl CubeProblem {
     pub fn new(
         query: CubeTensor,
         key: CubeTensor,
@@ -86,7 +85,7 @@ impl Request {
             (true, _) | (false, Err(_)) => Family::Alpha,
             (false, Ok(family)) => family,
         };
-        let masks = Masks::new(&query, key.meta.shape()[2], &extras, &spec);
+        let masks = MaskBuffer::new(&query, key.meta.shape()[2], &extras, &spec);
         Self {
             key: cast(key, dtype),
             value: cast(value, dtype),
@@ -114,7 +113,7 @@ impl Request {
     ///
     /// # Panics
     /// Where [`unserved`] says that they do not.
-    pub fn plan(&self) -> Plan {
+    pub fn tiling(&self) -> Tiling {
         let [_, _, seq_q, d_head] = self.query.meta.shape().dims();
         let [_, _, seq_kv, d_value] = self.value.meta.shape().dims();
         assert!(
@@ -123,14 +122,14 @@ impl Request {
         );
         let compute = compute_type(self.query.dtype);
         let longest = seq_q.max(seq_kv);
-        let [edge, chunk] = Plan::tiles(&self.query.client, compute.size(), longest)
+        let [tile_size, chunk] = Tiling::tiles(&self.query.client, compute.size(), longest)
             .unwrap_or_else(|| panic!("{CUBES}: AttentionOptions::resolve refuses it"));
         let spec = &self.spec;
-        Plan {
-            edge,
+        Tiling {
+            tile_size,
             chunk,
-            strips: Plan::strips(edge, chunk, d_head.max(d_value)),
-            words: words(seq_kv, edge),
+            strips: Tiling::strips(tile_size, chunk, d_head.max(d_value)),
+            words: words(seq_kv, tile_size),
             family: self.family,
             double: compute == DType::F64,
             // Packed sequences have spans.
@@ -212,7 +211,7 @@ impl Request {
             self.value.clone().into_tensor_arg(),
             argument(self.extras.bias.as_option().cloned()),
             argument(self.masks.tensor.clone()),
-            self.masks.places(),
+            self.masks.offsets(),
             InputScalar::new(self.spec.scale, compute),
             InputScalar::new(dropout.map_or(1.0, |dropout| dropout.scale()), compute),
             dropout.map_or(0, |dropout| dropout.below()),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use sparta_results::ResultsError;
-use sparta_results::metric::ngram::{self, KneserNey, NgramModel, Order, Unigram};
+use sparta_datasets::Error;
+use sparta_datasets::baseline::ngram::{self, KneserNey, NgramModel, Order, Unigram};
 
 /// The definition, written for sets and maps of slices, with every count taken from the text anew.
 fn by_definition(train: &[u32], vocab_size: usize, n: usize, context: &[u32], token: u32) -> f64 {
@@ -111,7 +111,7 @@ fn bad_streams_are_refused() {
     let error = KneserNey::count(&[0, 1], 2, Order::Trigram).unwrap_err();
     assert!(matches!(
         error,
-        ResultsError::TooFewTokens {
+        Error::TooFewTokens {
             found: 2,
             needed: 3
         }
@@ -119,7 +119,7 @@ fn bad_streams_are_refused() {
     let error = KneserNey::count(&[0, 1, 5], 5, Order::Bigram).unwrap_err();
     assert!(matches!(
         error,
-        ResultsError::TokenOutOfVocabulary {
+        Error::TokenOutOfVocabulary {
             id: 5,
             position: 2,
             vocab_size: 5
@@ -127,20 +127,20 @@ fn bad_streams_are_refused() {
     ));
     assert!(matches!(
         Unigram::count(&[0], 0),
-        Err(ResultsError::VocabularySize { found: 0, .. })
+        Err(Error::VocabularySize { found: 0, .. })
     ));
     assert!(KneserNey::count(&[0, 1, 2], ngram::MAX_VOCABULARY + 1, Order::Bigram).is_err());
     let model = Unigram::count(&[0, 1], 2).unwrap();
     assert!(matches!(
         model.score(&[0]),
-        Err(ResultsError::TooFewTokens {
+        Err(Error::TooFewTokens {
             found: 1,
             needed: 2
         })
     ));
     assert!(matches!(
         model.score(&[0, 2]),
-        Err(ResultsError::TokenOutOfVocabulary { id: 2, .. })
+        Err(Error::TokenOutOfVocabulary { id: 2, .. })
     ));
 }
 
@@ -216,8 +216,7 @@ fn counts_and_scores_a_corpus_in_seconds() {
         markov_text(60_000, 4000, 2),
     );
     let started = Instant::now();
-    let scores = ngram::baselines(&train, &test, 4000).unwrap();
-    let scores = scores.map(|(_, perplexity)| perplexity);
+    let scores = ngram::scores(&train, &test, 4000).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "1.8 M + 60 k tokens: {seconds:.2} s, {:?}",

@@ -1,11 +1,11 @@
-//! Shapes and types of what the kernels give, for Burn's fusion, which asks before they run.
+//! Shapes and types of what the kernels give, for Burn's fusion of operations, which asks before they run.
 
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::{DType, Shape};
 
 use super::super::compute_type;
-use super::plan::{MIN_EDGE, WORD};
 use super::scores::SAVED;
+use super::tiling::{MIN_TILE, WORD};
 use crate::attention::{
     AttentionExtrasMetadata, AttentionGradsMetadata, AttentionSavedMetadata, AttentionSpec,
     MaybeFloatMetadata,
@@ -15,8 +15,8 @@ use crate::attention::{
 /// as the tiles' size is the device's.
 pub(crate) fn saved_shapes(query: &Shape, key: &Shape) -> ([usize; 2], [usize; 1]) {
     let n_rows = query[0] * query[1] * query[2];
-    let n_tiles = query[0] * query[1] * query[2].div_ceil(MIN_EDGE);
-    let n_words = key[2].div_ceil(MIN_EDGE * WORD);
+    let n_tiles = query[0] * query[1] * query[2].div_ceil(MIN_TILE);
+    let n_words = key[2].div_ceil(MIN_TILE * WORD);
     ([n_rows, SAVED], [(n_tiles * n_words).max(1)])
 }
 

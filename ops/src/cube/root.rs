@@ -1,35 +1,35 @@
-//! The search for a row's threshold, one step at a time: Newton's method with a bracket.
+//! Root finding for a row's threshold, one step at a time: Newton's method in a bracket.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::power::{EDGE, Family, newton_step, weight};
+use super::mapping::{BOUNDARY, Family, newton_step, weight};
 use crate::primitive::HIDDEN;
 
-/// Passes after which a row's search ends however far it is.
+/// Passes after which root finding ends however far it is.
 pub(crate) const MAX_PASSES: u32 = 60;
 
-/// What is known of a row before its search.
+/// The constants of a row's root finding.
 #[derive(CubeType, Clone, Copy)]
-pub(crate) struct Row<C: Float> {
+pub(crate) struct RowConstants<C: Float> {
     pub largest: C,
     /// α − 1.
     pub epsilon: C,
 }
 
-/// Numbers that a row's search keeps, from some place of an array on.
+/// Numbers of a row's bracket and iterate, from some index of an array on.
 pub(crate) const STATE: usize = 6;
 const LOW: usize = 0;
 const HIGH: usize = 1;
-/// The origin from which scores `x = z − max z` are measured, see [`weight`].
-pub(crate) const ORIGIN: usize = 2;
+/// The iterate: the shift that is subtracted from scores `x = z − max z`, see [`weight`].
+pub(crate) const SHIFT: usize = 2;
 /// What the last step would still add to it.
 pub(crate) const CORRECTION: usize = 3;
 const LAST_STEP: usize = 4;
-/// Not 0 where the search has ended.
+/// Not 0 where the root is found, or given up.
 pub(crate) const DONE: usize = 5;
 
-/// Begins the search among `n` scores, from below.
+/// Begins among `n` scores, from below.
 #[cube]
 pub(crate) fn begin<C: Float>(
     state: &mut Array<C>,
@@ -42,13 +42,13 @@ pub(crate) fn begin<C: Float>(
     let low = start::<C>(epsilon, family);
     state[at + LOW] = low;
     state[at + HIGH] = low + width::<C>(epsilon, n);
-    state[at + ORIGIN] = low;
+    state[at + SHIFT] = low;
     state[at + CORRECTION] = C::new(0.0);
     state[at + LAST_STEP] = C::new(1e30);
     state[at + DONE] = select(done, C::new(1.0), C::new(0.0));
 }
 
-/// Moves on, given `Σp` and `Σp^{1−ε}` at the origin.
+/// One step, given `Σp` and `Σp^{1−ε}` at the shift.
 #[cube]
 pub(crate) fn advance<C: Float>(
     state: &mut Array<C>,
@@ -60,28 +60,24 @@ pub(crate) fn advance<C: Float>(
 ) {
     let one = C::new(1.0);
     let precision = C::new(comptime!(if double { 4.5e-16 } else { 2.4e-7 }));
-    let origin = state[at + ORIGIN];
+    let shift = state[at + SHIFT];
     let last_step = state[at + LAST_STEP];
     let excess = sum - one;
     let above = sum >= one;
-    let low = select(above && origin > state[at + LOW], origin, state[at + LOW]);
-    let high = select(
-        !above && origin < state[at + HIGH],
-        origin,
-        state[at + HIGH],
-    );
+    let low = select(above && shift > state[at + LOW], shift, state[at + LOW]);
+    let high = select(!above && shift < state[at + HIGH], shift, state[at + HIGH]);
     let step = newton_step::<C>(sum, slope, epsilon);
     // Near the root only rounding keeps a step from being smaller than the one before. NaN ends
-    // the search too.
+    // it too.
     let far = excess.abs() > precision;
     let stalled = excess.abs() < C::new(32.0) * precision && step.abs() >= last_step;
     let done = state[at + DONE] != C::new(0.0) || !far || stalled;
-    let next = origin + step;
+    let next = shift + step;
     let inside = next > low && next < high;
     let moved = select(inside, next, (low + high) * C::new(0.5));
     state[at + LOW] = low;
     state[at + HIGH] = high;
-    state[at + ORIGIN] = select(done, origin, moved);
+    state[at + SHIFT] = select(done, shift, moved);
     state[at + CORRECTION] = excess / slope;
     state[at + LAST_STEP] = select(done, last_step, step.abs());
     state[at + DONE] = select(done, one, C::new(0.0));
@@ -106,8 +102,8 @@ pub(crate) fn is_nan<C: Float>(z: C) -> bool {
 #[cube]
 pub(crate) fn final_weight<C: Float>(
     z: C,
-    row: &Row<C>,
-    origin: C,
+    row: &RowConstants<C>,
+    shift: C,
     correction: C,
     hidden: f32,
     #[comptime] family: Family,
@@ -123,7 +119,7 @@ pub(crate) fn final_weight<C: Float>(
         Family::Softmax | Family::Sparsemax | Family::Entmax15 => C::new(0.0),
     };
     let (p, _slope) = weight::<C>(
-        (x - origin) + (low - correction),
+        (x - shift) + (low - correction),
         row.epsilon,
         family,
         double,
@@ -131,7 +127,7 @@ pub(crate) fn final_weight<C: Float>(
     select(is_hidden, C::new(0.0), p)
 }
 
-/// The origin at which the largest score alone has weight 1.
+/// The shift at which the largest score alone has weight 1.
 #[cube]
 fn start<C: Float>(epsilon: C, #[comptime] family: Family) -> C {
     match family {
@@ -139,14 +135,14 @@ fn start<C: Float>(epsilon: C, #[comptime] family: Family) -> C {
         Family::Sparsemax => C::new(-1.0),
         Family::Entmax15 => C::new(-2.0),
         Family::Alpha => {
-            let edge = epsilon >= C::new(EDGE);
-            let divisor = select(edge, epsilon, C::new(1.0));
-            select(edge, C::new(-1.0) / divisor, C::new(0.0))
+            let from_boundary = epsilon >= C::new(BOUNDARY);
+            let divisor = select(from_boundary, epsilon, C::new(1.0));
+            select(from_boundary, C::new(-1.0) / divisor, C::new(0.0))
         }
     }
 }
 
-/// How far the origin can rise: `(1 − n^{−ε})/ε`, a little more against rounding.
+/// How far the shift can rise: `(1 − n^{−ε})/ε`, a little more against rounding.
 #[cube]
 fn width<C: Float>(epsilon: C, n: usize) -> C {
     let one = C::new(1.0);
