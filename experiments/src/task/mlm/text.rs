@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::baseline::ngram::{NgramModel, Unigram};
 use sparta_datasets::batch::{
     Choice, ExampleOrder, MaskedBatch, Masker, Masking, Padding, text_windows,
 };
@@ -13,7 +14,6 @@ use sparta_datasets::{Split, source};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
 use sparta_results::Perplexity;
-use sparta_results::metric::ngram::{NgramModel, Unigram};
 
 use crate::protocol::{BothMasks, Fetch};
 use crate::recipe::MlmRecipe;
