@@ -13,7 +13,7 @@ use crate::protocol::{self, Request, Stage};
 use crate::recipe::MlmRecipe;
 use crate::task::mlm::MaskedLanguageModel;
 
-/// Attention pruning of a masked language model: a BERT that finds hidden word pieces.
+/// Attention pruning of a masked language model: a BERT that predicts masked word pieces.
 ///
 /// Without a subcommand the whole table is made: train dense, observe the attention over the
 /// training set, prune at each p, train again under each mask, test by accuracy and pseudo-perplexity.

@@ -20,28 +20,28 @@ pub struct MlmRecipe {
     #[serde(flatten)]
     pub heading: Heading,
     /// Text as windows of word pieces.
-    pub data: RunningTextRecipe,
+    pub data: MlmDataRecipe,
     /// The network.
     pub model: EncoderModelRecipe,
     /// The head, where the weights have none.
-    pub head: MaskedHeadRecipe,
-    /// Which word pieces are hidden in training.
-    pub masking: MaskingRecipe,
+    pub head: MlmHeadRecipe,
+    /// Which word pieces are masked in training.
+    pub masking: MlmMaskingRecipe,
     /// Dense training.
     pub train: MlmTrainRecipe,
     /// The pass that averages attention.
-    pub observe: WindowObserveRecipe,
+    pub observe: MlmObserveRecipe,
     /// Thresholds and masks.
     pub prune: Prune,
     /// Training again under each mask; what it does not name is as in `train`.
     pub retrain: Retrain,
     /// Scores.
-    pub eval: HiddenEvalRecipe,
+    pub eval: MlmEvalRecipe,
 }
 
 /// Which text, and how it is cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunningTextRecipe {
+pub struct MlmDataRecipe {
     /// The corpus.
     pub corpus: Corpus,
     /// Longest window in tokens, `[CLS]` and `[SEP]` included: rows and columns of the masks.
@@ -56,15 +56,15 @@ pub struct RunningTextRecipe {
 
 /// The map from hidden states to word pieces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MaskedHeadRecipe {
+pub struct MlmHeadRecipe {
     /// Its learning rate, as a multiple of `train.lr`.
     pub lr_factor: f64,
 }
 
-/// Which word pieces the network has to find, and what it sees in their place.
+/// Which word pieces the network has to predict, and what it sees in their place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MaskingRecipe {
-    /// Fraction of the word pieces that is to be found.
+pub struct MlmMaskingRecipe {
+    /// Fraction of the word pieces that are to be predicted.
     pub fraction: f64,
     /// Fraction of these in whose place stands `[MASK]`.
     pub mask: f64,
@@ -91,7 +91,7 @@ pub struct MlmTrainRecipe {
 
 /// The pass over the training set that averages attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WindowObserveRecipe {
+pub struct MlmObserveRecipe {
     /// Windows of a batch.
     pub batch_size: usize,
     /// Windows to observe; 0 = the whole training set.
@@ -100,14 +100,14 @@ pub struct WindowObserveRecipe {
 
 /// Scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HiddenEvalRecipe {
+pub struct MlmEvalRecipe {
     /// Windows of a batch.
     pub batch_size: usize,
-    /// Passes in which every word piece is hidden once; 0 = one word piece of a window at a time.
+    /// Passes over the test windows, each word piece masked in one of them; 0 = one word piece of a window at a time.
     pub passes: usize,
 }
 
-impl HiddenEvalRecipe {
+impl MlmEvalRecipe {
     /// Passes over windows of so many tokens.
     #[must_use]
     pub fn passes_of(&self, max_len: usize) -> usize {

@@ -24,7 +24,7 @@ use crate::protocol::{
 };
 use crate::recipe::{MlmRecipe, Recipe};
 use crate::train::{AdamSettings, HeadRate, Selection, TrainingConfig};
-use text::{BatchSizes, DRAWN, HiddenPieces, Text};
+use text::{BatchSizes, FIXED, MaskedTokens, Text};
 
 /// The only attention there is.
 const KIND: AttentionType = AttentionType::EncoderSelf;
@@ -33,7 +33,7 @@ const HEAD: &str = "cls.predictions.";
 /// What each model is scored by, in the order of the values.
 const METRICS: [Metric; 2] = [Metric::PseudoPerplexity, Metric::Accuracy];
 
-/// A BERT that finds hidden word pieces of a corpus.
+/// A BERT that predicts masked word pieces of a corpus.
 pub struct MaskedLanguageModel {
     recipe: MlmRecipe,
     pretrained: Pretrained,
@@ -104,7 +104,7 @@ impl Task for MaskedLanguageModel {
     type Recipe = MlmRecipe;
     type Network = BertMaskedLm;
     type Masks = Option<Vec<LayerMask>>;
-    type Objective<'a> = HiddenPieces<'a>;
+    type Objective<'a> = MaskedTokens<'a>;
 
     fn variants(recipe: &MlmRecipe) -> Result<Vec<Variant>> {
         let pruned = [Pruned::only(KIND)];
@@ -223,7 +223,7 @@ impl Task for MaskedLanguageModel {
 
     fn cost(&self, of: &Variant) -> Cost {
         let (config, max_len) = (self.config(of), self.recipe.data.max_len);
-        let hidden = self.recipe.masking.fraction * config.vocab_size as f64;
+        let outputs = self.recipe.masking.fraction * config.vocab_size as f64;
         Cost {
             n_params: config.n_masked_lm_params(),
             tokens: self.batch_size * max_len,
@@ -232,8 +232,8 @@ impl Task for MaskedLanguageModel {
             d_ff: config.d_ff,
             n_scores: config.n_heads * max_len,
             score_copies: SCORE_COPIES,
-            // Only hidden word pieces have any.
-            n_outputs: hidden.ceil() as usize,
+            // Only masked positions have any.
+            n_outputs: outputs.ceil() as usize,
         }
     }
 
@@ -265,15 +265,15 @@ impl Task for MaskedLanguageModel {
         seed: u64,
         masks: BothMasks<Self::Masks>,
         device: &Device,
-    ) -> Result<HiddenPieces<'a>> {
+    ) -> Result<MaskedTokens<'a>> {
         let batch_sizes = BatchSizes {
             train: self.batch_size,
             eval: self.recipe.eval.batch_size,
         };
-        HiddenPieces::new(&self.text, (batch_sizes, seed), masks, device)
+        MaskedTokens::new(&self.text, (batch_sizes, seed), masks, device)
     }
 
-    /// Word pieces are hidden as in training.
+    /// The network sees masked windows, as in training.
     fn observe<'a>(
         &'a self,
         _: &'a Variant,
@@ -289,7 +289,7 @@ impl Task for MaskedLanguageModel {
         let n_batches = order.n_batches();
         let weights = move |i| -> Result<Vec<Observed>> {
             let indices = order.get(i).unwrap_or_default();
-            let batch = self.text.batch(Split::Train, indices, DRAWN)?;
+            let batch = self.text.batch(Split::Train, indices, FIXED)?;
             let lengths = indices.iter().map(|&index| windows[index as usize].len());
             let valid = lengths.map(|length| Valid::first(length, length));
             let input = text::input(&batch, device).return_weights();
@@ -369,8 +369,8 @@ impl Task for MaskedLanguageModel {
 }
 
 /// One value for each of [`METRICS`].
-fn values(found: text::Found) -> Result<Vec<f64>> {
-    let ppl = found.nll.ppl();
+fn values(score: text::MaskedScore) -> Result<Vec<f64>> {
+    let ppl = score.nll.ppl();
     ensure!(ppl.is_finite(), "no word piece of the test text was scored");
-    Ok(vec![ppl, found.accuracy()])
+    Ok(vec![ppl, score.accuracy()])
 }

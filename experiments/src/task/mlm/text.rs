@@ -1,4 +1,4 @@
-//! Running text with hidden word pieces: windows, the training loss, scores, and what counting alone finds.
+//! Running text with masked word pieces: windows, the training loss, scores, and the unigram baseline.
 
 use std::path::Path;
 
@@ -22,8 +22,8 @@ use crate::task::lm::corpus_name;
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
 
-/// Draws what is hidden outside of training, for every seed of a run alike.
-pub(super) const DRAWN: Choice = Choice::Drawn { seed: 0, epoch: 0 };
+/// What is masked in validation and observation, the same for every seed.
+pub(super) const FIXED: Choice = Choice::Drawn { seed: 0, epoch: 0 };
 
 /// A corpus as windows of word pieces.
 pub(super) struct Text {
@@ -66,7 +66,7 @@ impl Text {
     /// One sentence, often enough for a batch, for when the corpus is not at hand.
     ///
     /// # Errors
-    /// A tokenizer that cannot hide a word piece.
+    /// A tokenizer without a mask token.
     pub(super) fn stand_in(recipe: &MlmRecipe, wordpiece: &WordPiece) -> Result<Self> {
         const SENTENCE: &str = "The committee read the report of the year before it was sent .\n";
         let text = SENTENCE.repeat(recipe.train.batch_size * recipe.data.max_len.div_ceil(8));
@@ -130,7 +130,7 @@ impl Text {
         n_tokens as f64 / windows.len() as f64
     }
 
-    /// Some windows as the network sees them, and what it has to find.
+    /// Some windows as the network sees them, and the word pieces that it has to predict.
     pub(super) fn batch(
         &self,
         split: Split,
@@ -149,7 +149,7 @@ impl Text {
         )?)
     }
 
-    /// The word pieces of a split that can be hidden.
+    /// The word pieces of a split that can be masked.
     fn pieces(&self, split: Split) -> Vec<u32> {
         let all = Choice::Group {
             group: 0,
@@ -165,27 +165,27 @@ impl Text {
         windows.flat_map(of_window).collect()
     }
 
-    /// Number of word pieces of the test text, each of which is to be found once.
+    /// Number of word pieces of the test split, each of which is scored once.
     pub(super) fn n_test(&self) -> u64 {
         self.pieces(Split::Test).len() as u64
     }
 
-    /// What the frequencies of word pieces in the training text find of the test text, wherever one is hidden.
+    /// Scores the frequencies of word pieces in the training split on the test split.
     ///
     /// # Errors
     /// No word piece in the training text.
-    pub(super) fn unigram(&self) -> Result<Found> {
+    pub(super) fn unigram(&self) -> Result<MaskedScore> {
         let counts = Unigram::count(&self.pieces(Split::Train), self.vocab_size)?;
         let p = |id: u32| counts.probability(&[], id);
         let ids = 0..self.vocab_size as u32;
         // Of equally frequent ones the first.
         let most_frequent = ids.rev().max_by(|&a, &b| p(a).total_cmp(&p(b)));
-        let mut found = Found::default();
+        let mut score = MaskedScore::default();
         for id in self.pieces(Split::Test) {
-            found.nll.add(-p(id).ln(), 1);
-            found.n_right += u64::from(Some(id) == most_frequent);
+            score.nll.add(-p(id).ln(), 1);
+            score.n_correct += u64::from(Some(id) == most_frequent);
         }
-        Ok(found)
+        Ok(score)
     }
 }
 
@@ -202,8 +202,9 @@ fn first_windows(
     // Of a long text only the start is cut: as many lines as make one window more, which ends the last one.
     let mut n_bytes = 4 * limit * max_len;
     loop {
-        let rest = text.get(n_bytes..).unwrap_or_default();
-        let end = rest.find('\n').map_or(text.len(), |at| n_bytes + at + 1);
+        let rest = text.as_bytes().get(n_bytes..).unwrap_or_default();
+        let line_end = rest.iter().position(|&byte| byte == b'\n');
+        let end = line_end.map_or(text.len(), |at| n_bytes + at + 1);
         let mut windows = text_windows(&text[..end], wordpiece, max_len)?;
         if windows.len() > limit || end == text.len() {
             windows.truncate(limit);
@@ -226,34 +227,34 @@ pub(super) fn input(batch: &MaskedBatch, device: &Device) -> BertInput {
     batch::input(ids, token_types, padding, [*batch_size, *len], device)
 }
 
-/// What was found of hidden word pieces.
+/// How well masked word pieces were predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Found {
-    /// Of each the negative log-likelihood.
+pub(super) struct MaskedScore {
+    /// Their negative log-likelihoods.
     pub(super) nll: Perplexity,
-    /// How many were the most probable one of their place.
-    pub(super) n_right: u64,
+    /// How many were the most probable word piece of their position.
+    pub(super) n_correct: u64,
 }
 
-impl Found {
-    /// Per cent of the hidden word pieces that are the most probable one of their place.
+impl MaskedScore {
+    /// Per cent of the masked word pieces that were the most probable one of their position.
     pub(super) fn accuracy(&self) -> f64 {
-        100.0 * self.n_right as f64 / self.nll.n_tokens as f64
+        100.0 * self.n_correct as f64 / self.nll.n_tokens as f64
     }
 
     fn add(&mut self, other: Self) {
         self.nll += other.nll;
-        self.n_right += other.n_right;
+        self.n_correct += other.n_correct;
     }
 }
 
-/// What a network finds of the hidden word pieces of a batch.
+/// Scores a network on the masked word pieces of a batch.
 ///
 /// # Errors
 /// Scores that are not finite.
-fn find(model: &Model<'_, BertMaskedLm>, batch: &MaskedBatch) -> Result<Found> {
+fn score_batch(model: &Model<'_, BertMaskedLm>, batch: &MaskedBatch) -> Result<MaskedScore> {
     if batch.n_targets() == 0 {
-        return Ok(Found::default());
+        return Ok(MaskedScore::default());
     }
     let input = input(batch, model.device).masks(model.masks.clone());
     let scores = model.network.masked(input, &batch.labels);
@@ -265,15 +266,16 @@ fn find(model: &Model<'_, BertMaskedLm>, batch: &MaskedBatch) -> Result<Found> {
         "the score of window {} is not finite",
         batch.indices[0]
     );
-    let mut found = Found {
-        n_right: batch::read(right)?[0] as u64,
-        ..Found::default()
+    let mut score = MaskedScore {
+        n_correct: batch::read(right)?[0] as u64,
+        ..MaskedScore::default()
     };
-    found.nll.add(nll, scores.n_masked() as u64);
-    Ok(found)
+    score.nll.add(nll, scores.n_masked() as u64);
+    Ok(score)
 }
 
-/// Finds word pieces of the test text, each hidden in one of `passes` passes; `at` is told how many batches are done.
+/// Scores a network on every word piece of the test split, each masked in one of `passes` passes; `at` is told how many
+/// batches are done.
 ///
 /// # Errors
 /// Scores that are not finite, or Ctrl-C.
@@ -282,31 +284,35 @@ pub(super) fn score(
     model: &Model<'_, BertMaskedLm>,
     (passes, batch_size): (usize, usize),
     at: &mut dyn FnMut(u64),
-) -> Result<Found> {
+) -> Result<MaskedScore> {
     let order = ExampleOrder::in_order(text.windows(Split::Test).len(), batch_size)?;
-    let mut found = Found::default();
+    let mut total = MaskedScore::default();
     let mut n_done = 0;
     for group in 0..passes {
         let n_groups = passes;
         for indices in order.iter() {
             let choice = Choice::Group { group, n_groups };
-            found.add(find(model, &text.batch(Split::Test, indices, choice)?)?);
+            total.add(score_batch(
+                model,
+                &text.batch(Split::Test, indices, choice)?,
+            )?);
             n_done += 1;
             at(n_done);
             stop_if_interrupted("scoring")?;
         }
     }
-    Ok(found)
+    Ok(total)
 }
 
-/// Finding hidden word pieces, others in each epoch.
-pub struct HiddenPieces<'a> {
+/// Cross-entropy of masked word pieces, others in each epoch (RoBERTa's dynamic masking, Liu et al. 2019).
+pub struct MaskedTokens<'a> {
     text: &'a Text,
     batch_sizes: BatchSizes,
     seed: u64,
     epochs: Epochs<ExampleOrder>,
     masks: BothMasks<Option<Vec<LayerMask>>>,
     device: Device,
+    tokens_per_step: f64,
 }
 
 /// Windows of a batch.
@@ -316,7 +322,7 @@ pub(super) struct BatchSizes {
     pub(super) eval: usize,
 }
 
-impl<'a> HiddenPieces<'a> {
+impl<'a> MaskedTokens<'a> {
     /// The objective under masks, on `device` (with autodiff).
     ///
     /// # Errors
@@ -336,11 +342,12 @@ impl<'a> HiddenPieces<'a> {
             epochs: Epochs::new(order),
             masks,
             device: device.clone(),
+            tokens_per_step: batch_sizes.train.min(n) as f64 * text.mean_len(Split::Train),
         })
     }
 }
 
-impl Objective<BertMaskedLm> for HiddenPieces<'_> {
+impl Objective<BertMaskedLm> for MaskedTokens<'_> {
     fn loss(&mut self, network: &BertMaskedLm, step: u64, _part: usize) -> Result<Tensor<1>> {
         let (text, batch_size, seed) = (self.text, self.batch_sizes.train, self.seed);
         let n = text.windows(Split::Train).len();
@@ -353,8 +360,7 @@ impl Objective<BertMaskedLm> for HiddenPieces<'_> {
     }
 
     fn tokens_per_step(&self) -> f64 {
-        let n = self.text.windows(Split::Train).len();
-        self.batch_sizes.train.min(n) as f64 * self.text.mean_len(Split::Train)
+        self.tokens_per_step
     }
 
     fn validate(&mut self, network: &BertMaskedLm) -> Result<Validation> {
@@ -365,14 +371,14 @@ impl Objective<BertMaskedLm> for HiddenPieces<'_> {
             device: &device,
         };
         let n = self.text.windows(Split::Valid).len();
-        let mut found = Found::default();
+        let mut total = MaskedScore::default();
         for indices in ExampleOrder::in_order(n, self.batch_sizes.eval)?.iter() {
-            found.add(find(
+            total.add(score_batch(
                 &model,
-                &self.text.batch(Split::Valid, indices, DRAWN)?,
+                &self.text.batch(Split::Valid, indices, FIXED)?,
             )?);
             stop_if_interrupted("validation")?;
         }
-        Ok(Validation::of(found.nll.nll()))
+        Ok(Validation::of(total.nll.nll()))
     }
 }
