@@ -54,6 +54,29 @@ impl NetworkName {
     }
 }
 
+impl NetworkName {
+    /// Whether its weights ship with the program.
+    #[must_use]
+    pub fn is_shipped(self) -> bool {
+        match self {
+            Self::MiniLmL3 => true,
+            Self::MiniLmL6 | Self::BertBaseUncased | Self::BertBaseCased | Self::Bert => false,
+        }
+    }
+
+    /// What its weights are called on the Hugging Face hub.
+    #[must_use]
+    pub fn hub_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MiniLmL3 => &["sentence-transformers/paraphrase-MiniLM-L3-v2"],
+            Self::MiniLmL6 => &["sentence-transformers/all-MiniLM-L6-v2"],
+            Self::BertBaseUncased => &["google-bert/bert-base-uncased", "bert-base-uncased"],
+            Self::BertBaseCased => &["google-bert/bert-base-cased", "bert-base-cased"],
+            Self::Bert => &[],
+        }
+    }
+}
+
 /// How wide batches are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

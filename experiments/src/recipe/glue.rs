@@ -11,7 +11,8 @@ use super::encoder::{
 };
 use super::renamed::NORMALIZER;
 use super::{
-    Heading, Masks, NormalizerName, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
 };
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
@@ -162,6 +163,14 @@ impl Recipe for GlueRecipe {
         one
     }
 
+    fn needs(&self) -> Result<Needs> {
+        let tasks = self.classification_tasks()?;
+        Ok(Needs {
+            corpora: tasks.into_iter().map(AnyCorpus::Labelled).collect(),
+            network: Some(self.model.network),
+        })
+    }
+
     fn validate(&self) -> Result<()> {
         validate(self)?;
         self.prune.check()?;
@@ -197,7 +206,7 @@ mod tests {
             ("prune.p=[20, 40]", "prune.p"),
             ("prune.random_masks=[0]", "prune.random_masks"),
             ("train.warmup=1.5", "train.warmup"),
-            ("model.network=\"bert\"", "minilm-l3"),
+            ("model.network=\"bart\"", "minilm-l3"),
             ("train.schedule=\"noam\"", "train.schedule"),
         ] {
             let e = error(set);

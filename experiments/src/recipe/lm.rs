@@ -2,13 +2,14 @@
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::CorpusName;
 
 use super::check::{at_least_one, in_unit_interval};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
 use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Prune, Recipe, Renamed, Retrain,
-    RetrainStart, Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Prune, Recipe, Renamed,
+    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
 };
 
 /// Everything that determines the language-model table; field names are the TOML keys, which
@@ -40,7 +41,7 @@ pub struct LmRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus.
-    pub corpus: Corpus,
+    pub corpus: CorpusName,
     /// Size of the vocabulary with its special words; 0 keeps every word.
     pub vocab_size: usize,
     /// Tokens of the training split to use; 0 = all.
@@ -49,30 +50,6 @@ pub struct DataRecipe {
     pub valid_tokens: usize,
     /// Tokens of the test split to use; 0 = all.
     pub test_tokens: usize,
-}
-
-/// A corpus the language model can be trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Corpus {
-    /// US presidential messages, shipped with the project.
-    StateOfTheUnion,
-    /// WikiText-2, read from `--data`.
-    Wikitext2,
-    /// WikiText-103, read from `--data`.
-    Wikitext103,
-}
-
-impl Corpus {
-    /// Short name for signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StateOfTheUnion => "sotu",
-            Self::Wikitext2 => "wikitext2",
-            Self::Wikitext103 => "wikitext103",
-        }
-    }
 }
 
 /// Transformer-XL dimensions.
@@ -189,6 +166,13 @@ impl Recipe for LmRecipe {
 
     fn normalizers(&self) -> &[NormalizerName] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {

@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::CorpusName;
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
 use super::encoder::EncoderModelRecipe;
-use super::lm::Corpus;
 use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Prune, Recipe, Retrain, RetrainStart,
-    Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Prune, Recipe, Retrain,
+    RetrainStart, Shipped, Threshold, WarmupSteps,
 };
 
 /// Everything that determines the masked language model's table; field names are the TOML keys, which
@@ -43,7 +43,7 @@ pub struct MlmRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MlmDataRecipe {
     /// The corpus.
-    pub corpus: Corpus,
+    pub corpus: CorpusName,
     /// Longest window in tokens, `[CLS]` and `[SEP]` included: rows and columns of the masks.
     pub max_len: usize,
     /// Windows of the training split to use; 0 = all.
@@ -149,6 +149,13 @@ impl Recipe for MlmRecipe {
 
     fn normalizers(&self) -> &[NormalizerName] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {

@@ -13,6 +13,7 @@ pub mod glue;
 pub mod lm;
 mod misfit;
 pub mod mlm;
+mod needs;
 mod renamed;
 mod sections;
 mod shape;
@@ -26,13 +27,14 @@ pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
 pub use mlm::MlmRecipe;
+pub use needs::{AnyCorpus, Needs};
 pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
     WarmupSteps,
 };
 pub use shape::check_shape;
-pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
 pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
@@ -73,6 +75,12 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 
     /// Row normalisers of attention, each with a dense model of its own.
     fn normalizers(&self) -> &[NormalizerName];
+
+    /// What it reads that is not in it.
+    ///
+    /// # Errors
+    /// A corpus that there is not, with those that there are.
+    fn needs(&self) -> Result<Needs>;
 
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str {
@@ -176,7 +184,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 fn unknown_recipe(shipped: &[Shipped], name: &str) -> String {
     let other = ALL_SHIPPED
         .iter()
-        .find_map(|(program, list)| Some((program, find_shipped(list, name)?)));
+        .find_map(|of| Some((of.program, find_shipped(of.shipped, name)?)));
     if let Some((program, found)) = other {
         return format!(
             "`{}` is a recipe of another program: `{program} --recipe {}`",

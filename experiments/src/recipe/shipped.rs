@@ -1,5 +1,9 @@
 //! The recipes inside the program, so that it works from any folder.
 
+use anyhow::Result;
+
+use super::{GlueRecipe, LmRecipe, MlmRecipe, Needs, Recipe, SquadRecipe, TranslationRecipe};
+
 /// A recipe shipped with the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Shipped {
@@ -42,13 +46,34 @@ pub(super) const SQUAD: &[Shipped] = shipped!["small/squad", "squad/minilm-l6", 
 /// Masked language models; the first is the default and the reference for every key.
 pub(super) const MLM: &[Shipped] = shipped!["small/mlm", "mlm/bert-base"];
 
+/// The recipes of a program.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramRecipes {
+    /// The program.
+    pub program: &'static str,
+    /// Its recipes.
+    pub shipped: &'static [Shipped],
+    /// Reads the text of one, and says what it needs.
+    pub read: fn(&str) -> Result<Needs>,
+}
+
+impl ProgramRecipes {
+    const fn of<R: Recipe>() -> Self {
+        Self {
+            program: R::PROGRAM,
+            shipped: R::SHIPPED,
+            read: |text| R::parse(text, &[])?.needs(),
+        }
+    }
+}
+
 /// The recipes of every program.
-pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[
-    ("lm", LM),
-    ("iwslt", TRANSLATION),
-    ("glue", GLUE),
-    ("squad", SQUAD),
-    ("mlm", MLM),
+pub const ALL_SHIPPED: &[ProgramRecipes] = &[
+    ProgramRecipes::of::<LmRecipe>(),
+    ProgramRecipes::of::<TranslationRecipe>(),
+    ProgramRecipes::of::<GlueRecipe>(),
+    ProgramRecipes::of::<SquadRecipe>(),
+    ProgramRecipes::of::<MlmRecipe>(),
 ];
 
 /// Finds a recipe of a list by its full name, or by the last part of it (`wikitext2`).
@@ -65,7 +90,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
     /// The hash of every shipped recipe. A run folder and its records are entered by it: one that changes
     /// orphans every run that was made with the recipe. Change a number here only together with the numbers
@@ -158,7 +182,7 @@ mod tests {
             hashes::<MlmRecipe>(),
         ]
         .concat();
-        let shipped: usize = ALL_SHIPPED.iter().map(|(_, list)| list.len()).sum();
+        let shipped: usize = ALL_SHIPPED.iter().map(|of| of.shipped.len()).sum();
         assert_eq!(all.len(), shipped);
         let pinned = PINNED.map(|(name, hash)| (name, hash.to_owned()));
         assert_eq!(all, pinned);

@@ -11,7 +11,8 @@ use super::encoder::{
 };
 use super::renamed::NORMALIZER;
 use super::{
-    Heading, Masks, NormalizerName, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
 };
 
 /// Everything that determines the SQuAD table; field names are the TOML keys, which
@@ -136,6 +137,13 @@ impl Recipe for SquadRecipe {
 
     fn normalizers(&self) -> &[NormalizerName] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Paragraphs(self.set()?)],
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {

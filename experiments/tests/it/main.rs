@@ -8,6 +8,7 @@ mod mlm;
 mod squad;
 mod stop;
 mod table;
+mod variants;
 
 use std::fs;
 use std::path::{Path, PathBuf};

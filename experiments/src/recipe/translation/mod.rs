@@ -2,19 +2,18 @@
 
 mod words;
 
-pub use words::{
-    KeepName, OutputName, PadSide, PairCorpus, PrunedName, RowsName, ShareName, TokenizeName,
-};
+pub use words::{KeepName, OutputName, PadSide, PrunedName, RowsName, ShareName, TokenizeName};
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::translation::TranslationCorpus;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
-    Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Recipe, Renamed,
+    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
 };
 use crate::train::Selection;
 
@@ -47,7 +46,7 @@ pub struct TranslationRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus, with its direction.
-    pub corpus: PairCorpus,
+    pub corpus: TranslationCorpus,
     /// Whether sentences are lower-cased.
     pub lowercase: bool,
     /// Merges of the byte pair encoding, learned on both languages together.
@@ -244,6 +243,13 @@ impl Recipe for TranslationRecipe {
 
     fn normalizers(&self) -> &[NormalizerName] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Pairs(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use sparta_datasets::{CorpusName, Split, source};
 
 use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::LmRecipe;
-use crate::recipe::lm::{Corpus, DataRecipe};
+use crate::recipe::lm::DataRecipe;
 use crate::train::rng::{self, Purpose};
 
 /// The three token streams of a run, and the size of the vocabulary.
@@ -32,16 +32,6 @@ impl LmData {
             Split::Test => 2,
         };
         self.splits[i].tokens()
-    }
-}
-
-/// The corpus a recipe names.
-#[must_use]
-pub fn corpus_name(corpus: Corpus) -> CorpusName {
-    match corpus {
-        Corpus::StateOfTheUnion => CorpusName::StateOfTheUnion,
-        Corpus::Wikitext2 => CorpusName::WikiText2,
-        Corpus::Wikitext103 => CorpusName::WikiText103,
     }
 }
 
@@ -76,7 +66,7 @@ pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
         run.enter()?;
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let cache = source::cache_dir()?;
     // What the data crate calls `prepare` is a stage of this program.
     let how = |error| {
@@ -142,11 +132,11 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
 }
 
 /// Words of the published vocabularies, `<eos>` included, for when the corpus is not at hand.
-fn published_vocabulary(corpus: Corpus) -> Option<usize> {
+fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
     match corpus {
-        Corpus::StateOfTheUnion => None,
-        Corpus::Wikitext2 => Some(33_278),
-        Corpus::Wikitext103 => Some(267_735),
+        CorpusName::StateOfTheUnion => None,
+        CorpusName::WikiText2 => Some(33_278),
+        CorpusName::WikiText103 => Some(267_735),
     }
 }
 
@@ -159,7 +149,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
     let (ids, vocab_size, hash, description): (Vec<u32>, _, _, _) = match (

@@ -23,7 +23,6 @@ use crate::protocol::{
 use crate::recipe::{LmRecipe, Recipe};
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
-pub(super) use data::corpus_name;
 use objective::{NextWord, input_tokens};
 
 /// Name of the table's row: the network.

@@ -18,7 +18,6 @@ use sparta_results::Perplexity;
 use crate::protocol::{BothMasks, Fetch};
 use crate::recipe::MlmRecipe;
 use crate::task::encoder::{Model, batch};
-use crate::task::lm::corpus_name;
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
 
@@ -48,7 +47,7 @@ impl Text {
         from: Option<&Path>,
         fetch: Fetch,
     ) -> Result<Self> {
-        let name = corpus_name(recipe.data.corpus);
+        let name = recipe.data.corpus;
         let cache = source::cache_dir()?;
         // What the data crate calls `prepare` is a stage of this program.
         let how = |error| {

@@ -334,7 +334,7 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = corpus::corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let (vocabulary, pairs, description) =
         match corpus::load(&recipe.data, from, &source::cache_dir()?) {
             Ok(corpus) => {

@@ -1,11 +1,15 @@
 //! `sparta doctor`: what this program can use on this machine, to read or to paste in a report.
 
+mod sources;
+
+pub use sources::{RecipeState, Source};
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
-use crate::recipe::{LmRecipe, Recipe, TranslationRecipe};
+use crate::version;
 
 /// One device that `--device` can name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,7 +28,9 @@ pub struct DeviceState {
 #[derive(Debug, Clone, Serialize)]
 pub struct Diagnosis {
     /// Version of the program.
-    pub version: String,
+    pub version: &'static str,
+    /// Its commit.
+    pub commit: &'static str,
     /// Operating system and processor architecture.
     pub system: String,
     /// Processor cores this process may use.
@@ -39,8 +45,12 @@ pub struct Diagnosis {
     pub cache_exists: bool,
     /// Free room where runs are written, in bytes.
     pub free_disk: Option<u64>,
-    /// Recipes that ship with the program, and what is wrong with them if anything is.
-    pub recipes: Vec<(String, Option<String>)>,
+    /// Recipes that ship with the programs.
+    pub recipes: Vec<RecipeState>,
+    /// The corpora that they read.
+    pub corpora: Vec<Source>,
+    /// The pretrained weights that they start from.
+    pub weights: Vec<Source>,
 }
 
 /// Looks at everything; opens every device that is compiled in.
@@ -49,8 +59,10 @@ pub fn diagnose() -> Diagnosis {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let cache = sparta_datasets::source::cache_dir().ok();
+    let (recipes, corpora, weights) = sources::look(cache.as_deref());
     Diagnosis {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: version::VERSION,
+        commit: version::COMMIT,
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         free_memory: system.available_memory(),
@@ -58,17 +70,10 @@ pub fn diagnose() -> Diagnosis {
         cache_exists: cache.as_ref().is_some_and(|c| c.exists()),
         cache,
         free_disk: free_disk(),
-        recipes: [problems::<LmRecipe>(), problems::<TranslationRecipe>()].concat(),
+        recipes,
+        corpora,
+        weights,
     }
-}
-
-/// What is wrong with each shipped recipe of a task, if anything is.
-fn problems<R: Recipe>() -> Vec<(String, Option<String>)> {
-    let problem = |text| R::parse(text, &[]).err().map(|e| format!("{e:#}"));
-    R::SHIPPED
-        .iter()
-        .map(|s| (s.name.to_owned(), problem(s.text)))
-        .collect()
 }
 
 fn try_device(choice: DeviceChoice) -> DeviceState {
@@ -108,7 +113,9 @@ impl Diagnosis {
         let mut lines = vec![
             format!(
                 "sparta {} on {}, {} cores",
-                self.version, self.system, self.cores
+                version::LONG,
+                self.system,
+                self.cores
             ),
             format!("free memory  {}", gigabytes(self.free_memory)),
             format!(
@@ -137,10 +144,17 @@ impl Diagnosis {
             };
             lines.push(format!("{:12} {state}: {}", device.device, device.note));
         }
-        for (name, problem) in &self.recipes {
+        for RecipeState {
+            program,
+            name,
+            problem,
+        } in &self.recipes
+        {
             let state = problem.as_deref().unwrap_or("valid");
-            lines.push(format!("recipe       {name}: {state}"));
+            lines.push(format!("recipe       {program} {name}: {state}"));
         }
+        lines.extend(self.corpora.iter().map(|source| source.line("corpus")));
+        lines.extend(self.weights.iter().map(|source| source.line("weights")));
         lines.join("\n")
     }
 }
