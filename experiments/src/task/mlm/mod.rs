@@ -22,6 +22,7 @@ use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
     Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
 };
+use crate::recipe::mlm::MlmDataRecipe;
 use crate::recipe::{MlmRecipe, Recipe};
 use crate::train::{AdamSettings, HeadRate, Selection, TrainingConfig};
 use text::{BatchSizes, FIXED, MaskedTokens, Text};
@@ -145,22 +146,31 @@ impl Task for MaskedLanguageModel {
         let (recipe, from) = (run.recipe, sources.data.as_deref());
         let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?
             .computed_by(run.request.attention);
-        let wordpiece = &pretrained.wordpiece;
-        match Text::load(recipe, wordpiece, from, Fetch::Never) {
-            Ok(text) => Self::new(recipe, pretrained, text),
-            Err(error) if from.is_some() => Err(error),
-            Err(_) => {
-                let text = Text::stand_in(recipe, wordpiece)?;
-                let description = format!(
-                    "{} is not at hand: SYNTHETIC text; give the files by `--data DIR`",
-                    text.name
-                );
-                Ok(Self {
-                    description,
-                    ..Self::new(recipe, pretrained, text)?
-                })
-            }
+        // A batch is tried: of a long corpus only its start is cut.
+        let mut few = recipe.clone();
+        let MlmDataRecipe {
+            train_windows,
+            valid_windows,
+            test_windows,
+            ..
+        } = &mut few.data;
+        for n in [train_windows, valid_windows, test_windows] {
+            *n = recipe.train.batch_size;
         }
+        let wordpiece = &pretrained.wordpiece;
+        let (text, what) = match Text::load(&few, wordpiece, from, Fetch::Never) {
+            Ok(text) => (text, "its first windows alone"),
+            Err(error) if from.is_some() => return Err(error),
+            Err(_) => (
+                Text::stand_in(&few, wordpiece)?,
+                "not at hand: SYNTHETIC text; give the files by `--data DIR`",
+            ),
+        };
+        let description = format!("{}: {what}", text.name);
+        Ok(Self {
+            description,
+            ..Self::new(recipe, pretrained, text)?
+        })
     }
 
     fn with_one_example(self) -> Self {
