@@ -408,6 +408,41 @@ pub enum Error {
         /// What to do.
         next: String,
     },
+
+    /// A token stream too short to count n-grams of, or to score.
+    #[error(
+        "asked for an n-gram model over {found} tokens, at least {needed} are needed: give more text"
+    )]
+    TooFewTokens {
+        /// Tokens at hand.
+        found: usize,
+        /// Least number of tokens.
+        needed: usize,
+    },
+
+    /// A token id outside the vocabulary of an n-gram model.
+    #[error(
+        "token id {id} at position {position}, but the vocabulary has {vocab_size} entries: encode the text with the vocabulary of the run"
+    )]
+    TokenOutOfVocabulary {
+        /// The id found.
+        id: u32,
+        /// Its place in the stream.
+        position: usize,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+
+    /// A vocabulary that n-gram counts cannot hold.
+    #[error(
+        "asked for n-grams over a vocabulary of {found}; 1 to {max} entries are possible: cut the vocabulary"
+    )]
+    VocabularySize {
+        /// Size asked for.
+        found: usize,
+        /// Largest size possible.
+        max: usize,
+    },
 }
 
 impl Error {

@@ -31,6 +31,7 @@
 //! Nothing here knows a model or a tensor library: batches are plain `Vec<i32>`.
 
 mod atomic;
+pub mod baseline;
 pub mod batch;
 pub mod classification;
 mod corpus;

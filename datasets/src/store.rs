@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::atomic::write_atomically;
 use crate::source::Sha256Hex;
@@ -112,6 +112,25 @@ impl TokenStore {
             });
         }
         Ok(store)
+    }
+
+    /// Ids in memory, without a file: for a dry run, which leaves none.
+    ///
+    /// # Errors
+    /// [`Error::BadTokenizerHash`], [`Error::Io`] (no memory).
+    pub fn in_memory(ids: &[u32], tokenizer_hash: &str) -> Result<Self> {
+        let tokenizer = parse_hash(tokenizer_hash)?;
+        let path = PathBuf::from("memory");
+        let payload: &[u8] = bytemuck::cast_slice(ids);
+        let mut hasher = Sha256Hex::new();
+        hasher.update(payload);
+        let len = HEADER_LEN + payload.len();
+        let mut map = MmapMut::map_anon(len).map_err(Error::io("map", &path))?;
+        let sha256 = hasher.finish_bytes();
+        map[..HEADER_LEN].copy_from_slice(&header(ids.len() as u64, &tokenizer, &sha256));
+        map[HEADER_LEN..].copy_from_slice(payload);
+        let map = map.make_read_only().map_err(Error::io("map", &path))?;
+        Ok(Self { path, map })
     }
 
     /// Opens the store at `path`, or makes it from `ids` when there is no such file.

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod io;
 pub mod memory;
 pub mod panics;
+pub mod protocol;
 pub mod recipe;
 pub mod task;
 pub mod train;

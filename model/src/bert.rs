@@ -1,19 +1,22 @@
-//! BERT (Devlin et al. 2019) and its kin, with any row normaliser and global masks a layer and head.
+//! BERT (Devlin et al. 2019) and its kin, with any row normaliser and global masks per layer and head.
 
 mod config;
 mod heads;
 mod input;
+mod masked_lm;
 mod pooling;
 
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm, Linear};
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use burn::tensor::module::embedding;
 use sparta_ops::pruning::AttentionType;
 
 pub use config::BertConfig;
 pub use heads::{BertClassifier, BertSpanFinder, SpanScores};
 pub use input::{BertInput, BertOutput};
+pub use masked_lm::{BertMaskedLm, MaskedLmHead, MaskedScores};
 pub use pooling::Pooling;
 
 use crate::error::ModelError;
@@ -22,7 +25,7 @@ use crate::layer::dropout::drop_values;
 use crate::masks::{LayerMask, check_masks};
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
-/// segment vectors, layer normalisation after each sum, gelu.
+/// segment embeddings, layer normalisation after each sum, gelu.
 ///
 /// # Source
 /// `BertModel` of huggingface/transformers, with the same parameters, initial values and places of
@@ -50,7 +53,7 @@ pub struct Bert {
     pub pooler: Option<Linear>,
 }
 
-/// Sum of word, position and segment vector, normalised: dropout(norm(word + position + segment)).
+/// Sum of word, position and segment embedding, normalised: dropout(norm(word + position + segment)).
 #[derive(Module, Debug)]
 pub struct BertEmbeddings {
     /// `[vocab_size, d_model]`.
@@ -88,13 +91,27 @@ impl Bert {
         )
     }
 
-    /// Reads sequences.
+    /// The hidden states of the last layer and, if asked for, every layer's attention weights.
+    ///
+    /// # Shapes
+    /// - tokens, token_types, padding: `[batch, seq]`
+    /// - masks: `[n_heads, rows, columns]` per layer, at least `seq` rows and columns
+    /// - hidden: `[batch, seq, d_model]`, weights: `[batch, n_heads, seq, seq]` per layer
     ///
     /// # Panics
     /// If they are longer than `max_len`, a shape does not fit the others, or the masks fail
     /// [`Bert::check_masks`].
+    ///
+    /// # Source
+    /// Devlin et al. 2019, section 3; `BertModel.forward` of huggingface/transformers.
     pub fn forward(&self, input: BertInput) -> BertOutput {
-        let [_, seq] = input.tokens.dims();
+        let [batch, seq] = input.tokens.dims();
+        if let Some(token_types) = &input.token_types {
+            assert_shape!(token_types, [batch, seq]);
+        }
+        if let Some(padding) = &input.padding {
+            assert_shape!(padding, [batch, seq]);
+        }
         if let Some(Err(error)) = input
             .masks
             .as_ref()
@@ -116,8 +133,16 @@ impl Bert {
     /// `tanh(W·h₀ + b)` of the first token, `[batch, d_model]`; h₀ itself without a pooler.
     ///
     /// # Shapes
-    /// - hidden: `[batch, seq, d_model]`
+    /// - hidden: `[batch, seq, d_model]`, output: `[batch, d_model]`
+    ///
+    /// # Panics
+    /// If the hidden states are of another width than the network's.
+    ///
+    /// # Source
+    /// `BertPooler` of huggingface/transformers.
     pub fn pooled(&self, hidden: Tensor<3>) -> Tensor<2> {
+        let [_, width] = self.embeddings.words.dims();
+        assert_shape!(hidden, [_, _, width]);
         let [batch, _, d_model] = hidden.dims();
         let first = hidden.slice([0..batch, 0..1, 0..d_model]);
         let first = first.reshape([batch, d_model]);

@@ -15,6 +15,24 @@ pub enum ModelError {
         /// The values that are possible.
         expected: String,
     },
+    /// An attention mechanism cannot do what the network needs of it.
+    #[error("{mechanism} cannot {lacks}: give `{field}` another attention mechanism")]
+    Mechanism {
+        /// The mechanism, as in recipes.
+        mechanism: String,
+        /// What it cannot do.
+        lacks: &'static str,
+        /// The field of the configuration.
+        field: String,
+    },
+    /// A word that stands for no attention mechanism.
+    #[error("`{found}` is no attention mechanism; known are {known}")]
+    UnknownMechanism {
+        /// The word.
+        found: String,
+        /// Words that are known.
+        known: String,
+    },
     /// The number of global masks is not the number of layers.
     #[error(
         "the model has {expected} layers, but {found} global masks were given; \

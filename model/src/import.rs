@@ -36,16 +36,23 @@
 //! | `pooler` | `pooler.dense` |
 //! | `classifier` of `BertClassifier` | `classifier` |
 //! | `span_output` of `BertSpanFinder` | `qa_outputs` |
+//! | `head.transform`, `head.norm` of `BertMaskedLm` | `cls.predictions.transform.dense`, `.LayerNorm` |
+//! | `head.bias` of `BertMaskedLm` | `cls.predictions.bias`, or `cls.predictions.decoder.bias` |
 //!
-//! A learned α has no published name and stays as it is.
+//! `cls.predictions.decoder.weight` is the table of word embeddings once more; where it is another one,
+//! it is reported as a tensor without a parameter.
+//!
+//! Parameters of an attention mechanism (a learned α) have no published name and stay as they are.
 
 mod bert;
+mod config;
 mod error;
 mod load;
 pub mod shipped;
 mod weights;
 
-pub use bert::{bert_config, import_bert};
+pub use bert::import_bert;
+pub use config::{PublishedBert, bert_config, read_bert_config};
 pub use error::ImportError;
 pub use load::{ImportOptions, ImportReport};
 pub use weights::Weights;

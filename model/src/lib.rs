@@ -18,8 +18,10 @@ pub mod error;
 pub mod import;
 pub mod layer;
 mod masks;
+mod paths;
 pub mod seq2seq;
 pub mod transformer_xl;
 
 pub use error::ModelError;
 pub use masks::{LayerMask, masks_of};
+pub use paths::current_path;

@@ -11,11 +11,11 @@ use sparta_ops::pruning::{AttentionType, GlobalMask, MaskKind, PruningError};
 
 use crate::error::ModelError;
 
-/// The edges that blocks of fused attention may have.
-const EDGES: [usize; 4] = [16, 32, 64, 128];
+/// The block sizes that fused attention may have.
+const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
 
-/// The edge of the blocks that a mask of single cells is cut into: keys of a tile of the fused kernels.
-const EDGE: usize = 64;
+/// The size of the blocks that a mask of single cells is cut into: keys of a tile of the fused kernels.
+const BLOCK_SIZE: usize = 64;
 
 /// Blocks are kept for so many parts of a mask, the latest ones: a batch is rarely as long as the last.
 const KEPT: usize = 8;
@@ -43,7 +43,7 @@ pub struct LayerMask {
 struct Whole {
     shape: [usize; 3],
     device: Device,
-    edge: usize,
+    block_size: usize,
     /// At least one of the two is there.
     cells: OnceLock<Tensor<3, Bool>>,
     hidden: OnceLock<Vec<bool>>,
@@ -63,7 +63,7 @@ impl fmt::Debug for LayerMask {
 impl From<Tensor<3, Bool>> for LayerMask {
     fn from(cells: Tensor<3, Bool>) -> Self {
         let (shape, device) = (cells.dims(), cells.device());
-        let mask = Self::of(shape, device, EDGE);
+        let mask = Self::of(shape, device, BLOCK_SIZE);
         mask.whole.cells.get_or_init(|| cells);
         mask
     }
@@ -71,6 +71,9 @@ impl From<Tensor<3, Bool>> for LayerMask {
 
 impl LayerMask {
     /// The mask of a layer for `rows × columns` cells; blocks are those that the mask was made of, or 64 × 64.
+    ///
+    /// # Shapes
+    /// - mask: `[n_heads, rows, columns]`
     ///
     /// Positions beyond those of the mask are visible in `corrected` and hidden in `paper` semantics.
     ///
@@ -85,20 +88,20 @@ impl LayerMask {
     ) -> Result<Self, PruningError> {
         let hidden = mask.cells(attention_type, layer, rows, columns)?;
         let n_heads = mask.grid(attention_type, layer)?.n_heads;
-        let edge = match mask.kind() {
-            MaskKind::ApBlocks { block_size } if EDGES.contains(&block_size) => block_size,
-            MaskKind::ApBlocks { .. } | MaskKind::Ap | MaskKind::Random { .. } => EDGE,
+        let block_size = match mask.kind() {
+            MaskKind::ApBlocks { block_size } if BLOCK_SIZES.contains(&block_size) => block_size,
+            MaskKind::ApBlocks { .. } | MaskKind::Ap | MaskKind::Random { .. } => BLOCK_SIZE,
         };
-        let of_layer = Self::of([n_heads, rows, columns], device.clone(), edge);
+        let of_layer = Self::of([n_heads, rows, columns], device.clone(), block_size);
         of_layer.whole.hidden.get_or_init(|| hidden);
         Ok(of_layer)
     }
 
-    fn of(shape: [usize; 3], device: Device, edge: usize) -> Self {
+    fn of(shape: [usize; 3], device: Device, block_size: usize) -> Self {
         let whole = Whole {
             shape,
             device,
-            edge,
+            block_size,
             cells: OnceLock::new(),
             hidden: OnceLock::new(),
             blocks: Mutex::default(),
@@ -138,7 +141,10 @@ impl LayerMask {
         }
     }
 
-    /// Every cell, `[n_heads, rows, columns]`.
+    /// Every cell, `true` where hidden.
+    ///
+    /// # Shapes
+    /// - output: `[n_heads, rows, columns]`
     pub fn cells(&self) -> Tensor<3, Bool> {
         let Whole { shape, device, .. } = &*self.whole;
         let cells = self.whole.cells.get_or_init(|| {
@@ -151,7 +157,7 @@ impl LayerMask {
         }
     }
 
-    /// The same cells as blocks. Under a causal mask, aligned bottom right, a block is hidden too if every
+    /// The same cells as blocks, `[n_heads, rows, columns]`. Under a causal mask, aligned bottom right, a block is hidden too if every
     /// cell up to the diagonal is.
     pub fn blocks(&self, causal: bool) -> BlockMask {
         let part = (self.rows.clone(), self.columns.clone(), causal);
@@ -179,32 +185,33 @@ impl LayerMask {
             hidden[(head * all_rows + row) * all_columns + column]
         };
         let [n_heads, rows, columns] = self.dims();
-        let edge = self.whole.edge;
+        let block_size = self.whole.block_size;
         // Columns from the first that a query may see under a causal mask.
         let seen = |row: usize| match causal {
             true => (row + 1 + columns).saturating_sub(rows).min(columns),
             false => columns,
         };
-        let (down, right) = (rows.div_ceil(edge), columns.div_ceil(edge));
+        let (down, right) = (rows.div_ceil(block_size), columns.div_ceil(block_size));
         let mut is_open = vec![false; n_heads * down * right];
         for head in 0..n_heads {
             for row in 0..rows {
-                let blocks = (head * down + row / edge) * right;
+                let blocks = (head * down + row / block_size) * right;
                 for column in 0..seen(row) {
-                    is_open[blocks + column / edge] |= !is_hidden(head, row, column);
+                    is_open[blocks + column / block_size] |= !is_hidden(head, row, column);
                 }
             }
         }
         let in_block = |head: usize, row: usize, column: usize| {
-            let block = (head * down + row / edge) * right + column / edge;
+            let block = (head * down + row / block_size) * right + column / block_size;
             !is_open[block] || is_hidden(head, row, column)
         };
-        BlockMask::new(edge, self.dims(), in_block, &self.whole.device)
+        BlockMask::new(block_size, self.dims(), in_block, &self.whole.device)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-/// Hides the cells of a mask in the way of whoever will compute the attention; all other options are set.
+/// Hides the cells of a mask in the form that the attention's implementation takes, which is chosen here for the
+/// whole call; all other options are set.
 pub(crate) fn hide(
     options: &mut AttentionOptions,
     mask: Option<LayerMask>,
@@ -212,17 +219,23 @@ pub(crate) fn hide(
     [seq_q, seq_kv]: [usize; 2],
 ) {
     let Some(mask) = mask else { return };
+    // What it cannot be is left for the attention itself to report.
+    if let Ok(implementation) = options.resolve(device, [seq_q, seq_kv]) {
+        options.implementation = implementation;
+    }
     // Few queries, as in decoding, have no block to skip.
-    let in_blocks =
-        seq_q >= EDGES[0] && options.resolve(device, [seq_q, seq_kv]) == Ok(Implementation::Fused);
+    let in_blocks = seq_q >= BLOCK_SIZES[0] && options.implementation == Implementation::Fused;
     match in_blocks {
         true => options.block_mask = Some(mask.blocks(options.causal)),
         false => options.global_mask = Some(mask.cells()),
     }
 }
 
-/// The masks of one attention type for each layer from the first up, of so many rows and columns, or
-/// none where `mask` has none of that type; see [`LayerMask::new`].
+/// The masks of one attention type for each layer from the first up, or none where `mask` has none of that
+/// type; see [`LayerMask::new`].
+///
+/// # Shapes
+/// - output: `[n_heads, rows, columns]` per layer
 ///
 /// # Errors
 /// [`PruningError::UnknownLayer`] if the type's layers are not numbered from 0.

@@ -10,6 +10,7 @@ mod state;
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm};
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use burn::tensor::module::embedding;
 use sparta_ops::pruning::AttentionType;
 
@@ -39,7 +40,7 @@ pub use crate::layer::{AttentionBlock, EncoderLayer};
 /// use sparta_model::seq2seq::{Seq2SeqConfig, Seq2SeqInput};
 ///
 /// let device = Device::flex();
-/// let config = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).with_cross(NormalizerConfig::alpha_entmax());
+/// let config = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).with_cross(NormalizerConfig::alpha_entmax().into());
 /// let model = config.init(&device);
 /// let source = Tensor::<2, Int>::from_ints([[4, 5, 6, 2]], &device);
 /// let target = Tensor::<2, Int>::from_ints([[2, 7, 8]], &device); // what has been written so far
@@ -48,12 +49,12 @@ pub use crate::layer::{AttentionBlock, EncoderLayer};
 /// ```
 #[derive(Module, Debug)]
 pub struct Seq2Seq {
-    /// Word vectors of the source, `[source_vocab_size, d_model]`; the target's with
+    /// Word embeddings of the source, `[source_vocab_size, d_model]`; the target's with
     /// [`Sharing::All`].
     pub source_embedding: Option<Param<Tensor<2>>>,
-    /// Word vectors of the target, `[target_vocab_size, d_model]`.
+    /// Word embeddings of the target, `[target_vocab_size, d_model]`.
     pub target_embedding: Param<Tensor<2>>,
-    /// Output map, `[target_vocab_size, d_model]`; the target's word vectors unless [`Sharing::None`].
+    /// Output map, `[target_vocab_size, d_model]`; the target's word embeddings unless [`Sharing::None`].
     pub output_weight: Option<Param<Tensor<2>>>,
     /// From the words up.
     pub encoder: Vec<EncoderLayer>,
@@ -63,7 +64,7 @@ pub struct Seq2Seq {
     pub encoder_norm: Option<LayerNorm>,
     /// With `pre_norm`, normalisation of the decoder's output.
     pub decoder_norm: Option<LayerNorm>,
-    /// On word vectors with positions.
+    /// On word embeddings with positions.
     pub dropout: Dropout,
     #[module(skip)]
     positions: Sinusoids,
@@ -78,7 +79,7 @@ pub struct Encoded {
     pub memory: Tensor<3>,
     /// `[batch, source_len]`, `true` where hidden.
     pub padding: Option<Tensor<2, Bool>>,
-    /// The encoder's attention weights, one tensor a layer; empty unless asked for.
+    /// The encoder's attention weights, one tensor per layer; empty unless asked for.
     pub weights: Vec<Tensor<4>>,
 }
 
@@ -131,12 +132,22 @@ impl Seq2Seq {
 
     /// Reads source sentences and the target before each token to be predicted.
     ///
+    /// # Shapes
+    /// - source and its padding: `[batch, source_len]`, target and its padding: `[batch, target_len]`
+    /// - masks: `[n_heads, rows, columns]` per layer, at least as long as the sentences
+    /// - hidden: `[batch, target_len, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]` per layer
+    ///
     /// # Panics
     /// If a sentence is longer than `max_len`, a shape does not fit the others, or the masks fail
     /// [`Seq2Seq::check_masks`].
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3; `TransformerModel` of facebookresearch/fairseq.
     pub fn forward(&self, input: Seq2SeqInput) -> Seq2SeqOutput {
         let masks = input.masks.unwrap_or_default();
-        let (source_len, target_len) = (input.source.dims()[1], input.target.dims()[1]);
+        let [batch, source_len] = input.source.dims();
+        let [_, target_len] = input.target.dims();
+        assert_shape!(input.target, [batch, _]);
         if let Err(error) = self.check_masks(&masks, source_len, target_len) {
             panic!("{error}");
         }
@@ -160,7 +171,12 @@ impl Seq2Seq {
         }
     }
 
-    /// Reads source sentences, `[batch, source_len]`.
+    /// Reads source sentences.
+    ///
+    /// # Shapes
+    /// - source, padding: `[batch, source_len]`
+    /// - memory: `[batch, source_len, d_model]`, weights: `[batch, n_heads, source_len, source_len]` per
+    ///   layer
     ///
     /// # Panics
     /// As [`Seq2Seq::forward`].
@@ -224,7 +240,11 @@ impl Seq2Seq {
     ///
     /// # Shapes
     /// - hidden: `[batch, target_len, d_model]`, result: `[batch, target_len, target_vocab_size]`
+    ///
+    /// # Panics
+    /// If the hidden states are of another width than the network's.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        assert_shape!(hidden, [_, _, self.target_embedding.dims()[1]]);
         let [batch, target_len, d_model] = hidden.dims();
         let logits = self.scores(hidden.reshape([batch * target_len, d_model]));
         let vocab_size = logits.dims()[1];
@@ -243,7 +263,7 @@ impl Seq2Seq {
             .val()
     }
 
-    /// √d_model · word vector + position, with dropout. Positions count the tokens that are not padding,
+    /// √d_model · word embedding + position, with dropout. Positions count the tokens that are not padding,
     /// so that padding moves nothing.
     fn embed(
         &self,
@@ -251,7 +271,10 @@ impl Seq2Seq {
         tokens: Tensor<2, Int>,
         padding: Option<&Tensor<2, Bool>>,
     ) -> Tensor<3> {
-        let [_, seq] = tokens.dims();
+        let [batch, seq] = tokens.dims();
+        if let Some(padding) = padding {
+            assert_shape!(padding, [batch, seq]);
+        }
         let d_model = table.dims()[1];
         let positions = self.positions.rows(0, seq, &tokens.device());
         let vectors = embedding(table, tokens).mul_scalar((d_model as f64).sqrt());

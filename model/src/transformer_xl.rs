@@ -24,7 +24,7 @@ use crate::masks::LayerMask;
 /// parameters, initial values and places of dropout.
 #[derive(Module, Debug)]
 pub struct TransformerXl {
-    /// Word vectors.
+    /// Word embeddings.
     pub embedding: AdaptiveEmbedding,
     /// Next-word probabilities.
     pub softmax: AdaptiveSoftmax,
@@ -34,7 +34,7 @@ pub struct TransformerXl {
     pub content_bias: Param<Tensor<2>>,
     /// v, `[n_heads, d_head]`, shared by the layers.
     pub position_bias: Param<Tensor<2>>,
-    /// On word vectors, positions and the final output.
+    /// On word embeddings, positions and the final output.
     pub dropout: Dropout,
     #[module(skip)]
     lengths: Lengths,
@@ -73,7 +73,7 @@ pub struct TransformerXlInput {
     pub tokens: Tensor<2, Int>,
     /// The memory that the previous segment returned.
     pub mems: Option<Mems>,
-    /// A global mask a layer, `[n_heads, tgt_len, mem_len + tgt_len]`, `true` = hidden. The last
+    /// A global mask per layer, `[n_heads, tgt_len, mem_len + tgt_len]`, `true` = hidden. The last
     /// `tgt_len` columns are the current segment, also while the memory is still short.
     pub masks: Option<Vec<LayerMask>>,
     /// Whether to return the attention weights.
@@ -134,7 +134,7 @@ impl TransformerXl {
         self
     }
 
-    /// Checks that global masks fit the network: one a layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
+    /// Checks that global masks fit the network: one per layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
     ///
     /// # Errors
     /// [`ModelError::MaskCount`] or, for the first mask that does not fit, [`ModelError::MaskShape`].
@@ -161,9 +161,18 @@ impl TransformerXl {
 
     /// Reads one segment.
     ///
+    /// # Shapes
+    /// With `seq_q ≤ tgt_len` and memories of `mlen ≤ mem_len`:
+    /// - tokens: `[batch, seq_q]`, mems: `[batch, mlen, d_model]` per layer
+    /// - masks: `[n_heads, tgt_len, mem_len + tgt_len]` per layer
+    /// - hidden: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, mlen + seq_q]` per layer
+    ///
     /// # Panics
     /// If the segment is longer than `tgt_len`, the memory longer than `mem_len` or of another batch
     /// size, or the masks fail [`TransformerXl::check_masks`].
+    ///
+    /// # Source
+    /// Dai et al. 2019, sections 3.2 and 3.3.
     pub fn forward(&self, input: TransformerXlInput) -> TransformerXlOutput {
         let [batch, seq_q] = input.tokens.dims();
         let device = input.tokens.device();
@@ -214,7 +223,7 @@ impl TransformerXl {
     /// - output: `[batch, seq_q]`
     ///
     /// # Panics
-    /// If there is not one target a position.
+    /// If there is not one target per position.
     pub fn nll(&self, hidden: Tensor<3>, targets: &[i32]) -> Tensor<2> {
         let [batch, seq_q, d_model] = hidden.dims();
         let rows = hidden.reshape([batch * seq_q, d_model]);
@@ -223,7 +232,13 @@ impl TransformerXl {
             .reshape([batch, seq_q])
     }
 
-    /// log p of every word as the next one, `[batch, seq_q, vocab_size]`.
+    /// log p of every word as the next one.
+    ///
+    /// # Shapes
+    /// - hidden: `[batch, seq_q, d_model]`, output: `[batch, seq_q, vocab_size]`
+    ///
+    /// # Panics
+    /// If the hidden states are of another width than the network's.
     pub fn log_probabilities(&self, hidden: Tensor<3>) -> Tensor<3> {
         let [batch, seq_q, d_model] = hidden.dims();
         let rows = hidden.reshape([batch * seq_q, d_model]);
@@ -297,8 +312,9 @@ impl TransformerXl {
             "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
         );
         assert!(
-            mems.iter().all(|memory| memory.dims()[0] == batch),
-            "the memory was made with another batch size than {batch}"
+            mems.iter()
+                .all(|memory| memory.dims()[..2] == [batch, mlen]),
+            "the memory was made with another batch size than {batch}, or its layers differ in length"
         );
         if let Some(Err(error)) = masks.map(|masks| self.check_masks(masks)) {
             panic!("{error}");

@@ -8,9 +8,10 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{BoolStore, DType, Element, TensorData};
 use bytemuck::Pod;
 
+use crate::backend::SpartaBackend;
 use crate::cpu::{HostBackend, HostTensor, View, run_on_host, vector};
 
-impl crate::SpartaBackend for Flex {
+impl SpartaBackend for Flex {
     run_on_host!();
 }
 

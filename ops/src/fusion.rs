@@ -8,7 +8,7 @@
 /// (`burn-cubecl-fusion`, `TraceFuser::block_local_input`): so it does in the backward pass of an
 /// encoder–decoder. Other settings of a `burn.toml` hold. Without a GPU backend there is nothing to do.
 pub fn one_block_at_a_time() -> bool {
-    #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+    #[cfg(feature = "cube")]
     {
         use burn_std::config::{BurnConfig, RuntimeConfig};
 
@@ -19,11 +19,11 @@ pub fn one_block_at_a_time() -> bool {
         });
         limited.is_ok_and(BurnConfig::try_set)
     }
-    #[cfg(not(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
+    #[cfg(not(feature = "cube"))]
     true
 }
 
-#[cfg(all(test, any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
+#[cfg(all(test, feature = "cube"))]
 mod tests {
     use super::*;
 

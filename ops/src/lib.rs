@@ -19,7 +19,7 @@ pub mod attention;
 mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod cpu;
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+#[cfg(feature = "cube")]
 mod cube;
 pub mod entmax;
 #[cfg(feature = "flex")]

@@ -11,9 +11,10 @@ use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
+use crate::backend::SpartaBackend;
 use crate::cpu::{HostBackend, HostTensor, View, row_major, run_on_host, vector};
 
-impl crate::SpartaBackend for NdArray {
+impl SpartaBackend for NdArray {
     run_on_host!();
 }
 

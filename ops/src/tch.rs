@@ -13,9 +13,10 @@ use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::{DType, Element};
 use bytemuck::Pod;
 
+use crate::backend::SpartaBackend;
 use crate::cpu::{HostBackend, HostTensor, View, run_on_host};
 
-impl crate::SpartaBackend for LibTorch {
+impl SpartaBackend for LibTorch {
     run_on_host!();
 }
 

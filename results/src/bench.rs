@@ -1,4 +1,5 @@
-//! Summaries of the attention bench: `case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes`.
+//! Summaries of the attention bench:
+//! `case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,12 +17,12 @@ pub const DENSE: &str = "ours-dense";
 /// One line of a summary.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BenchRow {
-    /// What was computed: `entmax15/blocks`, or `softmax/causal/ap-p80/effective=79.98/blocks64=3.12` under the mask of
-    /// a trained model.
+    /// What was computed: `entmax15/blocks`, or
+    /// `softmax/causal/ap-p80/effective=79.98/blocks64=3.12` under the mask of a trained model.
     pub case: String,
     /// `BATCHxHEADSxQUERIES[xKEYS]xWIDTH/sSIGMA`.
     pub shape: String,
-    /// Nominal share hidden, in percent.
+    /// Nominal p: the percentage of cells that is hidden.
     pub p: f64,
     /// Type of the numbers.
     pub dtype: String,
@@ -58,8 +59,8 @@ impl BenchRow {
     /// Reads a summary.
     ///
     /// # Errors
-    /// [`ResultsError::Io`] for a file that cannot be read, [`ResultsError::Csv`] for one that is no summary,
-    /// [`ResultsError::Empty`] for one without a line.
+    /// [`ResultsError::Io`] for a file that cannot be read, [`ResultsError::Csv`] for one that is
+    /// no summary, [`ResultsError::Empty`] for one without a line.
     pub fn read(path: impl AsRef<Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         let text =
@@ -90,8 +91,8 @@ impl BenchRow {
         })
     }
 
-    /// Time saved against the same kernel without the mask, in percent (negative: faster); `None` where something else
-    /// was the peer.
+    /// Time saved against the same kernel without the mask, in percent (negative: faster); `None`
+    /// where something else was the peer.
     pub fn time_change(&self) -> Option<f64> {
         let is_dense = self.peer.as_deref() == Some(DENSE);
         self.peer_ms
@@ -99,8 +100,8 @@ impl BenchRow {
             .map(|dense| 100.0 * (self.ours_ms / dense - 1.0))
     }
 
-    /// The row's mask: what was computed under blocks chosen at random or the masks of a trained model, by the kind of
-    /// the latter (`softmax/causal, ap`); `None` for a row without a mask.
+    /// The row's mask: what was computed under blocks chosen at random or the masks of a trained
+    /// model, by the kind of the latter (`softmax/causal, ap`); `None` for a row without a mask.
     pub fn series(&self) -> Option<String> {
         if let Some(name) = self.case.strip_suffix("/blocks") {
             return Some(format!("{name}, blocks"));
@@ -112,8 +113,8 @@ impl BenchRow {
     }
 }
 
-/// Draws time and memory of a summary, a file beside it for each device: `summary.svg`, or `summary-DEVICE.svg` where
-/// there are several. Returns the files.
+/// Draws time and memory of a summary, a file beside it for each device: `summary.svg`, or
+/// `summary-DEVICE.svg` where there are several. Returns the files.
 ///
 /// # Errors
 /// As [`BenchRow::read`]; [`ResultsError::Plot`] if drawing fails.

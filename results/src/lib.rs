@@ -1,14 +1,15 @@
 //! Run records in, scores, tables and pictures out.
 //!
-//! Every number of a table comes from a [`RunRecord`] that a program wrote; nothing is typed by hand. The way from one
-//! to the other is
+//! Every number of a table comes from a [`RunRecord`] that a program wrote; nothing is typed by
+//! hand. The way from one to the other is
 //!
 //! ```text
 //! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
 //! ```
 //!
-//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures; n-gram baselines, and the
+//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures, and the
 //!   bootstrap.
+//! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
@@ -17,13 +18,15 @@
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
 pub mod bench;
+pub mod condition;
 pub mod error;
 pub mod metric;
 pub mod paper;
 pub mod record;
 pub mod render;
 
+pub use condition::{Baseline, Condition, Mask, MaskFamily};
 pub use error::{Result, ResultsError};
 pub use metric::{Metric, Perplexity, PerplexitySignature, ScoreSignature};
-pub use record::{MaskKind, PaperReference, RunRecord, Status, load_all};
+pub use record::{COMMIT, PaperReference, RunRecord, Status, load_all};
 pub use render::{Expected, Report, ReportOptions, Table, report};

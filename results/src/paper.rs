@@ -1,7 +1,8 @@
 //! The published numbers, read from `results/data/paper_tables.json`.
 //!
-//! They are reference data, the only numbers of a table that no run made. Each table there names its metric, corpus and
-//! source; a value is found by table, row and nominal p in percent (p = 0 where a paper prunes nothing).
+//! They are reference data, the only numbers of a table that no run made. Each table there names
+//! its metric, corpus and source; a value is found by table, row and nominal p in percent (p = 0
+//! where a paper prunes nothing).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,7 +15,8 @@ use crate::record::PaperReference;
 pub const WIKITEXT103: &str = "wikitext103_txl_base";
 /// Its only row.
 pub const TRANSFORMER_XL_BASE: &str = "transformer-xl-base";
-/// AP: BERT base on GLUE; a row for each [`crate::metric::glue::GlueColumn`] but WNLI, and [`GLUE_AVERAGE`].
+/// AP: BERT base on GLUE; a row for each [`crate::metric::glue::GlueColumn`] but WNLI, and
+/// [`GLUE_AVERAGE`].
 pub const GLUE: &str = "glue_bert_base";
 /// The row of GLUE's average.
 pub const GLUE_AVERAGE: &str = "Average";

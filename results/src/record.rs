@@ -1,101 +1,26 @@
 //! What a run leaves behind: one JSON file per trained and scored model.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 
 /// Version of the file format that this crate writes and reads.
 pub const SCHEMA: u64 = 1;
+/// The name among a record's versions that the git commit of the program has.
+pub const COMMIT: &str = "commit";
+/// What stands there where the program was not built from a git checkout.
+const UNKNOWN: &str = "unknown";
 const FILE_END: &str = "run.json";
-
-/// What hid attention cells in a run, or which baseline without attention stands in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MaskKind {
-    /// Nothing hidden. With `p_nominal` 0 it is the p = 0 row of a table; without it, the dense checkpoint before the
-    /// further steps of all rows.
-    None,
-    /// The mask of the smallest average attention.
-    Ap,
-    /// The same, ranked and hidden in whole blocks of cells; the record says of which size.
-    ApBlocks,
-    /// As many cells as `Ap` hides, drawn at random.
-    Random,
-    /// No network: a unigram model.
-    Unigram,
-    /// No network: a Kneser–Ney bigram model.
-    Bigram,
-    /// No network: a Kneser–Ney trigram model.
-    Trigram,
-    /// No network: the source sentence as its own translation.
-    CopySource,
-    /// No network: every word replaced by its most frequent translation.
-    WordTranslation,
-    /// No network: the most frequent class for every example.
-    Majority,
-    /// No network: a threshold on the share of a question's words that the sentence has.
-    WordOverlap,
-}
-
-impl MaskKind {
-    /// The word in records and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Ap => "ap",
-            Self::ApBlocks => "ap-blocks",
-            Self::Random => "random",
-            Self::Unigram => "unigram",
-            Self::Bigram => "bigram",
-            Self::Trigram => "trigram",
-            Self::CopySource => "copy-source",
-            Self::WordTranslation => "word-translation",
-            Self::Majority => "majority",
-            Self::WordOverlap => "word-overlap",
-        }
-    }
-
-    /// The word in tables, with the edge of the blocks if it has some: `ap-blocks-64`.
-    pub fn label(self, block_size: Option<u64>) -> String {
-        match block_size {
-            Some(size) => format!("{self}-{size}"),
-            None => self.to_string(),
-        }
-    }
-
-    /// Whether the row is an n-gram model, which has no p.
-    pub fn is_ngram(self) -> bool {
-        match self {
-            Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
-            Self::CopySource | Self::WordTranslation => false,
-            Self::Majority | Self::WordOverlap => false,
-            Self::Unigram | Self::Bigram | Self::Trigram => true,
-        }
-    }
-
-    /// Whether the row has no network, and so no p: an n-gram model or a translation without a model.
-    pub fn is_baseline(self) -> bool {
-        match self {
-            Self::None | Self::Ap | Self::ApBlocks | Self::Random => false,
-            Self::CopySource | Self::WordTranslation => true,
-            Self::Majority | Self::WordOverlap => true,
-            Self::Unigram | Self::Bigram | Self::Trigram => true,
-        }
-    }
-}
-
-impl fmt::Display for MaskKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+/// Keys that a file may lack.
+const OPTIONAL: [&str; 3] = ["variant", "attention", "mask_block_size"];
 
 /// How a run ended; only completed runs reach a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,9 +62,8 @@ pub struct PaperReference {
 
 /// One run: who made it, from what, and what came out.
 ///
-/// All p are in percent, 0 to 100.
+/// All p are in percent, 0 to 100. In a file keys that are not known are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunRecord {
     /// Name, unique in its table; letters, digits and `._=+-`. Names the file.
     pub id: String,
@@ -147,8 +71,13 @@ pub struct RunRecord {
     pub table: String,
     /// Row of that table, in general the name of the recipe.
     pub row: String,
-    /// Hash of what all runs of a row share: the resolved recipe without seed, mask seed, p, mask kind and device. Runs
-    /// are averaged only if it is equal.
+    /// Which of a row's networks, where the table holds several that differ in their attention: a
+    /// row normaliser (`softmax`, `entmax15`) or another mechanism. None where there is one, and
+    /// for baselines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Hash of what all runs of a row share: the resolved recipe without seed, mask seed, p, mask
+    /// and device. Runs are averaged only if it is equal.
     pub recipe_hash: String,
     /// The resolved recipe as TOML.
     pub recipe: String,
@@ -156,22 +85,20 @@ pub struct RunRecord {
     pub seed: u64,
     /// Device that trained.
     pub device: String,
-    /// Who computed attention there: `auto: fused`, `fused`, `reference`; none for baselines and in records from before
-    /// there was a choice.
+    /// Which implementation of attention was asked for, and which ran: `auto: fused 82 %, reference
+    /// 18 %`, `fused`, `reference`. None for baselines and in records from before there was a
+    /// choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
-    /// What hid attention cells.
-    pub mask: MaskKind,
-    /// Seed of a random mask.
-    pub mask_seed: Option<u64>,
-    /// Edge of the blocks, in cells, of a mask of whole blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_block_size: Option<u64>,
-    /// Share of cells asked to be hidden; none for baselines.
+    /// Dense, under a mask, or a baseline.
+    #[serde(flatten)]
+    pub condition: Condition,
+    /// Percentage of cells asked to be hidden; none for baselines.
     pub p_nominal: Option<f64>,
-    /// Share of the legal cells that is hidden.
+    /// Percentage of the legal cells that is hidden.
     pub p_effective: Option<f64>,
-    /// Share of the legal cells that is hidden, each cell weighted by how often the data uses it.
+    /// Percentage of the legal cells that is hidden, each cell weighted by how often the data uses
+    /// it.
     pub p_token_weighted: Option<f64>,
     /// Which score.
     pub metric: Metric,
@@ -183,7 +110,7 @@ pub struct RunRecord {
     pub paper: Option<PaperReference>,
     /// Optimiser steps made.
     pub steps: u64,
-    /// Training speed in target tokens; none for baselines.
+    /// Target tokens per second of training; none for baselines.
     pub tokens_per_second: Option<f64>,
     /// Start, in seconds since 1970.
     pub started: u64,
@@ -191,7 +118,7 @@ pub struct RunRecord {
     pub finished: Option<u64>,
     /// How it ended.
     pub status: Status,
-    /// Program and library versions by name.
+    /// Program and library versions by name; under [`COMMIT`] the git commit of the program.
     pub versions: BTreeMap<String, String>,
 }
 
@@ -209,11 +136,12 @@ impl RunRecord {
         dir.join(format!("{}.{FILE_END}", self.id))
     }
 
-    /// Writes the record into `dir`, made if need be, and returns the file's path. An older record of the same id is
-    /// replaced, at once or not at all.
+    /// Writes the record into `dir`, made if need be, and returns the file's path. An older record
+    /// of the same id is replaced, at once or not at all.
     ///
     /// # Errors
-    /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the disk refuses.
+    /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the
+    /// disk refuses.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<PathBuf> {
         self.validate()?;
         let dir = dir.as_ref();
@@ -257,9 +185,31 @@ impl RunRecord {
                 expected: SCHEMA,
             });
         }
-        let record: Self = serde_json::from_value(fields.into()).map_err(bad)?;
+        let record: Self = serde_json::from_value(fields.clone().into()).map_err(bad)?;
+        record.refuse_unknown(&fields).map_err(bad)?;
         record.validate()?;
         Ok(record)
+    }
+
+    /// Refuses keys that the record does not have. (`deny_unknown_fields` does not go with
+    /// `flatten`.)
+    fn refuse_unknown(
+        &self,
+        fields: &serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Result<()> {
+        let known = serde_json::to_value(self)?;
+        // Keys of optional fields are not written where they are empty.
+        let is_known = |key: &str| known.get(key).is_some() || OPTIONAL.contains(&key);
+        match fields.keys().find(|key| !is_known(key)) {
+            Some(key) => Err(serde_json::Error::custom(format!("unknown field `{key}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The git commit of the program that made the run: hexadecimal, with `-dirty` where the
+    /// checkout had changes, or `unknown`. None in records from before it was noted.
+    pub fn commit(&self) -> Option<&str> {
+        self.versions.get(COMMIT).map(String::as_str)
     }
 
     /// Checks what the types cannot.
@@ -276,33 +226,44 @@ impl RunRecord {
                 "an id is made of letters, digits and `._=+-` and starts with no dot".into(),
             );
         }
-        for (name, share) in [
+        for (name, percentage) in [
             ("p_nominal", self.p_nominal),
             ("p_effective", self.p_effective),
             ("p_token_weighted", self.p_token_weighted),
         ] {
-            if share.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
-                return fail(format!("{name} is {share:?}, expected 0 to 100 percent"));
+            if percentage.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+                return fail(format!(
+                    "{name} is {percentage:?}, expected 0 to 100 percent"
+                ));
             }
         }
-        let fits = match (self.mask, self.p_nominal) {
-            (MaskKind::None, p) => p.is_none_or(|p| p == 0.0),
-            (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, p) => p.is_some(),
-            (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, p)
-            | (MaskKind::CopySource | MaskKind::WordTranslation, p)
-            | (MaskKind::Majority | MaskKind::WordOverlap, p) => p.is_none(),
+        let fits = match (self.condition, self.p_nominal) {
+            (Condition::Dense, p) => p.is_none_or(|p| p == 0.0),
+            (Condition::Masked(_), p) => p.is_some(),
+            (Condition::Baseline(_), p) => p.is_none(),
         };
         if !fits {
-            let found = self.p_nominal;
             return fail(format!(
-                "mask `{}` with p_nominal {found:?}; `ap`, `ap-blocks` and `random` need one, `none` has 0 or none, baselines have none",
-                self.mask
+                "mask `{}` with p_nominal {:?}; masks need one, `none` has 0 or none, baselines have none",
+                self.condition, self.p_nominal
             ));
         }
-        if (self.mask == MaskKind::ApBlocks) != self.mask_block_size.is_some() {
+        let is_network = !matches!(self.condition, Condition::Baseline(_));
+        if self
+            .variant
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || !is_network)
+        {
             return fail(format!(
-                "mask `{}` with mask_block_size {:?}; `ap-blocks` needs one, other masks have none",
-                self.mask, self.mask_block_size
+                "mask `{}` with variant {:?}; a network's variant has a name, baselines have none",
+                self.condition, self.variant
+            ));
+        }
+        if self.commit().is_some_and(|commit| !is_commit(commit)) {
+            return fail(format!(
+                "commit is {:?}; give 7 to 40 hexadecimal digits, `-dirty` after them if the checkout \
+                 had changes, or `{UNKNOWN}`",
+                self.commit()
             ));
         }
         let numbers = [
@@ -315,7 +276,10 @@ impl RunRecord {
             .flatten()
             .any(|number| !number.is_finite())
         {
-            return fail("value, tokens_per_second and paper must be finite; leave a value out and say `diverged`".into());
+            return fail(
+                "value, tokens_per_second and paper must be finite; leave a value out and say `diverged`"
+                    .into(),
+            );
         }
         let range = self.metric.range();
         if self.value.is_some_and(|value| !range.contains(&value)) {
@@ -331,6 +295,13 @@ impl RunRecord {
         }
         Ok(())
     }
+}
+
+/// Whether `text` names a git commit, or says that it is unknown.
+fn is_commit(text: &str) -> bool {
+    let hash = text.strip_suffix("-dirty").unwrap_or(text);
+    let is_hash = (7..=40).contains(&hash.len()) && hash.chars().all(|c| c.is_ascii_hexdigit());
+    is_hash || text == UNKNOWN
 }
 
 /// Reads every `*.run.json` (or `run.json`) below `dir`, sorted by path.

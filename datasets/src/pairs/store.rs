@@ -89,6 +89,22 @@ impl PairStore {
         Ok(store)
     }
 
+    /// Encoded pairs in memory, each sentence ending in `</s>`: for a dry run, which leaves no file.
+    ///
+    /// # Errors
+    /// Those of [`TokenStore::in_memory`]; [`Error::UnmatchedPairs`] where a sentence has no end.
+    pub fn in_memory(pairs: &[(Vec<u32>, Vec<u32>)], vocabulary: &PairVocabulary) -> Result<Self> {
+        let side = |ids: Vec<u32>, vocabulary: &BpeVocabulary| {
+            TokenStore::in_memory(&ids, &vocabulary.hash()).map(Side::new)
+        };
+        let sources = pairs.iter().flat_map(|pair| pair.0.iter().copied());
+        let targets = pairs.iter().flat_map(|pair| pair.1.iter().copied());
+        Self::checked(
+            side(sources.collect(), &vocabulary.source)?,
+            side(targets.collect(), &vocabulary.target)?,
+        )
+    }
+
     fn checked(source: Side, target: Side) -> Result<Self> {
         let (n_left, n_right) = (source.ends.len(), target.ends.len());
         if n_left == n_right {

@@ -5,6 +5,7 @@ mod classification;
 mod dictionary;
 mod embedded;
 mod glue;
+mod kneser_ney;
 mod libreoffice_help;
 mod lm_stream;
 mod masked;

@@ -27,6 +27,20 @@ fn fixture(ids: impl IntoIterator<Item = u32>) -> Fixture {
 }
 
 #[test]
+fn ids_in_memory_read_as_those_of_a_file() {
+    let ids: Vec<u32> = (0..1000).map(|i| i * 7919 % 503).collect();
+    let Fixture { path, hash, _dir } = fixture(ids.iter().copied());
+    let (held, stored) = (
+        TokenStore::in_memory(&ids, &hash).unwrap(),
+        TokenStore::open(&path, &hash).unwrap(),
+    );
+    assert_eq!(held.tokens(), stored.tokens());
+    assert_eq!(held.tokenizer_hash(), stored.tokenizer_hash());
+    assert!(TokenStore::in_memory(&[], &hash).unwrap().is_empty());
+    assert!(TokenStore::in_memory(&ids, "no hash").is_err());
+}
+
+#[test]
 fn reads_what_was_written() {
     let ids: Vec<u32> = (0..100_000).map(|i| i * 7919 % 50_021).collect();
     let Fixture { path, hash, _dir } = fixture(ids.iter().copied());

@@ -3,24 +3,36 @@
 use anyhow::{Result, bail};
 use toml::{Table, Value};
 
+use super::renamed::Renamed;
+
 /// Sets one dotted key of a recipe table; the value is read as TOML, or as text if it is not.
 ///
 /// `reference` has every key and decides what an unquoted word means: for a key that holds text,
-/// `--set model.normalizer=sparsemax` needs no quotes.
+/// `--set model.share=decoder` needs no quotes. A key may have the name that it had in earlier recipes.
 ///
 /// # Errors
 /// If there is no `=`, or the path runs through something that is not a section.
-pub fn apply_set(table: &mut Table, set: &str, reference: &Table) -> Result<()> {
+pub fn apply_set(
+    table: &mut Table,
+    set: &str,
+    reference: &Table,
+    renamed: &[Renamed],
+) -> Result<()> {
     let Some((key, value)) = set.split_once('=') else {
         bail!("`--set {set}` has no `=`; write for example `--set train.lr=0.002`");
     };
-    let key = key.trim();
+    let old = renamed.iter().find(|old| old.old_path() == key.trim());
+    let key = old.map_or_else(|| key.trim().to_owned(), Renamed::path);
     let parts: Vec<&str> = key.split('.').collect();
     let (last, sections) = match parts.split_last() {
         Some((last, sections)) if !last.is_empty() => (*last, sections),
         _ => bail!("`--set {set}` names no key; write for example `--set train.lr=0.002`"),
     };
     let value = read_value(value.trim(), is_text(reference, &parts));
+    let value = match old {
+        Some(old) => old.today(value),
+        None => value,
+    };
     let mut at = table;
     for section in sections {
         let entry = at
@@ -71,7 +83,7 @@ mod tests {
         let reference: Table = "[a]\nx = 1\nname = \"n\"\nl = [1]".parse().unwrap();
         let mut table = reference.clone();
         for set in ["a.x=2", "a.name = sparsemax", "a.l=[1, 2]"] {
-            apply_set(&mut table, set, &reference).unwrap();
+            apply_set(&mut table, set, &reference, &[]).unwrap();
         }
         let expected: Table = "[a]\nx = 2\nname = \"sparsemax\"\nl = [1, 2]"
             .parse()
@@ -83,14 +95,14 @@ mod tests {
     fn a_number_for_a_text_key_stays_text() {
         let reference: Table = "name = \"n\"".parse().unwrap();
         let mut table = reference.clone();
-        apply_set(&mut table, "name=7", &reference).unwrap();
+        apply_set(&mut table, "name=7", &reference, &[]).unwrap();
         assert_eq!(table["name"], Value::String("7".into()));
     }
 
     #[test]
     fn says_what_is_missing() {
         let mut table = Table::new();
-        let error = apply_set(&mut table, "train.lr", &Table::new()).unwrap_err();
+        let error = apply_set(&mut table, "train.lr", &Table::new(), &[]).unwrap_err();
         assert!(error.to_string().contains("has no `=`"), "{error}");
     }
 }

@@ -3,11 +3,9 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{
-    at_least_one, block_sizes, in_unit_interval, nominal_shares, positive, random_masks,
-    seeds_and_table,
-};
-use super::{NormalizerName, OptimizerName, Recipe, ScopeName, SemanticsName};
+use super::check::{at_least_one, in_unit_interval, not_negative};
+use super::sections::check_normalizers;
+use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
 /// A recipe for a task that a pretrained encoder is fine-tuned for.
@@ -18,15 +16,11 @@ pub trait EncoderRecipe: Recipe {
     fn train(&self) -> &EncoderTrainRecipe;
     /// The pass that averages attention.
     fn observe(&self) -> &EncoderObserveRecipe;
-    /// Thresholds and masks.
-    fn prune(&self) -> &EncoderPruneRecipe;
-    /// Fine-tuning under each mask.
-    fn retrain(&self) -> &EncoderRetrainRecipe;
     /// Longest sequence in tokens: rows and columns of the masks.
     fn max_len(&self) -> usize;
 }
 
-/// A published network by name; its sizes are those of its `config.json`.
+/// A published network by name; its sizes must be those of the `config.json` beside its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkName {
     /// paraphrase-MiniLM-L3-v2: 3 layers of 384; ships with the program.
@@ -41,6 +35,9 @@ pub enum NetworkName {
     /// BERT-base cased.
     #[serde(rename = "bert-base-cased")]
     BertBaseCased,
+    /// Whichever BERT the folder of weights has, of the sizes in its `config.json`.
+    #[serde(rename = "bert")]
+    Bert,
 }
 
 impl NetworkName {
@@ -52,6 +49,30 @@ impl NetworkName {
             Self::MiniLmL6 => "minilm-l6",
             Self::BertBaseUncased => "bert-base-uncased",
             Self::BertBaseCased => "bert-base-cased",
+            Self::Bert => "bert",
+        }
+    }
+}
+
+impl NetworkName {
+    /// Whether its weights ship with the program.
+    #[must_use]
+    pub fn is_shipped(self) -> bool {
+        match self {
+            Self::MiniLmL3 => true,
+            Self::MiniLmL6 | Self::BertBaseUncased | Self::BertBaseCased | Self::Bert => false,
+        }
+    }
+
+    /// What its weights are called on the Hugging Face hub.
+    #[must_use]
+    pub fn hub_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MiniLmL3 => &["sentence-transformers/paraphrase-MiniLM-L3-v2"],
+            Self::MiniLmL6 => &["sentence-transformers/all-MiniLM-L6-v2"],
+            Self::BertBaseUncased => &["google-bert/bert-base-uncased", "bert-base-uncased"],
+            Self::BertBaseCased => &["google-bert/bert-base-cased", "bert-base-cased"],
+            Self::Bert => &[],
         }
     }
 }
@@ -79,12 +100,11 @@ impl PaddingName {
 
 /// The network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EncoderModelRecipe {
     /// Whose sizes and weights.
     pub network: NetworkName,
-    /// Row normaliser of attention.
-    pub normalizer: NormalizerName,
+    /// Row normalisers of attention, each with a dense model of its own.
+    pub normalizers: Vec<NormalizerName>,
     /// Dropout of hidden states, and before the head.
     pub dropout: f64,
     /// Dropout of attention weights.
@@ -93,7 +113,6 @@ pub struct EncoderModelRecipe {
 
 /// Fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EncoderTrainRecipe {
     /// Passes over the training set, where `steps` is 0.
     pub epochs: u64,
@@ -101,30 +120,14 @@ pub struct EncoderTrainRecipe {
     pub steps: u64,
     /// Examples of a batch.
     pub batch_size: usize,
-    /// The optimiser.
-    pub optimizer: OptimizerName,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// How it falls.
-    pub schedule: ScheduleName,
-    /// Share of the updates in which it rises linearly.
-    pub warmup: f64,
-    /// Adam's first moment.
-    pub beta_1: f32,
-    /// Adam's second moment.
-    pub beta_2: f32,
-    /// Adam's denominator.
-    pub epsilon: f32,
-    /// Largest global gradient norm; 0 = no limit.
-    pub clip: f64,
+    /// The optimiser and its learning rate.
+    #[serde(flatten)]
+    pub optimizer: Optimizer<WarmupFraction>,
     /// Decoupled weight decay of matrices; offsets and normalisations have none.
     pub weight_decay: f64,
-    /// A line of metrics every so many updates.
-    pub log_every: u64,
-    /// Validation every so many updates; 0 = at the end only.
-    pub valid_every: u64,
-    /// A checkpoint every so many updates.
-    pub checkpoint_every: u64,
+    /// How often something is said and saved.
+    #[serde(flatten)]
+    pub intervals: Intervals,
 }
 
 impl EncoderTrainRecipe {
@@ -141,7 +144,6 @@ impl EncoderTrainRecipe {
 
 /// The pass over the training set that averages attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EncoderObserveRecipe {
     /// Examples of a batch.
     pub batch_size: usize,
@@ -149,84 +151,35 @@ pub struct EncoderObserveRecipe {
     pub examples: usize,
 }
 
-/// Thresholds and masks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EncoderPruneRecipe {
-    /// Nominal shares in per cent; the first is 0, no mask.
-    pub p: Vec<u32>,
-    /// Random masks beside each p.
-    pub random_masks: Vec<u32>,
-    /// Edges of the blocks of further masks beside each p, which hide whole blocks; outside the recipe hash.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub block_sizes: Vec<usize>,
-    /// Over which cells one threshold is taken.
-    pub scope: ScopeName,
-    /// Which cells count.
-    pub semantics: SemanticsName,
-}
-
 /// Fine-tuning under a mask: as the first one, for as many steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EncoderRetrainRecipe {
     /// Where it starts.
-    pub start: StartName,
-}
-
-/// Where fine-tuning under a mask starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StartName {
-    /// From the pretrained weights again (the paper); p = 0 is then the dense model.
-    Pretrained,
-    /// From the dense model; p = 0 goes on from it too.
-    Dense,
-}
-
-impl StartName {
-    /// What it means, for titles.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Pretrained => "fine-tuned from the pretrained weights",
-            Self::Dense => "fine-tuned on from the dense model",
-        }
-    }
+    pub start: RetrainStart,
 }
 
 /// Checks the common sections.
 pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
-    let (m, t, prune) = (recipe.model(), recipe.train(), recipe.prune());
-    at_least_one(&[
-        ("data.max_len", recipe.max_len()),
-        ("train.epochs", t.epochs as usize),
-        ("train.batch_size", t.batch_size),
-        ("train.log_every", t.log_every as usize),
-        ("train.checkpoint_every", t.checkpoint_every as usize),
-        ("observe.batch_size", recipe.observe().batch_size),
-    ])?;
-    in_unit_interval(&[
-        ("model.dropout", m.dropout),
-        ("model.attention_dropout", m.attention_dropout),
-        ("train.warmup", t.warmup),
-    ])?;
-    positive(&[("train.lr", t.lr)])?;
-    for (key, value) in [
-        ("train.clip", t.clip),
-        ("train.weight_decay", t.weight_decay),
-    ] {
-        ensure!(
-            value >= 0.0 && value.is_finite(),
-            "`{key}` must be 0 or more; found {value}"
-        );
-    }
+    let (m, t) = (recipe.model(), recipe.train());
+    at_least_one("data", &[("max_len", recipe.max_len())])?;
+    let dropouts = [
+        ("dropout", m.dropout),
+        ("attention_dropout", m.attention_dropout),
+    ];
+    in_unit_interval("model", &dropouts)?;
+    let of_train = [("epochs", t.epochs as usize), ("batch_size", t.batch_size)];
+    at_least_one("train", &of_train)?;
+    not_negative("train", &[("weight_decay", t.weight_decay)])?;
+    at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
+    recipe.heading().check()?;
+    check_normalizers(&m.normalizers)?;
+    t.optimizer.check("train")?;
+    t.intervals.check("train")?;
     ensure!(
-        t.schedule != ScheduleName::Noam,
+        t.optimizer.schedule != ScheduleName::Noam,
         "`train.schedule` cannot be noam, which is for training from nothing; use linear"
     );
-    seeds_and_table(recipe.seeds(), recipe.table())?;
-    nominal_shares(&prune.p)?;
-    random_masks(&prune.random_masks, &prune.p)?;
-    block_sizes(&prune.block_sizes, prune.semantics)
+    recipe
+        .retrain_start()
+        .check(&[RetrainStart::Dense, RetrainStart::Pretrained])
 }

@@ -4,22 +4,24 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
 
+use super::check::{at_least_one, positive};
 use super::encoder::{
-    EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
-    EncoderRetrainRecipe, EncoderTrainRecipe, PaddingName, validate,
+    EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
+    EncoderTrainRecipe, PaddingName, validate,
 };
-use super::parts::{at_least_one, positive};
-use super::{Recipe, Shipped};
+use super::renamed::NORMALIZER;
+use super::{
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
+};
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
 /// `recipes/small/glue.toml` explains one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GlueRecipe {
-    /// Name of the table, and of its run folder.
-    pub table: String,
-    /// Seeds to run; outside the recipe hash.
-    pub seeds: Vec<u64>,
+    /// Name and seeds.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// Tasks to run, each with models of its own; outside the recipe hash.
     pub tasks: Vec<String>,
     /// Texts as token ids.
@@ -33,7 +35,7 @@ pub struct GlueRecipe {
     /// The pass that averages attention.
     pub observe: EncoderObserveRecipe,
     /// Thresholds and masks.
-    pub prune: EncoderPruneRecipe,
+    pub prune: Prune,
     /// Fine-tuning under each mask.
     pub retrain: EncoderRetrainRecipe,
     /// Scores.
@@ -44,7 +46,6 @@ pub struct GlueRecipe {
 
 /// How texts become token ids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TextRecipe {
     /// Longest sequence in tokens; longer ones are cut.
     pub max_len: usize,
@@ -60,7 +61,6 @@ pub struct TextRecipe {
 
 /// The linear map from the encoder to the labels, which starts from random numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeadRecipe {
     /// What it looks at.
     pub pooling: PoolingName,
@@ -80,7 +80,6 @@ pub enum PoolingName {
 
 /// Scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TextEvalRecipe {
     /// Examples of a batch.
     pub batch_size: usize,
@@ -88,7 +87,6 @@ pub struct TextEvalRecipe {
 
 /// The published rows that stand beside ours, by table of `sparta_results::paper`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TextPaperRecipe {
     /// Table of tasks by p; empty = none.
     pub table: String,
@@ -118,14 +116,6 @@ impl EncoderRecipe for GlueRecipe {
         &self.observe
     }
 
-    fn prune(&self) -> &EncoderPruneRecipe {
-        &self.prune
-    }
-
-    fn retrain(&self) -> &EncoderRetrainRecipe {
-        &self.retrain
-    }
-
     fn max_len(&self) -> usize {
         self.data.max_len
     }
@@ -135,30 +125,57 @@ impl Recipe for GlueRecipe {
     const PROGRAM: &'static str = "glue";
     const SHIPPED: &'static [Shipped] = super::shipped::GLUE;
 
-    fn table(&self) -> &str {
-        &self.table
+    const RENAMED: &'static [Renamed] = &[NORMALIZER];
+
+    fn heading(&self) -> &Heading {
+        &self.heading
     }
 
-    fn seeds(&self) -> &[u64] {
-        &self.seeds
+    fn heading_mut(&mut self) -> &mut Heading {
+        &mut self.heading
     }
 
-    fn set_seeds(&mut self, seeds: Vec<u64>) {
-        self.seeds = seeds;
+    fn masks(&self) -> &Masks {
+        &self.prune.masks
+    }
+
+    fn masks_mut(&mut self) -> &mut Masks {
+        &mut self.prune.masks
+    }
+
+    fn threshold(&self) -> Threshold {
+        self.prune.threshold
+    }
+
+    fn retrain_start(&self) -> RetrainStart {
+        self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
     }
 
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
-        one.seeds.clear();
+        one.set_seeds(Vec::new());
         one.tasks.clear();
-        one.prune.block_sizes.clear();
+        one.masks_mut().block_sizes.clear();
         one
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        let tasks = self.classification_tasks()?;
+        Ok(Needs {
+            corpora: tasks.into_iter().map(AnyCorpus::Labelled).collect(),
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {
         validate(self)?;
-        positive(&[("head.lr_factor", self.head.lr_factor)])?;
-        at_least_one(&[("eval.batch_size", self.eval.batch_size)])?;
+        self.prune.check()?;
+        positive("head", &[("lr_factor", self.head.lr_factor)])?;
+        at_least_one("eval", &[("batch_size", self.eval.batch_size)])?;
         let tasks = self.classification_tasks()?;
         ensure!(!tasks.is_empty(), "`tasks` must name at least one task");
         for (i, task) in tasks.iter().enumerate() {
@@ -189,7 +206,7 @@ mod tests {
             ("prune.p=[20, 40]", "prune.p"),
             ("prune.random_masks=[0]", "prune.random_masks"),
             ("train.warmup=1.5", "train.warmup"),
-            ("model.network=\"bert\"", "minilm-l3"),
+            ("model.network=\"bart\"", "minilm-l3"),
             ("train.schedule=\"noam\"", "train.schedule"),
         ] {
             let e = error(set);

@@ -2,23 +2,23 @@
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::CorpusName;
 
-use super::parts::{
-    NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
-    block_sizes, in_unit_interval, nominal_shares, positive, random_masks, seeds_and_table,
+use super::check::{at_least_one, in_unit_interval};
+use super::renamed::{NORMALIZER, RETRAIN_MODE};
+use super::sections::check_normalizers;
+use super::{
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Prune, Recipe, Renamed,
+    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
 };
-use super::{Recipe, Shipped};
-use crate::train::ScheduleName;
 
 /// Everything that determines the language-model table; field names are the TOML keys, which
 /// `recipes/small/lm.toml` explains one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LmRecipe {
-    /// Name of the table, and of its run folder.
-    pub table: String,
-    /// Seeds to run; outside the recipe hash.
-    pub seeds: Vec<u64>,
+    /// Name and seeds.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// Corpus and vocabulary.
     pub data: DataRecipe,
     /// The network.
@@ -28,9 +28,9 @@ pub struct LmRecipe {
     /// The pass that averages attention.
     pub observe: ObserveRecipe,
     /// Thresholds and masks.
-    pub prune: PruneRecipe,
+    pub prune: Prune,
     /// Training again under each mask; what it does not name is as in `train`.
-    pub retrain: RetrainRecipe,
+    pub retrain: Retrain,
     /// Test.
     pub eval: EvalRecipe,
     /// The published row for comparison.
@@ -39,10 +39,9 @@ pub struct LmRecipe {
 
 /// Which text, and how much of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// The corpus.
-    pub corpus: Corpus,
+    pub corpus: CorpusName,
     /// Size of the vocabulary with its special words; 0 keeps every word.
     pub vocab_size: usize,
     /// Tokens of the training split to use; 0 = all.
@@ -53,33 +52,8 @@ pub struct DataRecipe {
     pub test_tokens: usize,
 }
 
-/// A corpus the language model can be trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Corpus {
-    /// US presidential messages, shipped with the project.
-    StateOfTheUnion,
-    /// WikiText-2, read from `--data`.
-    Wikitext2,
-    /// WikiText-103, read from `--data`.
-    Wikitext103,
-}
-
-impl Corpus {
-    /// Short name for signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StateOfTheUnion => "sotu",
-            Self::Wikitext2 => "wikitext2",
-            Self::Wikitext103 => "wikitext103",
-        }
-    }
-}
-
 /// Transformer-XL dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModelRecipe {
     /// Width of the hidden states.
     pub d_model: usize,
@@ -107,8 +81,8 @@ pub struct ModelRecipe {
     pub dropout: f64,
     /// Dropout of attention weights.
     pub dropatt: f64,
-    /// Row normaliser of attention.
-    pub normalizer: NormalizerName,
+    /// Row normalisers of attention, each with a dense model of its own.
+    pub normalizers: Vec<NormalizerName>,
     /// The softmax uses the word vectors.
     pub tie_weights: bool,
     /// The tail clusters use the word vectors' projections.
@@ -123,39 +97,21 @@ pub struct ModelRecipe {
 
 /// Dense training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TrainRecipe {
     /// Updates.
     pub steps: u64,
     /// Columns of the stream.
     pub batch_size: usize,
-    /// The optimiser.
-    pub optimizer: OptimizerName,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// How it falls.
-    pub schedule: ScheduleName,
-    /// Updates of linear rise.
-    pub warmup_steps: u64,
-    /// Adam's first moment.
-    pub beta_1: f32,
-    /// Adam's second moment.
-    pub beta_2: f32,
-    /// Adam's denominator.
-    pub epsilon: f32,
-    /// Largest global gradient norm.
-    pub clip: f64,
-    /// A line of metrics every so many updates.
-    pub log_every: u64,
-    /// Validation every so many updates; 0 = at the end only.
-    pub valid_every: u64,
-    /// A checkpoint every so many updates.
-    pub checkpoint_every: u64,
+    /// The optimiser and its learning rate.
+    #[serde(flatten)]
+    pub optimizer: Optimizer<WarmupSteps>,
+    /// How often something is said and saved.
+    #[serde(flatten)]
+    pub intervals: Intervals,
 }
 
 /// The pass over the training set that averages attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ObserveRecipe {
     /// Columns of the stream.
     pub batch_size: usize,
@@ -163,26 +119,8 @@ pub struct ObserveRecipe {
     pub train_tokens: usize,
 }
 
-/// Thresholds and masks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PruneRecipe {
-    /// Nominal shares in per cent; the first is 0, the dense control.
-    pub p: Vec<u32>,
-    /// Random masks beside each p.
-    pub random_masks: Vec<u32>,
-    /// Edges of the blocks of further masks beside each p, which hide whole blocks; outside the recipe hash.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub block_sizes: Vec<usize>,
-    /// Over which cells one threshold is taken.
-    pub scope: ScopeName,
-    /// Which cells count.
-    pub semantics: SemanticsName,
-}
-
 /// Test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EvalRecipe {
     /// Columns of the stream.
     pub batch_size: usize,
@@ -190,7 +128,6 @@ pub struct EvalRecipe {
 
 /// The published row that stands beside ours, by its name in `sparta_results::paper`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PaperRecipe {
     /// Table of `results/data/paper_tables.json`.
     pub table: String,
@@ -201,52 +138,70 @@ pub struct PaperRecipe {
 impl Recipe for LmRecipe {
     const PROGRAM: &'static str = "lm";
     const SHIPPED: &'static [Shipped] = super::shipped::LM;
+    const RENAMED: &'static [Renamed] = &[RETRAIN_MODE, NORMALIZER];
 
-    fn table(&self) -> &str {
-        &self.table
+    fn heading(&self) -> &Heading {
+        &self.heading
     }
 
-    fn seeds(&self) -> &[u64] {
-        &self.seeds
+    fn heading_mut(&mut self) -> &mut Heading {
+        &mut self.heading
     }
 
-    fn set_seeds(&mut self, seeds: Vec<u64>) {
-        self.seeds = seeds;
+    fn masks(&self) -> &Masks {
+        &self.prune.masks
     }
 
-    fn without_choice(&self) -> Self {
-        let mut one = self.clone();
-        one.seeds.clear();
-        one.prune.block_sizes.clear();
-        one
+    fn masks_mut(&mut self) -> &mut Masks {
+        &mut self.prune.masks
+    }
+
+    fn threshold(&self) -> Threshold {
+        self.prune.threshold
+    }
+
+    fn retrain_start(&self) -> RetrainStart {
+        self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {
         let m = &self.model;
-        at_least_one(&[
-            ("model.d_model", m.d_model),
-            ("model.n_layers", m.n_layers),
-            ("model.n_heads", m.n_heads),
-            ("model.d_head", m.d_head),
-            ("model.d_ff", m.d_ff),
-            ("model.tgt_len", m.tgt_len),
-            ("model.div_val", m.div_val),
-            ("train.batch_size", self.train.batch_size),
-            ("observe.batch_size", self.observe.batch_size),
-            ("eval.batch_size", self.eval.batch_size),
-            ("train.log_every", self.train.log_every as usize),
-            (
-                "train.checkpoint_every",
-                self.train.checkpoint_every as usize,
-            ),
-        ])?;
-        in_unit_interval(&[("model.dropout", m.dropout), ("model.dropatt", m.dropatt)])?;
-        positive(&[
-            ("train.lr", self.train.lr),
-            ("train.clip", self.train.clip),
-            ("retrain.lr", self.retrain.lr),
-        ])?;
-        seeds_and_table(&self.seeds, &self.table)?;
+        let of_model = [
+            ("d_model", m.d_model),
+            ("n_layers", m.n_layers),
+            ("n_heads", m.n_heads),
+            ("d_head", m.d_head),
+            ("d_ff", m.d_ff),
+            ("tgt_len", m.tgt_len),
+            ("div_val", m.div_val),
+        ];
+        at_least_one("model", &of_model)?;
+        in_unit_interval("model", &[("dropout", m.dropout), ("dropatt", m.dropatt)])?;
+        for (section, columns) in [
+            ("train", self.train.batch_size),
+            ("observe", self.observe.batch_size),
+            ("eval", self.eval.batch_size),
+        ] {
+            at_least_one(section, &[("batch_size", columns)])?;
+        }
+        self.heading.check()?;
+        check_normalizers(&m.normalizers)?;
+        self.train.optimizer.check("train")?;
+        self.train.intervals.check("train")?;
+        self.prune.check()?;
+        self.retrain
+            .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         if self.data.vocab_size == 1 || self.data.vocab_size == 2 {
             bail!("`data.vocab_size` must be 0 (every word) or more than the 2 special words");
         }
@@ -255,15 +210,7 @@ impl Recipe for LmRecipe {
             "`model.cutoffs` must rise; found {:?}",
             m.cutoffs
         );
-        self.validate_prune()
-    }
-}
-
-impl LmRecipe {
-    fn validate_prune(&self) -> Result<()> {
-        nominal_shares(&self.prune.p)?;
-        random_masks(&self.prune.random_masks, &self.prune.p)?;
-        block_sizes(&self.prune.block_sizes, self.prune.semantics)
+        Ok(())
     }
 }
 
@@ -312,7 +259,7 @@ mod tests {
         };
         let sizes = "prune.block_sizes=[16, 64]";
         let recipe = parse(&[sizes]).unwrap();
-        assert_eq!(recipe.prune.block_sizes, [16, 64]);
+        assert_eq!(recipe.prune.masks.block_sizes, [16, 64]);
         assert_eq!(LmRecipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
         // They join the folder of a run that has none.
         assert_eq!(recipe.hash(), parse(&[]).unwrap().hash());

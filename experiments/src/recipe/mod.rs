@@ -6,27 +6,36 @@
 //! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
 //! checked against each other.
 
+mod check;
 mod edit;
 pub mod encoder;
 pub mod glue;
 pub mod lm;
-mod parts;
+mod misfit;
+mod needs;
+mod renamed;
+mod sections;
 mod shape;
 mod shipped;
 pub mod squad;
 pub mod translation;
+mod words;
 
 pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
-pub use parts::{
-    NormalizerName, OptimizerName, RetrainMode, RetrainRecipe, ScopeName, SemanticsName,
+pub use needs::{AnyCorpus, Needs};
+pub use renamed::{OldValues, Renamed};
+pub use sections::{
+    Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
+    WarmupSteps,
 };
 pub use shape::check_shape;
-pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
+pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
 
 use std::path::Path;
 
@@ -41,15 +50,50 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     const PROGRAM: &'static str;
     /// The recipes that ship with it; the first is the default and the reference for every key.
     const SHIPPED: &'static [Shipped];
+    /// Keys that had another name in earlier recipes.
+    const RENAMED: &'static [Renamed] = &[];
+
+    /// Name and seeds.
+    fn heading(&self) -> &Heading;
+
+    /// Name and seeds, to change them.
+    fn heading_mut(&mut self) -> &mut Heading;
+
+    /// Which masks the models are trained under.
+    fn masks(&self) -> &Masks;
+
+    /// Which masks, to change them.
+    fn masks_mut(&mut self) -> &mut Masks;
+
+    /// How the masks are made.
+    fn threshold(&self) -> Threshold;
+
+    /// Where training under a mask starts.
+    fn retrain_start(&self) -> RetrainStart;
+
+    /// Row normalisers of attention, each with a dense model of its own.
+    fn normalizers(&self) -> &[NormalizerName];
+
+    /// What it reads that is not in it.
+    ///
+    /// # Errors
+    /// A corpus that there is not, with those that there are.
+    fn needs(&self) -> Result<Needs>;
 
     /// Name of the table, and of its run folder.
-    fn table(&self) -> &str;
+    fn table(&self) -> &str {
+        &self.heading().table
+    }
 
     /// Seeds to run; outside the recipe hash.
-    fn seeds(&self) -> &[u64];
+    fn seeds(&self) -> &[u64] {
+        &self.heading().seeds
+    }
 
     /// Replaces the seeds.
-    fn set_seeds(&mut self, seeds: Vec<u64>);
+    fn set_seeds(&mut self, seeds: Vec<u64>) {
+        self.heading_mut().seeds = seeds;
+    }
 
     /// Checks numbers against each other.
     ///
@@ -93,13 +137,14 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
             .text
             .parse()
             .context("the reference recipe is broken")?;
+        for renamed in Self::RENAMED {
+            renamed.read(&mut table)?;
+        }
         for set in sets {
-            apply_set(&mut table, set, &reference)?;
+            apply_set(&mut table, set, &reference, Self::RENAMED)?;
         }
         check_shape(&table, &reference, Self::SHIPPED[0].name)?;
-        let text = toml::to_string(&table).context("cannot write the merged recipe")?;
-        let recipe: Self = toml::from_str(&text)
-            .map_err(|e| anyhow::anyhow!("{}{}", key_at(&text, &e), one_line(&e)))?;
+        let recipe: Self = misfit::read(table, reference)?;
         recipe.validate()?;
         Ok(recipe)
     }
@@ -116,23 +161,28 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// The recipe without the keys that only choose which of its runs to make.
     #[must_use]
     fn without_choice(&self) -> Self {
-        let mut one_seed = self.clone();
-        one_seed.set_seeds(Vec::new());
-        one_seed
+        let mut one = self.clone();
+        one.set_seeds(Vec::new());
+        one.masks_mut().block_sizes.clear();
+        one
     }
 
     /// Hash of everything that determines the results of a run (all keys but `seeds` and, where there are
     /// such, `tasks` and `prune.block_sizes`), 64 hex digits; two recipes with one hash give the same bits on flex.
     #[must_use]
     fn hash(&self) -> String {
-        hex(&Sha256::digest(self.without_choice().to_toml().as_bytes()))
+        let text = self.without_choice().to_toml();
+        let text = Self::RENAMED
+            .iter()
+            .fold(text, |text, renamed| renamed.write_as_before(&text));
+        hex(&Sha256::digest(text.as_bytes()))
     }
 }
 
 fn unknown_recipe(shipped: &[Shipped], name: &str) -> String {
     let other = ALL_SHIPPED
         .iter()
-        .find_map(|(program, list)| Some((program, find_shipped(list, name)?)));
+        .find_map(|of| Some((of.program, find_shipped(of.shipped, name)?)));
     if let Some((program, found)) = other {
         return format!(
             "`{}` is a recipe of another program: `{program} --recipe {}`",
@@ -169,22 +219,4 @@ pub fn hex(bytes: &[u8]) -> String {
 /// First line of serde's message, without the source excerpt that TOML puts around it.
 fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join(" ")
-}
-
-/// `section.key: ` of the place an error points to in a text that we wrote ourselves.
-fn key_at(text: &str, error: &toml::de::Error) -> String {
-    let Some(span) = error.span() else {
-        return String::new();
-    };
-    let before = &text[..span.start.min(text.len())];
-    let section = before
-        .lines()
-        .rev()
-        .find_map(|l| l.strip_prefix('[').and_then(|l| l.strip_suffix(']')));
-    let line = before.rfind('\n').map_or(0, |i| i + 1);
-    let key = text[line..].split('=').next().unwrap_or("").trim();
-    match section {
-        Some(section) => format!("`{section}.{key}`: "),
-        None => format!("`{key}`: "),
-    }
 }

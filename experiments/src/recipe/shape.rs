@@ -220,6 +220,7 @@ mod tests {
             LmRecipe::parse(&text, &[])
                 .unwrap()
                 .prune
+                .masks
                 .block_sizes
                 .is_empty()
         );

@@ -4,22 +4,24 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::squad::SquadSet;
 
+use super::check::at_least_one;
 use super::encoder::{
-    EncoderModelRecipe, EncoderObserveRecipe, EncoderPruneRecipe, EncoderRecipe,
-    EncoderRetrainRecipe, EncoderTrainRecipe, PaddingName, validate,
+    EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
+    EncoderTrainRecipe, PaddingName, validate,
 };
-use super::parts::at_least_one;
-use super::{Recipe, Shipped};
+use super::renamed::NORMALIZER;
+use super::{
+    AnyCorpus, Heading, Masks, Needs, NormalizerName, Prune, Recipe, Renamed, RetrainStart,
+    Shipped, Threshold,
+};
 
 /// Everything that determines the SQuAD table; field names are the TOML keys, which
 /// `recipes/small/squad.toml` explains one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SquadRecipe {
-    /// Name of the table, and of its run folder.
-    pub table: String,
-    /// Seeds to run; outside the recipe hash.
-    pub seeds: Vec<u64>,
+    /// Name and seeds.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// Paragraphs as windows of token ids.
     pub data: WindowRecipe,
     /// The network.
@@ -29,7 +31,7 @@ pub struct SquadRecipe {
     /// The pass that averages attention.
     pub observe: EncoderObserveRecipe,
     /// Thresholds and masks.
-    pub prune: EncoderPruneRecipe,
+    pub prune: Prune,
     /// Fine-tuning under each mask.
     pub retrain: EncoderRetrainRecipe,
     /// Answers.
@@ -40,7 +42,6 @@ pub struct SquadRecipe {
 
 /// How paragraphs become windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WindowRecipe {
     /// The set of articles.
     pub corpus: String,
@@ -60,7 +61,6 @@ pub struct WindowRecipe {
 
 /// How answers are chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AnswerRecipe {
     /// Windows of a batch.
     pub batch_size: usize,
@@ -72,7 +72,6 @@ pub struct AnswerRecipe {
 
 /// How time and memory are measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CostRecipe {
     /// Training batches that are timed; 0 = time and memory are not measured.
     pub batches: usize,
@@ -101,14 +100,6 @@ impl EncoderRecipe for SquadRecipe {
         &self.observe
     }
 
-    fn prune(&self) -> &EncoderPruneRecipe {
-        &self.prune
-    }
-
-    fn retrain(&self) -> &EncoderRetrainRecipe {
-        &self.retrain
-    }
-
     fn max_len(&self) -> usize {
         self.data.max_len
     }
@@ -118,34 +109,57 @@ impl Recipe for SquadRecipe {
     const PROGRAM: &'static str = "squad";
     const SHIPPED: &'static [Shipped] = super::shipped::SQUAD;
 
-    fn table(&self) -> &str {
-        &self.table
+    const RENAMED: &'static [Renamed] = &[NORMALIZER];
+
+    fn heading(&self) -> &Heading {
+        &self.heading
     }
 
-    fn seeds(&self) -> &[u64] {
-        &self.seeds
+    fn heading_mut(&mut self) -> &mut Heading {
+        &mut self.heading
     }
 
-    fn set_seeds(&mut self, seeds: Vec<u64>) {
-        self.seeds = seeds;
+    fn masks(&self) -> &Masks {
+        &self.prune.masks
     }
 
-    fn without_choice(&self) -> Self {
-        let mut one = self.clone();
-        one.seeds.clear();
-        one.prune.block_sizes.clear();
-        one
+    fn masks_mut(&mut self) -> &mut Masks {
+        &mut self.prune.masks
+    }
+
+    fn threshold(&self) -> Threshold {
+        self.prune.threshold
+    }
+
+    fn retrain_start(&self) -> RetrainStart {
+        self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Paragraphs(self.set()?)],
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {
         validate(self)?;
-        at_least_one(&[
-            ("data.stride", self.data.stride),
-            ("data.max_question", self.data.max_question),
-            ("eval.batch_size", self.eval.batch_size),
-            ("eval.n_best", self.eval.n_best),
-            ("eval.max_answer_len", self.eval.max_answer_len),
-        ])?;
+        self.prune.check()?;
+        let of_data = [
+            ("stride", self.data.stride),
+            ("max_question", self.data.max_question),
+        ];
+        at_least_one("data", &of_data)?;
+        let of_eval = [
+            ("batch_size", self.eval.batch_size),
+            ("n_best", self.eval.n_best),
+            ("max_answer_len", self.eval.max_answer_len),
+        ];
+        at_least_one("eval", &of_eval)?;
         ensure!(
             self.data.max_len > self.data.max_question + 3,
             "`data.max_len = {}` leaves no room beside `data.max_question = {}`",

@@ -1,4 +1,4 @@
-//! Checkpoints: one safetensors file with the model, the optimiser, what the stream carries and
+//! Checkpoints: one safetensors file with the model, the optimiser, the state of the objective and
 //! where it stands; and model files, which hold the parameters alone.
 //!
 //! Tensor names: `model.<path>`, `adam.first.<path>`, `adam.second.<path>`, `carried.<name>`.
@@ -13,6 +13,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use sparta_model::current_path;
+use sparta_ops::attention::Calls;
 
 use super::optimizer::SavedMoments;
 use crate::io::write_atomic;
@@ -45,8 +47,10 @@ pub struct Checkpoint {
     pub model: BTreeMap<String, TensorData>,
     /// Optimiser state by path.
     pub optimizer: BTreeMap<String, SavedMoments>,
-    /// What is carried from step to step (memories), by name.
-    pub carried: BTreeMap<String, TensorData>,
+    /// Calls of attention so far; checkpoints of earlier versions lack it.
+    pub attention: Option<Calls>,
+    /// What steps hand to the next (memories), by name.
+    pub state: BTreeMap<String, TensorData>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +62,8 @@ struct Header {
     /// The bits of the sum, because decimal digits may not read back to the same number.
     window_bits: u64,
     window_len: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attention: Option<Calls>,
     times: BTreeMap<String, usize>,
 }
 
@@ -99,6 +105,7 @@ impl Checkpoint {
             seconds: self.seconds,
             window_bits: self.window.0.to_bits(),
             window_len: self.window.1,
+            attention: self.attention,
             times: self
                 .optimizer
                 .iter()
@@ -113,7 +120,7 @@ impl Checkpoint {
             tensors.push((format!("adam.first.{name}"), stored(&moments.first)));
             tensors.push((format!("adam.second.{name}"), stored(&moments.second)));
         }
-        for (name, data) in &self.carried {
+        for (name, data) in &self.state {
             tensors.push((format!("carried.{name}"), stored(data)));
         }
         write_tensors(path, tensors, &header)
@@ -140,7 +147,7 @@ impl Checkpoint {
         let model = take("model.");
         let first = take("adam.first.");
         let mut second = take("adam.second.");
-        let carried = take("carried.");
+        let state = take("carried.");
         let mut optimizer = BTreeMap::new();
         for (name, first) in first {
             let (Some(second), Some(&time)) = (second.remove(&name), header.times.get(&name))
@@ -164,9 +171,10 @@ impl Checkpoint {
             step: header.step,
             seconds: header.seconds,
             window: (f64::from_bits(header.window_bits), header.window_len),
+            attention: header.attention,
             model,
             optimizer,
-            carried,
+            state,
         })
     }
 }
@@ -218,6 +226,7 @@ pub fn save_model<M: Module>(
         seconds: 0.0,
         window_bits: 0,
         window_len: 0,
+        attention: None,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -259,7 +268,7 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         .as_ref()
         .and_then(|m| m.get("sparta"))
         .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
-    let header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
+    let mut header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
     if header.format != FORMAT {
         return Err(damaged(format!(
             "format {} and not {FORMAT}",
@@ -267,6 +276,10 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    // Files of earlier versions have earlier paths.
+    header.times = (header.times.into_iter())
+        .map(|(path, time)| (current_path(&path), time))
+        .collect();
     let mut found = BTreeMap::new();
     for (name, view) in tensors.tensors() {
         if view.dtype() != Dtype::F32 {
@@ -280,7 +293,10 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        found.insert(name, TensorData::new(values, view.shape().to_vec()));
+        found.insert(
+            current_path(&name),
+            TensorData::new(values, view.shape().to_vec()),
+        );
     }
     Ok((header, found))
 }
@@ -382,6 +398,12 @@ mod tests {
     use super::*;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
+    use sparta_model::layer::{MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig};
+
+    #[derive(Module, Debug)]
+    struct Layers {
+        layers: Vec<MultiHeadAttention>,
+    }
 
     fn identity(recipe: &str) -> Identity {
         Identity {
@@ -402,9 +424,13 @@ mod tests {
             step: 3,
             seconds: 1.5,
             window: (0.1 + 0.2, 2),
+            attention: Some(Calls {
+                reference: 2,
+                fused: 7,
+            }),
             model: parameters(model),
             optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
-            carried: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
+            state: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
         }
     }
 
@@ -418,13 +444,61 @@ mod tests {
         let loaded = Checkpoint::load(&path, &saved.identity).unwrap();
         assert_eq!(loaded.model, saved.model);
         assert_eq!(loaded.optimizer, saved.optimizer);
-        assert_eq!(loaded.carried, saved.carried);
+        assert_eq!(loaded.state, saved.state);
+        assert_eq!(loaded.attention, saved.attention);
         assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
         assert_eq!(loaded.window, saved.window);
         let other: Linear = LinearConfig::new(3, 2).init(&device);
         let other = set_parameters(other, loaded.model).unwrap();
         assert_eq!(parameters(&other), saved.model);
         assert!(other.weight.is_require_grad());
+    }
+
+    /// A run folder of a version in which the α of a layer was its `normalizer.raw_alpha`.
+    #[test]
+    fn a_learned_alpha_of_an_earlier_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let device = Device::flex();
+        let layers = || Layers {
+            layers: vec![
+                MultiHeadAttentionConfig::new(4, 2)
+                    .with_normalizer(NormalizerConfig::alpha_entmax())
+                    .init(&device),
+            ],
+        };
+        let wanted = parameters(&layers());
+        let path_now = "layers.0.mechanism.DotProduct.normalizer.raw_alpha";
+        let path_then = "layers.0.normalizer.raw_alpha";
+        let then = |path: &str| path.replace(path_now, path_then);
+        assert!(wanted.contains_key(path_now));
+        let moments = SavedMoments {
+            time: 7,
+            first: TensorData::from([1.0f32, 2.0]),
+            second: TensorData::from([3.0f32, 4.0]),
+        };
+        let saved = Checkpoint {
+            identity: identity("abcdef0123"),
+            step: 7,
+            seconds: 0.5,
+            window: (0.0, 0),
+            model: (wanted.iter())
+                .map(|(path, data)| (then(path), data.clone()))
+                .collect(),
+            optimizer: BTreeMap::from([(path_then.to_owned(), moments.clone())]),
+            attention: None,
+            state: BTreeMap::new(),
+        };
+        saved.save(&path).unwrap();
+        let found = Checkpoint::load(&path, &saved.identity).unwrap();
+        assert_eq!(
+            found.optimizer,
+            BTreeMap::from([(path_now.to_owned(), moments)])
+        );
+        let other = layers(); // other random values
+        assert_ne!(parameters(&other), wanted);
+        let read = load_model(&path, other, &saved.identity).unwrap();
+        assert_eq!(parameters(&read), wanted);
     }
 
     #[test]

@@ -5,33 +5,37 @@
 //! never stopped (on flex to the bit).
 
 mod checkpoint;
-mod keep;
+mod epochs;
 mod optimizer;
 pub mod rng;
 mod schedule;
+mod selection;
 pub mod watch;
 
 pub use checkpoint::{
     Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
 };
-pub use keep::Keep;
+pub use epochs::{BatchOrder, Epochs};
 pub use optimizer::{AdamSettings, ClippedAdam, HeadRate, SavedMoments};
 pub use schedule::{Schedule, ScheduleName};
+pub use selection::Selection;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use keep::Keeper;
+use sparta_ops::attention::{self, Calls};
+
+use selection::Selector;
 use watch::{Interrupted, Metrics, Progress, is_interrupted};
 
-/// What is learned: batches in, a loss out, with whatever is carried from one to the next.
-pub trait Lesson<M: Module> {
+/// What is minimised: batches in, a loss out, with a state from one to the next where there is one.
+pub trait Objective<M: Module> {
     /// Parts of step `step` whose gradients are added up (gradient accumulation).
     fn n_parts(&self, _step: u64) -> usize {
         1
@@ -47,7 +51,7 @@ pub trait Lesson<M: Module> {
     /// Target tokens of one step, on average.
     fn tokens_per_step(&self) -> f64;
 
-    /// Scores the validation set; it must not disturb what is carried.
+    /// Scores the validation set; it must not disturb the state.
     ///
     /// # Errors
     /// If the batches cannot be had.
@@ -58,14 +62,23 @@ pub trait Lesson<M: Module> {
         format!("validation perplexity {:.2}", validation.nll.exp())
     }
 
-    /// What the next step needs from the steps before it, by name.
-    fn carried(&self) -> BTreeMap<String, TensorData>;
+    /// What the next step needs from the steps before it, by name; nothing where batches are a function of (seed, step).
+    fn state(&self) -> BTreeMap<String, TensorData> {
+        BTreeMap::new()
+    }
 
-    /// Takes back what [`Lesson::carried`] gave after `step` steps.
+    /// Takes back what [`Objective::state`] gave.
     ///
     /// # Errors
     /// If it does not fit.
-    fn restore(&mut self, carried: BTreeMap<String, TensorData>) -> Result<()>;
+    fn restore(&mut self, state: BTreeMap<String, TensorData>) -> Result<()> {
+        ensure!(
+            state.is_empty(),
+            "the checkpoint holds {:?}, which nothing here hands from step to step",
+            state.keys()
+        );
+        Ok(())
+    }
 }
 
 /// What the validation set says of a model.
@@ -85,23 +98,30 @@ impl Validation {
     }
 }
 
-/// The numbers of one training run.
+/// The numbers of one training run: steps, optimiser, what is kept, and how often something is said.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Whose checkpoints these are.
-    pub identity: Identity,
+pub struct TrainingConfig {
     /// Learning rate by step; also says how many steps there are.
     pub schedule: Schedule,
     /// The optimiser.
     pub adam: AdamSettings,
     /// Which parameters are the result.
-    pub keep: Keep,
+    pub selection: Selection,
     /// A line of metrics every so many steps.
     pub log_every: u64,
     /// Validation every so many steps; 0 = after the last only.
     pub valid_every: u64,
     /// A checkpoint every so many steps.
     pub checkpoint_every: u64,
+}
+
+/// One training run.
+#[derive(Debug, Clone)]
+pub struct TrainingArguments {
+    /// Whose checkpoints these are.
+    pub identity: Identity,
+    /// Its numbers.
+    pub config: TrainingConfig,
     /// Whether to go on from a checkpoint that is there.
     pub resume: bool,
     /// No progress output.
@@ -119,6 +139,8 @@ pub struct Trained<M> {
     pub tokens_per_second: f64,
     /// Validation loss of the module that is kept, in nats a token.
     pub valid_nll: f64,
+    /// Calls of attention, those before a resume included; none after a checkpoint of a version that did not count.
+    pub attention: Option<Calls>,
     /// Files that were needed to go on and are not any more once the module is saved.
     pub leftovers: Vec<PathBuf>,
 }
@@ -166,35 +188,37 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// File name of the metrics inside the folder of a run.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// Trains `model` on `lesson`, in `folder`, to the end of the schedule.
+/// Trains `model` on `objective`, in `folder`, to the end of the schedule.
 ///
 /// `device` is the one the model lives on, with autodiff.
 ///
 /// # Errors
 /// [`Interrupted`] after Ctrl-C, [`Diverged`] at a loss that is not finite, or what the disk and
-/// the lesson say; the last good checkpoint stays in the folder.
-pub fn train<M: Module, L: Lesson<M>>(
+/// the objective say; the last good checkpoint stays in the folder.
+pub fn train<M: Module, L: Objective<M>>(
     model: M,
-    lesson: &mut L,
-    plan: &Plan,
+    objective: &mut L,
+    arguments: &TrainingArguments,
     folder: &Path,
     device: &Device,
 ) -> Result<Trained<M>> {
-    Run::open(model, lesson, plan, folder, device)?.finish()
+    Run::open(model, objective, arguments, folder, device)?.finish()
 }
 
-struct Run<'a, M: Module, L: Lesson<M>> {
+struct Run<'a, M: Module, L: Objective<M>> {
     model: Option<M>,
     optimizer: ClippedAdam,
-    keeper: Keeper<'a>,
-    lesson: &'a mut L,
-    plan: &'a Plan,
+    selector: Selector<'a>,
+    objective: &'a mut L,
+    arguments: &'a TrainingArguments,
     folder: &'a Path,
     device: &'a Device,
     step: u64,
     kept: Option<u64>,
     seconds_before: f64,
     started: Instant,
+    /// Calls of attention before this process went on, none if they were not counted; and its own before that.
+    calls_before: (Option<Calls>, Calls),
     metrics: Metrics,
     progress: Progress,
     /// Loss and gradient norm of the last step, not yet read from the device.
@@ -211,58 +235,61 @@ struct Window {
     lr: f64,
 }
 
-impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
+impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
     fn open(
         model: M,
-        lesson: &'a mut L,
-        plan: &'a Plan,
+        objective: &'a mut L,
+        arguments: &'a TrainingArguments,
         folder: &'a Path,
         device: &'a Device,
     ) -> Result<Self> {
         let path = folder.join(CHECKPOINT);
         let mut model = model;
-        let mut optimizer = ClippedAdam::new(plan.adam);
+        let mut optimizer = ClippedAdam::new(arguments.config.adam);
         let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
+        let mut calls_before = Some(Calls::default());
         let mut window = Window::default();
         if path.exists() {
-            if !plan.resume {
+            if !arguments.resume {
                 bail!(
                     "{} is there from an earlier run; go on with `--resume`, or start a new run \
                      folder with `--out DIR`",
                     path.display()
                 );
             }
-            let found = Checkpoint::load(&path, &plan.identity)?;
+            let found = Checkpoint::load(&path, &arguments.identity)?;
             model =
                 set_parameters(model, found.model).with_context(|| path.display().to_string())?;
             optimizer.restore(found.optimizer, device);
-            lesson.restore(found.carried)?;
+            objective.restore(found.state)?;
             (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
             (window.loss, window.n) = found.window;
+            calls_before = found.attention;
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        let keeper = Keeper::open(plan, folder, step)?;
+        let selector = Selector::open(arguments, folder, step)?;
         let metrics = Metrics::resume(&folder.join(METRICS), step)?;
         let progress = Progress::start(
-            &plan.identity.run,
+            &arguments.identity.run,
             step,
-            plan.schedule.steps,
-            lesson.tokens_per_step(),
-            plan.quiet,
+            arguments.config.schedule.steps,
+            objective.tokens_per_step(),
+            arguments.quiet,
         );
         Ok(Self {
             model: Some(model),
             optimizer,
-            keeper,
-            lesson,
-            plan,
+            selector,
+            objective,
+            arguments,
             folder,
             device,
             step,
             kept,
             seconds_before,
             started: Instant::now(),
+            calls_before: (calls_before, attention::calls()),
             metrics,
             progress,
             pending: None,
@@ -271,28 +298,31 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
     }
 
     fn finish(mut self) -> Result<Trained<M>> {
-        let steps = self.plan.schedule.steps;
+        let steps = self.arguments.config.schedule.steps;
         while self.step < steps {
             self.one_step()?;
-            let (step, plan) = (self.step, self.plan);
-            if step % plan.log_every == 0 || step == steps {
+            let (step, arguments) = (self.step, self.arguments);
+            if step % arguments.config.log_every == 0 || step == steps {
                 self.log()?;
             }
-            if plan.valid_every > 0 && step % plan.valid_every == 0 && step < steps {
+            if arguments.config.valid_every > 0
+                && step % arguments.config.valid_every == 0
+                && step < steps
+            {
                 self.validate()?;
             }
             if let Some(model) = &self.model {
-                self.keeper.after_step(model, step)?;
+                self.selector.after_step(model, step)?;
             }
             let stop = is_interrupted() && step < steps;
-            if (step % plan.checkpoint_every == 0 && step < steps) || stop {
+            if (step % arguments.config.checkpoint_every == 0 && step < steps) || stop {
                 self.checkpoint()?;
             }
             if stop {
                 return Err(Interrupted {
                     resume: format!(
                         "step {step} of `{}` is saved; go on with `--resume`",
-                        plan.identity.run
+                        arguments.identity.run
                     ),
                 }
                 .into());
@@ -300,46 +330,54 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
         }
         self.read_pending()?;
         let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
-        let tokens = self.step as f64 * self.lesson.tokens_per_step();
+        let tokens = self.step as f64 * self.objective.tokens_per_step();
         let tokens_per_second = tokens / seconds.max(1e-9);
         let last = self.validate()?;
         let model = self
             .model
             .take()
             .context("the model was lost in training")?;
-        let (model, is_last) = self.keeper.result(model)?;
+        let (model, is_last) = self.selector.result(model)?;
         let kept = match is_last {
             true => last,
-            false => self.lesson.validate(&model)?,
+            false => self.objective.validate(&model)?,
         };
         let valid_nll = kept.nll;
+        let attention = self.calls();
         self.progress.finish(&format!(
             "{} steps in {}, {tokens_per_second:.0} tokens/s, {}",
             self.step,
             watch::duration(seconds),
-            self.lesson.describe(&kept)
+            self.objective.describe(&kept)
         ));
-        let mut leftovers = self.keeper.files();
+        let mut leftovers = self.selector.files();
         leftovers.push(self.folder.join(CHECKPOINT));
         Ok(Trained {
             model,
             steps: self.step,
             tokens_per_second,
             valid_nll,
+            attention,
             leftovers,
         })
     }
 
+    /// Calls of attention in the whole run so far.
+    fn calls(&self) -> Option<Calls> {
+        let (before, at_start) = self.calls_before;
+        before.map(|before| before + (attention::calls() - at_start))
+    }
+
     fn one_step(&mut self) -> Result<()> {
-        let (step, plan) = (self.step, self.plan);
+        let (step, arguments) = (self.step, self.arguments);
         let model = self
             .model
             .take()
             .context("the model was lost in training")?;
         self.device
-            .seed(rng::hash(plan.identity.seed, rng::Purpose::Step, step));
+            .seed(rng::hash(arguments.identity.seed, rng::Purpose::Step, step));
         let (value, gradients) = self.gradients(&model, step)?;
-        let lr = plan.schedule.at(step);
+        let lr = arguments.config.schedule.at(step);
         let (model, norm) = self.optimizer.step(model, gradients, lr, self.device);
         self.model = Some(model);
         // The step before is read only now, when this one is on its way to the device.
@@ -351,9 +389,9 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
 
     /// Loss and gradients of a step, its parts added up.
     fn gradients(&mut self, model: &M, step: u64) -> Result<(Tensor<1>, GradientsParams)> {
-        let n_parts = self.lesson.n_parts(step);
+        let n_parts = self.objective.n_parts(step);
         let mut part = |part| -> Result<_> {
-            let loss = self.lesson.loss(model, step, part)?;
+            let loss = self.objective.loss(model, step, part)?;
             let value = loss.clone().inner();
             Ok((value, GradientsParams::from_grads(loss.backward(), model)))
         };
@@ -381,7 +419,7 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             .map_err(|e| anyhow::anyhow!("cannot read the loss from the device: {e:?}"))?;
         let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
         if !loss.is_finite() || !norm.is_finite() {
-            let run = self.plan.identity.run.clone();
+            let run = self.arguments.identity.run.clone();
             let _ = self
                 .metrics
                 .write(step, &[("train/nll", loss), ("train/grad_norm", norm)]);
@@ -425,11 +463,11 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             .model
             .as_ref()
             .context("the model was lost in training")?;
-        let valid = self.lesson.validate(model)?;
+        let valid = self.objective.validate(model)?;
         let mut fields = vec![("valid/nll", valid.nll), ("valid/ppl", valid.nll.exp())];
         fields.extend(valid.bleu.map(|bleu| ("valid/bleu", bleu)));
         self.metrics.write(self.step, &fields)?;
-        self.keeper.after_validation(model, self.step, &valid)?;
+        self.selector.after_validation(model, self.step, &valid)?;
         Ok(valid)
     }
 
@@ -440,13 +478,14 @@ impl<'a, M: Module, L: Lesson<M>> Run<'a, M, L> {
             .as_ref()
             .context("the model was lost in training")?;
         Checkpoint {
-            identity: self.plan.identity.clone(),
+            identity: self.arguments.identity.clone(),
             step: self.step,
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
             window: (self.window.loss, self.window.n),
+            attention: self.calls(),
             model: parameters(model),
             optimizer: self.optimizer.save(),
-            carried: self.lesson.carried(),
+            state: self.objective.state(),
         }
         .save(&self.folder.join(CHECKPOINT))?;
         self.kept = Some(self.step);

@@ -20,7 +20,7 @@ impl Regression {
     }
 }
 
-impl Lesson<Linear> for Regression {
+impl Objective<Linear> for Regression {
     fn loss(&mut self, model: &Linear, step: u64, _part: usize) -> Result<Tensor<1>> {
         let x = if self.nan_at == Some(step) {
             f32::NAN
@@ -39,7 +39,7 @@ impl Lesson<Linear> for Regression {
         let loss = model.forward(x).square().mean().into_scalar::<f32>();
         Ok(Validation::of(f64::from(loss)))
     }
-    fn carried(&self) -> BTreeMap<String, TensorData> {
+    fn state(&self) -> BTreeMap<String, TensorData> {
         BTreeMap::from([("total".to_owned(), TensorData::from([self.total]))])
     }
     fn restore(&mut self, carried: BTreeMap<String, TensorData>) -> Result<()> {
@@ -48,32 +48,34 @@ impl Lesson<Linear> for Regression {
     }
 }
 
-fn plan(steps: u64, checkpoint_every: u64) -> Plan {
-    Plan {
+fn arguments(steps: u64, checkpoint_every: u64) -> TrainingArguments {
+    TrainingArguments {
         identity: Identity {
             recipe_hash: "h".into(),
             seed: 5,
             run: "dense".into(),
         },
-        schedule: Schedule {
-            name: ScheduleName::Cosine,
-            peak: 0.05,
-            warmup_steps: 2,
-            steps,
+        config: TrainingConfig {
+            schedule: Schedule {
+                name: ScheduleName::Cosine,
+                peak: 0.05,
+                warmup_steps: 2,
+                steps,
+            },
+            adam: AdamSettings {
+                beta_1: 0.9,
+                beta_2: 0.999,
+                epsilon: 1e-8,
+                clip: 0.25,
+                weight_decay: 0.0,
+                decay_vectors: true,
+                head: None,
+            },
+            selection: Selection::Last,
+            log_every: 2,
+            valid_every: 0,
+            checkpoint_every,
         },
-        adam: AdamSettings {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-8,
-            clip: 0.25,
-            weight_decay: 0.0,
-            decay_vectors: true,
-            head: None,
-        },
-        keep: Keep::Last,
-        log_every: 2,
-        valid_every: 0,
-        checkpoint_every,
         resume: true,
         quiet: true,
     }
@@ -91,30 +93,30 @@ fn model(device: &Device) -> Linear {
 fn a_run_that_stops_at_a_checkpoint_goes_on_to_the_same_bits() {
     let device = Device::flex().autodiff();
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut lesson = Regression::new(&device, None);
+    let mut objective = Regression::new(&device, None);
     let all = train(
         model(&device),
-        &mut lesson,
-        &plan(20, 7),
+        &mut objective,
+        &arguments(20, 7),
         whole.path(),
         &device,
     )
     .unwrap();
     // Stops like a crash: the NaN of step 12 comes after the checkpoint of step 7.
-    let mut lesson = Regression::new(&device, Some(12));
+    let mut objective = Regression::new(&device, Some(12));
     train(
         model(&device),
-        &mut lesson,
-        &plan(20, 7),
+        &mut objective,
+        &arguments(20, 7),
         parts.path(),
         &device,
     )
     .unwrap_err();
-    let mut lesson = Regression::new(&device, None);
+    let mut objective = Regression::new(&device, None);
     let rest = train(
         model(&device),
-        &mut lesson,
-        &plan(20, 7),
+        &mut objective,
+        &arguments(20, 7),
         parts.path(),
         &device,
     )
@@ -129,11 +131,11 @@ fn a_run_that_stops_at_a_checkpoint_goes_on_to_the_same_bits() {
 fn nan_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
-    let mut lesson = Regression::new(&device, Some(9));
+    let mut objective = Regression::new(&device, Some(9));
     let error = train(
         model(&device),
-        &mut lesson,
-        &plan(20, 4),
+        &mut objective,
+        &arguments(20, 4),
         folder.path(),
         &device,
     )
@@ -144,7 +146,8 @@ fn nan_stops_the_run_and_keeps_the_last_good_checkpoint() {
         error.to_string().contains("checkpoint of step 8 is kept"),
         "{error}"
     );
-    let kept = Checkpoint::load(&folder.path().join(CHECKPOINT), &plan(20, 4).identity).unwrap();
+    let kept =
+        Checkpoint::load(&folder.path().join(CHECKPOINT), &arguments(20, 4).identity).unwrap();
     assert_eq!(kept.step, 8);
     let finite = kept
         .model
@@ -157,21 +160,28 @@ fn nan_stops_the_run_and_keeps_the_last_good_checkpoint() {
 fn without_resume_an_old_checkpoint_is_not_overwritten() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
-    let mut lesson = Regression::new(&device, Some(9));
+    let mut objective = Regression::new(&device, Some(9));
     train(
         model(&device),
-        &mut lesson,
-        &plan(20, 4),
+        &mut objective,
+        &arguments(20, 4),
         folder.path(),
         &device,
     )
     .unwrap_err();
-    let fresh = Plan {
+    let fresh = TrainingArguments {
         resume: false,
-        ..plan(20, 4)
+        ..arguments(20, 4)
     };
-    let mut lesson = Regression::new(&device, None);
-    let error = train(model(&device), &mut lesson, &fresh, folder.path(), &device).unwrap_err();
+    let mut objective = Regression::new(&device, None);
+    let error = train(
+        model(&device),
+        &mut objective,
+        &fresh,
+        folder.path(),
+        &device,
+    )
+    .unwrap_err();
     assert!(
         error.to_string().contains("--resume") && error.to_string().contains("--out"),
         "{error}"
@@ -182,12 +192,12 @@ fn without_resume_an_old_checkpoint_is_not_overwritten() {
 fn the_loss_falls() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
-    let mut lesson = Regression::new(&device, None);
-    let before = lesson.validate(&model(&device)).unwrap().nll;
+    let mut objective = Regression::new(&device, None);
+    let before = objective.validate(&model(&device)).unwrap().nll;
     let trained = train(
         model(&device),
-        &mut lesson,
-        &plan(60, 1000),
+        &mut objective,
+        &arguments(60, 1000),
         folder.path(),
         &device,
     )
@@ -219,7 +229,7 @@ impl InParts {
     }
 }
 
-impl Lesson<Linear> for InParts {
+impl Objective<Linear> for InParts {
     fn n_parts(&self, _step: u64) -> usize {
         self.n_parts
     }
@@ -239,7 +249,7 @@ impl Lesson<Linear> for InParts {
         let call = self.validated.len().min(self.valid.len()) - 1;
         Ok(Validation::of(self.valid[call]))
     }
-    fn carried(&self) -> BTreeMap<String, TensorData> {
+    fn state(&self) -> BTreeMap<String, TensorData> {
         BTreeMap::new()
     }
     fn restore(&mut self, _carried: BTreeMap<String, TensorData>) -> Result<()> {
@@ -247,26 +257,29 @@ impl Lesson<Linear> for InParts {
     }
 }
 
-fn train_in_parts(lesson: &mut InParts, plan: &Plan) -> BTreeMap<String, TensorData> {
+fn train_in_parts(
+    objective: &mut InParts,
+    arguments: &TrainingArguments,
+) -> BTreeMap<String, TensorData> {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
-    let trained = train(model(&device), lesson, plan, folder.path(), &device).unwrap();
+    let trained = train(model(&device), objective, arguments, folder.path(), &device).unwrap();
     parameters(&trained.model)
 }
 
-fn constant(steps: u64, keep: Keep) -> Plan {
-    let mut plan = plan(steps, 1000);
-    plan.schedule.name = ScheduleName::Constant;
-    plan.keep = keep;
-    plan
+fn constant(steps: u64, keep: Selection) -> TrainingArguments {
+    let mut arguments = arguments(steps, 1000);
+    arguments.config.schedule.name = ScheduleName::Constant;
+    arguments.config.selection = keep;
+    arguments
 }
 
 #[test]
 fn parts_of_a_step_add_up_to_the_step() {
     let device = Device::flex().autodiff();
-    let plan = constant(30, Keep::Last);
-    let whole = train_in_parts(&mut InParts::new(&device, 1), &plan);
-    let parts = train_in_parts(&mut InParts::new(&device, 4), &plan);
+    let arguments = constant(30, Selection::Last);
+    let whole = train_in_parts(&mut InParts::new(&device, 1), &arguments);
+    let parts = train_in_parts(&mut InParts::new(&device, 4), &arguments);
     for (name, whole) in &whole {
         for (a, b) in whole.iter::<f32>().zip(parts[name].iter::<f32>()) {
             assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
@@ -278,8 +291,8 @@ fn parts_of_a_step_add_up_to_the_step() {
 fn the_average_is_that_of_the_last_snapshots() {
     let device = Device::flex().autodiff();
     let run = |steps, keep| train_in_parts(&mut InParts::new(&device, 1), &constant(steps, keep));
-    let (at_15, at_20) = (run(15, Keep::Last), run(20, Keep::Last));
-    let mean = run(20, Keep::Average { n: 2, every: 5 });
+    let (at_15, at_20) = (run(15, Selection::Last), run(20, Selection::Last));
+    let mean = run(20, Selection::Average { n: 2, every: 5 });
     for (name, mean) in &mean {
         let both = at_15[name].iter::<f32>().zip(at_20[name].iter::<f32>());
         for (mean, (a, b)) in mean.iter::<f32>().zip(both) {
@@ -295,14 +308,14 @@ fn the_average_is_that_of_the_last_snapshots() {
 #[test]
 fn the_best_is_the_one_validation_chose() {
     let device = Device::flex().autodiff();
-    let mut lesson = InParts::new(&device, 1);
+    let mut objective = InParts::new(&device, 1);
     // After steps 5, 10, 15 and 20.
-    lesson.valid = vec![3.0, 1.0, 2.0, 2.0];
-    let mut plan = constant(20, Keep::BestLoss);
-    plan.valid_every = 5;
-    let best = train_in_parts(&mut lesson, &plan)["weight"].clone();
-    assert_eq!(best.iter::<f32>().next(), Some(lesson.validated[1]));
+    objective.valid = vec![3.0, 1.0, 2.0, 2.0];
+    let mut arguments = constant(20, Selection::BestLoss);
+    arguments.config.valid_every = 5;
+    let best = train_in_parts(&mut objective, &arguments)["weight"].clone();
+    assert_eq!(best.iter::<f32>().next(), Some(objective.validated[1]));
     // The model that is kept is validated once more.
-    assert_eq!(lesson.validated.len(), 5);
-    assert_eq!(lesson.validated[4], lesson.validated[1]);
+    assert_eq!(objective.validated.len(), 5);
+    assert_eq!(objective.validated[4], objective.validated[1]);
 }

@@ -47,6 +47,7 @@ fn a_missing_corpus_says_how_to_get_it() {
         1,
     );
     assert_says(&text, &["WikiText-2", "--bin lm -- prepare --recipe"]);
+    assert!(!bench.path("run").exists());
     fs::create_dir(bench.path("empty")).unwrap();
     let text = said(
         &bench.lm("prepare --recipe wikitext2 --data empty --out run"),

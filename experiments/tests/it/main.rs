@@ -7,6 +7,7 @@ mod iwslt;
 mod squad;
 mod stop;
 mod table;
+mod variants;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ const TINY: &[&str] = &[
     "cost.batches=1",
 ];
 
-fn command(bench: &Bench) -> Command {
+pub fn command(bench: &Bench) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_squad"));
     command
         .current_dir(bench.folder.path())
@@ -32,7 +32,7 @@ fn command(bench: &Bench) -> Command {
 }
 
 /// Runs `squad` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
+pub fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
     let mut command = command(bench);
     command.args(line.split_whitespace()).arg("--quiet");
     for set in TINY.iter().chain(sets) {

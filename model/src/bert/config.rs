@@ -5,13 +5,15 @@ use burn::nn::DropoutConfig;
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
-use super::{Bert, BertClassifier, BertEmbeddings, BertSpanFinder, Pooling};
-use crate::check::{check, check_normalizer, check_share, check_size};
+use super::{
+    Bert, BertClassifier, BertEmbeddings, BertMaskedLm, BertSpanFinder, MaskedLmHead, Pooling,
+};
+use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
-use crate::layer::parameter::normal;
+use crate::layer::parameter::{normal, zeros};
 use crate::layer::{
-    Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, MultiHeadAttentionConfig,
-    NormalizerConfig, WeightInit,
+    Abilities, Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, HeadShape,
+    MechanismConfig, MultiHeadAttentionConfig, NormalizerConfig, WeightInit,
 };
 
 /// Configuration of [`Bert`] and of the networks with a head on it.
@@ -37,22 +39,22 @@ pub struct BertConfig {
     /// Kinds of segments (`type_vocab_size`).
     #[config(default = 2)]
     pub n_token_types: usize,
-    /// Share of values dropped in training (`hidden_dropout_prob`), also before a classifier.
+    /// Dropout probability of values (`hidden_dropout_prob`), also before a classifier.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training (`attention_probs_dropout_prob`).
+    /// Dropout probability of attention weights (`attention_probs_dropout_prob`).
     #[config(default = 0.1)]
     pub attention_dropout: f64,
-    /// The row normaliser of every attention.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
+    /// The attention mechanism of every layer.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
     /// From which vectors a classifier judges a sequence.
     #[config(default = "Pooling::First")]
     pub pooling: Pooling,
     /// What layer normalisation adds to the variance (`layer_norm_eps`).
     #[config(default = 1e-12)]
     pub norm_epsilon: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
     /// Standard deviation of random weights (`initializer_range`).
@@ -61,6 +63,17 @@ pub struct BertConfig {
 }
 
 impl BertConfig {
+    /// What the network needs of its attention mechanism.
+    pub const NEEDED: Abilities = Abilities {
+        key_padding: true,
+        ..Abilities::NONE
+    };
+
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// BERT-base uncased: 12 layers of 768, 110 M parameters.
     pub fn base_uncased() -> Self {
         Self::new(30522, 768, 12, 3072, 12)
@@ -96,9 +109,9 @@ impl BertConfig {
         let expected = format!("a divisor of d_model = {}", self.d_model);
         let divides = self.d_model.is_multiple_of(self.n_heads);
         check(divides, "n_heads", &self.n_heads, &expected)?;
-        check_share("dropout", self.dropout)?;
-        check_share("attention_dropout", self.attention_dropout)?;
-        check_normalizer("normalizer", &self.normalizer)
+        check_dropout("dropout", self.dropout)?;
+        check_dropout("attention_dropout", self.attention_dropout)?;
+        self.mechanism.check("mechanism", Self::NEEDED)
     }
 
     /// Makes the network with random weights, without a pooler.
@@ -165,11 +178,27 @@ impl BertConfig {
         }
     }
 
+    /// Makes a network that scores every word piece at every position.
+    ///
+    /// # Panics
+    /// As [`BertConfig::init`].
+    pub fn init_masked_lm(&self, device: &Device) -> BertMaskedLm {
+        let (init, d_model) = (self.weight_init(), self.d_model);
+        BertMaskedLm {
+            bert: self.init(device),
+            head: MaskedLmHead {
+                transform: init.linear(d_model, d_model, device),
+                norm: init.layer_norm(d_model, self.norm_epsilon, device),
+                bias: zeros([self.vocab_size], device),
+            },
+        }
+    }
+
     /// Number of parameters without pooler and heads, without making them.
     pub fn n_params(&self) -> usize {
         let d = self.d_model;
         let norm = 2 * d;
-        let attention = 4 * (d * d + d) + norm + self.normalizer.n_params(self.n_heads);
+        let attention = 4 * (d * d + d) + norm + self.mechanism.n_params(self.head_shape());
         let layer = attention + self.feed_forward().n_params();
         (self.vocab_size + self.max_len + self.n_token_types) * d + norm + self.n_layers * layer
     }
@@ -189,6 +218,12 @@ impl BertConfig {
         self.n_params() + 2 * self.d_model + 2
     }
 
+    /// Number of parameters of [`BertConfig::init_masked_lm`].
+    pub fn n_masked_lm_params(&self) -> usize {
+        let d = self.d_model;
+        self.n_params() + d * d + d + 2 * d + self.vocab_size
+    }
+
     fn weight_init(&self) -> WeightInit {
         WeightInit::NormalWeights { std: self.init_std }
     }
@@ -196,7 +231,8 @@ impl BertConfig {
     fn layer(&self, device: &Device) -> EncoderLayer {
         let (init, d_model) = (self.weight_init(), self.d_model);
         let mut attention = MultiHeadAttentionConfig::new(d_model, self.n_heads)
-            .with_normalizer(self.normalizer)
+            .with_mechanism(self.mechanism)
+            .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
             .with_implementation(self.implementation)
             .init(device);
@@ -216,6 +252,14 @@ impl BertConfig {
                 pre_norm: false,
             },
             feed_forward: self.feed_forward().init(device),
+        }
+    }
+
+    fn head_shape(&self) -> HeadShape {
+        HeadShape {
+            n_heads: self.n_heads,
+            d_head: self.d_model / self.n_heads,
+            max_len: Some(self.max_len),
         }
     }
 

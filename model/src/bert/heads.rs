@@ -2,6 +2,7 @@
 
 use burn::nn::{Dropout, Linear};
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput, pooling};
@@ -23,10 +24,16 @@ pub struct BertClassifier {
 }
 
 impl BertClassifier {
-    /// Scores, `[batch, n_labels]`.
+    /// A score for each label of each sequence.
+    ///
+    /// # Shapes
+    /// - input: `[batch, seq]` tokens; output: `[batch, n_labels]`
     ///
     /// # Panics
     /// As [`Bert::forward`].
+    ///
+    /// # Source
+    /// Devlin et al. 2019, section 4.1.
     pub fn forward(&self, input: BertInput) -> Tensor<2> {
         let (token_types, padding) = (input.token_types.clone(), input.padding.clone());
         let hidden = self.bert.forward(input).hidden;
@@ -37,17 +44,28 @@ impl BertClassifier {
         self.classifier.forward(drop_values(&self.dropout, pooled))
     }
 
-    /// Mean cross-entropy `[1]`, in nats, of scores `[batch, n_labels]` against labels `[batch]`.
+    /// Mean cross-entropy in nats.
+    ///
+    /// # Shapes
+    /// - logits: `[batch, n_labels]`, labels: `[batch]`, output: `[1]`
+    ///
+    /// # Panics
+    /// If there is not one label per sequence.
     pub fn label_loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        assert_shape!(labels, [logits.dims()[0]]);
         cross_entropy(logits, labels).mean()
     }
 
-    /// Mean squared error `[1]` of scores `[batch, 1]` against numbers `[batch]`.
+    /// Mean squared error.
+    ///
+    /// # Shapes
+    /// - scores: `[batch, 1]`, targets: `[batch]`, output: `[1]`
     ///
     /// # Panics
-    /// If the network has more than one label.
+    /// If the network has more than one label, or there is not one target per sequence.
     pub fn number_loss(&self, scores: Tensor<2>, targets: Tensor<1>) -> Tensor<1> {
         let [batch] = targets.dims();
+        assert_shape!(scores, [batch, 1]);
         (scores.reshape([batch]) - targets).square().mean()
     }
 }
@@ -74,10 +92,16 @@ pub struct SpanScores {
 }
 
 impl BertSpanFinder {
-    /// Scores, padding included.
+    /// Scores of every token, padding included.
+    ///
+    /// # Shapes
+    /// - input: `[batch, seq]` tokens; start and end: `[batch, seq]`
     ///
     /// # Panics
     /// As [`Bert::forward`].
+    ///
+    /// # Source
+    /// Devlin et al. 2019, section 4.2.
     pub fn forward(&self, input: BertInput) -> SpanScores {
         let hidden = self.bert.forward(input).hidden;
         let [batch, seq, d_model] = hidden.dims();
@@ -95,13 +119,23 @@ impl BertSpanFinder {
         }
     }
 
-    /// Mean of the two mean cross-entropies `[1]`, in nats, against positions `[batch]`.
+    /// Mean of the two mean cross-entropies in nats, −(log p_start + log p_end)/2.
+    ///
+    /// # Shapes
+    /// - scores: `[batch, seq]` each, start and end: positions `[batch]`, output: `[1]`
+    ///
+    /// # Panics
+    /// If there is not one position per sequence.
     pub fn loss(
         &self,
         scores: SpanScores,
         start: Tensor<1, Int>,
         end: Tensor<1, Int>,
     ) -> Tensor<1> {
+        let [batch, seq] = scores.start.dims();
+        assert_shape!(scores.end, [batch, seq]);
+        assert_shape!(start, [batch]);
+        assert_shape!(end, [batch]);
         let start = cross_entropy(scores.start, start).mean();
         let end = cross_entropy(scores.end, end).mean();
         (start + end).mul_scalar(0.5)

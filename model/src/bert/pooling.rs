@@ -1,6 +1,7 @@
 //! One vector for a sequence, or for a pair of them.
 
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use serde::{Deserialize, Serialize};
 
 /// From which vectors a classifier judges a sequence.
@@ -29,9 +30,10 @@ impl Pooling {
     }
 }
 
-/// `[u, v, |u − v|, u∗v]` of hidden states `[batch, seq, d_model]`, `[batch, 4·d_model]`.
+/// `[u, v, |u − v|, u∗v]` of hidden states.
 ///
 /// # Shapes
+/// - hidden: `[batch, seq, d_model]`, output: `[batch, 4·d_model]`
 /// - token_types: `[batch, seq]`, 0 or 1; all 0 if not given
 /// - padding: `[batch, seq]`, true for tokens that do not count; none if not given
 pub(super) fn segments(
@@ -41,6 +43,12 @@ pub(super) fn segments(
 ) -> Tensor<2> {
     let [batch, seq, d_model] = hidden.dims();
     let device = hidden.device();
+    if let Some(token_types) = &token_types {
+        assert_shape!(token_types, [batch, seq]);
+    }
+    if let Some(padding) = &padding {
+        assert_shape!(padding, [batch, seq]);
+    }
     let types = token_types.unwrap_or_else(|| Tensor::zeros([batch, seq], &device));
     let mean = |segment: i64| -> Tensor<2> {
         let other = types.clone().not_equal_elem(segment);

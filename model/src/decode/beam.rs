@@ -1,6 +1,7 @@
 //! Beam search.
 
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 
 use super::candidates::NextTokens;
 use super::stepper::Stepper;
@@ -72,14 +73,17 @@ struct Sentence {
 /// the batch. Of equal scores the earlier hypothesis and the lower token come first.
 ///
 /// # Shapes
-/// - source, padding: `[batch, source_len]`
+/// - source, padding: `[batch, source_len]`; output: up to `n_best` hypotheses for each of `batch`
 ///
 /// # Errors
 /// [`ModelError::Config`] for settings that cannot be, [`ModelError::AttentionMaskCount`] or
 /// [`ModelError::AttentionMaskShape`] for masks that do not fit the model or the longest length.
 ///
 /// # Panics
-/// If the source is longer than the model's `max_len`.
+/// If the source is longer than the model's `max_len`, or the padding is of another shape.
+///
+/// # Source
+/// `SequenceGenerator` of facebookresearch/fairseq.
 ///
 /// ```
 /// use burn::module::Module;
@@ -103,6 +107,9 @@ pub fn beam_search(
 ) -> Result<Vec<Vec<Hypothesis>>, ModelError> {
     config.validate()?;
     let [batch, source_len] = source.dims();
+    if let Some(padding) = &padding {
+        assert_shape!(padding, [batch, source_len]);
+    }
     let device = source.device();
     let lengths = lengths(padding.as_ref(), batch, source_len);
     // The start token and all but the end are read.

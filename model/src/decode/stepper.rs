@@ -24,7 +24,7 @@ enum Past {
 }
 
 impl<'a> Stepper<'a> {
-    /// One hypothesis a sentence, nothing read yet.
+    /// One hypothesis per sentence, nothing read yet.
     pub(super) fn new(
         model: &'a Seq2Seq,
         masks: &'a Seq2SeqMasks,

@@ -3,12 +3,12 @@
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{IndexingUpdateOp, TensorData};
+use burn::tensor::{IndexingUpdateOp, TensorData, assert_shape};
 use sparta_ops::loss::cross_entropy;
 
 use super::adaptive_embedding::AdaptiveEmbedding;
 
-/// Softmax over a vocabulary in clusters: the head holds the frequent words and one entry a tail
+/// Softmax over a vocabulary in clusters: the head holds the frequent words and one entry per tail
 /// cluster, log p(word) = log p(cluster) + log p(word | cluster). Made by
 /// [`super::AdaptiveConfig::init_softmax`]; without cutoffs it is a plain softmax.
 ///
@@ -20,15 +20,15 @@ use super::adaptive_embedding::AdaptiveEmbedding;
 /// is: tail cluster i is entry `head_size − i` of the head.
 #[derive(Module, Debug)]
 pub struct AdaptiveSoftmax {
-    /// Weights that are not the word vectors; empty if they are tied.
+    /// Weights that are not the word embeddings; empty if they are tied.
     pub weights: Vec<Param<Tensor<2>>>,
-    /// One offset a word, a tensor a table.
+    /// One bias per word, one tensor per table.
     pub biases: Vec<Param<Tensor<1>>>,
     /// `[n_tails, d_embed]`.
     pub cluster_weight: Option<Param<Tensor<2>>>,
     /// `[n_tails]`.
     pub cluster_bias: Option<Param<Tensor<1>>>,
-    /// Projections that are not the word vectors' own, head first.
+    /// Projections that are not the word embeddings' own, head first.
     pub projections: Vec<Param<Tensor<2>>>,
     #[module(skip)]
     pub(super) bounds: Vec<usize>,
@@ -47,7 +47,10 @@ impl AdaptiveSoftmax {
     /// - output: `[rows]`
     ///
     /// # Panics
-    /// If there is not one target a row.
+    /// If there is not one target per row, or the rows are of another width than the network's.
+    ///
+    /// # Source
+    /// Grave et al. 2017, section 4.
     pub fn nll(
         &self,
         hidden: Tensor<2>,
@@ -55,7 +58,7 @@ impl AdaptiveSoftmax {
         embedding: &AdaptiveEmbedding,
     ) -> Tensor<1> {
         let device = hidden.device();
-        assert_eq!(hidden.dims()[0], targets.len(), "rows and targets");
+        assert_shape!(hidden, [targets.len(), embedding.d_model]);
         let ends = &self.bounds[1..];
         let cluster_of = |target: i32| ends.partition_point(|end| *end <= target as usize);
         let head_size = self.head_size() as i32;
@@ -95,7 +98,11 @@ impl AdaptiveSoftmax {
     /// # Shapes
     /// - hidden: `[rows, d_model]`
     /// - output: `[rows, vocab_size]`
+    ///
+    /// # Panics
+    /// If the rows are of another width than the network's.
     pub fn log_probabilities(&self, hidden: Tensor<2>, embedding: &AdaptiveEmbedding) -> Tensor<2> {
+        assert_shape!(hidden, [_, embedding.d_model]);
         let rows = hidden.dims()[0];
         let head_size = self.head_size();
         let head = log_softmax(self.logits(hidden.clone(), 0, embedding), 1);

@@ -4,11 +4,11 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
-use sparta_ops::attention::{AttentionOptions, Implementation, sparse_attention};
+use sparta_ops::attention::{AttentionOptions, Implementation};
 
-use super::dropout::share_now;
+use super::dropout::rate_now;
 use super::key_value::{CachedInput, KeyValue};
-use super::normalizer::{NormalizerConfig, RowNormalizer};
+use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -20,25 +20,27 @@ pub struct MultiHeadAttentionConfig {
     pub n_heads: usize,
     /// Size of a head's queries, keys and values; `d_model / n_heads` if not given.
     pub d_head: Option<usize>,
-    /// The row normaliser.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
-    /// Share of attention weights dropped in training.
+    /// How queries read values: softmax or another row normaliser, or another mechanism.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
+    /// Dropout probability of attention weights.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Whether the four linear maps have an offset.
+    /// Whether the four linear maps have a bias.
     #[config(default = true)]
     pub bias: bool,
     /// Initial weights of the four linear maps.
     #[config(default = "Initializer::KaimingUniform{gain:1.0/f64::sqrt(3.0), fan_out_only:false}")]
     pub initializer: Initializer,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
+    /// The most keys of a query, for a mechanism with parameters per position.
+    pub max_len: Option<usize>,
 }
 
 /// Attention of Vaswani et al. 2017 whose rows may be softmax or α-entmax, with a fixed or a learned
-/// α a head, under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
+/// α per head, or another [`Mechanism`], under a global mask, key padding and a causal mask: output = W_o·concat_h(π(q_h·k_hᵀ/√d_head)·v_h).
 ///
 /// Fields are named and shaped as in Burn's own module.
 ///
@@ -59,7 +61,7 @@ pub struct MultiHeadAttentionConfig {
 /// let output = attention.forward(AttentionInput::self_attention(x).global_mask(mask));
 ///
 /// assert_eq!(output.context.dims(), [2, 5, 64]);
-/// assert_eq!(attention.alpha().dims(), [4]); // each in (1, 2)
+/// assert_eq!(attention.alpha().unwrap().dims(), [4]); // each in (1, 2)
 /// ```
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
@@ -71,8 +73,8 @@ pub struct MultiHeadAttention {
     pub value: Linear,
     /// `[n_heads · d_head, d_model]`.
     pub output: Linear,
-    /// The row normaliser.
-    pub normalizer: RowNormalizer,
+    /// How queries read values.
+    pub mechanism: Mechanism,
     /// Dropout of attention weights.
     pub dropout: Dropout,
     n_heads: usize,
@@ -82,6 +84,11 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttentionConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// Makes the layer.
     ///
     /// # Panics
@@ -95,6 +102,11 @@ impl MultiHeadAttentionConfig {
             );
             d_model / n_heads
         });
+        let shape = HeadShape {
+            n_heads,
+            d_head,
+            max_len: self.max_len,
+        };
         let linear = |d_input, d_output| {
             LinearConfig::new(d_input, d_output)
                 .with_bias(self.bias)
@@ -106,7 +118,7 @@ impl MultiHeadAttentionConfig {
             key: linear(d_model, n_heads * d_head),
             value: linear(d_model, n_heads * d_head),
             output: linear(n_heads * d_head, d_model),
-            normalizer: self.normalizer.init(n_heads, device),
+            mechanism: self.mechanism.init(shape, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             n_heads,
             d_head,
@@ -203,19 +215,30 @@ pub struct MultiHeadAttentionOutput {
 }
 
 impl MultiHeadAttention {
-    /// Attends. A query whose keys are all hidden gets the offset of the output map alone.
+    /// Attends. A query whose keys are all hidden gets the bias of the output map alone.
     ///
     /// # Shapes
     /// - query: `[batch, seq_q, d_model]`, key and value: `[batch, seq_kv, d_model]`
-    /// - context: `[batch, seq_q, d_model]`
+    /// - key padding: `[batch, seq_kv]`
+    /// - global mask: `[n_heads, rows, columns]`, `rows ≥ seq_q` and `columns ≥ seq_kv`
+    /// - context: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
-    /// If a shape does not fit the others or the layer.
+    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
+    /// for.
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3.2.2.
     pub fn forward(&self, input: AttentionInput) -> MultiHeadAttentionOutput {
+        let [d_model, _] = self.query.weight.dims();
         let [batch, seq_q, _] = input.query.dims();
         let [_, seq_kv, _] = input.key.dims();
-        assert_shape!(input.key, [batch, _, _]);
-        assert_shape!(input.value, [batch, seq_kv, _]);
+        assert_shape!(input.query, [_, _, d_model]);
+        assert_shape!(input.key, [batch, _, d_model]);
+        assert_shape!(input.value, [batch, seq_kv, d_model]);
+        if let Some(padding) = &input.key_padding {
+            assert_shape!(padding, [batch, seq_kv]);
+        }
         let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
         let keys = KeyValue {
             key: self.split(&self.key, input.key),
@@ -231,7 +254,10 @@ impl MultiHeadAttention {
         })
     }
 
-    /// The keys and values of positions `[batch, seq, d_model]`, to attend to again and again.
+    /// The keys and values of positions, to attend to again and again.
+    ///
+    /// # Shapes
+    /// - input: `[batch, seq, d_model]`; keys and values: `[batch, n_heads, seq, d_head]`
     pub(crate) fn keys(&self, input: Tensor<3>) -> KeyValue {
         KeyValue {
             key: self.split(&self.key, input.clone()),
@@ -240,22 +266,27 @@ impl MultiHeadAttention {
     }
 
     /// [`MultiHeadAttention::forward`] to keys and values that were computed before.
+    ///
+    /// # Shapes
+    /// As [`CachedInput`] has them; context: `[batch, seq_q, d_model]`.
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
         let [batch, seq_q, _] = input.query.dims();
         let device = input.query.device();
-        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
-        options.causal = input.causal;
-        options.key_padding = input.key_padding;
-        options.dropout = share_now(&self.dropout, &device);
-        options.return_weights = input.return_weights;
-        options.implementation = match input.return_weights {
-            true => Implementation::Reference,
-            false => self.implementation,
+        let mut options = AttentionOptions {
+            causal: input.causal,
+            key_padding: input.key_padding,
+            dropout: rate_now(&self.dropout, &device),
+            return_weights: input.return_weights,
+            implementation: match input.return_weights {
+                true => Implementation::Reference,
+                false => self.implementation,
+            },
+            ..AttentionOptions::default()
         };
         let seq_kv = input.keys.key.dims()[2];
         hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
         let query = self.split(&self.query, input.query);
-        let attended = sparse_attention(query, input.keys.key, input.keys.value, options);
+        let attended = (self.mechanism).attend(query, input.keys.key, input.keys.value, options);
 
         let rows = attended.context.swap_dims(1, 2);
         let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
@@ -272,9 +303,12 @@ impl MultiHeadAttention {
         self.n_heads
     }
 
-    /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax.
-    pub fn alpha(&self) -> Tensor<1> {
-        self.normalizer.alpha(&self.query.weight.val().device())
+    /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax. None for a
+    /// mechanism without a row normaliser.
+    pub fn alpha(&self) -> Option<Tensor<1>> {
+        let device = self.query.weight.val().device();
+        let normalizer = self.mechanism.normalizer()?;
+        Some(normalizer.alpha(&device))
     }
 
     /// `[batch, seq, d_model]` mapped to `[batch, n_heads, seq, d_head]`. Flat rows make one large

@@ -7,20 +7,18 @@ use burn::tensor::Distribution;
 /// Drops values in training, like `Dropout::forward`, which draws Bernoulli numbers at twice the
 /// price of uniform ones on the CPU.
 pub(crate) fn drop_values<const D: usize>(dropout: &Dropout, input: Tensor<D>) -> Tensor<D> {
-    let share = share_now(dropout, &input.device());
-    if share == 0.0 {
+    let rate = rate_now(dropout, &input.device());
+    if rate == 0.0 {
         return input;
     }
     let dropped = input
         .random_like(Distribution::Uniform(0.0, 1.0))
-        .lower_elem(share);
-    input
-        .mask_fill(dropped, 0.0)
-        .mul_scalar(1.0 / (1.0 - share))
+        .lower_elem(rate);
+    input.mask_fill(dropped, 0.0).mul_scalar(1.0 / (1.0 - rate))
 }
 
-/// The share to drop: none outside training.
-pub(crate) fn share_now(dropout: &Dropout, device: &Device) -> f64 {
+/// The probability of dropout now: 0 outside training.
+pub(crate) fn rate_now(dropout: &Dropout, device: &Device) -> f64 {
     match dropout.training.is_enabled() && device.is_autodiff() {
         true => dropout.prob,
         false => 0.0,
@@ -33,7 +31,7 @@ mod tests {
     use burn::nn::DropoutConfig;
 
     #[test]
-    fn drops_the_share_and_keeps_the_mean_in_training_only() {
+    fn drops_at_the_rate_and_keeps_the_mean_in_training_only() {
         let dropout = DropoutConfig::new(0.25).init();
         let device = Device::flex();
         let ones = |device: &Device| Tensor::<2>::ones([100, 100], device);

@@ -9,6 +9,9 @@ use crate::masks::LayerMask;
 
 /// Attention with residual connection and layer normalisation: norm(x + attention(x)), or
 /// x + attention(norm(x)) with `pre_norm`; dropout after the attention.
+///
+/// # Source
+/// Vaswani et al. 2017, section 3.1; with `pre_norm` Xiong et al. 2020, figure 1b.
 #[derive(Module, Debug)]
 pub struct AttentionBlock {
     /// The attention.
@@ -21,6 +24,9 @@ pub struct AttentionBlock {
 }
 
 /// Self-attention and feed-forward.
+///
+/// # Source
+/// Vaswani et al. 2017, section 3.1.
 #[derive(Module, Debug)]
 pub struct EncoderLayer {
     /// Attention of the sequence to itself.
@@ -31,6 +37,9 @@ pub struct EncoderLayer {
 
 impl AttentionBlock {
     /// `attend` is called with the attention and the (normalised) input that makes the queries.
+    ///
+    /// # Shapes
+    /// - hidden, context: `[batch, seq_q, d_model]`
     pub(crate) fn around(
         &self,
         hidden: Tensor<3>,
@@ -51,6 +60,14 @@ impl AttentionBlock {
 }
 
 impl EncoderLayer {
+    /// Self-attention, then feed-forward.
+    ///
+    /// # Shapes
+    /// - hidden, context: `[batch, seq, d_model]`, padding: `[batch, seq]`
+    /// - mask: `[n_heads, rows, columns]`, at least `seq` rows and columns
+    ///
+    /// # Panics
+    /// As [`MultiHeadAttention::forward`].
     pub(crate) fn forward(
         &self,
         hidden: Tensor<3>,

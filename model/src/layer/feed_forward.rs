@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
+use burn::tensor::assert_shape;
 use sparta_ops::gelu;
 
 use super::dropout::drop_values;
@@ -25,10 +26,10 @@ pub struct FeedForwardConfig {
     pub d_model: usize,
     /// Size of the hidden layer.
     pub d_ff: usize,
-    /// Share of values dropped after the second linear map in training.
+    /// Dropout probability of values after the second linear map.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of values dropped after the activation in training; `dropout` if not given.
+    /// Dropout probability of values after the activation; `dropout` if not given.
     pub activation_dropout: Option<f64>,
     /// Normalise the input of the layer instead of the sum that leaves it.
     #[config(default = false)]
@@ -95,7 +96,15 @@ impl FeedForward {
     ///
     /// # Shapes
     /// - input, output: `[batch, seq, d_model]`
+    ///
+    /// # Panics
+    /// If the input is of another width than the layer.
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3.3.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [d_input, _] = self.expand.weight.dims();
+        assert_shape!(input, [_, _, d_input]);
         let [batch, seq, d_model] = input.dims();
         let input = input.reshape([batch * seq, d_model]);
         let inner = match self.pre_norm {

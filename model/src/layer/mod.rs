@@ -1,5 +1,6 @@
 //! The building blocks, each a Burn module with its configuration.
 
+mod adaptive;
 mod adaptive_embedding;
 mod adaptive_softmax;
 mod attention;
@@ -7,21 +8,24 @@ pub(crate) mod dropout;
 mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
-mod normalizer;
+pub mod mechanism;
 mod output_map;
 pub(crate) mod parameter;
 mod positional;
 mod relative_attention;
 pub(crate) mod sinusoids;
 
-pub use adaptive_embedding::{AdaptiveConfig, AdaptiveEmbedding};
+pub use adaptive::AdaptiveConfig;
+pub use adaptive_embedding::AdaptiveEmbedding;
 pub use adaptive_softmax::AdaptiveSoftmax;
 pub use attention::{
     AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig, MultiHeadAttentionOutput,
 };
 pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
-pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use mechanism::{
+    Abilities, DotProduct, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, RowNormalizer,
+};
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;
 pub use positional::relative_positions;

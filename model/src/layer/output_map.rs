@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 use sparta_ops::loss::{cross_entropy, entmax_loss, entmax15_loss, sparsemax_loss};
 use sparta_ops::{entmax, entmax15, softmax, sparsemax};
 
@@ -45,7 +46,14 @@ impl OutputMap {
     ///
     /// # Shapes
     /// - scores: `[rows, vocab_size]`, targets and result: `[rows]`
+    ///
+    /// # Panics
+    /// If there is not one target per row.
+    ///
+    /// # Source
+    /// Blondel, Martins, Niculae 2020, *Learning with Fenchel–Young losses*.
     pub fn loss(self, scores: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+        assert_shape!(targets, [scores.dims()[0]]);
         match self {
             Self::Softmax => cross_entropy(scores, targets),
             Self::Sparsemax => sparsemax_loss(scores, targets),

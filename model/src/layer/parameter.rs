@@ -10,15 +10,15 @@ use burn::tensor::Distribution;
 /// How the weights of a layer start.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub enum WeightInit {
-    /// Weights from N(0, std²), scales of normalisation from N(1, std²), offsets 0: Transformer-XL.
+    /// Weights from N(0, std²), scales of normalisation from N(1, std²), biases 0: Transformer-XL.
     Normal {
         /// Standard deviation.
         std: f64,
     },
-    /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, offsets 0:
+    /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, biases 0:
     /// the encoder–decoder.
     Xavier,
-    /// Weights from N(0, std²), scales of normalisation 1, offsets 0: BERT.
+    /// Weights from N(0, std²), scales of normalisation 1, biases 0: BERT.
     NormalWeights {
         /// Standard deviation.
         std: f64,
@@ -70,7 +70,7 @@ pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param
     Param::from_tensor(Tensor::zeros(shape, device))
 }
 
-/// A linear layer with weights from N(0, `std`²) and no offset at the start.
+/// A linear layer with weights from N(0, `std`²) and no bias at the start.
 pub(crate) fn normal_linear(d_input: usize, d_output: usize, std: f64, device: &Device) -> Linear {
     Linear {
         weight: normal([d_input, d_output], 0.0, std, device),
@@ -78,7 +78,7 @@ pub(crate) fn normal_linear(d_input: usize, d_output: usize, std: f64, device: &
     }
 }
 
-/// A linear layer with weights from U(−a, a), a = gain·√(6 / (inputs + outputs)), and no offset at the
+/// A linear layer with weights from U(−a, a), a = gain·√(6 / (inputs + outputs)), and no bias at the
 /// start.
 pub(crate) fn xavier_linear(d_input: usize, d_output: usize, gain: f64, device: &Device) -> Linear {
     let bound = gain * (6.0 / (d_input + d_output) as f64).sqrt();

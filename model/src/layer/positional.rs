@@ -13,6 +13,9 @@ use burn::tensor::TensorData;
 /// # Shapes
 /// - output: `[n, d_model]`, `d_model` even
 ///
+/// # Panics
+/// If `d_model` is odd.
+///
 /// # Source
 /// Dai et al. 2019, section 3.3; `PositionalEmbedding` of kimiyoung/transformer-xl.
 pub fn relative_positions(
@@ -22,6 +25,10 @@ pub fn relative_positions(
     clamp_len: Option<usize>,
     device: &Device,
 ) -> Tensor<2> {
+    assert!(
+        d_model.is_multiple_of(2),
+        "sinusoids come in pairs, but d_model is {d_model}"
+    );
     // Computed here, in f64: devices differ in the sine of large angles.
     let half = d_model / 2;
     let mut values = Vec::with_capacity(n * d_model);

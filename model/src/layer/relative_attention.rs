@@ -4,10 +4,11 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
-use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm, sparse_attention};
+use burn::tensor::assert_shape;
+use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
-use super::dropout::{drop_values, share_now};
-use super::normalizer::{NormalizerConfig, RowNormalizer};
+use super::dropout::{drop_values, rate_now};
+use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
 
@@ -20,13 +21,13 @@ pub struct RelativeAttentionConfig {
     pub n_heads: usize,
     /// Size of a head's queries, keys and values.
     pub d_head: usize,
-    /// The row normaliser.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
-    /// Share of the layer's output dropped in training.
+    /// How queries read values: softmax or another row normaliser, or another mechanism.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
+    /// Dropout probability of the layer's output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub dropatt: f64,
     /// Normalise the input of the layer instead of the sum that leaves it.
@@ -35,9 +36,11 @@ pub struct RelativeAttentionConfig {
     /// Standard deviation of the weights at the start.
     #[config(default = 0.02)]
     pub init_std: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
+    /// The most keys of a query, for a mechanism with parameters per position.
+    pub max_len: Option<usize>,
 }
 
 /// Causal attention over a memory and the current segment in which a score depends on the content of
@@ -46,7 +49,7 @@ pub struct RelativeAttentionConfig {
 ///
 /// score(i, j) = ((q_i + u)·k_j + (q_i + v)·r_{i−j}) / √d_head, where r = W_r·sinusoid(distance).
 ///
-/// No map has an offset. `u` and `v` belong to the model, which shares them between layers.
+/// No map has a bias. `u` and `v` belong to the model, which shares them between layers.
 ///
 /// # Source
 /// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
@@ -64,8 +67,8 @@ pub struct RelativeAttention {
     pub output: Param<Tensor<2>>,
     /// Normalisation of the sum, or of the input with `pre_norm`.
     pub norm: LayerNorm,
-    /// The row normaliser.
-    pub normalizer: RowNormalizer,
+    /// How queries read values.
+    pub mechanism: Mechanism,
     /// After the output map.
     pub dropout: Dropout,
     /// On the attention weights.
@@ -78,6 +81,11 @@ pub struct RelativeAttention {
 }
 
 impl RelativeAttentionConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
     /// Makes the layer.
     pub fn init(&self, device: &Device) -> RelativeAttention {
         let d_heads = self.n_heads * self.d_head;
@@ -89,7 +97,7 @@ impl RelativeAttentionConfig {
             position: map([self.d_model, d_heads]),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
-            normalizer: self.normalizer.init(self.n_heads, device),
+            mechanism: self.mechanism.init(self.head_shape(), device),
             dropout: DropoutConfig::new(self.dropout).init(),
             dropatt: DropoutConfig::new(self.dropatt).init(),
             n_heads: self.n_heads,
@@ -103,7 +111,15 @@ impl RelativeAttentionConfig {
     pub fn n_params(&self) -> usize {
         5 * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
-            + self.normalizer.n_params(self.n_heads)
+            + self.mechanism.n_params(self.head_shape())
+    }
+
+    fn head_shape(&self) -> HeadShape {
+        HeadShape {
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            max_len: self.max_len,
+        }
     }
 }
 
@@ -123,7 +139,7 @@ pub struct RelativeAttentionInput {
     pub position_bias: Tensor<2>,
     /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
     pub global_mask: Option<LayerMask>,
-    /// A mask for every head, `[seq_q, seq_kv]`, beside the causal one.
+    /// A mask for every head, `[seq_q, seq_kv]`, besides the causal one.
     pub extra_mask: Option<Tensor<2, Bool>>,
     /// Whether to return the attention weights.
     pub return_weights: bool,
@@ -141,17 +157,36 @@ pub struct RelativeAttentionOutput {
 impl RelativeAttention {
     /// Attends from the segment to memory and segment, causally.
     ///
+    /// # Shapes
+    /// With `seq_kv = mlen + seq_q`:
+    /// - hidden: `[batch, seq_q, d_model]`, memory: `[batch, mlen, d_model]`
+    /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`
+    /// - global mask: `[n_heads, seq_q, seq_kv]`, extra mask: `[seq_q, seq_kv]`
+    /// - output: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
+    ///
     /// # Panics
-    /// If a shape does not fit the others or the layer.
+    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
+    /// for.
+    ///
+    /// # Source
+    /// Dai et al. 2019, section 3.3.
     pub fn forward(&self, input: RelativeAttentionInput) -> RelativeAttentionOutput {
         let hidden = input.hidden;
         let [batch, seq_q, d_model] = hidden.dims();
+        let [width, _] = self.query.dims();
+        assert_shape!(hidden, [_, _, width]);
+        if let Some(memory) = &input.memory {
+            assert_shape!(memory, [batch, _, width]);
+        }
+        assert_shape!(input.content_bias, [self.n_heads, self.d_head]);
+        assert_shape!(input.position_bias, [self.n_heads, self.d_head]);
         let device = hidden.device();
         let mut context = match input.memory {
             Some(memory) => Tensor::cat(vec![memory, hidden.clone()], 1),
             None => hidden.clone(),
         };
         let seq_kv = context.dims()[1];
+        assert_shape!(input.positions, [seq_kv + 1, width]);
         let mut source = hidden.clone();
         if self.pre_norm {
             context = self.norm.forward(context);
@@ -174,22 +209,24 @@ impl RelativeAttention {
         let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
 
-        let mut options = AttentionOptions::new(self.normalizer.normalizer(&device));
-        options.causal = true;
-        options.scale = Some(1.0);
-        options.relative = Some(RelativeTerm {
-            query: position_query,
-            positions: self.position_keys(input.positions),
-        });
-        options.implementation = match input.return_weights {
-            true => Implementation::Reference,
-            false => self.implementation,
+        let mut options = AttentionOptions {
+            causal: true,
+            scale: Some(1.0),
+            relative: Some(RelativeTerm {
+                query: position_query,
+                positions: self.position_keys(input.positions),
+            }),
+            extra_mask: input.extra_mask,
+            dropout: rate_now(&self.dropatt, &device),
+            return_weights: input.return_weights,
+            implementation: match input.return_weights {
+                true => Implementation::Reference,
+                false => self.implementation,
+            },
+            ..AttentionOptions::default()
         };
-        options.extra_mask = input.extra_mask;
-        options.dropout = share_now(&self.dropatt, &device);
-        options.return_weights = input.return_weights;
         hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
-        let attended = sparse_attention(content_query, key, value, options);
+        let attended = (self.mechanism).attend(content_query, key, value, options);
 
         let output = attended
             .context

@@ -4,18 +4,20 @@ use burn::config::Config;
 use burn::nn::{DropoutConfig, LayerNormConfig};
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::AttentionType;
 
 use super::{DecoderLayer, Seq2Seq};
-use crate::check::{check, check_normalizer, check_share, check_size};
+use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
 use crate::layer::parameter::{normal, uniform, xavier_linear};
 use crate::layer::sinusoids::Sinusoids;
 use crate::layer::{
-    Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, MultiHeadAttention,
-    MultiHeadAttentionConfig, NormalizerConfig, OutputMap, WeightInit,
+    Abilities, Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, HeadShape,
+    MechanismConfig, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig, OutputMap,
+    WeightInit,
 };
 
-/// Which tables of word vectors are one and the same.
+/// Which tables of word embeddings are one and the same.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Sharing {
     /// Source words, target words and output map have one each.
@@ -50,19 +52,19 @@ pub struct Seq2SeqConfig {
     pub n_encoder_layers: usize,
     /// Layers of the decoder.
     pub n_decoder_layers: usize,
-    /// Share dropped in training of word vectors and of each layer's output.
+    /// Dropout probability of word embeddings and of each layer's output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
-    /// Share of the feed-forward layers' hidden vectors dropped in training.
+    /// Dropout probability of the feed-forward layers' hidden vectors.
     #[config(default = 0.0)]
     pub activation_dropout: f64,
     /// Normalise the layers' inputs and the last outputs instead of the layers' outputs.
     #[config(default = false)]
     pub pre_norm: bool,
-    /// Which word vectors are shared.
+    /// Which word embeddings are shared.
     #[config(default = "Sharing::DecoderInputOutput")]
     pub sharing: Sharing,
     /// Longest sentence, source or target, in tokens.
@@ -71,29 +73,54 @@ pub struct Seq2SeqConfig {
     /// Number of the first position: in fairseq the padding token's id plus 1.
     #[config(default = 2)]
     pub first_position: usize,
-    /// Row normaliser of the encoder's self-attention.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub encoder_self: NormalizerConfig,
-    /// Row normaliser of the decoder's self-attention.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub decoder_self: NormalizerConfig,
-    /// Row normaliser of the decoder's attention to the encoder.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub cross: NormalizerConfig,
+    /// Mechanism of the encoder's self-attention.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub encoder_self: MechanismConfig,
+    /// Mechanism of the decoder's self-attention: a causal one that can write token after token.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub decoder_self: MechanismConfig,
+    /// Mechanism of the decoder's attention to the encoder.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub cross: MechanismConfig,
     /// From scores to probabilities of the next token.
     #[config(default = "OutputMap::Softmax")]
     pub output: OutputMap,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
 }
 
 impl Seq2SeqConfig {
-    /// The same row normaliser in all three attentions.
+    /// The same mechanism in all three attentions.
+    pub fn with_mechanism(self, mechanism: MechanismConfig) -> Self {
+        self.with_encoder_self(mechanism)
+            .with_decoder_self(mechanism)
+            .with_cross(mechanism)
+    }
+
+    /// Dot-product attention with the same row normaliser in all three attentions.
     pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
-        self.with_encoder_self(normalizer)
-            .with_decoder_self(normalizer)
-            .with_cross(normalizer)
+        self.with_mechanism(normalizer.into())
+    }
+
+    /// What the network needs of the mechanism of a type of attention.
+    pub fn needed_abilities(attention_type: AttentionType) -> Abilities {
+        match attention_type {
+            AttentionType::EncoderSelf => Abilities {
+                key_padding: true,
+                ..Abilities::NONE
+            },
+            AttentionType::DecoderSelf => Abilities {
+                causal: true,
+                incremental: true,
+                ..Abilities::NONE
+            },
+            AttentionType::Cross => Abilities {
+                cross: true,
+                key_padding: true,
+                ..Abilities::NONE
+            },
+        }
     }
 
     /// Checks that a network can be built from the settings.
@@ -118,18 +145,30 @@ impl Seq2SeqConfig {
         let expected = format!("a divisor of d_model = {}", self.d_model);
         let divides = self.d_model.is_multiple_of(self.n_heads);
         check(divides, "n_heads", &self.n_heads, &expected)?;
-        check_share("dropout", self.dropout)?;
-        check_share("attention_dropout", self.attention_dropout)?;
-        check_share("activation_dropout", self.activation_dropout)?;
-        check_normalizer("encoder_self", &self.encoder_self)?;
-        check_normalizer("decoder_self", &self.decoder_self)?;
-        check_normalizer("cross", &self.cross)?;
+        check_dropout("dropout", self.dropout)?;
+        check_dropout("attention_dropout", self.attention_dropout)?;
+        check_dropout("activation_dropout", self.activation_dropout)?;
+        for (field, mechanism, kind) in [
+            (
+                "encoder_self",
+                self.encoder_self,
+                AttentionType::EncoderSelf,
+            ),
+            (
+                "decoder_self",
+                self.decoder_self,
+                AttentionType::DecoderSelf,
+            ),
+            ("cross", self.cross, AttentionType::Cross),
+        ] {
+            mechanism.check(field, Self::needed_abilities(kind))?;
+        }
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;
         }
         let joint = self.source_vocab_size == self.target_vocab_size;
         let expected = format!(
-            "source_vocab_size = {} where the word vectors are shared (sharing = All)",
+            "source_vocab_size = {} where the word embeddings are shared (sharing = All)",
             self.source_vocab_size
         );
         check(
@@ -140,7 +179,7 @@ impl Seq2SeqConfig {
         )
     }
 
-    /// Makes the network with random weights: word vectors from N(0, 1/d_model), linear maps Xavier
+    /// Makes the network with random weights: word embeddings from N(0, 1/d_model), linear maps Xavier
     /// uniform.
     ///
     /// # Panics
@@ -151,8 +190,8 @@ impl Seq2SeqConfig {
         }
         let std = (self.d_model as f64).powf(-0.5);
         let table = |vocab_size| normal([vocab_size, self.d_model], 0.0, std, device);
-        let block = |normalizer| AttentionBlock {
-            attention: self.attention(normalizer, device),
+        let block = |mechanism| AttentionBlock {
+            attention: self.attention(mechanism, device),
             norm: LayerNormConfig::new(self.d_model).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             pre_norm: self.pre_norm,
@@ -194,9 +233,15 @@ impl Seq2SeqConfig {
 
     /// Number of parameters, without making them.
     pub fn n_params(&self) -> usize {
-        let (d, h) = (self.d_model, self.n_heads);
+        let d = self.d_model;
+        let shape = HeadShape {
+            n_heads: self.n_heads,
+            d_head: d / self.n_heads,
+            max_len: Some(self.max_len),
+        };
         let norm = 2 * d;
-        let block = |normalizer: &NormalizerConfig| 4 * (d * d + d) + norm + normalizer.n_params(h);
+        let block =
+            |mechanism: &MechanismConfig| 4 * (d * d + d) + norm + mechanism.n_params(shape);
         let feed_forward = self.feed_forward_config().n_params();
         let encoder = block(&self.encoder_self) + feed_forward;
         let decoder = block(&self.decoder_self) + block(&self.cross) + feed_forward;
@@ -209,12 +254,13 @@ impl Seq2SeqConfig {
         tables * d + self.n_encoder_layers * encoder + self.n_decoder_layers * decoder + last_norms
     }
 
-    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and offsets U(−1/√d, 1/√d), the
-    /// output map at gain 1 without offset.
-    fn attention(&self, normalizer: NormalizerConfig, device: &Device) -> MultiHeadAttention {
+    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and biases U(−1/√d, 1/√d), the
+    /// output map at gain 1 without bias.
+    fn attention(&self, mechanism: MechanismConfig, device: &Device) -> MultiHeadAttention {
         let d = self.d_model;
         let mut attention = MultiHeadAttentionConfig::new(d, self.n_heads)
-            .with_normalizer(normalizer)
+            .with_mechanism(mechanism)
+            .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
             .with_implementation(self.implementation)
             .init(device);

@@ -43,7 +43,7 @@ pub struct Seq2SeqWeights {
 }
 
 impl Seq2SeqWeights {
-    /// The weights of one type of attention, one tensor a layer.
+    /// The weights of one type of attention, one tensor per layer.
     pub fn of(&self, attention_type: AttentionType) -> &[Tensor<4>] {
         match attention_type {
             AttentionType::EncoderSelf => &self.encoder_self,

@@ -1,6 +1,7 @@
 //! The loss of training.
 
 use burn::prelude::*;
+use burn::tensor::assert_shape;
 
 use super::Seq2Seq;
 
@@ -15,7 +16,7 @@ pub struct Seq2SeqLoss {
 
 impl Seq2Seq {
     /// The Fenchel–Young loss of the output map (cross-entropy for softmax) against a target of which the
-    /// share `label_smoothing` = ε is taken away and spread evenly over the other tokens:
+    /// probability `label_smoothing` = ε is taken away and spread evenly over the other tokens:
     ///
     /// L = L(z, y) + (ε + ε/(V−1))·z_y − ε/(V−1)·Σ_j z_j.
     ///
@@ -25,7 +26,7 @@ impl Seq2Seq {
     ///
     /// # Shapes
     /// - hidden: `[batch, target_len, d_model]`
-    /// - targets: `[batch, target_len]`, negative where ignored
+    /// - targets, losses: `[batch, target_len]`; a target is negative where it is ignored
     ///
     /// # Panics
     /// If `label_smoothing` is not in [0, 1) or the shapes do not fit.
@@ -41,10 +42,10 @@ impl Seq2Seq {
     ) -> Seq2SeqLoss {
         assert!(
             (0.0..1.0).contains(&label_smoothing),
-            "label_smoothing = {label_smoothing}: it is a share in [0, 1)"
+            "label_smoothing = {label_smoothing}: it is a probability in [0, 1)"
         );
         let [batch, target_len, d_model] = hidden.dims();
-        assert_eq!(targets.dims(), [batch, target_len], "one target a position");
+        assert_shape!(targets, [batch, target_len]);
         let n = batch * target_len;
         let rows = hidden.reshape([n, d_model]);
         let targets = targets.reshape([n]);
@@ -53,9 +54,9 @@ impl Seq2Seq {
         let plain = self.output_map.loss(logits, targets.clone());
         let smoothed = match label_smoothing {
             0.0 => plain.clone(),
-            share => {
-                let each = share / (vocab_size - 1) as f64;
-                plain.clone() + self.smoothing(rows, targets, share + each, each)
+            epsilon => {
+                let each = epsilon / (vocab_size - 1) as f64;
+                plain.clone() + self.smoothing(rows, targets, epsilon + each, each)
             }
         };
         Seq2SeqLoss {

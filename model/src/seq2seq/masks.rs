@@ -18,7 +18,7 @@ pub enum MaskRows {
     PaperFaithful,
 }
 
-/// Global masks, one a layer, of none to three of the attention types, `true` = hidden.
+/// Global masks, one per layer, of none to three of the attention types, `true` = hidden.
 ///
 /// A mask is `[n_heads, rows, columns]`; that of the longest sentences serves every shorter one, from
 /// its top left corner.

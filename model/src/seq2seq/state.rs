@@ -1,8 +1,8 @@
 //! Writing one token after the other, with the keys and values of earlier ones kept.
 
 use burn::prelude::*;
-use burn::tensor::TensorData;
 use burn::tensor::module::embedding;
+use burn::tensor::{TensorData, assert_shape};
 use sparta_ops::pruning::AttentionType;
 
 use super::{Encoded, Seq2Seq, Seq2SeqMasks, normalize};
@@ -10,8 +10,8 @@ use crate::layer::key_value::{CachedInput, KeyValue};
 
 /// What a decoder remembers between two tokens.
 ///
-/// It has one row a hypothesis; the rows of a sentence stand together and are equally many for every
-/// sentence. Keys and values of the source are kept once a sentence.
+/// It has one row per hypothesis; the rows of a sentence stand together and are equally many for every
+/// sentence. Keys and values of the source are kept once per sentence.
 #[derive(Debug, Clone)]
 pub struct DecoderState {
     layers: Vec<LayerState>,
@@ -101,7 +101,10 @@ fn index(places: &[usize], n: usize, device: &Device) -> Option<Tensor<1, Int>> 
 }
 
 impl Seq2Seq {
-    /// One hypothesis a sentence, nothing written yet.
+    /// One hypothesis per sentence, nothing written yet.
+    ///
+    /// # Shapes
+    /// - memory: `[sentences, source_len, d_model]`, padding: `[sentences, source_len]`
     pub fn start(&self, encoded: Encoded) -> DecoderState {
         let n_sentences = encoded.memory.dims()[0];
         DecoderState {
@@ -122,9 +125,11 @@ impl Seq2Seq {
     ///
     /// # Shapes
     /// - tokens: `[rows]`
+    /// - logits: `[rows, target_vocab_size]`, cross: `[sentences, n_heads, rows of one, source_len]` per
+    ///   layer
     ///
     /// # Panics
-    /// If there is not one token a hypothesis, more than `max_len` were written, or a mask is too small.
+    /// If there is not one token per hypothesis, more than `max_len` were written, or a mask is too small.
     pub fn decode_step(
         &self,
         state: DecoderState,
@@ -139,7 +144,7 @@ impl Seq2Seq {
             n_rows,
             length,
         } = state;
-        assert_eq!(tokens.dims(), [n_rows], "one token a hypothesis");
+        assert_shape!(tokens, [n_rows]);
         let table = self.target_embedding.val();
         let d_model = table.dims()[1];
         let position = self.positions.rows(length, 1, &tokens.device());

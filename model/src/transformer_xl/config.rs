@@ -6,11 +6,11 @@ use burn::prelude::*;
 use sparta_ops::attention::Implementation;
 
 use super::{Lengths, TransformerXl, TransformerXlLayer};
-use crate::check::{check, check_normalizer, check_share, check_size};
+use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
 use crate::layer::{
-    Activation, AdaptiveConfig, FeedForwardConfig, NormalizerConfig, RelativeAttentionConfig,
-    WeightInit, parameter,
+    Abilities, Activation, AdaptiveConfig, FeedForwardConfig, MechanismConfig, NormalizerConfig,
+    RelativeAttentionConfig, WeightInit, parameter,
 };
 
 /// Configuration of [`TransformerXl`]; the defaults are those of the published WikiText-103 base
@@ -49,42 +49,57 @@ pub struct TransformerXlConfig {
     /// Where the tail clusters of embedding and softmax start.
     #[config(default = "Vec::new()")]
     pub cutoffs: Vec<usize>,
-    /// Factor by which word vectors shrink from cluster to cluster.
+    /// Factor by which word embeddings shrink from cluster to cluster.
     #[config(default = 1)]
     pub div_val: usize,
-    /// Size of the word vectors of the head cluster; `d_model` if not given.
+    /// Size of the word embeddings of the head cluster; `d_model` if not given.
     pub d_embed: Option<usize>,
-    /// Use the word vectors as the softmax's weights.
+    /// Use the word embeddings as the softmax's weights.
     #[config(default = true)]
     pub tie_weights: bool,
-    /// Use the word vectors' projections in the softmax's tail clusters.
+    /// Use the word embeddings' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
-    /// The row normaliser of every layer.
-    #[config(default = "NormalizerConfig::Softmax")]
-    pub normalizer: NormalizerConfig,
-    /// Share dropped in training of word vectors, positions, layer outputs and the final output.
+    /// The attention mechanism of every layer: one that can be causal and takes a relative term.
+    #[config(default = "MechanismConfig::SOFTMAX")]
+    pub mechanism: MechanismConfig,
+    /// Dropout probability of word embeddings, positions, layer outputs and the final output.
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of attention weights dropped in training.
+    /// Dropout probability of attention weights.
     #[config(default = 0.0)]
     pub dropatt: f64,
     /// Normalise the layers' inputs instead of their outputs.
     #[config(default = false)]
     pub pre_norm: bool,
-    /// Standard deviation of weights, word vectors, u, v and (around 1) normalisation scales at the
+    /// Standard deviation of weights, word embeddings, u, v and (around 1) normalisation scales at the
     /// start.
     #[config(default = 0.02)]
     pub init_std: f64,
-    /// Standard deviation of projections of word vectors at the start.
+    /// Standard deviation of projections of word embeddings at the start.
     #[config(default = 0.01)]
     pub projection_std: f64,
-    /// Who computes attention.
+    /// Which implementation computes attention.
     #[config(default = "Implementation::Auto")]
     pub implementation: Implementation,
 }
 
 impl TransformerXlConfig {
+    /// Dot-product attention with this row normaliser as the mechanism.
+    pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
+        self.with_mechanism(normalizer.into())
+    }
+
+    /// What the network needs of its attention mechanism.
+    pub fn needed_abilities(&self) -> Abilities {
+        Abilities {
+            causal: true,
+            relative: true,
+            global_mask: self.same_length,
+            ..Abilities::NONE
+        }
+    }
+
     /// Checks that a network can be built from the settings.
     ///
     /// # Errors
@@ -104,9 +119,9 @@ impl TransformerXlConfig {
             .try_for_each(|(field, size)| check_size(field, size))?;
         let even = self.d_model > 0 && self.d_model.is_multiple_of(2);
         check(even, "d_model", &self.d_model, "even and at least 2")?;
-        check_share("dropout", self.dropout)?;
-        check_share("dropatt", self.dropatt)?;
-        check_normalizer("normalizer", &self.normalizer)?;
+        check_dropout("dropout", self.dropout)?;
+        check_dropout("dropatt", self.dropatt)?;
+        self.mechanism.check("mechanism", self.needed_abilities())?;
         let clusters = self.adaptive();
         let rising = clusters.bounds().is_sorted_by(|a, b| a < b);
         let expected = format!(
@@ -182,12 +197,13 @@ impl TransformerXlConfig {
             d_model: self.d_model,
             n_heads: self.n_heads,
             d_head: self.d_head,
-            normalizer: self.normalizer,
+            mechanism: self.mechanism,
             dropout: self.dropout,
             dropatt: self.dropatt,
             pre_norm: self.pre_norm,
             init_std: self.init_std,
             implementation: self.implementation,
+            max_len: Some(self.mem_len + self.tgt_len),
         }
     }
 

@@ -179,7 +179,7 @@ fn causal_attention_does_not_see_the_future() {
 }
 
 #[test]
-fn a_query_with_every_key_hidden_gets_the_offset_alone() {
+fn a_query_with_every_key_hidden_gets_the_bias_alone() {
     let device = Device::flex();
     let layer = layer(NormalizerConfig::Softmax, &device);
     let hide = |_: usize, i: usize, _: usize| i == 1;
@@ -194,15 +194,16 @@ fn a_query_with_every_key_hidden_gets_the_offset_alone() {
 fn learned_alpha_starts_between_one_and_two_and_gets_a_gradient() {
     let device = Device::flex().autodiff();
     let layer = layer(NormalizerConfig::alpha_entmax(), &device);
-    let alpha = values(layer.alpha());
+    let alpha = values(layer.alpha().expect("it has one"));
     assert_eq!(alpha.len(), HEADS);
     assert!(alpha.iter().all(|alpha| (1.0..2.0).contains(alpha)));
-    assert!(distance(&alpha, &[alpha[0]; HEADS]) > 0.0, "one α a head");
+    assert!(distance(&alpha, &[alpha[0]; HEADS]) > 0.0, "one α per head");
 
     let x = random(6, &device);
     let output = layer.forward(AttentionInput::self_attention(x));
     let gradients = output.context.powi_scalar(2).sum().backward();
-    let raw = layer.normalizer.raw_alpha.as_ref().expect("it is learned");
+    let normalizer = layer.mechanism.normalizer().expect("it has one");
+    let raw = normalizer.raw_alpha.as_ref().expect("it is learned");
     let gradient = values(raw.val().grad(&gradients).expect("a gradient"));
     assert!(
         gradient.iter().all(|g| g.is_finite() && *g != 0.0),
@@ -217,7 +218,10 @@ fn learned_alpha_starts_between_one_and_two_and_gets_a_gradient() {
 #[case(NormalizerConfig::Entmax { alpha: 1.25 }, 1.25)]
 fn a_fixed_alpha_can_be_read(#[case] normalizer: NormalizerConfig, #[case] alpha: f32) {
     let device = Device::flex();
-    assert_eq!(values(layer(normalizer, &device).alpha()), [alpha; HEADS]);
+    assert_eq!(
+        values(layer(normalizer, &device).alpha().expect("it has one")),
+        [alpha; HEADS]
+    );
 }
 
 #[test]
@@ -226,7 +230,7 @@ fn alpha_min_clamps_alpha() {
     let normalizer = NormalizerConfig::AlphaEntmax {
         alpha_min: Some(1.9),
     };
-    let alpha = values(layer(normalizer, &device).alpha());
+    let alpha = values(layer(normalizer, &device).alpha().expect("it has one"));
     assert!(
         alpha.iter().all(|alpha| (1.9..2.0).contains(alpha)),
         "{alpha:?}"
@@ -239,7 +243,7 @@ fn the_configuration_survives_json() {
         .with_normalizer(NormalizerConfig::Entmax { alpha: 1.3 });
     let json = serde_json::to_string(&config).unwrap();
     let back: MultiHeadAttentionConfig = serde_json::from_str(&json).unwrap();
-    assert_eq!(back.normalizer, config.normalizer);
+    assert_eq!(back.mechanism, config.mechanism);
     assert_eq!(back.n_heads, 8);
 }
 

@@ -233,8 +233,8 @@ fn blocks_have_the_cells_of_their_mask() {
             assert_eq!(*found, is_hidden);
             assert_eq!(causal || is_after, is_hidden || is_after, "{i}");
         }
-        assert!(exact.share_hidden() >= 0.5);
-        assert!(causal.share_hidden() >= exact.share_hidden());
+        assert!(exact.fraction_hidden() >= 0.5);
+        assert!(causal.fraction_hidden() >= exact.fraction_hidden());
     }
 }
 
@@ -253,7 +253,7 @@ fn a_mask_of_blocks_is_cut_where_it_was_made() {
         let mask = LayerMask::new(&mask, kind, 1, [96, 96], &device).unwrap();
         let blocks = mask.blocks(false);
         assert_eq!(blocks.block_size(), size, "{unit:?}");
-        let share = blocks.share_hidden();
+        let share = blocks.fraction_hidden();
         match unit {
             Unit::Cell => assert_eq!(share, 0.0),
             Unit::Block(_) => assert!((share - 0.75).abs() < 0.06, "{unit:?}: {share}"),

@@ -6,6 +6,7 @@ mod bert;
 mod block_masks;
 mod decode;
 mod fixture;
+mod mechanism;
 mod seq2seq;
 mod transformer_xl;
 

@@ -122,7 +122,7 @@ fn memory_keeps_the_last_positions_without_gradient() {
     assert_eq!(outputs[2].mems.len(), 2);
     assert_eq!(weights(&outputs[2], 0)[0][0].len(), 6 + 4);
 
-    // The first layer's memory is the word vectors: the last 6 of 8 after two segments.
+    // The first layer's memory is the word embeddings: the last 6 of 8 after two segments.
     let vectors = model.embedding.forward(words(&text[2..8], 1, &device));
     assert_eq!(values(outputs[1].mems[0].clone()), values(vectors));
     assert!(!outputs[2].mems[1].is_require_grad());
@@ -400,7 +400,7 @@ fn weights_start_as_published() {
     let layer = &model.layers[0];
     let gamma = layer.attention.norm.gamma.val();
     check(
-        "word vectors",
+        "word embeddings",
         values(model.embedding.tables[0].val()),
         0.0,
         0.02,

@@ -19,6 +19,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertModel,
@@ -176,6 +177,12 @@ def heads():
     model.bert.embeddings.word_embeddings.padding_idx = None
     torch.save(model.state_dict(), HERE / "bert.bin")
     cases["spans"] = case(model, spans)
+    # Word pieces that stood at a third of the first four positions, which are no padding; none in the
+    # rest, -100. The decoder's weight and bias are in the file twice.
+    words = torch.randint(5, 40, (BATCHES, BATCH, SEQ))
+    masked = (torch.rand(BATCHES, BATCH, SEQ) < 0.34) & (torch.arange(SEQ) < 4)
+    words = torch.where(masked, words, -100).int()
+    cases["masked"] = case(BertForMaskedLM(tiny()).eval(), {"labels": words})
     return cases
 
 
@@ -193,7 +200,7 @@ def main():
     for case_name, tensors in cases.items():
         saved |= {f"{case_name}.{k}": v.contiguous() for k, v in tensors.items()}
     save_file({k: saved[k] for k in sorted(saved)}, PARITY)
-    for name in ("labels", "numbers", "spans"):
+    for name in ("labels", "numbers", "spans", "masked"):
         losses = cases[name]["losses"]
         print(f"{name}: loss {losses[0]:.3f} to {losses[-1]:.3f}")
 

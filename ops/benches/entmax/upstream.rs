@@ -21,8 +21,8 @@ pub fn contract(weights: Tensor<2>, grad: Tensor<2>) -> Tensor<1> {
 }
 
 #[backend_extension(
-    Cube: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "cube"),
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
@@ -42,7 +42,7 @@ impl Upstream for burn::backend::Flex {}
 impl Upstream for burn::backend::NdArray {}
 #[cfg(feature = "tch")]
 impl Upstream for burn::backend::LibTorch {}
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+#[cfg(feature = "cube")]
 impl Upstream for burn_cubecl::CubeBackend {}
 
 impl<B: Upstream, C: CheckpointStrategy> Upstream for Autodiff<B, C> {

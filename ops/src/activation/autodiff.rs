@@ -8,7 +8,7 @@ use burn::backend::autodiff::{
 };
 use burn::backend::tensor::FloatTensor;
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 pub(crate) fn gelu<B: SpartaBackend, C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<B, C>>,

@@ -6,7 +6,7 @@ pub(crate) mod reference;
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// `gelu(x) = x·Φ(x)` with Φ the distribution function of N(0, 1), by the error function and not by
 /// tanh, forward and backward.

@@ -11,9 +11,7 @@ use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 use burn::tensor::{FloatDType, Shape};
 
 use super::{AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat};
-use crate::SpartaBackend;
-
-type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+use crate::backend::{SpartaBackend, Tracked};
 
 /// The context and, without gradient, what is saved.
 pub(crate) fn forward<B: SpartaBackend, C: CheckpointStrategy>(
@@ -76,7 +74,7 @@ pub(crate) fn forward<B: SpartaBackend, C: CheckpointStrategy>(
     };
     let context = match Attention.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
-            let state = State {
+            let state = AttentionState {
                 query,
                 key,
                 value,
@@ -95,7 +93,7 @@ pub(crate) fn forward<B: SpartaBackend, C: CheckpointStrategy>(
 struct Attention;
 
 #[derive(Clone, Debug)]
-struct State<B: SpartaBackend> {
+struct AttentionState<B: SpartaBackend> {
     query: FloatTensor<B>,
     key: FloatTensor<B>,
     value: FloatTensor<B>,
@@ -105,9 +103,9 @@ struct State<B: SpartaBackend> {
 }
 
 impl<B: SpartaBackend> Backward<B, 7> for Attention {
-    type State = State<B>;
+    type State = AttentionState<B>;
 
-    fn backward(self, ops: Ops<State<B>, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<AttentionState<B>, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
         let state = ops.state;
         let nodes: [Option<NodeId>; 7] = ops.parents.map(|node| node.map(|node| node.id));
         let grad = grads.consume::<B>(&ops.node);

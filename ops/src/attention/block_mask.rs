@@ -7,7 +7,7 @@ use super::error::AttentionError;
 /// A mask `[n_heads or 1, seq_q, seq_kv]` cut into square blocks, `true` = hidden.
 ///
 /// A block is hidden, visible, or has cells of its own: memory is that of the partial blocks and one number
-/// a block.
+/// per block.
 #[derive(Clone, Debug)]
 pub struct BlockMask {
     block: usize,
@@ -90,6 +90,9 @@ impl BlockMask {
 
     /// Cuts a mask tensor, which is read from its device.
     ///
+    /// # Shapes
+    /// - mask: `[n_heads or 1, seq_q, seq_kv]`
+    ///
     /// # Errors
     /// [`AttentionError::BlockSize`].
     pub fn from_tensor(mask: Tensor<3, Bool>, block: usize) -> Result<Self, AttentionError> {
@@ -100,7 +103,7 @@ impl BlockMask {
         Self::new(block, shape, hidden, &device)
     }
 
-    /// The edge of a block.
+    /// Rows, and columns, of a block.
     pub const fn block_size(&self) -> usize {
         self.block
     }
@@ -110,13 +113,16 @@ impl BlockMask {
         self.shape
     }
 
-    /// The share of blocks of which no cell can be seen.
-    pub fn share_hidden(&self) -> f64 {
+    /// The fraction of blocks of which no cell can be seen.
+    pub fn fraction_hidden(&self) -> f64 {
         let [hidden, _, all] = self.counts;
         hidden as f64 / all as f64
     }
 
-    /// Every cell, `[n_heads or 1, seq_q, seq_kv]`.
+    /// Every cell.
+    ///
+    /// # Shapes
+    /// - result: `[n_heads or 1, seq_q, seq_kv]`, `true` = hidden
     pub fn to_tensor(&self) -> Tensor<3, Bool> {
         let layout: Vec<i64> = self.layout.to_data().iter::<i64>().collect();
         let cells: Vec<bool> = self.cells.to_data().iter::<bool>().collect();
@@ -126,7 +132,7 @@ impl BlockMask {
 }
 
 /// The cells of a layout, row by row.
-pub(crate) fn expand(layout: &[i64], cells: &[bool], block: usize, shape: [usize; 3]) -> Vec<bool> {
+fn expand(layout: &[i64], cells: &[bool], block: usize, shape: [usize; 3]) -> Vec<bool> {
     let [n_heads, seq_q, seq_kv] = shape;
     let [rows, cols] = [seq_q.div_ceil(block), seq_kv.div_ceil(block)];
     let mut hidden = Vec::with_capacity(n_heads * seq_q * seq_kv);

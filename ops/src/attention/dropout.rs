@@ -1,10 +1,14 @@
 //! Which weights are dropped: a function of a seed and the cell, so that backward repeats forward.
 
-/// The share to drop, and a seed.
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::TensorData;
+
+/// The probability of dropping a weight, and a seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     /// In (0, 1).
-    pub share: f64,
+    pub probability: f64,
     /// Decides with the cell which weights are dropped.
     pub seed: u64,
 }
@@ -12,12 +16,12 @@ pub struct Dropout {
 impl Dropout {
     /// What the weights that are kept are multiplied by.
     pub(crate) fn scale(self) -> f64 {
-        1.0 / (1.0 - self.share)
+        1.0 / (1.0 - self.probability)
     }
 
     /// Weights are dropped whose number is below.
     pub(crate) fn below(self) -> u32 {
-        (self.share * (1u64 << 32) as f64) as u32
+        (self.probability * (1u64 << 32) as f64) as u32
     }
 
     /// The generator of a row, `(batch · n_heads + head) · seq_q + query`.
@@ -57,17 +61,30 @@ fn mix(mut x: u32) -> u32 {
     x ^ (x >> 15)
 }
 
+/// `1/(1 − probability)` where a weight of `[rows, n]` is kept, else 0.
+pub(crate) fn dropout_mask<B: Backend>(like: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
+    let (shape, dtype, device) = (like.shape(), like.dtype(), like.device());
+    let mut mask = Vec::with_capacity(shape.num_elements());
+    let scale = dropout.scale();
+    for i in 0..shape[0] {
+        let row = dropout.row(i);
+        mask.extend((0..shape[1]).map(|j| if row.keeps(j) { scale } else { 0.0 }));
+    }
+    let mask = TensorData::new(mask, shape).convert_dtype(dtype);
+    B::float_from_data(mask, &device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Rows, columns and neighbours are dropped independently, at the rate asked for.
     #[test]
-    fn drops_the_share_without_pattern() {
+    fn drops_at_the_probability_without_pattern() {
         let (rows, keys) = (300, 301);
-        let share = 0.3;
+        let probability = 0.3;
         let dropout = Dropout {
-            share,
+            probability,
             seed: 0x1234_5678_9abc_def0,
         };
         let kept = |i: usize, j: usize| u32::from(dropout.row(i).keeps(j));
@@ -82,7 +99,7 @@ mod tests {
             }
         }
         let once = counts[0] as f64 / n;
-        let sd = (share * (1.0 - share) / n).sqrt();
+        let sd = (probability * (1.0 - probability) / n).sqrt();
         assert!((once - 0.7).abs() < 5.0 * sd, "{once}");
         for both in &counts[1..] {
             let both = f64::from(*both) / n;

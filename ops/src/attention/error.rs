@@ -14,7 +14,7 @@ pub enum AttentionError {
         expected: Vec<usize>,
     },
     /// Dropout outside [0, 1).
-    #[error("dropout = {0}: it is a share in [0, 1)")]
+    #[error("dropout = {0}: it is a probability in [0, 1)")]
     Dropout(f64),
     /// Heads that cannot share keys evenly.
     #[error("key has {n_kv_heads} heads and query {n_heads}: the keys' must divide the queries'")]
@@ -78,6 +78,19 @@ pub enum AttentionError {
         /// The device.
         device: String,
     },
+    /// Kernels, but none for this request.
+    #[error(
+        "fused attention has no kernel on {device} for {request}: ask for the implementation auto or reference"
+    )]
+    NoKernelFor {
+        /// The part of the request that is not served.
+        request: String,
+        /// The device.
+        device: String,
+    },
+    /// Heads of width zero have no scores.
+    #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
+    NoWidth(Vec<usize>),
 }
 
 pub(super) fn expect(

@@ -2,40 +2,42 @@
 
 mod autodiff;
 mod block_mask;
+mod calls;
+mod contract;
 mod dropout;
 mod error;
 mod fused;
+mod implementation;
 mod options;
 mod packing;
-mod plain;
 mod reference;
 
 use burn::tensor::Tensor;
 
 pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
-pub use dropout::Dropout;
-pub use error::AttentionError;
-pub use fused::{
+pub use calls::{Calls, calls};
+pub use contract::{
     AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeBool, MaybeFloat, MaybeInt,
 };
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-pub(crate) use fused::{
+#[cfg(feature = "cube")]
+pub(crate) use contract::{
     AttentionExtrasMetadata, AttentionGradsMetadata, AttentionSavedMetadata, MaybeFloatMetadata,
 };
-pub use options::{AttentionOptions, AttentionOutput, Implementation, Normalizer, RelativeTerm};
+pub use dropout::Dropout;
+pub use error::AttentionError;
+pub use implementation::Implementation;
+pub use options::{AttentionOptions, AttentionOutput, Normalizer, RelativeTerm};
 pub use packing::Packing;
 
 pub(crate) use autodiff::forward as tracked_forward;
+pub(crate) use dropout::dropout_mask;
 #[cfg(any(
     feature = "flex",
     feature = "ndarray",
     feature = "tch",
-    feature = "wgpu",
-    feature = "cuda",
-    feature = "rocm"
+    feature = "cube"
 ))]
 pub(crate) use packing::visible_keys;
-pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plain_forward};
 
 /// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.
 ///
@@ -54,6 +56,10 @@ pub(crate) use plain::{backward as plain_backward, dropout_mask, forward as plai
 ///
 /// # Panics
 /// With the message of [`try_sparse_attention`]'s error.
+///
+/// # Source
+/// Vaswani et al. 2017, section 3.2.1, with the row mappings of Peters, Niculae & Martins 2019 and Correia,
+/// Niculae & Martins 2019; tiles of scores as in FlashAttention (Dao et al. 2022).
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -76,6 +82,9 @@ pub fn sparse_attention(
 
 /// [`sparse_attention`] that reports bad arguments.
 ///
+/// # Shapes
+/// As [`sparse_attention`].
+///
 /// # Errors
 /// A shape that does not fit the query's, named with what was expected; an implementation that cannot
 /// serve the request.
@@ -87,11 +96,14 @@ pub fn try_sparse_attention(
 ) -> Result<AttentionOutput, AttentionError> {
     options.check(query.dims(), key.dims(), value.dims())?;
     let device = query.device();
-    let implementation = options.resolve(&device, [query.dims()[2], key.dims()[2]])?;
+    let sizes = [query.dims()[2], key.dims()[2]];
+    let implementation = options.resolve_for(&device, query.dtype(), sizes)?;
     options.fold_lengths(key.dims()[2]);
     options.draw_seed(&device, implementation);
-    Ok(match implementation {
+    let output = match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),
         Implementation::Auto | Implementation::Fused => fused::attend(query, key, value, options),
-    })
+    };
+    calls::count(output.implementation);
+    Ok(output)
 }

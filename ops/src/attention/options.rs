@@ -1,10 +1,9 @@
 //! What attention can be asked for.
 
-use burn::tensor::{Bool, Device, Distribution, Int, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::{Bool, Int, Tensor};
 
 use super::error::{AttentionError, expect};
-use super::{BlockMask, Packing};
+use super::{BlockMask, Implementation, Packing};
 
 /// How a row of scores becomes a row of weights.
 #[derive(Clone, Debug)]
@@ -19,65 +18,6 @@ pub enum Normalizer {
     Entmax15,
     /// One α per head, `[n_heads]`, with gradient.
     Entmax(Tensor<1>),
-}
-
-/// Keys of a row, and queries, from which fused attention is no slower than its readable definition on a CPU:
-/// measured with heads of 32 and 64 (`benches/attention`, the cases "where `auto` changes over").
-const PAYS_FROM: [usize; 2] = [128, 16];
-
-/// Who computes attention.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Implementation {
-    /// Fused on a CPU, where the request has enough keys and queries for it to pay: 128 and 16, by
-    /// measurement. On a GPU, where the kernels have not been measured, the readable definition.
-    #[default]
-    Auto,
-    /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
-    Reference,
-    /// Kernels that hold one block of queries' scores at a time and skip what is zero: memory grows
-    /// with `seq_q + seq_kv`.
-    Fused,
-}
-
-impl Implementation {
-    /// Who may compute on a device: `auto` becomes `Fused` where there are kernels that were measured to
-    /// pay, else `Reference`.
-    ///
-    /// # Errors
-    /// [`AttentionError::NoKernels`] for `Fused` on a device without.
-    pub fn on(self, device: &Device) -> Result<Self, AttentionError> {
-        match (self, kernels(device)) {
-            (Self::Reference, _) | (Self::Auto, Kernels::None | Kernels::Unmeasured) => {
-                Ok(Self::Reference)
-            }
-            (Self::Auto, Kernels::Measured)
-            | (Self::Fused, Kernels::Measured | Kernels::Unmeasured) => Ok(Self::Fused),
-            (Self::Fused, Kernels::None) => Err(AttentionError::NoKernels {
-                device: format!("{device:?}"),
-            }),
-        }
-    }
-
-    /// The name in recipes, flags and run records.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Reference => "reference",
-            Self::Fused => "fused",
-        }
-    }
-}
-
-impl std::str::FromStr for Implementation {
-    type Err = AttentionError;
-
-    fn from_str(name: &str) -> Result<Self, AttentionError> {
-        [Self::Auto, Self::Reference, Self::Fused]
-            .into_iter()
-            .find(|implementation| implementation.as_str() == name)
-            .ok_or_else(|| AttentionError::Implementation(name.to_owned()))
-    }
 }
 
 /// The term of a score that depends on the distance of a key: adds `scale · query_i · positions_t`
@@ -118,13 +58,13 @@ pub struct AttentionOptions {
     pub relative: Option<RelativeTerm>,
     /// Multiplies query·keyᵀ; `1/√d_head` unless given.
     pub scale: Option<f64>,
-    /// Share of weights dropped at random, the others scaled by `1/(1 − dropout)`.
+    /// Probability of dropping a weight, the others being scaled by `1/(1 − dropout)`.
     pub dropout: f64,
     /// What decides which weights are dropped; drawn from the device's generator unless given.
     pub dropout_seed: Option<u64>,
     /// Also return the weights (before dropout).
     pub return_weights: bool,
-    /// Who computes it.
+    /// The attention implementation.
     pub implementation: Implementation,
 }
 
@@ -216,7 +156,7 @@ impl AttentionOptions {
         self
     }
 
-    /// Drops a share of the weights.
+    /// Drops weights with this probability.
     pub fn dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
         self
@@ -228,7 +168,7 @@ impl AttentionOptions {
         self
     }
 
-    /// Says who computes it.
+    /// Chooses the attention implementation.
     pub fn implementation(mut self, implementation: Implementation) -> Self {
         self.implementation = implementation;
         self
@@ -253,6 +193,9 @@ impl AttentionOptions {
                 n_heads,
                 n_kv_heads,
             });
+        }
+        if d_head == 0 {
+            return Err(AttentionError::NoWidth(query.to_vec()));
         }
         expect("key", &key, &[batch, n_kv_heads, seq_kv, d_head])?;
         expect("value", &value, &[batch, n_kv_heads, seq_kv, value[3]])?;
@@ -306,6 +249,17 @@ impl AttentionOptions {
         }
     }
 
+    /// Whether a tensor says what is hidden; causality takes none.
+    #[cfg(feature = "cube")]
+    pub(crate) fn has_mask(&self) -> bool {
+        self.key_padding.is_some()
+            || self.key_lengths.is_some()
+            || self.packing.is_some()
+            || self.global_mask.is_some()
+            || self.block_mask.is_some()
+            || self.extra_mask.is_some()
+    }
+
     /// Turns lengths into padding.
     pub(super) fn fold_lengths(&mut self, seq_kv: usize) {
         let Some(lengths) = self.key_lengths.take() else {
@@ -322,71 +276,6 @@ impl AttentionOptions {
             None => behind,
         });
     }
-
-    /// Draws the seed of dropout where kernels need one, and on a CPU; elsewhere it would wait for the device.
-    pub(super) fn draw_seed(&mut self, device: &Device, implementation: Implementation) {
-        let wants_one =
-            implementation == Implementation::Fused || kernels(device) == Kernels::Measured;
-        if self.dropout == 0.0 || self.dropout_seed.is_some() || !wants_one {
-            return;
-        }
-        let range = Distribution::Uniform(0.0, f64::from(i32::MAX));
-        let drawn = Tensor::<1, Int>::random([2], range, &device.clone().inner());
-        let halves: Vec<i64> = drawn.into_data().iter::<i64>().collect();
-        let seed = halves
-            .iter()
-            .fold(0, |seed, &half| (seed << 32) ^ half as u64);
-        self.dropout_seed = Some(seed);
-    }
-
-    /// Who will compute this, on this device, for so many queries and keys.
-    ///
-    /// # Errors
-    /// If [`Implementation::Fused`] is asked for and cannot be had: with the weights, which it never
-    /// holds, or on a device without kernels for it.
-    pub fn resolve(
-        &self,
-        device: &Device,
-        [seq_q, seq_kv]: [usize; 2],
-    ) -> Result<Implementation, AttentionError> {
-        let pays = seq_kv >= PAYS_FROM[0] && seq_q >= PAYS_FROM[1];
-        if self.implementation == Implementation::Auto && (self.return_weights || !pays) {
-            return Ok(Implementation::Reference);
-        }
-        match (self.implementation.on(device)?, self.return_weights) {
-            (Implementation::Fused, true) => Err(AttentionError::FusedWeights),
-            (implementation, _) => Ok(implementation),
-        }
-    }
-}
-
-/// The fused kernels of a device.
-#[derive(Clone, Copy, PartialEq)]
-#[allow(dead_code)] // which of them there are depends on the backends compiled in
-enum Kernels {
-    None,
-    /// They run, but nobody has measured on such a device where they pay.
-    Unmeasured,
-    Measured,
-}
-
-#[allow(deprecated)] // libtorch is, upstream: see the head of backend.rs
-fn kernels(device: &Device) -> Kernels {
-    use burn::backend::DispatchDevice;
-    let device = device.clone().inner();
-    match device.as_dispatch() {
-        #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => Kernels::Measured,
-        #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => Kernels::Measured,
-        #[cfg(feature = "tch")]
-        DispatchDevice::LibTorch(burn::backend::libtorch::LibTorchDevice::Cpu) => Kernels::Measured,
-        #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-        DispatchDevice::Cube(_) => Kernels::Unmeasured,
-        // Which variants there are depends on the features of Burn that are on.
-        #[allow(unreachable_patterns)]
-        _ => Kernels::None,
-    }
 }
 
 /// What attention gives.
@@ -396,6 +285,6 @@ pub struct AttentionOutput {
     pub context: Tensor<4>,
     /// `[batch, n_heads, seq_q, seq_kv]`, if asked for.
     pub weights: Option<Tensor<4>>,
-    /// Who computed it: `Reference` or `Fused`.
+    /// The implementation that computed it: `Reference` or `Fused`.
     pub implementation: Implementation,
 }

@@ -5,7 +5,9 @@ use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData};
 
 use super::packing::{hidden_cells, visible_keys};
 use super::{AttentionOptions, AttentionOutput, Dropout, Implementation, Normalizer, RelativeTerm};
-use crate::{SpartaBackend, entmax, entmax15, primitive::HIDDEN, softmax, sparsemax};
+use crate::backend::SpartaBackend;
+use crate::primitive::HIDDEN;
+use crate::{entmax, entmax15, softmax, sparsemax};
 
 pub(super) fn attend(
     query: Tensor<4>,
@@ -126,31 +128,31 @@ fn either(a: Tensor<4, Bool>, b: Tensor<4, Bool>) -> Tensor<4, Bool> {
 /// `j > i + seq_kv − seq_q`.
 fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> {
     let device = device.clone().inner();
-    let offset = seq_kv as i64 - seq_q as i64;
+    let n_before = seq_kv as i64 - seq_q as i64;
     let row = Tensor::<1, Int>::arange(0..seq_q as i64, &device)
         .reshape([seq_q, 1])
         .expand([seq_q, seq_kv]);
     let column = Tensor::<1, Int>::arange(0..seq_kv as i64, &device)
         .reshape([1, seq_kv])
         .expand([seq_q, seq_kv]);
-    column.greater(row.add_scalar(offset))
+    column.greater(row.add_scalar(n_before))
 }
 
 /// Without a seed the device's generator decides.
-fn dropout(weights: Tensor<4>, share: f64, seed: Option<u64>) -> Tensor<4> {
-    if share == 0.0 {
+fn dropout(weights: Tensor<4>, probability: f64, seed: Option<u64>) -> Tensor<4> {
+    if probability == 0.0 {
         return weights;
     }
     let Some(seed) = seed else {
-        let keep = weights.random_like(Distribution::Bernoulli(1.0 - share));
-        return weights * keep.div_scalar(1.0 - share);
+        let keep = weights.random_like(Distribution::Bernoulli(1.0 - probability));
+        return weights * keep.div_scalar(1.0 - probability);
     };
     let shape = weights.dims();
     let [batch, n_heads, seq_q, seq_kv] = shape;
     let rows: Tensor<2> = weights.clone().reshape([batch * n_heads * seq_q, seq_kv]);
     let kept = Tensor::from_dispatch(<Dispatch as SpartaBackend>::dropout_mask(
         rows.inner().into_dispatch(),
-        Dropout { share, seed },
+        Dropout { probability, seed },
     ));
     weights * Tensor::<2>::from_inner(kept).reshape(shape)
 }

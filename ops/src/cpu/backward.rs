@@ -2,46 +2,46 @@
 
 use std::hint::black_box;
 
-use super::compact::{gather, scatter};
+use super::compress::{compress, expand};
 use super::float::Float;
 use super::isa;
-use super::pack::{LANES, Pack, lane_sums_of_pairs};
-use super::rows::{Layout, Work};
+use super::simd::{LANES, Simd, lane_sums_of_pairs};
+use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
-/// The longest rows that are faster beside others, without and with the gradient in α: that is dear, and
-/// along a row it may leave out what has no weight.
-pub(crate) const LONGEST_BESIDE: usize = 512;
-pub(crate) const LONGEST_BESIDE_WITH_ALPHA: usize = 128;
+/// The longest rows that are faster interleaved, without and with the gradient in α: that is dear, and
+/// a row by itself may leave out what has no weight.
+pub(crate) const LONGEST_INTERLEAVED: usize = 512;
+pub(crate) const LONGEST_INTERLEAVED_WITH_ALPHA: usize = 128;
 
 /// How the sums of lanes become those of rows, each in the lanes of its row.
 trait Fold {
-    fn fold(sums: Pack<f64>) -> Pack<f64>;
+    fn fold(sums: Simd<f64>) -> Simd<f64>;
 }
 
-/// One row, along the lanes.
-struct Along;
+/// One row, whose elements are in all lanes.
+struct AcrossLanes;
 
-impl Fold for Along {
+impl Fold for AcrossLanes {
     #[inline(always)]
-    fn fold(sums: Pack<f64>) -> Pack<f64> {
-        Pack::splat(sums.sum())
+    fn fold(sums: Simd<f64>) -> Simd<f64> {
+        Simd::splat(sums.sum())
     }
 }
 
 /// A row a lane.
-struct Beside;
+struct PerLane;
 
-impl Fold for Beside {
+impl Fold for PerLane {
     #[inline(always)]
-    fn fold(sums: Pack<f64>) -> Pack<f64> {
+    fn fold(sums: Simd<f64>) -> Simd<f64> {
         sums
     }
 }
 
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
-pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
+pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
     isa::dispatch(
         #[inline(always)]
         || match mapping {
@@ -84,21 +84,21 @@ pub(crate) fn backward<T: Float>(group: &mut [Work<T>], mapping: Mapping) {
 }
 
 #[inline(always)]
-fn in_scores<T: Float>(group: &mut [Work<T>], s: impl Fn(Pack<T>) -> Pack<T>) {
+fn in_scores<T: Float>(group: &mut [Workspace<T>], s: impl Fn(Simd<T>) -> Simd<T>) {
     match group[0].row.layout {
-        Layout::Along => group.iter_mut().for_each(
+        RowLayout::RowMajor => group.iter_mut().for_each(
             #[inline(always)]
-            |work| in_scores_of::<T, Along>(work, &s),
+            |work| in_scores_of::<T, AcrossLanes>(work, &s),
         ),
-        Layout::Beside => in_scores_of::<T, Beside>(&mut group[0], &s),
+        RowLayout::Interleaved => in_scores_of::<T, PerLane>(&mut group[0], &s),
     }
 }
 
 #[inline(always)]
-fn in_scores_of<T: Float, F: Fold>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pack<T>) {
+fn in_scores_of<T: Float, F: Fold>(work: &mut Workspace<T>, s: impl Fn(Simd<T>) -> Simd<T>) {
     let [total, weighted] = lane_sums_of_pairs(
-        &mut work.other.packs,
-        &work.row.packs,
+        &mut work.other.vectors,
+        &work.row.vectors,
         #[inline(always)]
         |p, g| {
             *p = s(*p);
@@ -107,16 +107,16 @@ fn in_scores_of<T: Float, F: Fold>(work: &mut Work<T>, s: impl Fn(Pack<T>) -> Pa
     )
     .map(F::fold);
     subtract(
-        &work.other.packs,
-        &mut work.row.packs,
+        &work.other.vectors,
+        &mut work.row.vectors,
         mean(total, weighted),
     );
 }
 
 /// `s·(g − mean)`, over g.
 #[inline(always)]
-fn subtract<T: Float>(s: &[Pack<T>], grad: &mut [Pack<T>], mean: Pack<f64>) {
-    let mean = Pack::narrow(mean);
+fn subtract<T: Float>(s: &[Simd<T>], grad: &mut [Simd<T>], mean: Simd<f64>) {
+    let mean = Simd::narrow(mean);
     for (s, g) in s.iter().zip(grad) {
         let g = black_box(g); // see `replace`
         *g = *s * (*g - mean);
@@ -125,7 +125,7 @@ fn subtract<T: Float>(s: &[Pack<T>], grad: &mut [Pack<T>], mean: Pack<f64>) {
 
 /// Only a row with everything hidden has a total of 0: there it is 0.
 #[inline(always)]
-fn mean(total: Pack<f64>, weighted: Pack<f64>) -> Pack<f64> {
+fn mean(total: Simd<f64>, weighted: Simd<f64>) -> Simd<f64> {
     total.zip(
         weighted,
         #[inline(always)]
@@ -135,7 +135,7 @@ fn mean(total: Pack<f64>, weighted: Pack<f64>) -> Pack<f64> {
 
 /// log p on the support and 0 off it, where p = 0 removes it.
 #[inline(always)]
-pub(crate) fn log<T: Float>(p: Pack<T>) -> Pack<T> {
+pub(crate) fn log<T: Float>(p: Simd<T>) -> Simd<T> {
     p.map(
         #[inline(always)]
         |p| (if p > T::ZERO { p } else { T::ONE }).ln(),
@@ -146,15 +146,19 @@ pub(crate) fn log<T: Float>(p: Pack<T>) -> Pack<T> {
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL
 /// + ε²W)`. A constant added to g changes neither gradient, so g is centred first.
-pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alphas: &mut [f64]) {
+pub(crate) fn with_alpha<T: Float>(
+    group: &mut [Workspace<T>],
+    alphas: &[f64],
+    d_alphas: &mut [f64],
+) {
     isa::dispatch(
         #[inline(always)]
         || {
-            if group[0].row.layout == Layout::Beside {
+            if group[0].row.layout == RowLayout::Interleaved {
                 // Lanes without a row have an α too.
                 let alphas = std::array::from_fn(|i| alphas[i.min(alphas.len() - 1)]);
-                let (weights, grad) = (&mut group[0].other.packs, &mut group[0].row.packs);
-                let of_rows = of_support::<T, Beside>(weights, grad, Pack(alphas));
+                let (weights, grad) = (&mut group[0].other.vectors, &mut group[0].row.vectors);
+                let of_rows = of_support::<T, PerLane>(weights, grad, Simd(alphas));
                 d_alphas.copy_from_slice(&of_rows.0[..d_alphas.len()]);
                 return;
             }
@@ -166,11 +170,11 @@ pub(crate) fn with_alpha<T: Float>(group: &mut [Work<T>], alphas: &[f64], d_alph
 }
 
 #[inline(always)]
-fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
-    let (weights, grad) = (&mut work.other.packs, &mut work.row.packs);
-    let (moved, places) = (&mut work.moved.packs, &mut work.places);
-    let alpha = Pack::splat(alpha);
-    let d_alpha = match gather(weights, T::ZERO, moved, T::ZERO, places) {
+fn in_scores_and_alpha<T: Float>(work: &mut Workspace<T>, alpha: f64) -> f64 {
+    let (weights, grad) = (&mut work.other.vectors, &mut work.row.vectors);
+    let (compressed, places) = (&mut work.compressed.vectors, &mut work.places);
+    let alpha = Simd::splat(alpha);
+    let d_alpha = match compress(weights, T::ZERO, compressed, T::ZERO, places) {
         Some(n) => {
             // The gradients follow the weights.
             let places = &places[..n];
@@ -178,13 +182,13 @@ fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
                 let place = place as usize;
                 weights[i / LANES].0[i % LANES] = grad[place / LANES].0[place % LANES];
             }
-            let n_packs = n.div_ceil(LANES);
-            let (p, g) = (&mut moved[..n_packs], &mut weights[..n_packs]);
-            let d_alpha = of_support::<T, Along>(p, g, alpha);
-            scatter(weights, places, grad);
+            let n_vectors = n.div_ceil(LANES);
+            let (p, g) = (&mut compressed[..n_vectors], &mut weights[..n_vectors]);
+            let d_alpha = of_support::<T, AcrossLanes>(p, g, alpha);
+            expand(weights, places, grad);
             d_alpha
         }
-        None => of_support::<T, Along>(weights, grad, alpha),
+        None => of_support::<T, AcrossLanes>(weights, grad, alpha),
     };
     d_alpha.0[0]
 }
@@ -192,13 +196,13 @@ fn in_scores_and_alpha<T: Float>(work: &mut Work<T>, alpha: f64) -> f64 {
 /// Gradients in the scores, written over those in the weights, and in α.
 #[inline(always)]
 fn of_support<T: Float, F: Fold>(
-    weights: &mut [Pack<T>],
-    grad: &mut [Pack<T>],
-    alpha: Pack<f64>,
-) -> Pack<f64> {
-    let one = Pack::splat(1.0);
+    weights: &mut [Simd<T>],
+    grad: &mut [Simd<T>],
+    alpha: Simd<f64>,
+) -> Simd<f64> {
+    let one = Simd::splat(1.0);
     let epsilon = alpha - one;
-    let negative_epsilon = Pack::narrow(one - alpha);
+    let negative_epsilon = Simd::narrow(one - alpha);
     let [centre] = lane_sums_of_pairs(
         weights,
         grad,
@@ -206,7 +210,7 @@ fn of_support<T: Float, F: Fold>(
         |p, g| [*p * g],
     )
     .map(F::fold);
-    let near_centre = Pack::<T>::narrow(centre);
+    let near_centre = Simd::<T>::narrow(centre);
     let sums = lane_sums_of_pairs(
         weights,
         grad,

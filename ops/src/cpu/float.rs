@@ -1,5 +1,7 @@
 //! The element types of the kernels and their elementary functions.
 
+use std::mem::MaybeUninit;
+
 use burn::tensor::{Element, bf16, f16};
 use bytemuck::Pod;
 
@@ -61,6 +63,25 @@ pub(crate) trait Stored: Element + Pod + Send + Sync {
     type Wide: Float;
     fn widen(self) -> Self::Wide;
     fn narrow(wide: Self::Wide) -> Self;
+}
+
+/// What results are written to: elements, or fresh memory for them.
+pub(crate) trait Slot<E>: Send {
+    fn of(value: E) -> Self;
+}
+
+impl<E: Stored> Slot<E> for E {
+    #[inline(always)]
+    fn of(value: E) -> Self {
+        value
+    }
+}
+
+impl<E: Stored> Slot<E> for MaybeUninit<E> {
+    #[inline(always)]
+    fn of(value: E) -> Self {
+        Self::new(value)
+    }
 }
 
 macro_rules! stored {

@@ -1,18 +1,21 @@
 //! Scores of rows to weights: the threshold by Newton's method from a good start, on the few scores
 //! that can have weight.
 
-use super::beside;
 use super::float::Float;
+use super::interleaved;
 use super::isa;
-use super::pack::{Pack, lane_sums_of_replaced, largest_by_lane, replace};
-use super::power::{Alike, Entmax15, General, GeneralByLane, Origin, Power, Sparsemax};
-use super::rows::{GROUP, Layout, Work};
-use super::search::{Row, Stage, search};
+use super::mapping::{
+    Entmax15, General, GeneralByLane, MappingKernel, SameMapping, Shift, Sparsemax,
+};
+use super::root::{RowRoot, Stage, find_roots};
+use super::rows::GROUP;
+use super::simd::{Simd, lane_sums_of_replaced, largest_by_lane, replace};
+use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
-/// The longest row that is faster beside others: a cheap power may be taken of every score at every
+/// The longest row that is faster interleaved with others: a cheap power may be taken of every score at every
 /// step, a dear one is better taken of few.
-pub(crate) fn longest_beside(mapping: Mapping) -> usize {
+pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
     match mapping {
         Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => 512,
         Mapping::Alpha(_) => 64,
@@ -23,16 +26,16 @@ pub(crate) fn longest_beside(mapping: Mapping) -> usize {
 pub(crate) type Saved = [f64; 3];
 
 /// Turns scores into weights.
-pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mapping) {
+pub(crate) fn forward<T: Float>(group: &mut [Workspace<T>], hidden: T, mapping: Mapping) {
     match mapping {
         Mapping::Alpha(alpha) => entmax(group, hidden, &[alpha; GROUP]),
         Mapping::Softmax => isa::dispatch(
             #[inline(always)]
             || match group[0].row.layout {
-                Layout::Along => group.iter_mut().for_each(|work| {
-                    softmax(&mut work.row.packs, hidden);
+                RowLayout::RowMajor => group.iter_mut().for_each(|work| {
+                    softmax(&mut work.row.vectors, hidden);
                 }),
-                Layout::Beside => beside::softmax(&mut group[0].row.packs, hidden),
+                RowLayout::Interleaved => interleaved::softmax(&mut group[0].row.vectors, hidden),
             },
         ),
         Mapping::Sparsemax => alike(group, hidden, Sparsemax),
@@ -41,30 +44,34 @@ pub(crate) fn forward<T: Float>(group: &mut [Work<T>], hidden: T, mapping: Mappi
 }
 
 /// A power that is the same for every row.
-fn alike<T: Float>(group: &mut [Work<T>], hidden: T, power: impl Power<T>) {
+fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKernel<T>) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            Layout::Along => threshold(group, hidden, |_| power, |row, work, _| row.finish(work)),
-            Layout::Beside => beside::threshold(&mut group[0].row.packs, hidden, Alike(power)),
+            RowLayout::RowMajor => {
+                threshold(group, hidden, |_| power, |row, work, _| row.finish(work))
+            }
+            RowLayout::Interleaved => {
+                interleaved::threshold(&mut group[0].row.vectors, hidden, SameMapping(power))
+            }
         },
     );
 }
 
 /// Turns scores into weights with one α a row; a row whose α is none becomes NaN.
-pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64]) {
+pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            Layout::Along => threshold(
+            RowLayout::RowMajor => threshold(
                 group,
                 hidden,
                 |i| General::new(alphas[i], hidden),
                 |row, work, _| row.finish(work),
             ),
-            Layout::Beside => {
+            RowLayout::Interleaved => {
                 let power = GeneralByLane::new(alphas, hidden);
-                beside::threshold(&mut group[0].row.packs, hidden, power);
+                interleaved::threshold(&mut group[0].row.vectors, hidden, power);
             }
         },
     );
@@ -76,15 +83,15 @@ pub(crate) fn entmax<T: Float>(group: &mut [Work<T>], hidden: T, alphas: &[f64])
 }
 
 #[cold]
-fn fill_row<T: Float>(group: &mut [Work<T>], row: usize, value: T) {
+fn fill_row<T: Float>(group: &mut [Workspace<T>], row: usize, value: T) {
     match group[0].row.layout {
-        Layout::Beside => {
-            for pack in &mut group[0].row.packs {
-                pack.0[row] = value;
+        RowLayout::Interleaved => {
+            for simd in &mut group[0].row.vectors {
+                simd.0[row] = value;
             }
         }
         // There may be more α than rows.
-        Layout::Along => {
+        RowLayout::RowMajor => {
             if let Some(work) = group.get_mut(row) {
                 work.row.fill(value);
             }
@@ -97,11 +104,11 @@ fn is_alpha(alpha: f64) -> bool {
     alpha > 0.0 && alpha < f64::INFINITY
 }
 
-/// [`forward`] of rows along the lanes, saving what [`again`] needs. Where `gathered` becomes a number,
-/// so many weights (some may be 0) and their places are where the row's `moved` and `places` are, and all
-/// others are 0.
+/// [`forward`] of row-major rows, saving what [`again`] needs. Where `gathered` becomes a number,
+/// so many weights (some may be 0) and their indices are where the row's `compressed` and `places` are, and
+/// all others are 0.
 pub(crate) fn forward_saving<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     hidden: T,
     mapping: Mapping,
     saved: &mut [Saved],
@@ -126,16 +133,16 @@ pub(crate) fn forward_saving<T: Float>(
         }
         Mapping::Softmax => {
             for (work, saved) in group.iter_mut().zip(saved) {
-                *saved = softmax_saving(&mut work.row.packs, hidden);
+                *saved = softmax_saving(&mut work.row.vectors, hidden);
             }
         }
     }
 }
 
 fn saving<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     hidden: T,
-    power: impl Power<T>,
+    power: impl MappingKernel<T>,
     saved: &mut [Saved],
     gathered: &mut [Option<usize>],
 ) {
@@ -147,7 +154,7 @@ fn saving<T: Float>(
                 hidden,
                 |_| power,
                 |row, work, i| {
-                    (saved[i], gathered[i]) = row.finish_compact(work);
+                    (saved[i], gathered[i]) = row.finish_compressed(work);
                 },
             );
         },
@@ -155,28 +162,28 @@ fn saving<T: Float>(
 }
 
 /// The score at or below which a row has no weight, given what was saved of it; above there is some.
-pub(crate) fn edge<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
-    let depth_to_edge = match mapping {
+pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
+    let depth_to_boundary = match mapping {
         Mapping::Softmax => return None,
         Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
         Mapping::Alpha(alpha) => {
             let power: General<T> = General::new(alpha, hidden);
-            let epsilon = Power::<T>::epsilon(&power);
+            let epsilon = MappingKernel::<T>::epsilon(&power);
             match epsilon > 0.0 {
-                true => 1.0 / epsilon - Power::<T>::depth(&power),
+                true => 1.0 / epsilon - MappingKernel::<T>::depth(&power),
                 false => return None,
             }
         }
     };
     // A little below, whatever rounding does.
-    let edge = a + b - depth_to_edge;
+    let boundary = a + b - depth_to_boundary;
     Some(T::from_f64(
-        edge - 4.0 * T::EPSILON * (edge.abs() + depth_to_edge),
+        boundary - 4.0 * T::EPSILON * (boundary.abs() + depth_to_boundary),
     ))
 }
 
 /// [`forward_saving`] of softmax, for one row where it lies.
-pub(crate) fn softmax_saving<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
+pub(crate) fn softmax_saving<T: Float>(row: &mut [Simd<T>], hidden: T) -> Saved {
     isa::dispatch(
         #[inline(always)]
         || softmax(row, hidden),
@@ -184,7 +191,7 @@ pub(crate) fn softmax_saving<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved 
 }
 
 /// Weights again from the scores of a row and what [`forward_saving`] saved.
-pub(crate) fn again<T: Float>(row: &mut [Pack<T>], hidden: T, mapping: Mapping, saved: Saved) {
+pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, saved: Saved) {
     isa::dispatch(
         #[inline(always)]
         || match mapping {
@@ -204,17 +211,17 @@ pub(crate) fn again<T: Float>(row: &mut [Pack<T>], hidden: T, mapping: Mapping, 
 }
 
 #[inline(always)]
-fn weights<T: Float, P: Power<T>>(row: &mut [Pack<T>], power: P, [a, b, scale]: Saved) {
-    let (origin, scale) = (Origin::new(a, b), T::from_f64(scale));
+fn weights<T: Float, P: MappingKernel<T>>(row: &mut [Simd<T>], power: P, [a, b, scale]: Saved) {
+    let (shift, scale) = (Shift::new(a, b), T::from_f64(scale));
     replace(
         row,
         #[inline(always)]
-        |z| power.weights(z, origin)[0] * scale,
+        |z| power.weights(z, shift)[0] * scale,
     );
 }
 
 #[inline(always)]
-fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
+fn softmax<T: Float>(row: &mut [Simd<T>], hidden: T) -> Saved {
     let Some((largest, _)) = largest_visible(row, hidden) else {
         return [0.0; 3];
     };
@@ -235,7 +242,7 @@ fn softmax<T: Float>(row: &mut [Pack<T>], hidden: T) -> Saved {
 /// The largest score, and the largest of each lane. None, and the row is done, where no score can be
 /// seen: zeros, or NaN where a score is.
 #[inline(always)]
-fn largest_visible<T: Float>(row: &mut [Pack<T>], hidden: T) -> Option<(T, Pack<T>)> {
+fn largest_visible<T: Float>(row: &mut [Simd<T>], hidden: T) -> Option<(T, Simd<T>)> {
     let by_lane = largest_by_lane(row);
     let largest = by_lane.largest();
     if largest > hidden {
@@ -246,31 +253,31 @@ fn largest_visible<T: Float>(row: &mut [Pack<T>], hidden: T) -> Option<(T, Pack<
 }
 
 #[cold]
-fn invisible<T: Float>(row: &mut [Pack<T>]) {
-    let is_nan = row.iter().any(|pack| pack.0.iter().any(|z| z.is_nan()));
+fn invisible<T: Float>(row: &mut [Simd<T>]) {
+    let is_nan = row.iter().any(|simd| simd.0.iter().any(|z| z.is_nan()));
     let value = if is_nan { f64::NAN } else { 0.0 };
-    row.fill(Pack::splat(T::from_f64(value)));
+    row.fill(Simd::splat(T::from_f64(value)));
 }
 
 /// The weights of a mapping with a threshold.
 ///
 /// The largest scores of the lanes are a row of their own, whose threshold is at or below that of the
-/// whole and near it: there the search begins, and what is below it is left out.
+/// whole and near it: there root finding begins, and what is below it is left out.
 #[inline(always)]
-fn threshold<T: Float, P: Power<T>>(
-    group: &mut [Work<T>],
+fn threshold<T: Float, P: MappingKernel<T>>(
+    group: &mut [Workspace<T>],
     hidden: T,
     power: impl Fn(usize) -> P,
-    mut finish: impl FnMut(&Row<T, P>, &mut Work<T>, usize),
+    mut finish: impl FnMut(&RowRoot<T, P>, &mut Workspace<T>, usize),
 ) {
-    let is_long = group[0].row.packs.len() >= P::LONG;
+    let is_long = group[0].row.vectors.len() >= P::LONG;
     let mut rows = [None; GROUP];
     for (i, (work, row)) in group.iter_mut().zip(&mut rows).enumerate() {
-        if let Some((largest, by_lane)) = largest_visible(&mut work.row.packs, hidden) {
-            *row = Some(Row::new(power(i), largest, by_lane));
+        if let Some((largest, by_lane)) = largest_visible(&mut work.row.vectors, hidden) {
+            *row = Some(RowRoot::new(power(i), largest, by_lane));
         }
     }
-    // A loop, so that the search is compiled once.
+    // A loop, so that root finding is compiled once.
     let stages = match is_long {
         true => &[Stage::ByLane, Stage::Candidates][..],
         false => &[Stage::Whole],
@@ -283,7 +290,7 @@ fn threshold<T: Float, P: Power<T>>(
                 }
             }
         }
-        search(&mut rows, group, stage);
+        find_roots(&mut rows, group, stage);
     }
     for (i, (work, row)) in group.iter_mut().zip(&rows).enumerate() {
         if let Some(row) = row {

@@ -2,16 +2,16 @@
 
 use super::float::Float;
 use super::isa;
-use super::rows::Work;
+use super::workspace::Workspace;
 
 /// `x·Φ(x)`, written over x.
-pub(crate) fn gelu(work: &mut Work<f32>) {
-    let row = &mut work.row.packs;
+pub(crate) fn gelu(work: &mut Workspace<f32>) {
+    let row = &mut work.row.vectors;
     isa::dispatch(
         #[inline(always)]
         || {
-            for pack in row.iter_mut() {
-                *pack = pack.map(
+            for simd in row.iter_mut() {
+                *simd = simd.map(
                     #[inline(always)]
                     |x| {
                         let [_, distribution] = normal(x);
@@ -24,13 +24,13 @@ pub(crate) fn gelu(work: &mut Work<f32>) {
 }
 
 /// `g·(Φ(x) + x·φ(x))`, written over g; x is in the other row.
-pub(crate) fn gelu_backward(work: &mut Work<f32>) {
-    let (row, other) = (&mut work.row.packs, &work.other.packs);
+pub(crate) fn gelu_backward(work: &mut Workspace<f32>) {
+    let (row, other) = (&mut work.row.vectors, &work.other.vectors);
     isa::dispatch(
         #[inline(always)]
         || {
-            for (pack, x) in row.iter_mut().zip(other) {
-                *pack = pack.zip(
+            for (simd, x) in row.iter_mut().zip(other) {
+                *simd = simd.zip(
                     *x,
                     #[inline(always)]
                     |g, x| {

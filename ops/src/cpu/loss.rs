@@ -4,14 +4,14 @@ use super::backward::{log, phi};
 use super::float::Float;
 use super::forward::forward;
 use super::isa;
-use super::pack::{LANES, Pack, largest_by_lane, sums, sums_of_pairs};
-use super::rows::Work;
+use super::simd::{LANES, Simd, largest_by_lane, sums, sums_of_pairs};
+use super::workspace::Workspace;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
 
 /// `log Σexp(z) − z_target`.
-pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
-    let row = &work.row.packs;
+pub(crate) fn cross_entropy<T: Float>(work: &mut Workspace<T>, target: usize) -> T {
+    let row = &work.row.vectors;
     let (largest, sum) = isa::dispatch(
         #[inline(always)]
         || {
@@ -29,19 +29,19 @@ pub(crate) fn cross_entropy<T: Float>(work: &mut Work<T>, target: usize) -> T {
 
 /// `g·(softmax(z) − e_target)`, written over the logits; `log Σexp(z) = loss + z_target`.
 pub(crate) fn cross_entropy_backward<T: Float>(
-    work: &mut Work<T>,
+    work: &mut Workspace<T>,
     target: usize,
     loss: T,
     grad: T,
 ) {
-    let row = &mut work.row.packs;
+    let row = &mut work.row.vectors;
     let target = (target / LANES, target % LANES);
     let log_partition = loss + row[target.0].0[target.1];
     isa::dispatch(
         #[inline(always)]
         || {
-            for pack in row.iter_mut() {
-                *pack = (*pack - log_partition).exp() * grad;
+            for simd in row.iter_mut() {
+                *simd = (*simd - log_partition).exp() * grad;
             }
         },
     );
@@ -52,14 +52,14 @@ pub(crate) fn cross_entropy_backward<T: Float>(
 /// Turns scores into weights, and gives the Fenchel–Young loss of each row, `Σp(z − z_target) + H(p)`;
 /// 0 without a target or a score that can be seen.
 pub(crate) fn entmax<T: Float>(
-    group: &mut [Work<T>],
+    group: &mut [Workspace<T>],
     targets: &[Option<usize>],
     hidden: T,
     mapping: Mapping,
     losses: &mut [f64],
 ) {
     for work in group.iter_mut() {
-        work.other.packs.copy_from_slice(&work.row.packs);
+        work.other.vectors.copy_from_slice(&work.row.vectors);
     }
     forward(group, hidden, mapping);
     for ((work, target), loss) in group.iter_mut().zip(targets).zip(losses) {
@@ -71,9 +71,9 @@ pub(crate) fn entmax<T: Float>(
 }
 
 /// The loss of weights, given the scores in the other row.
-fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) -> f64 {
+fn fenchel_young<T: Float>(work: &mut Workspace<T>, target: usize, mapping: Mapping) -> f64 {
     let lowest = T::from_f64(HIDDEN);
-    let target = work.other.packs[target / LANES].0[target % LANES].at_least(lowest);
+    let target = work.other.vectors[target / LANES].0[target % LANES].at_least(lowest);
     let (one, half) = (T::ONE, T::from_f64(0.5));
     isa::dispatch(
         #[inline(always)]
@@ -88,13 +88,13 @@ fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) 
                 work,
                 target,
                 #[inline(always)]
-                |p| (Pack::splat(one) - p) * half,
+                |p| (Simd::splat(one) - p) * half,
             ),
             Mapping::Entmax15 => sum_over(
                 work,
                 target,
                 #[inline(always)]
-                |p| (Pack::splat(one) - p.sqrt()) * T::from_f64(1.0 / 0.75),
+                |p| (Simd::splat(one) - p.sqrt()) * T::from_f64(1.0 / 0.75),
             ),
             // (1 − pᵋ)/(αε) = −l(1 + tφ(t))/α with t = εl.
             Mapping::Alpha(alpha) => {
@@ -121,11 +121,11 @@ fn fenchel_young<T: Float>(work: &mut Work<T>, target: usize, mapping: Mapping) 
 
 /// `Σp(z − z_target + h(p))`, which is ≥ 0 but for rounding.
 #[inline(always)]
-fn sum_over<T: Float>(work: &mut Work<T>, target: T, h: impl Fn(Pack<T>) -> Pack<T>) -> f64 {
+fn sum_over<T: Float>(work: &mut Workspace<T>, target: T, h: impl Fn(Simd<T>) -> Simd<T>) -> f64 {
     let lowest = T::from_f64(HIDDEN);
     let [sum] = sums_of_pairs(
-        &mut work.row.packs,
-        &work.other.packs,
+        &mut work.row.vectors,
+        &work.other.vectors,
         #[inline(always)]
         |p, z| {
             let p = *p;
@@ -143,8 +143,8 @@ fn sum_over<T: Float>(work: &mut Work<T>, target: T, h: impl Fn(Pack<T>) -> Pack
 }
 
 /// `g·(p − e_target)`, written over the weights; zeros where none of them is above 0.
-pub(crate) fn entmax_backward<T: Float>(work: &mut Work<T>, target: usize, grad: T) {
-    let row = &mut work.row.packs;
+pub(crate) fn entmax_backward<T: Float>(work: &mut Workspace<T>, target: usize, grad: T) {
+    let row = &mut work.row.vectors;
     let is_visible = row.iter().any(|p| p.reaches(T::ZERO));
     for p in row.iter_mut() {
         *p = *p * grad;

@@ -4,26 +4,32 @@
 //! input gives the same bits.
 
 mod attention;
+mod backend;
 mod backward;
-mod beside;
-mod compact;
+mod compress;
 mod float;
 mod forward;
 mod gelu;
-mod host;
+mod interleaved;
 mod isa;
 mod loss;
-mod pack;
-mod power;
+mod mapping;
+mod operations;
+mod root;
 mod rows;
-mod search;
+mod simd;
+mod tensor;
 mod transpose;
+mod view;
+mod workspace;
 
 pub(crate) use attention::{attention_backward, attention_forward};
-pub(crate) use host::*;
-pub(crate) use rows::View;
+pub(crate) use backend::run_on_host;
+pub(crate) use operations::*;
+pub(crate) use tensor::{HostBackend, HostTensor, vector};
+pub(crate) use view::View;
 #[cfg(feature = "ndarray")]
-pub(crate) use rows::row_major;
+pub(crate) use view::row_major;
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -4,12 +4,12 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{DType, TensorData};
 
 use super::HostBackend;
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{Mapping, reference};
 use crate::loss;
 use crate::testing::{assert_close, normal};
 
-/// More than lie beside one another.
+/// More than are interleaved.
 const ROWS: usize = 25;
 /// Rows of scores that differ in kind.
 const KINDS: usize = 9;
@@ -223,12 +223,12 @@ fn equals_bisection<B: HostBackend + SpartaBackend>(_: bool) {
                     assert_eq!(d, 0.0);
                     continue;
                 }
-                let moved = |by: f64| {
+                let compressed = |by: f64| {
                     let mut z = z.clone();
                     z[i] += by;
                     dot(&z, alpha)
                 };
-                let expected = (moved(step) - moved(-step)) / (2.0 * step);
+                let expected = (compressed(step) - compressed(-step)) / (2.0 * step);
                 assert!(
                     (d - expected).abs() < 1e-6,
                     "alpha {alpha} n {n}: {d} for {expected}"
@@ -390,7 +390,7 @@ fn poisoned_memory_does_not_show() {
     on_every_backend!(fresh_memory_is_written);
 }
 
-/// The same bits whatever the number of threads and whichever rows are beside, hidden ones and NaN too.
+/// The same bits whatever the number of threads and whichever rows are next to them, hidden ones and NaN too.
 fn rows_do_not_depend_on_others<B: HostBackend + SpartaBackend>(_: bool) {
     for (rows, n) in [(53, 30), (37, 70), (18, 600)] {
         let mut scores = normal(rows * n, 6);

@@ -1,44 +1,43 @@
-//! Rows in memory to rows beside one another, and back.
+//! Rows in memory to interleaved rows, and back.
 
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
-use super::float::Stored;
-use super::pack::{LANES, Pack};
-use super::rows::Slot;
+use super::float::{Slot, Stored};
+use super::simd::{LANES, Simd};
 
-/// Pack j gets element j of every row.
-pub(crate) fn columns_of_rows<E: Stored>(rows: &[&[E]; LANES], packs: &mut [Pack<E::Wide>]) {
-    let n = packs.len();
+/// Vector j gets element j of every row.
+pub(crate) fn columns_of_rows<E: Stored>(rows: &[&[E]; LANES], vectors: &mut [Simd<E::Wide>]) {
+    let n = vectors.len();
     assert!(rows.iter().all(|row| row.len() == n));
     #[cfg(target_arch = "x86_64")]
     if n >= x86::BLOCK && TypeId::of::<E>() == TypeId::of::<f32>() && x86::is_there() {
         let rows = rows.map(|row| row.as_ptr().cast());
         // SAFETY: the processor has the instructions; every row has n elements, which are f32, and so
-        // are the lanes of the n packs.
-        unsafe { x86::columns_of_rows(rows, packs.as_mut_ptr().cast(), n) };
+        // are the lanes of the n vectors.
+        unsafe { x86::columns_of_rows(rows, vectors.as_mut_ptr().cast(), n) };
         return;
     }
-    for (j, pack) in packs.iter_mut().enumerate() {
-        for (x, row) in pack.0.iter_mut().zip(rows) {
+    for (j, simd) in vectors.iter_mut().enumerate() {
+        for (x, row) in simd.0.iter_mut().zip(rows) {
             *x = row[j].widen();
         }
     }
 }
 
-/// Row i gets lane i of every pack.
-pub(crate) fn rows_of_columns<E: Stored, S: Slot<E>>(packs: &[Pack<E::Wide>], rows: &mut [S]) {
-    let n = packs.len();
+/// Row i gets lane i of every vector.
+pub(crate) fn rows_of_columns<E: Stored, S: Slot<E>>(vectors: &[Simd<E::Wide>], rows: &mut [S]) {
+    let n = vectors.len();
     assert_eq!(rows.len(), LANES * n);
     #[cfg(target_arch = "x86_64")]
     if n >= x86::BLOCK && TypeId::of::<E>() == TypeId::of::<f32>() && x86::is_there() {
-        // SAFETY: the processor has the instructions; slots are memory for f32, as many as the n packs
+        // SAFETY: the processor has the instructions; slots are memory for f32, as many as the n vectors
         // have.
-        unsafe { x86::rows_of_columns(packs.as_ptr().cast(), rows.as_mut_ptr().cast(), n) };
+        unsafe { x86::rows_of_columns(vectors.as_ptr().cast(), rows.as_mut_ptr().cast(), n) };
         return;
     }
-    for (j, pack) in packs.iter().enumerate() {
-        for (i, &x) in pack.0.iter().enumerate() {
+    for (j, simd) in vectors.iter().enumerate() {
+        for (i, &x) in simd.0.iter().enumerate() {
             rows[i * n + j] = S::of(E::narrow(x));
         }
     }
@@ -59,9 +58,9 @@ mod x86 {
     }
 
     /// # Safety
-    /// The processor has AVX2; every row has n ≥ 8 elements, and `packs` has room for n packs.
+    /// The processor has AVX2; every row has n ≥ 8 elements, and `vectors` has room for n vectors.
     #[target_feature(enable = "avx2")]
-    pub unsafe fn columns_of_rows(rows: [*const f32; LANES], packs: *mut f32, n: usize) {
+    pub unsafe fn columns_of_rows(rows: [*const f32; LANES], vectors: *mut f32, n: usize) {
         for j in starts(n) {
             for i in [0, BLOCK] {
                 let mut block = [_mm256_setzero_ps(); BLOCK];
@@ -70,23 +69,23 @@ mod x86 {
                     *x = unsafe { _mm256_loadu_ps(rows[i + k].add(j)) };
                 }
                 for (k, x) in transpose(block).into_iter().enumerate() {
-                    // SAFETY: pack j + k is one of n, and i + 8 ≤ 16.
-                    unsafe { _mm256_storeu_ps(packs.add((j + k) * LANES + i), x) };
+                    // SAFETY: vector j + k is one of n, and i + 8 ≤ 16.
+                    unsafe { _mm256_storeu_ps(vectors.add((j + k) * LANES + i), x) };
                 }
             }
         }
     }
 
     /// # Safety
-    /// The processor has AVX2; there are n ≥ 8 packs, and `rows` has room for 16 rows of n.
+    /// The processor has AVX2; there are n ≥ 8 vectors, and `rows` has room for 16 rows of n.
     #[target_feature(enable = "avx2")]
-    pub unsafe fn rows_of_columns(packs: *const f32, rows: *mut f32, n: usize) {
+    pub unsafe fn rows_of_columns(vectors: *const f32, rows: *mut f32, n: usize) {
         for j in starts(n) {
             for i in [0, BLOCK] {
                 let mut block = [_mm256_setzero_ps(); BLOCK];
                 for (k, x) in block.iter_mut().enumerate() {
-                    // SAFETY: pack j + k is one of n, and i + 8 ≤ 16.
-                    *x = unsafe { _mm256_loadu_ps(packs.add((j + k) * LANES + i)) };
+                    // SAFETY: vector j + k is one of n, and i + 8 ≤ 16.
+                    *x = unsafe { _mm256_loadu_ps(vectors.add((j + k) * LANES + i)) };
                 }
                 for (k, x) in transpose(block).into_iter().enumerate() {
                     // SAFETY: j + 8 ≤ n.
@@ -146,15 +145,15 @@ mod tests {
             let elements: Vec<E> = (0..LANES * n).map(&of).collect();
             let rows = std::array::from_fn(|i| &elements[i * n..][..n]);
             let nan = E::Wide::from_f64(f64::NAN);
-            let mut packs = vec![Pack::splat(nan); n];
-            columns_of_rows(&rows, &mut packs);
+            let mut vectors = vec![Simd::splat(nan); n];
+            columns_of_rows(&rows, &mut vectors);
             for (i, row) in rows.iter().enumerate() {
                 for (j, x) in row.iter().enumerate() {
-                    assert!(packs[j].0[i] == x.widen(), "row {i}, element {j} of {n}");
+                    assert!(vectors[j].0[i] == x.widen(), "row {i}, element {j} of {n}");
                 }
             }
             let mut back = vec![E::narrow(nan); LANES * n];
-            rows_of_columns(&packs, &mut back);
+            rows_of_columns(&vectors, &mut back);
             let same = back
                 .iter()
                 .zip(&elements)

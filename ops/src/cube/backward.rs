@@ -3,8 +3,8 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::group::{Layout, Reduction, place, reduce};
-use super::power::{Family, phi};
+use super::group::{CubeReduction, LaunchConfig, reduce, unit_coord};
+use super::mapping::{Family, phi};
 use super::row::{load, read, visits, write};
 
 /// `s·(g − Σsg/Σs)`, `s = p^{1−ε}` on the support, and for [`Family::Alpha`], if `with_alpha`,
@@ -20,21 +20,21 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
     d_alpha: &mut Tensor<A>,
     #[comptime] family: Family,
     #[comptime] with_alpha: bool,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
     #[comptime] double: bool,
     #[define(F, A, C)] _dtypes: [ElemType; 3],
 ) {
     let zero = C::new(0.0);
     let n = weights.shape(1);
-    let place = place(weights.shape(0), layout);
-    let mut scratch = Shared::new_slice(comptime!(layout.scratch()));
-    let kept_p = load::<F, C>(weights, &place, zero, layout);
-    let kept_g = load::<F, C>(grad, &place, zero, layout);
+    let coord = unit_coord(weights.shape(0), config);
+    let mut scratch = Shared::new_slice(comptime!(config.scratch()));
+    let kept_p = load::<F, C>(weights, &coord, zero, config);
+    let kept_g = load::<F, C>(grad, &coord, zero, config);
     let epsilon = match family {
         Family::Softmax => zero,
         Family::Sparsemax => C::new(1.0),
         Family::Entmax15 => C::new(0.5),
-        Family::Alpha => C::cast_from(alpha[place.row]) - C::new(1.0),
+        Family::Alpha => C::cast_from(alpha[coord.row]) - C::new(1.0),
     };
 
     // Σs, Σsg, L, W.
@@ -43,22 +43,22 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
     for i in 0..4usize {
         sums[i] = zero;
     }
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
+        for i in 0..config.items {
             add_means::<C>(
                 &mut sums, 0usize, kept_p[i], kept_g[i], epsilon, family, with_alpha, double,
             );
         }
     } else {
-        for i in 0..visits(n, layout) {
-            let p = read::<F, C>(weights, &place, i, zero, layout);
-            let g = read::<F, C>(grad, &place, i, zero, layout);
+        for i in 0..visits(n, config) {
+            let p = read::<F, C>(weights, &coord, i, zero, config);
+            let g = read::<F, C>(grad, &coord, i, zero, config);
             add_means::<C>(&mut sums, 0usize, p, g, epsilon, family, with_alpha, double);
         }
     }
     let k = comptime!(if with_alpha { 4usize } else { 2usize });
-    reduce::<C>(&mut sums, &mut scratch, k, Reduction::Sum, layout);
+    reduce::<C>(&mut sums, &mut scratch, k, CubeReduction::Sum, config);
     // Only a row with everything hidden has no support.
     let total = select(sums[0] == zero, C::new(1.0), sums[0]);
     let mean = sums[1] / total;
@@ -71,30 +71,36 @@ pub(crate) fn backward_kernel<F: Float, A: Float, C: Float>(
     for i in 0..3usize {
         products[i] = zero;
     }
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
+        for i in 0..config.items {
             let p = kept_p[i];
             let g = kept_g[i] - mean;
             let s = support_power::<C>(p, epsilon, family);
-            write::<F, C>(d_scores, &place, i, s * g, layout);
+            write::<F, C>(d_scores, &coord, i, s * g, config);
             add_products::<C>(&mut products, 0usize, p, g, epsilon, with_alpha, double);
         }
     } else {
-        for i in 0..visits(n, layout) {
-            let p = read::<F, C>(weights, &place, i, zero, layout);
-            let g = read::<F, C>(grad, &place, i, zero, layout) - mean;
+        for i in 0..visits(n, config) {
+            let p = read::<F, C>(weights, &coord, i, zero, config);
+            let g = read::<F, C>(grad, &coord, i, zero, config) - mean;
             let s = support_power::<C>(p, epsilon, family);
-            write::<F, C>(d_scores, &place, i, s * g, layout);
+            write::<F, C>(d_scores, &coord, i, s * g, config);
             add_products::<C>(&mut products, 0usize, p, g, epsilon, with_alpha, double);
         }
     }
     if comptime!(with_alpha) {
-        reduce::<C>(&mut products, &mut scratch, 3usize, Reduction::Sum, layout);
+        reduce::<C>(
+            &mut products,
+            &mut scratch,
+            3usize,
+            CubeReduction::Sum,
+            config,
+        );
         let products = (products[0], products[1], products[2]);
         let d = alpha_gradient::<C>(log_mean, square_mean, products, epsilon);
-        if place.exists && place.unit == 0 {
-            d_alpha[place.row] = A::cast_from(d);
+        if coord.exists && coord.unit == 0 {
+            d_alpha[coord.row] = A::cast_from(d);
         }
     }
 }
@@ -141,7 +147,7 @@ fn logarithms<C: Float>(p: C, epsilon: C, #[comptime] double: bool) -> (C, C) {
     (l, l * l * phi::<C>(-(epsilon * l), double))
 }
 
-/// Adds a weight's part to `Σs, Σsg` and, if `with_alpha`, to L and W, from place `at` on.
+/// Adds a weight's part to `Σs, Σsg` and, if `with_alpha`, to L and W, from index `at` on.
 #[cube]
 pub(crate) fn add_means<C: Float>(
     sums: &mut Array<C>,
@@ -163,7 +169,7 @@ pub(crate) fn add_means<C: Float>(
     }
 }
 
-/// Adds a weight's part to `Σpg, Σpgw, Σpgl` from place `at` on, if `with_alpha`.
+/// Adds a weight's part to `Σpg, Σpgw, Σpgl` from index `at` on, if `with_alpha`.
 #[cube]
 pub(crate) fn add_products<C: Float>(
     products: &mut Array<C>,

@@ -3,12 +3,15 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::group::{Layout, Place, Reduction, any_row, place, reduce, reduce_one};
-use super::power::{Family, weight};
-use super::row::{load, read, visits, write};
-use super::search::{
-    CORRECTION, DONE, MAX_PASSES, ORIGIN, Row, STATE, advance, begin, final_weight, finite, is_nan,
+use super::group::{
+    CubeReduction, LaunchConfig, UnitCoord, any_row, reduce, reduce_one, unit_coord,
 };
+use super::mapping::{Family, weight};
+use super::root::{
+    CORRECTION, DONE, MAX_PASSES, RowConstants, SHIFT, STATE, advance, begin, final_weight, finite,
+    is_nan,
+};
+use super::row::{load, read, visits, write};
 use crate::primitive::HIDDEN;
 
 /// `weights = mapping(scores)` by rows.
@@ -26,74 +29,74 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
     hidden: f32,
     nan: f32,
     #[comptime] family: Family,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
     #[comptime] double: bool,
     #[define(F, A, C)] _dtypes: [ElemType; 3],
 ) {
     let n = scores.shape(1);
-    let place = place(scores.shape(0), layout);
-    let mut scratch = Shared::new_slice(comptime!(layout.scratch()));
-    let kept = load::<F, C>(scores, &place, C::new(comptime!(HIDDEN as f32)), layout);
+    let coord = unit_coord(scores.shape(0), config);
+    let mut scratch = Shared::new_slice(comptime!(config.scratch()));
+    let kept = load::<F, C>(scores, &coord, C::new(comptime!(HIDDEN as f32)), config);
     let epsilon = match family {
         Family::Softmax => C::new(0.0),
         Family::Sparsemax => C::new(1.0),
         Family::Entmax15 => C::new(0.5),
-        Family::Alpha => C::cast_from(alpha[place.row]) - C::new(1.0),
+        Family::Alpha => C::cast_from(alpha[coord.row]) - C::new(1.0),
     };
-    let (largest, has_nan) = scan::<F, C>(scores, &kept, &place, &mut scratch, layout);
-    let row = Row::<C> { largest, epsilon };
-    let (origin, correction) = match family {
+    let (largest, has_nan) = scan::<F, C>(scores, &kept, &coord, &mut scratch, config);
+    let row = RowConstants::<C> { largest, epsilon };
+    let (shift, correction) = match family {
         Family::Softmax => (C::new(0.0), C::new(0.0)),
         Family::Sparsemax | Family::Entmax15 | Family::Alpha => solve::<F, C>(
             scores,
             &kept,
-            &place,
+            &coord,
             &row,
             n,
             &mut scratch,
             family,
-            layout,
+            config,
             double,
         ),
     };
 
     // The weights, and one over their sum.
     let mut sum = C::new(0.0);
-    let mut p = Array::<C>::new(comptime!(if layout.items > 0 {
-        layout.items
+    let mut p = Array::<C>::new(comptime!(if config.items > 0 {
+        config.items
     } else {
         1usize
     }));
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
+        for i in 0..config.items {
             let z = kept[i];
-            p[i] = final_weight::<C>(z, &row, origin, correction, hidden, family, double);
+            p[i] = final_weight::<C>(z, &row, shift, correction, hidden, family, double);
             sum += p[i];
         }
     } else {
-        for i in 0..visits(n, layout) {
-            let z = read::<F, C>(scores, &place, i, C::new(comptime!(HIDDEN as f32)), layout);
-            sum += final_weight::<C>(z, &row, origin, correction, hidden, family, double);
+        for i in 0..visits(n, config) {
+            let z = read::<F, C>(scores, &coord, i, C::new(comptime!(HIDDEN as f32)), config);
+            sum += final_weight::<C>(z, &row, shift, correction, hidden, family, double);
         }
     }
-    let sum = reduce_one::<C>(sum, &mut scratch, Reduction::Sum, layout);
+    let sum = reduce_one::<C>(sum, &mut scratch, CubeReduction::Sum, config);
     // Only a row with everything hidden has no weight.
     let scale = C::new(1.0) / select(sum == C::new(0.0), C::new(1.0), sum);
     let is_row = has_nan == C::new(0.0) && epsilon > C::new(-1.0);
     let nan = C::cast_from(nan);
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
+        for i in 0..config.items {
             let weight = select(is_row, p[i] * scale, nan);
-            write::<F, C>(weights, &place, i, weight, layout);
+            write::<F, C>(weights, &coord, i, weight, config);
         }
     } else {
-        for i in 0..visits(n, layout) {
-            let z = read::<F, C>(scores, &place, i, C::new(comptime!(HIDDEN as f32)), layout);
-            let p = final_weight::<C>(z, &row, origin, correction, hidden, family, double);
+        for i in 0..visits(n, config) {
+            let z = read::<F, C>(scores, &coord, i, C::new(comptime!(HIDDEN as f32)), config);
+            let p = final_weight::<C>(z, &row, shift, correction, hidden, family, double);
             let weight = select(is_row, p * scale, nan);
-            write::<F, C>(weights, &place, i, weight, layout);
+            write::<F, C>(weights, &coord, i, weight, config);
         }
     }
 }
@@ -104,26 +107,26 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
 fn scan<F: Float, C: Float>(
     scores: &Tensor<F>,
     kept: &Array<C>,
-    place: &Place,
+    coord: &UnitCoord,
     scratch: &mut Shared<[C]>,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
 ) -> (C, C) {
     let lowest = C::new(comptime!(HIDDEN as f32));
     let mut found = Array::<C>::new(2usize);
     found[0] = lowest;
     found[1] = C::new(0.0);
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
+        for i in 0..config.items {
             scan_one::<C>(&mut found, kept[i]);
         }
     } else {
-        for i in 0..visits(scores.shape(1), layout) {
-            let z = read::<F, C>(scores, place, i, lowest, layout);
+        for i in 0..visits(scores.shape(1), config) {
+            let z = read::<F, C>(scores, coord, i, lowest, config);
             scan_one::<C>(&mut found, z);
         }
     }
-    reduce::<C>(&mut found, scratch, 2usize, Reduction::Max, layout);
+    reduce::<C>(&mut found, scratch, 2usize, CubeReduction::Max, config);
     (found[0], found[1])
 }
 
@@ -139,12 +142,12 @@ fn scan_one<C: Float>(found: &mut Array<C>, z: C) {
 fn solve<F: Float, C: Float>(
     scores: &Tensor<F>,
     kept: &Array<C>,
-    place: &Place,
-    row: &Row<C>,
+    coord: &UnitCoord,
+    row: &RowConstants<C>,
     n: usize,
     scratch: &mut Shared<[C]>,
     #[comptime] family: Family,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
     #[comptime] double: bool,
 ) -> (C, C) {
     let mut state = Array::<C>::new(STATE);
@@ -155,19 +158,19 @@ fn solve<F: Float, C: Float>(
         let mut sums = sums::<F, C>(
             scores,
             kept,
-            place,
+            coord,
             row,
-            state[ORIGIN],
+            state[SHIFT],
             family,
-            layout,
+            config,
             double,
         );
-        reduce::<C>(&mut sums, scratch, 2usize, Reduction::Sum, layout);
+        reduce::<C>(&mut sums, scratch, 2usize, CubeReduction::Sum, config);
         advance::<C>(&mut state, 0usize, sums[0], sums[1], row.epsilon, double);
         passes += 1;
-        active = any_row(state[DONE] == C::new(0.0) && passes < MAX_PASSES, layout);
+        active = any_row(state[DONE] == C::new(0.0) && passes < MAX_PASSES, config);
     }
-    (state[ORIGIN], state[CORRECTION])
+    (state[SHIFT], state[CORRECTION])
 }
 
 /// This unit's part of `Σp` and `Σp^{1−ε}`.
@@ -175,28 +178,28 @@ fn solve<F: Float, C: Float>(
 fn sums<F: Float, C: Float>(
     scores: &Tensor<F>,
     kept: &Array<C>,
-    place: &Place,
-    row: &Row<C>,
-    origin: C,
+    coord: &UnitCoord,
+    row: &RowConstants<C>,
+    shift: C,
     #[comptime] family: Family,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
     #[comptime] double: bool,
 ) -> Array<C> {
     let lowest = C::new(comptime!(HIDDEN as f32));
     let mut sum = C::new(0.0);
     let mut slope = C::new(0.0);
-    if comptime!(layout.items > 0) {
+    if comptime!(config.items > 0) {
         #[unroll]
-        for i in 0..layout.items {
-            let d = finite::<C>(kept[i]) - row.largest - origin;
+        for i in 0..config.items {
+            let d = finite::<C>(kept[i]) - row.largest - shift;
             let (p, q) = weight::<C>(d, row.epsilon, family, double);
             sum += p;
             slope += q;
         }
     } else {
-        for i in 0..visits(scores.shape(1), layout) {
-            let z = read::<F, C>(scores, place, i, lowest, layout);
-            let d = finite::<C>(z) - row.largest - origin;
+        for i in 0..visits(scores.shape(1), config) {
+            let z = read::<F, C>(scores, coord, i, lowest, config);
+            let d = finite::<C>(z) - row.largest - shift;
             let (p, q) = weight::<C>(d, row.epsilon, family, double);
             sum += p;
             slope += q;

@@ -4,9 +4,9 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-/// The shares of the units in the rows.
+/// The launch configuration: how the units of a cube share rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Layout {
+pub(crate) struct LaunchConfig {
     /// Units that work on one row, a power of two.
     pub units: usize,
     /// Rows of a cube: more than one only where its reductions need no barrier.
@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     pub items: usize,
 }
 
-impl Layout {
+impl LaunchConfig {
     /// Numbers of shared memory that the reductions of [`WIDTH`] values need.
     pub fn scratch(&self) -> usize {
         (WIDTH * self.units / self.plane).max(1)
@@ -31,7 +31,7 @@ impl Layout {
 
 /// What a reduction does with two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Reduction {
+pub(crate) enum CubeReduction {
     Sum,
     Max,
 }
@@ -40,10 +40,10 @@ pub(crate) enum Reduction {
 pub(crate) const WIDTH: usize = 4;
 
 #[cube]
-fn combine<C: Float>(a: C, b: C, #[comptime] reduction: Reduction) -> C {
+fn combine<C: Float>(a: C, b: C, #[comptime] reduction: CubeReduction) -> C {
     match reduction {
-        Reduction::Sum => a + b,
-        Reduction::Max => select(b > a, b, a),
+        CubeReduction::Sum => a + b,
+        CubeReduction::Max => select(b > a, b, a),
     }
 }
 
@@ -54,13 +54,13 @@ pub(crate) fn reduce<C: Float>(
     values: &mut Array<C>,
     scratch: &mut Shared<[C]>,
     #[comptime] k: usize,
-    #[comptime] reduction: Reduction,
-    #[comptime] layout: Layout,
+    #[comptime] reduction: CubeReduction,
+    #[comptime] config: LaunchConfig,
 ) {
-    let in_plane = comptime!(if layout.units < layout.plane {
-        layout.units
+    let in_plane = comptime!(if config.units < config.plane {
+        config.units
     } else {
-        layout.plane
+        config.plane
     });
     #[unroll]
     for bit in 0..comptime!(in_plane.trailing_zeros()) {
@@ -70,22 +70,22 @@ pub(crate) fn reduce<C: Float>(
             values[i] = combine::<C>(values[i], other, reduction);
         }
     }
-    if comptime!(layout.is_shared()) {
-        let planes = comptime!(layout.units / layout.plane);
+    if comptime!(config.is_shared()) {
+        let planes = comptime!(config.units / config.plane);
         let unit = UNIT_POS as usize;
-        if unit.is_multiple_of(layout.plane) {
+        if unit.is_multiple_of(config.plane) {
             #[unroll]
             for i in 0..k {
-                scratch[i * planes + unit / layout.plane] = values[i];
+                scratch[i * planes + unit / config.plane] = values[i];
             }
         }
         sync_cube();
         // Halve the planes' totals until few are left for every unit to read.
         let few = comptime!(if planes < 16 { planes } else { 16 });
-        let halvings = comptime!((planes / few).trailing_zeros());
+        let levels = comptime!((planes / few).trailing_zeros());
         #[unroll]
-        for halving in 0..halvings {
-            let half = comptime!(planes >> (halving + 1));
+        for level in 0..levels {
+            let half = comptime!(planes >> (level + 1));
             if unit < half {
                 #[unroll]
                 for i in 0..k {
@@ -113,44 +113,44 @@ pub(crate) fn reduce<C: Float>(
 pub(crate) fn reduce_one<C: Float>(
     value: C,
     scratch: &mut Shared<[C]>,
-    #[comptime] reduction: Reduction,
-    #[comptime] layout: Layout,
+    #[comptime] reduction: CubeReduction,
+    #[comptime] config: LaunchConfig,
 ) -> C {
     let mut values = Array::<C>::new(1usize);
     values[0] = value;
-    reduce::<C>(&mut values, scratch, 1usize, reduction, layout);
+    reduce::<C>(&mut values, scratch, 1usize, reduction, config);
     values[0]
 }
 
 /// Whether a row of this unit's plane, or of its cube, goes on. Several rows share no more than a
 /// plane, and the units of one row always agree.
 #[cube]
-pub(crate) fn any_row(active: bool, #[comptime] layout: Layout) -> bool {
-    if comptime!(layout.units < layout.plane) {
+pub(crate) fn any_row(active: bool, #[comptime] config: LaunchConfig) -> bool {
+    if comptime!(config.units < config.plane) {
         plane_any(active)
     } else {
         active
     }
 }
 
-/// The row of this unit, and its place among the row's units.
+/// The coordinate of a unit: its row, and its index among the row's units.
 #[derive(CubeType, Clone, Copy)]
-pub(crate) struct Place {
-    /// Index of the row; the last one where the cube has more places than there are rows.
+pub(crate) struct UnitCoord {
+    /// Index of the row; the last one where the cube has room for more rows than there are.
     pub row: usize,
-    /// Whether this place's row exists.
+    /// Whether the row exists.
     pub exists: bool,
     /// This unit among those of its row.
     pub unit: usize,
 }
 
 #[cube]
-pub(crate) fn place(n_rows: usize, #[comptime] layout: Layout) -> Place {
+pub(crate) fn unit_coord(n_rows: usize, #[comptime] config: LaunchConfig) -> UnitCoord {
     let unit = UNIT_POS as usize;
-    let row = CUBE_POS * layout.rows + unit / layout.units;
-    Place {
+    let row = CUBE_POS * config.rows + unit / config.units;
+    UnitCoord {
         row: min(row, n_rows - 1),
         exists: row < n_rows,
-        unit: unit % layout.units,
+        unit: unit % config.units,
     }
 }

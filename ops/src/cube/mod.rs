@@ -8,9 +8,9 @@ mod attention;
 mod backward;
 mod forward;
 mod group;
-mod power;
+mod mapping;
+mod root;
 mod row;
-mod search;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
@@ -23,13 +23,13 @@ use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 use cubecl::server::CubeCountSelection;
 
-use crate::SpartaBackend;
 use crate::attention::{AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::primitive::hidden_at;
-pub(crate) use attention::{backward_meta, forward_meta};
-use group::{Layout, WIDTH};
-use power::Family;
+pub(crate) use attention::{backward_meta, forward_meta, unserved};
+use group::{LaunchConfig, WIDTH};
+use mapping::Family;
 
 /// Most elements of a row that a unit keeps in registers.
 const ITEMS: usize = 16;
@@ -141,17 +141,17 @@ fn elem_type(dtype: DType) -> ElemType {
     })
 }
 
-/// Weights of `[rows, n]` scores. `layout` is what [`Layout::of`] chooses unless a test forces one.
+/// Weights of `[rows, n]` scores. `config` is what [`LaunchConfig::of`] chooses unless a test forces one.
 fn forward(
     scores: CubeTensor,
     alpha: CubeTensor,
     family: Family,
-    layout: Option<Layout>,
+    config: Option<LaunchConfig>,
 ) -> CubeTensor {
     let (scores, alpha) = (into_contiguous(scores), into_contiguous(alpha));
     let shape = scores.meta.shape().clone();
     let client = scores.client.clone();
-    let layout = layout.unwrap_or_else(|| Layout::of(&client, shape[1]));
+    let config = config.unwrap_or_else(|| LaunchConfig::of(&client, shape[1]));
     let compute = compute_type(scores.dtype);
     let weights = empty_device_dtype(
         client.clone(),
@@ -162,15 +162,15 @@ fn forward(
     let dtypes = [scores.dtype, alpha.dtype, compute].map(elem_type);
     forward::forward_kernel::launch(
         &client,
-        cubes(&client, shape[0], &layout),
-        CubeDim::new_1d((layout.units * layout.rows) as u32),
+        cubes(&client, shape[0], &config),
+        CubeDim::new_1d((config.units * config.rows) as u32),
         scores.clone().into_tensor_arg(),
         alpha.into_tensor_arg(),
         weights.clone().into_tensor_arg(),
         hidden_at(scores.dtype) as f32,
         f32::NAN,
         family,
-        layout,
+        config,
         compute == DType::F64,
         dtypes,
     );
@@ -184,13 +184,13 @@ fn backward(
     alpha: CubeTensor,
     family: Family,
     with_alpha: bool,
-    layout: Option<Layout>,
+    config: Option<LaunchConfig>,
 ) -> (CubeTensor, CubeTensor) {
     let (weights, grad) = (into_contiguous(weights), into_contiguous(grad));
     let alpha = into_contiguous(alpha);
     let shape = weights.meta.shape().clone();
     let client = weights.client.clone();
-    let layout = layout.unwrap_or_else(|| Layout::of(&client, shape[1]));
+    let config = config.unwrap_or_else(|| LaunchConfig::of(&client, shape[1]));
     let compute = compute_type(weights.dtype);
     let empty = |shape: Shape, dtype| {
         empty_device_dtype(client.clone(), weights.device.clone(), shape, dtype)
@@ -200,8 +200,8 @@ fn backward(
     let dtypes = [weights.dtype, alpha.dtype, compute].map(elem_type);
     backward::backward_kernel::launch(
         &client,
-        cubes(&client, shape[0], &layout),
-        CubeDim::new_1d((layout.units * layout.rows) as u32),
+        cubes(&client, shape[0], &config),
+        CubeDim::new_1d((config.units * config.rows) as u32),
         weights.clone().into_tensor_arg(),
         grad.into_tensor_arg(),
         alpha.into_tensor_arg(),
@@ -209,19 +209,19 @@ fn backward(
         d_alpha.clone().into_tensor_arg(),
         family,
         with_alpha,
-        layout,
+        config,
         compute == DType::F64,
         dtypes,
     );
     (d_scores, d_alpha)
 }
 
-fn cubes(client: &Client, rows: usize, layout: &Layout) -> CubeCount {
-    CubeCountSelection::new(client, rows.div_ceil(layout.rows) as u32).cube_count()
+fn cubes(client: &Client, rows: usize, config: &LaunchConfig) -> CubeCount {
+    CubeCountSelection::new(client, rows.div_ceil(config.rows) as u32).cube_count()
 }
 
-impl Layout {
-    /// The layout for rows of `n` elements on the device of `client`.
+impl LaunchConfig {
+    /// The configuration for rows of `n` elements on the device of `client`.
     fn of(client: &Client, n: usize) -> Self {
         let properties = client.properties();
         let hardware = &properties.hardware;
@@ -238,7 +238,7 @@ impl Layout {
         Self::for_rows(n, plane, largest)
     }
 
-    /// The layout for rows of `n` elements on planes of `plane` units and cubes of at most
+    /// The configuration for rows of `n` elements on planes of `plane` units and cubes of at most
     /// `largest`, powers of two.
     fn for_rows(n: usize, plane: usize, largest: usize) -> Self {
         let plane = plane.min(largest);

@@ -3,49 +3,49 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::group::{Layout, Place};
+use super::group::{LaunchConfig, UnitCoord};
 
 /// Elements of the row that each unit visits, the last one perhaps past the row's end.
 #[cube]
-pub(crate) fn visits(n: usize, #[comptime] layout: Layout) -> usize {
-    n.div_ceil(layout.units)
+pub(crate) fn visits(n: usize, #[comptime] config: LaunchConfig) -> usize {
+    n.div_ceil(config.units)
 }
 
 /// The element that this unit visits i-th; `missing` past the row's end.
 #[cube]
 pub(crate) fn read<F: Float, C: Float>(
     matrix: &Tensor<F>,
-    place: &Place,
+    coord: &UnitCoord,
     i: usize,
     missing: C,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
 ) -> C {
     let n = matrix.shape(1);
-    let column = i * layout.units + place.unit;
+    let column = i * config.units + coord.unit;
     let mut value = missing;
     if column < n {
-        value = C::cast_from(matrix[place.row * n + column]);
+        value = C::cast_from(matrix[coord.row * n + column]);
     }
     value
 }
 
-/// This unit's elements in registers, if the layout keeps them there.
+/// This unit's elements in registers, if the configuration keeps them there.
 #[cube]
 pub(crate) fn load<F: Float, C: Float>(
     matrix: &Tensor<F>,
-    place: &Place,
+    coord: &UnitCoord,
     missing: C,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
 ) -> Array<C> {
-    let size = comptime!(if layout.items > 0 {
-        layout.items
+    let size = comptime!(if config.items > 0 {
+        config.items
     } else {
         1usize
     });
     let mut kept = Array::<C>::new(size);
     #[unroll]
-    for i in 0..layout.items {
-        kept[i] = read::<F, C>(matrix, place, i, missing, layout);
+    for i in 0..config.items {
+        kept[i] = read::<F, C>(matrix, coord, i, missing, config);
     }
     kept
 }
@@ -54,14 +54,14 @@ pub(crate) fn load<F: Float, C: Float>(
 #[cube]
 pub(crate) fn write<F: Float, C: Float>(
     matrix: &mut Tensor<F>,
-    place: &Place,
+    coord: &UnitCoord,
     i: usize,
     value: C,
-    #[comptime] layout: Layout,
+    #[comptime] config: LaunchConfig,
 ) {
     let n = matrix.shape(1);
-    let column = i * layout.units + place.unit;
-    if place.exists && column < n {
-        matrix[place.row * n + column] = F::cast_from(value);
+    let column = i * config.units + coord.unit;
+    if coord.exists && column < n {
+        matrix[coord.row * n + column] = F::cast_from(value);
     }
 }

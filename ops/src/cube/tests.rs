@@ -46,19 +46,19 @@ fn poison(shape: [usize; 2]) {
 }
 
 /// What the device gets, and ways that other devices get.
-fn layouts(n: usize) -> Vec<Layout> {
+fn layouts(n: usize) -> Vec<LaunchConfig> {
     let client = cube(&[0.0], [1, 1]).client;
     // Software devices do not report that their planes exchange values, but they do.
     let plane = client.properties().hardware.plane_size_min as usize;
     let mut layouts = vec![
-        Layout::of(&client, n),
+        LaunchConfig::of(&client, n),
         // No planes: rows meet in shared memory; and rows too long for the registers.
-        Layout::for_rows(n, 1, 64),
-        Layout::for_rows(n, plane, 64),
-        Layout::for_rows(n, 1, 2),
+        LaunchConfig::for_rows(n, 1, 64),
+        LaunchConfig::for_rows(n, plane, 64),
+        LaunchConfig::for_rows(n, 1, 2),
         // Rows that share a plane, or take up one or several.
-        Layout::for_rows(n, plane, 4 * plane),
-        Layout::for_rows(n, plane, plane),
+        LaunchConfig::for_rows(n, plane, 4 * plane),
+        LaunchConfig::for_rows(n, plane, plane),
     ];
     layouts.dedup();
     layouts
@@ -70,9 +70,9 @@ fn kernels_equal_the_reference_under_every_layout() {
         let shape = [ROWS, n];
         let z = scores_of_every_scale(n);
         let g = normal(ROWS * n, 77);
-        for layout in layouts(n) {
+        for config in layouts(n) {
             let check = |what: &str, fast: CubeTensor, slow: &[f64], relative: f64| {
-                let label = format!("n {n} {layout:?} {what}");
+                let label = format!("n {n} {config:?} {what}");
                 assert_close(&label, &read::<CubeBackend>(fast), slow, relative, 4e-6);
             };
             for mapping in MAPPINGS {
@@ -84,14 +84,14 @@ fn kernels_equal_the_reference_under_every_layout() {
                 let alpha = || cube(&[alpha; ROWS], [ROWS, 1]);
                 let slow = reference::forward::<Flex>(flex(&z, shape), mapping);
                 poison(shape);
-                let fast = forward(cube(&z, shape), alpha(), family, Some(layout));
+                let fast = forward(cube(&z, shape), alpha(), family, Some(config));
                 check(&name, fast, &read::<Flex>(slow.clone()), 0.0);
 
                 let p = read::<Flex>(slow.clone());
                 let slow = reference::backward::<Flex>(flex(&p, shape), flex(&g, shape), mapping);
                 poison(shape);
                 let (p, g) = (cube(&p, shape), cube(&g, shape));
-                let fast = backward(p, g, alpha(), family, false, Some(layout)).0;
+                let fast = backward(p, g, alpha(), family, false, Some(config)).0;
                 check(&format!("{name} backward"), fast, &read::<Flex>(slow), 1e-5);
             }
             let alphas = [1.0, 1.01, 1.1, 1.3, 1.5, 1.7, 2.0, 1.4, 0.6];
@@ -99,7 +99,7 @@ fn kernels_equal_the_reference_under_every_layout() {
             let slow = reference::forward_rows::<Flex>(flex(&z, shape), flex(&alphas, [ROWS, 1]));
             let p = read::<Flex>(slow);
             poison(shape);
-            let fast = forward(cube(&z, shape), alpha(), Family::Alpha, Some(layout));
+            let fast = forward(cube(&z, shape), alpha(), Family::Alpha, Some(config));
             check("rows", fast, &p, 0.0);
             let slow = reference::backward_rows::<Flex>(
                 flex(&p, shape),
@@ -108,7 +108,7 @@ fn kernels_equal_the_reference_under_every_layout() {
             );
             poison(shape);
             let (p, g) = (cube(&p, shape), cube(&g, shape));
-            let fast = backward(p, g, alpha(), Family::Alpha, true, Some(layout));
+            let fast = backward(p, g, alpha(), Family::Alpha, true, Some(config));
             check("rows backward", fast.0, &read::<Flex>(slow.0), 1e-5);
             check(
                 "rows backward in alpha",
@@ -145,21 +145,21 @@ fn long_rows_and_many_rows_equal_the_reference() {
 /// A short row takes part of a plane, a long one a cube; what does not fit stays in memory.
 #[test]
 fn layouts_fit_rows_to_planes_and_cubes() {
-    let of = |n| Layout::for_rows(n, 32, 1024);
-    let layout = |units, rows, items| Layout {
+    let of = |n| LaunchConfig::for_rows(n, 32, 1024);
+    let config = |units, rows, items| LaunchConfig {
         units,
         rows,
         plane: 32,
         items,
     };
-    assert_eq!(of(1), layout(1, 128, 1));
-    assert_eq!(of(30), layout(32, 4, 1));
-    assert_eq!(of(512), layout(32, 4, 16));
-    assert_eq!(of(513), layout(256, 1, 4));
-    assert_eq!(of(4096), layout(1024, 1, 4));
-    assert_eq!(of(16_384), layout(1024, 1, 16));
-    assert_eq!(of(128_000), layout(1024, 1, 0));
-    assert_eq!(Layout::for_rows(30, 1, 256).rows, 1);
+    assert_eq!(of(1), config(1, 128, 1));
+    assert_eq!(of(30), config(32, 4, 1));
+    assert_eq!(of(512), config(32, 4, 16));
+    assert_eq!(of(513), config(256, 1, 4));
+    assert_eq!(of(4096), config(1024, 1, 4));
+    assert_eq!(of(16_384), config(1024, 1, 16));
+    assert_eq!(of(128_000), config(1024, 1, 0));
+    assert_eq!(LaunchConfig::for_rows(30, 1, 256).rows, 1);
 }
 
 /// NaN comes out as NaN, not as a weight; so does an α that is none.

@@ -1,4 +1,4 @@
-//! Hand-written gradients: only the weights are kept for the backward pass.
+//! The gradients of the row mappings, written by hand: only the weights are kept for the backward pass.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::{
@@ -6,101 +6,13 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind, unary},
 };
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::FloatTensor;
 
-use super::{Bisection, Mapping};
-use crate::SpartaBackend;
-use crate::attention::{self, AttentionExtras, AttentionSaved, AttentionSpec};
-use crate::{activation, loss};
-
-impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
-    fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
-        map_rows::<B, C>(scores, mapping, |scores| B::entmax_forward(scores, mapping))
-    }
-
-    fn entmax_topk_forward(
-        scores: FloatTensor<Self>,
-        mapping: Mapping,
-        k: usize,
-    ) -> FloatTensor<Self> {
-        map_rows::<B, C>(scores, mapping, |scores| {
-            B::entmax_topk_forward(scores, mapping, k)
-        })
-    }
-
-    fn entmax_rows_forward(
-        scores: FloatTensor<Self>,
-        alpha: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Entmax, B::entmax_rows_forward)
-    }
-
-    fn entmax_bisect_forward(
-        scores: FloatTensor<Self>,
-        alpha: FloatTensor<Self>,
-        bisection: Bisection,
-    ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Entmax, |scores, alpha| {
-            B::entmax_bisect_forward(scores, alpha, bisection)
-        })
-    }
-
-    fn normmax_forward(
-        scores: FloatTensor<Self>,
-        alpha: FloatTensor<Self>,
-        n_iter: Option<usize>,
-    ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, alpha, Family::Normmax, |scores, alpha| {
-            B::normmax_forward(scores, alpha, n_iter)
-        })
-    }
-
-    fn budget_forward(
-        scores: FloatTensor<Self>,
-        budget: FloatTensor<Self>,
-        n_iter: Option<usize>,
-    ) -> FloatTensor<Self> {
-        map_rows_by::<B, C>(scores, budget, Family::Budget, |scores, budget| {
-            B::budget_forward(scores, budget, n_iter)
-        })
-    }
-
-    fn cross_entropy_forward(
-        logits: FloatTensor<Self>,
-        targets: IntTensor<Self>,
-    ) -> FloatTensor<Self> {
-        loss::autodiff::cross_entropy::<B, C>(logits, targets)
-    }
-
-    fn entmax_loss_forward(
-        scores: FloatTensor<Self>,
-        targets: IntTensor<Self>,
-        mapping: Mapping,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        loss::autodiff::entmax_loss::<B, C>(scores, targets, mapping)
-    }
-
-    fn attention_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        extras: AttentionExtras<Self>,
-        spec: AttentionSpec,
-    ) -> (FloatTensor<Self>, AttentionSaved<Self>) {
-        attention::tracked_forward::<B, C>(query, key, value, extras, spec)
-    }
-
-    fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
-        loss::autodiff::tsallis::<B, C>(weights, alpha)
-    }
-
-    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        activation::autodiff::gelu::<B, C>(x)
-    }
-}
+use super::Mapping;
+use crate::backend::SpartaBackend;
 
 /// A mapping without a parameter that has a gradient.
-fn map_rows<B: SpartaBackend, C: CheckpointStrategy>(
+pub(crate) fn map_rows<B: SpartaBackend, C: CheckpointStrategy>(
     scores: FloatTensor<Autodiff<B, C>>,
     mapping: Mapping,
     map: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,
@@ -127,19 +39,19 @@ impl<B: SpartaBackend> Backward<B, 1> for MapRows {
     }
 }
 
-/// Whose gradients to take.
+/// The mappings with a parameter per row: whose gradients to take.
 #[derive(Clone, Copy, Debug)]
-enum Family {
+pub(crate) enum ParametricMapping {
     Entmax,
     Normmax,
     Budget,
 }
 
 /// A mapping with a parameter per row, α or a budget, that has a gradient.
-fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
+pub(crate) fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
     scores: FloatTensor<Autodiff<B, C>>,
     parameter: FloatTensor<Autodiff<B, C>>,
-    family: Family,
+    family: ParametricMapping,
     map: impl FnOnce(FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let (scores, scores_node) = scores.into_parts();
@@ -159,16 +71,16 @@ fn map_rows_by<B: SpartaBackend, C: CheckpointStrategy>(
 struct MapRowsBy;
 
 impl<B: SpartaBackend> Backward<B, 2> for MapRowsBy {
-    type State = (FloatTensor<B>, FloatTensor<B>, Family);
+    type State = (FloatTensor<B>, FloatTensor<B>, ParametricMapping);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (weights, parameter, family) = ops.state;
         let [scores_node, parameter_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
         let backward = match family {
-            Family::Entmax => B::entmax_rows_backward,
-            Family::Normmax => B::normmax_backward,
-            Family::Budget => B::budget_backward,
+            ParametricMapping::Entmax => B::entmax_rows_backward,
+            ParametricMapping::Normmax => B::normmax_backward,
+            ParametricMapping::Budget => B::budget_backward,
         };
         let (scores_grad, parameter_grad) = backward(weights, grad, parameter);
         if let Some(node) = scores_node {

@@ -1,4 +1,4 @@
-//! The mappings under the names of deep-spin/entmax, with a number of halvings if wanted.
+//! The mappings under the names of deep-spin/entmax, with a number of iterations if wanted.
 
 use burn::backend::Dispatch;
 use burn::tensor::{AsIndex, Tensor};
@@ -7,14 +7,14 @@ use super::argument::BUDGET;
 use super::{
     ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, dimension, entmax_of, no_nan,
 };
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
-/// How long to bisect. `None` and a number of halvings convert into it.
+/// How long to bisect. `None` and a number of iterations convert into it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bisection {
-    /// Exactly so many halvings; without a number, as exact as the type allows.
+    /// Exactly so many iterations; without a number, as exact as the type allows.
     pub n_iter: Option<usize>,
-    /// Divide the weights by their sum, which after few halvings is not yet 1.
+    /// Divide the weights by their sum, which after few iterations is not yet 1.
     pub ensure_sum_one: bool,
 }
 
@@ -52,13 +52,19 @@ fn iterations(n_iter: Option<usize>) -> Result<(), EntmaxError> {
     }
 }
 
-/// α-entmax by bisection: [`super::entmax`], but for the number of halvings.
+/// α-entmax by bisection: [`super::entmax`], but for the number of iterations.
 ///
 /// With `None` the two are the same function. With a number the result is that after so many
-/// halvings of the bracket of the threshold, 24 or so being enough in f32.
+/// iterations, each a halving of the bracket of the threshold, 24 or so being enough in f32.
+///
+/// # Shapes
+/// As [`super::entmax`].
 ///
 /// # Panics
 /// As [`super::entmax`], and if `n_iter` is 0.
+///
+/// # Source
+/// Peters, Niculae & Martins 2019, Algorithm 1 (bisection of the threshold); deep-spin/entmax.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -82,6 +88,9 @@ pub fn entmax_bisect<const D: usize>(
 }
 
 /// [`entmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`super::entmax`].
 ///
 /// # Errors
 /// Those of [`super::try_entmax`], and `n_iter` = 0.
@@ -120,8 +129,14 @@ fn entmax_bisect_of<const D: usize>(
 
 /// Sparsemax by bisection: [`entmax_bisect`] at α = 2.
 ///
+/// # Shapes
+/// As [`super::sparsemax`].
+///
 /// # Panics
 /// As [`super::sparsemax`], and if `n_iter` is 0.
+///
+/// # Source
+/// As [`entmax_bisect`].
 pub fn sparsemax_bisect<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
@@ -132,6 +147,9 @@ pub fn sparsemax_bisect<const D: usize>(
 }
 
 /// [`sparsemax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`super::sparsemax`].
 ///
 /// # Errors
 /// NaN scores, a dimension that does not exist, `n_iter` = 0.
@@ -146,7 +164,7 @@ pub fn try_sparsemax_bisect<const D: usize>(
 /// α-normmax along `dim`, `argmax pᵀz − ‖p‖_α` over the simplex, for α > 1: zero weights like
 /// entmax, and for large α nearly equal ones on a small support.
 ///
-/// Differentiable in the scores and in a tensor α. `n_iter` counts halvings; `None` is as exact as
+/// Differentiable in the scores and in a tensor α. `n_iter` counts iterations; `None` is as exact as
 /// the type allows.
 ///
 /// # Shapes
@@ -177,6 +195,9 @@ pub fn normmax_bisect<const D: usize>(
 }
 
 /// [`normmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`normmax_bisect`].
 ///
 /// # Errors
 /// NaN scores, an α that is not finite and > 1, an α that does not broadcast, a dimension that does
@@ -215,7 +236,7 @@ fn normmax_of<const D: usize>(
 /// for a budget of 1, a soft choice of the k largest for a budget of k.
 ///
 /// Differentiable in the scores and in a tensor budget; 0 where no weight can move. `n_iter` counts
-/// halvings; `None` is as exact as the type allows.
+/// iterations; `None` is as exact as the type allows.
 ///
 /// # Shapes
 /// - scores, result: any; the result sums to the budget along `dim`, or to the number of visible
@@ -248,6 +269,9 @@ pub fn budget_bisect<const D: usize>(
 }
 
 /// [`budget_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`budget_bisect`].
 ///
 /// # Errors
 /// NaN scores, a budget that is negative or not finite, one that does not broadcast, a dimension

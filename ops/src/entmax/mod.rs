@@ -11,7 +11,7 @@
 //! - Weights are differentiable in the scores, and in α or the budget where that is a tensor.
 
 mod argument;
-mod autodiff;
+pub(crate) mod autodiff;
 mod bisection;
 mod error;
 pub(crate) mod reference;
@@ -30,7 +30,7 @@ pub use error::EntmaxError;
 pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, no_nan};
 pub(crate) use rows::{by_rows, dimension};
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// A mapping of the entmax family with one α for all rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +88,9 @@ pub fn entmax<const D: usize>(
 /// [`entmax`] that reports every bad argument, values included: it waits for the device to look for
 /// NaN scores and for an α that is not > 0.
 ///
+/// # Shapes
+/// As [`entmax`].
+///
 /// # Errors
 /// NaN scores, an α that is not finite and > 0, an α that does not broadcast, a dimension that does
 /// not exist.
@@ -127,6 +130,9 @@ pub(crate) fn entmax_of<const D: usize>(
 
 /// Sparsemax along `dim`: the Euclidean projection of the scores onto the simplex, α = 2, exact.
 ///
+/// # Shapes
+/// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
+///
 /// # Panics
 /// If the dimension does not exist.
 ///
@@ -145,6 +151,9 @@ pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor
 
 /// [`sparsemax`] that reports every bad argument; it waits for the device to look for NaN.
 ///
+/// # Shapes
+/// As [`sparsemax`].
+///
 /// # Errors
 /// NaN scores, a dimension that does not exist.
 pub fn try_sparsemax<const D: usize>(
@@ -156,6 +165,9 @@ pub fn try_sparsemax<const D: usize>(
 }
 
 /// 1.5-entmax along `dim`, exact.
+///
+/// # Shapes
+/// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
 ///
 /// # Panics
 /// If the dimension does not exist.
@@ -175,6 +187,9 @@ pub fn entmax15<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<
 
 /// [`entmax15`] that reports every bad argument; it waits for the device to look for NaN.
 ///
+/// # Shapes
+/// As [`entmax15`].
+///
 /// # Errors
 /// NaN scores, a dimension that does not exist.
 pub fn try_entmax15<const D: usize>(
@@ -187,13 +202,22 @@ pub fn try_entmax15<const D: usize>(
 
 /// Softmax along `dim` under the contract of hidden scores: a row of them gives zeros, not NaN.
 ///
+/// # Shapes
+/// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
+///
 /// # Panics
 /// If the dimension does not exist.
+///
+/// # Source
+/// α = 1 of Peters, Niculae & Martins 2019.
 pub fn softmax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D> {
     along(scores, dim, Mapping::Softmax).unwrap_or_else(|error| panic!("softmax: {error}"))
 }
 
 /// [`softmax`] that reports every bad argument; it waits for the device to look for NaN.
+///
+/// # Shapes
+/// As [`softmax`].
 ///
 /// # Errors
 /// NaN scores, a dimension that does not exist.
@@ -210,8 +234,14 @@ pub fn try_softmax<const D: usize>(
 /// result is the same for every k. Kernels need no sort: on every other backend the hint changes
 /// nothing.
 ///
+/// # Shapes
+/// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
+///
 /// # Panics
 /// If `k` is 0 or the dimension does not exist.
+///
+/// # Source
+/// The argument `k` of deep-spin/entmax.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -226,8 +256,14 @@ pub fn sparsemax_topk<const D: usize>(scores: Tensor<D>, k: usize, dim: impl AsI
 
 /// [`entmax15`] with the hint of [`sparsemax_topk`].
 ///
+/// # Shapes
+/// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
+///
 /// # Panics
 /// If `k` is 0 or the dimension does not exist.
+///
+/// # Source
+/// As [`sparsemax_topk`].
 pub fn entmax15_topk<const D: usize>(scores: Tensor<D>, k: usize, dim: impl AsIndex) -> Tensor<D> {
     along_topk(scores, k, dim, Mapping::Entmax15)
         .unwrap_or_else(|error| panic!("entmax15_topk: {error}"))

@@ -9,10 +9,8 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend};
 
-use crate::SpartaBackend;
+use crate::backend::{SpartaBackend, Tracked};
 use crate::entmax::Mapping;
-
-type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 pub(crate) fn cross_entropy<B: SpartaBackend, C: CheckpointStrategy>(
     logits: Tracked<B, C>,
@@ -48,7 +46,11 @@ pub(crate) fn entmax_loss<B: SpartaBackend, C: CheckpointStrategy>(
 ) -> (Tracked<B, C>, Tracked<B, C>) {
     let (scores, node) = scores.into_parts();
     let (loss, weights) = B::entmax_loss_forward(scores, targets.clone(), mapping);
-    let loss = match EntmaxLoss.prepare::<C>([node]).compute_bound().stateful() {
+    let loss = match EntmaxLossNode
+        .prepare::<C>([node])
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(prep) => prep.finish((weights.clone(), targets), loss),
         OpsKind::UnTracked(prep) => prep.finish(loss),
     };
@@ -56,9 +58,9 @@ pub(crate) fn entmax_loss<B: SpartaBackend, C: CheckpointStrategy>(
 }
 
 #[derive(Debug)]
-struct EntmaxLoss;
+struct EntmaxLossNode;
 
-impl<B: SpartaBackend> Backward<B, 1> for EntmaxLoss {
+impl<B: SpartaBackend> Backward<B, 1> for EntmaxLossNode {
     type State = (FloatTensor<B>, IntTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {

@@ -4,14 +4,17 @@ use burn::backend::Dispatch;
 use burn::tensor::{DType, Int, Tensor};
 
 use super::{Kind, LossError, Targets};
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::{
     Bisection, ENTMAX_ALPHA, Mapping, NORMMAX_ALPHA, PerRow, entmax, entmax_bisect, normmax_bisect,
 };
 use crate::primitive::{HIDDEN, hidden_at};
 
-/// The loss of [`crate::sparsemax`] of each row: scores `[…, n]`, classes `[…]` or distributions
-/// `[…, n]`, result `[rows]`.
+/// The Fenchel–Young loss of [`crate::sparsemax`] of each row,
+/// `L(z, y) = max_p (pᵀz + H(p)) − H(y) − yᵀz` with the Gini entropy `H(p) = ½(1 − ‖p‖²)`.
+///
+/// # Shapes
+/// - scores: `[…, n]`; targets: classes `[…]` or distributions `[…, n]`; result: `[rows]`, in nats
 ///
 /// # Panics
 /// If the shape of the targets does not fit.
@@ -32,7 +35,13 @@ pub fn sparsemax_loss<const D: usize>(scores: Tensor<D>, targets: impl Into<Targ
     entmax_family("sparsemax_loss", scores, targets, 2.0, Bisection::default())
 }
 
-/// The loss of [`crate::entmax15`] of each row; shapes and panics as [`sparsemax_loss`].
+/// The Fenchel–Young loss of [`crate::entmax15`] of each row.
+///
+/// # Shapes
+/// As [`sparsemax_loss`].
+///
+/// # Panics
+/// If the shape of the targets does not fit.
 ///
 /// # Source
 /// Peters, Niculae & Martins 2019.
@@ -40,7 +49,7 @@ pub fn entmax15_loss<const D: usize>(scores: Tensor<D>, targets: impl Into<Targe
     entmax_family("entmax15_loss", scores, targets, 1.5, Bisection::default())
 }
 
-/// The loss of [`crate::entmax()`] of each row, differentiable in a tensor α too; α = 1 is the
+/// The Fenchel–Young loss of [`crate::entmax()`] of each row, differentiable in a tensor α too; α = 1 is the
 /// cross-entropy, less the entropy of soft targets.
 ///
 /// # Shapes
@@ -72,8 +81,14 @@ pub fn entmax_loss<const D: usize>(
 
 /// [`entmax_loss`] with the weights of [`entmax_bisect`]; the two are the same for `None`.
 ///
+/// # Shapes
+/// As [`entmax_loss`].
+///
 /// # Panics
 /// As [`entmax_loss`], and if the number of iterations is 0.
+///
+/// # Source
+/// As [`entmax_loss`].
 pub fn entmax_bisect_loss<const D: usize>(
     scores: Tensor<D>,
     targets: impl Into<Targets>,
@@ -85,8 +100,14 @@ pub fn entmax_bisect_loss<const D: usize>(
 
 /// [`sparsemax_loss`] with the weights of [`crate::entmax::sparsemax_bisect`].
 ///
+/// # Shapes
+/// As [`sparsemax_loss`].
+///
 /// # Panics
 /// As [`sparsemax_loss`], and if the number of iterations is 0.
+///
+/// # Source
+/// As [`sparsemax_loss`].
 pub fn sparsemax_bisect_loss<const D: usize>(
     scores: Tensor<D>,
     targets: impl Into<Targets>,
@@ -96,10 +117,16 @@ pub fn sparsemax_bisect_loss<const D: usize>(
 }
 
 /// The loss of [`normmax_bisect`] of each row, with the norm entropy `H(p) = 1 − ‖p‖_α`; α > 1 may be
-/// a tensor and then has a gradient. Shapes as [`entmax_loss`].
+/// a tensor and then has a gradient.
+///
+/// # Shapes
+/// As [`entmax_loss`].
 ///
 /// # Panics
 /// If a shape does not fit or the number α is not > 1 and finite.
+///
+/// # Source
+/// Blondel, Martins & Niculae 2020 (norm entropies).
 pub fn normmax_loss<const D: usize>(
     scores: Tensor<D>,
     targets: impl Into<Targets>,
@@ -108,10 +135,16 @@ pub fn normmax_loss<const D: usize>(
     normmax_bisect_loss(scores, targets, alpha, None)
 }
 
-/// [`normmax_loss`] after a number of halvings.
+/// [`normmax_loss`] after a number of iterations.
+///
+/// # Shapes
+/// As [`entmax_loss`].
 ///
 /// # Panics
 /// As [`normmax_loss`], and if `n_iter` is 0.
+///
+/// # Source
+/// As [`normmax_loss`].
 pub fn normmax_bisect_loss<const D: usize>(
     scores: Tensor<D>,
     targets: impl Into<Targets>,

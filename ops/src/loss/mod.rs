@@ -34,15 +34,18 @@ pub use targets::Targets;
 pub(crate) use fenchel_young::{Regulariser, fenchel_young};
 pub(crate) use targets::Kind;
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 
 /// Negative log-likelihood `log Σ_j exp(z_j) − z_target` of each row, without a `[rows, n]`
-/// temporary beside the logits. A negative target is ignored: loss 0, gradient 0.
+/// temporary besides the logits. A negative target is ignored: loss 0, gradient 0.
 ///
 /// It knows no hidden rows: where every logit of a row may be hidden, take [`entmax_loss`] at α = 1.
 ///
 /// # Shapes
 /// - logits: `[rows, n]`, targets: `[rows]`, result: `[rows]`, in nats
+///
+/// # Panics
+/// If there is not one target per row; on a CPU also if a target is not one of the n classes.
 ///
 /// # Source
 /// The Fenchel–Young loss of softmax (α = 1).
@@ -56,6 +59,9 @@ use crate::SpartaBackend;
 /// assert!((loss[0] - 2f32.ln()).abs() < 1e-6 && loss[1] == 0.0);
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    Targets::from(targets.clone())
+        .check_shape(&logits.dims())
+        .unwrap_or_else(|error| panic!("cross_entropy: {error}"));
     let loss = <Dispatch as SpartaBackend>::cross_entropy_forward(
         logits.into_dispatch(),
         targets.into_dispatch(),

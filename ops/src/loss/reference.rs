@@ -4,7 +4,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::Shape;
 
-use crate::SpartaBackend;
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::entmax::reference::phi;
 use crate::primitive::{Array, HIDDEN};

@@ -58,6 +58,9 @@ pub struct AlphaEntmax {
 
 impl AlphaEntmax {
     /// α = 1 + sigmoid(a) clamped to `[alpha_min, 2]`, all of them in one row.
+    ///
+    /// # Shapes
+    /// - result: `[n]`, n the product of `shape`
     pub fn alpha(&self) -> Tensor<1> {
         let alpha = sigmoid(self.raw_alpha.val()).add_scalar(1.0);
         match self.alpha_min {
@@ -68,6 +71,9 @@ impl AlphaEntmax {
 
     /// The weights of scores along `dim`.
     ///
+    /// # Shapes
+    /// - scores, result: any, the scores' shape; α broadcasts to it as [`AlphaEntmaxConfig::shape`] says
+    ///
     /// # Panics
     /// With the message of [`AlphaEntmax::try_forward`]'s error.
     pub fn forward<const D: usize>(&self, scores: Tensor<D>, dim: i64) -> Tensor<D> {
@@ -77,6 +83,9 @@ impl AlphaEntmax {
 
     /// [`AlphaEntmax::forward`] that reports arguments that do not fit. It does not wait for the
     /// device: NaN scores give rows of NaN.
+    ///
+    /// # Shapes
+    /// As [`AlphaEntmax::forward`].
     ///
     /// # Errors
     /// A shape of α that does not broadcast, a dimension that does not exist.

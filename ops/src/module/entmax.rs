@@ -75,7 +75,10 @@ pub struct Entmax {
 }
 
 impl Entmax {
-    /// The weights of scores of any shape.
+    /// The weights of scores along `dim`.
+    ///
+    /// # Shapes
+    /// - scores, result: any; a row runs along `dim`
     ///
     /// # Panics
     /// With the message of [`Entmax::try_forward`]'s error, but for NaN scores, which give rows of NaN.
@@ -92,6 +95,9 @@ impl Entmax {
     }
 
     /// [`Entmax::forward`] that reports every bad argument; it waits for the device to look for NaN.
+    ///
+    /// # Shapes
+    /// As [`Entmax::forward`].
     ///
     /// # Errors
     /// NaN scores, an α or a budget outside its range, a dimension that does not exist.

@@ -73,7 +73,7 @@ impl EntmaxLossConfig {
     pub fn init(&self, device: &Device) -> EntmaxLoss {
         assert!(
             (0.0..=1.0).contains(&self.label_smoothing),
-            "label_smoothing = {}: it is a share in [0, 1]",
+            "label_smoothing = {}: it is a fraction in [0, 1]",
             self.label_smoothing
         );
         if let Some(weights) = &self.class_weights {
@@ -117,7 +117,7 @@ pub struct EntmaxLoss {
     /// What becomes of the losses of the rows.
     #[module(skip)]
     pub reduction: Reduction,
-    /// Share of the target that is spread evenly.
+    /// Fraction of the target that is spread evenly.
     pub label_smoothing: f64,
     /// Factor of the loss by class, `[n]`.
     pub class_weights: Option<Tensor<1>>,
@@ -126,8 +126,11 @@ pub struct EntmaxLoss {
 }
 
 impl EntmaxLoss {
-    /// The loss of scores `[…, n]` against classes `[…]` or distributions `[…, n]`: `[1]`, or `[rows]`
-    /// with [`Reduction::None`].
+    /// The loss of scores against classes or distributions, in nats.
+    ///
+    /// # Shapes
+    /// - scores: `[…, n]`; targets: classes `[…]` or distributions `[…, n]`
+    /// - result: `[1]`, or `[rows]` with [`Reduction::None`]
     ///
     /// # Panics
     /// With the message of [`EntmaxLoss::try_forward`]'s error.
@@ -141,6 +144,9 @@ impl EntmaxLoss {
     }
 
     /// [`EntmaxLoss::forward`] that reports bad arguments.
+    ///
+    /// # Shapes
+    /// As [`EntmaxLoss::forward`].
     ///
     /// # Errors
     /// Targets whose shape does not fit, or, if they are checked, that are not classes or
@@ -237,11 +243,11 @@ impl EntmaxLoss {
         })
     }
 
-    /// Label smoothing turns classes into distributions; the share to be spread goes to the classes
+    /// Label smoothing turns classes into distributions; the fraction to be spread goes to the classes
     /// that are not hidden.
     fn smoothed<const D: usize>(&self, targets: Targets, scores: &Tensor<D>) -> Targets {
-        let share = self.label_smoothing;
-        if share == 0.0 {
+        let fraction = self.label_smoothing;
+        if fraction == 0.0 {
             return targets;
         }
         let n = scores.dims()[D - 1];
@@ -257,7 +263,7 @@ impl EntmaxLoss {
             Kind::Classes(classes) => one_hot(classes, n, &visible),
             Kind::Distributions(y) => y.cast(visible.dtype()),
         };
-        let y = y.mul_scalar(1.0 - share) + (visible / count).mul_scalar(share);
+        let y = y.mul_scalar(1.0 - fraction) + (visible / count).mul_scalar(fraction);
         Targets {
             kind: Kind::Distributions(y),
             shape: scores.dims().to_vec(),

@@ -1,8 +1,8 @@
-//! A share of cells hidden in whole blocks, so that a kernel can skip what the mask hides.
+//! A fraction of the cells hidden in whole blocks, so that a kernel can skip what the mask hides.
 //!
 //! A block's rank is the mean of the pattern over its legal observed cells. Of each group of heads the
-//! blocks of smallest mean are hidden, as many as bring the share of hidden cells nearest to p; blocks at an
-//! edge or on the diagonal of a causal pattern have fewer cells and count for as many. Those hidden at a
+//! blocks of smallest mean are hidden, as many as bring the fraction of hidden cells nearest to p; blocks at a
+//! border or on the diagonal of a causal pattern have fewer cells and count for as many. Those hidden at a
 //! smaller p are hidden at a greater one as well.
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ use super::random::mix;
 use super::threshold::{Head, Hidden, Scope, Semantics, groups, nothing_hidden};
 
 /// A candidate: its mean, its place among equals, and where it is.
-struct Block {
+struct BlockCandidate {
     mean: f64,
     tie: u64,
     member: usize,
@@ -23,7 +23,7 @@ struct Block {
     n_cells: usize,
 }
 
-/// Hides about the share `p` of every group of heads that has one threshold, in blocks.
+/// Hides about the fraction `p` of every group of heads that has one threshold, in blocks.
 pub(super) fn select(
     pattern: &AttentionPattern,
     p: f64,
@@ -41,13 +41,14 @@ pub(super) fn select(
 }
 
 fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
-    let mut blocks: Vec<Block> = group
+    let mut blocks: Vec<BlockCandidate> = group
         .iter()
         .enumerate()
         .flat_map(|(member, head)| blocks_of(member, head, size))
         .collect();
     blocks.sort_by(|a, b| {
-        let place = |block: &Block| (block.tie, block.member, block.rows.start, block.cols.start);
+        let place =
+            |block: &BlockCandidate| (block.tie, block.member, block.rows.start, block.cols.start);
         let order = a.mean.total_cmp(&b.mean);
         order.then_with(|| place(a).cmp(&place(b)))
     });
@@ -75,7 +76,7 @@ fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
 }
 
 /// The blocks of a head that have a legal observed cell.
-fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<Block> {
+fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<BlockCandidate> {
     let Grid {
         n_rows,
         n_cols,
@@ -98,7 +99,7 @@ fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<
                 }
             }
             if n_cells > 0 {
-                blocks.push(Block {
+                blocks.push(BlockCandidate {
                     mean: sum / n_cells as f64,
                     tie: mix(mixed_head ^ ((first_row as u64) << 32) ^ first_col as u64),
                     member,

@@ -19,7 +19,7 @@ pub enum BlockState {
 }
 
 /// The state of every `block_size × block_size` block of each head; blocks at the right and
-/// lower edge may be smaller.
+/// lower border may be smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockLayout {
     block_size: usize,
@@ -61,7 +61,7 @@ impl BlockLayout {
         })
     }
 
-    /// The edge of a block.
+    /// Rows, and columns, of a block.
     pub const fn block_size(&self) -> usize {
         self.block_size
     }

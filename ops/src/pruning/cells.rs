@@ -63,7 +63,7 @@ impl FromStr for AttentionType {
     }
 }
 
-/// Which cells the attention may use at all, before any pruning.
+/// The structural mask: which cells the attention may see at all, before any pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellRule {

@@ -185,9 +185,9 @@ pub enum PruningError {
         needed: &'static str,
     },
 
-    /// A share outside [0, 1].
+    /// A fraction outside [0, 1].
     #[error(
-        "the share to prune must lie between 0 and 1, and {found} was given; write 20 % as 0.2"
+        "the fraction to prune must lie between 0 and 1, and {found} was given; write 20 % as 0.2"
     )]
     Share {
         /// The number given.

@@ -17,13 +17,13 @@ use super::error::PruningError;
 
 /// A named tensor of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Array {
+pub(super) struct StoredArray {
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl Array {
+impl StoredArray {
     pub(super) fn f64(shape: Vec<usize>, values: &[f64]) -> Self {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self {
@@ -57,7 +57,7 @@ impl Array {
     }
 }
 
-impl View for &Array {
+impl View for &StoredArray {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -76,7 +76,7 @@ impl View for &Array {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Document {
     pub(super) metadata: BTreeMap<String, String>,
-    pub(super) arrays: BTreeMap<String, Array>,
+    pub(super) arrays: BTreeMap<String, StoredArray>,
 }
 
 impl Document {
@@ -124,7 +124,7 @@ impl Document {
         name: &str,
         dtype: Dtype,
         shape: &[usize],
-    ) -> Result<&Array, PruningError> {
+    ) -> Result<&StoredArray, PruningError> {
         let array = self
             .arrays
             .get(name)
@@ -148,7 +148,7 @@ pub(super) fn corrupt(path: &Path, reason: String) -> PruningError {
     }
 }
 
-/// Writes the document to `path`: first to a file beside it, then renamed, so that `path` holds
+/// Writes the document to `path`: first to a file next to it, then renamed, so that `path` holds
 /// either the old content or all of the new.
 pub(super) fn write(
     path: &Path,
@@ -164,7 +164,7 @@ pub(super) fn write(
         .map_err(|error| io(path, "write", std::io::Error::other(error)))?;
     let bytes = with_metadata(&body, &metadata);
 
-    let temporary = beside(path);
+    let temporary = temporary_name(path);
     let written = fs::File::create(&temporary)
         .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));
@@ -210,13 +210,13 @@ pub(super) fn read(
         });
     }
 
-    let arrays: BTreeMap<String, Array> = tensors
+    let arrays: BTreeMap<String, StoredArray> = tensors
         .iter()
         .map(|(name, view)| {
             let (dtype, shape) = (view.dtype(), view.shape().to_vec());
             (
                 name.to_string(),
-                Array {
+                StoredArray {
                     dtype,
                     shape,
                     bytes: view.data().to_vec(),
@@ -242,7 +242,7 @@ fn io(path: &Path, action: &'static str, source: std::io::Error) -> PruningError
 }
 
 /// A name in the same folder that no other process and no other call uses.
-fn beside(path: &Path) -> PathBuf {
+fn temporary_name(path: &Path) -> PathBuf {
     use std::sync::atomic::{AtomicU64, Ordering};
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -251,7 +251,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// FNV-1a over the bytes of all arrays in the order of their names.
-fn checksum(arrays: &BTreeMap<String, Array>) -> String {
+fn checksum(arrays: &BTreeMap<String, StoredArray>) -> String {
     let bytes = arrays.values().flat_map(|array| &array.bytes);
     let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)

@@ -21,7 +21,7 @@ pub enum MaskKind {
     Ap,
     /// From an attention pattern: the blocks of cells of smallest mean.
     ApBlocks {
-        /// The edge of a block.
+        /// Rows, and columns, of a block.
         block_size: usize,
     },
     /// Drawn at random, as many as another mask hides.
@@ -72,7 +72,7 @@ pub struct GlobalMask {
 }
 
 impl GlobalMask {
-    /// Hides the share `p` (0 to 1) of the cells, those of smallest mean, as [`Semantics`] and
+    /// Hides the fraction `p` (0 to 1) of the cells, those of smallest mean, as [`Semantics`] and
     /// [`Scope`] define it.
     ///
     /// `corrected` hides the nearest whole number to `p · N` of the N legal observed cells.
@@ -93,10 +93,10 @@ impl GlobalMask {
         Ok(Self::of_cells(pattern, kind, p, scope, hidden))
     }
 
-    /// Hides about the share `p` (0 to 1) of the legal observed cells in whole blocks of
+    /// Hides about the fraction `p` (0 to 1) of the legal observed cells in whole blocks of
     /// `block_size × block_size`, those of smallest mean: what it hides, a block-sparse kernel skips.
     ///
-    /// Of the blocks of each [`Scope`], in the order of their means, as many are hidden as bring the share
+    /// Of the blocks of each [`Scope`], in the order of their means, as many are hidden as bring the fraction
     /// of hidden cells nearest to `p`. Semantics are `corrected`.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl GlobalMask {
         self.kind
     }
 
-    /// The nominal share, 0 to 1.
+    /// The nominal fraction, 0 to 1.
     pub const fn p(&self) -> f64 {
         self.p
     }
@@ -191,7 +191,7 @@ impl GlobalMask {
         self.scope
     }
 
-    /// What the share is a share of.
+    /// What p is a fraction of.
     pub const fn semantics(&self) -> Semantics {
         self.semantics
     }

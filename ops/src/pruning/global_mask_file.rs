@@ -8,7 +8,7 @@ use safetensors::Dtype;
 use super::bits::BitMatrix;
 use super::cells::{Grid, LayerKey, layer_name};
 use super::error::PruningError;
-use super::file::{self, Array, Document};
+use super::file::{self, Document, StoredArray};
 use super::global_mask::{GlobalMask, MaskKind, MaskLayer};
 
 const FORMAT: &str = "sparta-global-mask";
@@ -59,10 +59,10 @@ impl GlobalMask {
                 .flat_map(|bits| bits.words().iter().copied())
                 .collect();
             let shape = vec![grid.n_heads, grid.n_rows, observed.words_per_row()];
-            let seen = Array::u64(shape[1..].to_vec(), observed.words());
+            let seen = StoredArray::u64(shape[1..].to_vec(), observed.words());
             document.arrays.insert(
                 format!("{}.hidden", layer_name(key)),
-                Array::u64(shape, &words),
+                StoredArray::u64(shape, &words),
             );
             document
                 .arrays

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! weights of a trained model ─► AttentionPattern ─► GlobalMask ─► attention under the mask
-//!                                (running mean)      (share p)     SparsityReport
+//!                                (running mean)      (percentile p)    SparsityReport
 //! ```
 //!
 //! A *cell* is a (row, column) = (query position, key position) pair of one head. Every file and

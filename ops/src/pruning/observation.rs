@@ -73,7 +73,7 @@ impl PatternHeader {
     }
 }
 
-/// The part of one example that is not padding, in rows and columns of the observed block.
+/// The valid ranges of one example: the rows and columns of the observed block that are not padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Valid {
     /// Query positions that are not padding.
@@ -92,7 +92,7 @@ impl Valid {
     }
 }
 
-/// Where an observed block lies in the grid.
+/// The offset of an observed block in the grid, and the valid ranges of its examples.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Placement {
     /// The grid row of the block's first row.
@@ -123,13 +123,13 @@ impl Placement {
 
 /// The shape of a block being observed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
+pub(super) struct ObservedBlock {
     pub(super) heads: usize,
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
 
-impl Block {
+impl ObservedBlock {
     /// Checks that the block lies in the grid and the valid ranges in the block.
     pub(super) fn check(
         self,
@@ -144,7 +144,7 @@ impl Block {
             n_cols,
             ..
         } = *grid;
-        let Block { heads, rows, cols } = self;
+        let ObservedBlock { heads, rows, cols } = self;
         let &Placement { row, col, .. } = placement;
         let fits = |from: usize, len, n| from.checked_add(len).is_some_and(|end| end <= n);
         if heads != n_heads || !fits(row, rows, n_rows) || !fits(col, cols, n_cols) {
@@ -200,7 +200,7 @@ pub(super) fn check_weights(
     (attention_type, layer): LayerKey,
     grid: &Grid,
     sums: &[f64],
-    block: Block,
+    block: ObservedBlock,
     placement: &Placement,
 ) -> Result<(), PruningError> {
     for (index, line) in sums.chunks_exact(block.cols).enumerate() {

@@ -7,7 +7,7 @@ use super::bits::BitMatrix;
 use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
 use super::observation::{
-    Block, Padding, PatternHeader, Placement, Valid, check_length, check_weights,
+    ObservedBlock, Padding, PatternHeader, Placement, Valid, check_length, check_weights,
 };
 
 /// Sums and counts of one layer. All heads see the same examples, so they share the counts.
@@ -154,7 +154,7 @@ impl AttentionPattern {
     ) -> Result<(), PruningError> {
         let [batch, heads, rows, cols] = shape;
         let key = (attention_type, layer);
-        let block = Block { heads, rows, cols };
+        let block = ObservedBlock { heads, rows, cols };
         block.check(key, &self.layer(key)?.grid, batch, placement)?;
         check_length(weights.len(), &shape)?;
 
@@ -204,7 +204,7 @@ impl AttentionPattern {
         placement: &Placement,
     ) -> Result<(), PruningError> {
         let [heads, rows, cols] = shape;
-        let block = Block { heads, rows, cols };
+        let block = ObservedBlock { heads, rows, cols };
         let key = (attention_type, layer);
         block.check(key, &self.layer(key)?.grid, batch, placement)?;
         check_length(sums.len(), &shape)?;
@@ -289,11 +289,11 @@ impl AttentionPattern {
         &mut self,
         key: LayerKey,
         sums: &[f64],
-        block: Block,
+        block: ObservedBlock,
         batch: usize,
         placement: &Placement,
     ) -> Result<(), PruningError> {
-        let Block { heads, rows, cols } = block;
+        let ObservedBlock { heads, rows, cols } = block;
         let &Placement { row, col, .. } = placement;
         if batch == 0 || heads * rows * cols == 0 {
             return Ok(());

@@ -7,7 +7,7 @@ use safetensors::Dtype;
 
 use super::cells::{Grid, layer_name};
 use super::error::PruningError;
-use super::file::{self, Array, Document};
+use super::file::{self, Document, StoredArray};
 use super::observation::{Padding, PatternHeader};
 use super::pattern::{AttentionPattern, Cells};
 
@@ -44,8 +44,8 @@ impl AttentionPattern {
                 ..
             } = cells.grid;
             document.insert_grid(key, &cells.grid);
-            let sums = Array::f64(vec![n_heads, n_rows, n_cols], &cells.sums);
-            let counts = Array::u64(vec![n_rows, n_cols], &cells.counts);
+            let sums = StoredArray::f64(vec![n_heads, n_rows, n_cols], &cells.sums);
+            let counts = StoredArray::u64(vec![n_rows, n_cols], &cells.counts);
             document
                 .arrays
                 .insert(format!("{}.sum", layer_name(key)), sums);

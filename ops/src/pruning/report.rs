@@ -17,7 +17,7 @@ const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
 /// Blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BlockSparsity {
-    /// The edge of a block.
+    /// Rows, and columns, of a block.
     pub block_size: usize,
     /// Blocks with at least one legal cell.
     pub n_blocks: u64,
@@ -34,13 +34,13 @@ pub struct Sparsity {
     pub legal_cells: u64,
     /// Those of them that are hidden.
     pub hidden_cells: u64,
-    /// `hidden_cells / legal_cells`: the effective share.
+    /// `hidden_cells / legal_cells`: the effective fraction.
     pub effective: f64,
     /// How often the legal cells were used by the observed examples.
     pub uses: u64,
     /// How many of these uses fell on hidden cells.
     pub hidden_uses: u64,
-    /// `hidden_uses / uses`: the token-weighted share.
+    /// `hidden_uses / uses`: the token-weighted fraction.
     pub token_weighted: f64,
     /// Blocks of 16, 32, 64 and 128.
     pub blocks: Vec<BlockSparsity>,
@@ -78,16 +78,16 @@ impl Sparsity {
     }
 
     fn set_shares(&mut self) {
-        self.effective = share(self.hidden_cells, self.legal_cells);
-        self.token_weighted = share(self.hidden_uses, self.uses);
+        self.effective = fraction(self.hidden_cells, self.legal_cells);
+        self.token_weighted = fraction(self.hidden_uses, self.uses);
         for block in &mut self.blocks {
-            block.share = share(block.n_skipped, block.n_blocks);
+            block.share = fraction(block.n_skipped, block.n_blocks);
         }
     }
 }
 
 /// `part / whole`, and 0 of nothing.
-fn share(part: u64, whole: u64) -> f64 {
+fn fraction(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {
@@ -110,18 +110,18 @@ pub struct HeadSparsity {
 
 /// What a mask hides, by head and in total.
 ///
-/// The nominal p says what was asked. `effective` is the share of legal cells, `token_weighted`
+/// The nominal p says what was asked. `effective` is the fraction of legal cells, `token_weighted`
 /// weighs each cell by how often real examples used it (short sentences never reach the cells
-/// far out), and the block shares say what a block-sparse kernel can skip.
+/// far out), and the blocks' fractions say what a block-sparse kernel can skip.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SparsityReport {
     /// How the cells were chosen.
     pub kind: MaskKind,
-    /// The nominal share, 0 to 1.
+    /// The nominal fraction, 0 to 1.
     pub p: f64,
     /// Which cells shared a threshold.
     pub scope: Scope,
-    /// What the share is a share of.
+    /// What p is a fraction of.
     pub semantics: Semantics,
     /// Every head of every layer.
     pub heads: Vec<HeadSparsity>,

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, DType, FloatDType, TensorData};
 use super::cells::AttentionType;
 use super::error::PruningError;
 use super::global_mask::GlobalMask;
-use super::observation::{Block, Placement, Valid};
+use super::observation::{ObservedBlock, Placement, Valid};
 use super::pattern::AttentionPattern;
 use crate::attention::BlockMask;
 
@@ -21,6 +21,9 @@ impl AttentionPattern {
     ///
     /// # Errors
     /// As [`observe`](AttentionPattern::observe), and [`PruningError::Read`] if the device fails.
+    ///
+    /// # Source
+    /// Rugina et al. 2020 (arXiv 2012.02030), section 3: the mean attention of the training set.
     pub fn observe_tensor(
         &mut self,
         attention_type: AttentionType,
@@ -29,7 +32,7 @@ impl AttentionPattern {
         placement: &Placement,
     ) -> Result<(), PruningError> {
         let [batch, heads, rows, cols] = weights.dims();
-        let block = Block { heads, rows, cols };
+        let block = ObservedBlock { heads, rows, cols };
         let key = (attention_type, layer);
         block.check(key, &self.layer(key)?.grid, batch, placement)?;
         if batch * heads * rows * cols == 0 {
@@ -89,6 +92,9 @@ impl GlobalMask {
     ///
     /// # Errors
     /// [`PruningError::UnknownLayer`].
+    ///
+    /// # Source
+    /// Rugina et al. 2020, section 3: the global mask of a layer.
     pub fn tensor(
         &self,
         attention_type: AttentionType,
@@ -107,6 +113,9 @@ impl GlobalMask {
 
     /// The mask of one layer for `rows × cols` cells as blocks, for fused attention: see
     /// [`tensor`](GlobalMask::tensor).
+    ///
+    /// # Shapes
+    /// - of the cells: `[n_heads, rows, cols]`
     ///
     /// # Errors
     /// [`PruningError::UnknownLayer`], [`PruningError::KernelBlock`] for a block size that kernels do

@@ -1,13 +1,13 @@
-//! Which cells a share p hides.
+//! Which cells a fraction p hides.
 //!
 //! **Paper**: τ is the p-th percentile of *all* cells of the observed bounds, illegal ones (which
 //! are zeros) included, as numpy's `percentile(…, interpolation='nearest')` gives it: the sorted
-//! element number `round_half_even((N − 1)·p)`. Every cell with mean ≤ τ is hidden. With a share
-//! f of illegal cells the share of legal cells hidden is `max(0, (p − f) / (1 − f))`; at p = 0,
+//! element number `round_half_even((N − 1)·p)`. Every cell with mean ≤ τ is hidden. With a fraction
+//! f of illegal cells the fraction of legal cells hidden is `max(0, (p − f) / (1 − f))`; at p = 0,
 //! τ is the smallest mean: only zeros go where there are any, else the smallest cell.
 //!
 //! **Corrected**: of the N legal cells that were observed, the `round_half_even(N·p)` smallest
-//! are hidden: p = 0 hides nothing, p = 1 everything, and the share is as near to p as N allows.
+//! are hidden: p = 0 hides nothing, p = 1 everything, and the fraction is as near to p as N allows.
 //! Equal means stand in a fixed order mixed over heads, rows and columns (exact zeros of sparse
 //! normalisers are many; neither the first head nor the first rows should pay for all of them),
 //! so the cells hidden at a smaller p are always hidden at a greater p as well.
@@ -25,7 +25,7 @@ use super::observation::Padding;
 use super::pattern::{AttentionPattern, Cells};
 use super::random::mix;
 
-/// What the share p is a share of, and what becomes of padding and of cells never observed.
+/// What p is a fraction of, and what becomes of padding and of cells never observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Semantics {
@@ -129,7 +129,7 @@ impl FromStr for Scope {
 /// The hidden cells of each head, for each layer.
 pub(super) type Hidden = BTreeMap<LayerKey, Vec<BitMatrix>>;
 
-/// Hides the share `p` of every group of heads that has one threshold.
+/// Hides the fraction `p` of every group of heads that has one threshold.
 pub(super) fn select(
     pattern: &AttentionPattern,
     p: f64,

@@ -11,8 +11,8 @@ use crate::metric::corpus::{
 
 /// The F score of character n-grams, and of word n-grams with chrF++, as sacreBLEU 2.x computes it.
 ///
-/// `F = (1 + β²) · P · R / (β² · P + R)` in percent, with precision P and recall R averaged over the orders. Of several
-/// references the one with the best F of the sentence counts.
+/// `F = (1 + β²) · P · R / (β² · P + R)` in percent, with precision P and recall R averaged over
+/// the orders. Of several references the one with the best F of the sentence counts.
 ///
 /// ```
 /// use sparta_results::metric::chrf::Chrf;
@@ -32,8 +32,8 @@ pub struct Chrf {
     pub lowercase: bool,
     /// Whether white space is a character.
     pub whitespace: bool,
-    /// Whether F is averaged over all orders, with a tiny number for those that a text cannot have (as chrF++.py, NLTK
-    /// and Moses do), instead of P and R over the orders that both texts have.
+    /// Whether F is averaged over all orders, with a tiny number for those that a text cannot have
+    /// (as chrF++.py, NLTK and Moses do), instead of P and R over the orders that both texts have.
     pub eps_smoothing: bool,
 }
 
@@ -251,10 +251,10 @@ impl CorpusMetric for Chrf {
         const EPS: f64 = 1e-16;
         let factor = f64::from(self.beta).powi(2);
         let f_score = |p: f64, r: f64| (1.0 + factor) * p * r / (factor * p + r);
-        let share = |part: u64, of: u64| if of > 0 { part as f64 / of as f64 } else { EPS };
+        let ratio = |part: u64, of: u64| if of > 0 { part as f64 / of as f64 } else { EPS };
         let (mut sum, mut precision, mut recall, mut n_orders) = (0.0, 0.0, 0.0, 0u32);
         for order in sums.chunks_exact(3) {
-            let (p, r) = (share(order[2], order[0]), share(order[2], order[1]));
+            let (p, r) = (ratio(order[2], order[0]), ratio(order[2], order[1]));
             sum += if factor * p + r > 0.0 {
                 f_score(p, r)
             } else {

@@ -13,7 +13,7 @@ pub(super) fn paired<'a, T>(predicted: &'a [T], expected: &'a [T]) -> Result<&'a
     })
 }
 
-/// Share of predictions that are right, 0 to 1.
+/// Fraction of predictions that are right, 0 to 1.
 ///
 /// As `sklearn.metrics.accuracy_score`.
 ///

@@ -86,7 +86,8 @@ pub trait CorpusMetric {
     /// Counts of every sentence; `references[i]` are those of `hypotheses[i]`.
     ///
     /// # Errors
-    /// No sentence, a sentence without reference, lists of different lengths, or a setting that makes no sense.
+    /// No sentence, a sentence without reference, lists of different lengths, or a setting that
+    /// makes no sense.
     fn statistics<H: AsRef<str>, R: AsRef<str>>(
         &self,
         hypotheses: &[H],
@@ -128,7 +129,8 @@ pub(super) fn version(equals: &str) -> String {
 /// The release of sacreBLEU that the scores are held to by the tests.
 pub(super) const SACREBLEU: &str = "sacrebleu-2.6.0";
 
-/// What Python's `str.split()` and `str.rstrip()` take for white space: Unicode's, and the four ASCII separators.
+/// What Python's `str.split()` and `str.rstrip()` take for white space: Unicode's, and the four
+/// ASCII separators.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

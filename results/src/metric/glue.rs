@@ -1,4 +1,5 @@
-//! GLUE's scores, put together as the AP paper's table has them (its columns and its average).
+//! GLUE's scores (Wang et al., 2019, arXiv 1804.07461, section 3), put together as the AP paper's
+//! table has them (its columns and its average).
 
 use crate::error::{Result, ResultsError};
 use crate::metric::{Metric, classes, correlation};
@@ -131,7 +132,7 @@ pub enum Predictions<'a> {
 /// [`ResultsError::Predictions`] for lists of different lengths and for empty ones,
 /// [`ResultsError::MetricSetting`] for a metric that is not one of such predictions.
 pub fn score(metric: Metric, predictions: Predictions<'_>) -> Result<f64> {
-    let share = match (metric, predictions) {
+    let fraction = match (metric, predictions) {
         (Metric::Accuracy, Predictions::Classes(p, e)) => classes::accuracy(p, e)?,
         (Metric::F1, Predictions::Classes(p, e)) => classes::f1(p, e)?,
         (Metric::Matthews, Predictions::Classes(p, e)) => classes::matthews(p, e)?,
@@ -160,7 +161,7 @@ pub fn score(metric: Metric, predictions: Predictions<'_>) -> Result<f64> {
             ));
         }
     };
-    Ok(100.0 * share)
+    Ok(100.0 * fraction)
 }
 
 fn not_a_score_of(metric: Metric, expected: &'static str) -> ResultsError {

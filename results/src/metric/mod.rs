@@ -1,4 +1,5 @@
-//! Scores: their names, their values and the signatures that say under which protocol they were taken.
+//! Scores: their names, their values and the signatures that say under which protocol they were
+//! taken.
 
 pub mod bleu;
 pub mod bootstrap;
@@ -7,7 +8,6 @@ pub mod classes;
 mod corpus;
 pub mod correlation;
 pub mod glue;
-pub mod ngram;
 mod perplexity;
 mod signature;
 pub mod squad;
@@ -22,31 +22,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// `exp` of the mean negative log-likelihood of a token, see [`Perplexity`].
+    /// `exp` of the mean negative log-likelihood of a token, 1 or more, see [`Perplexity`].
     Perplexity,
-    /// N-gram precision of a translation, see [`bleu`].
+    /// N-gram precision of a translation, 0 to 100, see [`bleu`].
     Bleu,
-    /// Character n-gram F score of a translation, see [`chrf`].
+    /// Character n-gram F score of a translation, 0 to 100, see [`chrf`].
     Chrf,
-    /// Share of right classes, see [`classes::accuracy`].
+    /// Percentage of right classes, see [`classes::accuracy`].
     Accuracy,
-    /// F1 of class 1, see [`classes::f1`].
+    /// F1 of class 1, 0 to 100, see [`classes::f1`].
     F1,
-    /// Matthews correlation, see [`classes::matthews`].
+    /// Matthews correlation, −100 to 100, see [`classes::matthews`].
     Matthews,
-    /// Pearson's correlation, see [`correlation::pearson`].
+    /// Pearson's correlation, −100 to 100, see [`correlation::pearson`].
     Pearson,
-    /// Spearman's correlation, see [`correlation::spearman`].
+    /// Spearman's correlation, −100 to 100, see [`correlation::spearman`].
     Spearman,
-    /// Mean of Pearson's and Spearman's correlations, GLUE's score of STS-B.
+    /// Mean of Pearson's and Spearman's correlations, −100 to 100, GLUE's score of STS-B.
     PearsonSpearman,
     /// Mean squared error of a predicted number, see [`correlation::mean_squared_error`].
     MeanSquaredError,
-    /// Share of answers that are right to the word, see [`squad`].
+    /// Percentage of answers that are right to the word, see [`squad`].
     ExactMatch,
-    /// Mean F1 of the words of answers, see [`squad`].
+    /// Mean F1 of the words of answers, 0 to 100, see [`squad`].
     AnswerF1,
-    /// Time taken.
+    /// Time taken, in seconds.
     Seconds,
     /// Memory taken at most, in 10⁹ bytes.
     Gigabytes,

@@ -50,10 +50,12 @@ impl AddAssign for Perplexity {
     }
 }
 
-/// The protocol under which a perplexity was taken; two perplexities compare only if their signatures are equal strings.
+/// The protocol under which a perplexity was taken; two perplexities compare only if their
+/// signatures are equal strings.
 ///
-/// Printed as `PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:123456`. Unknown words are
-/// always counted as targets; further keys of [`PerplexitySignature::with`] follow in the order they were given.
+/// Printed as `PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:123456`.
+/// Unknown words are always counted as targets; further keys of [`PerplexitySignature::with`]
+/// follow in the order they were given.
 ///
 /// ```
 /// use sparta_results::PerplexitySignature;
@@ -76,8 +78,8 @@ pub struct PerplexitySignature {
 }
 
 impl PerplexitySignature {
-    /// Signature of a word-level perplexity over `n_tokens` target tokens, read in segments of `tgt_len` with a memory
-    /// of `mem_len`.
+    /// Signature of a word-level perplexity over `n_tokens` target tokens, read in segments of
+    /// `tgt_len` with a memory of `mem_len`.
     ///
     /// # Errors
     /// [`crate::ResultsError::SignaturePart`] if a name holds a separator.

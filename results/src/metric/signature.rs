@@ -6,9 +6,10 @@ use crate::error::{Result, ResultsError};
 
 /// The protocol under which a corpus was scored: what was translated, and how the score is defined.
 ///
-/// Printed as `BLEU|corpus:iwslt14-de-en|split:test|n:6750|nrefs:1|case:mixed|…|version:…`: name, corpus and further
-/// keys, number of sentences, then the signature of the score itself. Two scores compare only if their signatures are
-/// equal strings. How a model decodes (beam size, length penalty) is part of the recipe, not of the score.
+/// Printed as `BLEU|corpus:iwslt14-de-en|split:test|n:6750|nrefs:1|case:mixed|…|version:…`: name,
+/// corpus and further keys, number of sentences, then the signature of the score itself. Two scores
+/// compare only if their signatures are equal strings. How a model decodes (beam size, length
+/// penalty) is part of the recipe, not of the score.
 ///
 /// ```
 /// use sparta_results::metric::{CorpusMetric, ReferenceCount, ScoreSignature, bleu::Bleu};
@@ -76,7 +77,8 @@ impl fmt::Display for ScoreSignature {
 
 /// The protocol under which a task's predictions were scored, or its cost was measured.
 ///
-/// Printed as `accuracy|task:rte|split:dev|n:277`: the score, the task, the split, further keys, the number of examples.
+/// Printed as `accuracy|task:rte|split:dev|n:277`: the score, the task, the split, further keys,
+/// the number of examples.
 ///
 /// ```
 /// use sparta_results::metric::{Metric, TaskSignature};

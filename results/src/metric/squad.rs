@@ -1,4 +1,5 @@
-//! Exact match and F1 of answers, equal to SQuAD's official script for version 1.1.
+//! Exact match and F1 of answers, equal to SQuAD's official script for version 1.1
+//! (`evaluate-v1.1.py`; Rajpurkar et al., 2016, arXiv 1606.05250, section 6.1).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -62,10 +63,10 @@ pub fn word_f1(predicted: &str, expected: &str) -> f64 {
     2.0 * precision * recall / (precision + recall)
 }
 
-/// Exact match and F1 over questions, both times 100.
+/// Exact match and F1 over questions, both 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SquadScore {
-    /// Share of the questions whose answer is one of the expected ones.
+    /// Percentage of the questions whose answer is one of the expected ones.
     pub exact_match: f64,
     /// Mean over the questions of the F1 with the expected answer that fits best.
     pub f1: f64,

@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::condition::{Condition, MaskFamily};
 use crate::metric::Metric;
-use crate::record::{MaskKind, PaperReference, RunRecord, Status};
+use crate::record::{PaperReference, RunRecord, Status};
 
-/// A share in percent that can be ordered and compared: kept in thousandths of a percent.
+/// A percentage that can be ordered and compared: kept in thousandths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(i64);
 
 impl Percent {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
     /// Rounds `percent` to a thousandth.
     pub fn new(percent: f64) -> Self {
         Self((percent * 1000.0).round() as i64)
     }
 
-    /// The share in percent.
+    /// The percentage.
     pub fn get(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -26,18 +30,29 @@ impl Percent {
 pub struct GroupKey {
     /// Row of the table.
     pub row: String,
+    /// Which of the row's networks.
+    pub variant: Option<String>,
     /// Hash of the recipe.
     pub recipe_hash: String,
     /// Which score.
     pub metric: Metric,
     /// Its protocol.
     pub signature: String,
-    /// What hid attention cells.
-    pub mask: MaskKind,
-    /// Edge of a mask's blocks.
-    pub block_size: Option<u64>,
+    /// Dense, under a mask of some seed, or a baseline. At p = 0 nothing is hidden, so that a run
+    /// there is dense, whatever mask it names.
+    pub condition: Condition,
     /// Nominal p.
     pub p: Option<Percent>,
+}
+
+impl GroupKey {
+    /// The word of the condition in csv tables, where p = 0 starts the series of AP's masks.
+    pub(super) fn csv_mask(&self) -> String {
+        match (self.condition, self.p) {
+            (Condition::Dense, Some(_)) => MaskFamily::Ap.to_string(),
+            (condition, _) => condition.to_string(),
+        }
+    }
 }
 
 /// Completed runs that differ only in their seeds.
@@ -51,9 +66,9 @@ pub struct Group {
     pub mean: f64,
     /// Standard deviation over the runs with n − 1; none for one run.
     pub sd: Option<f64>,
-    /// Mean effective share of legal cells, in percent.
+    /// Mean effective percentage of legal cells that is hidden.
     pub p_effective: Option<f64>,
-    /// Mean token-weighted share, in percent.
+    /// Mean token-weighted percentage.
     pub p_token_weighted: Option<f64>,
     /// The published number beside it.
     pub paper: Option<PaperReference>,
@@ -61,6 +76,9 @@ pub struct Group {
     pub tokens_per_second: Vec<f64>,
     /// Devices that trained.
     pub devices: BTreeSet<String>,
+    /// Version and commit of the programs that made the runs, `sparta 0.1.0, commit 1a2b3c4d5e6f`;
+    /// runs that do not name their commit are left out.
+    pub builds: BTreeSet<String>,
     /// (seed, mask seed) of each run.
     pub seeds: Vec<(u64, Option<u64>)>,
     /// Score of each run, in the order of `seeds`.
@@ -78,10 +96,11 @@ pub struct Aggregate {
     pub replaced: Vec<String>,
 }
 
-/// Groups completed runs by row, recipe, metric, signature, mask and p, and averages each group.
+/// Groups completed runs by row, variant, recipe, metric, signature, mask and p, and averages each
+/// group.
 ///
-/// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its score. The order of
-/// `records` does not matter, nor does the mask that a run at p = 0 names.
+/// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its
+/// score. The order of `records` does not matter, nor does the mask that a run at p = 0 names.
 pub fn aggregate(records: &[RunRecord]) -> Aggregate {
     let mut result = Aggregate::default();
     let mut cells: BTreeMap<GroupKey, BTreeMap<(u64, Option<u64>), &RunRecord>> = BTreeMap::new();
@@ -120,25 +139,23 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
     result
 }
 
-/// Key and mask seed of a record. At p = 0 nothing is hidden, so whatever mask a run names, it is the dense run of `ap`.
+/// Key and mask seed of a record.
 fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
     let p = record.p_nominal.map(Percent::new);
-    let (mask, block_size, mask_seed) = match (record.mask, p == Some(Percent::new(0.0))) {
-        (MaskKind::None | MaskKind::Ap | MaskKind::ApBlocks | MaskKind::Random, true) => {
-            (MaskKind::Ap, None, None)
-        }
-        (mask, _) => (mask, record.mask_block_size, record.mask_seed),
+    let condition = match (record.condition, p) {
+        (Condition::Masked(_), Some(Percent::ZERO)) => Condition::Dense,
+        (condition, _) => condition,
     };
     let key = GroupKey {
         row: record.row.clone(),
+        variant: record.variant.clone(),
         recipe_hash: record.recipe_hash.clone(),
         metric: record.metric,
         signature: record.signature.clone(),
-        mask,
-        block_size,
+        condition: condition.without_seed(),
         p,
     };
-    (key, mask_seed)
+    (key, condition.mask_seed())
 }
 
 fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Option<Group> {
@@ -166,9 +183,20 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
             .filter_map(|run| run.tokens_per_second)
             .collect(),
         devices: runs.values().map(|run| run.device.clone()).collect(),
+        builds: runs.values().filter_map(|run| build(run)).collect(),
         seeds: runs.keys().copied().collect(),
         values,
     })
+}
+
+/// The program that made a run, where the run names its commit.
+fn build(run: &RunRecord) -> Option<String> {
+    let version = run.versions.get("sparta").map(String::as_str);
+    let commit = run.commit()?;
+    Some(format!(
+        "sparta {}, commit {commit}",
+        version.unwrap_or("of unknown version")
+    ))
 }
 
 pub(super) fn mean(values: &[f64]) -> Option<f64> {

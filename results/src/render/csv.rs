@@ -1,6 +1,9 @@
 //! Comma-separated values.
 
 use crate::error::{Result, ResultsError};
+use crate::record::PaperReference;
+use crate::render::aggregate::{Group, Percent};
+use crate::render::number::short;
 
 /// Joins rows of cells to csv text with `\n` line ends, quoting where needed.
 pub(super) fn write_csv<R, C>(rows: impl IntoIterator<Item = R>) -> Result<String>
@@ -16,4 +19,46 @@ where
         .into_inner()
         .map_err(|error| ResultsError::Csv(error.into_error().into()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The columns of every table of scores; each line is one of [`score_line`].
+const SCORE_HEAD: [&str; 9] = [
+    "row",
+    "p_nominal",
+    "p_effective",
+    "mask",
+    "metric",
+    "value",
+    "paper",
+    "n_seeds",
+    "signature",
+];
+
+/// A table of scores as csv text.
+pub(super) fn write_scores(lines: impl IntoIterator<Item = Vec<String>>) -> Result<String> {
+    write_csv(std::iter::once(SCORE_HEAD.map(String::from).to_vec()).chain(lines))
+}
+
+/// One score: the mean of a group.
+pub(super) fn score_line(
+    row: &str,
+    p: Option<Percent>,
+    mask: &str,
+    group: &Group,
+    paper: Option<&PaperReference>,
+) -> Vec<String> {
+    vec![
+        row.to_string(),
+        p.map_or(String::new(), |p| short(p.get(), 3)),
+        group
+            .p_effective
+            .filter(|_| p.is_some())
+            .map_or(String::new(), |p| short(p, 6)),
+        mask.to_owned(),
+        group.key.metric.to_string(),
+        short(group.mean, 6),
+        paper.map_or(String::new(), |paper| short(paper.value, 6)),
+        group.n.to_string(),
+        group.key.signature.clone(),
+    ]
 }

@@ -1,20 +1,21 @@
-//! From run records to what people read: [`aggregate()`] averages seeds, [`report()`] lays out a table, [`Table`] prints
-//! it, [`svg`] draws it; [`overview()`] lays out tables whose columns are tasks or measures.
+//! From run records to what people read: [`aggregate()`] averages seeds; [`report()`] lays out
+//! scores against p, and [`pivot()`] tables whose columns are tasks or measures; [`Table`] prints
+//! them and [`svg`] draws them.
 
 mod aggregate;
 mod block;
 mod csv;
 mod expected;
 mod number;
-mod overview;
+mod pivot;
 mod report;
-mod section;
+mod score_table;
 pub mod svg;
 mod table;
 
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 pub use expected::Expected;
-pub use overview::{Layout, Ours, Overview, OverviewColumn, OverviewLine, SQUAD_KERNELS, overview};
+pub use pivot::{MeanScore, PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, pivot};
 pub use report::{Report, ReportOptions, report};
-pub use section::{Line, Section};
+pub use score_table::{Cell, Line, RowName, ScoreTable};
 pub use table::{Align, Column, Table};

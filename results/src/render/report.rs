@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
-use crate::record::{MaskKind, PaperReference, RunRecord, write_atomic};
-use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
+use crate::record::{PaperReference, RunRecord, write_atomic};
+use crate::render::aggregate::{Aggregate, Group, aggregate};
 use crate::render::block::{self, Block};
 use crate::render::expected::{Expected, mark_missing};
-use crate::render::section::Section;
+use crate::render::score_table::{RowName, ScoreTable};
 use crate::render::svg;
 
 /// What the records cannot say of a report.
@@ -21,13 +22,13 @@ pub struct ReportOptions {
     pub expected: Vec<Expected>,
 }
 
-/// A table ready to print: one [`Section`] a signature.
+/// Tables ready to print: a [`ScoreTable`] for each signature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Heading.
     pub title: String,
-    /// Sections, sorted by metric and signature.
-    pub sections: Vec<Section>,
+    /// The tables, sorted by metric and signature.
+    pub tables: Vec<ScoreTable>,
     /// Commands of missing runs; the mark `[k]` in a cell names the k-th, counted from one.
     pub missing: Vec<String>,
     /// What else must be known: runs left out, where the paper's numbers come from.
@@ -46,9 +47,10 @@ impl ReportOptions {
 
 /// Lays out the records of one table.
 ///
-/// Scores of different signatures stand in different sections, so that they never share a column. Runs of one row name
-/// but different recipes stand in rows of their own, named `row@hash`. Rows stand in the order in which the expected
-/// runs name them, others after them by name. Seeds are averaged, see [`aggregate()`](crate::render::aggregate()).
+/// Scores of different signatures stand in different tables, so that they never share a column.
+/// Runs of one row name but different recipes stand in rows of their own, named `row@hash`. Rows
+/// stand in the order in which the expected runs name them, others after them by name. Seeds are
+/// averaged, see [`aggregate()`](crate::render::aggregate()).
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if no record is completed.
@@ -59,33 +61,35 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
         replaced,
     } = aggregate(records);
     let labels = labels(&groups);
-    let mut by_signature: BTreeMap<_, Section> = BTreeMap::new();
+    let builds = build_notes(&groups);
+    let mut by_signature: BTreeMap<_, ScoreTable> = BTreeMap::new();
     for group in groups {
         let (metric, signature) = (group.key.metric, group.key.signature.clone());
-        let empty = Section {
+        let empty = ScoreTable {
             metric,
             signature: signature.clone(),
             lines: Vec::new(),
             baselines: Vec::new(),
         };
-        let label = &labels[&(group.key.row.clone(), group.key.recipe_hash.clone())];
-        place(
-            by_signature.entry((metric, signature)).or_insert(empty),
-            label,
-            group,
-        );
+        let name = RowName {
+            row: labels[&(group.key.row.clone(), group.key.recipe_hash.clone())].clone(),
+            variant: group.key.variant.clone(),
+        };
+        let table = by_signature.entry((metric, signature)).or_insert(empty);
+        place(table, name, group);
     }
-    let mut sections: Vec<Section> = by_signature.into_values().collect();
-    let first = sections.first_mut().ok_or(ResultsError::Empty)?;
+    let mut tables: Vec<ScoreTable> = by_signature.into_values().collect();
+    let first = tables.first_mut().ok_or(ResultsError::Empty)?;
     let missing = mark_missing(first, records, &options.expected);
-    sections
+    tables
         .iter_mut()
-        .for_each(|section| finish(section, &options.expected));
-    let mut notes = paper_notes(&sections);
+        .for_each(|table| sort(table, &options.expected));
+    let mut notes = paper_notes(&tables);
     notes.extend(left_out(&unfinished, &replaced));
+    notes.extend(builds);
     Ok(Report {
         title: options.title_of(records),
-        sections,
+        tables,
         missing,
         notes,
     })
@@ -109,7 +113,22 @@ pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String
     notes
 }
 
-/// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has several.
+/// Which builds made the runs, in words; nothing where no run names its commit.
+pub(super) fn build_notes<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Option<String> {
+    let builds = groups.into_iter().flat_map(|group| &group.builds);
+    let builds: BTreeSet<&str> = builds.map(String::as_str).collect();
+    let all = builds.iter().copied().collect::<Vec<_>>().join("; ");
+    match builds.len() {
+        0 => None,
+        1 => Some(format!("Made by {all}.")),
+        _ => Some(format!(
+            "Made by several builds, whose numbers may differ in their last digits: {all}."
+        )),
+    }
+}
+
+/// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has
+/// several.
 pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
     let pairs: BTreeSet<(String, String)> = groups
         .iter()
@@ -130,86 +149,47 @@ pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
 }
 
 /// Puts a group into the cell it belongs to; what has no p is a baseline.
-fn place(section: &mut Section, row: &str, group: Group) {
-    match (group.key.mask, group.key.p) {
-        (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None, Some(p)) => {
-            let block_size = group.key.block_size;
-            section.line_mut(row, block_size, p).ap = Some(group)
-        }
-        (MaskKind::Random, Some(p)) => section.line_mut(row, None, p).random = Some(group),
-        (MaskKind::Unigram | MaskKind::Bigram | MaskKind::Trigram, _)
-        | (MaskKind::CopySource | MaskKind::WordTranslation, _)
-        | (MaskKind::Majority | MaskKind::WordOverlap, _)
-        | (MaskKind::Ap | MaskKind::ApBlocks | MaskKind::None | MaskKind::Random, None) => {
-            section.baselines.push((row.to_string(), group))
-        }
+fn place(table: &mut ScoreTable, name: RowName, group: Group) {
+    let condition = group.key.condition;
+    let cell = (group.key.p).and_then(|p| table.cell_mut(&name, condition, p));
+    match cell {
+        Some(cell) => cell.group = Some(group),
+        None => table.baselines.push((name, group)),
     }
 }
 
-/// Sorts rows and baselines, shows the dense run beside the random masks where a row has any, and gives each line its
-/// published number.
-fn finish(section: &mut Section, expected: &[Expected]) {
-    let dense = Percent::new(0.0);
-    let with_random: BTreeSet<String> = section
-        .lines
-        .iter()
-        .filter(|line| line.p != dense && (line.random.is_some() || !line.missing[1].is_empty()))
-        .map(|line| line.row.clone())
-        .collect();
-    for line in &mut section.lines {
-        if line.p == dense && with_random.contains(&line.row) {
-            line.random = line.ap.clone();
-        } else if line.p == dense {
-            line.missing[1].clear();
-        }
-        line.paper = line
-            .ap
-            .iter()
-            .chain(&line.random)
-            .find_map(|group| group.paper.clone());
-    }
-    let place = |row: &str| {
-        let name = row.split_once('@').map_or(row, |(name, _)| name);
-        let named = expected
-            .iter()
-            .position(|run| run.row == row || run.row == name);
-        named.unwrap_or(expected.len())
+/// Sorts rows and baselines: rows as the expected runs name them, baselines before dense
+/// checkpoints.
+fn sort(table: &mut ScoreTable, expected: &[Expected]) {
+    let place = |name: &RowName| {
+        let (row, variant) = (&name.row, &name.variant);
+        let unhashed = row.split_once('@').map_or(row.as_str(), |(name, _)| name);
+        // A baseline has no variant and stands with the first one of its row.
+        let is_named = |run: &Expected| {
+            (run.row == *row || run.row == unhashed)
+                && (variant.is_none() || run.variant == *variant)
+        };
+        expected.iter().position(is_named).unwrap_or(expected.len())
     };
-    section.lines.sort_by_cached_key(|line| {
-        let row = (place(&line.row), line.row.clone());
-        (row, line.block_size, line.p)
+    table
+        .lines
+        .sort_by_cached_key(|line| (place(&line.name), line.name.clone(), line.p));
+    table.baselines.sort_by_cached_key(|(name, group)| {
+        let condition = group.key.condition;
+        let is_network = !matches!(condition, Condition::Baseline(_));
+        (place(name), name.clone(), is_network, condition)
     });
-    section
-        .baselines
-        .sort_by_cached_key(|(row, group)| (place(row), row.clone(), rank(group.key.mask)));
 }
 
-/// Order of the baselines: what needs no network first.
-fn rank(mask: MaskKind) -> u8 {
-    match mask {
-        MaskKind::Unigram => 0,
-        MaskKind::Bigram => 1,
-        MaskKind::Trigram => 2,
-        MaskKind::CopySource => 3,
-        MaskKind::WordTranslation => 4,
-        MaskKind::Majority => 5,
-        MaskKind::WordOverlap => 6,
-        MaskKind::None => 7,
-        MaskKind::Ap => 8,
-        MaskKind::Random => 9,
-        MaskKind::ApBlocks => 10,
-    }
-}
-
-fn paper_notes(sections: &[Section]) -> Vec<String> {
+fn paper_notes(tables: &[ScoreTable]) -> Vec<String> {
     let mut papers = BTreeSet::new();
-    for section in sections {
-        let changes = match section.metric.difference() {
+    for table in tables {
+        let changes = match table.metric.difference() {
             Difference::Relative => "relative changes",
             Difference::Points => "changes",
         };
-        let lines = section.lines.iter().filter_map(|line| line.paper.as_ref());
-        papers.extend(lines.map(|PaperReference { corpus, note, .. }| (corpus, note, changes)));
+        let published = table.printed().filter_map(|line| line.paper());
+        papers.extend(published.map(|PaperReference { corpus, note, .. }| (corpus, note, changes)));
     }
     let text = |(corpus, note, changes)| {
         format!(
@@ -235,29 +215,27 @@ impl Report {
         block::latex(&self.title, &self.blocks())
     }
 
-    /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the second on) into `dir`;
-    /// returns the files.
+    /// Writes TABLE.md, and for each signature TABLE.csv and TABLE.svg (TABLE-2.csv … from the
+    /// second on) into `dir`; returns the files.
     ///
     /// # Errors
     /// [`ResultsError::Io`] if the disk refuses, [`ResultsError::Plot`] if a plot cannot be drawn.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let dir = dir.as_ref();
         let mut files = vec![(dir.join("TABLE.md"), self.markdown())];
-        for (at, section) in self.sections.iter().enumerate() {
+        for (at, table) in self.tables.iter().enumerate() {
             let name = if at == 0 {
                 "TABLE".to_string()
             } else {
                 format!("TABLE-{}", at + 1)
             };
-            files.push((dir.join(format!("{name}.csv")), section.csv()?));
-            if section
-                .lines
-                .iter()
-                .any(|line| line.ap.is_some() || line.random.is_some())
-            {
-                let is_sweep = section.lines.iter().any(|line| line.p > Percent::new(0.0));
-                let draw = if is_sweep { svg::p_sweep } else { svg::by_row };
-                files.push((dir.join(format!("{name}.svg")), draw(section)?));
+            files.push((dir.join(format!("{name}.csv")), table.csv()?));
+            if table.has_scores() {
+                let draw = match table.is_sweep() {
+                    true => svg::p_sweep,
+                    false => svg::by_row,
+                };
+                files.push((dir.join(format!("{name}.svg")), draw(table)?));
             }
         }
         files
@@ -268,29 +246,36 @@ impl Report {
 
     fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
-        for section in &self.sections {
-            blocks.push(Block::Table(section.table()));
-            blocks.extend(section.baseline_table().map(Block::Table));
+        for table in &self.tables {
+            blocks.push(Block::Table(table.table()));
+            blocks.extend(table.baseline_table().map(Block::Table));
             blocks.push(Block::Text(format!(
                 "Signature of our values: `{}`",
-                section.signature
+                table.signature
             )));
-            blocks.extend(section.speed_notes().into_iter().map(Block::Text));
+            blocks.extend(table.speed_notes().into_iter().map(Block::Text));
         }
         blocks.extend(block::commands(&self.missing));
         blocks.extend(self.notes.iter().cloned().map(Block::Text));
-        let mut legend = "Mean ± standard deviation (number of runs) where there are several. Δ: change against p = 0 of \
-                          the same column."
-            .to_string();
-        let in_points = |section: &Section| section.metric.difference() == Difference::Points;
-        if self.sections.iter().any(in_points) {
-            legend.pop();
-            legend.push_str(", in points where it has no percent sign.");
-        }
-        if self.sections.iter().any(Section::has_random) {
-            legend.push_str(" Shares as \"ap / random\" where the two masks differ.");
-        }
-        blocks.push(Block::Text(legend));
+        blocks.push(Block::Text(self.legend()));
         blocks
+    }
+
+    /// How the cells read.
+    fn legend(&self) -> String {
+        let mut legend =
+            "Mean ± standard deviation (number of runs) where there are several. Δ: change \
+                          against p = 0 of the same column"
+                .to_owned();
+        let in_points = |table: &ScoreTable| table.metric.difference() == Difference::Points;
+        legend += match self.tables.iter().any(in_points) {
+            true => ", in points where it has no percent sign.",
+            false => ".",
+        };
+        let notes = self.tables.iter().filter_map(ScoreTable::hidden_note);
+        for note in notes.collect::<BTreeSet<_>>() {
+            legend += &format!(" {note}");
+        }
+        legend
     }
 }

@@ -196,7 +196,8 @@ impl Table {
     }
 }
 
-/// Text with the characters that LaTeX reads as commands, and ours that its fonts lack, written as it wants them.
+/// Text with the characters that LaTeX reads as commands, and ours that its fonts lack, written as
+/// it wants them.
 fn latex(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

@@ -59,8 +59,9 @@ fn the_plot_has_every_series_beside_the_papers_lines() {
     ] {
         assert!(text.contains(label), "{label}");
     }
-    // The heads of the longest sequence only, and no causal row among the plain ones: two points of ours and two of
-    // the peer; two and two of memory; then of each mask one a p, and two ends of each line of reference.
+    // The heads of the longest sequence only, and no causal row among the plain ones: two points of
+    // ours and two of the peer; two and two of memory; then of each mask one a p, and two ends of
+    // each line of reference.
     assert_eq!(text.matches("<circle").count(), 4 + 4 + (4 + 4) + (4 + 2));
     assert_eq!(text, svg::cost(&rows(SUMMARY)).unwrap());
     let only_masks: Vec<_> = rows(SUMMARY).split_off(5);

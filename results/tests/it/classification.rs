@@ -1,5 +1,5 @@
-//! Scores of classes, numbers and answers against scikit-learn, SciPy and SQuAD's rules, whose answers
-//! `tests/parity/classification.py` wrote into `tests/parity/classification.json`.
+//! Scores of classes, numbers and answers against scikit-learn, SciPy and SQuAD's rules, whose
+//! answers `tests/parity/classification.py` wrote into `tests/parity/classification.json`.
 
 use proptest::prelude::*;
 use serde::Deserialize;

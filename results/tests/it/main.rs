@@ -2,9 +2,8 @@
 
 mod bench;
 mod classification;
-mod kneser_ney;
-mod overview;
 mod parity;
+mod pivot;
 mod published;
 mod record;
 mod report;

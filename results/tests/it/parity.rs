@@ -1,5 +1,5 @@
-//! BLEU, chrF and the bootstrap against sacreBLEU and multi-bleu.perl, whose answers `tests/parity/sacrebleu_scores.py`
-//! wrote into `tests/parity/sacrebleu.json`.
+//! BLEU, chrF and the bootstrap against sacreBLEU and multi-bleu.perl, whose answers
+//! `tests/parity/sacrebleu_scores.py` wrote into `tests/parity/sacrebleu.json`.
 
 use serde::Deserialize;
 use sparta_results::metric::bleu::{Bleu, BleuTokenizer, Smoothing, multi_bleu};
@@ -188,7 +188,8 @@ fn where_the_perl_script_stops_the_score_is_zero() {
     );
 }
 
-/// sacreBLEU sums in f32, we in integers: hence not the last digits, and the p-value may be off by one sample in a tie.
+/// sacreBLEU sums in f32, we in integers: hence not the last digits, and the p-value may be off by
+/// one sample in a tie.
 #[test]
 fn bootstrap_is_that_of_sacrebleu() {
     fn check<M: CorpusMetric>(case: &Paired, metric: &M) {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use sparta_results::{MaskKind, ResultsError, RunRecord, Status, load_all};
+use sparta_results::{Baseline, COMMIT, Condition, ResultsError, RunRecord, Status, load_all};
 
-use crate::support::{blocks, run, table};
+use crate::support::{AP, blocks, random, run, table};
 
 #[test]
 fn what_is_saved_is_loaded() {
@@ -25,7 +25,7 @@ fn what_is_saved_is_loaded() {
 #[test]
 fn saving_again_replaces_and_leaves_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let mut record = run(MaskKind::Ap, Some(20.0), (1, None), 5.0);
+    let mut record = run(AP, Some(20.0), 1, 5.0);
     record.status = Status::Interrupted;
     record.value = None;
     record.save(dir.path()).unwrap();
@@ -39,7 +39,7 @@ fn saving_again_replaces_and_leaves_nothing_else() {
 #[test]
 fn damaged_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let record = run(MaskKind::Ap, Some(20.0), (1, None), 5.0);
+    let record = run(AP, Some(20.0), 1, 5.0);
     let path = record.save(dir.path()).unwrap();
     let text = fs::read_to_string(&path).unwrap();
 
@@ -78,15 +78,20 @@ fn damaged_files_are_named() {
 #[test]
 fn contradictions_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let good = run(MaskKind::Ap, Some(20.0), (1, None), 5.0);
-    let spoil: [fn(&mut RunRecord); 9] = [
+    let good = run(AP, Some(20.0), 1, 5.0);
+    let spoil: [fn(&mut RunRecord); 11] = [
         |record| record.id = "../escape".into(),
         |record| record.id = String::new(),
         |record| record.p_effective = Some(100.5),
         |record| record.p_nominal = None,
-        |record| record.mask = MaskKind::Bigram,
-        |record| record.mask = MaskKind::ApBlocks,
-        |record| record.mask_block_size = Some(64),
+        |record| record.condition = Baseline::Bigram.into(),
+        |record| record.condition = Condition::Dense,
+        |record| record.variant = Some(String::new()),
+        |record| {
+            record.condition = Baseline::Bigram.into();
+            (record.p_nominal, record.variant) = (None, Some("softmax".into()));
+        },
+        |record| _ = record.versions.insert(COMMIT.into(), "main".into()),
         |record| record.value = None,
         |record| record.value = Some(f64::NAN),
     ];
@@ -100,4 +105,91 @@ fn contradictions_are_refused() {
         );
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// What hid cells is three keys, as in records of every version.
+#[test]
+fn conditions_are_written_as_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = |record: &RunRecord| {
+        let path = record.save(dir.path()).unwrap();
+        assert_eq!(RunRecord::load(&path).unwrap(), *record);
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| line.contains("\"mask"));
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let none = "\"mask_seed\": null,";
+    for (condition, p, expected) in [
+        (
+            Condition::Dense,
+            Some(0.0),
+            vec!["\"mask\": \"none\",", none],
+        ),
+        (AP, Some(80.0), vec!["\"mask\": \"ap\",", none]),
+        (
+            random(7),
+            Some(80.0),
+            vec!["\"mask\": \"random\",", "\"mask_seed\": 7,"],
+        ),
+        (
+            Baseline::Trigram.into(),
+            None,
+            vec!["\"mask\": \"trigram\",", none],
+        ),
+    ] {
+        assert_eq!(written(&run(condition, p, 1, 5.0)), expected);
+    }
+    let expected = ["\"mask\": \"ap-blocks\",", none, "\"mask_block_size\": 16,"];
+    assert_eq!(written(&blocks(16, 80.0, 5.0)), expected);
+    for baseline in Baseline::ALL {
+        written(&run(baseline, None, 1, 5.0));
+    }
+}
+
+#[test]
+fn files_that_contradict_themselves_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = run(AP, Some(20.0), 1, 5.0).save(dir.path()).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    for (from, to, problem) in [
+        ("\"mask\": \"ap\"", "\"mask\": \"app\"", "mask is `app`"),
+        (
+            "\"mask\": \"ap\"",
+            "\"mask\": \"ap-blocks\"",
+            "`ap-blocks` with a block size",
+        ),
+        (
+            "\"mask_seed\": null",
+            "\"mask_block_size\": 16",
+            "mask_block_size Some(16)",
+        ),
+        ("\"seed\"", "\"maks\": 1, \"seed\"", "unknown field `maks`"),
+    ] {
+        fs::write(&path, text.replace(from, to)).unwrap();
+        let error = RunRecord::load(&path).unwrap_err();
+        assert!(matches!(error, ResultsError::BadRecord { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{problem}: {error}");
+    }
+}
+
+#[test]
+fn a_record_names_its_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut record = run(AP, Some(20.0), 1, 5.0);
+    assert_eq!(record.commit(), None);
+    for commit in [
+        "1a2b3c4",
+        "f325aca0000000000000000000000000000000ab",
+        "f325aca-dirty",
+        "unknown",
+    ] {
+        record.versions.insert(COMMIT.into(), commit.into());
+        let path = record.save(dir.path()).unwrap();
+        assert_eq!(RunRecord::load(&path).unwrap().commit(), Some(commit));
+    }
+    for commit in ["", "main", "1a2b3c", "f325aca-", "unknown-dirty"] {
+        record.versions.insert(COMMIT.into(), commit.into());
+        let error = record.save(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("7 to 40 hexadecimal"), "{error}");
+    }
 }

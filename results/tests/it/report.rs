@@ -1,9 +1,12 @@
 //! Reports: layout, files, what is left out and what is missing.
 
 use sparta_results::render::{aggregate, svg};
-use sparta_results::{Expected, MaskKind, Report, ReportOptions, ResultsError, Status, report};
+use sparta_results::{
+    Baseline, COMMIT, Condition, Expected, MaskFamily, Report, ReportOptions, ResultsError,
+    RunRecord, Status, report,
+};
 
-use crate::support::{SIGNATURE, blocks, run, table};
+use crate::support::{AP, SIGNATURE, ap_blocks, blocks, random, run, table};
 
 fn small() -> Report {
     let options = ReportOptions {
@@ -43,7 +46,7 @@ fn markdown() {
 
 #[test]
 fn csv() {
-    insta::assert_snapshot!(small().sections[0].csv().unwrap(), @r"
+    insta::assert_snapshot!(small().tables[0].csv().unwrap(), @r"
     row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature
     small,,,unigram,perplexity,500.25,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
     small,,,bigram,perplexity,120,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
@@ -57,7 +60,8 @@ fn csv() {
     ");
 }
 
-/// Masks of blocks have lines of their own, beside those of cells and compared with the same dense run.
+/// Masks of blocks have lines of their own, beside those of cells and compared with the same dense
+/// run.
 #[test]
 fn blocks_of_each_size_stand_beside_cells() {
     let mut records = table();
@@ -68,11 +72,10 @@ fn blocks_of_each_size_stand_beside_cells() {
     ]);
     let expected = |size| Expected {
         row: "small".into(),
-        mask: MaskKind::ApBlocks,
-        block_size: Some(size),
+        variant: None,
+        condition: ap_blocks(size),
         p: Some(80.0),
         seed: 1,
-        mask_seed: None,
         command: "lm reproduce --resume".into(),
     };
     let options = ReportOptions {
@@ -80,8 +83,8 @@ fn blocks_of_each_size_stand_beside_cells() {
         expected: vec![expected(16), expected(32)],
     };
     let report = report(&records, &options).unwrap();
-    let section = &report.sections[0];
-    insta::assert_snapshot!(section.table().to_markdown(), @r"
+    let table = &report.tables[0];
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
     | row                 | p % | effective % | token-weighted % |  ours, ap ↓ |     Δ ap |     ours, random ↓ | Δ random | paper, WikiText-103 ↓ | Δ paper |
     |---------------------|----:|------------:|-----------------:|------------:|---------:|-------------------:|---------:|----------------------:|--------:|
     | small               |   0 |        0.00 |             0.00 |      90.000 |   0.00 % |             90.000 |   0.00 % |                24.157 |  0.00 % |
@@ -93,7 +96,7 @@ fn blocks_of_each_size_stand_beside_cells() {
     | small, blocks of 64 |  80 |       73.39 |            71.43 |      99.000 | +10.00 % |                  – |        – |                     – |       – |
     ");
     assert_eq!(report.missing, ["lm reproduce --resume"]);
-    let csv = section.csv().unwrap();
+    let csv = table.csv().unwrap();
     for line in [
         "small,20,0,ap-blocks-16,perplexity,90.9,,1,",
         "small,80,73.393641,ap-blocks-16,perplexity,94.5,,1,",
@@ -101,7 +104,7 @@ fn blocks_of_each_size_stand_beside_cells() {
     ] {
         assert!(csv.contains(line), "{line} in {csv}");
     }
-    let plot = svg::p_sweep(section).unwrap();
+    let plot = svg::p_sweep(table).unwrap();
     for label in [
         "small, blocks of 16",
         "small, blocks of 64",
@@ -110,6 +113,122 @@ fn blocks_of_each_size_stand_beside_cells() {
         assert!(plot.contains(label), "{label}");
     }
     assert!(!plot.contains("small, blocks of 16, random"));
+}
+
+/// Networks of one row that differ in their attention have lines, masks and curves of their own.
+#[test]
+fn variants_stand_in_one_table() {
+    let mut records = Vec::new();
+    for (variant, dense) in [("softmax", 90.0), ("entmax15", 88.0)] {
+        let checkpoint = run(Condition::Dense, None, 1, dense + 5.0);
+        let at_80 = blocks(16, 80.0, dense + 4.0);
+        let runs = [
+            checkpoint,
+            run(Condition::Dense, Some(0.0), 1, dense),
+            run(AP, Some(80.0), 1, dense + 2.0),
+            at_80,
+        ];
+        records.extend(runs.map(|mut record| {
+            record.id += variant;
+            record.variant = Some(variant.into());
+            record
+        }));
+    }
+    records.push(run(Baseline::Unigram, None, 1, 500.0));
+    let expected = |variant: &str| Expected {
+        row: "small".into(),
+        variant: Some(variant.into()),
+        condition: random(1),
+        p: Some(80.0),
+        seed: 1,
+        command: "lm reproduce --resume".into(),
+    };
+    let options = ReportOptions {
+        title: "Small table".into(),
+        expected: ["softmax", "entmax15"].map(expected).into(),
+    };
+    let report = report(&records, &options).unwrap();
+    let table = &report.tables[0];
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
+    | row                           | p % | effective % | token-weighted % | ours, ap ↓ |    Δ ap | ours, random ↓ | Δ random | paper, WikiText-103 ↓ | Δ paper |
+    |-------------------------------|----:|------------:|-----------------:|-----------:|--------:|---------------:|---------:|----------------------:|--------:|
+    | small, softmax                |   0 |        0.00 |             0.00 |     90.000 |  0.00 % |         90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small, softmax                |  80 |       73.39 |            71.43 |     92.000 | +2.22 % |    missing [1] |        – |                25.115 | +3.97 % |
+    | small, softmax, blocks of 16  |  80 |       73.39 |            71.43 |     94.000 | +4.44 % |              – |        – |                     – |       – |
+    | small, entmax15               |   0 |        0.00 |             0.00 |     88.000 |  0.00 % |         88.000 |   0.00 % |                24.157 |  0.00 % |
+    | small, entmax15               |  80 |       73.39 |            71.43 |     90.000 | +2.27 % |    missing [1] |        – |                25.115 | +3.97 % |
+    | small, entmax15, blocks of 16 |  80 |       73.39 |            71.43 |     92.000 | +4.55 % |              – |        – |                     – |       – |
+    ");
+    insta::assert_snapshot!(table.baseline_table().unwrap().to_markdown(), @r"
+    | row             | baseline                                   | perplexity ↓ | softmax at p = 0, relative | entmax15 at p = 0, relative |
+    |-----------------|--------------------------------------------|-------------:|---------------------------:|----------------------------:|
+    | small           | unigram, add one                           |      500.000 |                   -82.00 % |                    -82.40 % |
+    | small, softmax  | dense checkpoint, before the further steps |       95.000 |                    -5.26 % |                           – |
+    | small, entmax15 | dense checkpoint, before the further steps |       93.000 |                          – |                     -5.38 % |
+    ");
+    let csv = table.csv().unwrap();
+    let masks: Vec<(&str, &str)> = (csv.lines().skip(1))
+        .map(|line| {
+            let row = line.split('"').nth(1).unwrap_or("small");
+            (row, line.split(',').rev().nth(5).unwrap())
+        })
+        .collect();
+    let of = |row| ["ap", "ap", "ap-blocks-16", "random"].map(|mask| (row, mask));
+    let networks = [of("small, softmax"), of("small, entmax15")].concat();
+    assert_eq!(masks[0], ("small", "unigram"));
+    assert_eq!(masks[1..], networks);
+    let plot = svg::p_sweep(table).unwrap();
+    for label in ["small, entmax15, ap", "small, softmax, blocks of 16"] {
+        assert!(plot.contains(label), "{label}");
+    }
+}
+
+/// The dense run stands in the column of each family of masks, and is one run.
+#[test]
+fn a_run_counts_once_in_the_speed() {
+    let of_speed = |condition: Condition, p, speed| {
+        let mut record = run(condition, Some(p), 1, 90.0);
+        record.tokens_per_second = Some(speed);
+        record
+    };
+    let records = [
+        of_speed(Condition::Dense, 0.0, 3000.0),
+        of_speed(AP, 80.0, 1000.0),
+        of_speed(random(1), 80.0, 2000.0),
+    ];
+    let text = report(&records, &ReportOptions::default())
+        .unwrap()
+        .markdown();
+    assert!(
+        text.contains("trained at 2,000 tokens/s (median; 1,000 to 3,000)"),
+        "{text}"
+    );
+}
+
+/// Which builds made a table is said where the runs say it.
+#[test]
+fn builds_are_named() {
+    let mut records = table();
+    let text = |records: &[RunRecord]| {
+        let report = report(records, &ReportOptions::default()).unwrap();
+        report.markdown()
+    };
+    assert!(!text(&records).contains("Made by"));
+    for record in &mut records {
+        record.versions.insert(COMMIT.into(), "1a2b3c4d5e6f".into());
+    }
+    let one = text(&records);
+    assert!(
+        one.contains("Made by sparta 0.1.0, commit 1a2b3c4d5e6f.\n"),
+        "{one}"
+    );
+    records[5].versions.insert(COMMIT.into(), "unknown".into());
+    let two = text(&records);
+    let builds = "sparta 0.1.0, commit 1a2b3c4d5e6f; sparta 0.1.0, commit unknown.";
+    assert!(
+        two.contains("Made by several builds") && two.contains(builds),
+        "{two}"
+    );
 }
 
 #[test]
@@ -146,13 +265,13 @@ fn order_of_records_changes_nothing() {
     )
     .unwrap();
     assert_eq!(other, small());
-    let draw = |report: &Report| svg::p_sweep(&report.sections[0]).unwrap();
+    let draw = |report: &Report| svg::p_sweep(&report.tables[0]).unwrap();
     assert_eq!(draw(&other).into_bytes(), draw(&small()).into_bytes());
 }
 
 #[test]
 fn svg_shows_each_series_and_its_bars() {
-    let text = svg::p_sweep(&small().sections[0]).unwrap();
+    let text = svg::p_sweep(&small().tables[0]).unwrap();
     assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
     for label in [
         "ap",
@@ -166,9 +285,9 @@ fn svg_shows_each_series_and_its_bars() {
     // 3 + 3 points on the left, 3 + 3 + 3 on the right.
     assert_eq!(text.matches("<circle").count(), 15);
     let mut without_spread = table();
-    without_spread.retain(|record| record.mask_seed != Some(2) && record.mask_seed != Some(3));
+    without_spread.retain(|record| ![random(2), random(3)].contains(&record.condition));
     let plain = report(&without_spread, &ReportOptions::default()).unwrap();
-    let plain = svg::p_sweep(&plain.sections[0]).unwrap();
+    let plain = svg::p_sweep(&plain.tables[0]).unwrap();
     let bar_strokes = |text: &str| {
         let thin = |line: &&str| {
             line.contains("#D55E00")
@@ -184,25 +303,23 @@ fn svg_shows_each_series_and_its_bars() {
 #[test]
 fn signatures_never_share_a_column() {
     let mut records = table();
-    let mut other = run(MaskKind::Ap, Some(80.0), (2, None), 10.0);
+    let mut other = run(AP, Some(80.0), 2, 10.0);
     other.signature = SIGNATURE.replace("mem:64", "mem:128");
     records.push(other.clone());
     let report = report(&records, &ReportOptions::default()).unwrap();
-    assert_eq!(report.sections.len(), 2);
+    assert_eq!(report.tables.len(), 2);
     let with_long_memory = report
-        .sections
+        .tables
         .iter()
-        .find(|section| section.signature == other.signature)
+        .find(|table| table.signature == other.signature)
         .unwrap();
     assert_eq!(with_long_memory.lines.len(), 1);
-    assert_eq!(with_long_memory.lines[0].ap().unwrap().mean, 10.0);
-    assert!(report.sections.iter().all(|section| {
-        section
-            .lines
-            .iter()
-            .flat_map(|line| line.ap())
-            .all(|ap| ap.n == 1)
-    }));
+    let ap = &with_long_memory.lines[0].cells[&MaskFamily::Ap];
+    assert_eq!(ap.group.as_ref().unwrap().mean, 10.0);
+    let cells = (report.tables.iter())
+        .flat_map(|table| &table.lines)
+        .filter_map(|line| line.cells.get(&MaskFamily::Ap));
+    assert!(cells.flat_map(|cell| &cell.group).all(|ap| ap.n == 1));
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (report.write(dir.path()).unwrap().iter())
         .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
@@ -222,14 +339,14 @@ fn signatures_never_share_a_column() {
 #[test]
 fn recipes_never_share_a_row() {
     let mut records = table();
-    let mut other = run(MaskKind::Ap, Some(80.0), (2, None), 10.0);
+    let mut other = run(AP, Some(80.0), 2, 10.0);
     other.recipe_hash = "fedcba9876543210".into();
     records.push(other);
     let report = report(&records, &ReportOptions::default()).unwrap();
-    let rows: Vec<&str> = report.sections[0]
+    let rows: Vec<&str> = report.tables[0]
         .lines
         .iter()
-        .map(|line| line.row.as_str())
+        .map(|line| line.name.row.as_str())
         .collect();
     assert_eq!(
         rows,
@@ -245,13 +362,13 @@ fn recipes_never_share_a_row() {
 #[test]
 fn seeds_are_averaged_and_repeats_are_not() {
     let mut records: Vec<_> = [(1, 10.0), (2, 12.0), (3, 17.0)]
-        .map(|(seed, value)| run(MaskKind::Ap, Some(80.0), (seed, None), value))
+        .map(|(seed, value)| run(AP, Some(80.0), seed, value))
         .into();
-    let mut repeated = run(MaskKind::Ap, Some(80.0), (3, None), 1.0);
+    let mut repeated = run(AP, Some(80.0), 3, 1.0);
     repeated.id = "earlier-but-better".into();
     repeated.finished = Some(1_600_000_000);
     records.insert(0, repeated);
-    let mut diverged = run(MaskKind::Ap, Some(80.0), (4, None), 1.0);
+    let mut diverged = run(AP, Some(80.0), 4, 1.0);
     (diverged.status, diverged.value) = (Status::Diverged, None);
     records.push(diverged);
     let result = aggregate(&records);
@@ -273,17 +390,19 @@ fn seeds_are_averaged_and_repeats_are_not() {
 #[test]
 fn dense_runs_meet_under_any_mask_name() {
     let records = [
-        run(MaskKind::None, Some(0.0), (1, None), 10.0),
-        run(MaskKind::Ap, Some(0.0), (2, None), 12.0),
-        run(MaskKind::Random, Some(0.0), (3, Some(9)), 14.0),
-        run(MaskKind::Random, Some(80.0), (3, Some(9)), 15.0),
+        run(Condition::Dense, Some(0.0), 1, 10.0),
+        run(AP, Some(0.0), 2, 12.0),
+        run(random(9), Some(0.0), 3, 14.0),
+        run(random(9), Some(80.0), 3, 15.0),
     ];
     let with_random = report(&records, &ReportOptions::default()).unwrap();
-    let line = &with_random.sections[0].lines[0];
-    assert_eq!((line.ap().unwrap().n, line.ap().unwrap().mean), (3, 12.0));
-    assert_eq!(line.random(), line.ap());
+    let line = &with_random.tables[0].lines[0];
+    let dense = line.dense.group.as_ref().unwrap();
+    assert_eq!((dense.n, dense.mean), (3, 12.0));
+    let text = with_random.markdown();
+    let twice = "| 12.000 ± 2.000 (3) | 0.00 % | 12.000 ± 2.000 (3) |   0.00 % |";
+    assert!(text.contains(twice), "{text}");
     let without = report(&records[..3], &ReportOptions::default()).unwrap();
-    assert_eq!(without.sections[0].lines[0].random(), None);
     assert!(
         !without.markdown().contains("random"),
         "{}",
@@ -293,21 +412,20 @@ fn dense_runs_meet_under_any_mask_name() {
 
 #[test]
 fn missing_runs_say_their_command() {
-    let expect = |mask, p, seed, mask_seed, command: &str| Expected {
+    let expect = |condition: Condition, p, command: &str| Expected {
         row: "small".into(),
-        mask,
-        block_size: None,
+        variant: None,
+        condition,
         p,
-        seed,
-        mask_seed,
+        seed: 1,
         command: command.into(),
     };
     let expected = vec![
-        expect(MaskKind::Ap, Some(0.0), 1, None, "lm never"),
-        expect(MaskKind::Ap, Some(90.0), 1, None, "lm a"),
-        expect(MaskKind::Random, Some(90.0), 1, Some(1), "lm b"),
-        expect(MaskKind::Random, Some(80.0), 1, Some(4), "lm b"),
-        expect(MaskKind::Bigram, None, 1, None, "lm never"),
+        expect(AP, Some(0.0), "lm never"),
+        expect(AP, Some(90.0), "lm a"),
+        expect(random(1), Some(90.0), "lm b"),
+        expect(random(4), Some(80.0), "lm b"),
+        expect(Baseline::Bigram.into(), None, "lm never"),
     ];
     let report = report(
         &table(),
@@ -329,7 +447,7 @@ fn missing_runs_say_their_command() {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
     assert!(!text.contains("lm never"));
-    let csv = report.sections[0].csv().unwrap();
+    let csv = report.tables[0].csv().unwrap();
     assert!(
         !csv.contains("small,90,"),
         "a missing run has no line in csv: {csv}"
@@ -338,7 +456,7 @@ fn missing_runs_say_their_command() {
 
 #[test]
 fn nothing_to_report_is_an_error() {
-    let mut record = run(MaskKind::Ap, Some(80.0), (1, None), 1.0);
+    let mut record = run(AP, Some(80.0), 1, 1.0);
     let mut infinite = record.clone();
     infinite.value = Some(f64::INFINITY);
     record.status = Status::Running;

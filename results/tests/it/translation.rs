@@ -3,10 +3,11 @@
 use sparta_results::metric::{CorpusMetric, ReferenceCount, bleu::Bleu, chrf::Chrf};
 use sparta_results::render::svg;
 use sparta_results::{
-    Expected, MaskKind, Metric, Report, ReportOptions, RunRecord, ScoreSignature, paper, report,
+    Baseline, Condition, Expected, Metric, Report, ReportOptions, RunRecord, ScoreSignature, paper,
+    report,
 };
 
-use crate::support::run;
+use crate::support::{AP, random, run};
 
 fn signature(metric: &impl CorpusMetric) -> String {
     let signature = ScoreSignature::new(metric, ReferenceCount::Same(1), "help", "test", 512);
@@ -16,8 +17,14 @@ fn signature(metric: &impl CorpusMetric) -> String {
 }
 
 /// A run of `row`, beside the value of a published table.
-fn bleu(row: &str, table: &str, mask: MaskKind, p: Option<f64>, value: f64) -> RunRecord {
-    let mut record = run(mask, p, (1, None), value);
+fn bleu(
+    row: &str,
+    table: &str,
+    condition: impl Into<Condition>,
+    p: Option<f64>,
+    value: f64,
+) -> RunRecord {
+    let mut record = run(condition, p, 1, value);
     record.id = format!("iwslt-{row}-{}", record.id);
     record.table = "iwslt".into();
     record.row = row.into();
@@ -33,34 +40,22 @@ fn bleu(row: &str, table: &str, mask: MaskKind, p: Option<f64>, value: f64) -> R
 fn records() -> Vec<RunRecord> {
     let ast = paper::AST_IWSLT17;
     let mut records = vec![
-        bleu("softmax", ast, MaskKind::CopySource, None, 1.875),
-        bleu("softmax", ast, MaskKind::WordTranslation, None, 4.25),
-        bleu("softmax", ast, MaskKind::None, Some(0.0), 20.0),
-        bleu("alpha-entmax", ast, MaskKind::None, Some(0.0), 20.5),
-        bleu("1.5-entmax", ast, MaskKind::None, Some(0.0), 19.75),
-        bleu(
-            "self-attention, 1.5-entmax",
-            "",
-            MaskKind::Ap,
-            Some(80.0),
-            18.0,
-        ),
+        bleu("softmax", ast, Baseline::CopySource, None, 1.875),
+        bleu("softmax", ast, Baseline::WordTranslation, None, 4.25),
+        bleu("softmax", ast, Condition::Dense, Some(0.0), 20.0),
+        bleu("alpha-entmax", ast, Condition::Dense, Some(0.0), 20.5),
+        bleu("1.5-entmax", ast, Condition::Dense, Some(0.0), 19.75),
+        bleu("self-attention, 1.5-entmax", "", AP, Some(80.0), 18.0),
     ];
     for (row, at_80) in [("enc-self", 19.0), ("dec-self", 20.25), ("cross", 0.0)] {
         records.push(bleu(
             row,
             paper::IWSLT14_BY_TYPE,
-            MaskKind::None,
+            Condition::Dense,
             Some(0.0),
             20.25,
         ));
-        records.push(bleu(
-            row,
-            paper::IWSLT14_BY_TYPE,
-            MaskKind::Ap,
-            Some(80.0),
-            at_80,
-        ));
+        records.push(bleu(row, paper::IWSLT14_BY_TYPE, AP, Some(80.0), at_80));
     }
     records
 }
@@ -78,15 +73,10 @@ fn expected() -> Vec<Expected> {
     ];
     let expect = |(row, p): (&str, f64)| Expected {
         row: row.into(),
-        mask: if p > 0.0 {
-            MaskKind::Ap
-        } else {
-            MaskKind::None
-        },
-        block_size: None,
+        variant: None,
+        condition: if p > 0.0 { AP } else { Condition::Dense },
         p: Some(p),
         seed: 1,
-        mask_seed: None,
         command: "iwslt reproduce --resume".into(),
     };
     rows.map(expect).into()
@@ -138,7 +128,7 @@ fn markdown() {
 
 #[test]
 fn csv() {
-    insta::assert_snapshot!(table().sections[0].csv().unwrap(), @r#"
+    insta::assert_snapshot!(table().tables[0].csv().unwrap(), @r#"
     row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature
     softmax,,,copy-source,bleu,1.875,,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
     softmax,,,word-translation,bleu,4.25,,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
@@ -158,11 +148,11 @@ fn csv() {
 #[test]
 fn random_masks_get_their_columns() {
     let mut records = records();
-    records.push(bleu("cross", "", MaskKind::Random, Some(80.0), 12.5));
+    records.push(bleu("cross", "", random(1), Some(80.0), 12.5));
     let report = report(&records, &ReportOptions::default()).unwrap();
     let text = report.markdown();
     assert!(text.contains("ours, random ↑"), "{text}");
-    let csv = report.sections[0].csv().unwrap();
+    let csv = report.tables[0].csv().unwrap();
     let random: Vec<&str> = csv
         .lines()
         .filter(|line| line.contains(",random,"))
@@ -179,22 +169,18 @@ fn random_masks_get_their_columns() {
 }
 
 #[test]
-fn scores_of_two_metrics_stand_in_two_sections() {
+fn scores_of_two_metrics_stand_in_two_tables() {
     let mut records = records();
-    let mut other = bleu("softmax", "", MaskKind::None, Some(0.0), 45.0);
+    let mut other = bleu("softmax", "", Condition::Dense, Some(0.0), 45.0);
     other.id += "-chrf";
     other.metric = Metric::Chrf;
     other.signature = signature(&Chrf::default());
     records.push(other);
     let report = report(&records, &ReportOptions::default()).unwrap();
-    let metrics: Vec<Metric> = report
-        .sections
-        .iter()
-        .map(|section| section.metric)
-        .collect();
+    let metrics: Vec<Metric> = report.tables.iter().map(|table| table.metric).collect();
     assert_eq!(metrics, [Metric::Bleu, Metric::Chrf]);
     assert!(
-        report.sections[1]
+        report.tables[1]
             .csv()
             .unwrap()
             .contains("softmax,0,0,ap,chrf,45,,1,chrF2|corpus:help")
@@ -203,7 +189,7 @@ fn scores_of_two_metrics_stand_in_two_sections() {
 
 #[test]
 fn a_sweep_of_rows_has_one_line_each_and_the_papers_dashed() {
-    let text = svg::p_sweep(&table().sections[0]).unwrap();
+    let text = svg::p_sweep(&table().tables[0]).unwrap();
     for label in [
         "BLEU ↑ on our corpus",
         "change of BLEU against p = 0",
@@ -214,7 +200,8 @@ fn a_sweep_of_rows_has_one_line_each_and_the_papers_dashed() {
         assert!(text.contains(label), "{label}");
     }
     assert!(!text.contains("NaN") && !text.contains("inf"));
-    // Ten runs on the left; on the right three rows of ours and three published ones, with p = 0 and 80 each.
+    // Ten runs on the left; on the right three rows of ours and three published ones, with p = 0
+    // and 80 each.
     assert_eq!(text.matches("<circle").count(), 10 + 6 + 6);
 }
 
@@ -230,7 +217,7 @@ fn rows_without_p_are_drawn_side_by_side() {
         })
         .collect();
     let report = report(&dense, &ReportOptions::default()).unwrap();
-    let text = svg::by_row(&report.sections[0]).unwrap();
+    let text = svg::by_row(&report.tables[0]).unwrap();
     assert_eq!(text.matches("<circle").count(), 6);
     for label in [
         "softmax",
@@ -252,12 +239,12 @@ fn rows_without_p_are_drawn_side_by_side() {
 fn scores_out_of_range_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for value in [-0.1, 100.1] {
-        let error = bleu("cross", "", MaskKind::Ap, Some(80.0), value)
+        let error = bleu("cross", "", AP, Some(80.0), value)
             .save(dir.path())
             .unwrap_err();
         assert!(error.to_string().contains("BLEU is 0 to 100"), "{error}");
     }
-    let error = bleu("cross", "", MaskKind::CopySource, Some(80.0), 1.0)
+    let error = bleu("cross", "", Baseline::CopySource, Some(80.0), 1.0)
         .save(dir.path())
         .unwrap_err();
     assert!(
@@ -266,7 +253,7 @@ fn scores_out_of_range_are_refused() {
             .contains("mask `copy-source` with p_nominal Some(80.0)"),
         "{error}"
     );
-    let path = bleu("cross", "", MaskKind::WordTranslation, None, 1.0)
+    let path = bleu("cross", "", Baseline::WordTranslation, None, 1.0)
         .save(dir.path())
         .unwrap();
     assert!(
@@ -275,7 +262,7 @@ fn scores_out_of_range_are_refused() {
             .contains("\"mask\": \"word-translation\"")
     );
     assert_eq!(
-        RunRecord::load(&path).unwrap().mask,
-        MaskKind::WordTranslation
+        RunRecord::load(&path).unwrap().condition,
+        Baseline::WordTranslation.into()
     );
 }

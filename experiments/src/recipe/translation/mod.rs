@@ -2,29 +2,28 @@
 
 mod words;
 
-pub use words::{
-    KeepName, OutputName, PadSide, PairCorpus, PrunedName, RowsName, ShareName, TokenizeName,
-};
+pub use words::{KeepName, OutputName, PadSide, PrunedName, RowsName, ShareName, TokenizeName};
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::translation::TranslationCorpus;
 
-use super::parts::{
-    NormalizerName, OptimizerName, RetrainRecipe, ScopeName, SemanticsName, at_least_one,
-    in_unit_interval, nominal_shares, positive, seeds_and_table,
+use super::check::{at_least_one, in_unit_interval, not_negative};
+use super::renamed::RETRAIN_MODE;
+use super::sections::check_normalizers;
+use super::{
+    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Recipe, Renamed,
+    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
 };
-use super::{Recipe, Shipped, parts};
-use crate::train::{Keep, ScheduleName};
+use crate::train::Selection;
 
 /// Everything that determines a translation table; field names are the TOML keys, which
 /// `recipes/small/iwslt.toml` explains one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TranslationRecipe {
-    /// Name of the table, and of its run folder.
-    pub table: String,
-    /// Seeds to run; they are the only key outside the recipe hash.
-    pub seeds: Vec<u64>,
+    /// Name and seeds.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// Corpus and vocabulary.
     pub data: DataRecipe,
     /// The network.
@@ -36,7 +35,7 @@ pub struct TranslationRecipe {
     /// Thresholds and masks.
     pub prune: PruneRecipe,
     /// Training again under each mask; what it does not name is as in `train`.
-    pub retrain: RetrainRecipe,
+    pub retrain: Retrain,
     /// Search and score.
     pub eval: EvalRecipe,
     /// The published rows for comparison.
@@ -45,10 +44,9 @@ pub struct TranslationRecipe {
 
 /// Which pairs of sentences, and how they become tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// The corpus, with its direction.
-    pub corpus: PairCorpus,
+    pub corpus: TranslationCorpus,
     /// Whether sentences are lower-cased.
     pub lowercase: bool,
     /// Merges of the byte pair encoding, learned on both languages together.
@@ -71,7 +69,6 @@ pub struct DataRecipe {
 
 /// Encoder–decoder dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModelRecipe {
     /// Width of the hidden states.
     pub d_model: usize,
@@ -103,7 +100,6 @@ pub struct ModelRecipe {
 
 /// Dense training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TrainRecipe {
     /// Updates.
     pub steps: u64,
@@ -111,22 +107,9 @@ pub struct TrainRecipe {
     pub max_tokens: usize,
     /// Batches whose gradients are added up for one update.
     pub grad_accum: usize,
-    /// The optimiser.
-    pub optimizer: OptimizerName,
-    /// Peak learning rate; for `noam`, the factor.
-    pub lr: f64,
-    /// How it falls.
-    pub schedule: ScheduleName,
-    /// Updates of linear rise.
-    pub warmup_steps: u64,
-    /// Adam's first moment.
-    pub beta_1: f32,
-    /// Adam's second moment.
-    pub beta_2: f32,
-    /// Adam's denominator.
-    pub epsilon: f32,
-    /// Largest global gradient norm; 0 = no limit.
-    pub clip: f64,
+    /// The optimiser and its learning rate.
+    #[serde(flatten)]
+    pub optimizer: Optimizer<WarmupSteps>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Share of the target distribution spread over all words.
@@ -137,23 +120,20 @@ pub struct TrainRecipe {
     pub average: u64,
     /// Steps between those.
     pub average_every: u64,
-    /// A line of metrics every so many updates.
-    pub log_every: u64,
-    /// Validation every so many updates; 0 = at the end only.
-    pub valid_every: u64,
-    /// A checkpoint every so many updates.
-    pub checkpoint_every: u64,
+    /// How often something is said and saved.
+    #[serde(flatten)]
+    pub intervals: Intervals,
 }
 
 impl TrainRecipe {
     /// What is kept, in the words of the training loop.
     #[must_use]
-    pub fn keep(&self) -> Keep {
+    pub fn selection(&self) -> Selection {
         match self.keep {
-            KeepName::Last => Keep::Last,
-            KeepName::BestLoss => Keep::BestLoss,
-            KeepName::BestBleu => Keep::BestBleu,
-            KeepName::Average => Keep::Average {
+            KeepName::Last => Selection::Last,
+            KeepName::BestLoss => Selection::BestLoss,
+            KeepName::BestBleu => Selection::BestBleu,
+            KeepName::Average => Selection::Average {
                 n: self.average,
                 every: self.average_every,
             },
@@ -163,7 +143,6 @@ impl TrainRecipe {
 
 /// The pass over the training set that averages attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ObserveRecipe {
     /// Most tokens of a batch.
     pub max_tokens: usize,
@@ -173,12 +152,10 @@ pub struct ObserveRecipe {
 
 /// Thresholds and masks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PruneRecipe {
-    /// Nominal shares in per cent; the first is 0, the dense control.
-    pub p: Vec<u32>,
-    /// Random masks beside each p.
-    pub random_masks: Vec<u32>,
+    /// Which masks.
+    #[serde(flatten)]
+    pub masks: Masks,
     /// What is pruned of the model with softmax.
     pub softmax: Vec<PrunedName>,
     /// What is pruned of the model with sparsemax.
@@ -187,10 +164,9 @@ pub struct PruneRecipe {
     pub entmax15: Vec<PrunedName>,
     /// What is pruned of the model with a learned α.
     pub alpha_entmax: Vec<PrunedName>,
-    /// Over which cells one threshold is taken.
-    pub scope: ScopeName,
-    /// Which cells count.
-    pub semantics: SemanticsName,
+    /// How they are made.
+    #[serde(flatten)]
+    pub threshold: Threshold,
     /// Rows of the mask that decoding uses.
     pub rows: RowsName,
 }
@@ -210,7 +186,6 @@ impl PruneRecipe {
 
 /// Search and score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EvalRecipe {
     /// Hypotheses kept; 1 = greedy.
     pub beam_size: usize,
@@ -228,7 +203,6 @@ pub struct EvalRecipe {
 
 /// The published rows that stand beside ours, by table of `sparta_results::paper`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PaperRecipe {
     /// Table of the dense models by normaliser; empty = none.
     pub normalizers: String,
@@ -241,58 +215,85 @@ pub struct PaperRecipe {
 impl Recipe for TranslationRecipe {
     const PROGRAM: &'static str = "iwslt";
     const SHIPPED: &'static [Shipped] = super::shipped::TRANSLATION;
+    const RENAMED: &'static [Renamed] = &[RETRAIN_MODE];
 
-    fn table(&self) -> &str {
-        &self.table
+    fn heading(&self) -> &Heading {
+        &self.heading
     }
 
-    fn seeds(&self) -> &[u64] {
-        &self.seeds
+    fn heading_mut(&mut self) -> &mut Heading {
+        &mut self.heading
     }
 
-    fn set_seeds(&mut self, seeds: Vec<u64>) {
-        self.seeds = seeds;
+    fn masks(&self) -> &Masks {
+        &self.prune.masks
+    }
+
+    fn masks_mut(&mut self) -> &mut Masks {
+        &mut self.prune.masks
+    }
+
+    fn threshold(&self) -> Threshold {
+        self.prune.threshold
+    }
+
+    fn retrain_start(&self) -> RetrainStart {
+        self.retrain.start
+    }
+
+    fn normalizers(&self) -> &[NormalizerName] {
+        &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Pairs(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {
         let (m, t) = (&self.model, &self.train);
-        at_least_one(&[
-            ("model.d_model", m.d_model),
-            ("model.n_heads", m.n_heads),
-            ("model.d_ff", m.d_ff),
-            ("model.n_encoder_layers", m.n_encoder_layers),
-            ("model.n_decoder_layers", m.n_decoder_layers),
-            ("model.max_len", m.max_len),
-            ("model.normalizers", m.normalizers.len()),
-            ("train.max_tokens", t.max_tokens),
-            ("train.grad_accum", t.grad_accum),
-            ("train.average", t.average as usize),
-            ("train.average_every", t.average_every as usize),
-            ("train.log_every", t.log_every as usize),
-            ("train.checkpoint_every", t.checkpoint_every as usize),
-            ("observe.max_tokens", self.observe.max_tokens),
-            ("eval.beam_size", self.eval.beam_size),
-            ("eval.batch_size", self.eval.batch_size),
-        ])?;
-        in_unit_interval(&[
-            ("model.dropout", m.dropout),
-            ("model.attention_dropout", m.attention_dropout),
-            ("model.activation_dropout", m.activation_dropout),
-            ("train.label_smoothing", t.label_smoothing),
-        ])?;
-        positive(&[("train.lr", t.lr), ("retrain.lr", self.retrain.lr)])?;
-        for (key, value) in [
-            ("train.clip", t.clip),
-            ("train.weight_decay", t.weight_decay),
-            ("eval.length_penalty", self.eval.length_penalty),
-            ("eval.max_len_a", self.eval.max_len_a),
-        ] {
-            ensure!(
-                value >= 0.0 && value.is_finite(),
-                "`{key}` must be 0 or more; found {value}"
-            );
-        }
-        seeds_and_table(&self.seeds, &self.table)?;
+        let of_model = [
+            ("d_model", m.d_model),
+            ("n_heads", m.n_heads),
+            ("d_ff", m.d_ff),
+            ("n_encoder_layers", m.n_encoder_layers),
+            ("n_decoder_layers", m.n_decoder_layers),
+            ("max_len", m.max_len),
+        ];
+        at_least_one("model", &of_model)?;
+        let dropouts = [
+            ("dropout", m.dropout),
+            ("attention_dropout", m.attention_dropout),
+            ("activation_dropout", m.activation_dropout),
+        ];
+        in_unit_interval("model", &dropouts)?;
+        let of_train = [
+            ("max_tokens", t.max_tokens),
+            ("grad_accum", t.grad_accum),
+            ("average", t.average as usize),
+            ("average_every", t.average_every as usize),
+        ];
+        at_least_one("train", &of_train)?;
+        in_unit_interval("train", &[("label_smoothing", t.label_smoothing)])?;
+        not_negative("train", &[("weight_decay", t.weight_decay)])?;
+        at_least_one("observe", &[("max_tokens", self.observe.max_tokens)])?;
+        let of_eval = [
+            ("beam_size", self.eval.beam_size),
+            ("batch_size", self.eval.batch_size),
+        ];
+        at_least_one("eval", &of_eval)?;
+        let lengths = [
+            ("length_penalty", self.eval.length_penalty),
+            ("max_len_a", self.eval.max_len_a),
+        ];
+        not_negative("eval", &lengths)?;
+        self.heading.check()?;
+        t.optimizer.check("train")?;
+        t.intervals.check("train")?;
+        self.retrain
+            .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         ensure!(
             self.data.lowercase || !self.data.corpus.is_lower_case(),
             "`data.lowercase` must be true: the corpus is prepared in lower case"
@@ -320,16 +321,9 @@ impl Recipe for TranslationRecipe {
 
 impl TranslationRecipe {
     fn validate_prune(&self) -> Result<()> {
-        let (p, random_masks) = (&self.prune.p, &self.prune.random_masks);
-        nominal_shares(p)?;
-        parts::random_masks(random_masks, p)?;
-        for (i, normalizer) in self.model.normalizers.iter().enumerate() {
-            ensure!(
-                !self.model.normalizers[..i].contains(normalizer),
-                "`model.normalizers` names `{}` twice",
-                normalizer.name()
-            );
-        }
+        self.prune.masks.check()?;
+        self.prune.threshold.check(&self.prune.masks)?;
+        check_normalizers(&self.model.normalizers)?;
         for normalizer in NormalizerName::ALL {
             ensure!(
                 self.prune.of(normalizer).is_empty()
@@ -357,7 +351,7 @@ mod tests {
     fn all_p_are_one_key() {
         let sets = ["prune.p=[0, 20, 90]".into()];
         let recipe = TranslationRecipe::load("small/iwslt", &sets);
-        assert_eq!(recipe.unwrap().prune.p, [0, 20, 90]);
+        assert_eq!(recipe.unwrap().prune.masks.p, [0, 20, 90]);
     }
 
     #[test]

@@ -2,44 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A parallel corpus with its direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PairCorpus {
-    /// LibreOffice help, German to English, shipped with the project.
-    LibreofficeHelp,
-    /// Multi30k, German to English.
-    Multi30kDeEn,
-    /// IWSLT 2014, German to English, as fairseq prepares it.
-    Iwslt14DeEn,
-    /// IWSLT 2017, German to English.
-    Iwslt17DeEn,
-    /// WMT 2014, English to German.
-    Wmt14EnDe,
-    /// WMT 2016, Romanian to English.
-    Wmt16RoEn,
-    /// WMT 2017, English to German.
-    Wmt17EnDe,
-    /// Kyoto free translation task, Japanese to English.
-    KfttJaEn,
-}
-
-impl PairCorpus {
-    /// Whether it is prepared in lower case.
-    #[must_use]
-    pub fn is_lower_case(self) -> bool {
-        match self {
-            Self::Multi30kDeEn | Self::Iwslt14DeEn => true,
-            Self::LibreofficeHelp
-            | Self::Iwslt17DeEn
-            | Self::Wmt14EnDe
-            | Self::Wmt16RoEn
-            | Self::Wmt17EnDe
-            | Self::KfttJaEn => false,
-        }
-    }
-}
-
 /// A side of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

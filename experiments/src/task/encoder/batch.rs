@@ -9,7 +9,7 @@ use crate::recipe::encoder::PaddingName;
 use crate::train::watch::stop_if_interrupted;
 
 /// How wide the batches of a recipe are.
-pub(in crate::task) fn padding(name: PaddingName, max_len: usize) -> Padding {
+pub fn padding(name: PaddingName, max_len: usize) -> Padding {
     match name {
         PaddingName::Fixed => Padding::Fixed(max_len),
         PaddingName::Dynamic => Padding::Dynamic,
@@ -17,7 +17,7 @@ pub(in crate::task) fn padding(name: PaddingName, max_len: usize) -> Padding {
 }
 
 /// What padding takes, in words.
-pub(in crate::task) fn describe_padding(share: PaddingShare, name: PaddingName) -> String {
+pub fn describe_padding(share: PaddingShare, name: PaddingName) -> String {
     let of = |n: usize, all: usize| 100.0 * (1.0 - n as f64 / all.max(1) as f64);
     format!(
         "padding takes {:.1} % of the positions and {:.1} % of the attention cells of {} batches",
@@ -27,8 +27,16 @@ pub(in crate::task) fn describe_padding(share: PaddingShare, name: PaddingName) 
     )
 }
 
+/// What stands for a data set that is not at hand, in words.
+pub fn stand_in(name: &str, n_train: usize) -> String {
+    format!(
+        "{name} is not at hand: a SYNTHETIC batch, {n_train} training examples as published; give the \
+         files by `--data DIR`"
+    )
+}
+
 /// Token ids, segments and padding, row by row, as tensors.
-pub(in crate::task) fn input(
+pub fn input(
     ids: &[i32],
     token_types: &[i32],
     padding: &[bool],
@@ -45,7 +53,7 @@ pub(in crate::task) fn input(
 }
 
 /// Whole numbers, one an example.
-pub(in crate::task) fn classes(values: &[i32], device: &Device) -> Tensor<1, Int> {
+pub fn classes(values: &[i32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
@@ -53,7 +61,7 @@ pub(in crate::task) fn classes(values: &[i32], device: &Device) -> Tensor<1, Int
 ///
 /// # Errors
 /// A device that failed.
-pub(in crate::task) fn read<const D: usize>(values: Tensor<D>) -> Result<Vec<f32>> {
+pub fn read<const D: usize>(values: Tensor<D>) -> Result<Vec<f32>> {
     values
         .try_into_vec_as::<f32>()
         .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))
@@ -63,7 +71,7 @@ pub(in crate::task) fn read<const D: usize>(values: Tensor<D>) -> Result<Vec<f32
 ///
 /// # Errors
 /// What `loss` says, or Ctrl-C.
-pub(in crate::task) fn mean_loss(
+pub fn mean_loss(
     n: usize,
     batch_size: usize,
     mut loss: impl FnMut(&[u32]) -> Result<Tensor<1>>,

@@ -1,18 +1,330 @@
-//! What tasks for a pretrained encoder have in common: its weights and tokenizer, fine-tuning, masks,
-//! and the stages fine-tune → observe → prune → fine-tune again → score.
+//! Tasks for a pretrained encoder: fine-tuning with a [`Head`], on one data set or several.
 
 pub(super) mod batch;
-mod dry_run;
-mod lesson;
+mod head;
 mod network;
+mod objective;
 mod pretrained;
-mod records;
-mod stages;
-mod subject;
 
-pub(super) use dry_run::DryRun;
-pub(super) use network::layer_masks;
-pub(super) use pretrained::{Pretrained, Sources};
-pub(super) use records::report;
-pub(super) use stages::{Session, trained_network};
-pub(super) use subject::{Baseline, Column, Fit, Subject};
+pub use head::{BaselineScore, Column, Head, Model};
+pub use network::layer_masks;
+pub use pretrained::{Pretrained, Sources};
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use sparta_datasets::batch::ExampleOrder;
+use sparta_model::LayerMask;
+use sparta_model::bert::BertConfig;
+use sparta_model::import::{ImportOptions, import_bert};
+use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+
+use crate::device::OpenDevice;
+use crate::protocol::init::{new_weights, normalizer};
+use crate::protocol::{
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
+    Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+};
+use crate::recipe::{EncoderRecipe, Recipe, RetrainStart};
+use crate::train::{AdamSettings, Selection, TrainingConfig};
+use objective::HeadLoss;
+
+/// Copies of a layer's attention weights that autodiff keeps.
+const SCORE_COPIES: usize = 5;
+
+/// A pretrained encoder with a head for each data set of a recipe.
+pub struct Encoder<H: Head> {
+    recipe: H::Recipe,
+    pretrained: Pretrained,
+    heads: Vec<H>,
+    batch_size: usize,
+}
+
+impl<H: Head> Encoder<H> {
+    fn head(&self, of: &Variant) -> &H {
+        &self.heads[of.dataset]
+    }
+
+    fn config(&self, of: &Variant) -> BertConfig {
+        let config = self.pretrained.config.clone();
+        config.with_normalizer(normalizer(of.normalizer))
+    }
+
+    fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
+        Self {
+            recipe: recipe.clone(),
+            batch_size: recipe.train().batch_size,
+            pretrained,
+            heads,
+        }
+    }
+}
+
+/// Every variant of the data sets that are named.
+pub(super) fn variants<R: EncoderRecipe>(recipe: &R, datasets: &[String]) -> Vec<Variant> {
+    let pruned = [Pruned::only(AttentionType::EncoderSelf)];
+    let of = |(i, name): (usize, &String)| Variant::each(recipe.normalizers(), (i, name), &pruned);
+    datasets.iter().enumerate().flat_map(of).collect()
+}
+
+/// The p that a row stands at; the dense model is p = 0 where no other model is.
+fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
+    match (row, recipe.retrain_start()) {
+        (Some(row), _) => Some(f64::from(row.p)),
+        (None, RetrainStart::Pretrained) => Some(0.0),
+        (None, RetrainStart::Dense | RetrainStart::Scratch) => None,
+    }
+}
+
+/// The row without a mask, or the one with a mask.
+fn row_of<'a>(row: Option<&Row>, [plain, masked]: [&'a String; 2]) -> &'a String {
+    match row.and_then(|row| row.mask) {
+        None => plain,
+        Some(_) => masked,
+    }
+}
+
+impl<H: Head> Task for Encoder<H> {
+    type Recipe = H::Recipe;
+    type Network = H::Network;
+    type Masks = Option<Vec<LayerMask>>;
+    type Objective<'a>
+        = HeadLoss<'a, H>
+    where
+        Self: 'a;
+
+    fn variants(recipe: &H::Recipe) -> Result<Vec<Variant>> {
+        Ok(variants(recipe, &H::datasets(recipe)?))
+    }
+
+    fn report(recipe: &H::Recipe, folder: &RunFolder) -> Result<()> {
+        let title = format!(
+            "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
+            recipe.table(),
+            recipe.model().network.name(),
+            recipe.retrain_start().words(),
+            recipe.threshold().scope.name(),
+            recipe.threshold().semantics.name()
+        );
+        let rows = (0..H::datasets(recipe)?.len())
+            .map(|dataset| H::rows(recipe, folder, dataset))
+            .collect::<Result<Vec<_>>>()?;
+        let labels = |of: &Variant, row: Option<&Row>| {
+            let label = |[plain, masked]: &[String; 2]| Label {
+                row: row_of(row, [plain, masked]).clone(),
+                p: p_of(recipe, row),
+            };
+            rows[of.dataset].iter().map(label).collect()
+        };
+        records::pivot::<Self>(recipe, folder, (title, H::LAYOUT), labels)
+    }
+
+    fn open(run: &Run<'_, H::Recipe>, fetch: Fetch) -> Result<Self> {
+        let sources = Sources::of(run.request).or_remembered(&run.folder)?;
+        let model = run.recipe.model();
+        let pretrained =
+            Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
+        let heads = H::open(run, &sources, &pretrained.wordpiece, fetch)?;
+        run.enter()?;
+        pretrained.enter(model.network, &run.folder, &sources)?;
+        Ok(Self::new(run.recipe, pretrained, heads))
+    }
+
+    fn stand_in(run: &Run<'_, H::Recipe>) -> Result<Self> {
+        let sources = Sources::of(run.request).or_remembered(&run.folder)?;
+        let pretrained = Pretrained::open_or_sizes(run.recipe.model(), sources.weights.as_deref())?
+            .computed_by(run.request.attention);
+        let heads = H::stand_in(run, &sources, &pretrained.wordpiece)?;
+        Ok(Self::new(run.recipe, pretrained, heads))
+    }
+
+    fn with_one_example(self) -> Self {
+        Self {
+            batch_size: 1,
+            ..self
+        }
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let heads = self.heads.iter().map(|head| head.description().to_owned());
+        let weights = format!("weights: {}", self.pretrained.origin);
+        heads.chain([weights]).collect()
+    }
+
+    fn tokenizer_hash(&self) -> String {
+        self.pretrained.wordpiece.hash()
+    }
+
+    fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<H::Network> {
+        let config = self.config(of);
+        Ok(new_weights(seed, device, |host| {
+            self.head(of).init(&config, host)
+        }))
+    }
+
+    /// The pretrained network with a new head.
+    fn initial(&self, of: &Variant, seed: u64, device: &Device) -> Result<H::Network> {
+        let weights = self.pretrained.weights.clone();
+        let weights = weights.context("the pretrained weights were not read")?;
+        let network = self.network(of, seed, device)?;
+        let head = self.head(of);
+        let mut options = ImportOptions::default().allow_unexpected("cls.");
+        for name in head.head_names() {
+            options = options.allow_missing(*name);
+        }
+        if head.bert(&network).pooler.is_none() {
+            options = options.allow_unexpected("pooler.");
+        }
+        let (network, _) = import_bert(network, weights, &options)
+            .with_context(|| format!("weights {}", self.pretrained.origin))?;
+        Ok(network)
+    }
+
+    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+        let config = &self.pretrained.config;
+        vec![AttentionLayers {
+            kind: AttentionType::EncoderSelf,
+            n_layers: config.n_layers,
+            grid: network::grid(config, self.recipe.max_len()),
+        }]
+    }
+
+    fn masks(&self, mask: Option<&GlobalMask>, device: &Device) -> Result<Self::Masks> {
+        layer_masks(mask, self.recipe.max_len(), device)
+    }
+
+    fn cost(&self, of: &Variant) -> Cost {
+        let (config, max_len) = (self.config(of), self.recipe.max_len());
+        Cost {
+            n_params: config.n_params(),
+            tokens: self.batch_size * max_len,
+            n_layers: config.n_layers,
+            d_model: config.d_model,
+            d_ff: config.d_ff,
+            n_scores: config.n_heads * max_len,
+            score_copies: SCORE_COPIES,
+            n_outputs: 0,
+        }
+    }
+
+    fn training(&self, of: &Variant, _: Phase) -> TrainingConfig {
+        let (train, head) = (self.recipe.train(), self.head(of));
+        let intervals = train.intervals;
+        TrainingConfig {
+            schedule: train.optimizer.schedule(train.steps_for(head.n_epoch())),
+            adam: AdamSettings {
+                decay_vectors: false,
+                head: head.head_rate(),
+                ..train.optimizer.settings(train.weight_decay)
+            },
+            selection: Selection::Last,
+            log_every: intervals.log_every,
+            valid_every: intervals.valid_every,
+            checkpoint_every: intervals.checkpoint_every,
+        }
+    }
+
+    fn objective<'a>(
+        &'a self,
+        of: &'a Variant,
+        seed: u64,
+        masks: BothMasks<Self::Masks>,
+        device: &Device,
+    ) -> Result<HeadLoss<'a, H>> {
+        HeadLoss::new(self.head(of), (self.batch_size, seed), masks, device)
+    }
+
+    fn observe<'a>(
+        &'a self,
+        of: &'a Variant,
+        network: &'a H::Network,
+        device: &'a Device,
+    ) -> Result<Observation<'a>> {
+        let (head, observe) = (self.head(of), self.recipe.observe());
+        let n = match observe.examples {
+            0 => head.n_train(),
+            n => n.min(head.n_train()),
+        };
+        let order = ExampleOrder::in_order(n, observe.batch_size)?;
+        let n_batches = order.n_batches();
+        let weights = move |i| -> Result<Vec<Observed>> {
+            let indices = order.get(i).unwrap_or_default();
+            let (input, lengths) = head.input(indices, device)?;
+            let valid = lengths.iter().map(|&length| Valid::first(length, length));
+            let output = head.bert(network).forward(input.return_weights());
+            Ok(vec![Observed {
+                kind: AttentionType::EncoderSelf,
+                weights: output.weights,
+                placement: Placement::at(0, 0).with_valid(valid.collect()),
+            }])
+        };
+        Ok(Observation {
+            corpus: format!("{}:train:{n}", head.corpus()),
+            words: format!("{n} examples"),
+            amount: Amount {
+                n: n_batches as u64,
+                tokens: n as f64 * head.mean_len() / n_batches.max(1) as f64,
+            },
+            batches: Box::new((0..n_batches).map(weights)),
+        })
+    }
+
+    fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>> {
+        let line = |column: Column| Line {
+            file: column.name(),
+            label: Label {
+                row: row_of(row, [&column.row, &column.masked_row]).clone(),
+                p: p_of(&self.recipe, row),
+            },
+            metric: column.metric,
+            signature: column.signature,
+            attention: column.attention,
+            paper: column.paper,
+        };
+        let columns = self.head(of).columns(on)?;
+        Ok(columns.into_iter().map(line).collect())
+    }
+
+    fn scored(&self, of: &Variant) -> Amount {
+        Amount {
+            n: self.head(of).n_scored() as u64,
+            tokens: 1.0,
+        }
+    }
+
+    fn score(
+        &self,
+        of: &Variant,
+        model: &Model<'_, H::Network>,
+        scoring: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
+    ) -> Result<Vec<f64>> {
+        self.head(of).score(of, model, scoring, at)
+    }
+
+    fn baselines(&self) -> Result<Vec<BaselineLine>> {
+        let mut lines = Vec::new();
+        for (name, head) in H::datasets(&self.recipe)?.iter().zip(&self.heads) {
+            for BaselineScore {
+                baseline, column, ..
+            } in head.baselines()?
+            {
+                lines.push(BaselineLine {
+                    baseline,
+                    file: format!("{name}-{baseline}-{}", column.name()),
+                    row: column.row,
+                    metric: column.metric,
+                    signature: column.signature,
+                });
+            }
+        }
+        Ok(lines)
+    }
+
+    fn score_baselines(&self) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        for head in &self.heads {
+            values.extend(head.baselines()?.iter().map(|scored| scored.value));
+        }
+        Ok(values)
+    }
+}

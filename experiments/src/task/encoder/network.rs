@@ -1,31 +1,27 @@
 //! The recipe's encoder, and its masks.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use burn::tensor::Device;
 use sparta_model::bert::BertConfig;
 use sparta_model::{LayerMask, masks_of};
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
-use crate::task::network::normalizer;
 
-/// The only attention there is.
-pub(super) const KIND: AttentionType = AttentionType::EncoderSelf;
-
-/// The sizes of a published network.
-pub(super) fn published(network: NetworkName) -> BertConfig {
+/// The sizes of a network that its name says; none where they are those of the weights.
+pub(super) fn published(network: NetworkName) -> Option<BertConfig> {
     match network {
-        NetworkName::MiniLmL3 => BertConfig::mini_lm(3),
-        NetworkName::MiniLmL6 => BertConfig::mini_lm(6),
-        NetworkName::BertBaseUncased => BertConfig::base_uncased(),
-        NetworkName::BertBaseCased => BertConfig::base_cased(),
+        NetworkName::MiniLmL3 => Some(BertConfig::mini_lm(3)),
+        NetworkName::MiniLmL6 => Some(BertConfig::mini_lm(6)),
+        NetworkName::BertBaseUncased => Some(BertConfig::base_uncased()),
+        NetworkName::BertBaseCased => Some(BertConfig::base_cased()),
+        NetworkName::Bert => None,
     }
 }
 
 /// The sizes of a network with what the recipe says of it.
 pub(super) fn config(sizes: BertConfig, model: &EncoderModelRecipe) -> BertConfig {
     sizes
-        .with_normalizer(normalizer(model.normalizer))
         .with_dropout(model.dropout)
         .with_attention_dropout(model.attention_dropout)
 }
@@ -40,39 +36,23 @@ pub(super) fn grid(config: &BertConfig, max_len: usize) -> Grid {
     }
 }
 
-/// Checks that a mask was made for this network and these sequences.
-///
-/// # Errors
-/// The first layer that does not fit.
-pub(super) fn check_mask(mask: &GlobalMask, config: &BertConfig, max_len: usize) -> Result<()> {
-    for (kind, layer) in mask.layers() {
-        ensure!(
-            kind == KIND && layer < config.n_layers,
-            "the mask has {kind} layer {layer}; the network has {} {KIND} layers",
-            config.n_layers
-        );
-        let Grid {
-            n_heads,
-            n_rows,
-            n_cols,
-            ..
-        } = grid(config, max_len);
-        mask.check_shape(kind, layer, n_heads, n_rows, n_cols)?;
-    }
-    Ok(())
-}
-
 /// The mask of each layer, for sequences up to `max_len`.
 ///
 /// # Errors
 /// A mask without one of its layers.
-pub(in crate::task) fn layer_masks(
+pub fn layer_masks(
     mask: Option<&GlobalMask>,
     max_len: usize,
     device: &Device,
 ) -> Result<Option<Vec<LayerMask>>> {
     match mask {
         None => Ok(None),
-        Some(mask) => Ok(masks_of(mask, KIND, max_len, max_len, device)?),
+        Some(mask) => Ok(masks_of(
+            mask,
+            AttentionType::EncoderSelf,
+            max_len,
+            max_len,
+            device,
+        )?),
     }
 }

@@ -7,31 +7,32 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::BertConfig;
-use sparta_model::import::{Weights, bert_config, shipped};
+use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
 use sparta_ops::attention::Implementation;
 
 use super::network;
 use crate::io::write_text;
+use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::recipe::hex;
-use crate::task::{Request, RunFolder};
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
 const NOTE: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
+const CONFIG: &str = "config.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Names of weights, the first one found is read.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Where the user says that files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::task) struct Sources {
+pub struct Sources {
     /// Folder of the weights.
-    pub(in crate::task) weights: Option<PathBuf>,
+    pub weights: Option<PathBuf>,
     /// Folder of the corpus.
-    pub(in crate::task) data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,25 +45,23 @@ struct Note {
 }
 
 /// A pretrained encoder.
-pub(in crate::task) struct Pretrained {
-    /// Its sizes, with the recipe's dropout and normaliser.
-    pub(in crate::task) config: BertConfig,
+pub struct Pretrained {
+    /// Its sizes, with the recipe's dropout.
+    pub config: BertConfig,
     /// Its weights; none in a dry run without them.
-    pub(in crate::task) weights: Option<Weights>,
+    pub weights: Option<Weights>,
     /// Its tokenizer.
-    pub(in crate::task) wordpiece: WordPiece,
+    pub wordpiece: WordPiece,
     /// Where it is from, in words.
-    pub(in crate::task) origin: String,
+    pub origin: String,
     sha256: String,
-    tokenizer: Tokenizer,
+    /// Sizes and tokenizer, for the run folder: names and contents of files.
+    files: Vec<(&'static str, String)>,
 }
 
-/// The tokenizer's files: name and content.
-type Tokenizer = Vec<(&'static str, String)>;
-
 impl Pretrained {
-    /// The same with attention computed by somebody.
-    pub(in crate::task) fn computed_by(mut self, attention: Implementation) -> Self {
+    /// The same with attention computed by one implementation.
+    pub fn computed_by(mut self, attention: Implementation) -> Self {
         self.config = self.config.with_implementation(attention);
         self
     }
@@ -72,7 +71,7 @@ impl Pretrained {
     /// # Errors
     /// No folder for a network that is not shipped, a file that is missing, or sizes and a tokenizer
     /// that do not belong to it.
-    pub(in crate::task) fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
+    pub fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
         let name = model.network.name();
         match (model.network, dir) {
             (NetworkName::MiniLmL3, None) => Self::shipped(model),
@@ -80,7 +79,10 @@ impl Pretrained {
                 Self::read(model, dir).with_context(|| format!("--weights {}", dir.display()))
             }
             (
-                NetworkName::MiniLmL6 | NetworkName::BertBaseUncased | NetworkName::BertBaseCased,
+                NetworkName::MiniLmL6
+                | NetworkName::BertBaseUncased
+                | NetworkName::BertBaseCased
+                | NetworkName::Bert,
                 None,
             ) => bail!(
                 "the weights of {name} do not ship with the program: give a folder with config.json, \
@@ -98,16 +100,13 @@ impl Pretrained {
             wordpiece: WordPiece::from_json(text, shipped::NAME)?,
             origin: format!("{}, shipped", shipped::NAME),
             sha256: shipped::NAME.to_owned(),
-            tokenizer: vec![(TOKENIZER, text.to_owned())],
+            files: vec![(TOKENIZER, text.to_owned())],
         })
     }
 
     fn read(model: &EncoderModelRecipe, dir: &Path) -> Result<Self> {
-        let path = dir.join("config.json");
-        let json = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let sizes = bert_config(&json).with_context(|| path.display().to_string())?;
-        check_sizes(&sizes, model.network)?;
+        let (sizes, json) = read_sizes(dir)?;
+        check_sizes(&sizes.config, model.network)?;
         let Some(path) = WEIGHTS
             .iter()
             .map(|name| dir.join(name))
@@ -126,13 +125,21 @@ impl Pretrained {
         };
         let read =
             |&name: &&'static str| Some((name, std::fs::read_to_string(dir.join(name)).ok()?));
+        let mut files: Vec<_> = names.iter().filter_map(read).collect();
+        files.push((CONFIG, json));
+        let assumed = sizes.assumed.map(|text| format!("; {text}"));
         let pretrained = Self {
-            config: network::config(sizes, model),
+            config: network::config(sizes.config, model),
             weights: Some(Weights::read(&path)?),
             wordpiece,
-            origin: format!("{} ({})", path.display(), short(&sha256)),
+            origin: format!(
+                "{} ({}){}",
+                path.display(),
+                short(&sha256),
+                assumed.unwrap_or_default()
+            ),
             sha256,
-            tokenizer: names.iter().filter_map(read).collect(),
+            files,
         };
         pretrained.check_tokenizer()?;
         Ok(pretrained)
@@ -149,12 +156,17 @@ impl Pretrained {
     }
 
     /// The sizes of a network alone, for when its weights are not at hand, and the shipped tokenizer.
+    /// Where the name does not say them, they are those of the `config.json` in `dir`.
     ///
     /// # Errors
-    /// None, unless the program was built from an altered file.
-    pub(in crate::task) fn sizes(model: &EncoderModelRecipe) -> Result<Self> {
+    /// No or another `config.json` where it is needed.
+    pub fn sizes(model: &EncoderModelRecipe, dir: &Path) -> Result<Self> {
+        let sizes = match network::published(model.network) {
+            Some(sizes) => sizes,
+            None => read_sizes(dir)?.0.config,
+        };
         Ok(Self {
-            config: network::config(network::published(model.network), model),
+            config: network::config(sizes, model),
             weights: None,
             origin: "random, the published ones are not at hand".to_owned(),
             ..Self::shipped(model)?
@@ -165,16 +177,13 @@ impl Pretrained {
     ///
     /// # Errors
     /// As [`Pretrained::open`] with a folder.
-    pub(in crate::task) fn open_or_sizes(
-        model: &EncoderModelRecipe,
-        dir: Option<&Path>,
-    ) -> Result<Self> {
+    pub fn open_or_sizes(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
         match (model.network, dir) {
-            (NetworkName::MiniLmL3, _) | (_, Some(_)) => Self::open(model, dir),
+            (NetworkName::MiniLmL3 | NetworkName::Bert, _) | (_, Some(_)) => Self::open(model, dir),
             (
                 NetworkName::MiniLmL6 | NetworkName::BertBaseUncased | NetworkName::BertBaseCased,
                 None,
-            ) => Self::sizes(model),
+            ) => Self::sizes(model, Path::new("")),
         }
     }
 
@@ -182,12 +191,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// Other weights or another tokenizer than those the run was started with.
-    pub(in crate::task) fn enter(
-        &self,
-        network: NetworkName,
-        folder: &RunFolder,
-        sources: &Sources,
-    ) -> Result<()> {
+    pub fn enter(&self, network: NetworkName, folder: &RunFolder, sources: &Sources) -> Result<()> {
         let path = folder.data().join(NOTE);
         let tokenizer = self.wordpiece.hash();
         if path.exists() {
@@ -204,7 +208,7 @@ impl Pretrained {
         let dir = folder.data();
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
-        for (name, content) in &self.tokenizer {
+        for (name, content) in &self.files {
             write_text(&dir.join(name), content)?;
         }
         let note = Note {
@@ -222,11 +226,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// A folder without them, or files that are damaged.
-    pub(in crate::task) fn of_run(
-        model: &EncoderModelRecipe,
-        folder: &RunFolder,
-        program: &str,
-    ) -> Result<Self> {
+    pub fn of_run(model: &EncoderModelRecipe, folder: &RunFolder, program: &str) -> Result<Self> {
         let path = folder.data().join(NOTE);
         ensure!(
             path.exists(),
@@ -234,13 +234,17 @@ impl Pretrained {
             folder.data().display()
         );
         let note = Note::load(&path)?;
+        let sizes = match network::published(note.network) {
+            Some(sizes) => sizes,
+            None => read_sizes(&folder.data())?.0.config,
+        };
         let pretrained = Self {
-            config: network::config(network::published(note.network), model),
+            config: network::config(sizes, model),
             weights: None,
             wordpiece: WordPiece::open(&folder.data(), None)?,
             origin: note.origin,
             sha256: note.sha256,
-            tokenizer: Vec::new(),
+            files: Vec::new(),
         };
         pretrained.check_tokenizer()?;
         Ok(pretrained)
@@ -262,7 +266,7 @@ impl Note {
 
 impl Sources {
     /// What was typed.
-    pub(in crate::task) fn of<R>(request: &Request<R>) -> Self {
+    pub fn of<R>(request: &Request<R>) -> Self {
         Self {
             weights: request.weights.clone(),
             data: request.data.clone(),
@@ -273,7 +277,7 @@ impl Sources {
     ///
     /// # Errors
     /// A note that is damaged.
-    pub(in crate::task) fn or_remembered(self, folder: &RunFolder) -> Result<Self> {
+    pub fn or_remembered(self, folder: &RunFolder) -> Result<Self> {
         let path = folder.data().join(NOTE);
         if !path.exists() {
             return Ok(self);
@@ -286,9 +290,20 @@ impl Sources {
     }
 }
 
-/// That a published configuration is the one the recipe names.
+/// The `config.json` of a folder, read and as it is.
+fn read_sizes(dir: &Path) -> Result<(PublishedBert, String)> {
+    let path = dir.join(CONFIG);
+    let json = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let sizes = read_bert_config(&json).with_context(|| path.display().to_string())?;
+    Ok((sizes, json))
+}
+
+/// That a published configuration is the one the recipe names, where the name says its sizes.
 fn check_sizes(found: &BertConfig, network: NetworkName) -> Result<()> {
-    let expected = network::published(network);
+    let Some(expected) = network::published(network) else {
+        return Ok(());
+    };
     let sizes = |config: &BertConfig| {
         [
             ("vocab_size", config.vocab_size),
@@ -304,7 +319,7 @@ fn check_sizes(found: &BertConfig, network: NetworkName) -> Result<()> {
         ensure!(
             found == expected,
             "config.json has {key} = {found}, but `model.network = \"{}\"` has {expected}; give its \
-             weights, or name another network",
+             weights, or `--set model.network=bert` for a BERT of any sizes",
             network.name()
         );
     }

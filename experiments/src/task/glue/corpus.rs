@@ -9,9 +9,9 @@ use sparta_datasets::classification::{
 use sparta_datasets::{Split, source};
 use sparta_results::metric::glue::GlueColumn;
 
-use super::prediction::Head;
+use super::prediction::LabelHead;
+use crate::protocol::Fetch;
 use crate::recipe::GlueRecipe;
-use crate::task::Fetch;
 
 /// The rows of the table that a task has.
 pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
@@ -25,7 +25,7 @@ pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
 /// Made-up examples of a task, enough for a batch, for when the published ones are not at hand, and the
 /// published number of those to train on.
 pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (LoadedTask, usize) {
-    let head = Head::of(task, &recipe.head);
+    let head = LabelHead::of(task, &recipe.head);
     let n = recipe.train.batch_size;
     let words = [
         "the", "question", "has", "an", "answer", "in", "this", "sentence",

@@ -4,16 +4,21 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::module::Module;
 use sparta_datasets::batch::EncodedExample;
 use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
 use sparta_ops::pruning::GlobalMask;
 
-use super::prediction::{self, Head, Prediction};
+use super::Glue;
+use super::prediction::{self, LabelHead, Prediction};
 use crate::device::{self, DeviceChoice};
+use crate::protocol::find::{Found, find};
+use crate::protocol::init::normalizer;
+use crate::protocol::note;
+use crate::protocol::run::TrainingSummary;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
-use crate::task::encoder::{Fit, Pretrained, batch, layer_masks, trained_network};
-use crate::task::find::{Found, find};
-use crate::task::{Row, note};
+use crate::task::encoder::{self, Model, Pretrained, batch, layer_masks};
+use crate::train::load_model;
 
 /// What `glue predict` asks for.
 #[derive(Debug, Clone)]
@@ -34,43 +39,34 @@ pub struct Predict {
 /// A folder without a trained model, a model and tokenizer that do not fit, or a line without its
 /// tab; each says what to do.
 pub fn predict(request: &Predict) -> Result<()> {
-    let found: Found<GlueRecipe> = find(&request.model, |recipe: &GlueRecipe| {
-        let rows = Row::all(
-            &recipe.prune.p,
-            &recipe.prune.random_masks,
-            &recipe.prune.block_sizes,
-        );
-        let names: Vec<String> = rows.iter().map(Row::name).collect();
+    let found: Found<GlueRecipe> = find::<Glue>(&request.model, |recipe| {
         // Tasks are no part of what makes a run: any may be there.
-        let tasks = ClassificationTask::all();
-        tasks
-            .map(|task| (task.name().to_owned(), names.clone()))
-            .collect()
+        let names: Vec<String> = ClassificationTask::all()
+            .map(|task| task.name().to_owned())
+            .collect();
+        Ok(encoder::variants(recipe, &names))
     })?;
-    let Found {
-        run,
-        recipe,
-        branch,
-        name,
-        folder,
-        row,
-    } = found;
-    let task: ClassificationTask = name.parse()?;
-    let head = Head::of(task, &recipe.head);
-    let pretrained = Pretrained::of_run(recipe.model(), &run, GlueRecipe::PROGRAM)?;
+    let (recipe, variant) = (&found.recipe, &found.arm.variant);
+    let task = ClassificationTask::all()
+        .nth(variant.dataset)
+        .context("the variant has no task")?;
+    let head = LabelHead::of(task, &recipe.head);
+    let pretrained = Pretrained::of_run(recipe.model(), &found.run, GlueRecipe::PROGRAM)?;
     let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
     let training = opened.device.clone().autodiff();
-    let init = |config: &_, device: &_| head.init(config, device);
-    let network = trained_network(init, &pretrained, &folder, &training)?;
-    let mask_path = row
-        .filter(|row| *row != Row::Dense.name())
-        .map(|row| branch.mask(&row));
-    let mask = mask_path.as_ref().map(GlobalMask::load).transpose()?;
+    TrainingSummary::load(&found.folder)?
+        .check_vocabulary(&found.folder, &pretrained.wordpiece.hash())?;
+    let config = pretrained.config.clone();
+    let empty = head.init(
+        &config.with_normalizer(normalizer(variant.normalizer)),
+        &training,
+    );
+    let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
+    let mask = found.mask_path().map(GlobalMask::load).transpose()?;
     let max_len = recipe.max_len();
-    let fit = Fit {
-        model: &network,
+    let model = Model {
+        network: &network,
         masks: layer_masks(mask.as_ref(), max_len, &opened.device)?,
-        mask_path,
         device: &opened.device,
     };
     let outputs = match head.labels {
@@ -81,7 +77,7 @@ pub fn predict(request: &Predict) -> Result<()> {
         request.quiet,
         &format!(
             "model {} ({task}, {}) · device {} · out: {outputs}",
-            folder.path.display(),
+            found.folder.path.display(),
             match mask {
                 Some(_) => "under its mask",
                 None => "no mask",
@@ -111,7 +107,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
         let examples = EncodedExample::encode_all(&examples, &pretrained.wordpiece, max_len)?;
-        let predictions = prediction::predict(&fit, &examples, head.labels, shape, &mut |_| ())?;
+        let predictions = prediction::predict(&model, &examples, head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());
             let line = match &prediction {

@@ -8,12 +8,12 @@ use sparta_datasets::question_sentence;
 use sparta_model::bert::{BertClassifier, BertConfig, BertInput, Pooling};
 
 use crate::recipe::glue::{HeadRecipe, PoolingName};
-use crate::task::encoder::{Fit, batch};
+use crate::task::encoder::{Model, batch};
 use crate::train::watch::stop_if_interrupted;
 
 /// What is predicted for the examples of a task.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
+pub(super) struct LabelHead {
     pub(super) labels: Labels,
     /// Whether an example is two texts.
     pub(super) is_pair: bool,
@@ -21,7 +21,7 @@ pub(super) struct Head {
     pub(super) pooling: Pooling,
 }
 
-impl Head {
+impl LabelHead {
     pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
         let pooling = match recipe.pooling {
             PoolingName::First => Pooling::First,
@@ -87,18 +87,18 @@ pub(super) fn input(padded: &ClassificationBatch, device: &Device) -> BertInput 
 /// What a model says of some examples, in their order; `shape` is padding, its id, and examples of a
 /// batch.
 pub(super) fn predict(
-    fit: &Fit<'_, BertClassifier>,
+    model: &Model<'_, BertClassifier>,
     examples: &[EncodedExample],
     labels: Labels,
     (padding, pad, batch_size): (Padding, u32, usize),
-    at: &mut dyn FnMut(usize),
+    at: &mut dyn FnMut(u64),
 ) -> Result<Vec<Prediction>> {
     let mut predictions = Vec::with_capacity(examples.len());
     for indices in ExampleOrder::in_order(examples.len(), batch_size)?.iter() {
         let padded = ClassificationBatch::new(examples, indices, padding, pad)?;
-        let logits = fit
-            .model
-            .forward(input(&padded, fit.device).masks(fit.masks.clone()));
+        let logits = model
+            .network
+            .forward(input(&padded, model.device).masks(model.masks.clone()));
         match labels {
             Labels::Classes(names) => {
                 let probabilities = batch::read(sparta_ops::softmax(logits, 1))?;
@@ -109,7 +109,7 @@ pub(super) fn predict(
                 predictions.extend(batch::read(logits)?.into_iter().map(Prediction::Score))
             }
         }
-        at(predictions.len());
+        at(predictions.len() as u64);
         stop_if_interrupted("scoring")?;
     }
     Ok(predictions)

@@ -10,13 +10,16 @@ use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
-use sparta_results::{MaskKind, Metric};
+use sparta_results::render::PivotLayout;
+use sparta_results::{Baseline, Metric};
 
-use super::prediction::{Head, Prediction, input, predict};
+use super::corpus;
+use super::prediction::{LabelHead, Prediction, input, predict};
+use crate::device::OpenDevice;
 use crate::io::write_text;
+use crate::protocol::{Fetch, Run, RunFolder, Scoring, Variant};
 use crate::recipe::GlueRecipe;
-use crate::task::ModelFolder;
-use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
+use crate::task::encoder::{BaselineScore, Column, Head, Model, Sources, batch};
 use crate::train::HeadRate;
 
 /// Predictions of the reported parts, beside a model.
@@ -32,9 +35,9 @@ pub(super) struct Examples {
 }
 
 /// A task of labelled texts.
-pub(super) struct TextSubject {
+pub struct TextHead {
     task: ClassificationTask,
-    head: Head,
+    head: LabelHead,
     head_rate: HeadRate,
     padding: Padding,
     pad: u32,
@@ -43,11 +46,11 @@ pub(super) struct TextSubject {
     valid: Examples,
     reported: Vec<Examples>,
     columns: Vec<Column>,
-    /// What the files are, for the person at the terminal.
-    pub(super) description: String,
+    n_epoch: usize,
+    description: String,
 }
 
-impl TextSubject {
+impl TextHead {
     /// Encodes a task.
     ///
     /// # Errors
@@ -120,7 +123,7 @@ impl TextSubject {
         }
         Ok(Self {
             task,
-            head: Head::of(task, &recipe.head),
+            head: LabelHead::of(task, &recipe.head),
             head_rate: HeadRate {
                 module: "classifier",
                 factor: recipe.head.lr_factor,
@@ -128,6 +131,7 @@ impl TextSubject {
             padding,
             pad: wordpiece.special().pad,
             batch_size: recipe.eval.batch_size,
+            n_epoch: train.len(),
             train,
             valid: examples(watched, data.valid_examples)?,
             reported,
@@ -147,22 +151,22 @@ impl TextSubject {
 
     fn batch_loss(
         &self,
-        fit: &Fit<'_, BertClassifier>,
+        model: &Model<'_, BertClassifier>,
         padded: &ClassificationBatch,
     ) -> Result<Tensor<1>> {
-        let device = fit.device;
-        let logits = fit
-            .model
-            .forward(input(padded, device).masks(fit.masks.clone()));
+        let device = model.device;
+        let logits = model
+            .network
+            .forward(input(padded, device).masks(model.masks.clone()));
         match &padded.targets {
             Targets::Classes(classes) => {
                 let classes = batch::classes(classes, device);
-                Ok(fit.model.label_loss(logits, classes))
+                Ok(model.network.label_loss(logits, classes))
             }
             Targets::Scores(scores) => {
                 let scores = TensorData::new(scores.clone(), [scores.len()]);
-                let loss = fit
-                    .model
+                let loss = model
+                    .network
                     .number_loss(logits, Tensor::from_data(scores, device));
                 Ok(loss)
             }
@@ -173,12 +177,12 @@ impl TextSubject {
     /// What the model says of some examples, in their order.
     pub(super) fn predict(
         &self,
-        fit: &Fit<'_, BertClassifier>,
+        model: &Model<'_, BertClassifier>,
         examples: &[EncodedExample],
-        at: &mut dyn FnMut(usize),
+        at: &mut dyn FnMut(u64),
     ) -> Result<Vec<Prediction>> {
         let shape = (self.padding, self.pad, self.batch_size);
-        predict(fit, examples, self.head.labels, shape, at)
+        predict(model, examples, self.head.labels, shape, at)
     }
 }
 
@@ -222,11 +226,66 @@ fn columns(
     Ok(columns)
 }
 
-impl Subject for TextSubject {
-    type Model = BertClassifier;
+impl Head for TextHead {
+    type Recipe = GlueRecipe;
+    type Network = BertClassifier;
+    const LAYOUT: PivotLayout = PivotLayout::Glue;
 
-    fn name(&self) -> &str {
-        self.task.name()
+    fn datasets(recipe: &GlueRecipe) -> Result<Vec<String>> {
+        let tasks = recipe.classification_tasks()?;
+        Ok(tasks.iter().map(|task| task.name().to_owned()).collect())
+    }
+
+    fn rows(recipe: &GlueRecipe, _: &RunFolder, dataset: usize) -> Result<Vec<[String; 2]>> {
+        let rows = corpus::rows(recipe.classification_tasks()?[dataset]);
+        Ok(rows.into_iter().map(|row| [row.clone(), row]).collect())
+    }
+
+    fn open(
+        run: &Run<'_, GlueRecipe>,
+        sources: &Sources,
+        wordpiece: &WordPiece,
+        fetch: Fetch,
+    ) -> Result<Vec<Self>> {
+        let open = |task| {
+            let loaded = corpus::load(task, sources.data.as_deref(), fetch)?;
+            Self::new(task, &loaded, run.recipe, wordpiece)
+        };
+        let tasks = run.recipe.classification_tasks()?;
+        tasks.into_iter().map(open).collect()
+    }
+
+    fn stand_in(
+        run: &Run<'_, GlueRecipe>,
+        sources: &Sources,
+        wordpiece: &WordPiece,
+    ) -> Result<Vec<Self>> {
+        let open = |task: ClassificationTask| {
+            let from = sources.data.as_deref();
+            match corpus::load(task, from, Fetch::Never) {
+                Ok(loaded) => Self::new(task, &loaded, run.recipe, wordpiece),
+                Err(error) if from.is_some() => Err(error),
+                Err(_) => {
+                    let (loaded, n_epoch) = corpus::stand_in(task, run.recipe);
+                    let head = Self::new(task, &loaded, run.recipe, wordpiece)?;
+                    Ok(Self {
+                        description: batch::stand_in(task.name(), n_epoch),
+                        n_epoch,
+                        ..head
+                    })
+                }
+            }
+        };
+        let tasks = run.recipe.classification_tasks()?;
+        tasks.into_iter().map(open).collect()
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+
+    fn n_epoch(&self) -> usize {
+        self.n_epoch
     }
 
     fn corpus(&self) -> &str {
@@ -254,12 +313,12 @@ impl Subject for TextSubject {
         Some(self.head_rate)
     }
 
-    fn bert<'a>(&self, model: &'a BertClassifier) -> &'a Bert {
-        &model.bert
+    fn bert<'a>(&self, network: &'a BertClassifier) -> &'a Bert {
+        &network.bert
     }
 
-    fn loss(&self, fit: &Fit<'_, BertClassifier>, indices: &[u32]) -> Result<Tensor<1>> {
-        self.batch_loss(fit, &self.padded(&self.train, indices)?)
+    fn loss(&self, model: &Model<'_, BertClassifier>, indices: &[u32]) -> Result<Tensor<1>> {
+        self.batch_loss(model, &self.padded(&self.train, indices)?)
     }
 
     fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
@@ -268,28 +327,29 @@ impl Subject for TextSubject {
         Ok((input(&padded, device), indices.iter().map(length).collect()))
     }
 
-    fn valid_loss(&self, fit: &Fit<'_, BertClassifier>) -> Result<f64> {
+    fn valid_loss(&self, model: &Model<'_, BertClassifier>) -> Result<f64> {
         let examples = &self.valid.examples;
         batch::mean_loss(examples.len(), self.batch_size, |indices| {
-            self.batch_loss(fit, &self.padded(examples, indices)?)
+            self.batch_loss(model, &self.padded(examples, indices)?)
         })
     }
 
-    fn columns(&self) -> &[Column] {
-        &self.columns
+    fn columns(&self, _: &OpenDevice) -> Result<Vec<Column>> {
+        Ok(self.columns.clone())
     }
 
     fn score(
         &self,
-        fit: &Fit<'_, BertClassifier>,
-        folder: &ModelFolder,
-        at: &mut dyn FnMut(usize),
+        _: &Variant,
+        model: &Model<'_, BertClassifier>,
+        scoring: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let mut text = "part\tindex\texpected\tpredicted\tscores\n".to_owned();
         let (mut values, mut done) = (Vec::new(), 0);
         for part in &self.reported {
-            let predictions = self.predict(fit, &part.examples, &mut |n| at(done + n))?;
-            done += part.examples.len();
+            let predictions = self.predict(model, &part.examples, &mut |n| at(done + n))?;
+            done += part.examples.len() as u64;
             for (index, (prediction, example)) in predictions.iter().zip(&part.examples).enumerate()
             {
                 let expected = example.label.context("an example has no label")?;
@@ -311,7 +371,7 @@ impl Subject for TextSubject {
                 values.push(part.score(column.metric, &predictions)?);
             }
         }
-        write_text(&folder.path.join(PREDICTIONS), &text)?;
+        write_text(&scoring.folder.path.join(PREDICTIONS), &text)?;
         Ok(values)
     }
 
@@ -319,7 +379,7 @@ impl Subject for TextSubject {
         self.reported.iter().map(|part| part.examples.len()).sum()
     }
 
-    fn baselines(&self) -> Result<Vec<Baseline>> {
+    fn baselines(&self) -> Result<Vec<BaselineScore>> {
         let per_part = self.columns.len() / self.reported.len();
         let mut baselines = Vec::new();
         for (i, part) in self.reported.iter().enumerate() {
@@ -335,19 +395,19 @@ impl Subject for TextSubject {
             };
             let majority = vec![class; part.examples.len()];
             let guesses = [
-                (MaskKind::Majority, Some(&majority)),
-                (MaskKind::WordOverlap, part.overlap.as_ref()),
+                (Baseline::Majority, Some(&majority)),
+                (Baseline::WordOverlap, part.overlap.as_ref()),
             ];
-            for (mask, classes) in guesses {
+            for (baseline, classes) in guesses {
                 let Some(classes) = classes else {
                     continue;
                 };
                 let guess: Vec<Prediction> = classes.iter().map(sure).collect();
-                for column in i * per_part..(i + 1) * per_part {
-                    baselines.push(Baseline {
-                        column,
-                        mask,
-                        value: part.score(self.columns[column].metric, &guess)?,
+                for column in &self.columns[i * per_part..(i + 1) * per_part] {
+                    baselines.push(BaselineScore {
+                        baseline,
+                        value: part.score(column.metric, &guess)?,
+                        column: column.clone(),
                     });
                 }
             }

@@ -1,21 +1,24 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
+use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::LmRecipe;
-use crate::recipe::lm::{Corpus, DataRecipe};
-use crate::task::{Fetch, RunFolder};
+use crate::recipe::lm::DataRecipe;
+use crate::train::rng::{self, Purpose};
 
 /// The three token streams of a run, and the size of the vocabulary.
 #[derive(Debug)]
 pub struct LmData {
     /// Words, `<unk>` and `<eos>` included.
     pub vocab_size: usize,
+    /// Hash of the vocabulary.
+    pub hash: String,
+    /// One line about them.
+    pub description: String,
     splits: [TokenStore; 3],
 }
 
@@ -29,16 +32,6 @@ impl LmData {
             Split::Test => 2,
         };
         self.splits[i].tokens()
-    }
-}
-
-/// The corpus a recipe names.
-#[must_use]
-pub fn corpus_name(corpus: Corpus) -> CorpusName {
-    match corpus {
-        Corpus::StateOfTheUnion => CorpusName::StateOfTheUnion,
-        Corpus::Wikitext2 => CorpusName::WikiText2,
-        Corpus::Wikitext103 => CorpusName::WikiText103,
     }
 }
 
@@ -62,21 +55,18 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
         && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
 }
 
-/// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
-/// token stores. What is there already is checked and kept.
+/// Reads the corpus (from `--data`, the cache, or by download), builds the vocabulary and writes the
+/// token stores into the run folder. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(
-    recipe: &LmRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<LmData> {
+pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        run.enter()?;
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let cache = source::cache_dir()?;
     // What the data crate calls `prepare` is a stage of this program.
     let how = |error| {
@@ -89,6 +79,7 @@ pub fn prepare(
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
+    run.enter()?;
     for split in Split::ALL {
         let ids = vocabulary
             .ids_of(corpus.text(split))
@@ -114,13 +105,20 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
     let vocabulary = Vocabulary::load(&folder.data().join("vocab.txt"))?;
     let hash = vocabulary.hash();
     let store = |split| TokenStore::open(&store_path(folder, split), &hash);
+    let splits = [
+        store(Split::Train)?,
+        store(Split::Valid)?,
+        store(Split::Test)?,
+    ];
+    let [train, valid, test] = [&splits[0], &splits[1], &splits[2]].map(TokenStore::len);
+    let vocab_size = vocabulary.len();
     let data = LmData {
-        vocab_size: vocabulary.len(),
-        splits: [
-            store(Split::Train)?,
-            store(Split::Valid)?,
-            store(Split::Test)?,
-        ],
+        vocab_size,
+        hash,
+        description: format!(
+            "data: vocabulary {vocab_size} words; train {train}, valid {valid}, test {test} tokens"
+        ),
+        splits,
     };
     let needed = recipe.train.batch_size * 2;
     if data.tokens(Split::Train).len() < needed {
@@ -131,4 +129,61 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
         );
     }
     Ok(data)
+}
+
+/// Words of the published vocabularies, `<eos>` included, for when the corpus is not at hand.
+fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
+    match corpus {
+        CorpusName::StateOfTheUnion => None,
+        CorpusName::WikiText2 => Some(33_278),
+        CorpusName::WikiText103 => Some(267_735),
+    }
+}
+
+/// Two batches for a dry run: of what is prepared, of the corpus, or of synthetic words where it is not at hand.
+///
+/// # Errors
+/// A corpus that was named and is not there.
+pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
+    if is_prepared(folder) {
+        return open(recipe, folder);
+    }
+    let name = recipe.data.corpus;
+    let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
+    let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
+    let (ids, vocab_size, hash, description): (Vec<u32>, _, _, _) = match (
+        name.load(from, &source::cache_dir()?),
+        published_vocabulary(recipe.data.corpus),
+    ) {
+        (Ok(corpus), _) => {
+            let vocabulary = Vocabulary::from_text(&corpus.train, limit, 1)?;
+            (
+                vocabulary.ids_of(&corpus.train).take(n).collect(),
+                vocabulary.len(),
+                vocabulary.hash(),
+                format!("{name}, {} words, read and not stored", vocabulary.len()),
+            )
+        }
+        (Err(_), Some(published)) if from.is_none() => {
+            let vocab_size = limit.unwrap_or(published).min(published);
+            let draw = |i| (rng::hash(0, Purpose::Order, i) % vocab_size as u64) as u32;
+            (
+                (0..n as u64).map(draw).collect(),
+                vocab_size,
+                "0".repeat(64),
+                format!(
+                    "{name} is not at hand: two SYNTHETIC batches over its published {vocab_size} words"
+                ),
+            )
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
+    let store = |ids: &[u32]| TokenStore::in_memory(ids, &hash);
+    Ok(LmData {
+        vocab_size,
+        splits: [store(&ids)?, store(&[])?, store(&[])?],
+        hash,
+        description,
+    })
 }

@@ -1,44 +1,302 @@
-//! The language-model table: train → observe → prune → train again under each mask → test.
+//! The language-model table: a Transformer-XL on a stream of words, scored by perplexity.
 
-mod cost;
 mod data;
-mod dry_run;
-mod lesson;
 mod network;
-mod pass;
-mod records;
-mod stages;
-
-pub use cost::Cost;
-pub use data::LmData;
-pub use lesson::LmLesson;
+mod objective;
 
 use anyhow::Result;
+use burn::tensor::Device;
+use sparta_datasets::Split;
+use sparta_datasets::baseline::ngram;
+use sparta_datasets::batch::LmStream;
+use sparta_model::LayerMask;
+use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
+use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
+use sparta_results::{Baseline, Metric, PerplexitySignature};
 
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
-use crate::recipe::LmRecipe;
-use crate::train::watch;
-use stages::Session;
+use crate::device::OpenDevice;
+use crate::protocol::{
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, MaskedModel,
+    Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+};
+use crate::recipe::{LmRecipe, Recipe};
+use crate::train::{Selection, TrainingConfig};
+use data::LmData;
+use objective::{NextWord, input_tokens};
 
-/// Does what was asked; the table goes to standard output, everything else to standard error.
-///
-/// # Errors
-/// One error with its causes, each saying what to do next.
-pub fn run(request: &Request<LmRecipe>) -> Result<()> {
-    let folder = RunFolder::of(&request.recipe, request.out.as_deref());
-    if request.dry_run {
-        return dry_run::run(request, &folder);
+/// Name of the table's row: the network.
+const ROW: &str = "transformer-xl";
+/// Copies of the attention matrix: two score terms, their sum, mask, weights, gradients.
+const SCORE_COPIES: usize = 8;
+/// The n-gram models, as [`ngram::scores`] gives them.
+const NGRAMS: [Baseline; 3] = [Baseline::Unigram, Baseline::Bigram, Baseline::Trigram];
+
+/// Language modelling.
+pub struct LanguageModel {
+    recipe: LmRecipe,
+    data: LmData,
+    attention: Implementation,
+    batch_size: usize,
+}
+
+impl LanguageModel {
+    fn new(run: &Run<'_, LmRecipe>, data: LmData) -> Self {
+        Self {
+            recipe: run.recipe.clone(),
+            batch_size: run.recipe.train.batch_size,
+            attention: run.request.attention,
+            data,
+        }
     }
-    if request.stage == Stage::Report {
-        return records::report(&request.recipe, &folder);
+
+    /// The protocol of the test score.
+    fn signature(&self) -> Result<String> {
+        let (recipe, model) = (&self.recipe, &self.recipe.model);
+        let n_targets = self.data.tokens(Split::Test).len().saturating_sub(1) as u64;
+        let mut signature = PerplexitySignature::word(
+            recipe.data.corpus.name(),
+            Split::Test.name(),
+            model.tgt_len,
+            model.mem_len,
+            self.data.vocab_size,
+            n_targets,
+        )?
+        .with("batch", recipe.eval.batch_size)?;
+        if model.clamp_len > 0 {
+            signature = signature.with("clamp", model.clamp_len)?;
+        }
+        if model.same_length {
+            signature = signature.with("same", "yes")?;
+        }
+        Ok(signature.to_string())
     }
-    watch::listen()?;
-    if request.stage == Stage::Prepare {
-        folder.enter(&request.recipe, false)?;
-        let from = request.data.as_deref();
-        let data = data::prepare(&request.recipe, &folder, from, Fetch::Allowed)?;
-        note(request.quiet, &stages::describe(&data));
-        return Ok(());
+
+    fn test_stream(&self) -> Result<LmStream<'_>> {
+        let (tokens, recipe) = (self.data.tokens(Split::Test), &self.recipe);
+        let batch_size = recipe.eval.batch_size;
+        Ok(LmStream::for_eval(
+            tokens,
+            batch_size,
+            recipe.model.tgt_len,
+        )?)
     }
-    Session::new(Work::begin(request, folder)?)?.run(request.stage)
+}
+
+/// The line that a model stands in; the dense checkpoint is before the further steps of all rows.
+fn label(row: Option<&Row>) -> Label {
+    Label {
+        row: ROW.to_owned(),
+        p: row.map(|row| f64::from(row.p)),
+    }
+}
+
+fn amount(stream: &LmStream<'_>) -> Amount {
+    let n = stream.n_batches();
+    Amount {
+        n: n as u64,
+        tokens: stream.n_targets() as f64 / n as f64,
+    }
+}
+
+impl Task for LanguageModel {
+    type Recipe = LmRecipe;
+    type Network = TransformerXl;
+    type Masks = Option<Vec<LayerMask>>;
+    type Objective<'a> = NextWord<'a>;
+
+    fn variants(recipe: &LmRecipe) -> Result<Vec<Variant>> {
+        let pruned = [Pruned::only(AttentionType::DecoderSelf)];
+        Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
+    }
+
+    fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
+        let title = format!(
+            "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
+            recipe.table(),
+            recipe.retrain_start().name(),
+            recipe.threshold().scope.name(),
+            recipe.threshold().semantics.name()
+        );
+        let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
+        records::report::<Self>(recipe, folder, (title, ""), labels)
+    }
+
+    fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
+        Ok(Self::new(run, data::prepare(run, fetch)?))
+    }
+
+    fn stand_in(run: &Run<'_, LmRecipe>) -> Result<Self> {
+        Ok(Self::new(run, data::stand_in(run)?))
+    }
+
+    fn with_one_example(self) -> Self {
+        Self {
+            batch_size: 1,
+            ..self
+        }
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![self.data.description.clone()]
+    }
+
+    fn tokenizer_hash(&self) -> String {
+        self.data.hash.clone()
+    }
+
+    fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<TransformerXl> {
+        let attention = (of.normalizer, self.attention);
+        let model = &self.recipe.model;
+        network::init(model, self.data.vocab_size, attention, seed, device)
+    }
+
+    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+        vec![AttentionLayers {
+            kind: AttentionType::DecoderSelf,
+            n_layers: self.recipe.model.n_layers,
+            grid: network::grid(&self.recipe.model),
+        }]
+    }
+
+    fn masks(&self, mask: Option<&GlobalMask>, device: &Device) -> Result<Self::Masks> {
+        network::layer_masks(mask, &self.recipe.model, device)
+    }
+
+    fn cost(&self, of: &Variant) -> Cost {
+        let (model, vocab_size) = (&self.recipe.model, self.data.vocab_size);
+        let attention = (of.normalizer, self.attention);
+        Cost {
+            n_params: network::config(model, vocab_size, attention).n_params(),
+            tokens: self.batch_size * model.tgt_len,
+            n_layers: model.n_layers,
+            d_model: model.d_model,
+            d_ff: model.d_ff,
+            n_scores: model.n_heads * (model.mem_len + model.tgt_len),
+            score_copies: SCORE_COPIES,
+            n_outputs: model.cutoffs.first().copied().unwrap_or(vocab_size),
+        }
+    }
+
+    fn training(&self, _: &Variant, phase: Phase) -> TrainingConfig {
+        let train = &self.recipe.train;
+        let schedule = match phase {
+            Phase::Dense => train.optimizer.schedule(train.steps),
+            Phase::Again => self.recipe.retrain.schedule(),
+        };
+        TrainingConfig {
+            schedule: schedule.for_width(self.recipe.model.d_model),
+            adam: train.optimizer.settings(0.0),
+            selection: Selection::Last,
+            log_every: train.intervals.log_every,
+            valid_every: train.intervals.valid_every,
+            checkpoint_every: train.intervals.checkpoint_every,
+        }
+    }
+
+    fn objective<'a>(
+        &'a self,
+        _: &'a Variant,
+        seed: u64,
+        masks: BothMasks<Self::Masks>,
+        device: &Device,
+    ) -> Result<NextWord<'a>> {
+        let (tokens, tgt_len) = (self.data.tokens(Split::Train), self.recipe.model.tgt_len);
+        let stream = LmStream::new(tokens, self.batch_size, tgt_len)?;
+        let valid = (self.data.tokens(Split::Valid), self.recipe.eval.batch_size);
+        Ok(NextWord::new((stream, tgt_len), valid, seed, masks, device))
+    }
+
+    fn observe<'a>(
+        &'a self,
+        _: &'a Variant,
+        network: &'a TransformerXl,
+        device: &'a Device,
+    ) -> Result<Observation<'a>> {
+        let (recipe, all) = (&self.recipe, self.data.tokens(Split::Train));
+        let n = match recipe.observe.train_tokens {
+            0 => all.len(),
+            n => n.min(all.len()),
+        };
+        let stream = LmStream::new(&all[..n], recipe.observe.batch_size, recipe.model.tgt_len)?;
+        let amount = amount(&stream);
+        let mem_len = network.lengths().mem_len;
+        let mut mems = None;
+        let weights = move |i| -> Result<Vec<Observed>> {
+            let Some(batch) = stream.get(i) else {
+                return Ok(Vec::new());
+            };
+            let output = network.forward(TransformerXlInput {
+                tokens: input_tokens(&batch, device),
+                mems: mems.take(),
+                masks: None,
+                return_weights: true,
+            });
+            mems = Some(output.mems);
+            let weights = output.weights.unwrap_or_default();
+            // Of the memory's columns only the last exist while it fills.
+            let missing = weights.first().map_or(0, |weights| {
+                let [_, _, seq_q, seq_kv] = weights.dims();
+                mem_len - (seq_kv - seq_q)
+            });
+            Ok(vec![Observed {
+                kind: AttentionType::DecoderSelf,
+                weights,
+                placement: Placement::at(0, missing),
+            }])
+        };
+        Ok(Observation {
+            corpus: format!("{}:train:{n}", recipe.data.corpus.name()),
+            words: format!("{n} tokens"),
+            amount,
+            batches: Box::new((0..amount.n as usize).map(weights)),
+        })
+    }
+
+    fn lines(&self, _: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
+        let paper = &self.recipe.paper;
+        Ok(vec![Line {
+            label: label(row),
+            file: String::new(),
+            metric: Metric::Perplexity,
+            signature: self.signature()?,
+            attention: None,
+            paper: Some((paper.table.clone(), paper.row.clone())),
+        }])
+    }
+
+    fn scored(&self, _: &Variant) -> Amount {
+        let stream = self.test_stream();
+        stream.as_ref().map_or(Amount { n: 0, tokens: 0.0 }, amount)
+    }
+
+    fn score(
+        &self,
+        _: &Variant,
+        model: &MaskedModel<'_, TransformerXl, Self::Masks>,
+        _: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
+    ) -> Result<Vec<f64>> {
+        let (stream, masks) = (self.test_stream()?, model.masks.as_deref());
+        let score = objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        Ok(vec![score.ppl()])
+    }
+
+    fn baselines(&self) -> Result<Vec<BaselineLine>> {
+        let signature = self.signature()?;
+        let line = |baseline: Baseline| BaselineLine {
+            baseline,
+            file: baseline.to_string(),
+            row: ROW.to_owned(),
+            metric: Metric::Perplexity,
+            signature: signature.clone(),
+        };
+        Ok(NGRAMS.map(line).into())
+    }
+
+    fn score_baselines(&self) -> Result<Vec<f64>> {
+        let [train, test] = [Split::Train, Split::Test].map(|split| self.data.tokens(split));
+        let scores = ngram::scores(train, test, self.data.vocab_size)?;
+        Ok(scores.map(|score| score.ppl()).into())
+    }
 }

@@ -2,20 +2,21 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
+use sparta_model::{LayerMask, masks_of};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
+use crate::protocol::init::{new_weights, normalizer};
+use crate::recipe::NormalizerName;
 use crate::recipe::lm::ModelRecipe;
-use crate::task::network::{new_weights, normalizer};
 
 /// The configuration of the network for a vocabulary.
 #[must_use]
 pub fn config(
     model: &ModelRecipe,
     vocab_size: usize,
-    attention: Implementation,
+    (name, attention): (NormalizerName, Implementation),
 ) -> TransformerXlConfig {
     TransformerXlConfig::new(
         vocab_size,
@@ -33,7 +34,7 @@ pub fn config(
     .with_div_val(model.div_val)
     .with_tie_weights(model.tie_weights)
     .with_tie_projections(model.tie_projections)
-    .with_normalizer(normalizer(model.normalizer))
+    .with_normalizer(normalizer(name))
     .with_dropout(model.dropout)
     .with_dropatt(model.dropatt)
     .with_pre_norm(model.pre_norm)
@@ -49,7 +50,7 @@ pub fn config(
 pub fn init(
     model: &ModelRecipe,
     vocab_size: usize,
-    attention: Implementation,
+    attention: (NormalizerName, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<TransformerXl> {
@@ -74,23 +75,34 @@ pub fn grid(model: &ModelRecipe) -> Grid {
 /// The mask of each layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
 ///
 /// # Errors
-/// A mask of another shape than the model's attention, or without one of its layers.
+/// A mask without one of its layers.
 pub fn layer_masks(
-    mask: &GlobalMask,
+    mask: Option<&GlobalMask>,
     model: &ModelRecipe,
     device: &Device,
-) -> Result<Vec<LayerMask>> {
-    let Grid {
-        n_heads,
-        n_rows,
-        n_cols,
-        ..
-    } = grid(model);
-    (0..model.n_layers)
-        .map(|layer| {
-            let kind = AttentionType::DecoderSelf;
-            mask.check_shape(kind, layer, n_heads, n_rows, n_cols)?;
-            Ok(LayerMask::new(mask, kind, layer, [n_rows, n_cols], device)?)
-        })
-        .collect()
+) -> Result<Option<Vec<LayerMask>>> {
+    let Grid { n_rows, n_cols, .. } = grid(model);
+    match mask {
+        None => Ok(None),
+        Some(mask) => Ok(masks_of(
+            mask,
+            AttentionType::DecoderSelf,
+            n_rows,
+            n_cols,
+            device,
+        )?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{LmRecipe, Recipe};
+
+    #[test]
+    fn the_paper_recipe_has_the_published_number_of_parameters() {
+        let model = LmRecipe::load("wikitext103-base", &[]).unwrap().model;
+        let attention = (NormalizerName::Softmax, Implementation::Auto);
+        assert_eq!(config(&model, 267_735, attention).n_params(), 151_107_538);
+    }
 }

@@ -13,9 +13,9 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
-use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
+use crate::protocol::init::{new_weights, normalizer};
+use crate::recipe::{EncoderRecipe, NormalizerName, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
-use crate::task::network::new_weights;
 
 /// What `squad measure` asks for.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Measure {
     pub attention: Implementation,
     /// The mask; none = dense attention.
     pub mask: Option<PathBuf>,
+    /// Folder with the network's `config.json`, for one whose name does not say its sizes.
+    pub weights: Option<PathBuf>,
 }
 
 /// What some training batches took.
@@ -52,12 +54,14 @@ pub(super) fn measures_memory(device: DeviceChoice) -> bool {
 pub fn measure(request: &Measure) -> Result<()> {
     let recipe = &request.recipe;
     let (train, seq) = (recipe.train(), recipe.max_len());
-    let pretrained = Pretrained::sizes(recipe.model())?.computed_by(request.attention);
+    let weights = request.weights.as_deref().unwrap_or(Path::new(""));
+    let pretrained = Pretrained::sizes(recipe.model(), weights)?.computed_by(request.attention);
     let opened = device::open(request.device, SquadRecipe::PROGRAM)?;
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
     let masks = layer_masks(mask.as_ref(), seq, &device)?;
-    let config = &pretrained.config;
+    let normalizer = normalizer(recipe.normalizers()[0]);
+    let config = &pretrained.config.clone().with_normalizer(normalizer);
     let model = new_weights(1, &device, |host| config.init_span_finder(host));
     let shape = [train.batch_size, seq];
     let tokens: Vec<i32> = (0..train.batch_size * seq)
@@ -101,13 +105,13 @@ fn median(mut times: Vec<f64>) -> f64 {
     }
 }
 
-/// Measures in a process of its own; `recipe` is a file.
+/// Measures in a process of its own; `recipe` is a file, and `weights` a folder with a `config.json`.
 ///
 /// # Errors
 /// If that process fails.
 pub(super) fn run(
-    recipe: &Path,
-    (device, attention): (DeviceChoice, Implementation),
+    (recipe, weights): (&Path, &Path),
+    (device, attention, normalizer): (DeviceChoice, Implementation, NormalizerName),
     mask: Option<&Path>,
 ) -> Result<Cost> {
     let program = std::env::current_exe().context("cannot find this program")?;
@@ -116,6 +120,12 @@ pub(super) fn run(
         .arg("measure")
         .arg("--recipe")
         .arg(recipe)
+        .arg("--weights")
+        .arg(weights)
+        .args([
+            "--set",
+            &format!("model.normalizers=[\"{}\"]", normalizer.name()),
+        ])
         .args(["--device", &device.to_string()])
         .args(["--attention-by", attention.as_str()])
         .stdin(Stdio::null());

@@ -4,13 +4,11 @@ use anyhow::Result;
 use sparta_ops::attention::{AttentionOptions, Implementation, Normalizer};
 use sparta_results::render::SQUAD_KERNELS;
 
-use crate::device::{DeviceChoice, OpenDevice};
+use crate::device::OpenDevice;
 use crate::recipe::SquadRecipe;
 
 /// The kernels of a run.
 pub(super) struct Kernels {
-    /// Where they run.
-    pub(super) device: DeviceChoice,
     /// Who computes attention in training and in the answers.
     pub(super) quality: Implementation,
     /// Whose time and memory are measured.
@@ -32,7 +30,6 @@ impl Kernels {
         let all = [Implementation::Reference, Implementation::Fused];
         let is_there = |kernel: &Implementation| kernel.on(&opened.device).is_ok();
         Ok(Self {
-            device: opened.choice,
             quality: options.resolve(&opened.device, [seq, seq])?,
             costs: all.into_iter().filter(is_there).collect(),
         })

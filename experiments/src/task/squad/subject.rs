@@ -1,30 +1,31 @@
 //! SQuAD: windows of paragraphs, places of answers, exact match and F1.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::Split;
 use sparta_datasets::batch::{ExampleOrder, Padding, SpanBatch};
 use sparta_datasets::squad::{
-    Answer, Article, Paragraph, Question, QuestionPlace, Scored, SpanOptions, SquadCorpus, Window,
-    WindowOptions, best_spans, windows,
+    QuestionPlace, Scored, SpanOptions, SquadCorpus, Window, WindowOptions, best_spans, windows,
 };
 use sparta_datasets::tokenize::wordpiece::WordPiece;
-use sparta_datasets::{Split, source};
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
 use sparta_ops::attention::Implementation;
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::squad::squad;
-use sparta_results::{Metric, paper};
+use sparta_results::render::PivotLayout;
+use sparta_results::{Metric, load_all, paper};
 
+use super::corpus::{self, spread};
 use super::cost::{self, Cost};
 use super::kernels::{self, Kernels};
-use crate::device::DeviceChoice;
+use crate::device::OpenDevice;
 use crate::io::write_text;
+use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, Variant};
 use crate::recipe::SquadRecipe;
-use crate::task::encoder::{Baseline, Column, Fit, Subject, batch};
-use crate::task::{Fetch, ModelFolder, RunFolder};
+use crate::task::encoder::{Column, Head, Model, Sources, batch};
 use crate::train::HeadRate;
 use crate::train::watch::stop_if_interrupted;
 
@@ -32,7 +33,7 @@ use crate::train::watch::stop_if_interrupted;
 const PREDICTIONS: &str = "predictions.json";
 
 /// A task of answers in paragraphs.
-pub(super) struct SpanSubject {
+pub struct SpanHead {
     corpus: SquadCorpus,
     padding: Padding,
     pad: u32,
@@ -40,81 +41,14 @@ pub(super) struct SpanSubject {
     answers: SpanOptions,
     train: Vec<Window>,
     test: Vec<Window>,
-    columns: Vec<Column>,
-    device: DeviceChoice,
+    n_epoch: usize,
+    recipe: SquadRecipe,
+    attention: Implementation,
     recipe_file: PathBuf,
-    pub(super) description: String,
-}
-
-/// Reads the articles of a recipe, downloading them only if `fetch` allows it.
-///
-/// # Errors
-/// Files that are missing, and how to get them.
-pub(super) fn load(recipe: &SquadRecipe, from: Option<&Path>, fetch: Fetch) -> Result<SquadCorpus> {
-    let cache = source::cache_dir()?;
-    let set = recipe.set()?;
-    let loaded = match fetch {
-        Fetch::Allowed => set.prepare(from, &cache, &mut |_, _| ()),
-        Fetch::Never => set.load(from, &cache),
-    };
-    loaded.map_err(|error| {
-        anyhow!(
-            "{error}\n(`prepare` is `cargo run --release --bin squad -- prepare --recipe RECIPE`)"
-        )
-    })
-}
-
-/// A paragraph and its question, often enough for a batch, for when the published ones are not at hand, and
-/// about how many windows are to train on.
-///
-/// # Errors
-/// A set that is not known.
-pub(super) fn stand_in(recipe: &SquadRecipe) -> Result<(SquadCorpus, usize)> {
-    /// Windows of 384 tokens, 128 apart, that SQuAD v1.1's training set makes.
-    const PUBLISHED: usize = 88_524;
-    let context =
-        "Washington wrote the first one in 1790, and it was read to both houses.".to_owned();
-    let answer = Answer {
-        text: "1790".to_owned(),
-        start: context.find("1790"),
-    };
-    let question = |i: usize| Question {
-        id: i.to_string(),
-        text: "When was the first one written?".to_owned(),
-        answers: vec![answer.clone()],
-    };
-    let article = Article {
-        title: String::new(),
-        paragraphs: vec![Paragraph {
-            context,
-            questions: (0..recipe.train.batch_size).map(question).collect(),
-        }],
-    };
-    let corpus = SquadCorpus {
-        name: recipe.set()?.name(),
-        train: vec![article.clone()],
-        dev: vec![article],
-        counts: Vec::new(),
-    };
-    let n_train = match recipe.data.train_windows {
-        0 => PUBLISHED,
-        n => n,
-    };
-    Ok((corpus, n_train))
-}
-
-/// `n` of some things, spread evenly; 0 = all.
-fn spread<T>(all: Vec<T>, n: usize) -> Vec<T> {
-    let len = all.len();
-    if n == 0 || n >= len {
-        return all;
-    }
-    let chosen = |i: &usize| (i + 1) * n / len > i * n / len;
-    all.into_iter()
-        .enumerate()
-        .filter(|(i, _)| chosen(i))
-        .map(|(_, thing)| thing)
-        .collect()
+    /// For measurements in another process: the recipe and the sizes of the network.
+    config_dir: PathBuf,
+    n_questions: usize,
+    description: String,
 }
 
 /// A batch as the encoder reads it.
@@ -130,18 +64,13 @@ fn input(padded: &SpanBatch, device: &Device) -> BertInput {
     batch::input(ids, token_types, padding, [*batch_size, *len], device)
 }
 
-impl SpanSubject {
+impl SpanHead {
     /// Cuts and encodes the articles.
     ///
     /// # Errors
     /// A set without windows that can be trained on.
-    pub(super) fn new(
-        corpus: SquadCorpus,
-        recipe: &SquadRecipe,
-        wordpiece: &WordPiece,
-        folder: &RunFolder,
-        kernels: &Kernels,
-    ) -> Result<Self> {
+    fn new(corpus: SquadCorpus, run: &Run<'_, SquadRecipe>, wordpiece: &WordPiece) -> Result<Self> {
+        let recipe = run.recipe;
         let data = &recipe.data;
         let options = WindowOptions {
             max_len: data.max_len,
@@ -175,7 +104,6 @@ impl SpanSubject {
         for count in corpus.counts.iter().filter(|count| count.differs()) {
             description += &format!("\nnot as published: {count}");
         }
-        let columns = columns(recipe, &corpus, (train.len(), places.len()), kernels)?;
         Ok(Self {
             corpus,
             padding,
@@ -185,11 +113,14 @@ impl SpanSubject {
                 n_best: recipe.eval.n_best,
                 max_answer_len: recipe.eval.max_answer_len,
             },
+            n_epoch: train.len(),
             train,
             test,
-            columns,
-            device: kernels.device,
-            recipe_file: folder.recipe(),
+            recipe: recipe.clone(),
+            attention: run.request.attention,
+            recipe_file: run.folder.recipe(),
+            n_questions: places.len(),
+            config_dir: run.folder.data(),
             description,
         })
     }
@@ -200,35 +131,35 @@ impl SpanSubject {
 
     fn batch_loss(
         &self,
-        fit: &Fit<'_, BertSpanFinder>,
+        model: &Model<'_, BertSpanFinder>,
         windows: &[Window],
         indices: &[u32],
     ) -> Result<Tensor<1>> {
         let padded = self.padded(windows, indices)?;
-        let scores = fit
-            .model
-            .forward(input(&padded, fit.device).masks(fit.masks.clone()));
+        let scores = model
+            .network
+            .forward(input(&padded, model.device).masks(model.masks.clone()));
         let (Some(starts), Some(ends)) = (&padded.starts, &padded.ends) else {
             return Err(anyhow!("a window's question has no answer with a place"));
         };
-        let [starts, ends] = [starts, ends].map(|places| batch::classes(places, fit.device));
-        Ok(fit.model.loss(scores, starts, ends))
+        let [starts, ends] = [starts, ends].map(|places| batch::classes(places, model.device));
+        Ok(model.network.loss(scores, starts, ends))
     }
 
     /// The answer to each question of the test windows.
     fn answer(
         &self,
-        fit: &Fit<'_, BertSpanFinder>,
-        at: &mut dyn FnMut(usize),
+        model: &Model<'_, BertSpanFinder>,
+        at: &mut dyn FnMut(u64),
     ) -> Result<Vec<(QuestionPlace, Option<String>)>> {
         let mut answers = Vec::new();
         let mut waiting: Vec<(usize, Vec<f32>, Vec<f32>)> = Vec::new();
         let mut done = 0;
         for indices in ExampleOrder::in_order(self.test.len(), self.batch_size)?.iter() {
             let padded = self.padded(&self.test, indices)?;
-            let SpanScores { start, end } = fit
-                .model
-                .forward(input(&padded, fit.device).masks(fit.masks.clone()));
+            let SpanScores { start, end } = model
+                .network
+                .forward(input(&padded, model.device).masks(model.masks.clone()));
             let (start, end) = (batch::read(start)?, batch::read(end)?);
             let rows = start.chunks(padded.len).zip(end.chunks(padded.len));
             for (&index, (start, end)) in indices.iter().zip(rows) {
@@ -241,7 +172,7 @@ impl SpanSubject {
                 }
                 waiting.push((index, start.to_vec(), end.to_vec()));
             }
-            done += indices.len();
+            done += indices.len() as u64;
             at(done);
             stop_if_interrupted("scoring")?;
         }
@@ -268,66 +199,64 @@ impl SpanSubject {
     }
 }
 
-/// The lines of the table: quality by who computed it, and the cost of each kernel.
-fn columns(
-    recipe: &SquadRecipe,
-    corpus: &SquadCorpus,
-    (n_windows, n_questions): (usize, usize),
-    kernels: &Kernels,
-) -> Result<Vec<Column>> {
-    let (data, device) = (&recipe.data, kernels.device);
-    let quality = |metric, paper: &str| -> Result<Column> {
-        let n = n_questions as u64;
-        let signature = TaskSignature::new(metric, corpus.name, Split::Test.name(), n)?
-            .with("len", data.max_len)?
-            .with("stride", data.stride)?
-            .with("train-windows", n_windows)?;
-        let [row, masked_row] = kernels::rows(kernels.quality).map(str::to_owned);
-        Ok(Column {
-            row,
-            masked_row,
-            metric,
-            signature: signature.to_string(),
-            attention: None,
-            paper: Some((paper::SQUAD.to_owned(), paper.to_owned())),
-        })
-    };
-    let cost = |kernel, metric| -> Result<Column> {
-        let n = recipe.cost.batches * recipe.train.batch_size;
-        let signature = TaskSignature::new(metric, "training-step", "synthetic", n as u64)?
-            .with("len", data.max_len)?
-            .with("batch", recipe.train.batch_size)?
-            .with("device", device.to_string().replace(':', "-"))?;
-        let [row, masked_row] = kernels::rows(kernel).map(str::to_owned);
-        Ok(Column {
-            row,
-            masked_row,
-            metric,
-            signature: signature.to_string(),
-            attention: Some(kernel),
-            paper: None,
-        })
-    };
-    let mut columns = vec![
-        quality(Metric::ExactMatch, "exact")?,
-        quality(Metric::AnswerF1, "f1")?,
-    ];
-    if recipe.cost.batches > 0 {
-        for &kernel in &kernels.costs {
-            columns.push(cost(kernel, Metric::Seconds)?);
-            if cost::measures_memory(device) {
-                columns.push(cost(kernel, Metric::Gigabytes)?);
-            }
-        }
+impl Head for SpanHead {
+    type Recipe = SquadRecipe;
+    type Network = BertSpanFinder;
+    const LAYOUT: PivotLayout = PivotLayout::Squad;
+
+    fn datasets(_: &SquadRecipe) -> Result<Vec<String>> {
+        Ok(vec!["squad".to_owned()])
     }
-    Ok(columns)
-}
 
-impl Subject for SpanSubject {
-    type Model = BertSpanFinder;
+    fn rows(_: &SquadRecipe, folder: &RunFolder, _: usize) -> Result<Vec<[String; 2]>> {
+        let records = load_all(folder.records())?;
+        let is_there =
+            |kernel: Implementation| records.iter().any(|r| r.row == kernels::rows(kernel)[0]);
+        // Every kernel that ran has all lines: those of one say what is missing.
+        let kernel = match is_there(Implementation::Fused) && !is_there(Implementation::Reference) {
+            true => Implementation::Fused,
+            false => Implementation::Reference,
+        };
+        Ok(vec![kernels::rows(kernel).map(str::to_owned)])
+    }
 
-    fn name(&self) -> &str {
-        "squad"
+    fn open(
+        run: &Run<'_, SquadRecipe>,
+        sources: &Sources,
+        wordpiece: &WordPiece,
+        fetch: Fetch,
+    ) -> Result<Vec<Self>> {
+        let corpus = corpus::load(run.recipe, sources.data.as_deref(), fetch)?;
+        Ok(vec![Self::new(corpus, run, wordpiece)?])
+    }
+
+    fn stand_in(
+        run: &Run<'_, SquadRecipe>,
+        sources: &Sources,
+        wordpiece: &WordPiece,
+    ) -> Result<Vec<Self>> {
+        let (recipe, from) = (run.recipe, sources.data.as_deref());
+        let head = match corpus::load(recipe, from, Fetch::Never) {
+            Ok(corpus) => Self::new(corpus, run, wordpiece)?,
+            Err(error) if from.is_some() => return Err(error),
+            Err(_) => {
+                let (corpus, n_epoch) = corpus::stand_in(recipe)?;
+                Self {
+                    description: batch::stand_in(recipe.data.corpus.as_str(), n_epoch),
+                    n_epoch,
+                    ..Self::new(corpus, run, wordpiece)?
+                }
+            }
+        };
+        Ok(vec![head])
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+
+    fn n_epoch(&self) -> usize {
+        self.n_epoch
     }
 
     fn corpus(&self) -> &str {
@@ -355,12 +284,12 @@ impl Subject for SpanSubject {
         None
     }
 
-    fn bert<'a>(&self, model: &'a BertSpanFinder) -> &'a Bert {
-        &model.bert
+    fn bert<'a>(&self, network: &'a BertSpanFinder) -> &'a Bert {
+        &network.bert
     }
 
-    fn loss(&self, fit: &Fit<'_, BertSpanFinder>, indices: &[u32]) -> Result<Tensor<1>> {
-        self.batch_loss(fit, &self.train, indices)
+    fn loss(&self, model: &Model<'_, BertSpanFinder>, indices: &[u32]) -> Result<Tensor<1>> {
+        self.batch_loss(model, &self.train, indices)
     }
 
     fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
@@ -369,26 +298,74 @@ impl Subject for SpanSubject {
         Ok((input(&padded, device), indices.iter().map(length).collect()))
     }
 
-    fn valid_loss(&self, fit: &Fit<'_, BertSpanFinder>) -> Result<f64> {
+    fn valid_loss(&self, model: &Model<'_, BertSpanFinder>) -> Result<f64> {
         let placed = |(i, window): (usize, &Window)| window.target.map(|_| i as u32);
         let placed: Vec<u32> = self.test.iter().enumerate().filter_map(placed).collect();
         batch::mean_loss(placed.len(), self.batch_size, |indices| {
             let indices: Vec<u32> = indices.iter().map(|&i| placed[i as usize]).collect();
-            self.batch_loss(fit, &self.test, &indices)
+            self.batch_loss(model, &self.test, &indices)
         })
     }
 
-    fn columns(&self) -> &[Column] {
-        &self.columns
+    /// Quality by the implementation that computed it, and the cost of each.
+    fn columns(&self, on: &OpenDevice) -> Result<Vec<Column>> {
+        let (recipe, data, device) = (&self.recipe, &self.recipe.data, on.choice);
+        let kernels = Kernels::new(recipe, on, self.attention)?;
+        let quality = |metric, paper: &str| -> Result<Column> {
+            let n = self.n_questions as u64;
+            let signature = TaskSignature::new(metric, self.corpus.name, Split::Test.name(), n)?
+                .with("len", data.max_len)?
+                .with("stride", data.stride)?
+                .with("train-windows", self.train.len())?;
+            let [row, masked_row] = kernels::rows(kernels.quality).map(str::to_owned);
+            Ok(Column {
+                row,
+                masked_row,
+                metric,
+                signature: signature.to_string(),
+                attention: None,
+                paper: Some((paper::SQUAD.to_owned(), paper.to_owned())),
+            })
+        };
+        let cost = |kernel, metric| -> Result<Column> {
+            let n = recipe.cost.batches * recipe.train.batch_size;
+            let signature = TaskSignature::new(metric, "training-step", "synthetic", n as u64)?
+                .with("len", data.max_len)?
+                .with("batch", recipe.train.batch_size)?
+                .with("device", device.to_string().replace(':', "-"))?;
+            let [row, masked_row] = kernels::rows(kernel).map(str::to_owned);
+            Ok(Column {
+                row,
+                masked_row,
+                metric,
+                signature: signature.to_string(),
+                attention: Some(kernel),
+                paper: None,
+            })
+        };
+        let mut columns = vec![
+            quality(Metric::ExactMatch, "exact")?,
+            quality(Metric::AnswerF1, "f1")?,
+        ];
+        if recipe.cost.batches > 0 {
+            for &kernel in &kernels.costs {
+                columns.push(cost(kernel, Metric::Seconds)?);
+                if cost::measures_memory(device) {
+                    columns.push(cost(kernel, Metric::Gigabytes)?);
+                }
+            }
+        }
+        Ok(columns)
     }
 
     fn score(
         &self,
-        fit: &Fit<'_, BertSpanFinder>,
-        folder: &ModelFolder,
-        at: &mut dyn FnMut(usize),
+        of: &Variant,
+        model: &Model<'_, BertSpanFinder>,
+        scoring: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
-        let answers = self.answer(fit, at)?;
+        let answers = self.answer(model, at)?;
         let by_id: BTreeMap<&str, &str> = answers
             .iter()
             .map(|(place, text)| {
@@ -397,57 +374,40 @@ impl Subject for SpanSubject {
             })
             .collect();
         let text = serde_json::to_string_pretty(&by_id).context("cannot write the answers")?;
-        write_text(&folder.path.join(PREDICTIONS), &(text + "\n"))?;
+        write_text(&scoring.folder.path.join(PREDICTIONS), &(text + "\n"))?;
         let scored = squad(answers.iter().map(|(place, text)| {
             let (_, question) = place.of(&self.corpus.dev);
             let expected = question.answers.iter().map(|answer| answer.text.as_str());
             (text.as_deref(), expected.collect::<Vec<_>>())
         }))?;
         let mut costs: Vec<(Implementation, Cost)> = Vec::new();
-        for kernel in self.columns.iter().filter_map(|column| column.attention) {
+        for kernel in scoring.lines.iter().filter_map(|line| line.attention) {
             if costs.iter().all(|(of, _)| *of != kernel) {
-                let mask = fit.mask_path.as_deref();
-                let cost = cost::run(&self.recipe_file, (self.device, kernel), mask)?;
-                costs.push((kernel, cost));
+                let mask = scoring.mask_path.as_deref();
+                let on = (scoring.on.choice, kernel, of.normalizer);
+                costs.push((
+                    kernel,
+                    cost::run((&self.recipe_file, &self.config_dir), on, mask)?,
+                ));
             }
         }
-        let value = |column: &Column| {
-            let cost = costs.iter().find(|(of, _)| Some(*of) == column.attention);
-            match column.metric {
+        let value = |line: &Line| {
+            let cost = costs.iter().find(|(of, _)| Some(*of) == line.attention);
+            match line.metric {
                 Metric::ExactMatch => Some(scored.exact_match),
                 Metric::AnswerF1 => Some(scored.f1),
                 Metric::Seconds => cost.map(|(_, cost)| cost.seconds),
                 _ => cost.and_then(|(_, cost)| cost.gigabytes),
             }
         };
-        self.columns
+        scoring
+            .lines
             .iter()
-            .map(|column| value(column).with_context(|| format!("{} has no value", column.metric)))
+            .map(|line| value(line).with_context(|| format!("{} has no value", line.metric)))
             .collect()
     }
 
     fn n_scored(&self) -> usize {
         self.test.len()
-    }
-
-    fn baselines(&self) -> Result<Vec<Baseline>> {
-        // Of spans there is no majority.
-        Ok(Vec::new())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::spread;
-
-    #[test]
-    fn some_are_spread_evenly_over_all() {
-        let all: Vec<usize> = (0..10).collect();
-        assert_eq!(spread(all.clone(), 0), all);
-        assert_eq!(spread(all.clone(), 20), all);
-        assert_eq!(spread(all.clone(), 2), [4, 9]);
-        for n in 1..10 {
-            assert_eq!(spread(all.clone(), n).len(), n);
-        }
     }
 }

@@ -1,16 +1,17 @@
 //! Batches of pairs as tensors.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use sparta_datasets::batch::PairBatch;
+use sparta_datasets::batch::{PaddingSide, PairBatch};
 use sparta_model::seq2seq::Seq2SeqInput;
+use sparta_ops::pruning::{AttentionType, Valid};
 
 use crate::recipe::translation::PadSide;
 
 /// The padding side of the recipe.
-pub(super) fn side(name: PadSide) -> sparta_datasets::batch::PaddingSide {
+pub(super) fn side(name: PadSide) -> PaddingSide {
     match name {
-        PadSide::Left => sparta_datasets::batch::PaddingSide::Left,
-        PadSide::Right => sparta_datasets::batch::PaddingSide::Right,
+        PadSide::Left => PaddingSide::Left,
+        PadSide::Right => PaddingSide::Right,
     }
 }
 
@@ -43,4 +44,23 @@ pub(super) fn input(batch: &PairBatch, device: &Device) -> Seq2SeqInput {
 pub(super) fn targets(batch: &PairBatch, device: &Device) -> Tensor<2, Int> {
     let shape = [batch.batch_size, batch.target_len];
     Tensor::from_data(TensorData::new(batch.target_output.clone(), shape), device)
+}
+
+/// The part of each example that is not padding.
+pub(super) fn valid_cells(batch: &PairBatch, kind: AttentionType) -> Vec<Valid> {
+    let pairs = batch.source_lengths.iter().zip(&batch.target_lengths);
+    pairs
+        .map(|(&source, &target)| {
+            let source = match batch.padding {
+                PaddingSide::Left => batch.source_len - source..batch.source_len,
+                PaddingSide::Right => 0..source,
+            };
+            let (rows, cols) = match kind {
+                AttentionType::EncoderSelf => (source.clone(), source),
+                AttentionType::DecoderSelf => (0..target, 0..target),
+                AttentionType::Cross => (0..target, source),
+            };
+            Valid { rows, cols }
+        })
+        .collect()
 }

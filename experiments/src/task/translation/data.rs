@@ -1,22 +1,22 @@
 //! Corpus → vocabulary, token stores and reference texts in the run folder → pairs of ids.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::pairs::{
     PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, SentencePair,
 };
-use sparta_datasets::tokenize::bpe::{BpeVocabulary, LearnOptions};
-use sparta_datasets::tokenize::{DictionaryOptions, Language};
+use sparta_datasets::tokenize::bpe::{BpeCodes, BpeVocabulary, LearnOptions};
+use sparta_datasets::tokenize::{Dictionary, DictionaryOptions, Language};
 use sparta_datasets::{Split, source};
 
 use super::corpus;
-use super::network::Longest;
 use crate::io::write_text;
+use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::DataRecipe;
-use crate::task::{Fetch, RunFolder};
+use crate::train::rng::{self, Purpose};
 
 /// The note that data are prepared; written last.
 const NOTE: &str = "corpus.json";
@@ -29,6 +29,13 @@ struct Note {
     target: String,
 }
 
+/// Longest sentences in tokens, `</s>` included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Longest {
+    pub(super) source: usize,
+    pub(super) target: usize,
+}
+
 /// The pairs of a run as ids and, where they are scored, as text.
 #[derive(Debug)]
 pub struct PairData {
@@ -36,6 +43,8 @@ pub struct PairData {
     pub vocabulary: PairVocabulary,
     /// Name, languages, and the tokenised text of the validation and test split.
     pub corpus: ParallelCorpus,
+    /// One line about them.
+    pub description: String,
     stores: [PairStore; 3],
 }
 
@@ -101,6 +110,11 @@ impl PairData {
             .collect()
     }
 
+    /// Pieces of both dictionaries.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.vocabulary.source.len(), self.vocabulary.target.len())
+    }
+
     /// One hash of both tokenizers.
     pub(super) fn vocabulary_hash(&self) -> String {
         vocabulary_hash(&self.vocabulary)
@@ -144,18 +158,15 @@ pub(super) fn learn(recipe: &DataRecipe, train: &[SentencePair]) -> Result<PairV
     Ok(PairVocabulary::learn(train, &options)?)
 }
 
-/// Reads the corpus (from `from`, the cache, or by download), learns the tokenizers and writes the
-/// token stores. What is there already is checked and kept.
+/// Reads the corpus (from `--data`, the cache, or by download), learns the tokenizers and writes the
+/// token stores into the run folder. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(
-    recipe: &TranslationRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<PairData> {
+pub fn prepare(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<PairData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        run.enter()?;
         return open(recipe, folder);
     }
     let cache = source::cache_dir()?;
@@ -177,6 +188,7 @@ pub fn prepare(
         );
         check_not_empty(&corpus)?;
     }
+    run.enter()?;
     let dir = folder.data();
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -265,12 +277,19 @@ pub fn open(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<PairData> 
         let pairs = read(corpus.source)?.into_iter().zip(read(corpus.target)?);
         *corpus.split_mut(split) = pairs.collect();
     }
-    let data = PairData {
+    let mut data = PairData {
         vocabulary,
         corpus,
+        description: String::new(),
         stores,
     };
     data.check(recipe)?;
+    let (longest, sizes) = (data.longest_of(&Split::ALL), data.sizes());
+    let [train, valid, test] = Split::ALL.map(|split| data.store(split).len());
+    data.description = format!(
+        "data: {}, dictionary {} / {}; train {train}, valid {valid}, test {test} pairs; longest {} / {} tokens",
+        data.corpus.name, sizes.0, sizes.1, longest.source, longest.target
+    );
     Ok(data)
 }
 
@@ -301,4 +320,87 @@ impl PairData {
         }
         Ok(())
     }
+}
+
+/// Tokens of a made-up sentence: about what the published corpora have.
+const SYNTHETIC_LEN: usize = 25;
+
+/// Pairs for a dry run: those that are prepared, those of the corpus, or synthetic ones where it is not at hand.
+///
+/// # Errors
+/// A corpus that was named and is not there.
+pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
+    if is_prepared(folder) {
+        return open(recipe, folder);
+    }
+    let name = recipe.data.corpus;
+    let (vocabulary, pairs, description) =
+        match corpus::load(&recipe.data, from, &source::cache_dir()?) {
+            Ok(corpus) => {
+                let vocabulary = learn(&recipe.data, &corpus.train)?;
+                let sides = corpus.train.iter().map(|pair| pair.0.as_str());
+                let sources = vocabulary.source.encode_all(sides);
+                let sides = corpus.train.iter().map(|pair| pair.1.as_str());
+                let targets = vocabulary.target.encode_all(sides);
+                let pairs: Vec<_> = sources.into_iter().zip(targets).collect();
+                let description = format!("{name}, {} pairs, read and not stored", pairs.len());
+                (vocabulary, pairs, description)
+            }
+            Err(error) if from.is_some() => return Err(error),
+            Err(_) => {
+                let (vocabulary, pairs) = synthetic(recipe)?;
+                let description = format!(
+                    "{name} is not at hand: SYNTHETIC batches; `iwslt prepare` says how to get it"
+                );
+                (vocabulary, pairs, description)
+            }
+        };
+    let store = |pairs: &[_]| PairStore::in_memory(pairs, &vocabulary);
+    let stores = [store(&pairs)?, store(&[])?, store(&[])?];
+    let (source, target) = (vocabulary.source.len(), vocabulary.target.len());
+    let data = PairData {
+        description: format!("{description}; dictionary {source} / {target}"),
+        corpus: ParallelCorpus::empty(name.name(), Language::De, Language::En),
+        vocabulary,
+        stores,
+    };
+    data.check(recipe)?;
+    Ok(data)
+}
+
+/// Pairs of ids, enough for two steps.
+type Ids = Vec<(Vec<u32>, Vec<u32>)>;
+
+/// Pairs over dictionaries of about the published sizes.
+fn synthetic(recipe: &TranslationRecipe) -> Result<(PairVocabulary, Ids)> {
+    let codes = BpeCodes::parse("#version: 0.2\n", "synthetic")?;
+    let (source, target) = corpus::usual_sizes(&recipe.data);
+    let side = |size: usize| -> Result<BpeVocabulary> {
+        let options = DictionaryOptions {
+            multiple_of: size,
+            ..DictionaryOptions::default()
+        };
+        let dictionary = Dictionary::build([], &options)?;
+        Ok(BpeVocabulary::new(codes.clone(), dictionary))
+    };
+    let vocabulary = PairVocabulary {
+        source: side(source)?,
+        target: side(target)?,
+    };
+    let first = Dictionary::UNK + 1;
+    let draw = |i: u64, size: usize| {
+        let words = (size as u64).saturating_sub(u64::from(first)).max(1);
+        first + (rng::hash(0, Purpose::Order, i) % words) as u32
+    };
+    let (max_tokens, max_len) = (recipe.train.max_tokens, recipe.model.max_len);
+    let len = SYNTHETIC_LEN.min(max_tokens).min(max_len);
+    let sentence = |pair: usize, side: usize, size| -> Vec<u32> {
+        let start = ((2 * pair + side) * len) as u64;
+        let words = (1..len as u64).map(|i| draw(start + i, size));
+        words.chain([Dictionary::EOS]).collect()
+    };
+    let n_pairs = 2 * recipe.train.grad_accum * (max_tokens / len).max(1);
+    let pairs = (0..n_pairs).map(|i| (sentence(i, 0, source), sentence(i, 1, target)));
+    Ok((vocabulary, pairs.collect()))
 }

@@ -1,52 +1,269 @@
-//! The translation tables: a dense model for each normaliser → observe → prune by attention type →
-//! train again under each mask → BLEU.
+//! The translation tables: an encoder–decoder for each normaliser, pruned by attention type, scored by BLEU.
 
 mod batch;
 mod corpus;
-mod cost;
 mod data;
-mod dry_run;
-mod lesson;
 mod network;
-mod pass;
-mod records;
+mod objective;
 mod rows;
 mod samples;
 mod score;
 mod search;
-mod stages;
 mod translate;
 
-pub use data::PairData;
-pub use lesson::TranslationLesson;
 pub use translate::{Translate, translate};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use sparta_datasets::Split;
+use sparta_datasets::batch::{BucketOptions, TokenBucket};
+use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
+use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
+use sparta_results::{Baseline, Metric};
 
-use super::{Fetch, Request, RunFolder, Stage, Work, note};
-use crate::recipe::TranslationRecipe;
-use crate::train::watch;
-use stages::Session;
+use crate::device::OpenDevice;
+use crate::protocol::{
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Line, MaskedModel, Observation,
+    Observed, Phase, Row, Run, RunFolder, Scoring, Task, Variant, records,
+};
+use crate::recipe::{Recipe, TranslationRecipe};
+use crate::train::TrainingConfig;
+use batch::{input, side, valid_cells};
+use data::PairData;
+use objective::NextPiece;
+use search::Search;
 
-/// Does what was asked; the table goes to standard output, everything else to standard error.
-///
-/// # Errors
-/// One error with its causes, each saying what to do next.
-pub fn run(request: &Request<TranslationRecipe>) -> Result<()> {
-    let folder = RunFolder::of(&request.recipe, request.out.as_deref());
-    if request.dry_run {
-        return dry_run::run(request, &folder);
+/// Name of the baselines' row.
+const NO_MODEL: &str = "no model";
+/// What needs no network, as [`PairData::baselines`] gives it.
+const BASELINES: [Baseline; 2] = [Baseline::CopySource, Baseline::WordTranslation];
+
+/// Translation.
+pub struct Translation {
+    recipe: TranslationRecipe,
+    data: PairData,
+    attention: Implementation,
+    max_tokens: usize,
+}
+
+impl Translation {
+    fn new(run: &Run<'_, TranslationRecipe>, data: PairData) -> Self {
+        Self {
+            recipe: run.recipe.clone(),
+            max_tokens: run.recipe.train.max_tokens,
+            attention: run.request.attention,
+            data,
+        }
     }
-    if request.stage == Stage::Report {
-        return records::report(&request.recipe, &folder);
+}
+
+impl Task for Translation {
+    type Recipe = TranslationRecipe;
+    type Network = Seq2Seq;
+    type Masks = Seq2SeqMasks;
+    type Objective<'a> = NextPiece<'a>;
+
+    fn variants(recipe: &TranslationRecipe) -> Result<Vec<Variant>> {
+        Ok(rows::variants(recipe))
     }
-    watch::listen()?;
-    if request.stage == Stage::Prepare {
-        folder.enter(&request.recipe, false)?;
-        let from = request.data.as_deref();
-        let data = data::prepare(&request.recipe, &folder, from, Fetch::Allowed)?;
-        note(request.quiet, &stages::describe(&data));
-        return Ok(());
+
+    fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<()> {
+        let title = format!(
+            "{}: test BLEU by normaliser, and under attention pruning ({}, {} thresholds, {} semantics)",
+            recipe.table(),
+            recipe.retrain_start().name(),
+            recipe.threshold().scope.name(),
+            recipe.threshold().semantics.name()
+        );
+        let samples = samples::report(recipe, folder)?;
+        let labels = |of: &Variant, row: Option<&Row>| {
+            let lines = rows::lines(recipe, of, row);
+            lines.into_iter().map(|line| line.label).collect()
+        };
+        records::report::<Self>(recipe, folder, (title, &samples), labels)
     }
-    Session::new(Work::begin(request, folder)?)?.run(request.stage)
+
+    fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {
+        Ok(Self::new(run, data::prepare(run, fetch)?))
+    }
+
+    fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
+        Ok(Self::new(run, data::stand_in(run)?))
+    }
+
+    fn with_one_example(self) -> Self {
+        let longest = self.data.longest_of(&[Split::Train]);
+        Self {
+            max_tokens: longest.source.max(longest.target),
+            ..self
+        }
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![self.data.description.clone()]
+    }
+
+    fn tokenizer_hash(&self) -> String {
+        self.data.vocabulary_hash()
+    }
+
+    fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Seq2Seq> {
+        let attention = (of.normalizer, self.attention);
+        let sizes = self.data.sizes();
+        network::init(&self.recipe.model, sizes, attention, seed, device)
+    }
+
+    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+        let (model, longest) = (&self.recipe.model, self.data.longest_of(&[Split::Train]));
+        let layers = |kind| AttentionLayers {
+            kind,
+            n_layers: network::n_layers(model, kind),
+            grid: network::grid(model, kind, longest),
+        };
+        AttentionType::ALL.map(layers).into()
+    }
+
+    fn masks(&self, mask: Option<&GlobalMask>, device: &Device) -> Result<Seq2SeqMasks> {
+        let longest = self.data.longest(&self.recipe);
+        network::layer_masks(mask, longest, self.recipe.prune.rows, device)
+    }
+
+    fn cost(&self, of: &Variant) -> Cost {
+        let (model, sizes) = (&self.recipe.model, self.data.sizes());
+        Cost {
+            n_params: network::config(model, sizes, (of.normalizer, self.attention)).n_params(),
+            tokens: self.max_tokens,
+            // The decoder attends twice.
+            n_layers: model.n_encoder_layers + 2 * model.n_decoder_layers,
+            d_model: model.d_model,
+            d_ff: model.d_ff,
+            // Sentences are short: their scores are few beside their hidden states.
+            n_scores: 0,
+            score_copies: 0,
+            n_outputs: sizes.1,
+        }
+    }
+
+    fn training(&self, _: &Variant, phase: Phase) -> TrainingConfig {
+        let train = &self.recipe.train;
+        let schedule = match phase {
+            Phase::Dense => train.optimizer.schedule(train.steps),
+            Phase::Again => self.recipe.retrain.schedule(),
+        };
+        TrainingConfig {
+            schedule: schedule.for_width(self.recipe.model.d_model),
+            adam: train.optimizer.settings(train.weight_decay),
+            selection: train.selection(),
+            log_every: train.intervals.log_every,
+            valid_every: train.intervals.valid_every,
+            checkpoint_every: train.intervals.checkpoint_every,
+        }
+    }
+
+    fn objective<'a>(
+        &'a self,
+        _: &'a Variant,
+        seed: u64,
+        masks: BothMasks<Seq2SeqMasks>,
+        device: &Device,
+    ) -> Result<NextPiece<'a>> {
+        let recipe = (&self.recipe, self.max_tokens);
+        NextPiece::new(recipe, &self.data, seed, masks, device)
+    }
+
+    fn observe<'a>(
+        &'a self,
+        _: &'a Variant,
+        network: &'a Seq2Seq,
+        device: &'a Device,
+    ) -> Result<Observation<'a>> {
+        let (recipe, store) = (&self.recipe, self.data.store(Split::Train));
+        let mut lengths = store.lengths();
+        if recipe.observe.train_pairs > 0 {
+            lengths.truncate(recipe.observe.train_pairs);
+        }
+        let options = BucketOptions::tokens(recipe.observe.max_tokens);
+        let bucket = TokenBucket::in_order(&lengths, &options)
+            .context("`observe.max_tokens` of the recipe")?;
+        let n_tokens: usize = lengths.iter().map(|(_, target)| target).sum();
+        let n_batches = bucket.n_batches();
+        let padding = side(recipe.data.pad_source);
+        let weights = move |i| -> Result<Vec<Observed>> {
+            let batch = store.batch(bucket.get(i).unwrap_or_default(), padding);
+            // Targets are given: teacher forcing.
+            let output = network.forward(input(&batch, device).return_weights());
+            let weights = output.weights.context("the model gave no weights")?;
+            let observed = |kind| Observed {
+                kind,
+                weights: weights.of(kind).to_vec(),
+                placement: Placement::at(0, 0).with_valid(valid_cells(&batch, kind)),
+            };
+            Ok(AttentionType::ALL.map(observed).into())
+        };
+        Ok(Observation {
+            corpus: format!("{}:train:{}", self.data.corpus.name, lengths.len()),
+            words: format!("{} pairs", lengths.len()),
+            amount: Amount {
+                n: n_batches as u64,
+                tokens: n_tokens as f64 / n_batches.max(1) as f64,
+            },
+            batches: Box::new((0..n_batches).map(weights)),
+        })
+    }
+
+    fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
+        let signature = self.data.signature(&self.recipe)?;
+        let lines = rows::lines(&self.recipe, of, row);
+        let line = |line: rows::TableLine<'_>| Line {
+            paper: Some((line.paper.to_owned(), line.label.row.clone())),
+            label: line.label,
+            file: line.file.to_owned(),
+            metric: Metric::Bleu,
+            signature: signature.clone(),
+            attention: None,
+        };
+        Ok(lines.into_iter().map(line).collect())
+    }
+
+    fn scored(&self, _: &Variant) -> Amount {
+        let store = self.data.store(Split::Test);
+        Amount {
+            n: store.len() as u64,
+            tokens: store.n_target_tokens() as f64 / store.len() as f64,
+        }
+    }
+
+    /// BLEU of the test set; the translations stay beside the model.
+    fn score(
+        &self,
+        _: &Variant,
+        model: &MaskedModel<'_, Seq2Seq, Seq2SeqMasks>,
+        scoring: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
+    ) -> Result<Vec<f64>> {
+        let (recipe, store) = (&self.recipe, self.data.store(Split::Test));
+        let search = Search::new(recipe, &model.masks, model.device);
+        let found = search.translate(model.network, store, at)?;
+        let lines = self.data.decode(&found.translations)?;
+        let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
+        samples::save(scoring.folder, &lines, &bleu, &found)?;
+        Ok(vec![bleu.score; scoring.lines.len()])
+    }
+
+    fn baselines(&self) -> Result<Vec<BaselineLine>> {
+        let signature = self.data.signature(&self.recipe)?;
+        let line = |baseline: Baseline| BaselineLine {
+            baseline,
+            file: baseline.to_string(),
+            row: NO_MODEL.to_owned(),
+            metric: Metric::Bleu,
+            signature: signature.clone(),
+        };
+        Ok(BASELINES.map(line).into())
+    }
+
+    fn score_baselines(&self) -> Result<Vec<f64>> {
+        Ok(self.data.baselines(&self.recipe)?.into())
+    }
 }

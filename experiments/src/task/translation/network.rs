@@ -1,30 +1,22 @@
 //! The recipe's encoder–decoder, and its masks.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
-use sparta_datasets::pairs::PairVocabulary;
 use sparta_model::layer::OutputMap;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks, Sharing};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
+use super::data::Longest;
+use crate::protocol::init::{new_weights, normalizer};
 use crate::recipe::NormalizerName;
 use crate::recipe::translation::{ModelRecipe, OutputName, RowsName, ShareName};
-use crate::task::network::{new_weights, normalizer};
-
-/// Longest sentences in tokens, `</s>` included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Longest {
-    pub(super) source: usize,
-    pub(super) target: usize,
-}
 
 /// The configuration of the network for two vocabularies and a normaliser.
 pub(super) fn config(
     model: &ModelRecipe,
     (source, target): (usize, usize),
-    name: NormalizerName,
-    attention: Implementation,
+    (name, attention): (NormalizerName, Implementation),
 ) -> Seq2SeqConfig {
     Seq2SeqConfig::new(
         source,
@@ -60,13 +52,12 @@ pub(super) fn config(
 /// Dimensions that do not go together, by recipe key.
 pub(super) fn init(
     model: &ModelRecipe,
-    vocabulary: &PairVocabulary,
-    (name, attention): (NormalizerName, Implementation),
+    sizes: (usize, usize),
+    attention: (NormalizerName, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<Seq2Seq> {
-    let sizes = (vocabulary.source.len(), vocabulary.target.len());
-    let config = config(model, sizes, name, attention);
+    let config = config(model, sizes, attention);
     config.validate().context("[model] of the recipe")?;
     Ok(new_weights(seed, device, |host| config.init(host)))
 }
@@ -103,23 +94,6 @@ pub(super) fn mask_rows(name: RowsName) -> MaskRows {
     }
 }
 
-/// Checks that a mask was made for this model and these sentences.
-///
-/// # Errors
-/// The first type and layer that do not fit.
-pub(super) fn check_mask(mask: &GlobalMask, model: &ModelRecipe, longest: Longest) -> Result<()> {
-    for (kind, layer) in mask.layers() {
-        let n = n_layers(model, kind);
-        ensure!(
-            layer < n,
-            "the mask has {kind} layer {layer}; the model has {n} of them"
-        );
-        let grid = grid(model, kind, longest);
-        mask.check_shape(kind, layer, grid.n_heads, grid.n_rows, grid.n_cols)?;
-    }
-    Ok(())
-}
-
 /// The masks of each layer, for sentences up to `longest`.
 ///
 /// # Errors
@@ -143,5 +117,20 @@ pub(super) fn layer_masks(
             rows,
             device,
         )?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Recipe, TranslationRecipe};
+
+    #[test]
+    fn the_iwslt14_recipe_has_the_published_number_of_parameters() {
+        let model = TranslationRecipe::load("iwslt14-de-en", &[]).unwrap().model;
+        // fairseq's transformer_iwslt_de_en with its dictionaries.
+        let attention = (NormalizerName::Softmax, Implementation::Auto);
+        let n_params = config(&model, (8848, 6632), attention).n_params();
+        assert_eq!(n_params, 39_469_056);
     }
 }

@@ -1,36 +1,29 @@
-//! The rows of the translation tables: which models are trained again under which masks.
+//! Which attention is pruned of which model, and the lines of the tables they stand in.
 
+use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::AttentionType;
 
-use crate::recipe::NormalizerName;
+use crate::protocol::init::normalizer;
+use crate::protocol::{Label, Pruned, Row, Variant};
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
-use crate::task::Row;
-use crate::task::masks::MaskedRow;
+use crate::recipe::{NormalizerName, Recipe};
 
 impl PrunedName {
-    /// The attention types that are pruned.
-    #[must_use]
-    pub fn types(self) -> Vec<AttentionType> {
-        match self {
-            Self::EncoderSelf => vec![AttentionType::EncoderSelf],
-            Self::DecoderSelf => vec![AttentionType::DecoderSelf],
-            Self::Cross => vec![AttentionType::Cross],
-            Self::SelfOnly => vec![AttentionType::EncoderSelf, AttentionType::DecoderSelf],
-        }
-    }
-
-    /// Name in files.
-    fn name(self) -> &'static str {
-        match self {
-            Self::EncoderSelf => "encoder-self",
-            Self::DecoderSelf => "decoder-self",
-            Self::Cross => "cross",
-            Self::SelfOnly => "self",
-        }
+    fn pruned(self) -> Pruned {
+        let (name, types) = match self {
+            Self::EncoderSelf => ("encoder-self", vec![AttentionType::EncoderSelf]),
+            Self::DecoderSelf => ("decoder-self", vec![AttentionType::DecoderSelf]),
+            Self::Cross => ("cross", vec![AttentionType::Cross]),
+            Self::SelfOnly => (
+                "self",
+                vec![AttentionType::EncoderSelf, AttentionType::DecoderSelf],
+            ),
+        };
+        Pruned { name, types }
     }
 
     /// Name in the published tables, and in ours.
-    pub(super) fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::EncoderSelf => "enc-self",
             Self::DecoderSelf => "dec-self",
@@ -41,95 +34,103 @@ impl PrunedName {
 }
 
 /// Name of a normaliser in the published tables, and in ours.
-pub(super) fn normalizer_label(name: NormalizerName) -> &'static str {
-    match name {
-        NormalizerName::Softmax => "softmax",
-        NormalizerName::Sparsemax => "sparsemax",
-        NormalizerName::Entmax15 => "1.5-entmax",
-        NormalizerName::AlphaEntmax => "alpha-entmax",
-    }
+pub(super) fn normalizer_label(name: NormalizerName) -> String {
+    MechanismConfig::from(normalizer(name)).label()
 }
 
-/// One model trained again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PairRow {
-    /// What is pruned; at p = 0, where nothing is, the first of what others prune.
-    pub(super) pruned: PrunedName,
-    /// How much, and by which mask.
-    pub(super) row: Row,
+/// A dense model for each normaliser, in a folder of its name; lines of the table name it themselves.
+pub(super) fn variants(recipe: &TranslationRecipe) -> Vec<Variant> {
+    let variant = |&normalizer: &NormalizerName| Variant {
+        folder: normalizer.name().to_owned(),
+        normalizer,
+        is_one_of_several: false,
+        dataset: 0,
+        pruned: recipe
+            .prune
+            .of(normalizer)
+            .iter()
+            .map(|name| name.pruned())
+            .collect(),
+    };
+    recipe.normalizers().iter().map(variant).collect()
 }
 
-impl PairRow {
-    /// All rows of the model with a normaliser: p = 0 once, then each type's masks.
-    pub(super) fn all(recipe: &TranslationRecipe, normalizer: NormalizerName) -> Vec<Self> {
-        let prune = &recipe.prune;
-        let types = prune.of(normalizer);
-        let masked = Row::all(&prune.p, &prune.random_masks, &[]);
-        let dense = types.first().map(|&pruned| Self {
-            pruned,
-            row: Row::Dense,
-        });
-        let rows = types.iter().flat_map(|&pruned| {
-            let masked = masked.iter().filter(|row| **row != Row::Dense);
-            masked.map(move |&row| Self { pruned, row })
-        });
-        dense.into_iter().chain(rows).collect()
-    }
+/// A line of the table that a model stands in.
+pub(super) struct TableLine<'a> {
+    pub(super) label: Label,
+    /// What the record's name adds, where a model stands in several lines.
+    pub(super) file: &'static str,
+    /// The published table beside it.
+    pub(super) paper: &'a str,
+}
 
-    /// Name in files and messages: `p0`, `encoder-self-ap-p40`.
-    pub(super) fn name(&self) -> String {
-        match self.row {
-            Row::Dense => self.row.name(),
-            Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => {
-                format!("{}-{}", self.pruned.name(), self.row.name())
-            }
-        }
-    }
-
-    /// For the masks; none at p = 0.
-    pub(super) fn masked(&self) -> Option<MaskedRow> {
-        (self.row != Row::Dense).then(|| MaskedRow {
-            name: self.name(),
-            row: self.row,
-            types: self.pruned.types(),
+/// The lines of the table that a model stands in: a dense model in that of its normaliser, p = 0 in that of every type,
+/// since it is the control of each, and a model under a mask in that of its types.
+pub(super) fn lines<'a>(
+    recipe: &'a TranslationRecipe,
+    of: &Variant,
+    row: Option<&Row>,
+) -> Vec<TableLine<'a>> {
+    let Some(row) = row else {
+        return vec![TableLine {
+            label: Label {
+                row: normalizer_label(of.normalizer),
+                p: Some(0.0),
+            },
+            file: "",
+            paper: &recipe.paper.normalizers,
+        }];
+    };
+    let all = recipe.prune.of(of.normalizer);
+    let is_control = row.mask.is_none();
+    all.iter()
+        .filter(|name| is_control || name.pruned() == row.pruned)
+        .map(|&name| TableLine {
+            label: Label {
+                row: line_label(recipe, of, name.label()),
+                p: Some(f64::from(row.p)),
+            },
+            file: match is_control && all.len() > 1 {
+                true => name.label(),
+                false => "",
+            },
+            paper: match name {
+                PrunedName::SelfOnly => &recipe.paper.self_only,
+                PrunedName::EncoderSelf | PrunedName::DecoderSelf | PrunedName::Cross => {
+                    &recipe.paper.by_type
+                }
+            },
         })
-    }
-
-    /// The lines of the table that the model stands in: at p = 0 it is the control of every type.
-    pub(super) fn lines(&self, recipe: &TranslationRecipe, of: NormalizerName) -> Vec<PrunedName> {
-        match self.row {
-            Row::Dense => recipe.prune.of(of).to_vec(),
-            Row::Ap { .. } | Row::Blocks { .. } | Row::Random { .. } => vec![self.pruned],
-        }
-    }
+        .collect()
 }
 
-/// Name of a line of the table: what is pruned, and of which model if not of the first.
-pub(super) fn line_label(
-    recipe: &TranslationRecipe,
-    normalizer: NormalizerName,
-    pruned: PrunedName,
-) -> String {
-    match recipe.model.normalizers.first() == Some(&normalizer) {
-        true => pruned.label().to_owned(),
-        false => format!("{} ({})", pruned.label(), normalizer_label(normalizer)),
+/// Name of a line: what is pruned, and of which model if not of the first.
+fn line_label(recipe: &TranslationRecipe, of: &Variant, pruned: &str) -> String {
+    match recipe.normalizers().first() == Some(&of.normalizer) {
+        true => pruned.to_owned(),
+        false => format!("{pruned} ({})", normalizer_label(of.normalizer)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Recipe;
 
     #[test]
     fn the_small_table_fine_tunes_twelve_models() {
         let recipe = TranslationRecipe::load("small/iwslt", &[]).unwrap();
-        let names = |normalizer| -> Vec<String> {
-            let rows = PairRow::all(&recipe, normalizer);
-            rows.iter().map(PairRow::name).collect()
+        let names: Vec<Vec<String>> = variants(&recipe)
+            .iter()
+            .map(|of| {
+                let rows = Row::all(&of.pruned, recipe.masks());
+                rows.iter().map(Row::name).collect()
+            })
+            .collect();
+        let [softmax, entmax15, alpha_entmax] = names.as_slice() else {
+            panic!("{names:?}");
         };
         assert_eq!(
-            names(NormalizerName::Softmax),
+            *softmax,
             [
                 "p0",
                 "encoder-self-ap-p40",
@@ -142,10 +143,27 @@ mod tests {
                 "self-ap-p80",
             ]
         );
+        assert_eq!(*entmax15, ["p0", "self-ap-p40", "self-ap-p80"]);
+        assert!(alpha_entmax.is_empty());
+    }
+
+    #[test]
+    fn the_control_stands_in_the_line_of_every_type() {
+        let recipe = TranslationRecipe::load("small/iwslt", &[]).unwrap();
+        let [softmax, entmax15, _] = &variants(&recipe)[..] else {
+            panic!("three normalisers");
+        };
+        let of = |variant: &Variant, i: usize| -> Vec<(String, &str)> {
+            let rows = Row::all(&variant.pruned, recipe.masks());
+            let lines = lines(&recipe, variant, Some(&rows[i]));
+            lines.into_iter().map(|l| (l.label.row, l.file)).collect()
+        };
+        let names = ["enc-self", "dec-self", "cross", "self-attention"];
+        assert_eq!(of(softmax, 0), names.map(|n| (n.to_owned(), n)));
+        assert_eq!(of(softmax, 3), [("dec-self".to_owned(), "")]);
         assert_eq!(
-            names(NormalizerName::Entmax15),
-            ["p0", "self-ap-p40", "self-ap-p80"]
+            of(entmax15, 0),
+            [("self-attention (1.5-entmax)".to_owned(), "")]
         );
-        assert!(names(NormalizerName::AlphaEntmax).is_empty());
     }
 }

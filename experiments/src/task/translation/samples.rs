@@ -4,13 +4,14 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::Split;
 use sparta_datasets::pairs::SentencePair;
+use sparta_results::MaskFamily;
 use sparta_results::metric::bleu::BleuScore;
 
-use super::records::models;
+use super::rows::{self, normalizer_label};
 use super::search::Found;
 use crate::io::write_text;
-use crate::recipe::TranslationRecipe;
-use crate::task::{ModelFolder, RunFolder};
+use crate::protocol::{ModelFolder, Row, RunFolder};
+use crate::recipe::{Recipe, TranslationRecipe};
 
 /// Translations of the test set, one a line as BLEU read them before it joined or cut words.
 const LINES: &str = "test.txt";
@@ -56,7 +57,7 @@ pub(super) fn save(
 /// # Errors
 /// If the disk refuses.
 pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<String> {
-    let Some(&seed) = recipe.seeds.first() else {
+    let Some(&seed) = recipe.seeds().first() else {
         return Ok(String::new());
     };
     let mut shown = Vec::new();
@@ -86,10 +87,30 @@ pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<S
         );
     }
     let [in_file, printed] = N_SHOWN.map(show);
-    let title = format!("# {}: translations of the test set\n", recipe.table);
+    let title = format!("# {}: translations of the test set\n", recipe.table());
     let path = folder.root().join("SAMPLES.md");
     write_text(&path, &format!("{title}{in_file}{speed}"))?;
     Ok(format!("{printed}{speed}{}\n", path.display()))
+}
+
+/// Models of one seed whose translations are shown: the dense ones, and each type at its largest p.
+fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(String, ModelFolder)> {
+    let largest = recipe.masks().p.iter().copied().max().unwrap_or(0);
+    let (mut dense, mut pruned) = (Vec::new(), Vec::new());
+    for of in rows::variants(recipe) {
+        let arm = folder.arm(recipe, seed, &of.folder);
+        dense.push((normalizer_label(of.normalizer), arm.dense()));
+        for row in Row::all(&of.pruned, recipe.masks()) {
+            if row.mask == Some(MaskFamily::Ap) && row.p == largest {
+                for line in rows::lines(recipe, &of, Some(&row)) {
+                    let label = format!("{}, p = {largest}", line.label.row);
+                    pruned.push((label, arm.row(&row.name())));
+                }
+            }
+        }
+    }
+    dense.extend(pruned);
+    dense
 }
 
 /// Some sentences with what each model made of them.

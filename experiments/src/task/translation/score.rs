@@ -3,9 +3,9 @@
 use anyhow::Result;
 use sparta_datasets::Split;
 use sparta_datasets::pairs::WordTranslation;
+use sparta_results::ScoreSignature;
 use sparta_results::metric::ReferenceCount;
 use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};
-use sparta_results::{MaskKind, ScoreSignature};
 
 use super::corpus::detokenizer;
 use super::data::PairData;
@@ -84,16 +84,13 @@ impl PairData {
     ///
     /// # Errors
     /// An id outside the dictionary.
-    pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<Vec<(MaskKind, f64)>> {
+    pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<[f64; 2]> {
         let words = WordTranslation::learn(&self.train_text()?);
         let sources = self.corpus.pairs(Split::Test).iter().map(|pair| &pair.0);
         let copied: Vec<String> = sources.clone().cloned().collect();
         let translated: Vec<String> = sources.map(|line| words.translate(line)).collect();
         let score =
             |lines: &[String]| -> Result<f64> { Ok(self.bleu(recipe, Split::Test, lines)?.score) };
-        Ok(vec![
-            (MaskKind::CopySource, score(&copied)?),
-            (MaskKind::WordTranslation, score(&translated)?),
-        ])
+        Ok([score(&copied)?, score(&translated)?])
     }
 }

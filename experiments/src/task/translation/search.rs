@@ -97,7 +97,7 @@ impl<'a> Search<'a> {
         &self,
         model: &Seq2Seq,
         store: &PairStore,
-        at: &mut dyn FnMut(usize),
+        at: &mut dyn FnMut(u64),
     ) -> Result<Found> {
         let started = Instant::now();
         let mut order: Vec<usize> = (0..store.len()).collect();
@@ -113,7 +113,7 @@ impl<'a> Search<'a> {
                     translations[i] = best.tokens.iter().map(|&t| t as u32).collect();
                 }
             }
-            done += indices.len();
+            done += indices.len() as u64;
             at(done);
             stop_if_interrupted("translating")?;
         }

@@ -17,15 +17,14 @@ use sparta_ops::pruning::{AttentionType, GlobalMask};
 
 use super::batch::{input, side};
 use super::corpus::{Preparer, detokenizer};
-use super::data::{open_vocabulary, vocabulary_hash};
-use super::network::{self, Longest};
-use super::rows::PairRow;
+use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
+use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
+use crate::protocol::find::{Found, find};
+use crate::protocol::run::TrainingSummary;
+use crate::protocol::{ModelFolder, note};
 use crate::recipe::{Recipe, TranslationRecipe};
-use crate::task::find::{Found, find};
-use crate::task::work::TrainedNote;
-use crate::task::{ModelFolder, note};
 use crate::train::load_model;
 
 /// What `iwslt translate` asks for.
@@ -130,51 +129,25 @@ struct Model {
 impl Model {
     fn open(request: &Translate) -> Result<Self> {
         let found: Found<TranslationRecipe> =
-            find(&request.model, |recipe: &TranslationRecipe| {
-                let rows = |name| {
-                    PairRow::all(recipe, name)
-                        .iter()
-                        .map(PairRow::name)
-                        .collect()
-                };
-                let names = recipe.model.normalizers.iter();
-                names
-                    .map(|&name| (name.name().to_owned(), rows(name)))
-                    .collect()
-            })?;
+            find::<Translation>(&request.model, |recipe| Ok(rows::variants(recipe)))?;
+        let mask = found.mask_path().map(GlobalMask::load).transpose()?;
         let Found {
             run,
             recipe,
-            branch,
-            name,
+            arm,
             folder,
-            row,
+            ..
         } = found;
-        let normalizers = recipe.model.normalizers.iter().copied();
-        let name = normalizers
-            .clone()
-            .find(|normalizer| normalizer.name() == name)
-            .context("the branch has no normaliser")?;
-        let rows = PairRow::all(&recipe, name);
-        let row = rows.into_iter().find(|known| Some(known.name()) == row);
-        let trained = TrainedNote::load(&folder)?;
+        let trained = TrainingSummary::load(&folder)?;
         let (vocabulary, corpus) = open_vocabulary(&run)?;
         trained.check_vocabulary(&folder, &vocabulary_hash(&vocabulary))?;
         let opened = device::open(request.device, TranslationRecipe::PROGRAM)?;
         let training = opened.device.clone().autodiff();
         let seed = folder.identity.seed;
-        let empty = network::init(
-            &recipe.model,
-            &vocabulary,
-            (name, Implementation::Auto),
-            seed,
-            &training,
-        )?;
+        let sizes = (vocabulary.source.len(), vocabulary.target.len());
+        let attention = (arm.variant.normalizer, Implementation::Auto);
+        let empty = network::init(&recipe.model, sizes, attention, seed, &training)?;
         let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
-        let mask = match row.as_ref().and_then(PairRow::masked) {
-            None => None,
-            Some(masked) => Some(GlobalMask::load(branch.mask(&masked.name))?),
-        };
         Ok(Self {
             recipe,
             vocabulary,

@@ -23,7 +23,10 @@ fn weights_that_are_not_at_hand_or_of_another_network_are_named() {
         "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}"#;
     fs::write(dir.join("config.json"), config).unwrap();
     let text = said(&tiny(&bench, "train --weights weights", &[]), 1);
-    assert_says(&text, &["num_hidden_layers = 6", "minilm-l3"]);
+    assert_says(
+        &text,
+        &["num_hidden_layers = 6", "minilm-l3", "model.network=bert"],
+    );
     fs::write(
         dir.join("config.json"),
         config

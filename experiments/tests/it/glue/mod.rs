@@ -4,6 +4,7 @@ mod bad_input;
 mod predict;
 mod stop;
 mod table;
+mod weights;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
@@ -36,7 +37,7 @@ fn words(line: &str, sets: &[&str]) -> Vec<String> {
     words
 }
 
-fn command(bench: &Bench) -> Command {
+pub fn command(bench: &Bench) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glue"));
     command
         .current_dir(bench.folder.path())
@@ -50,7 +51,7 @@ fn glue(bench: &Bench, line: &str) -> Assert {
 }
 
 /// Runs `glue` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
+pub fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
     command(bench).args(words(line, sets)).assert()
 }
 

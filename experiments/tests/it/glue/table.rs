@@ -153,6 +153,6 @@ fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
     let text = out(&format!(
         "--dry-run --device flex --recipe glue/minilm-l6 {small}"
     ));
-    assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all tasks"]);
+    assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all models"]);
     assert!(!bench.path("runs").exists());
 }

@@ -52,7 +52,7 @@ fn words(line: &str, sets: &[&str]) -> Vec<String> {
     words
 }
 
-fn command(bench: &Bench) -> Command {
+pub fn command(bench: &Bench) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iwslt"));
     command
         .current_dir(bench.folder.path())
@@ -66,7 +66,7 @@ fn iwslt(bench: &Bench, line: &str) -> Assert {
 }
 
 /// Runs `iwslt` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
+pub fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
     command(bench).args(words(line, sets)).assert()
 }
 

@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 use sparta_model::bert::{BertConfig, BertInput, BertSpanFinder};
 use sparta_model::import::{
-    ImportError, ImportOptions, Weights, bert_config, import_bert, shipped,
+    ImportError, ImportOptions, Weights, bert_config, import_bert, read_bert_config, shipped,
 };
 
 use super::parity::{FIXTURE, tiny};
@@ -15,7 +15,7 @@ use crate::fixture::Case;
 use crate::values;
 
 /// The weights of a case under names that `rename` gives, as a safetensors file.
-fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+pub fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     let tensors = SafeTensors::deserialize(FIXTURE).unwrap();
     let start = format!("{case}.weights.");
     let chosen: Vec<_> = tensors
@@ -26,7 +26,7 @@ fn file(case: &str, rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     serialize(chosen, None).unwrap()
 }
 
-fn as_is(name: &str) -> Option<String> {
+pub fn as_is(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
@@ -101,6 +101,56 @@ fn every_missing_and_unexpected_name_is_listed_unless_allowed() {
     assert_eq!(report.n_loaded, 5 + 2 * 16 + 1 - 1);
 }
 
+/// The decoder of the masked language model is the table of word embeddings: files have it under both
+/// names, or under one of them.
+#[test]
+fn tied_tensors_are_one_and_those_that_differ_are_named() {
+    let load = |rename: fn(&str) -> Option<String>| {
+        let weights = Weights::from_safetensors(&file("masked", rename)).unwrap();
+        let model = tiny().init_masked_lm(&Device::flex());
+        import_bert(model, weights, &ImportOptions::default())
+            .map(|(model, report)| (values(model.bert.embeddings.words.val()), report.n_loaded))
+    };
+    let both = load(as_is).unwrap();
+    assert_eq!(both.1, 5 + 2 * 16 + 5);
+    let decoder_only = load(|name| match name {
+        "bert.embeddings.word_embeddings.weight" | "cls.predictions.bias" => None,
+        name => as_is(name),
+    });
+    assert_eq!(decoder_only.unwrap(), both);
+    let without_decoder = load(|name| match name {
+        "cls.predictions.decoder.weight" | "cls.predictions.decoder.bias" => None,
+        name => as_is(name),
+    });
+    assert_eq!(without_decoder.unwrap(), both);
+    let error = load(|name| match name {
+        "cls.predictions.decoder.bias" => None,
+        "cls.predictions.transform.LayerNorm.bias" => {
+            Some("cls.predictions.decoder.bias".to_owned())
+        }
+        name => as_is(name),
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("cls.predictions.decoder.bias"), "{error}");
+}
+
+/// The shipped weights have no head: its parameters stay new, and are said to be missing.
+#[test]
+fn a_head_that_the_weights_lack_is_new() {
+    let model = shipped::config().init_masked_lm(&Device::flex());
+    let options = ImportOptions::default()
+        .allow_missing("cls.predictions.")
+        .allow_unexpected("pooler.");
+    let (_, report) = import_bert(model, shipped::weights().unwrap(), &options).unwrap();
+    assert_eq!(report.missing.len(), 5, "{:?}", report.missing);
+    assert!(
+        report
+            .missing
+            .iter()
+            .all(|name| name.starts_with("cls.predictions."))
+    );
+}
+
 #[test]
 fn another_size_and_a_damaged_file_are_named() {
     let weights = Weights::from_safetensors(&file("spans", as_is)).unwrap();
@@ -154,6 +204,11 @@ fn a_published_configuration_is_read_and_another_model_refused() {
     for (from, to, key) in [
         ("\"bert\"", "\"roberta\"", "model_type"),
         ("\"gelu\"", "\"relu\"", "hidden_act"),
+        (
+            "\"pad_token_id\"",
+            "\"is_decoder\": true, \"x\"",
+            "is_decoder",
+        ),
         ("\"hidden_size\": 384,", "", "hidden_size"),
     ] {
         let error = bert_config(&json.replace(from, to))
@@ -161,4 +216,24 @@ fn a_published_configuration_is_read_and_another_model_refused() {
             .to_string();
         assert!(error.contains(key), "{error}");
     }
+}
+
+/// prajjwal1/bert-tiny and others of its time have no `model_type`; sizes may be any.
+#[test]
+fn a_configuration_without_a_model_type_is_read_as_berts_and_says_so() {
+    let json = r#"{"hidden_size": 8, "hidden_act": "gelu", "initializer_range": 0.02,
+        "vocab_size": 12, "hidden_dropout_prob": 0.1, "num_attention_heads": 2,
+        "type_vocab_size": 2, "max_position_embeddings": 10, "num_hidden_layers": 2,
+        "intermediate_size": 16, "attention_probs_dropout_prob": 0.1}"#;
+    let published = read_bert_config(json).unwrap();
+    let expected = BertConfig::new(12, 8, 2, 16, 2).with_max_len(10);
+    assert_eq!(published.config, expected);
+    let assumed = published.assumed.expect("it says so");
+    assert!(assumed.contains("model_type") && assumed.contains("BERT"));
+    let named = json.replacen('{', r#"{"model_type": "bert", "#, 1);
+    let published = read_bert_config(&named).unwrap();
+    assert_eq!((published.config, published.assumed), (expected, None));
+    let heads = json.replace("\"num_attention_heads\": 2", "\"num_attention_heads\": 3");
+    let error = bert_config(&heads).unwrap_err().to_string();
+    assert!(error.contains("n_heads"), "{error}");
 }

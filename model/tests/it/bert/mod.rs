@@ -1,7 +1,7 @@
 //! BERT: its masks, padding and patterns, the import of published weights, and PyTorch's numbers.
 
-mod import;
-mod parity;
+pub mod import;
+pub mod parity;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -48,7 +48,11 @@ fn the_number_of_parameters_is_known_before_they_are_made() {
         assert_eq!(classifier.num_params(), config.n_classifier_params(3));
         let finder = config.init_span_finder(&device);
         assert_eq!(finder.num_params(), config.n_span_finder_params());
+        let masked_lm = config.init_masked_lm(&device);
+        assert_eq!(masked_lm.num_params(), config.n_masked_lm_params());
     }
+    // `BertForMaskedLM` of bert-base-uncased.
+    assert_eq!(BertConfig::base_uncased().n_masked_lm_params(), 109_514_298);
     // As published: 109,482,240 and 108,310,272 with the pooler.
     let pooler = 768 * 768 + 768;
     assert_eq!(BertConfig::base_uncased().n_params() + pooler, 109_482_240);
@@ -201,4 +205,29 @@ fn a_classifier_may_look_at_the_means_of_both_segments() {
     // Without a second segment its mean is 0.
     let one = model.forward(BertInput::new(tokens(2, &device)));
     assert!(one.into_data().iter::<f32>().all(f32::is_finite));
+}
+
+/// Scores at the masked positions are those of all positions, and no other counts in the loss.
+#[test]
+fn only_masked_positions_are_scored() {
+    let device = Device::flex().autodiff();
+    let model = config().init_masked_lm(&device);
+    let input = || BertInput::new(tokens(2, &device));
+    let mut targets = vec![-1; 2 * SEQ];
+    (targets[1], targets[SEQ + 3]) = (4, 9);
+    let scores = model.masked(input(), &targets);
+    assert_eq!((scores.n_masked(), scores.logits.dims()), (2, [2, 20]));
+    let all = model.forward(input()).reshape([2 * SEQ, 20]);
+    let index = Tensor::<1, Int>::from_ints([1, SEQ as i32 + 3], &device);
+    let chosen = all.select(0, index);
+    assert!(distance(&values(chosen), &values(scores.logits.clone())) < 1e-5);
+    let nll = values(scores.nll());
+    let mean = (nll[0] + nll[1]) / 2.0;
+    assert!((values(scores.loss())[0] - mean).abs() < 1e-6);
+
+    let none = model.masked(input(), &[-1; 2 * SEQ]);
+    assert_eq!((none.n_masked(), values(none.loss())), (0, vec![0.0]));
+    let gradients = none.loss().backward();
+    let words = model.bert.embeddings.words.val().grad(&gradients);
+    assert!(words.is_none_or(|words| values(words).iter().all(|g| *g == 0.0)));
 }

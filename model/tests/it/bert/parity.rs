@@ -139,7 +139,7 @@ impl Trained<'_> {
             loaded.expect("the weights fit").0
         };
         let expected = match name {
-            "spans" => self.case.floats::<4>("logits").1,
+            "spans" | "masked" => self.case.floats::<4>("logits").1,
             _ => self.case.floats::<3>("logits").1,
         };
         for device in devices() {
@@ -226,6 +226,27 @@ fn spans_are_learned_as_in_transformers() {
                 let scores = model.forward(trained.input(i, &trained.device));
                 let start = trained.labels("labels.start_positions", i);
                 model.loss(scores, start, trained.labels("labels.end_positions", i))
+            },
+        );
+    });
+}
+
+#[test]
+fn masked_word_pieces_are_learned_as_in_transformers() {
+    trained("masked", |trained| {
+        let ([_, batch, seq], words) = trained.case.ints::<3>("labels.labels");
+        trained.check(
+            |device| tiny().init_masked_lm(device),
+            |model, input| values(model.forward(input)),
+            |model, i| {
+                let n = batch * seq;
+                let targets = &words[i * n..(i + 1) * n];
+                let scores = model.masked(trained.input(i, &trained.device), targets);
+                assert_eq!(
+                    scores.n_masked(),
+                    targets.iter().filter(|word| **word >= 0).count()
+                );
+                scores.loss()
             },
         );
     });

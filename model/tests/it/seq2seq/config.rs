@@ -31,7 +31,7 @@ fn sized(
 #[case(config().with_pre_norm(true).with_sharing(Sharing::None))]
 #[case(sized(20, 16, 2, 3).with_sharing(Sharing::All))]
 #[case(config().with_normalizer(NormalizerConfig::alpha_entmax()))]
-#[case(sized(15, 16, 2, 3).with_cross(NormalizerConfig::alpha_entmax()))]
+#[case(sized(15, 16, 2, 3).with_cross(NormalizerConfig::alpha_entmax().into()))]
 fn parameters_are_counted_without_making_them(#[case] config: Seq2SeqConfig) {
     assert_eq!(config.n_params(), config.init(&Device::flex()).num_params());
 }
@@ -42,8 +42,8 @@ fn parameters_are_counted_without_making_them(#[case] config: Seq2SeqConfig) {
 #[case(sized(15, 16, 2, 0), "n_decoder_layers")]
 #[case(config().with_dropout(1.0), "dropout")]
 #[case(config().with_activation_dropout(-0.1), "activation_dropout")]
-#[case(config().with_cross(NormalizerConfig::Entmax { alpha: 0.5 }), "cross.alpha")]
-#[case(config().with_decoder_self(NormalizerConfig::AlphaEntmax { alpha_min: Some(3.0) }), "decoder_self.alpha_min")]
+#[case(config().with_cross(NormalizerConfig::Entmax { alpha: 0.5 }.into()), "cross.alpha")]
+#[case(config().with_decoder_self(NormalizerConfig::AlphaEntmax { alpha_min: Some(3.0) }.into()), "decoder_self.alpha_min")]
 #[case(config().with_output(OutputMap::Entmax { alpha: 0.9 }), "output.alpha")]
 #[case(config().with_sharing(Sharing::All), "target_vocab_size")]
 fn a_setting_out_of_range_is_named(#[case] config: Seq2SeqConfig, #[case] field: &str) {
@@ -55,7 +55,7 @@ fn a_setting_out_of_range_is_named(#[case] config: Seq2SeqConfig, #[case] field:
 fn the_configuration_survives_json() {
     let config = config()
         .with_sharing(Sharing::None)
-        .with_cross(NormalizerConfig::alpha_entmax())
+        .with_cross(NormalizerConfig::alpha_entmax().into())
         .with_output(OutputMap::Entmax { alpha: 1.3 });
     let json = serde_json::to_string(&config).unwrap();
     let back: Seq2SeqConfig = serde_json::from_str(&json).unwrap();
@@ -88,7 +88,7 @@ fn weights_start_as_published() {
         let bound = (0.5 * 6.0 / (2 * d) as f64).sqrt();
         uniform("query, key, value", values(map.weight.val()), bound);
         let bias = map.bias.as_ref().unwrap();
-        uniform("their offsets", values(bias.val()), (d as f64).powf(-0.5));
+        uniform("their biases", values(bias.val()), (d as f64).powf(-0.5));
     }
     uniform(
         "output",

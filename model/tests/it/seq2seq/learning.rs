@@ -55,9 +55,9 @@ fn label_smoothing_has_the_gradient_of_its_formula() {
     let hidden = Tensor::<3>::random([2, 4, 16], burn::tensor::Distribution::Default, &device)
         .require_grad();
     let targets = [3, -1, 5, 0, 14, 7, 7, -1];
-    let share = 0.2;
-    let each = share / (TARGET_VOCAB - 1) as f64;
-    let fused = model.loss(hidden.clone(), words(&targets, 2, &device), share);
+    let epsilon = 0.2;
+    let each = epsilon / (TARGET_VOCAB - 1) as f64;
+    let fused = model.loss(hidden.clone(), words(&targets, 2, &device), epsilon);
     let fused = fused.smoothed.sum().backward();
 
     let log_p = log_softmax(model.logits(hidden.clone()), 2).reshape([8, TARGET_VOCAB]);
@@ -66,7 +66,7 @@ fn label_smoothing_has_the_gradient_of_its_formula() {
         if let Ok(target) = usize::try_from(target) {
             let row = log_p.clone().slice([i..i + 1, 0..TARGET_VOCAB]);
             let nll = row.clone().slice([0..1, target..target + 1]).neg().sum();
-            plain = plain + nll.mul_scalar(1.0 - share - each) - row.sum().mul_scalar(each);
+            plain = plain + nll.mul_scalar(1.0 - epsilon - each) - row.sum().mul_scalar(each);
         }
     }
     let plain = plain.backward();

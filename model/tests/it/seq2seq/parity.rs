@@ -33,13 +33,13 @@ impl Network<'_> {
 
     fn linear(&self, map: &mut Linear, key: &str, device: &Device) {
         self.set(&mut map.weight, &format!("{key}.weight"), device);
-        let bias = map.bias.as_mut().expect("it has an offset");
+        let bias = map.bias.as_mut().expect("it has a bias");
         self.set(bias, &format!("{key}.bias"), device);
     }
 
     fn norm(&self, norm: &mut LayerNorm, key: &str, device: &Device) {
         self.set(&mut norm.gamma, &format!("{key}.gamma"), device);
-        let beta = norm.beta.as_mut().expect("it has an offset");
+        let beta = norm.beta.as_mut().expect("it has a bias");
         self.set(beta, &format!("{key}.beta"), device);
     }
 
@@ -118,8 +118,8 @@ fn sparse() -> Seq2SeqConfig {
     dense()
         .with_pre_norm(true)
         .with_sharing(Sharing::All)
-        .with_encoder_self(NormalizerConfig::Entmax15)
-        .with_cross(NormalizerConfig::Sparsemax)
+        .with_encoder_self(NormalizerConfig::Entmax15.into())
+        .with_cross(NormalizerConfig::Sparsemax.into())
 }
 
 #[rstest]

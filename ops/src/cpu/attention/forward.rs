@@ -2,21 +2,23 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::compact::gather_few;
+use crate::cpu::compress::compress_few;
 use crate::cpu::float::Float;
 use crate::cpu::forward::{Saved, forward_saving, softmax_saving};
-use crate::cpu::pack::{LANES, Pack};
-use crate::cpu::rows::{GROUP, GROUP_ELEMENTS, Layout, Work};
+use crate::cpu::rows::{GROUP, GROUP_ELEMENTS};
+use crate::cpu::simd::{LANES, Simd};
+use crate::cpu::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
-use super::panel::{Bench, Panel, Vectors, elements_mut};
+use super::gathered::{gather_add, keys_of};
+use super::matmul::multiply;
+use super::padded::PaddedRows;
 use super::problem::{Problem, Queries, TILE, Tile};
-use super::product::multiply;
-use super::support::{combine, keys_of};
-use super::task::{Task, cut, n_blocks, n_words, tasks};
+use super::scores::{ScoreTiles, TaskWorkspace, elements_mut};
+use super::tiling::{Task, cut, n_blocks, n_words, tasks};
 
-/// What forward gives.
-pub(super) struct Output<T> {
+/// The context, and what backward needs.
+pub(super) struct ForwardOutput<T> {
     /// `[batch, n_heads, seq_q, d_value]`.
     pub context: Vec<T>,
     /// Three numbers of each row, `[batch · n_heads · seq_q, 3]`.
@@ -25,7 +27,7 @@ pub(super) struct Output<T> {
     pub bits: Vec<i64>,
 }
 
-pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
+pub(super) fn forward<T: Float>(problem: &Problem<T>) -> ForwardOutput<T> {
     let n_rows = problem.batch * problem.n_heads * problem.seq_q;
     let words = n_words(problem);
     let mut context = vec![T::ZERO; n_rows * problem.d_value];
@@ -47,7 +49,7 @@ pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
         || Forward::new(problem),
         |worker, (task, context, saved, bits)| worker.run(task, context, saved, bits),
     );
-    Output {
+    ForwardOutput {
         context,
         rows: saved.into_iter().flatten().collect(),
         bits,
@@ -56,9 +58,9 @@ pub(super) fn forward<T: Float>(problem: &Problem<T>) -> Output<T> {
 
 struct Forward<'a, T> {
     problem: &'a Problem<'a, T>,
-    bench: Bench<T>,
-    group: Vec<Work<T>>,
-    context: Vectors<T>,
+    workspace: TaskWorkspace<T>,
+    group: Vec<Workspace<T>>,
+    context: PaddedRows<T>,
     /// Those with weight in a row.
     keys: Vec<u32>,
 }
@@ -67,16 +69,17 @@ impl<'a, T: Float> Forward<'a, T> {
     fn new(problem: &'a Problem<'a, T>) -> Self {
         Self {
             problem,
-            bench: Bench::new(problem),
+            workspace: TaskWorkspace::new(problem),
             group: Vec::new(),
-            context: Vectors::new(problem.d_value),
+            context: PaddedRows::new(problem.d_value),
             keys: Vec::new(),
         }
     }
 
     fn run(&mut self, task: &Task, context: &mut [T], saved: &mut [Saved], bits: &mut [i64]) {
         let problem = self.problem;
-        self.bench.load_head(problem, task.batch, task.head, false);
+        self.workspace
+            .load_head(problem, task.batch, task.head, false);
         let mut at = 0;
         for (i, (_, block)) in task.blocks().enumerate() {
             let n_rows = block.rows.len();
@@ -93,16 +96,16 @@ impl<'a, T: Float> Forward<'a, T> {
 
     fn block(&mut self, block: &Queries, saved: &mut [Saved], bits: &mut [i64]) {
         let problem = self.problem;
-        problem.tiles(block, |_| true, &mut self.bench.tiles);
-        self.bench.score(problem, block);
+        problem.tiles(block, |_| true, &mut self.workspace.tiles);
+        self.workspace.score(problem, block);
         self.context.zeros(block.rows.len());
-        if self.bench.tiles.is_empty() {
+        if self.workspace.tiles.is_empty() {
             return;
         }
         let has_dense = match problem.mappings[block.head] {
             Mapping::Softmax => {
                 for (r, saved) in saved.iter_mut().enumerate() {
-                    *saved = softmax_saving(self.bench.scores.row_mut(r), problem.hidden);
+                    *saved = softmax_saving(self.workspace.scores.row_mut(r), problem.hidden);
                 }
                 true
             }
@@ -111,16 +114,21 @@ impl<'a, T: Float> Forward<'a, T> {
         if !has_dense {
             return;
         }
-        let bench = &mut self.bench;
-        for (t, tile) in bench.tiles.iter().enumerate() {
-            if !is_active(&bench.scores, block.rows.len(), t) {
+        let workspace = &mut self.workspace;
+        for (t, tile) in workspace.tiles.iter().enumerate() {
+            if !is_active(&workspace.scores, block.rows.len(), t) {
                 continue;
             }
             mark(bits, tile.first);
-            drop_weights(problem, block, tile, &mut bench.scores, t);
+            drop_weights(problem, block, tile, &mut workspace.scores, t);
             let size = [block.rows.len(), self.context.width, TILE];
-            let values = bench.values.from(tile.first);
-            multiply(self.context.add_from(0), bench.scores.tile(t), values, size);
+            let values = workspace.values.rows_from(tile.first);
+            multiply(
+                self.context.add_to_rows_from(0),
+                workspace.scores.tile(t),
+                values,
+                size,
+            );
         }
     }
 
@@ -133,14 +141,16 @@ impl<'a, T: Float> Forward<'a, T> {
         saved: &mut [Saved],
         bits: &mut [i64],
     ) -> bool {
-        let (problem, bench) = (self.problem, &mut self.bench);
+        let (problem, workspace) = (self.problem, &mut self.workspace);
         let mut has_dense = false;
-        let group = works(&mut self.group, bench.scores.n_packs(), T::LOWEST);
+        let group = workspaces(&mut self.group, workspace.scores.n_vectors(), T::LOWEST);
         for (i, saved) in saved.chunks_mut(group.len()).enumerate() {
             let first = i * group.len();
             let group = &mut group[..saved.len()];
             for (i, work) in group.iter_mut().enumerate() {
-                work.row.packs.copy_from_slice(bench.scores.row(first + i));
+                work.row
+                    .vectors
+                    .copy_from_slice(workspace.scores.row(first + i));
             }
             let mut gathered = [None; GROUP];
             let gathered = &mut gathered[..saved.len()];
@@ -149,12 +159,15 @@ impl<'a, T: Float> Forward<'a, T> {
                 let r = first + i;
                 let n = n.or_else(|| few(work));
                 let Some(n) = n else {
-                    bench.scores.row_mut(r).copy_from_slice(&work.row.packs);
+                    workspace
+                        .scores
+                        .row_mut(r)
+                        .copy_from_slice(&work.row.vectors);
                     has_dense = true;
                     continue;
                 };
-                keys_of(&work.places[..n], &bench.tiles, &mut self.keys);
-                let weights = &mut elements_mut(&mut work.moved.packs)[..n];
+                keys_of(&work.places[..n], &workspace.tiles, &mut self.keys);
+                let weights = &mut elements_mut(&mut work.compressed.vectors)[..n];
                 for (&weight, &key) in weights.iter().zip(&self.keys) {
                     // NaN counts as well.
                     if weight != T::ZERO {
@@ -162,13 +175,13 @@ impl<'a, T: Float> Forward<'a, T> {
                     }
                 }
                 drop_some(problem, block, r, weights, &self.keys);
-                combine(
+                gather_add(
                     self.context.padded_mut(r),
                     weights,
                     &self.keys,
-                    &bench.values,
+                    &workspace.values,
                 );
-                bench.scores.row_mut(r).fill(Pack::splat(T::ZERO));
+                workspace.scores.row_mut(r).fill(Simd::splat(T::ZERO));
             }
         }
         has_dense
@@ -182,9 +195,9 @@ fn mark(bits: &mut [i64], key: usize) {
 }
 
 /// Gathers a row's weights, if few are not 0.
-fn few<T: Float>(work: &mut Work<T>) -> Option<usize> {
-    let (row, moved) = (&work.row.packs, &mut work.moved.packs);
-    gather_few(row, T::ZERO, moved, T::ZERO, &mut work.places)
+fn few<T: Float>(work: &mut Workspace<T>) -> Option<usize> {
+    let (row, compressed) = (&work.row.vectors, &mut work.compressed.vectors);
+    compress_few(row, T::ZERO, compressed, T::ZERO, &mut work.places)
 }
 
 /// Multiplies weights of some keys by what dropout keeps.
@@ -211,29 +224,29 @@ pub(super) fn drop_some<T: Float>(
     }
 }
 
-/// A group of rows of this many packs, for kernels that work on several at once.
-pub(super) fn works<T: Float>(
-    group: &mut Vec<Work<T>>,
-    n_packs: usize,
+/// A group of rows of this many vectors, for kernels that work on several at once.
+pub(super) fn workspaces<T: Float>(
+    group: &mut Vec<Workspace<T>>,
+    n_vectors: usize,
     padding: T,
-) -> &mut [Work<T>] {
-    let size = (GROUP_ELEMENTS / (n_packs * LANES).max(1)).clamp(1, GROUP);
+) -> &mut [Workspace<T>] {
+    let size = (GROUP_ELEMENTS / (n_vectors * LANES).max(1)).clamp(1, GROUP);
     while group.len() < size {
-        group.push(Work::new(0, padding, Layout::Along));
+        group.push(Workspace::new(0, padding, RowLayout::RowMajor));
     }
     for work in &mut group[..size] {
-        work.resize(n_packs);
+        work.resize(n_vectors);
     }
     &mut group[..size]
 }
 
 /// Whether any weight of a tile is not 0.
-pub(super) fn is_active<T: Float>(panel: &Panel<T>, n_rows: usize, tile: usize) -> bool {
+pub(super) fn is_active<T: Float>(scores: &ScoreTiles<T>, n_rows: usize, tile: usize) -> bool {
     (0..n_rows).any(|r| {
-        panel
+        scores
             .cells(r, tile)
             .iter()
-            .any(|pack: &Pack<T>| pack.reaches(T::ZERO))
+            .any(|simd: &Simd<T>| simd.reaches(T::ZERO))
     })
 }
 
@@ -242,7 +255,7 @@ pub(super) fn drop_weights<T: Float>(
     problem: &Problem<T>,
     block: &Queries,
     tile: &Tile,
-    panel: &mut Panel<T>,
+    scores: &mut ScoreTiles<T>,
     t: usize,
 ) {
     let Some(dropout) = problem.dropout else {
@@ -251,7 +264,7 @@ pub(super) fn drop_weights<T: Float>(
     let scale = T::from_f64(dropout.scale());
     for (r, query) in block.rows.clone().enumerate() {
         let row = dropout.row(problem.row(block.batch, block.head, query));
-        let cells = elements_mut(panel.cells_mut(r, t));
+        let cells = elements_mut(scores.cells_mut(r, t));
         for (j, weight) in cells.iter_mut().enumerate() {
             let factor = if row.keeps(tile.first + j) {
                 scale

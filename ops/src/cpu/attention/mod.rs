@@ -2,31 +2,33 @@
 //!
 //! A task takes a head's queries block by block. It computes the block's scores over the tiles of keys
 //! that masks leave, row by row the weights, and the context from the tiles that hold a weight. Backward
-//! computes the scores of those tiles again. Memory beside inputs and outputs is one block's rows of
-//! scores a thread, and one sum of the keys' and values' gradients a task.
+//! computes the scores of those tiles again. Memory besides inputs and outputs is one block's rows of
+//! scores per thread, and one sum of the keys' and values' gradients per task.
 
 mod backward;
 mod forward;
-mod panel;
+mod gathered;
+mod matmul;
+mod padded;
 mod problem;
-mod product;
-mod support;
-mod task;
+mod relative;
+mod scores;
+mod tiling;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{FloatDType, TensorMetadata};
 use burn::tensor::{DType, Element, IntDType, Shape, TensorData, bf16, f16};
 
 use super::float::{Float, Stored};
-use super::host::{HostBackend, HostTensor};
-use crate::SpartaBackend;
+use super::operations::numbers;
+use super::tensor::{HostBackend, HostTensor};
 use crate::attention::{
-    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat, plain_backward,
-    plain_forward, visible_keys,
+    AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat, visible_keys,
 };
+use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::primitive::HIDDEN;
-use problem::{Blocks, Elements, Problem, Relative, Stride};
+use problem::{MaskBlocks, Problem, Relative, RowSource, StridedRows};
 
 pub(crate) fn attention_forward<B: HostBackend + SpartaBackend>(
     query: FloatTensor<B>,
@@ -35,10 +37,7 @@ pub(crate) fn attention_forward<B: HostBackend + SpartaBackend>(
     extras: AttentionExtras<B>,
     spec: AttentionSpec,
 ) -> (FloatTensor<B>, AttentionSaved<B>) {
-    if !query.is_on_host() {
-        return plain_forward::<B>(query, key, value, extras, spec);
-    }
-    let inputs = Inputs::<B>::new(query, key, value, extras, spec);
+    let inputs = OwnedInputs::<B>::new(query, key, value, extras, spec);
     match inputs.query.dtype() {
         DType::F64 => inputs.forward::<f64>(),
         _ => inputs.forward::<f32>(),
@@ -56,10 +55,7 @@ pub(crate) fn attention_backward<B: HostBackend + SpartaBackend>(
     grad: FloatTensor<B>,
     wants_bias: bool,
 ) -> AttentionGrads<B> {
-    if !query.is_on_host() {
-        return plain_backward::<B>(query, key, value, extras, spec, grad, wants_bias);
-    }
-    let inputs = Inputs::<B>::new(query, key, value, extras, spec);
+    let inputs = OwnedInputs::<B>::new(query, key, value, extras, spec);
     match inputs.query.dtype() {
         DType::F64 => inputs.backward::<f64>(saved, grad, wants_bias),
         _ => inputs.backward::<f32>(saved, grad, wants_bias),
@@ -67,7 +63,7 @@ pub(crate) fn attention_backward<B: HostBackend + SpartaBackend>(
 }
 
 /// Tensors that live as long as slices of them.
-struct Inputs<B: HostBackend> {
+struct OwnedInputs<B: HostBackend> {
     query: FloatTensor<B>,
     key: FloatTensor<B>,
     value: FloatTensor<B>,
@@ -76,24 +72,24 @@ struct Inputs<B: HostBackend> {
     codes: Vec<i64>,
 }
 
-/// A tensor whose rows are read in wide numbers of this type.
-trait Wide: Float + Element {
-    fn rows<'a, H: HostTensor>(tensor: &'a H) -> Elements<'a, Self>;
+/// A type that attention is computed in, f32 or f64, and tensors' rows in it.
+trait Compute: Float + Element {
+    fn rows<'a, H: HostTensor>(tensor: &'a H) -> RowSource<'a, Self>;
 }
 
-fn stride<'a, H: HostTensor, E: Stored>(tensor: &'a H) -> Elements<'a, E::Wide>
+fn stride<'a, H: HostTensor, E: Stored>(tensor: &'a H) -> RowSource<'a, E::Wide>
 where
     E::Wide: 'a,
 {
     let shape = tensor.shape();
-    Box::new(Stride::<E> {
+    Box::new(StridedRows::<E> {
         view: tensor.view(),
         n: shape[shape.num_dims() - 1],
     })
 }
 
-impl Wide for f32 {
-    fn rows<'a, H: HostTensor>(tensor: &'a H) -> Elements<'a, f32> {
+impl Compute for f32 {
+    fn rows<'a, H: HostTensor>(tensor: &'a H) -> RowSource<'a, f32> {
         match tensor.dtype() {
             DType::F16 => stride::<H, f16>(tensor),
             DType::BF16 => stride::<H, bf16>(tensor),
@@ -102,13 +98,13 @@ impl Wide for f32 {
     }
 }
 
-impl Wide for f64 {
-    fn rows<'a, H: HostTensor>(tensor: &'a H) -> Elements<'a, f64> {
+impl Compute for f64 {
+    fn rows<'a, H: HostTensor>(tensor: &'a H) -> RowSource<'a, f64> {
         stride::<H, f64>(tensor)
     }
 }
 
-impl<B: HostBackend> Inputs<B> {
+impl<B: HostBackend> OwnedInputs<B> {
     /// Every tensor in the query's type.
     fn new(
         query: FloatTensor<B>,
@@ -117,6 +113,11 @@ impl<B: HostBackend> Inputs<B> {
         mut extras: AttentionExtras<B>,
         spec: AttentionSpec,
     ) -> Self {
+        assert!(
+            query.is_on_host(),
+            "fused attention has no kernels on {:?}: AttentionOptions::resolve refuses it there",
+            query.device()
+        );
         let dtype = query.dtype();
         let same = |tensor: FloatTensor<B>| match tensor.dtype() == dtype {
             true => tensor,
@@ -141,13 +142,13 @@ impl<B: HostBackend> Inputs<B> {
         }
     }
 
-    fn problem<T: Wide>(&self) -> Problem<'_, T> {
+    fn problem<T: Compute>(&self) -> Problem<'_, T> {
         let (q, k, v) = (self.query.shape(), self.key.shape(), self.value.shape());
         let (n_heads, seq_q, seq_kv) = (q[1], q[2], k[2]);
         let (spec, extras) = (&self.spec, &self.extras);
         let alphas = extras.alpha.as_option().map(|alpha| {
             let column = B::float_reshape(alpha.clone(), Shape::from([n_heads, 1]));
-            super::host::numbers::<B>(column)
+            numbers::<B>(column)
         });
         let mappings = match &alphas {
             Some(alphas) => alphas.iter().map(|&alpha| Mapping::of(alpha)).collect(),
@@ -183,7 +184,7 @@ impl<B: HostBackend> Inputs<B> {
             padding: extras.key_padding.as_option().map(HostTensor::flags),
             global: (extras.global_mask.as_option()).map(|mask| (mask.flags(), mask.shape()[0])),
             extra: extras.extra_mask.as_option().map(HostTensor::flags),
-            blocks: blocks.map(|(layout, cells)| Blocks {
+            blocks: blocks.map(|(layout, cells)| MaskBlocks {
                 size: spec.block_size,
                 codes: self.codes.clone(),
                 n_heads: layout.shape()[0],
@@ -194,7 +195,7 @@ impl<B: HostBackend> Inputs<B> {
         }
     }
 
-    fn forward<T: Wide>(&self) -> (FloatTensor<B>, AttentionSaved<B>) {
+    fn forward<T: Compute>(&self) -> (FloatTensor<B>, AttentionSaved<B>) {
         let problem = self.problem::<T>();
         let output = forward::forward(&problem);
         let (q, device) = (self.query.shape(), self.query.device());
@@ -208,7 +209,7 @@ impl<B: HostBackend> Inputs<B> {
         (self.tensor(output.context, &context, &self.query), saved)
     }
 
-    fn backward<T: Wide>(
+    fn backward<T: Compute>(
         &self,
         saved: AttentionSaved<B>,
         grad: FloatTensor<B>,
@@ -221,13 +222,13 @@ impl<B: HostBackend> Inputs<B> {
         };
         let rows = saved.rows.view::<f64>();
         let bits = saved.blocks.view::<i64>();
-        let given = backward::Given {
+        let inputs = backward::BackwardInputs {
             rows: &rows.elements[rows.start..],
             bits: &bits.elements[bits.start..],
             grad: T::rows(&grad),
             wants_bias,
         };
-        let output = backward::backward(&problem, &given);
+        let output = backward::backward(&problem, &inputs);
         let like = |values: Vec<T>, tensor: &FloatTensor<B>| {
             let shape: Vec<usize> = tensor.shape().iter().copied().collect();
             self.tensor(values, &shape, tensor)
@@ -252,7 +253,7 @@ impl<B: HostBackend> Inputs<B> {
     }
 
     /// A tensor of a shape with the type and device of `like`.
-    fn tensor<T: Wide>(
+    fn tensor<T: Compute>(
         &self,
         values: Vec<T>,
         shape: &[usize],

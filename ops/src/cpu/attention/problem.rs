@@ -1,11 +1,11 @@
-//! What attention is asked for, as slices.
+//! The problem: what attention is asked for, as slices, and which cells its masks hide.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::attention::{Dropout, HIDDEN_BLOCK, VISIBLE_BLOCK};
 use crate::cpu::float::{Float, Stored};
-use crate::cpu::rows::View;
+use crate::cpu::view::View;
 use crate::entmax::Mapping;
 
 /// Keys of a tile, the unit in which scores are computed or skipped.
@@ -18,12 +18,12 @@ pub(super) trait Source<T>: Sync {
 }
 
 /// The rows of a tensor, of `n` elements each.
-pub(super) struct Stride<'a, E: Stored> {
+pub(super) struct StridedRows<'a, E: Stored> {
     pub view: View<'a, E>,
     pub n: usize,
 }
 
-impl<E: Stored> Source<E::Wide> for Stride<'_, E> {
+impl<E: Stored> Source<E::Wide> for StridedRows<'_, E> {
     fn load(&self, index: &[usize], factor: E::Wide, out: &mut [E::Wide]) {
         let start = self.view.row(index);
         let stride = self.view.strides[index.len()];
@@ -41,10 +41,10 @@ impl<E: Stored> Source<E::Wide> for Stride<'_, E> {
     }
 }
 
-pub(super) type Elements<'a, T> = Box<dyn Source<T> + 'a>;
+pub(super) type RowSource<'a, T> = Box<dyn Source<T> + 'a>;
 
 /// A mask of blocks.
-pub(super) struct Blocks<'a> {
+pub(super) struct MaskBlocks<'a> {
     pub size: usize,
     /// `[n_heads or 1, down, right]`.
     pub codes: Vec<i64>,
@@ -53,7 +53,7 @@ pub(super) struct Blocks<'a> {
     pub cells: Cow<'a, [u8]>,
 }
 
-impl Blocks<'_> {
+impl MaskBlocks<'_> {
     fn codes(&self, head: usize, row: usize) -> &[i64] {
         let head = if self.n_heads == 1 { 0 } else { head };
         let [down, right] = self.grid;
@@ -64,9 +64,9 @@ impl Blocks<'_> {
 /// The relative term.
 pub(super) struct Relative<'a, T> {
     /// `[batch, n_heads, seq_q, d_head]`.
-    pub query: Elements<'a, T>,
+    pub query: RowSource<'a, T>,
     /// `[n_heads, n_positions, d_head]`.
-    pub positions: Elements<'a, T>,
+    pub positions: RowSource<'a, T>,
     pub n_positions: usize,
 }
 
@@ -79,9 +79,9 @@ pub(super) struct Problem<'a, T> {
     pub seq_kv: usize,
     pub d_head: usize,
     pub d_value: usize,
-    pub query: Elements<'a, T>,
-    pub key: Elements<'a, T>,
-    pub value: Elements<'a, T>,
+    pub query: RowSource<'a, T>,
+    pub key: RowSource<'a, T>,
+    pub value: RowSource<'a, T>,
     /// The mapping of each head.
     pub mappings: Vec<Mapping>,
     /// The α of each head, where they have gradients.
@@ -89,13 +89,13 @@ pub(super) struct Problem<'a, T> {
     pub scale: T,
     /// Scores up to this one are hidden.
     pub hidden: T,
-    pub bias: Option<(Elements<'a, T>, usize)>,
+    pub bias: Option<(RowSource<'a, T>, usize)>,
     pub relative: Option<Relative<'a, T>>,
     pub visible: Vec<Range<usize>>,
     pub padding: Option<Cow<'a, [u8]>>,
     pub global: Option<(Cow<'a, [u8]>, usize)>,
     pub extra: Option<Cow<'a, [u8]>>,
-    pub blocks: Option<Blocks<'a>>,
+    pub blocks: Option<MaskBlocks<'a>>,
     pub dropout: Option<Dropout>,
 }
 

@@ -1,23 +1,69 @@
 //! Context, and what backward needs: a cube computes the rows of a tile of queries.
 
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::inputs::{Inputs, Site, list_tiles, site};
-use super::plan::{MICRO, Plan, WORD};
+use super::inputs::{Inputs, TileCoord, list_tiles, tile_coord};
+use super::matmul::{add_product, any, head_view, put, total, unit_column, unit_row};
+use super::problem::{CubeProblem, argument};
 use super::scores::{
-    CORRECTION, EPSILON, LARGEST, OF_WEIGHTS, ORIGIN, SAVED, SCALE, drop_some, scores, weigh,
+    CORRECTION, EPSILON, LARGEST, OF_WEIGHTS, SAVED, SCALE, SHIFT, drop_some, scores, weigh,
 };
-use super::tile::{add_product, any, put, total, unit_column, unit_row, vectors};
-use crate::cube::group::Reduction;
-use crate::cube::power::{Family, weight};
-use crate::cube::search::{self, DONE, MAX_PASSES, STATE, advance, begin, is_nan};
+use super::tiling::{MICRO, Tiling, WORD};
+use super::{Extras, cubes};
+use crate::attention::{AttentionSaved, AttentionSpec};
+use crate::cube::elem_type;
+use crate::cube::group::CubeReduction;
+use crate::cube::mapping::{Family, weight};
+use crate::cube::root::{self, DONE, MAX_PASSES, STATE, advance, begin, is_nan};
 use crate::primitive::HIDDEN;
 
+/// Launches the forward kernel: the context, and what backward needs.
+pub(crate) fn attention_forward(
+    query: CubeTensor,
+    key: CubeTensor,
+    value: CubeTensor,
+    extras: Extras,
+    spec: AttentionSpec,
+) -> (CubeTensor, AttentionSaved<CubeBackend>) {
+    let problem = CubeProblem::new(query, key, value, extras, spec);
+    let saved = problem.empty_saved();
+    let [batch, n_heads, seq_q, _] = problem.query.meta.shape().dims();
+    let d_value = problem.value.meta.shape()[3];
+    if problem.is_empty() {
+        let context = [batch, n_heads, seq_q, d_value];
+        return (problem.zeros(context), saved);
+    }
+    let tiling = problem.tiling();
+    let [float, masks, compute] = problem.dtypes();
+    let alpha = problem
+        .alpha()
+        .map_or(compute, |alpha| elem_type(alpha.dtype));
+    let context = problem.empty([batch, n_heads, seq_q, d_value], problem.query.dtype);
+    forward_kernel::launch(
+        &problem.query.client,
+        cubes(
+            &problem.query.client,
+            batch * n_heads * seq_q.div_ceil(tiling.tile_size),
+        ),
+        CubeDim::new_1d(tiling.units() as u32),
+        problem.launch(),
+        argument(problem.alpha()),
+        context.clone().into_tensor_arg(),
+        saved.rows.clone().into_tensor_arg(),
+        saved.blocks.clone().into_tensor_arg(),
+        f32::NAN,
+        tiling,
+        [float, alpha, masks, compute],
+    );
+    (context, saved)
+}
+
 /// Three kinds of passes over the tiles of keys that masks leave: one for each row's largest score, one
-/// for each step of the search for its threshold, and the last, of the tiles that may hold a weight, for
-/// the context. Writes the numbers of each row
-/// that weights follow from, and the bits of the tiles that do, `[n_tiles, words]`.
+/// for each step of root finding for its threshold, and the last, of the tiles that may hold a weight, for
+/// the context. Writes the numbers of each row that weights follow from, and the bits of the tiles that do, `[n_tiles, words]`.
 #[cube(launch)]
 pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
     inputs: &Inputs<F, M>,
@@ -26,35 +72,42 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
     saved: &mut Tensor<C>,
     bits: &mut Tensor<u32>,
     nan: f32,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
     #[define(F, A, M, C)] _dtypes: [ElemType; 4],
 ) {
     let (batch, n_heads) = (inputs.query.shape(0), inputs.query.shape(1));
     let (seq_q, seq_kv) = (inputs.query.shape(2), inputs.key.shape(2));
-    let n_tiles = seq_q.div_ceil(plan.edge);
+    let n_tiles = seq_q.div_ceil(tiling.tile_size);
     if CUBE_POS >= batch * n_heads * n_tiles {
         terminate!();
     }
     // The last tiles of a causal mask have the most to do, and go first.
     let cube = batch * n_heads * n_tiles - 1 - CUBE_POS;
     let head = cube / n_tiles;
-    let site = site(inputs, head / n_heads, head % n_heads, cube % n_tiles, plan);
-    let mut left = Shared::<[C]>::new_slice(comptime!(plan.vectors()));
-    let mut right = Shared::<[C]>::new_slice(comptime!(plan.vectors()));
-    let mut weights = Shared::<[C]>::new_slice(comptime!(plan.edge * plan.weights_stride()));
-    let mut words = Shared::<[u32]>::new_slice(comptime!(plan.words));
-    let mut marks = Shared::<[u32]>::new_slice(comptime!(plan.units()));
-    let n_words = seq_kv.div_ceil(comptime!(plan.edge * WORD));
-    let epsilon = match comptime!(plan.family) {
+    let coord = tile_coord(
+        inputs,
+        head / n_heads,
+        head % n_heads,
+        cube % n_tiles,
+        tiling,
+    );
+    let mut left = Shared::<[C]>::new_slice(comptime!(tiling.head_view()));
+    let mut right = Shared::<[C]>::new_slice(comptime!(tiling.head_view()));
+    let mut weights =
+        Shared::<[C]>::new_slice(comptime!(tiling.tile_size * tiling.weights_stride()));
+    let mut words = Shared::<[u32]>::new_slice(comptime!(tiling.words));
+    let mut marks = Shared::<[u32]>::new_slice(comptime!(tiling.units()));
+    let n_words = seq_kv.div_ceil(comptime!(tiling.tile_size * WORD));
+    let epsilon = match comptime!(tiling.family) {
         Family::Softmax => C::new(0.0),
         Family::Sparsemax => C::new(1.0),
         Family::Entmax15 => C::new(0.5),
-        Family::Alpha => C::cast_from(alpha.as_ref().unwrap()[site.head]) - C::new(1.0),
+        Family::Alpha => C::cast_from(alpha.as_ref().unwrap()[coord.head]) - C::new(1.0),
     };
     let lowest = C::new(comptime!(HIDDEN as f32));
 
     // The largest score, and whether one is NaN, as 1 or 0.
-    list_tiles(&mut words, inputs, &site, plan);
+    list_tiles(&mut words, inputs, &coord, tiling);
     let mut found = Array::<C>::new(comptime!(MICRO * 2));
     #[unroll]
     for a in 0..MICRO {
@@ -66,8 +119,8 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
         let mut seen = 0u32;
         for bit in 0..comptime!(WORD as u32) {
             if (listed >> bit) & 1u32 == 1u32 {
-                let key = (word * WORD + bit as usize) * plan.edge;
-                let cells = scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
+                let key = (word * WORD + bit as usize) * tiling.tile_size;
+                let cells = scores::<F, M, C>(inputs, &coord, key, &mut left, &mut right, tiling);
                 #[unroll]
                 for i in 0..comptime!(MICRO * MICRO) {
                     let a = comptime!(i / MICRO);
@@ -80,26 +133,41 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
                 }
             }
         }
-        let seen = any(seen, &mut marks, plan);
+        let seen = any(seen, &mut marks, tiling);
         if UNIT_POS == 0 {
             words[word] = seen;
         }
     }
-    total::<C>(&mut found, 0usize, 2usize, &mut left, Reduction::Max, plan);
-    total::<C>(&mut found, 1usize, 2usize, &mut left, Reduction::Max, plan);
+    total::<C>(
+        &mut found,
+        0usize,
+        2usize,
+        &mut left,
+        CubeReduction::Max,
+        tiling,
+    );
+    total::<C>(
+        &mut found,
+        1usize,
+        2usize,
+        &mut left,
+        CubeReduction::Max,
+        tiling,
+    );
 
     let mut rows = Array::<C>::new(comptime!(MICRO * OF_WEIGHTS));
     #[unroll]
     for a in 0..MICRO {
         rows[a * OF_WEIGHTS + LARGEST] = found[a * 2];
-        rows[a * OF_WEIGHTS + ORIGIN] = C::new(0.0);
+        rows[a * OF_WEIGHTS + SHIFT] = C::new(0.0);
         rows[a * OF_WEIGHTS + CORRECTION] = C::new(0.0);
         rows[a * OF_WEIGHTS + SCALE] = C::new(1.0);
         rows[a * OF_WEIGHTS + EPSILON] = epsilon;
     }
-    if comptime!(plan.family != Family::Softmax) {
-        find_origins::<F, M, C>(
-            inputs, &site, &mut rows, epsilon, &mut words, &mut marks, &mut left, &mut right, plan,
+    if comptime!(tiling.family != Family::Softmax) {
+        find_roots::<F, M, C>(
+            inputs, &coord, &mut rows, epsilon, &mut words, &mut marks, &mut left, &mut right,
+            tiling,
         );
     }
 
@@ -110,11 +178,11 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
     for a in 0..MICRO {
         sums[a] = C::new(0.0);
     }
-    for part in 0..max(width.div_ceil(comptime!(plan.width())), 1) {
-        let column = part * comptime!(plan.width());
-        let mut acc = Array::<C>::new(comptime!(plan.strips * MICRO));
+    for part in 0..max(width.div_ceil(comptime!(tiling.width())), 1) {
+        let column = part * comptime!(tiling.width());
+        let mut acc = Array::<C>::new(comptime!(tiling.strips * MICRO));
         #[unroll]
-        for i in 0..comptime!(plan.strips * MICRO) {
+        for i in 0..comptime!(tiling.strips * MICRO) {
             acc[i] = C::new(0.0);
         }
         for word in 0..n_words {
@@ -122,10 +190,10 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
             let mut active = 0u32;
             for bit in 0..comptime!(WORD as u32) {
                 if (listed >> bit) & 1u32 == 1u32 {
-                    let key = (word * WORD + bit as usize) * plan.edge;
+                    let key = (word * WORD + bit as usize) * tiling.tile_size;
                     let mut cells =
-                        scores::<F, M, C>(inputs, &site, key, &mut left, &mut right, plan);
-                    weigh::<C>(&mut cells, &rows, plan);
+                        scores::<F, M, C>(inputs, &coord, key, &mut left, &mut right, tiling);
+                    weigh::<C>(&mut cells, &rows, tiling);
                     #[unroll]
                     for i in 0..comptime!(MICRO * MICRO) {
                         let p = cells[i];
@@ -135,22 +203,22 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
                         // NaN counts as well.
                         active |= select(p == C::new(0.0), 0u32, 1u32) << bit;
                     }
-                    drop_some::<F, M, C>(&mut cells, inputs, &site, key, plan);
-                    put::<C>(&mut weights, &cells, plan);
+                    drop_some::<F, M, C>(&mut cells, inputs, &coord, key, tiling);
+                    put::<C>(&mut weights, &cells, tiling);
                     add_product::<F, C>(
                         &mut acc,
                         &weights,
                         &inputs.value,
-                        &vectors::<F>(&inputs.value, site.batch, site.kv_head),
+                        &head_view::<F>(&inputs.value, coord.batch, coord.kv_head),
                         key,
                         column,
                         &mut right,
                         false,
-                        plan,
+                        tiling,
                     );
                 }
             }
-            let active = any(active, &mut marks, plan);
+            let active = any(active, &mut marks, tiling);
             if UNIT_POS == 0 && part == 0 {
                 words[word] = active;
                 bits[(head * n_tiles + cube % n_tiles) * n_words + word] = active;
@@ -158,30 +226,37 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
         }
         sync_cube();
         if part == 0 {
-            total::<C>(&mut sums, 0usize, 1usize, &mut left, Reduction::Sum, plan);
+            total::<C>(
+                &mut sums,
+                0usize,
+                1usize,
+                &mut left,
+                CubeReduction::Sum,
+                tiling,
+            );
         }
         #[unroll]
         for a in 0..MICRO {
-            let r = unit_row(plan) + comptime!(a * plan.side());
+            let r = unit_row(tiling) + comptime!(a * tiling.side());
             // Only a row with everything hidden has no weight.
             let scale = C::new(1.0) / select(sums[a] == C::new(0.0), C::new(1.0), sums[a]);
             let is_row = found[a * 2 + 1] == C::new(0.0) && epsilon > C::new(-1.0);
             let scale = select(is_row, scale, C::cast_from(nan));
-            if site.query + r < seq_q {
+            if coord.query + r < seq_q {
                 #[unroll]
-                for s in 0..comptime!(plan.strips) {
-                    let c = column + comptime!(s * plan.side()) + unit_column(plan);
+                for s in 0..comptime!(tiling.strips) {
+                    let c = column + comptime!(s * tiling.side()) + unit_column(tiling);
                     if c < width {
                         let x = acc[comptime!(s * MICRO + a)] * scale;
                         let x = select(is_row, x, C::cast_from(nan));
-                        context[(site.row + r) * width + c] = F::cast_from(x);
+                        context[(coord.row + r) * width + c] = F::cast_from(x);
                     }
                 }
-                if part == 0 && unit_column(plan) == 0 {
+                if part == 0 && unit_column(tiling) == 0 {
                     rows[a * OF_WEIGHTS + SCALE] = scale;
                     #[unroll]
                     for i in 0..OF_WEIGHTS {
-                        saved[(site.row + r) * SAVED + i] = rows[a * OF_WEIGHTS + i];
+                        saved[(coord.row + r) * SAVED + i] = rows[a * OF_WEIGHTS + i];
                     }
                     rows[a * OF_WEIGHTS + SCALE] = C::new(1.0);
                 }
@@ -190,21 +265,21 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
     }
 }
 
-/// Finds the rows' origins; leaves the bits of the tiles in which a score may have weight.
+/// Finds the rows' shifts; leaves the bits of the tiles in which a score may have weight.
 #[cube]
-fn find_origins<F: Float, M: Int, C: Float>(
+fn find_roots<F: Float, M: Int, C: Float>(
     inputs: &Inputs<F, M>,
-    site: &Site,
+    coord: &TileCoord,
     rows: &mut Array<C>,
     epsilon: C,
     words: &mut Shared<[u32]>,
     marks: &mut Shared<[u32]>,
     left: &mut Shared<[C]>,
     right: &mut Shared<[C]>,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) {
     let seq_kv = inputs.key.shape(2);
-    let n_words = seq_kv.div_ceil(comptime!(plan.edge * WORD));
+    let n_words = seq_kv.div_ceil(comptime!(tiling.tile_size * WORD));
     let lowest = C::new(comptime!(HIDDEN as f32));
     let mut state = Array::<C>::new(comptime!(MICRO * STATE));
     #[unroll]
@@ -217,7 +292,7 @@ fn find_origins<F: Float, M: Int, C: Float>(
             epsilon,
             seq_kv,
             is_empty,
-            plan.family,
+            tiling.family,
         );
     }
     let mut active = true;
@@ -233,14 +308,14 @@ fn find_origins<F: Float, M: Int, C: Float>(
             let mut inside = 0u32;
             for bit in 0..comptime!(WORD as u32) {
                 if (listed >> bit) & 1u32 == 1u32 {
-                    let key = (word * WORD + bit as usize) * plan.edge;
-                    let cells = scores::<F, M, C>(inputs, site, key, left, right, plan);
-                    #[unroll(plan.unrolls())]
+                    let key = (word * WORD + bit as usize) * tiling.tile_size;
+                    let cells = scores::<F, M, C>(inputs, coord, key, left, right, tiling);
+                    #[unroll(tiling.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
                         let a = i / MICRO;
-                        let origin = state[a * STATE + search::ORIGIN];
-                        let d = cells[i] - rows[a * OF_WEIGHTS + LARGEST] - origin;
-                        let (p, q) = weight::<C>(d, epsilon, plan.family, plan.double);
+                        let shift = state[a * STATE + root::SHIFT];
+                        let d = cells[i] - rows[a * OF_WEIGHTS + LARGEST] - shift;
+                        let (p, q) = weight::<C>(d, epsilon, tiling.family, tiling.double);
                         let hidden = cells[i] <= lowest;
                         sums[a * 2] += select(hidden, C::new(0.0), p);
                         sums[a * 2 + 1] += select(hidden, C::new(0.0), q);
@@ -248,16 +323,16 @@ fn find_origins<F: Float, M: Int, C: Float>(
                     }
                 }
             }
-            // The first origin is the lowest: what has no weight there has none.
+            // The first shift is the lowest: what has no weight there has none.
             if passes == 0 {
-                let inside = any(inside, marks, plan);
+                let inside = any(inside, marks, tiling);
                 if UNIT_POS == 0 {
                     words[word] = inside;
                 }
             }
         }
-        total::<C>(&mut sums, 0usize, 2usize, left, Reduction::Sum, plan);
-        total::<C>(&mut sums, 1usize, 2usize, left, Reduction::Sum, plan);
+        total::<C>(&mut sums, 0usize, 2usize, left, CubeReduction::Sum, tiling);
+        total::<C>(&mut sums, 1usize, 2usize, left, CubeReduction::Sum, tiling);
         passes += 1;
         let mut goes_on = 0u32;
         #[unroll]
@@ -269,20 +344,20 @@ fn find_origins<F: Float, M: Int, C: Float>(
                 sums[a * 2],
                 sums[a * 2 + 1],
                 epsilon,
-                plan.double,
+                tiling.double,
             );
             let done = state[comptime!(a * STATE + DONE)] != C::new(0.0);
             goes_on |= select(done, 0u32, 1u32);
         }
-        let some = any(goes_on, marks, plan);
+        let some = any(goes_on, marks, tiling);
         active = some != 0u32 && passes < MAX_PASSES;
     }
     #[unroll]
     for a in 0..MICRO {
         let is_empty = rows[a * OF_WEIGHTS + LARGEST] <= lowest;
-        let origin = state[comptime!(a * STATE + search::ORIGIN)];
-        let correction = state[comptime!(a * STATE + search::CORRECTION)];
-        rows[a * OF_WEIGHTS + ORIGIN] = select(is_empty, C::new(0.0), origin);
+        let shift = state[comptime!(a * STATE + root::SHIFT)];
+        let correction = state[comptime!(a * STATE + root::CORRECTION)];
+        rows[a * OF_WEIGHTS + SHIFT] = select(is_empty, C::new(0.0), shift);
         rows[a * OF_WEIGHTS + CORRECTION] = select(is_empty, C::new(0.0), correction);
     }
 }

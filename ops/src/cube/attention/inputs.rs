@@ -6,7 +6,7 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::plan::{Plan, WORD};
+use super::tiling::{Tiling, WORD};
 use crate::attention::{HIDDEN_BLOCK, VISIBLE_BLOCK};
 
 /// Inputs and options; see [`crate::attention::AttentionExtras`] for shapes. What the plan says is not
@@ -19,7 +19,7 @@ pub(super) struct Inputs<F: Float, M: Int> {
     pub bias: ComptimeOption<OwnedTensor<F>>,
     /// Every mask that is a tensor, one behind the other, row by row.
     pub masks: ComptimeOption<OwnedTensor<M>>,
-    pub places: Places,
+    pub offsets: MaskOffsets,
     pub scale: InputScalar,
     /// What weights that dropout keeps are multiplied by.
     pub kept: InputScalar,
@@ -29,9 +29,9 @@ pub(super) struct Inputs<F: Float, M: Int> {
     pub seed_high: u32,
 }
 
-/// Which masks there are, and where they begin.
+/// Which masks there are, and their offsets in the buffer.
 #[derive(CubeType, CubeLaunch)]
-pub(super) struct Places {
+pub(super) struct MaskOffsets {
     /// Sum of [`SPANS`], [`LAYOUT`] and so on.
     pub kinds: u32,
     /// First and last but one of the keys that a query may see, `[seq_q, 2]`.
@@ -39,7 +39,7 @@ pub(super) struct Places {
     pub layout: u32,
     /// 1 where heads share the layout.
     pub layout_heads: u32,
-    /// The binary logarithm of the edge of a block.
+    /// The binary logarithm of the block size.
     pub block: u32,
     pub cells: u32,
     pub padding: u32,
@@ -54,9 +54,9 @@ pub(super) const PADDING: u32 = 4;
 pub(super) const GLOBAL: u32 = 8;
 pub(super) const EXTRA: u32 = 16;
 
-/// The queries of one head that a cube works on.
+/// The coordinate of a tile: the queries of one head that a cube works on.
 #[derive(CubeType, Clone, Copy)]
-pub(super) struct Site {
+pub(super) struct TileCoord {
     pub batch: usize,
     pub head: usize,
     pub kv_head: usize,
@@ -66,19 +66,19 @@ pub(super) struct Site {
     pub row: usize,
 }
 
-/// The place of a tile of queries among all: of `[batch, n_heads, n_tiles]`.
+/// The coordinate of a tile of queries among all: of `[batch, n_heads, n_tiles]`.
 #[cube]
-pub(super) fn site<F: Float, M: Int>(
+pub(super) fn tile_coord<F: Float, M: Int>(
     inputs: &Inputs<F, M>,
     batch: usize,
     head: usize,
     tile: usize,
-    #[comptime] plan: Plan,
-) -> Site {
+    #[comptime] tiling: Tiling,
+) -> TileCoord {
     let n_heads = inputs.query.shape(1);
     let group = n_heads / inputs.key.shape(1);
-    let query = tile * plan.edge;
-    Site {
+    let query = tile * tiling.tile_size;
+    TileCoord {
         batch,
         head,
         kv_head: head / group,
@@ -93,22 +93,22 @@ pub(super) fn site<F: Float, M: Int>(
 pub(super) fn list_tiles<F: Float, M: Int>(
     words: &mut Shared<[u32]>,
     inputs: &Inputs<F, M>,
-    site: &Site,
-    #[comptime] plan: Plan,
+    coord: &TileCoord,
+    #[comptime] tiling: Tiling,
 ) {
     let seq_q = inputs.query.shape(2);
     let seq_kv = inputs.key.shape(2);
-    let end_query = min(site.query + plan.edge, seq_q);
+    let end_query = min(coord.query + tiling.tile_size, seq_q);
     let mut first = 0usize;
     let mut end = seq_kv;
-    if comptime!(plan.causal) {
+    if comptime!(tiling.causal) {
         end = min(seq_kv, max(end_query + seq_kv, seq_q) - seq_q);
     }
-    if comptime!(plan.masked) {
+    if comptime!(tiling.masked) {
         if has(inputs, SPANS) {
             first = seq_kv;
             end = 0usize;
-            for i in site.query..end_query {
+            for i in coord.query..end_query {
                 let (from, to) = span(inputs, i);
                 if to > from {
                     first = min(first, from);
@@ -117,15 +117,18 @@ pub(super) fn list_tiles<F: Float, M: Int>(
             }
         }
     }
-    let units = comptime!(plan.units());
+    let units = comptime!(tiling.units());
     let unit = UNIT_POS as usize;
-    for step in 0..comptime!(plan.words.div_ceil(units)) {
+    for step in 0..comptime!(tiling.words.div_ceil(units)) {
         let word = step * units + unit;
-        if word < plan.words {
+        if word < tiling.words {
             let mut bits = 0u32;
             for bit in 0..comptime!(WORD as u32) {
-                let key = (word * WORD + bit as usize) * plan.edge;
-                if key < end && key + plan.edge > first && sees_block(inputs, site, key, plan) {
+                let key = (word * WORD + bit as usize) * tiling.tile_size;
+                if key < end
+                    && key + tiling.tile_size > first
+                    && sees_block(inputs, coord, key, tiling)
+                {
                     bits |= 1u32 << bit;
                 }
             }
@@ -139,20 +142,20 @@ pub(super) fn list_tiles<F: Float, M: Int>(
 #[cube]
 fn sees_block<F: Float, M: Int>(
     inputs: &Inputs<F, M>,
-    site: &Site,
+    coord: &TileCoord,
     key: usize,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) -> bool {
     let mut sees = true;
-    if comptime!(plan.masked) {
+    if comptime!(tiling.masked) {
         if has(inputs, LAYOUT) {
-            let block = inputs.places.block as usize;
-            let end_query = min(site.query + plan.edge, inputs.query.shape(2));
-            let end_key = min(key + plan.edge, inputs.key.shape(2));
+            let block = inputs.offsets.block as usize;
+            let end_query = min(coord.query + tiling.tile_size, inputs.query.shape(2));
+            let end_key = min(key + tiling.tile_size, inputs.key.shape(2));
             sees = false;
-            for row in site.query >> block..((end_query - 1) >> block) + 1 {
+            for row in coord.query >> block..((end_query - 1) >> block) + 1 {
                 for col in key >> block..((end_key - 1) >> block) + 1 {
-                    let code = code(inputs, site.head, row, col);
+                    let code = code(inputs, coord.head, row, col);
                     sees = sees || code != comptime!(HIDDEN_BLOCK as i32);
                 }
             }
@@ -165,38 +168,39 @@ fn sees_block<F: Float, M: Int>(
 #[cube]
 pub(super) fn is_hidden<F: Float, M: Int>(
     inputs: &Inputs<F, M>,
-    site: &Site,
+    coord: &TileCoord,
     query: usize,
     key: usize,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) -> bool {
     let seq_q = inputs.query.shape(2);
     let seq_kv = inputs.key.shape(2);
     let mut hidden = true;
     if query < seq_q && key < seq_kv {
         hidden = false;
-        if comptime!(plan.causal) {
+        if comptime!(tiling.causal) {
             hidden = key + seq_q > query + seq_kv;
         }
-        if comptime!(plan.masked) {
+        if comptime!(tiling.masked) {
             if has(inputs, SPANS) {
                 let (from, to) = span(inputs, query);
                 hidden = key < from || key >= to;
             }
             if has(inputs, PADDING) {
-                hidden = hidden || is_set(inputs, inputs.places.padding, site.batch * seq_kv + key);
+                hidden =
+                    hidden || is_set(inputs, inputs.offsets.padding, coord.batch * seq_kv + key);
             }
             if has(inputs, GLOBAL) {
-                let head = select(inputs.places.global_heads == 1, 0, site.head);
+                let head = select(inputs.offsets.global_heads == 1, 0, coord.head);
                 let at = (head * seq_q + query) * seq_kv + key;
-                hidden = hidden || is_set(inputs, inputs.places.global, at);
+                hidden = hidden || is_set(inputs, inputs.offsets.global, at);
             }
             if has(inputs, EXTRA) {
-                hidden = hidden || is_set(inputs, inputs.places.extra, query * seq_kv + key);
+                hidden = hidden || is_set(inputs, inputs.offsets.extra, query * seq_kv + key);
             }
             if has(inputs, LAYOUT) {
-                let block = inputs.places.block as usize;
-                let code = code(inputs, site.head, query >> block, key >> block);
+                let block = inputs.offsets.block as usize;
+                let code = code(inputs, coord.head, query >> block, key >> block);
                 if code == comptime!(HIDDEN_BLOCK as i32) {
                     hidden = true;
                 } else if code != comptime!(VISIBLE_BLOCK as i32) {
@@ -204,7 +208,7 @@ pub(super) fn is_hidden<F: Float, M: Int>(
                     let partial = (code - 1) as usize;
                     let row = (partial << block) + (query & within);
                     let at = (row << block) + (key & within);
-                    hidden = hidden || is_set(inputs, inputs.places.cells, at);
+                    hidden = hidden || is_set(inputs, inputs.offsets.cells, at);
                 }
             }
         }
@@ -215,10 +219,10 @@ pub(super) fn is_hidden<F: Float, M: Int>(
 /// Whether there is a mask of a kind. Only where there is one at all.
 #[cube]
 fn has<F: Float, M: Int>(inputs: &Inputs<F, M>, #[comptime] kind: u32) -> bool {
-    inputs.places.kinds & kind != 0
+    inputs.offsets.kinds & kind != 0
 }
 
-/// The number at a place of a mask.
+/// A number of a mask.
 #[cube]
 fn read<F: Float, M: Int>(inputs: &Inputs<F, M>, mask: u32, at: usize) -> i32 {
     i32::cast_from(inputs.masks.as_ref().unwrap()[mask as usize + at])
@@ -232,33 +236,33 @@ fn is_set<F: Float, M: Int>(inputs: &Inputs<F, M>, mask: u32, at: usize) -> bool
 /// The keys that a query may see.
 #[cube]
 fn span<F: Float, M: Int>(inputs: &Inputs<F, M>, query: usize) -> (usize, usize) {
-    let from = read(inputs, inputs.places.spans, query * 2) as usize;
-    let to = read(inputs, inputs.places.spans, query * 2 + 1) as usize;
+    let from = read(inputs, inputs.offsets.spans, query * 2) as usize;
+    let to = read(inputs, inputs.offsets.spans, query * 2 + 1) as usize;
     (from, to)
 }
 
 /// The layout's code of a block.
 #[cube]
 fn code<F: Float, M: Int>(inputs: &Inputs<F, M>, head: usize, row: usize, col: usize) -> i32 {
-    let block = inputs.places.block as usize;
+    let block = inputs.offsets.block as usize;
     let down = ((inputs.query.shape(2) - 1) >> block) + 1;
     let right = ((inputs.key.shape(2) - 1) >> block) + 1;
-    let head = select(inputs.places.layout_heads == 1, 0, head);
+    let head = select(inputs.offsets.layout_heads == 1, 0, head);
     let at = (head * down + row) * right + col;
-    read(inputs, inputs.places.layout, at)
+    read(inputs, inputs.offsets.layout, at)
 }
 
 /// The generator of a row's dropout, see [`crate::attention::Dropout`].
 #[derive(CubeType, Clone, Copy)]
-pub(super) struct RowDropout {
+pub(super) struct CubeRowDropout {
     first: u32,
     second: u32,
 }
 
 #[cube]
-pub(super) fn row_dropout<F: Float, M: Int>(inputs: &Inputs<F, M>, row: usize) -> RowDropout {
+pub(super) fn row_dropout<F: Float, M: Int>(inputs: &Inputs<F, M>, row: usize) -> CubeRowDropout {
     let first = mix(mix(inputs.seed_low ^ row as u32) ^ inputs.seed_high);
-    RowDropout {
+    CubeRowDropout {
         first,
         second: mix(first ^ 0x9e37_79b9u32),
     }
@@ -266,7 +270,11 @@ pub(super) fn row_dropout<F: Float, M: Int>(inputs: &Inputs<F, M>, row: usize) -
 
 /// Whether dropout keeps the weight of a key.
 #[cube]
-pub(super) fn keeps<F: Float, M: Int>(inputs: &Inputs<F, M>, row: &RowDropout, key: usize) -> bool {
+pub(super) fn keeps<F: Float, M: Int>(
+    inputs: &Inputs<F, M>,
+    row: &CubeRowDropout,
+    key: usize,
+) -> bool {
     mix(mix(key as u32 ^ row.first) + row.second) >= inputs.below
 }
 

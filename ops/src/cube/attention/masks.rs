@@ -1,29 +1,29 @@
-//! Every mask that is a tensor as one: devices bind few buffers.
+//! Every mask that is a tensor in one buffer: devices bind few.
 
 use burn::backend::ops::{BoolTensorOps, IntTensorOps};
 use burn::tensor::{DType, IntDType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::inputs::{EXTRA, GLOBAL, LAYOUT, PADDING, PlacesLaunch, SPANS};
+use super::inputs::{EXTRA, GLOBAL, LAYOUT, MaskOffsetsLaunch, PADDING, SPANS};
 use crate::attention::{AttentionExtras, AttentionSpec, visible_keys};
 
 /// Masks one behind the other, flags as they are stored where there is nothing else, and where each begins.
-pub(super) struct Masks {
+pub(super) struct MaskBuffer {
     pub tensor: Option<CubeTensor>,
     /// Of spans, layout, cells, padding, global mask and extra mask.
     starts: [u32; 6],
     kinds: u32,
     layout_heads: u32,
     global_heads: u32,
-    /// The edge of a block.
+    /// The block size.
     block: usize,
 }
 
 /// What the masks of [`Masks::starts`] add to the kinds.
 const KINDS: [u32; 6] = [SPANS, LAYOUT, 0, PADDING, GLOBAL, EXTRA];
 
-impl Masks {
+impl MaskBuffer {
     pub fn new(
         query: &CubeTensor,
         seq_kv: usize,
@@ -89,9 +89,9 @@ impl Masks {
         }
     }
 
-    pub fn places(&self) -> PlacesLaunch {
+    pub fn offsets(&self) -> MaskOffsetsLaunch {
         let [spans, layout, cells, padding, global, extra] = self.starts;
-        PlacesLaunch::new(
+        MaskOffsetsLaunch::new(
             self.kinds,
             spans,
             layout,

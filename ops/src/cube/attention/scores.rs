@@ -6,18 +6,18 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
-use super::inputs::{Inputs, Site, is_hidden, keeps, row_dropout};
-use super::plan::{MICRO, Plan};
-use super::tile::{add_dots, unit_column, unit_row, vectors};
-use crate::cube::search::{Row, final_weight};
+use super::inputs::{Inputs, TileCoord, is_hidden, keeps, row_dropout};
+use super::matmul::{add_dots, head_view, unit_column, unit_row};
+use super::tiling::{MICRO, Tiling};
+use crate::cube::root::{RowConstants, final_weight};
 use crate::primitive::HIDDEN;
 
 /// Numbers that are saved of each row. Forward writes the first five, backward the others.
 pub(super) const SAVED: usize = 7;
 /// The largest score.
 pub(super) const LARGEST: usize = 0;
-/// The origin from which scores are measured, see [`crate::cube::power::weight`].
-pub(super) const ORIGIN: usize = 1;
+/// The shift that is subtracted from scores, see [`crate::cube::mapping::weight`].
+pub(super) const SHIFT: usize = 1;
 /// What must still be added to it.
 pub(super) const CORRECTION: usize = 2;
 /// One over the weights' sum.
@@ -35,11 +35,11 @@ pub(super) const OF_WEIGHTS: usize = 5;
 #[cube]
 pub(super) fn scores<F: Float, M: Int, C: Float>(
     inputs: &Inputs<F, M>,
-    site: &Site,
+    coord: &TileCoord,
     first_key: usize,
     left: &mut Shared<[C]>,
     right: &mut Shared<[C]>,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) -> Array<C> {
     let mut cells = Array::<C>::new(comptime!(MICRO * MICRO));
     #[unroll]
@@ -49,36 +49,36 @@ pub(super) fn scores<F: Float, M: Int, C: Float>(
     add_dots::<F, C>(
         &mut cells,
         &inputs.query,
-        &vectors::<F>(&inputs.query, site.batch, site.head),
-        site.query,
+        &head_view::<F>(&inputs.query, coord.batch, coord.head),
+        coord.query,
         &inputs.key,
-        &vectors::<F>(&inputs.key, site.batch, site.kv_head),
+        &head_view::<F>(&inputs.key, coord.batch, coord.kv_head),
         first_key,
         left,
         right,
-        plan,
+        tiling,
     );
     let scale = inputs.scale.get::<C>();
     let lowest = C::new(comptime!(HIDDEN as f32));
     // The loop is not unrolled: masks are long.
     let mut hidden = 0u32;
     for i in 0..comptime!(MICRO * MICRO) {
-        let query = site.query + unit_row(plan) + i / MICRO * comptime!(plan.side());
-        let key = first_key + unit_column(plan) + i % MICRO * comptime!(plan.side());
-        let flag = select(is_hidden(inputs, site, query, key, plan), 1u32, 0u32);
+        let query = coord.query + unit_row(tiling) + i / MICRO * comptime!(tiling.side());
+        let key = first_key + unit_column(tiling) + i % MICRO * comptime!(tiling.side());
+        let flag = select(is_hidden(inputs, coord, query, key, tiling), 1u32, 0u32);
         hidden |= flag << i as u32;
     }
     #[unroll]
     for i in 0..comptime!(MICRO * MICRO) {
         let mut z = cells[i] * scale;
         let is_hidden = (hidden >> comptime!(i as u32)) & 1u32 == 1u32;
-        if comptime!(plan.bias) {
+        if comptime!(tiling.bias) {
             if !is_hidden {
-                let query = site.query + unit_row(plan) + comptime!(i / MICRO * plan.side());
-                let key = first_key + unit_column(plan) + comptime!(i % MICRO * plan.side());
+                let query = coord.query + unit_row(tiling) + comptime!(i / MICRO * tiling.side());
+                let key = first_key + unit_column(tiling) + comptime!(i % MICRO * tiling.side());
                 let bias = inputs.bias.as_ref().unwrap();
-                let batch = select(bias.shape(0) == 1, 0, site.batch);
-                let row = (batch * bias.shape(1) + site.head) * bias.shape(2) + query;
+                let batch = select(bias.shape(0) == 1, 0, coord.batch);
+                let row = (batch * bias.shape(1) + coord.head) * bias.shape(2) + query;
                 z += C::cast_from(bias[row * bias.shape(3) + key]);
             }
         }
@@ -92,19 +92,19 @@ pub(super) fn scores<F: Float, M: Int, C: Float>(
 #[cube]
 pub(super) fn saved_rows<C: Float>(
     saved: &Tensor<C>,
-    site: &Site,
+    coord: &TileCoord,
     seq_q: usize,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) -> Array<C> {
     let mut rows = Array::<C>::new(comptime!(MICRO * OF_WEIGHTS));
     #[unroll]
     for a in 0..MICRO {
-        let r = unit_row(plan) + comptime!(a * plan.side());
+        let r = unit_row(tiling) + comptime!(a * tiling.side());
         #[unroll]
         for i in 0..OF_WEIGHTS {
             let mut x = C::new(0.0);
-            if site.query + r < seq_q {
-                x = saved[(site.row + r) * SAVED + i];
+            if coord.query + r < seq_q {
+                x = saved[(coord.row + r) * SAVED + i];
             }
             rows[a * OF_WEIGHTS + i] = x;
         }
@@ -114,22 +114,22 @@ pub(super) fn saved_rows<C: Float>(
 
 /// Scores to weights, in place.
 #[cube]
-pub(super) fn weigh<C: Float>(cells: &mut Array<C>, rows: &Array<C>, #[comptime] plan: Plan) {
-    #[unroll(plan.unrolls())]
+pub(super) fn weigh<C: Float>(cells: &mut Array<C>, rows: &Array<C>, #[comptime] tiling: Tiling) {
+    #[unroll(tiling.unrolls())]
     for i in 0..comptime!(MICRO * MICRO) {
         let at = i / MICRO * OF_WEIGHTS;
-        let row = Row::<C> {
+        let row = RowConstants::<C> {
             largest: rows[at + LARGEST],
             epsilon: rows[at + EPSILON],
         };
         let p = final_weight::<C>(
             cells[i],
             &row,
-            rows[at + ORIGIN],
+            rows[at + SHIFT],
             rows[at + CORRECTION],
             f32::new(comptime!(HIDDEN as f32)),
-            plan.family,
-            plan.double,
+            tiling.family,
+            tiling.double,
         );
         cells[i] = p * rows[at + SCALE];
     }
@@ -140,17 +140,17 @@ pub(super) fn weigh<C: Float>(cells: &mut Array<C>, rows: &Array<C>, #[comptime]
 pub(super) fn drop_some<F: Float, M: Int, C: Float>(
     cells: &mut Array<C>,
     inputs: &Inputs<F, M>,
-    site: &Site,
+    coord: &TileCoord,
     first_key: usize,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) {
-    if comptime!(plan.dropout) {
+    if comptime!(tiling.dropout) {
         let mut kept = 0u32;
         for a in 0..MICRO {
-            let r = unit_row(plan) + a * comptime!(plan.side());
-            let row = row_dropout(inputs, site.row + r);
+            let r = unit_row(tiling) + a * comptime!(tiling.side());
+            let row = row_dropout(inputs, coord.row + r);
             for b in 0..MICRO {
-                let key = first_key + unit_column(plan) + b * comptime!(plan.side());
+                let key = first_key + unit_column(tiling) + b * comptime!(tiling.side());
                 let flag = select(keeps(inputs, &row, key), 1u32, 0u32);
                 kept |= flag << (a * MICRO + b) as u32;
             }
@@ -169,11 +169,11 @@ pub(super) fn drop_some<F: Float, M: Int, C: Float>(
 pub(super) fn upstream<F: Float, M: Int, C: Float>(
     inputs: &Inputs<F, M>,
     grad: &Tensor<F>,
-    site: &Site,
+    coord: &TileCoord,
     first_key: usize,
     left: &mut Shared<[C]>,
     right: &mut Shared<[C]>,
-    #[comptime] plan: Plan,
+    #[comptime] tiling: Tiling,
 ) -> Array<C> {
     let mut cells = Array::<C>::new(comptime!(MICRO * MICRO));
     #[unroll]
@@ -183,15 +183,15 @@ pub(super) fn upstream<F: Float, M: Int, C: Float>(
     add_dots::<F, C>(
         &mut cells,
         grad,
-        &vectors::<F>(grad, site.batch, site.head),
-        site.query,
+        &head_view::<F>(grad, coord.batch, coord.head),
+        coord.query,
         &inputs.value,
-        &vectors::<F>(&inputs.value, site.batch, site.kv_head),
+        &head_view::<F>(&inputs.value, coord.batch, coord.kv_head),
         first_key,
         left,
         right,
-        plan,
+        tiling,
     );
-    drop_some::<F, M, C>(&mut cells, inputs, site, first_key, plan);
+    drop_some::<F, M, C>(&mut cells, inputs, coord, first_key, tiling);
     cells
 }

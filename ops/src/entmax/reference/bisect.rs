@@ -10,7 +10,7 @@ use super::{phi, support_power};
 use crate::entmax::Bisection;
 use crate::primitive::Array;
 
-/// Value with one α per row, after a given number of halvings or as exactly as the type allows.
+/// Value with one α per row, after a given number of iterations or as exactly as the type allows.
 pub(crate) fn forward_bisect<B: Backend>(
     scores: FloatTensor<B>,
     alpha: FloatTensor<B>,
@@ -26,7 +26,7 @@ pub(crate) fn forward_bisect<B: Backend>(
     }
 }
 
-/// Weights, not yet divided by their sum: at the last midpoint of `n_iter` halvings, or after
+/// Weights, not yet divided by their sum: at the last midpoint of `n_iter` iterations, or after
 /// enough of them and one Newton step, whose correction is kept apart so that s has more digits than
 /// one float holds.
 pub(super) fn entmax<B: Backend>(

@@ -10,7 +10,7 @@ use super::bisect::halve;
 use super::rows::Rows;
 use crate::primitive::Array;
 
-/// Weights with one budget ≥ 0 per row, after `n_iter` halvings or as exactly as the type allows. A
+/// Weights with one budget ≥ 0 per row, after `n_iter` iterations or as exactly as the type allows. A
 /// budget above the number of visible scores gives each of them 1.
 pub(crate) fn forward<B: Backend>(
     scores: FloatTensor<B>,
@@ -24,7 +24,7 @@ pub(crate) fn forward<B: Backend>(
     rows.unnormalised(p)
 }
 
-/// After counted halvings p at the last midpoint; else after enough of them and three Newton steps
+/// After counted iterations p at the last midpoint; else after enough of them and three Newton steps
 /// (one is exact on the right set of active scores), whose correction is kept apart.
 fn solve<B: Backend>(rows: &Rows<B>, budget: &Array<B>, n_iter: Option<usize>) -> Array<B> {
     let Rows { x, low, hidden, .. } = rows;

@@ -10,7 +10,7 @@ use super::power::Power;
 use super::rows::Rows;
 use crate::primitive::Array;
 
-/// Weights with one α > 1 per row, after `n_iter` halvings or as exactly as the type allows.
+/// Weights with one α > 1 per row, after `n_iter` iterations or as exactly as the type allows.
 pub(crate) fn forward<B: Backend>(
     scores: FloatTensor<B>,
     alpha: FloatTensor<B>,
@@ -23,15 +23,15 @@ pub(crate) fn forward<B: Backend>(
     rows.normalised(r)
 }
 
-/// As [`super::bisect::entmax`]: halvings, and one Newton step unless they are counted.
+/// As [`super::bisect::entmax`]: iterations, and one Newton step unless they are counted.
 fn solve<B: Backend>(rows: &Rows<B>, alpha: &Array<B>, n_iter: Option<usize>) -> Array<B> {
     let Rows { x, low, .. } = rows;
     let epsilon = alpha.add_scalar(-1.0);
     let power = Power::normmax(&epsilon);
     // s ≤ 1 − n^{−ε/α}, which equal scores attain.
     let log_n = (x.shape()[1] as f64).ln();
-    let share = epsilon.div(alpha);
-    let width = share.scale(-log_n).exp().scale(-1.0).add_scalar(1.0);
+    let conjugate = epsilon.div(alpha);
+    let width = conjugate.scale(-log_n).exp().scale(-1.0).add_scalar(1.0);
     let start = power.origin.scale(-1.0);
     let excess = |d: &Array<B>| power.raised(d, alpha).sum().add_scalar(-1.0);
     let halved = halve(start, width, n_iter, |s| excess(&x.sub(s)));
@@ -41,7 +41,7 @@ fn solve<B: Backend>(rows: &Rows<B>, alpha: &Array<B>, n_iter: Option<usize>) ->
     let x = x.sub(&halved.lower);
     let d = x.add(low);
     // d/ds Σrᵅ = −(α/ε)·Σr
-    let correction = excess(&d).mul(&share).div(&power.of(&d).sum());
+    let correction = excess(&d).mul(&conjugate).div(&power.of(&d).sum());
     power.of(&x.add(&low.sub(&correction)))
 }
 

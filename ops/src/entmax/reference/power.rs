@@ -9,14 +9,14 @@ use crate::primitive::Array;
 ///
 /// Near α = 1 and below it (ε < ½) the origin is 0 and the power is `exp(d·ψ(cd)·c/ε)` with
 /// `ψ(t) = log(1+t)/t`: softmax at ε = 0, no cancellation, no branch on α. From ε = ½ on the origin
-/// is 1/c, so that d is the distance to the edge of the support and keeps its digits there: the
+/// is 1/c, so that d is the distance to the boundary of the support and keeps its digits there: the
 /// power is `(cd)^{1/ε}`.
 pub(super) struct Power<B: Backend> {
     c: Array<B>,
     /// c/ε, in rows near α = 1; 0 in the others.
     smooth_gain: Array<B>,
     /// 1/ε, in rows with ε ≥ ½; 0 in the others.
-    edge_gain: Array<B>,
+    boundary_gain: Array<B>,
     /// 1 in rows near α = 1, 0 in the others.
     is_smooth: Array<B>,
     pub origin: Array<B>,
@@ -39,7 +39,7 @@ impl<B: Backend> Power<B> {
         let is_smooth = is_edge.scale(-1.0).add_scalar(1.0);
         Self {
             smooth_gain: c_over_epsilon.mul(&is_smooth),
-            edge_gain: epsilon.at_least(0.4999).recip().mul(&is_edge),
+            boundary_gain: epsilon.at_least(0.4999).recip().mul(&is_edge),
             origin: c.at_least(0.4999).recip().mul(&is_edge),
             is_smooth,
             c,
@@ -69,7 +69,7 @@ impl<B: Backend> Power<B> {
     fn log(&self, d: &Array<B>, scaled: &Array<B>, inside: &Array<B>) -> Array<B> {
         let t = scaled.mul(&self.is_smooth).at_least(-1.0);
         let smooth = d.mul(&log1p_over(&t)).mul(&self.smooth_gain);
-        let edge = inside.at_least(1e-37).log().mul(&self.edge_gain);
-        smooth.add(&edge)
+        let boundary = inside.at_least(1e-37).log().mul(&self.boundary_gain);
+        smooth.add(&boundary)
     }
 }

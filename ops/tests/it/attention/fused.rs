@@ -5,7 +5,7 @@ use sparta_ops::attention::{
     AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, sparse_attention,
     try_sparse_attention,
 };
-use sparta_ops::testing::attention::AttentionCase;
+use sparta_ops::testing::attention::{AttentionCase, Terms};
 use sparta_ops::testing::{TestDevice, assert_close, devices, normal, tensor, values};
 
 fn largest(values: &[f64]) -> f64 {
@@ -28,8 +28,14 @@ fn off(found: &[f64], exact: &[f64]) -> f64 {
 }
 
 /// Forward and every gradient: off the f64 reference by no more than twice what the readable
-/// definition in the same type is, and a little.
-fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, device: &Device) {
+/// definition in the same type is, and a little. Cases without kernels on the device are left out; says how
+/// many were not.
+fn holds_to_the_reference(
+    cases: &[AttentionCase],
+    dtype: DType,
+    name: &str,
+    device: &Device,
+) -> usize {
     let epsilon = match dtype {
         DType::F64 => 1e-13,
         DType::F32 => 1e-6,
@@ -38,7 +44,9 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
         other => panic!("{other:?} is not a type of floats"),
     };
     let mut failures = Vec::new();
-    for case in cases {
+    let served = cases.iter().filter(|case| is_served(case, name, device));
+    let served: Vec<_> = served.collect();
+    for case in &served {
         let exact = case.run(DType::F64, &Device::flex(), Implementation::Reference);
         let plain = case.run(dtype, device, Implementation::Reference);
         let fused = case.run(dtype, device, Implementation::Fused);
@@ -55,13 +63,70 @@ fn holds_to_the_reference(cases: &[AttentionCase], dtype: DType, name: &str, dev
             }
         }
     }
-    let n = cases.len();
-    println!("{name} {dtype:?}: {n} cases, {} failures", failures.len());
+    let n = served.len();
+    println!(
+        "{name} {dtype:?}: {n} cases, {} failures, {} without a kernel",
+        failures.len(),
+        cases.len() - n
+    );
     assert!(
         failures.is_empty(),
         "{name} {dtype:?}:\n{}",
         failures.join("\n")
     );
+    n
+}
+
+/// Whether there are kernels for a case: all there are on a CPU; on a GPU none for a relative term and for the
+/// gradient of a bias, which is an error by name, and the definition for `auto`.
+fn is_served(case: &AttentionCase, name: &str, device: &Device) -> bool {
+    let wants = match case.terms {
+        Terms::None | Terms::BiasConstant => None,
+        Terms::Relative | Terms::Both => Some("a relative term"),
+        Terms::Bias | Terms::BiasEach => Some("the gradient of a bias"),
+    };
+    let label = case.label();
+    match (case.resolve(device, Implementation::Fused), wants) {
+        (Ok(found), _) => {
+            assert_eq!(found, Implementation::Fused);
+            assert!(wants.is_none() || name != "wgpu", "{name}: {label}");
+            true
+        }
+        (Err(error), Some(wants)) if name == "wgpu" => {
+            let text = error.to_string();
+            assert!(matches!(error, AttentionError::NoKernelFor { .. }));
+            assert!(
+                text.contains(wants) && text.contains("auto or reference"),
+                "{text}"
+            );
+            let auto = case.resolve(device, Implementation::Auto);
+            assert_eq!(auto, Ok(Implementation::Reference), "{label}");
+            false
+        }
+        (Err(error), _) => panic!("{name}: {label}: {error}"),
+    }
+}
+
+/// The definition on the device itself, for the cases that have no kernel there.
+fn the_definition_holds_where_there_is_no_kernel(
+    cases: &[AttentionCase],
+    name: &str,
+    device: &Device,
+) {
+    let unserved = cases.iter().filter(|case| !is_served(case, name, device));
+    for case in unserved {
+        let exact = case.run(DType::F64, &Device::flex(), Implementation::Reference);
+        let auto = case.run(DType::F32, device, Implementation::Auto);
+        for ((what, exact), (_, found)) in exact.iter().zip(&auto) {
+            let limit = 1e-4 * case.spread * (0.1 + largest(exact));
+            let off = off(found, exact);
+            assert!(
+                off <= limit,
+                "{name}: {}: {what} is off by {off:e}",
+                case.label()
+            );
+        }
+    }
 }
 
 fn on_devices(wanted: impl Fn(&TestDevice) -> bool) {
@@ -74,8 +139,11 @@ fn on_devices(wanted: impl Fn(&TestDevice) -> bool) {
             true => AttentionCase::quick(),
             false => AttentionCase::all(),
         };
-        cases.extend(AttentionCase::wide());
-        holds_to_the_reference(&cases, DType::F32, device.name, &device.device);
+        cases.extend(AttentionCase::special());
+        let n = holds_to_the_reference(&cases, DType::F32, device.name, &device.device);
+        // Of every two cases of the quick tier one has a kernel on a GPU.
+        assert!(n > cases.len() / 2, "{}: {n} cases", device.name);
+        the_definition_holds_where_there_is_no_kernel(&cases, device.name, &device.device);
         if device.has_f64 {
             holds_to_the_reference(
                 &AttentionCase::quick(),
@@ -147,7 +215,8 @@ fn the_same_bits_twice() {
     } in devices()
     {
         let step = if slow { 199 } else { 23 };
-        for case in AttentionCase::all().into_iter().step_by(step) {
+        let cases = AttentionCase::all().into_iter().step_by(step);
+        for case in cases.filter(|case| is_served(case, name, &device)) {
             let run = || bits(case.run(DType::F32, &device, Implementation::Fused));
             let first = run();
             // What is freed next is full of NaN.
@@ -176,7 +245,7 @@ fn a_block_mask_of_visible_blocks_is_dense() {
             |options: AttentionOptions| values(sparse_attention(x(1), x(2), x(3), options).context);
         let dense = AttentionOptions::new(Normalizer::Entmax15);
         let all = BlockMask::new(32, [1, 70, 70], |_, _, _| false, device).unwrap();
-        assert_eq!(all.share_hidden(), 0.0);
+        assert_eq!(all.fraction_hidden(), 0.0);
         assert_close(
             "visible",
             &run(dense.clone().block_mask(all)),
@@ -185,7 +254,7 @@ fn a_block_mask_of_visible_blocks_is_dense() {
             1e-6,
         );
         let causal = BlockMask::new(32, [1, 70, 70], |_, i, j| j > i, device).unwrap();
-        assert!(causal.share_hidden() > 0.3);
+        assert!(causal.fraction_hidden() > 0.3);
         let cells = values(causal.to_tensor().int().float());
         assert!((0..70 * 70).all(|c| (cells[c] > 0.5) == (c % 70 > c / 70)));
         let found = run(dense.clone().block_mask(causal));
@@ -219,7 +288,38 @@ fn what_fused_cannot_do_is_an_error_or_the_reference() {
         let fused = Implementation::Fused.on(&device.device);
         assert_eq!(fused, Ok(Implementation::Fused));
     }
+    let no_width: Tensor<4> = Tensor::ones([1, 1, 3, 0], &Device::flex());
+    let error = try_sparse_attention(
+        no_width.clone(),
+        no_width.clone(),
+        no_width,
+        AttentionOptions::default(),
+    );
+    let error = error.expect_err("no scores").to_string();
+    assert!(error.contains("d_head must be at least 1"), "{error}");
     let error = "fast".parse::<Implementation>().unwrap_err().to_string();
     assert!(error.contains("auto, reference or fused"), "{error}");
     assert_eq!("fused".parse(), Ok(Implementation::Fused));
+}
+
+/// Nothing to see is nothing to add: every implementation gives zeros, and zero gradients.
+#[test]
+fn without_keys_the_context_is_zero() {
+    for TestDevice { name, device, .. } in devices() {
+        let device = device.autodiff();
+        for implementation in [Implementation::Reference, Implementation::Fused] {
+            let query = Tensor::<4>::ones([2, 2, 3, 4], &device).require_grad();
+            let none = Tensor::<4>::zeros([2, 2, 0, 4], &device);
+            let options = AttentionOptions::default().implementation(implementation);
+            let context = sparse_attention(query.clone(), none.clone(), none, options).context;
+            let grads = context.clone().sum().backward();
+            assert_eq!(
+                values(context.inner()),
+                [0.0; 48],
+                "{name} {implementation:?}"
+            );
+            let grad = values(query.grad(&grads).expect("a gradient"));
+            assert_eq!(grad, [0.0; 48], "{name} {implementation:?}");
+        }
+    }
 }

@@ -35,7 +35,7 @@ fn negative_dimensions_count_from_the_end() {
 
 /// Defect 2: `sparsemax_bisect` there ignores the caller's `n_iter` and `ensure_sum_one`.
 #[test]
-fn sparsemax_bisect_counts_its_halvings() {
+fn sparsemax_bisect_counts_its_iterations() {
     let z: Tensor<1> = tensor(&normal(20, 8), [20], DType::F64, &Device::flex());
     let unnormalised = |n_iter| Bisection {
         n_iter: Some(n_iter),

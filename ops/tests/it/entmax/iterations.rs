@@ -1,4 +1,4 @@
-//! Counted halvings and the top-k hint.
+//! Counted iterations and the top-k hint.
 
 use burn::tensor::{DType, Device, Tensor};
 use proptest::prelude::*;
@@ -14,9 +14,9 @@ const UNNORMALISED: Bisection = Bisection {
     ensure_sum_one: false,
 };
 
-/// Each halving halves what is left to the root; 60 of them are as exact as the exact solver.
+/// Each iteration halves what is left to the root; 60 of them are as exact as the exact solver.
 #[test]
-fn more_halvings_come_closer() {
+fn more_iterations_come_closer() {
     let device = Device::flex();
     let z: Tensor<2> = tensor(&normal(60, 1), [3, 20], DType::F64, &device);
     type Solve<'a> = &'a dyn Fn(Option<usize>) -> Tensor<2>;
@@ -36,7 +36,7 @@ fn more_halvings_come_closer() {
                 .map(|(a, b)| (a - b).abs())
                 .fold(0.0, f64::max)
         };
-        assert!(error(1) > 1e-3, "{name}: one halving is not enough");
+        assert!(error(1) > 1e-3, "{name}: one iteration is not enough");
         for n in [8, 16, 24] {
             assert!(
                 error(n) < 40.0 * 0.5f64.powi(n as i32),
@@ -48,7 +48,7 @@ fn more_halvings_come_closer() {
     }
 }
 
-/// The number of halvings and the division by the sum are the caller's.
+/// The number of iterations and the division by the sum are the caller's.
 #[test]
 fn ensure_sum_one_is_the_callers_choice() {
     let device = Device::flex();
@@ -76,7 +76,7 @@ fn ensure_sum_one_is_the_callers_choice() {
     }
 }
 
-/// Where 62 halvings and Newton's step end is where the kernels end: every scale, f64 and f32.
+/// Where 62 iterations and Newton's step end is where the kernels end: every scale, f64 and f32.
 #[test]
 fn bisection_equals_the_other_solvers() {
     for device in devices() {

@@ -52,3 +52,17 @@ fn equals_log_softmax_on_every_backend() {
         }
     }
 }
+
+#[test]
+fn targets_that_are_not_one_a_row_are_named() {
+    let logits = Tensor::<2>::zeros([3, 5], &Device::flex());
+    let targets = Tensor::<1, Int>::zeros([2], &Device::flex());
+    let panic = std::panic::catch_unwind(|| cross_entropy(logits, targets));
+    let message = panic.expect_err("two targets for three rows");
+    let message = message.downcast_ref::<String>().expect("a message");
+    assert!(
+        message.starts_with("cross_entropy: targets of shape [2]"),
+        "{message}"
+    );
+    assert!(message.contains("they need [3]"), "{message}");
+}

@@ -63,7 +63,7 @@ fn a_kernel_can_skip_what_is_hidden() {
         .to_tensor()
         .not_equal(blocks.tensor(SELF, 0, 64, 128, &device).unwrap());
     assert_eq!(same.int().sum().into_scalar::<i64>(), 0);
-    assert!(kernel.share_hidden() > 0.3);
+    assert!(kernel.fraction_hidden() > 0.3);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The counts of one sentence that BLEU is made of: [length, closest reference length, matches by order, n-grams by
-//! order].
+//! The counts of one sentence that BLEU is made of: [length, closest reference length, matches by
+//! order, n-grams by order].
 
 use std::collections::HashMap;
 
@@ -7,7 +7,8 @@ pub(super) fn width(max_order: usize) -> usize {
     2 + 2 * max_order
 }
 
-/// Appends the counts of one sentence. A match counts up to the number of times that one of the references has it.
+/// Appends the counts of one sentence. A match counts up to the number of times that one of the
+/// references has it.
 pub(super) fn count(
     hypothesis: &[&str],
     references: &[Vec<&str>],

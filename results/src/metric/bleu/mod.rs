@@ -1,5 +1,5 @@
-//! BLEU (Papineni et al., 2002) with the arithmetic and the signatures of sacreBLEU (Post, 2018), and that of
-//! multi-bleu.perl.
+//! BLEU (Papineni et al., 2002) with the arithmetic and the signatures of sacreBLEU (Post, 2018),
+//! and that of multi-bleu.perl.
 
 mod counts;
 mod multi_bleu;
@@ -20,7 +20,8 @@ pub enum Smoothing {
     None,
     /// The number of matches becomes this one, in general [`Smoothing::FLOOR`].
     Floor(f64),
-    /// This number, in general [`Smoothing::ADD_K`], is added to matches and totals of all orders above 1.
+    /// This number, in general [`Smoothing::ADD_K`], is added to matches and totals of all orders
+    /// above 1.
     AddK(f64),
     /// The k-th such order counts 1/2^k matches, as in mteval-v13a.
     Exp,
@@ -46,7 +47,8 @@ impl std::fmt::Display for Smoothing {
 
 /// BLEU as sacreBLEU 2.x computes it: `BP · exp(mean over n of ln precision_n)`, in percent.
 ///
-/// Texts are detokenised; BLEU brings its own tokeniser. For tokenised text as in older papers see [`multi_bleu`].
+/// Texts are detokenised; BLEU brings its own tokeniser. For tokenised text as in older papers see
+/// [`multi_bleu`].
 ///
 /// ```
 /// use sparta_results::metric::bleu::Bleu;
@@ -95,7 +97,8 @@ impl Bleu {
         Ok(self.total(&self.statistics(hypotheses, references)?))
     }
 
-    /// Score of one sentence. Of short sentences it says something only with [`Bleu::effective_order`].
+    /// Score of one sentence. Of short sentences it says something only with
+    /// [`Bleu::effective_order`].
     ///
     /// # Errors
     /// See [`CorpusMetric::statistics`].

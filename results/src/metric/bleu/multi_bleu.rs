@@ -18,7 +18,8 @@ pub struct MultiBleu {
     pub lowercase: bool,
 }
 
-/// BLEU as multi-bleu.perl prints it: `BLEU = 48.89, 85.7/66.7/40.0/25.0 (BP=1.000, ratio=1.000, hyp_len=7, ref_len=7)`.
+/// BLEU as multi-bleu.perl prints it: `BLEU = 48.89, 85.7/66.7/40.0/25.0 (BP=1.000, ratio=1.000,
+/// hyp_len=7, ref_len=7)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MultiBleuScore {
     /// BLEU, 0 to 100.

@@ -4,13 +4,14 @@ use std::fmt;
 
 use super::{Bleu, Smoothing};
 
-/// Logarithm of a precision of 0, as sacreBLEU and multi-bleu.perl have it: a mean with it in gives 0.
+/// Logarithm of a precision of 0, as sacreBLEU and multi-bleu.perl have it: a mean with it in gives
+/// 0.
 pub(super) const LN_ZERO: f64 = -9_999_999_999.0;
 
 /// BLEU of a corpus or sentence and what it is made of.
 ///
-/// Prints as sacreBLEU does: `BLEU = 48.89 85.7/66.7/40.0/25.0 (BP = 1.000 ratio = 1.000 hyp_len = 7 ref_len = 7)`;
-/// `{:.4}` asks for four decimals of the score.
+/// Prints as sacreBLEU does: `BLEU = 48.89 85.7/66.7/40.0/25.0 (BP = 1.000 ratio = 1.000 hyp_len =
+/// 7 ref_len = 7)`; `{:.4}` asks for four decimals of the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BleuScore {
     /// BLEU, 0 to 100.

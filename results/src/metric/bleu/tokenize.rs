@@ -1,4 +1,5 @@
-//! The tokenisers that BLEU is defined with. They are part of the score and no good for anything else.
+//! The tokenisers that BLEU is defined with. They are part of the score and no good for anything
+//! else.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! How sure a score is: bootstrap resampling of the test sentences (Koehn, 2004), as sacreBLEU does it.
+//! How sure a score is: bootstrap resampling of the test sentences (Koehn, 2004), as sacreBLEU does
+//! it.
 
 mod random;
 
@@ -6,7 +7,8 @@ use crate::error::{Result, ResultsError};
 use crate::metric::corpus::{CorpusMetric, Statistics};
 use random::NumpyRandom;
 
-/// Resampling of the test set. The samples are those that sacreBLEU draws with the same seed: the generator is numpy's.
+/// Resampling of the test set. The samples are those that sacreBLEU draws with the same seed: the
+/// generator is numpy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
     /// Number of samples, each as long as the test set.
@@ -55,8 +57,8 @@ pub struct Comparison {
     pub baseline: Estimate,
     /// The other one.
     pub system: Estimate,
-    /// How often a difference as large as the real one comes from the choice of sentences alone; below 0.05 the systems
-    /// differ.
+    /// How often a difference as large as the real one comes from the choice of sentences alone;
+    /// below 0.05 the systems differ.
     pub p_value: f64,
 }
 
@@ -82,8 +84,8 @@ impl Bootstrap {
 
     /// Paired test of `system` against `baseline`: both are scored on the same samples.
     ///
-    /// `p = (1 + #{samples with | |Δ*| − mean |Δ*| > |Δ| }) / (1 + n_samples)`, Δ being the difference on the whole test
-    /// set and Δ* that on a sample.
+    /// `p = (1 + #{samples with | |Δ*| − mean |Δ*| > |Δ| }) / (1 + n_samples)`, Δ being the
+    /// difference on the whole test set and Δ* that on a sample.
     ///
     /// # Errors
     /// See [`CorpusMetric::statistics`]; [`ResultsError::MetricSetting`] without samples.

@@ -1,6 +1,8 @@
-//! The numbers of numpy's `default_rng(seed).integers(n)`, so that the same seed draws the same samples as sacreBLEU.
+//! The numbers of numpy's `default_rng(seed).integers(n)`, so that the same seed draws the same
+//! samples as sacreBLEU.
 //!
-//! PCG XSL-RR 128/64 (O'Neill, 2014), seeded by numpy's `SeedSequence`; bounded numbers by Lemire's method (2019).
+//! PCG XSL-RR 128/64 (O'Neill, 2014), seeded by numpy's `SeedSequence`; bounded numbers by Lemire's
+//! method (2019).
 
 /// Words of the pool that a seed is mixed into.
 const POOL: usize = 4;

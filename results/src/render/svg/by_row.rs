@@ -7,30 +7,35 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::series::{OURS, PAPER};
 use super::{Area, FONT, SIZE, plot_error, y_range};
+use crate::condition::MaskFamily;
 use crate::error::{Result, ResultsError};
-use crate::render::section::Section;
+use crate::render::score_table::{Printed, ScoreTable};
 
-/// Scores of rows that have no p but 0, one dot a row. Left: ours with bars of one standard deviation. Right: the
-/// paper's on their own scale, because its corpus is another.
+/// Scores of rows that have no p but 0, one dot a row. Left: ours with bars of one standard
+/// deviation. Right: the paper's on their own scale, because its corpus is another.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if the section has no line with a score, [`ResultsError::Plot`] if drawing fails.
-pub fn by_row(section: &Section) -> Result<String> {
-    let lines = || section.lines.iter().filter(|line| line.ap.is_some());
-    let names: Vec<String> = lines().map(|line| line.name()).collect();
+/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing
+/// fails.
+pub fn by_row(table: &ScoreTable) -> Result<String> {
+    let is_scored = |line: &Printed<'_>| line.group(MaskFamily::Ap).is_some();
+    let lines: Vec<Printed<'_>> = table.printed().filter(is_scored).collect();
+    let names: Vec<String> = lines.iter().map(|line| line.row.to_string()).collect();
     if names.is_empty() {
         return Err(ResultsError::Empty);
     }
-    let ours = lines().enumerate().filter_map(|(at, line)| {
-        let group = line.ap()?;
+    let ours = lines.iter().enumerate().filter_map(|(at, line)| {
+        let group = line.group(MaskFamily::Ap)?;
         Some((at, group.mean, group.sd.unwrap_or(0.0)))
     });
-    let paper = lines()
+    let paper = lines
+        .iter()
         .enumerate()
-        .filter_map(|(at, line)| Some((at, line.paper.as_ref()?.value, 0.0)));
-    let (label, arrow) = (section.metric.label(), section.metric.arrow());
-    let corpora: BTreeSet<&str> = lines()
-        .filter_map(|line| Some(line.paper.as_ref()?.corpus.as_str()))
+        .filter_map(|(at, line)| Some((at, line.paper()?.value, 0.0)));
+    let (label, arrow) = (table.metric.label(), table.metric.arrow());
+    let corpora: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| Some(line.paper()?.corpus.as_str()))
         .collect();
     let corpora: Vec<&str> = corpora.into_iter().collect();
     let mut text = String::new();

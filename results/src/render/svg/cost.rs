@@ -8,16 +8,16 @@ use crate::bench::{BenchRow, BenchShape, DENSE};
 use crate::error::{Result, ResultsError};
 use crate::paper;
 
-/// Time and memory, above against the number of tokens, below the change against the same kernel without a mask against
-/// the nominal share of what is hidden, with the paper's change for BERT base on SQuAD (its block-sparse kernel at
-/// p = 90). A panel without rows stays out.
+/// Time and memory, above against the number of tokens, below the change against the same kernel
+/// without a mask against nominal p, with the paper's change for BERT base on SQuAD (its
+/// block-sparse kernel at p = 90). A panel without rows stays out.
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if nothing can be drawn, [`ResultsError::Plot`] if drawing fails.
 pub fn cost(rows: &[BenchRow]) -> Result<String> {
     let lengths = [by_length(rows, true), by_length(rows, false)];
-    let shares = [by_share(rows, true), by_share(rows, false)];
-    let halves = [&lengths, &shares]
+    let sweeps = [by_p(rows, true), by_p(rows, false)];
+    let halves = [&lengths, &sweeps]
         .into_iter()
         .filter(|panels| panels.iter().any(|series| !series.is_empty()))
         .count();
@@ -50,7 +50,7 @@ pub fn cost(rows: &[BenchRow]) -> Result<String> {
             }
         }
         let captions = ["time", "memory"].map(|what| format!("change of {what} under a mask"));
-        for (caption, series) in captions.iter().zip(&shares) {
+        for (caption, series) in captions.iter().zip(&sweeps) {
             if let Some(area) = areas.next() {
                 let axes = [nominal_p(), values_of("change (%)", series)];
                 panel(
@@ -102,8 +102,8 @@ fn row_value(row: &BenchRow, time: bool) -> f64 {
     }
 }
 
-/// The rows without a mask of the heads for which the longest sequence was timed: ours, for time what it was timed
-/// against, for memory what the scores alone would take.
+/// The rows without a mask of the heads for which the longest sequence was timed: ours, for time
+/// what it was timed against, for memory what the scores alone would take.
 fn by_length(rows: &[BenchRow], time: bool) -> Vec<Series> {
     let plain = |row: &&BenchRow| {
         let is_plain = row.p == 0.0 && !row.case.contains('/') && row.shape.ends_with("/s1");
@@ -155,7 +155,7 @@ fn by_length(rows: &[BenchRow], time: bool) -> Vec<Series> {
 }
 
 /// The changes that masks make, the least that can be hoped for and the paper's.
-fn by_share(rows: &[BenchRow], time: bool) -> Vec<Series> {
+fn by_p(rows: &[BenchRow], time: bool) -> Vec<Series> {
     let dense = |row: &BenchRow, name: &str| {
         rows.iter().find(|other| {
             other.p == 0.0

@@ -1,4 +1,5 @@
-//! Plots as SVG text. The same section gives the same bytes on every machine: no fonts are measured, no time is written.
+//! Plots as SVG text. The same table gives the same bytes on every machine: no fonts are measured,
+//! no time is written.
 
 mod by_row;
 mod cost;
@@ -15,7 +16,7 @@ use plotters::prelude::*;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
 use crate::render::number::difference;
-use crate::render::section::Section;
+use crate::render::score_table::ScoreTable;
 use series::{Series, ours, paper};
 
 const SIZE: (u32, u32) = (1040, 460);
@@ -53,22 +54,23 @@ fn values_of<'a>(name: &'a str, series: &[Series]) -> Axis<'a> {
     }
 }
 
-/// Score against nominal p. Left: our values under the AP mask and under random ones, with bars of one standard
-/// deviation. Right: the change against p = 0, in percent or in points, with the paper's, because its corpus is another;
-/// rows of one p only stand on the left alone.
+/// Score against nominal p. Left: our values under the masks of each family, with bars of one
+/// standard deviation. Right: the change against p = 0, in percent or in points, with the paper's,
+/// because its corpus is another; rows of one p only stand on the left alone.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if the section has no line with a score, [`ResultsError::Plot`] if drawing fails.
-pub fn p_sweep(section: &Section) -> Result<String> {
-    let values = ours(section, |group, _| {
+/// [`ResultsError::Empty`] if the table has no line with a score, [`ResultsError::Plot`] if drawing
+/// fails.
+pub fn p_sweep(table: &ScoreTable) -> Result<String> {
+    let values = ours(table, |group, _| {
         Some((group.mean, group.sd.unwrap_or(0.0)))
     });
     if values.is_empty() {
         return Err(ResultsError::Empty);
     }
-    let metric = section.metric;
+    let metric = table.metric;
     let (how, label) = (metric.difference(), metric.label());
-    let mut changes = ours(section, |group, dense| {
+    let mut changes = ours(table, |group, dense| {
         let sd = group.sd.unwrap_or(0.0);
         let sd = match how {
             Difference::Relative => 100.0 * sd / dense?,
@@ -76,7 +78,7 @@ pub fn p_sweep(section: &Section) -> Result<String> {
         };
         Some((difference(how, group.mean, dense?), sd))
     });
-    changes.extend(paper(section));
+    changes.extend(paper(table));
     changes.retain(|series| series.points.len() > 1);
 
     let unit = match how {

@@ -2,9 +2,10 @@
 
 use plotters::prelude::RGBColor;
 
+use crate::condition::MaskFamily;
 use crate::render::aggregate::Group;
 use crate::render::number::difference;
-use crate::render::section::{Line, Section, row_name};
+use crate::render::score_table::{Row, ScoreTable};
 
 /// Okabe and Ito's colours, which stay apart for colour-blind eyes.
 pub(super) const OURS: [RGBColor; 8] = [
@@ -28,50 +29,43 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, f64, f64)>,
 }
 
-/// The columns of a line that are drawn, with their names.
-type Drawn = (&'static str, fn(&Line) -> Option<&Group>);
-const COLUMNS: [Drawn; 2] = [("ap", Line::ap), ("random", Line::random)];
-
-/// A row, and the size of its masks' blocks.
-type Row<'a> = (&'a str, Option<u64>);
-
 /// Each row and column with a score, with its colour.
-fn coloured(section: &Section) -> impl Iterator<Item = (Row<'_>, Drawn, RGBColor)> {
-    let all = rows(section)
-        .into_iter()
-        .flat_map(|row| COLUMNS.map(|column| (row, column)));
-    let is_there = |(row, column): &(Row<'_>, Drawn)| {
-        let mut lines = section.lines.iter().filter(|line| place(line) == *row);
-        lines.any(|line| column.1(line).is_some())
+fn coloured(table: &ScoreTable) -> Vec<(Row<'_>, MaskFamily, RGBColor)> {
+    let columns = table.columns();
+    let rows = table.rows().into_iter();
+    let all = rows.flat_map(|row| columns.iter().map(move |&column| (row, column)));
+    let is_there = |(row, column): &(Row<'_>, MaskFamily)| {
+        let mut lines = table.printed_row(row);
+        lines.any(|line| line.group(*column).is_some())
     };
     all.filter(is_there)
         .zip(OURS.into_iter().cycle())
         .map(|((row, column), colour)| (row, column, colour))
+        .collect()
 }
 
-/// Our series: for each row the AP mask and the random masks, with `value(group, dense mean)` at each p.
+/// Our series: for each row the masks of each column, with `value(group, dense mean)` at each p.
 pub(super) fn ours(
-    section: &Section,
+    table: &ScoreTable,
     value: impl Fn(&Group, Option<f64>) -> Option<(f64, f64)>,
 ) -> Vec<Series> {
-    let n_rows = rows(section).len();
-    let n_columns = if section.has_random() { 2 } else { 1 };
-    let named = |row: Row<'_>| row_name(row.0, row.1);
-    let draw = |(row, (mask, column), colour): (Row<'_>, Drawn, RGBColor)| {
-        let dense_line = section.dense(row.0);
-        let dense = dense_line.and_then(column).map(|group| group.mean);
-        // Masks of blocks start from the same dense run as masks of cells.
-        let start = dense_line.filter(|line| place(line) != row);
-        let lines = section.lines.iter().filter(|line| place(line) == row);
-        let lines = start.into_iter().chain(lines);
+    let n_rows = table.rows().len();
+    let n_columns = table.columns().len();
+    let draw = |(row, column, colour): (Row<'_>, MaskFamily, RGBColor)| {
+        let dense_line = table.printed_row(&row).next().and_then(|line| line.dense());
+        let dense_group = dense_line.and_then(|line| line.group(column));
+        let dense = dense_group.map(|group| group.mean);
+        // Masks with rows of their own start from the same dense run as the others.
+        let start = dense_line.filter(|line| line.row != row);
+        let lines = start.into_iter().chain(table.printed_row(&row));
         let points = lines.filter_map(|line| {
-            let (value, sd) = value(column(line)?, dense)?;
-            Some((line.p.get(), value, sd))
+            let (value, sd) = value(line.group(column)?, dense)?;
+            Some((line.line.p.get(), value, sd))
         });
         let name = match (n_rows, n_columns) {
-            (1, _) => mask.to_string(),
-            (_, 1) => named(row),
-            _ => format!("{}, {mask}", named(row)),
+            (1, _) => column.to_string(),
+            (_, 1) => row.to_string(),
+            _ => format!("{row}, {column}"),
         };
         Series {
             name,
@@ -80,34 +74,37 @@ pub(super) fn ours(
             points: points.collect(),
         }
     };
-    coloured(section)
+    coloured(table)
+        .into_iter()
         .map(draw)
         .filter(|series| !series.points.is_empty())
         .collect()
 }
 
-/// The changes of the published rows: one line if they are all the same, else one for each row in the colour of ours.
-pub(super) fn paper(section: &Section) -> Vec<Series> {
-    let how = section.metric.difference();
+/// The changes of the published rows: one line if they are all the same, else one for each row in
+/// the colour of ours.
+pub(super) fn paper(table: &ScoreTable) -> Vec<Series> {
+    let how = table.metric.difference();
     let mut series: Vec<Series> = Vec::new();
     let mut corpora = Vec::new();
-    for row in rows(section) {
-        let Some(dense) = section.dense(row.0).and_then(|line| line.paper.as_ref()) else {
+    for row in table.rows() {
+        let dense = table.printed_row(&row).next().and_then(|line| line.dense());
+        let Some(dense) = dense.and_then(|line| line.paper()) else {
             continue;
         };
-        let lines = section.lines.iter().filter(|line| place(line) == row);
-        let points = lines.filter_map(|line| {
-            let value = line.paper.as_ref()?.value;
-            Some((line.p.get(), difference(how, value, dense.value), 0.0))
+        let points = table.printed_row(&row).filter_map(|line| {
+            let value = line.paper()?.value;
+            Some((line.line.p.get(), difference(how, value, dense.value), 0.0))
         });
         let points: Vec<_> = points.collect();
-        let colour = coloured(section)
+        let colour = coloured(table)
+            .into_iter()
             .find(|(of, ..)| *of == row)
             .map_or(PAPER, |(.., of)| of);
         if points.len() > 1 && !series.iter().any(|old| old.points == points) {
             corpora.push(&dense.corpus);
             series.push(Series {
-                name: format!("paper, {}", row_name(row.0, row.1)),
+                name: format!("paper, {row}"),
                 colour,
                 dashed: true,
                 points,
@@ -120,14 +117,4 @@ pub(super) fn paper(section: &Section) -> Vec<Series> {
         only.dashed = false;
     }
     series
-}
-
-fn place(line: &Line) -> Row<'_> {
-    (&line.row, line.block_size)
-}
-
-fn rows(section: &Section) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = section.lines.iter().map(place).collect();
-    rows.dedup();
-    rows
 }

@@ -1,0 +1,80 @@
+//! `iwslt`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::main_of;
+use super::options::{Common, PREPARE, REPORT, TRANSLATE};
+use super::program::{Program, Unused};
+use crate::protocol::{self, Stage};
+use crate::recipe::TranslationRecipe;
+use crate::task::translation::{self, Translate};
+
+/// Sparse attention in an encoder–decoder: the translation tables of both papers, reproduced.
+///
+/// Without a subcommand the whole table is made: a dense model for each normaliser, and under masks
+/// on encoder, decoder and cross attention the same models trained again, each scored by BLEU.
+#[derive(Debug, Parser)]
+#[command(name = "iwslt", version)]
+pub(super) struct Iwslt {
+    #[command(subcommand)]
+    command: Option<IwsltCommand>,
+    #[command(flatten)]
+    options: Common,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum IwsltCommand {
+    #[command(flatten)]
+    Stage(Stage),
+    /// Translate the lines of standard input with a trained model
+    Translate(TranslateOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+struct TranslateOptions {
+    /// Run folder, or the folder of one model in it (RUN/seed-1/softmax/dense)
+    #[arg(long, value_name = "RUN[/MODEL]")]
+    model: PathBuf,
+    /// Print the N best translations of each line, with their scores
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    n_best: usize,
+    /// Hypotheses kept while searching [default: the recipe's, at least N]
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
+    /// Write the attention weights of each best translation here, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    attention: Option<PathBuf>,
+}
+
+impl Program for Iwslt {
+    type Recipe = TranslationRecipe;
+    type Options = Common;
+    const UNUSED: &'static [Unused] = &[PREPARE, REPORT, TRANSLATE];
+
+    fn options_mut(&mut self) -> &mut Common {
+        &mut self.options
+    }
+}
+
+/// The whole of the `iwslt` program.
+#[must_use]
+pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_of(args, |cli: Iwslt| match cli.command {
+        None => protocol::main::<translation::Translation>(&cli.options.request(None)?),
+        Some(IwsltCommand::Stage(stage)) => {
+            protocol::main::<translation::Translation>(&cli.options.request(Some(stage))?)
+        }
+        Some(IwsltCommand::Translate(options)) => translation::translate(&Translate {
+            model: options.model,
+            n_best: options.n_best,
+            beam: options.beam,
+            attention: options.attention,
+            device: cli.options.device()?,
+            quiet: cli.options.quiet,
+        }),
+    })
+}

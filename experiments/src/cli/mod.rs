@@ -1,0 +1,68 @@
+//! Command lines: what was typed → a request → an exit code.
+
+mod glue;
+mod iwslt;
+mod lm;
+mod options;
+mod program;
+mod sparta;
+mod squad;
+#[cfg(test)]
+mod tests;
+
+pub use glue::glue_main;
+pub use iwslt::iwslt_main;
+pub use lm::lm_main;
+pub use sparta::sparta_main;
+pub use squad::squad_main;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::train::watch::{INTERRUPTED, Interrupted};
+use crate::{memory, panics};
+use program::Program;
+
+/// Parses, works, and reports.
+fn main_of<P: Program>(
+    args: impl IntoIterator<Item = OsString>,
+    work: impl FnOnce(P) -> Result<()>,
+) -> ExitCode {
+    memory::keep_freed();
+    match program::parse::<P>(args) {
+        Ok(cli) => report_outcome(panics::catch(|| work(cli))),
+        Err(error) => usage(&error),
+    }
+}
+
+/// Prints what clap says of a command line, help included.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Prints an error chain in one line and turns the outcome into an exit code.
+#[must_use]
+pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error:#}");
+            let interrupted = error.chain().any(|e| e.is::<Interrupted>());
+            if interrupted {
+                ExitCode::from(INTERRUPTED as u8)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(panic) => {
+            eprintln!("error: the computation failed: {panic}");
+            eprintln!(
+                "checkpoints are intact: go on with `--resume`; RUST_BACKTRACE=1 shows where it failed"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}

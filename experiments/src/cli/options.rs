@@ -1,0 +1,200 @@
+//! Options of several programs, and the request they make.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use sparta_ops::attention::Implementation;
+
+use super::program::{self, Unused, once};
+use crate::device::{DeviceChoice, SPELLINGS};
+use crate::protocol::{Request, RunFolder, Stage};
+use crate::recipe::Recipe;
+
+/// What every program by a recipe is asked.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Common {
+    // Its help names the program's recipes; see `program::command`.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) recipe: Option<String>,
+    #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS} [default: auto]"))]
+    device: Option<String>,
+    /// The implementation of attention: reference holds all scores, fused skips what is zero [default: auto]
+    #[arg(long, value_name = "WHICH", value_parser = implementation())]
+    attention_by: Option<Implementation>,
+    /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Seeds instead of the recipe's, e.g. --seeds 1,2,3
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    seeds: Option<Vec<u64>>,
+    /// Resolve, open the device, try two batches, print the cost; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with a run folder that exists; what is finished is kept
+    #[arg(long)]
+    resume: bool,
+    /// Run folder [default: runs/<table>-<recipe hash>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder with the corpus files as published
+    #[arg(long, alias = "from", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// No progress output
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// What programs for a pretrained encoder are asked besides.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Encoder {
+    /// Folder with pretrained weights: config.json, model.safetensors or pytorch_model.bin, and
+    /// tokenizer.json or vocab.txt
+    #[arg(long, value_name = "DIR")]
+    pub(super) weights: Option<PathBuf>,
+}
+
+/// Names of implementations, as they are spelled everywhere.
+fn implementation() -> impl TypedValueParser<Value = Implementation> {
+    let names = PossibleValuesParser::new(Implementation::ALL.map(Implementation::as_str));
+    names.try_map(|name| name.parse::<Implementation>())
+}
+
+impl program::Options for Common {
+    fn with(self, after: Self) -> Result<Self, &'static str> {
+        Ok(Self {
+            recipe: once("--recipe", self.recipe, after.recipe)?,
+            device: once("--device", self.device, after.device)?,
+            attention_by: once("--attention-by", self.attention_by, after.attention_by)?,
+            sets: [self.sets, after.sets].concat(),
+            seeds: once("--seeds", self.seeds, after.seeds)?,
+            dry_run: self.dry_run || after.dry_run,
+            resume: self.resume || after.resume,
+            out: once("--out", self.out, after.out)?,
+            data: once("--data", self.data, after.data)?,
+            quiet: self.quiet || after.quiet,
+        })
+    }
+}
+
+impl program::Options for Encoder {
+    fn with(self, after: Self) -> Result<Self, &'static str> {
+        let weights = once("--weights", self.weights, after.weights)?;
+        Ok(Self { weights })
+    }
+}
+
+impl Common {
+    /// The device that was named.
+    ///
+    /// # Errors
+    /// A name that is none, with those that are.
+    pub(super) fn device(&self) -> Result<DeviceChoice> {
+        match &self.device {
+            None => Ok(DeviceChoice::Auto),
+            Some(name) => name.parse().map_err(anyhow::Error::msg),
+        }
+    }
+
+    /// The recipe: the one that was named, or that of the run folder, or the first that ships.
+    ///
+    /// # Errors
+    /// A recipe that cannot be, or that is not the run folder's.
+    fn recipe<R: Recipe>(&self) -> Result<R> {
+        let folder = self.out.clone().map(RunFolder::at);
+        let own = folder
+            .as_ref()
+            .map(RunFolder::recipe)
+            .filter(|path| path.is_file());
+        let name = match (&self.recipe, own) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => R::SHIPPED[0].name.to_owned(),
+        };
+        let mut recipe = R::load(&name, &self.sets)?;
+        if let Some(seeds) = self.seeds.clone() {
+            recipe.set_seeds(seeds);
+            recipe.validate()?;
+        }
+        if let Some(folder) = folder {
+            folder.check(&recipe)?;
+        }
+        Ok(recipe)
+    }
+
+    /// The request for a stage.
+    ///
+    /// # Errors
+    /// A recipe or device that cannot be.
+    pub(super) fn request<R: Recipe>(self, stage: Option<Stage>) -> Result<Request<R>> {
+        Ok(Request {
+            stage: stage.unwrap_or(Stage::Reproduce),
+            recipe: self.recipe()?,
+            device: self.device()?,
+            attention: self.attention_by.unwrap_or_default(),
+            dry_run: self.dry_run,
+            resume: self.resume,
+            out: self.out,
+            data: self.data,
+            weights: None,
+            quiet: self.quiet,
+        })
+    }
+}
+
+/// What `prepare` has no use for.
+pub(super) const PREPARE: Unused = Unused {
+    subcommand: "prepare",
+    options: &["device", "attention_by", "dry_run", "resume"],
+    because: "it reads data and writes them to the run folder, and computes nothing",
+};
+
+/// What `report` has no use for.
+pub(super) const REPORT: Unused = Unused {
+    subcommand: "report",
+    options: &[
+        "device",
+        "attention_by",
+        "dry_run",
+        "resume",
+        "data",
+        "weights",
+    ],
+    because: "it makes the table from the records of a run folder alone",
+};
+
+/// What a trained model on standard input has no use for.
+const MODEL: &[&str] = &[
+    "recipe",
+    "attention_by",
+    "sets",
+    "seeds",
+    "dry_run",
+    "resume",
+    "out",
+    "data",
+    "weights",
+    "tasks",
+];
+
+/// What `iwslt translate` has no use for.
+pub(super) const TRANSLATE: Unused = Unused {
+    subcommand: "translate",
+    options: MODEL,
+    because: "the run folder of `--model` has its recipe and dictionaries",
+};
+
+/// What `glue predict` has no use for.
+pub(super) const PREDICT: Unused = Unused {
+    subcommand: "predict",
+    options: MODEL,
+    because: "the run folder of `--model` has its recipe, task and tokenizer",
+};
+
+/// What `squad measure` has no use for.
+pub(super) const MEASURE: Unused = Unused {
+    subcommand: "measure",
+    options: &["seeds", "dry_run", "resume", "out", "data"],
+    because: "it times training steps of new weights on synthetic tokens, and writes nothing",
+};

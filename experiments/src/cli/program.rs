@@ -1,0 +1,128 @@
+//! What the command lines of all programs have in common: options before or after the subcommand, and none
+//! that the subcommand does not use.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser};
+
+use crate::recipe::Recipe;
+
+/// A program that works by a recipe.
+pub(super) trait Program: Parser {
+    /// Its recipes.
+    type Recipe: Recipe;
+    /// Its options, which stand before the subcommand, or after it, or are given without one.
+    type Options: Options;
+    /// Which of them a subcommand does not use.
+    const UNUSED: &'static [Unused];
+
+    /// The options of the command line; those before the subcommand, when clap has read it.
+    fn options_mut(&mut self) -> &mut Self::Options;
+}
+
+/// Options that may stand before and after the subcommand.
+pub(super) trait Options: Args + Clone {
+    /// Both together.
+    ///
+    /// # Errors
+    /// The flag of an option that is given twice and has one value.
+    fn with(self, after: Self) -> Result<Self, &'static str>;
+}
+
+/// Options of a program that one of its subcommands has no use for.
+pub(super) struct Unused {
+    /// The subcommand.
+    pub(super) subcommand: &'static str,
+    /// The options by the names of their fields.
+    pub(super) options: &'static [&'static str],
+    /// What the subcommand does instead.
+    pub(super) because: &'static str,
+}
+
+/// An option with one value, given before the subcommand or after it.
+pub(super) fn once<T>(
+    flag: &'static str,
+    before: Option<T>,
+    after: Option<T>,
+) -> Result<Option<T>, &'static str> {
+    match (before, after) {
+        (Some(_), Some(_)) => Err(flag),
+        (before, after) => Ok(after.or(before)),
+    }
+}
+
+/// The command line of a program, each subcommand with the options that it uses.
+pub(super) fn command<P: Program>() -> Command {
+    let shipped: Vec<&str> = P::Recipe::SHIPPED.iter().map(|s| s.name).collect();
+    let help = format!(
+        "A shipped recipe ({}) or a TOML file [default: that of the run folder `--out`, else {}]",
+        shipped.join(", "),
+        shipped[0]
+    );
+    let with_help = |command: Command| command.mut_arg("recipe", |arg| arg.help(help.clone()));
+    with_help(P::command()).mut_subcommands(|subcommand| {
+        let subcommand = with_help(P::Options::augment_args(subcommand));
+        let unused = unused::<P>(subcommand.get_name());
+        subcommand.mut_args(|arg| {
+            let is_unused =
+                unused.is_some_and(|unused| unused.options.contains(&arg.get_id().as_str()));
+            arg.hide(is_unused)
+        })
+    })
+}
+
+fn unused<P: Program>(subcommand: &str) -> Option<&'static Unused> {
+    P::UNUSED
+        .iter()
+        .find(|unused| unused.subcommand == subcommand)
+}
+
+/// Reads the command line of a program.
+pub(super) fn parse<P: Program>(
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<P, clap::Error> {
+    let mut command = command::<P>();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let mut program = P::from_arg_matches(&matches)?;
+    let Some((subcommand, after)) = matches.subcommand() else {
+        return Ok(program);
+    };
+    if let Some(unused) = unused::<P>(subcommand) {
+        for id in unused.options {
+            if is_given(&matches, id) || is_given(after, id) {
+                let flag = flag(&command, id);
+                let message = format!(
+                    "`{} {subcommand}` does not use `{flag}`: {}; leave it out",
+                    command.get_name(),
+                    unused.because
+                );
+                return Err(command.error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+    }
+    let after = P::Options::from_arg_matches(after)?;
+    let options = program.options_mut();
+    match options.clone().with(after) {
+        Ok(both) => *options = both,
+        Err(flag) => {
+            let message = format!("`{flag}` is given twice, before and after `{subcommand}`");
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+    }
+    Ok(program)
+}
+
+/// Whether an option was typed; of a program without it, it was not.
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    matches.try_contains_id(id).is_ok()
+        && matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// How an option is typed.
+fn flag(command: &Command, id: &str) -> String {
+    let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+    let long = arg.and_then(|arg| arg.get_long()).unwrap_or(id);
+    format!("--{long}")
+}

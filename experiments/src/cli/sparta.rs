@@ -1,0 +1,65 @@
+//! `sparta`.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use super::{report_outcome, usage};
+use crate::{doctor, panics};
+
+/// Help around the experiments.
+#[derive(Debug, Parser)]
+#[command(name = "sparta", version)]
+struct Sparta {
+    #[command(subcommand)]
+    command: SpartaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SpartaCommand {
+    /// Say which devices, recipes, corpora and weights this program can use here
+    Doctor {
+        /// As JSON, to paste in a report
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
+    Plot {
+        /// The summary.csv of `cargo bench --bench attention -- --out DIR`
+        summary: PathBuf,
+    },
+}
+
+/// The whole of the `sparta` program.
+#[must_use]
+pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Sparta::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    report_outcome(panics::catch(|| match cli.command {
+        SpartaCommand::Doctor { json } => {
+            let diagnosis = doctor::diagnose();
+            let text = if json {
+                serde_json::to_string_pretty(&diagnosis)?
+            } else {
+                diagnosis.to_text()
+            };
+            // A closed pipe is the reader's choice and no error.
+            let _ = writeln!(std::io::stdout(), "{text}");
+            Ok(())
+        }
+        SpartaCommand::Plot { summary } => {
+            let files = sparta_results::bench::plot(&summary)
+                .with_context(|| summary.display().to_string())?;
+            for file in files {
+                let _ = writeln!(std::io::stdout(), "{}", file.display());
+            }
+            Ok(())
+        }
+    }))
+}

@@ -1,0 +1,199 @@
+//! Command lines, read as the programs read them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use sparta_ops::attention::Implementation;
+
+use super::glue::Glue;
+use super::iwslt::Iwslt;
+use super::lm::Lm;
+use super::program::{Program, command, parse};
+use super::squad::Squad;
+use crate::protocol::{Request, Stage};
+use crate::recipe::{LmRecipe, Recipe};
+
+#[test]
+fn the_command_lines_are_consistent() {
+    command::<Lm>().debug_assert();
+    command::<Iwslt>().debug_assert();
+    command::<Glue>().debug_assert();
+    command::<Squad>().debug_assert();
+}
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split(' ').map(OsString::from).collect()
+}
+
+fn request(line: &str) -> Request<LmRecipe> {
+    let cli = parse::<Lm>(words(line)).unwrap();
+    cli.request().unwrap()
+}
+
+#[test]
+fn options_stand_before_or_after_the_stage() {
+    let train = request("lm train --seeds 3,4 --set train.lr=0.5 --device cuda:1");
+    assert_eq!(train.stage, Stage::Train);
+    assert_eq!(train.recipe.seeds(), [3, 4]);
+    assert_eq!(train.attention, Implementation::Auto);
+    let fused = request("lm --attention-by fused");
+    assert_eq!(fused.attention, Implementation::Fused);
+    assert_eq!(request("lm --resume").stage, Stage::Reproduce);
+    assert!(request("lm --resume observe").resume);
+    let both = request("lm --set train.lr=0.5 train --set train.steps=7")
+        .recipe
+        .train;
+    assert_eq!((both.optimizer.lr, both.steps), (0.5, 7));
+    let twice = parse::<Lm>(words("lm --out a train --out b")).unwrap_err();
+    assert!(
+        twice.to_string().contains("`--out` is given twice"),
+        "{twice}"
+    );
+}
+
+#[test]
+fn the_help_names_the_recipes_and_what_an_option_may_say() {
+    let help = |line| parse::<Lm>(words(line)).unwrap_err().to_string();
+    assert!(help("lm --help").contains("lm/wikitext103-base"));
+    assert!(help("lm train --help").contains("auto, reference, fused"));
+    assert!(!help("lm report --help").contains("--device"));
+    let tasks = parse::<Glue>(words("glue --tasks rta"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        tasks.contains("rte") && tasks.contains("question-sentence"),
+        "{tasks}"
+    );
+}
+
+/// An option as it is typed.
+fn typed(id: &str) -> String {
+    let value = match id {
+        "recipe" => "x",
+        "device" => "flex",
+        "attention_by" => "fused",
+        "sets" => "train.lr=0.5",
+        "seeds" => "7",
+        "out" | "data" | "weights" => "x",
+        "tasks" => "rte",
+        "dry_run" | "resume" | "quiet" => return format!("--{}", id.replace('_', "-")),
+        other => panic!("no value for `{other}`: say here how it is typed"),
+    };
+    let flag = match id {
+        "sets" => "set".to_owned(),
+        id => id.replace('_', "-"),
+    };
+    format!("--{flag} {value}")
+}
+
+/// The options that each subcommand takes, before it and after it, of all that the program has.
+fn taken<P: Program>() -> Vec<(String, BTreeSet<String>)> {
+    let program = command::<P>();
+    let ids = program.get_arguments().map(|arg| arg.get_id().to_string());
+    let ids: Vec<String> = ids
+        .filter(|id| !["help", "version"].contains(&id.as_str()))
+        .collect();
+    let of_subcommand = |subcommand: &clap::Command| {
+        let name = subcommand.get_name();
+        let needs = match name {
+            "translate" | "predict" => " --model x",
+            _ => "",
+        };
+        let mut taken = BTreeSet::new();
+        for id in &ids {
+            let option = typed(id);
+            let program = program.get_name();
+            let outcomes = [
+                format!("{program} {option} {name}{needs}"),
+                format!("{program} {name}{needs} {option}"),
+            ]
+            .map(|line| match parse::<P>(words(&line)) {
+                Ok(_) => true,
+                Err(error) => {
+                    let said = error.to_string();
+                    assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{line}: {said}");
+                    let flag = option.split(' ').next().unwrap_or_default();
+                    let expected = format!("`{program} {name}` does not use `{flag}`: ");
+                    assert!(said.contains(&expected), "{line}: {said}");
+                    false
+                }
+            });
+            assert_eq!(outcomes[0], outcomes[1], "{name} {option}");
+            if outcomes[0] {
+                taken.insert(id.clone());
+            }
+        }
+        (name.to_owned(), taken)
+    };
+    program.get_subcommands().map(of_subcommand).collect()
+}
+
+/// Every subcommand of every program against every option of it.
+#[test]
+fn an_option_that_a_subcommand_does_not_use_is_refused() {
+    let computes = "attention_by data device dry_run out quiet recipe resume seeds sets";
+    let stages = [
+        ("prepare", "data out quiet recipe seeds sets"),
+        ("train", computes),
+        ("observe", computes),
+        ("prune", computes),
+        ("eval", computes),
+        ("report", "out quiet recipe seeds sets"),
+        ("reproduce", computes),
+    ];
+    let check = |found: Vec<(String, BTreeSet<String>)>, more: &str, own: &[(&str, &str)]| {
+        let of_stage = |(stage, options): &(&str, &str)| {
+            let more = more
+                .split_whitespace()
+                .filter(|&more| !(*stage == "report" && more == "weights"));
+            (
+                stage.to_string(),
+                options.split(' ').chain(more).map(str::to_owned).collect(),
+            )
+        };
+        let of_own = |(name, options): &(&str, &str)| {
+            let options = options.split(' ').map(str::to_owned).collect();
+            (name.to_string(), options)
+        };
+        let expected: Vec<(String, BTreeSet<String>)> = stages
+            .iter()
+            .map(of_stage)
+            .chain(own.iter().map(of_own))
+            .collect();
+        assert_eq!(found, expected);
+    };
+    check(taken::<Lm>(), "", &[]);
+    check(taken::<Iwslt>(), "", &[("translate", "device quiet")]);
+    check(
+        taken::<Glue>(),
+        "weights tasks",
+        &[("predict", "device quiet")],
+    );
+    let measure = "attention_by device quiet recipe sets weights";
+    check(taken::<Squad>(), "weights", &[("measure", measure)]);
+}
+
+#[test]
+fn a_run_folder_brings_its_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let there = LmRecipe::load("wikitext2", &["train.lr=0.125".into()]).unwrap();
+    crate::protocol::RunFolder::at(run.clone())
+        .enter(&there, true)
+        .unwrap();
+    let out = run.display();
+    let report = request(&format!("lm report --out {out}"));
+    assert_eq!(report.recipe, there);
+    // What only chooses runs may be asked for; another recipe is not reported as if it were this one.
+    let choice = request(&format!(
+        "lm report --out {out} --seeds 7 --set prune.block_sizes=[16]"
+    ));
+    assert_eq!(choice.recipe.hash(), there.hash());
+    assert_eq!(choice.recipe.seeds(), [7]);
+    for other in ["--recipe small/lm", "--set train.lr=0.5"] {
+        let cli = parse::<Lm>(words(&format!("lm report --out {out} {other}"))).unwrap();
+        let error = cli.request().unwrap_err().to_string();
+        assert!(error.contains("another recipe"), "{error}");
+    }
+}

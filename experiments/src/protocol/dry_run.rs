@@ -1,0 +1,193 @@
+//! `--dry-run`: resolve, open the device, a training step of each variant; write nothing.
+
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::cost::{Cost, available_memory, gigabytes};
+use super::rows::{Row, Variant};
+use super::run::Run;
+use super::task::{BothMasks, Phase, Task};
+use crate::device::{self, OpenDevice};
+use crate::recipe::Recipe;
+use crate::train::watch::duration;
+use crate::train::{Objective, short};
+
+/// What one variant takes.
+struct Steps {
+    /// Steps of its dense model.
+    dense: u64,
+    /// Models trained again, and steps of each.
+    again: (usize, u64),
+}
+
+impl Steps {
+    fn of<T: Task>(task: &T, recipe: &T::Recipe, variant: &Variant) -> Self {
+        let steps = |phase| task.training(variant, phase).schedule.steps;
+        let start = recipe.retrain_start();
+        let rows = Row::all(&variant.pruned, recipe.masks());
+        let n = rows
+            .iter()
+            .filter(|row| row.is_trained_again(start))
+            .count();
+        Self {
+            dense: steps(Phase::Dense),
+            again: (n, steps(Phase::Again)),
+        }
+    }
+
+    fn total(&self) -> f64 {
+        let (n, steps) = self.again;
+        self.dense as f64 + n as f64 * steps as f64
+    }
+}
+
+/// Tries a recipe without leaving a trace.
+///
+/// # Errors
+/// What would also stop the run itself.
+pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
+    let (request, recipe) = (run.request, run.recipe);
+    let on = device::open(request.device, T::Recipe::PROGRAM)?;
+    request.attention.on(&on.device)?;
+    let mut task = T::stand_in(run)?;
+    let variants = T::variants(recipe)?;
+    println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
+    println!("device      {}", on.note);
+    for line in task.describe() {
+        println!("data        {line}");
+    }
+    let cost = largest(variants.iter().map(|of| task.cost(of)));
+    let steps: Vec<Steps> = variants
+        .iter()
+        .map(|of| Steps::of(&task, recipe, of))
+        .collect();
+    let (n_seeds, n_rows) = (
+        recipe.seeds().len(),
+        steps.iter().map(|s| s.again.0).sum::<usize>(),
+    );
+    println!("parameters  {}", cost.n_params);
+    println!("tokens/step {} at most, padding included", cost.tokens);
+    println!(
+        "table       {n_seeds} seed(s) × ({} dense model(s) + {n_rows} rows {})",
+        variants.len(),
+        recipe.retrain_start().words()
+    );
+    println!(
+        "memory      about {} (weights, gradients, optimiser {}; one batch {})",
+        gigabytes(cost.parameter_bytes() + cost.activation_bytes()),
+        gigabytes(cost.parameter_bytes()),
+        gigabytes(cost.activation_bytes())
+    );
+    let available = on.choice.is_cpu().then(available_memory);
+    let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
+    if !fits(cost.parameter_bytes() + cost.activation_bytes()) {
+        let free = available.map(gigabytes).unwrap_or_default();
+        println!("            more than the free memory ({free}): a batch of one example is tried");
+        task = task.with_one_example();
+        let one = largest(variants.iter().map(|of| task.cost(of)));
+        if !fits(one.gradient_bytes() + one.activation_bytes()) {
+            println!("step        not tried: the weights alone exceed the free memory");
+            return finish(run, None);
+        }
+    }
+    // Seconds of a step by normaliser: the same network takes as long on another data set, where it is only tried.
+    let mut timed: Vec<(&Variant, f64)> = Vec::new();
+    let mut seconds = 0.0;
+    for (variant, steps) in variants.iter().zip(&steps) {
+        let same = |(of, _): &&(&Variant, f64)| of.normalizer == variant.normalizer;
+        let known = timed.iter().find(same).map(|&(_, seconds)| seconds);
+        let tried = try_step(&task, variant, recipe.seeds()[0], (&on, known.is_none()))?;
+        println!(
+            "step, {}: forward and backward in {:.2} s, {:.0} tokens/s, loss {:.3} on untrained weights",
+            variant.words(),
+            tried.seconds,
+            tried.tokens / tried.seconds,
+            tried.loss
+        );
+        let scale = cost.tokens as f64 / task.cost(variant).tokens as f64;
+        let per_step = known.unwrap_or(tried.seconds * scale);
+        timed.push((variant, per_step));
+        let all = per_step * steps.total() * n_seeds as f64;
+        let (n, again) = steps.again;
+        println!(
+            "            {} steps dense, {n} × {again} steps again: about {}",
+            steps.dense,
+            duration(all)
+        );
+        seconds += all;
+    }
+    finish(run, Some(seconds))
+}
+
+fn finish<R: Recipe>(run: &Run<'_, R>, seconds: Option<f64>) -> Result<()> {
+    if let Some(seconds) = seconds {
+        println!(
+            "all models  about {} (updates, observing and testing add to it)",
+            duration(seconds)
+        );
+    }
+    println!(
+        "run folder  {} (not made: this was a dry run)",
+        run.folder.root().display()
+    );
+    Ok(())
+}
+
+/// The variant of most parameters.
+fn largest(costs: impl Iterator<Item = Cost>) -> Cost {
+    costs
+        .max_by_key(|cost| cost.n_params)
+        .expect("a recipe has at least one variant")
+}
+
+/// A step without an update.
+struct Tried {
+    loss: f64,
+    seconds: f64,
+    tokens: f64,
+}
+
+/// Two training steps without an update on new weights, the first to warm up; where only trying is wanted, one.
+fn try_step<T: Task>(
+    task: &T,
+    variant: &Variant,
+    seed: u64,
+    (on, is_timed): (&OpenDevice, bool),
+) -> Result<Tried> {
+    let device = on.device.clone().autodiff();
+    let network = task.network(variant, seed, &device)?;
+    let masks = BothMasks {
+        training: task.masks(None, &device)?,
+        plain: task.masks(None, &on.device)?,
+    };
+    let mut objective = task.objective(variant, seed, masks, &device)?;
+    let mut tried = step(&mut objective, &network, 0, &device)?;
+    if is_timed {
+        tried = step(&mut objective, &network, 1, &device)?;
+    }
+    Ok(tried)
+}
+
+fn step<M: Module, O: Objective<M>>(
+    objective: &mut O,
+    network: &M,
+    step: u64,
+    device: &Device,
+) -> Result<Tried> {
+    let started = Instant::now();
+    // The parts of a step are alike.
+    let n_parts = objective.n_parts(step) as f64;
+    let loss = objective.loss(network, step, 0)?;
+    let _gradients = loss.backward();
+    device
+        .sync()
+        .map_err(|e| anyhow!("the device failed in a step: {e:?}"))?;
+    Ok(Tried {
+        loss: n_parts * f64::from(loss.inner().into_scalar::<f32>()),
+        seconds: n_parts * started.elapsed().as_secs_f64(),
+        tokens: objective.tokens_per_step(),
+    })
+}

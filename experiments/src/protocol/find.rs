@@ -1,0 +1,118 @@
+//! The model that a path names, and the run folder it is in.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::folder::{ModelFolder, RunFolder};
+use super::rows::{Arm, Row, Variant};
+use super::task::Task;
+use crate::recipe::Recipe;
+
+/// A model inside a run folder.
+#[derive(Debug)]
+pub(crate) struct Found<R> {
+    /// The run folder.
+    pub(crate) run: RunFolder,
+    /// Its recipe.
+    pub(crate) recipe: R,
+    /// The variant and its folder.
+    pub(crate) arm: Arm,
+    /// The model.
+    pub(crate) folder: ModelFolder,
+    /// The row it was trained again for, if it was.
+    pub(crate) row: Option<Row>,
+}
+
+impl<R> Found<R> {
+    /// Where its mask is, if it has one.
+    pub(crate) fn mask_path(&self) -> Option<PathBuf> {
+        let row = self.row.as_ref().filter(|row| row.mask.is_some())?;
+        Some(self.arm.folder.mask(&row.name()))
+    }
+}
+
+/// Finds the run a path is in, and the model it names; a run alone means its first dense model. `variants` are those
+/// that may be there.
+///
+/// # Errors
+/// A path that is in no run folder, or names no model of it.
+pub(crate) fn find<T: Task>(
+    path: &Path,
+    variants: impl Fn(&T::Recipe) -> Result<Vec<Variant>>,
+) -> Result<Found<T::Recipe>> {
+    // Paths of the run are compared with what was typed.
+    let path: PathBuf = path.components().collect();
+    let program = T::Recipe::PROGRAM;
+    ensure!(
+        path.is_dir(),
+        "no folder {}; give a run folder (runs/…) or the folder of a model in it, e.g. \
+         RUN/seed-1/NAME/dense",
+        path.display()
+    );
+    let root = path
+        .ancestors()
+        .find(|p| p.join("recipe.toml").is_file())
+        .ok_or_else(|| {
+            anyhow!(
+                "{} is in no run folder (no recipe.toml above it); make one with `{program}`",
+                path.display()
+            )
+        })?;
+    let recipe_path = root.join("recipe.toml");
+    let text = std::fs::read_to_string(&recipe_path)
+        .with_context(|| format!("cannot read {}", recipe_path.display()))?;
+    let recipe = T::Recipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
+    let run = RunFolder::of(&recipe, Some(root));
+    for seed in seeds(root) {
+        for variant in variants(&recipe)? {
+            let arm = run.arm(&recipe, seed, &variant.folder);
+            let dense = arm.dense();
+            let chosen = match path == root {
+                true => dense.path.is_dir().then_some((dense, None)),
+                false if path == dense.path => Some((dense, None)),
+                false => {
+                    let rows = Row::all(&variant.pruned, recipe.masks());
+                    let mut models = rows
+                        .into_iter()
+                        .map(|row| (arm.row(&row.name()), Some(row)));
+                    models.find(|(model, _)| model.path == path)
+                }
+            };
+            if let Some((folder, row)) = chosen {
+                return Ok(Found {
+                    run,
+                    recipe,
+                    arm: Arm {
+                        variant,
+                        folder: arm,
+                    },
+                    folder,
+                    row,
+                });
+            }
+        }
+    }
+    ensure!(
+        path != root,
+        "the run {} has no model yet (no seed-N in it); run `{program} train --recipe {} --out {}`",
+        root.display(),
+        recipe_path.display(),
+        root.display()
+    );
+    bail!(
+        "{} is no model of the run {}; its models are seed-N/NAME/dense and seed-N/NAME/rows/ROW",
+        path.display(),
+        root.display()
+    )
+}
+
+/// Seeds that a run folder has, smallest first.
+fn seeds(root: &Path) -> Vec<u64> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut seeds: Vec<u64> = entries
+        .filter_map(|e| e.file_name().to_str()?.strip_prefix("seed-")?.parse().ok())
+        .collect();
+    seeds.sort_unstable();
+    seeds
+}

@@ -1,0 +1,281 @@
+//! The run folder: where each stage finds what it reads and leaves what it makes.
+//!
+//! ```text
+//! runs/<table>-<recipe hash>/
+//!   recipe.toml                         the resolved recipe
+//!   data/                               vocabulary and token stores
+//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
+//!   seed-<n>/pattern.safetensors        mean attention over the training set
+//!   seed-<n>/masks/<row>.safetensors    what each row hides
+//!   seed-<n>/rows/<row>/                as dense/
+//!   records/                            one run record a scored model
+//!   TABLE.md  TABLE.csv  TABLE.svg
+//! ```
+//!
+//! A task with several dense models has one such seed folder for each: `seed-<n>/<branch>/dense/` …
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::io::write_text;
+use crate::recipe::Recipe;
+use crate::train::{Identity, short};
+
+/// Name of the resolved recipe in a run folder.
+const RECIPE: &str = "recipe.toml";
+
+/// A run folder, by its paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+/// One trained model inside a run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFolder {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its name in checkpoints.
+    pub identity: Identity,
+}
+
+impl ModelFolder {
+    /// The parameters after the last step.
+    #[must_use]
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// The note that training has ended; written last.
+    #[must_use]
+    pub fn trained(&self) -> PathBuf {
+        self.path.join("trained.json")
+    }
+}
+
+impl RunFolder {
+    /// The folder for a recipe: `--out`, else `runs/<table>-<hash>`.
+    #[must_use]
+    pub fn of<R: Recipe>(recipe: &R, out: Option<&Path>) -> Self {
+        let root = out.map_or_else(
+            || Path::new("runs").join(format!("{}-{}", recipe.table(), short(&recipe.hash()))),
+            Path::to_owned,
+        );
+        Self { root }
+    }
+
+    /// A folder by its path.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The resolved recipe.
+    #[must_use]
+    pub fn recipe(&self) -> PathBuf {
+        self.root.join(RECIPE)
+    }
+
+    /// Prepared data.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// Run records.
+    #[must_use]
+    pub fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// Everything that one dense model of one seed leads to; `name` is empty for a task with only
+    /// one dense model.
+    #[must_use]
+    pub fn arm<R: Recipe>(&self, recipe: &R, seed: u64, name: &str) -> ArmFolder {
+        let path = self.root.join(format!("seed-{seed}"));
+        ArmFolder {
+            path: if name.is_empty() {
+                path
+            } else {
+                path.join(name)
+            },
+            recipe_hash: recipe.hash(),
+            seed,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Checks that a folder that holds a run holds one of this recipe.
+    ///
+    /// # Errors
+    /// Another recipe, with both ways out.
+    pub fn check<R: Recipe>(&self, recipe: &R) -> Result<()> {
+        let path = self.recipe();
+        if !path.exists() {
+            return Ok(());
+        }
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
+        ensure!(
+            there.hash() == recipe.hash(),
+            "run folder {} holds a run of another recipe (hash {} and not {}); choose a new folder with \
+             `--out DIR`, or go on with its own recipe: leave out `--recipe` and the `--set` that changes it",
+            self.root.display(),
+            short(&there.hash()),
+            short(&recipe.hash()),
+        );
+        Ok(())
+    }
+
+    /// Makes or enters the folder. A folder that is there must hold the same recipe; a new table
+    /// (`fresh`) goes only into one where nothing was trained yet.
+    ///
+    /// # Errors
+    /// Names both ways out: `--resume` and `--out`.
+    pub fn enter<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<()> {
+        let path = self.recipe();
+        let entries: Vec<String> = match fs::read_dir(&self.root) {
+            Ok(dir) => dir
+                .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+                .collect(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => bail!("cannot open the run folder {}: {e}", self.root.display()),
+        };
+        if path.exists() {
+            self.check(recipe)?;
+        } else if !entries.is_empty() {
+            bail!(
+                "{} is not empty and holds no run; choose another folder with `--out DIR`",
+                self.root.display()
+            );
+        }
+        if fresh && entries.iter().any(|e| e.starts_with("seed-")) {
+            bail!(
+                "run folder {} exists and is not overwritten; go on with it by `--resume`, or start \
+                 a new one with `--out DIR`",
+                self.root.display()
+            );
+        }
+        if !path.exists() {
+            write_text(&path, &recipe.to_toml())?;
+        }
+        Ok(())
+    }
+}
+
+/// One dense model of one seed, and what is made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmFolder {
+    path: PathBuf,
+    recipe_hash: String,
+    seed: u64,
+    name: String,
+}
+
+impl ArmFolder {
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The dense model.
+    #[must_use]
+    pub fn dense(&self) -> ModelFolder {
+        self.model(self.path.join("dense"), "dense")
+    }
+
+    /// The model of a row.
+    #[must_use]
+    pub fn row(&self, row: &str) -> ModelFolder {
+        self.model(self.path.join("rows").join(row), row)
+    }
+
+    /// The mean attention of the dense model.
+    #[must_use]
+    pub fn pattern(&self) -> PathBuf {
+        self.path.join("pattern.safetensors")
+    }
+
+    /// The mask of a row.
+    #[must_use]
+    pub fn mask(&self, row: &str) -> PathBuf {
+        self.path.join("masks").join(format!("{row}.safetensors"))
+    }
+
+    /// What a pattern or mask was made from, as its file says.
+    #[must_use]
+    pub fn model_name(&self) -> String {
+        format!(
+            "{}:seed-{}:{}",
+            self.recipe_hash,
+            self.seed,
+            self.run("dense")
+        )
+    }
+
+    fn run(&self, what: &str) -> String {
+        match self.name.as_str() {
+            "" => what.to_owned(),
+            name => format!("{name}/{what}"),
+        }
+    }
+
+    fn model(&self, path: PathBuf, what: &str) -> ModelFolder {
+        let identity = Identity {
+            recipe_hash: self.recipe_hash.clone(),
+            seed: self.seed,
+            run: self.run(what),
+        };
+        ModelFolder { path, identity }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::LmRecipe;
+
+    #[test]
+    fn a_folder_with_a_run_is_entered_only_to_go_on() {
+        let parent = tempfile::tempdir().unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let folder = RunFolder::of(&recipe, Some(&parent.path().join("run")));
+        folder.enter(&recipe, true).unwrap();
+        folder.enter(&recipe, true).unwrap();
+        fs::create_dir(folder.root().join("seed-1")).unwrap();
+        let error = folder.enter(&recipe, true).unwrap_err().to_string();
+        assert!(
+            error.contains("--resume") && error.contains("--out"),
+            "{error}"
+        );
+        folder.enter(&recipe, false).unwrap();
+        let other = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        let error = folder.enter(&other, false).unwrap_err().to_string();
+        assert!(
+            error.contains("another recipe") && error.contains("--out"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("thesis.tex"), "precious").unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let error = RunFolder::of(&recipe, Some(parent.path()))
+            .enter(&recipe, true)
+            .unwrap_err();
+        assert!(error.to_string().contains("not empty"), "{error}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! Patterns and masks of an arm: thresholds, files, and the checks that they belong together.
+
+use anyhow::{Context, Result, bail, ensure};
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, GlobalMask, Grid, Scope, Semantics, SparsityReport,
+};
+use sparta_results::MaskFamily;
+
+use super::cost::describe_sparsity;
+use super::folder::ArmFolder;
+use super::rows::Row;
+use super::run::Run;
+use crate::recipe::{Recipe, ScopeName, SemanticsName};
+
+/// The threshold scope of the recipe.
+fn scope(name: ScopeName) -> Scope {
+    match name {
+        ScopeName::Layer => Scope::Layer,
+        ScopeName::Head => Scope::Head,
+        ScopeName::Model => Scope::Model,
+    }
+}
+
+/// The semantics of the recipe.
+pub(crate) fn semantics(name: SemanticsName) -> Semantics {
+    match name {
+        SemanticsName::Corrected => Semantics::Corrected,
+        SemanticsName::Paper => Semantics::Paper,
+    }
+}
+
+/// One type of attention in a network: its layers and their cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionLayers {
+    /// The type.
+    pub kind: AttentionType,
+    /// Layers that have it.
+    pub n_layers: usize,
+    /// The cells of each.
+    pub grid: Grid,
+}
+
+impl<R: Recipe> Run<'_, R> {
+    /// The mean attention of an arm's dense model.
+    ///
+    /// # Errors
+    /// One that is missing, damaged or of another model.
+    pub(crate) fn load_pattern(&self, arm: &ArmFolder) -> Result<AttentionPattern> {
+        let path = arm.pattern();
+        let program = R::PROGRAM;
+        if !path.exists() {
+            bail!(
+                "no attention pattern of seed {} ({} is missing); run `{program} observe` with the \
+                 same `--recipe` and `--out` first",
+                arm.seed(),
+                path.display()
+            );
+        }
+        let pattern = AttentionPattern::load(&path)?;
+        if pattern.header().model != arm.model_name() {
+            bail!(
+                "{} was observed on another model; delete it and run `{program} observe` again",
+                path.display()
+            );
+        }
+        Ok(pattern)
+    }
+
+    /// Thresholds the pattern: the mask of every row that has one.
+    ///
+    /// # Errors
+    /// A pattern that is missing, or cannot be thresholded so.
+    pub(crate) fn make_masks(&self, arm: &ArmFolder, rows: &[Row]) -> Result<()> {
+        let masked = || rows.iter().filter(|row| row.mask.is_some());
+        if masked().all(|row| arm.mask(&row.name()).exists()) {
+            return Ok(());
+        }
+        let threshold = self.recipe.threshold();
+        let whole = self.load_pattern(arm)?;
+        let mut before: Option<(&Row, GlobalMask)> = None;
+        for row in masked() {
+            let name = row.name();
+            let pattern = whole.only(&row.pruned.types);
+            let ap = before.as_ref().map(|(_, mask)| mask);
+            let how = (scope(threshold.scope), semantics(threshold.semantics));
+            let Some(mask) = row.make_mask(&pattern, ap, how, arm.seed())? else {
+                continue;
+            };
+            let sparsity = SparsityReport::new(&mask, &pattern)?.total;
+            if row.number.is_none() {
+                self.note(&describe_sparsity(&name, &sparsity));
+                if sparsity.hidden_cells == 0 {
+                    self.note(&format!("{name} hides no legal cell: it must equal p = 0"));
+                }
+            }
+            if row.mask == Some(MaskFamily::Ap) {
+                if let Some((other, _)) =
+                    before.filter(|(r, m)| r.pruned == row.pruned && same_cells(m, &mask))
+                {
+                    self.note(&format!(
+                        "{name} hides the same cells as {}: they must be equal",
+                        other.name()
+                    ));
+                }
+                before = Some((row, mask.clone()));
+            }
+            let path = arm.mask(&name);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            }
+            mask.save(path)?;
+        }
+        Ok(())
+    }
+
+    /// The mask of a row, none at p = 0, checked against the attention that a network has.
+    ///
+    /// # Errors
+    /// One that is missing, damaged, of another model, or does not fit.
+    pub(crate) fn load_mask(
+        &self,
+        arm: &ArmFolder,
+        row: &Row,
+        attention: &[AttentionLayers],
+    ) -> Result<Option<GlobalMask>> {
+        if row.mask.is_none() {
+            return Ok(None);
+        }
+        let (name, program) = (row.name(), R::PROGRAM);
+        let path = arm.mask(&name);
+        if !path.exists() {
+            bail!(
+                "no mask `{name}` of seed {} ({} is missing); run `{program} prune` with the same \
+                 `--recipe` and `--out` first",
+                arm.seed(),
+                path.display(),
+            );
+        }
+        let mask = GlobalMask::load(&path)?;
+        check_fits(&mask, &row.pruned.types, attention)
+            .with_context(|| format!("mask {}", path.display()))?;
+        if mask.model() != arm.model_name() {
+            bail!(
+                "{} was made from another model; delete it and run `{program} prune` again",
+                path.display(),
+            );
+        }
+        Ok(Some(mask))
+    }
+}
+
+/// Checks that a network has the layers of a mask, with as many cells, and that the mask has those of its types.
+///
+/// # Errors
+/// The first type and layer that do not fit.
+fn check_fits(
+    mask: &GlobalMask,
+    types: &[AttentionType],
+    attention: &[AttentionLayers],
+) -> Result<()> {
+    for of in attention.iter().filter(|of| types.contains(&of.kind)) {
+        for layer in 0..of.n_layers {
+            mask.grid(of.kind, layer)?;
+        }
+    }
+    for (kind, layer) in mask.layers() {
+        let layers = attention.iter().find(|layers| layers.kind == kind);
+        let n_layers = layers.map_or(0, |layers| layers.n_layers);
+        ensure!(
+            layer < n_layers,
+            "the mask has {kind} layer {layer}; the network has {n_layers} {kind} layers"
+        );
+        if let Some(AttentionLayers { grid, .. }) = layers {
+            mask.check_shape(kind, layer, grid.n_heads, grid.n_rows, grid.n_cols)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether two masks of one model hide the same cells.
+fn same_cells(a: &GlobalMask, b: &GlobalMask) -> bool {
+    a.layers().all(|(kind, layer)| {
+        let cells = |mask: &GlobalMask| {
+            let grid = mask.grid(kind, layer).ok()?;
+            mask.cells(kind, layer, grid.n_rows, grid.n_cols).ok()
+        };
+        cells(a).is_some() && cells(a) == cells(b)
+    })
+}

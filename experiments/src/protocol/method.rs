@@ -1,0 +1,316 @@
+//! *Data-Informed Global Sparseness in Attention* (arXiv 2012.02030), section 3, for any task:
+//!
+//! 1. train the network dense ─► `seed-N/VARIANT/dense/`
+//! 2. average its attention over the training set ─► `seed-N/VARIANT/pattern.safetensors`
+//! 3. hide the cells whose mean is below the p-th percentile ─► `seed-N/VARIANT/masks/ROW.safetensors`
+//! 4. train again under the mask ─► `seed-N/VARIANT/rows/ROW/`
+//! 5. score ─► `records/*.run.json` ─► `TABLE.md`
+//!
+//! Each step reads files of the run folder and writes files of the run folder; what is finished is not made again.
+
+use anyhow::{Context, Result};
+use burn::module::Module;
+use burn::tensor::Device;
+use sparta_ops::attention;
+use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
+
+use super::folder::ModelFolder;
+use super::masks::semantics;
+use super::records::Subject;
+use super::rows::{Arm, Row};
+use super::run::{Run, TrainingSummary, now};
+use super::stage::Fetch;
+use super::task::{BothMasks, MaskedModel, Observed, Phase, Scoring, Task};
+use crate::device::{self, OpenDevice};
+use crate::recipe::{Recipe, RetrainStart};
+use crate::train::watch::stop_if_interrupted;
+use crate::train::{load_model, short};
+
+/// The method at work on a task, in a run folder, on a device.
+pub struct Protocol<'a, T: Task> {
+    run: Run<'a, T::Recipe>,
+    task: T,
+    on: OpenDevice,
+    /// The device with autodiff.
+    training: Device,
+}
+
+impl<'a, T: Task> Protocol<'a, T> {
+    /// Opens the device, the task's data and the run folder.
+    ///
+    /// # Errors
+    /// What is missing, each saying what to do.
+    pub fn open(run: Run<'a, T::Recipe>) -> Result<Self> {
+        let (request, recipe) = (run.request, run.recipe);
+        let on = device::open(request.device, T::Recipe::PROGRAM)?;
+        request.attention.on(&on.device)?;
+        run.note(&format!(
+            "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
+            env!("CARGO_PKG_VERSION"),
+            recipe.table(),
+            short(&recipe.hash()),
+            on.note,
+            request.attention.as_str(),
+            run.folder.root().display()
+        ));
+        let task = T::open(&run, Fetch::Never)?;
+        for line in task.describe() {
+            run.note(&line);
+        }
+        let training = on.device.clone().autodiff();
+        Ok(Self {
+            run,
+            task,
+            on,
+            training,
+        })
+    }
+
+    /// Goes through the stages that were asked for.
+    ///
+    /// # Errors
+    /// The first step that fails; what is finished stays.
+    pub fn go(&self) -> Result<()> {
+        let (stage, recipe) = (self.run.request.stage, self.run.recipe);
+        for &seed in recipe.seeds() {
+            if stage.scores() {
+                self.score_baselines(seed)?;
+            }
+            for variant in T::variants(recipe)? {
+                let folder = self.run.folder.arm(recipe, seed, &variant.folder);
+                let arm = Arm { variant, folder };
+                if stage.trains() {
+                    self.train_dense(&arm)?;
+                }
+                if stage.scores() {
+                    self.score(&arm, None)?;
+                }
+                let rows = Row::all(&arm.variant.pruned, recipe.masks());
+                if rows.iter().any(|row| row.mask.is_some()) {
+                    if stage.observes() {
+                        self.observe(&arm)?;
+                    }
+                    if stage.prunes() {
+                        self.run.make_masks(&arm.folder, &rows)?;
+                    }
+                }
+                for row in rows
+                    .iter()
+                    .filter(|row| row.is_trained_again(recipe.retrain_start()))
+                {
+                    if stage.prunes() {
+                        self.train_again(&arm, row)?;
+                    }
+                    if stage.scores() {
+                        self.score(&arm, Some(row))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn train_dense(&self, arm: &Arm) -> Result<()> {
+        let folder = arm.folder.dense();
+        let what = format!("the dense model ({})", arm.variant.words());
+        if self.run.is_finished(&folder.trained(), &what)? {
+            return Ok(());
+        }
+        let seed = arm.folder.seed();
+        let network = self.task.initial(&arm.variant, seed, &self.training)?;
+        self.train(arm, network, None)
+    }
+
+    fn train_again(&self, arm: &Arm, row: &Row) -> Result<()> {
+        let folder = arm.folder.row(&row.name());
+        if self.run.is_finished(&folder.trained(), &row.name())? {
+            return Ok(());
+        }
+        let (dense, seed) = (arm.folder.dense(), arm.folder.seed());
+        TrainingSummary::load(&dense)?;
+        let mask = self.mask(arm, row)?;
+        let network = match self.run.recipe.retrain_start() {
+            RetrainStart::Scratch | RetrainStart::Pretrained => {
+                self.task.initial(&arm.variant, seed, &self.training)?
+            }
+            RetrainStart::Dense => {
+                let empty = self.task.network(&arm.variant, seed, &self.training)?;
+                load_model(&dense.model(), empty, &dense.identity)?
+            }
+        };
+        self.train(arm, network, Some((row, mask.as_ref())))
+    }
+
+    fn train(
+        &self,
+        arm: &Arm,
+        network: T::Network,
+        row: Option<(&Row, Option<&GlobalMask>)>,
+    ) -> Result<()> {
+        let (task, variant) = (&self.task, &arm.variant);
+        let (phase, folder) = match row {
+            None => (Phase::Dense, arm.folder.dense()),
+            Some((row, _)) => (Phase::Again, arm.folder.row(&row.name())),
+        };
+        let mask = row.and_then(|(_, mask)| mask);
+        let masks = BothMasks {
+            training: task.masks(mask, &self.training)?,
+            plain: task.masks(mask, &self.on.device)?,
+        };
+        let objective = task.objective(variant, arm.folder.seed(), masks, &self.training)?;
+        let config = task.training(variant, phase);
+        let started = now();
+        self.run
+            .train(
+                &folder,
+                (network, objective),
+                config,
+                task.tokenizer_hash(),
+                &self.training,
+            )
+            .inspect_err(|error| {
+                self.run.note_failure(error, started, || {
+                    let lines = task.lines(variant, row.map(|(row, _)| row), &self.on)?;
+                    self.run.describe(&self.subject(arm, row), &lines)
+                });
+            })
+    }
+
+    /// The model of a folder in evaluation mode, on the plain device.
+    fn trained(&self, arm: &Arm, folder: &ModelFolder) -> Result<(T::Network, TrainingSummary)> {
+        let summary = TrainingSummary::load(folder)?;
+        summary.check_vocabulary(folder, &self.task.tokenizer_hash())?;
+        let seed = arm.folder.seed();
+        let empty = self.task.network(&arm.variant, seed, &self.training)?;
+        let network = load_model(&folder.model(), empty, &folder.identity)?;
+        Ok((network.valid(), summary))
+    }
+
+    fn observe(&self, arm: &Arm) -> Result<()> {
+        let path = arm.folder.pattern();
+        let what = format!("the attention pattern ({})", arm.variant.words());
+        if self.run.is_finished(&path, &what)? {
+            return Ok(());
+        }
+        let (network, _) = self.trained(arm, &arm.folder.dense())?;
+        let before = attention::calls();
+        let pass = self.task.observe(&arm.variant, &network, &self.on.device)?;
+        let padding = semantics(self.run.recipe.threshold().semantics).padding();
+        let layers = self.task.attention(&arm.variant);
+        let header = layers.into_iter().fold(
+            PatternHeader::new(pass.corpus, arm.folder.model_name()).with_padding(padding),
+            |header, of| header.with_layers(of.kind, of.n_layers, of.grid),
+        );
+        let mut pattern = AttentionPattern::new(header);
+        let mut progress = self
+            .run
+            .progress("observe", pass.amount.n, pass.amount.tokens);
+        for (i, batch) in pass.batches.enumerate() {
+            for observed in batch? {
+                let Observed {
+                    kind,
+                    weights,
+                    placement,
+                } = observed;
+                for (layer, weights) in weights.into_iter().enumerate() {
+                    pattern.observe_tensor(kind, layer, weights, &placement)?;
+                }
+            }
+            progress.at(i as u64 + 1, "");
+            stop_if_interrupted("observation")?;
+        }
+        let rate = progress.rate(pass.amount.n);
+        progress.finish(&format!(
+            "mean attention over {}, {rate:.0} tokens/s, computed by {}",
+            pass.words,
+            attention::calls() - before
+        ));
+        Ok(pattern.save(&path)?)
+    }
+
+    fn mask(&self, arm: &Arm, row: &Row) -> Result<Option<GlobalMask>> {
+        let attention = self.task.attention(&arm.variant);
+        self.run.load_mask(&arm.folder, row, &attention)
+    }
+
+    fn score(&self, arm: &Arm, row: Option<&Row>) -> Result<()> {
+        let folder = match row {
+            None => arm.folder.dense(),
+            Some(row) => arm.folder.row(&row.name()),
+        };
+        let lines = self.task.lines(&arm.variant, row, &self.on)?;
+        let last = lines.last().context("a model stands in no line")?;
+        let path = self.run.record_path(&folder, last);
+        let what = format!("the score of {}", folder.identity.run);
+        if self.run.is_finished(&path, &what)? {
+            return Ok(());
+        }
+        let mask = match row {
+            None => None,
+            Some(row) => self.mask(arm, row)?,
+        };
+        let (network, summary) = self.trained(arm, &folder)?;
+        let device = &self.on.device;
+        let model = MaskedModel {
+            network: &network,
+            masks: self.task.masks(mask.as_ref(), device)?,
+            device,
+        };
+        let scoring = Scoring {
+            lines: &lines,
+            folder: &folder,
+            mask_path: mask
+                .as_ref()
+                .and(row)
+                .map(|row| arm.folder.mask(&row.name())),
+            on: &self.on,
+        };
+        let amount = self.task.scored(&arm.variant);
+        let mut progress = self.run.progress("test", amount.n, amount.tokens);
+        let before = attention::calls();
+        let mut at = |n| progress.at(n, "");
+        let values = self.task.score(&arm.variant, &model, &scoring, &mut at)?;
+        let scored = attention::calls() - before;
+        let words: Vec<String> = lines
+            .iter()
+            .zip(&values)
+            .map(|(line, value)| format!("{} {} {value:.2}", line.label.row, line.metric.label()))
+            .collect();
+        progress.finish(&format!("{}: {}", folder.identity.run, words.join(", ")));
+        let subject = self.subject(arm, row.map(|row| (row, mask.as_ref())));
+        let records = self.run.describe(&subject, &lines)?;
+        self.run.save_scores(records, &values, &summary, scored)
+    }
+
+    fn score_baselines(&self, seed: u64) -> Result<()> {
+        let started = now();
+        let lines = self.task.baselines()?;
+        let mut missing = Vec::new();
+        for line in &lines {
+            let path = self.run.baseline_path(seed, line);
+            missing.push(!self.run.is_finished(&path, "the score of the baselines")?);
+        }
+        if !missing.contains(&true) {
+            return Ok(());
+        }
+        let values = self.task.score_baselines()?;
+        let scored = lines.iter().zip(values).zip(missing);
+        for ((line, value), _) in scored.filter(|(_, is_missing)| *is_missing) {
+            self.run.save_baseline(seed, line, value, started)?;
+        }
+        Ok(())
+    }
+
+    fn subject<'b>(
+        &'b self,
+        arm: &'b Arm,
+        row: Option<(&'b Row, Option<&'b GlobalMask>)>,
+    ) -> Subject<'b> {
+        Subject {
+            arm,
+            row: row.map(|(row, _)| row),
+            mask: row.and_then(|(_, mask)| mask),
+            device: self.on.choice,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The paper's method for any task: [`method`] says in which order, [`task`] what a task must give; beside them the run
+//! folder, masks, rows and records.
+
+pub(crate) mod cost;
+mod dry_run;
+pub(crate) mod find;
+mod folder;
+pub(crate) mod init;
+mod masks;
+pub(crate) mod method;
+pub(crate) mod records;
+mod rows;
+pub(crate) mod run;
+mod stage;
+pub(crate) mod task;
+
+pub use cost::Cost;
+pub use folder::{ArmFolder, ModelFolder, RunFolder};
+pub use masks::AttentionLayers;
+pub use rows::{Arm, Pruned, Row, Variant};
+pub use run::Run;
+pub(crate) use stage::note;
+pub use stage::{Fetch, Request, Stage};
+pub use task::{
+    Amount, BaselineLine, BothMasks, Label, Line, MaskedModel, Observation, Observed, Phase,
+    Scoring, Task,
+};
+
+use anyhow::Result;
+
+use crate::train::watch;
+use method::Protocol;
+
+/// Does what a program was asked; the table goes to standard output, everything else to standard error.
+///
+/// # Errors
+/// One error with its causes, each saying what to do next.
+pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
+    let run = Run::new(request);
+    if request.dry_run {
+        return dry_run::run::<T>(&run);
+    }
+    match request.stage {
+        Stage::Report => T::report(run.recipe, &run.folder),
+        Stage::Prepare => {
+            watch::listen()?;
+            let task = T::open(&run, Fetch::Allowed)?;
+            for line in task.describe() {
+                run.note(&line);
+            }
+            Ok(())
+        }
+        Stage::Train | Stage::Observe | Stage::Prune => {
+            watch::listen()?;
+            Protocol::<T>::open(run)?.go()
+        }
+        Stage::Eval | Stage::Reproduce => {
+            watch::listen()?;
+            Protocol::<T>::open(run)?.go()?;
+            let run = Run::new(request);
+            T::report(run.recipe, &run.folder)
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Scores → run records → the table.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use sparta_ops::attention::{Calls, Implementation};
+use sparta_ops::pruning::{GlobalMask, SparsityReport};
+use sparta_results::render::PivotLayout;
+use sparta_results::{
+    Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
+};
+
+use super::folder::{ModelFolder, RunFolder};
+use super::rows::{Arm, Row, Variant};
+use super::run::{Run, TrainingSummary, now};
+use super::task::{BaselineLine, Label, Line, Task};
+use crate::device::DeviceChoice;
+use crate::recipe::Recipe;
+use crate::train::{Diverged, short};
+
+/// The model that records are about.
+pub(crate) struct Subject<'a> {
+    pub(crate) arm: &'a Arm,
+    /// The row it was trained again for; none is the dense model.
+    pub(crate) row: Option<&'a Row>,
+    pub(crate) mask: Option<&'a GlobalMask>,
+    pub(crate) device: DeviceChoice,
+}
+
+/// Which implementation was asked for, and which computed attention in so many calls; earlier versions did not count.
+fn attention_words(asked: Implementation, calls: Option<Calls>) -> String {
+    let calls = calls.map_or_else(|| "(not counted)".to_owned(), |calls| calls.to_string());
+    match asked {
+        Implementation::Auto => format!("auto: {calls}").replace(": (", " ("),
+        Implementation::Reference | Implementation::Fused => calls,
+    }
+}
+
+impl<R: Recipe> Run<'_, R> {
+    /// Name of a record: what is scored, with a `/` as `-`.
+    fn record_id(&self, seed: u64, name: &str) -> String {
+        format!(
+            "{}-{}-seed{seed}-{}",
+            self.recipe.table(),
+            short(&self.recipe.hash()),
+            name.replace('/', "-")
+        )
+    }
+
+    fn path_of(&self, id: &str) -> PathBuf {
+        self.folder.records().join(format!("{id}.run.json"))
+    }
+
+    /// Where the record of a model's line is.
+    pub(crate) fn record_path(&self, folder: &ModelFolder, line: &Line) -> PathBuf {
+        let identity = &folder.identity;
+        self.path_of(&self.record_id(identity.seed, &record_name(&identity.run, line)))
+    }
+
+    /// Where the record of a baseline is.
+    pub(crate) fn baseline_path(&self, seed: u64, line: &BaselineLine) -> PathBuf {
+        self.path_of(&self.record_id(seed, &line.file))
+    }
+
+    fn blank(
+        &self,
+        (seed, name): (u64, &str),
+        row: &str,
+        condition: Condition,
+        (metric, signature): (Metric, &str),
+    ) -> RunRecord {
+        let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
+        RunRecord {
+            id: self.record_id(seed, name),
+            table: self.recipe.table().to_owned(),
+            row: row.to_owned(),
+            variant: None,
+            recipe_hash: self.recipe.hash(),
+            recipe: self.recipe.to_toml(),
+            seed,
+            device: "cpu".to_owned(),
+            attention: None,
+            condition,
+            p_nominal: None,
+            p_effective: None,
+            p_token_weighted: None,
+            metric,
+            value: None,
+            signature: signature.to_owned(),
+            paper: None,
+            steps: 0,
+            tokens_per_second: None,
+            started: now(),
+            finished: None,
+            status: Status::Running,
+            versions: versions
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    /// Records of a model without their values, one a line.
+    ///
+    /// # Errors
+    /// A pattern that is missing.
+    pub(crate) fn describe(&self, subject: &Subject<'_>, lines: &[Line]) -> Result<Vec<RunRecord>> {
+        let Subject { arm, row, mask, .. } = *subject;
+        let seed = arm.folder.seed();
+        let folder = match row {
+            None => arm.folder.dense(),
+            Some(row) => arm.folder.row(&row.name()),
+        };
+        // Fractions of the legal cells and of their uses that the mask hides, in per cent.
+        let (effective, token_weighted) = match (mask, row) {
+            (Some(mask), Some(row)) => {
+                let pattern = self.load_pattern(&arm.folder)?.only(&row.pruned.types);
+                let total = SparsityReport::new(mask, &pattern)?.total;
+                (100.0 * total.effective, 100.0 * total.token_weighted)
+            }
+            (None, _) | (_, None) => (0.0, 0.0),
+        };
+        let condition = row.map_or(Condition::Dense, |row| row.condition(seed));
+        let describe = |line: &Line| {
+            let p = line.label.p;
+            let name = record_name(&folder.identity.run, line);
+            let score = (line.metric, line.signature.as_str());
+            let published = line
+                .paper
+                .as_ref()
+                .filter(|_| arm.variant.has_published() && row.is_none_or(Row::has_published));
+            RunRecord {
+                variant: arm.variant.label(),
+                device: subject.device.to_string(),
+                attention: line.attention.map(|of| of.as_str().to_owned()),
+                p_nominal: p,
+                p_effective: p.map(|_| effective),
+                p_token_weighted: p.map(|_| token_weighted),
+                paper: published.and_then(|(table, row)| paper::reference(table, row, p?)),
+                ..self.blank((seed, &name), &line.label.row, condition, score)
+            }
+        };
+        Ok(lines.iter().map(describe).collect())
+    }
+
+    /// Completes the records of a trained and scored model, and saves them.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn save_scores(
+        &self,
+        records: Vec<RunRecord>,
+        values: &[f64],
+        summary: &TrainingSummary,
+        scored: Calls,
+    ) -> Result<()> {
+        let calls = summary.attention.map(|trained| trained + scored);
+        for (record, &value) in records.into_iter().zip(values) {
+            let words = || attention_words(self.request.attention, calls);
+            let done = RunRecord {
+                attention: Some(record.attention.clone().unwrap_or_else(words)),
+                value: Some(value),
+                steps: summary.steps,
+                tokens_per_second: Some(summary.tokens_per_second),
+                started: summary.started,
+                finished: Some(now()),
+                status: Status::Completed,
+                ..record
+            };
+            done.save(self.folder.records())?;
+        }
+        Ok(())
+    }
+
+    /// Saves the record of a baseline without a network.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn save_baseline(
+        &self,
+        seed: u64,
+        line: &BaselineLine,
+        value: f64,
+        started: u64,
+    ) -> Result<()> {
+        let score = (line.metric, line.signature.as_str());
+        let record = RunRecord {
+            value: Some(value),
+            started,
+            finished: Some(now()),
+            status: Status::Completed,
+            ..self.blank((seed, &line.file), &line.row, line.baseline.into(), score)
+        };
+        record.save(self.folder.records())?;
+        self.note(&format!(
+            "{}: {} {} {value:.2}",
+            line.baseline,
+            line.row,
+            line.metric.label()
+        ));
+        Ok(())
+    }
+
+    /// Leaves a record of a run that diverged; other errors leave none, the run can go on.
+    pub(crate) fn note_failure(
+        &self,
+        error: &anyhow::Error,
+        started: u64,
+        records: impl FnOnce() -> Result<Vec<RunRecord>>,
+    ) {
+        let Some(diverged) = error.downcast_ref::<Diverged>() else {
+            return;
+        };
+        let save = |records: Vec<RunRecord>| -> Result<()> {
+            let record = records.into_iter().last().context("no line to record")?;
+            let record = RunRecord {
+                id: format!("{}-diverged", record.id),
+                steps: diverged.step,
+                started,
+                finished: Some(now()),
+                status: Status::Diverged,
+                ..record
+            };
+            record.save(self.folder.records())?;
+            Ok(())
+        };
+        if let Err(error) = records().and_then(save) {
+            eprintln!("the run record could not be written: {error:#}");
+        }
+    }
+}
+
+/// The model's name, and what a line adds to it.
+fn record_name(run: &str, line: &Line) -> String {
+    match line.file.as_str() {
+        "" => run.to_owned(),
+        file => format!("{run}-{file}"),
+    }
+}
+
+/// The command that makes what a table lacks, masks of such blocks included.
+fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
+    let sizes: Vec<String> = block_sizes.iter().map(usize::to_string).collect();
+    let with_blocks = match sizes.is_empty() {
+        true => String::new(),
+        false => format!(" --set prune.block_sizes=[{}]", sizes.join(",")),
+    };
+    format!(
+        "{} reproduce --recipe {} --out {} --resume{with_blocks}",
+        R::PROGRAM,
+        folder.root().join("recipe.toml").display(),
+        folder.root().display()
+    )
+}
+
+/// What the table should have, and the command for what it lacks; `labels` names the lines of a model.
+fn expected<T: Task>(
+    recipe: &T::Recipe,
+    folder: &RunFolder,
+    labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
+) -> Result<Vec<Expected>> {
+    let command = go_on::<T::Recipe>(folder, &recipe.masks().block_sizes);
+    let start = recipe.retrain_start();
+    let mut all = Vec::new();
+    for &seed in recipe.seeds() {
+        for variant in T::variants(recipe)? {
+            let rows = Row::all(&variant.pruned, recipe.masks());
+            let again = rows.iter().filter(|row| row.is_trained_again(start));
+            for row in [None].into_iter().chain(again.map(Some)) {
+                for label in labels(&variant, row) {
+                    // Without p it stands before the rows, not among them.
+                    let Some(p) = label.p else { continue };
+                    all.push(Expected {
+                        row: label.row,
+                        variant: variant.label(),
+                        condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
+                        p: Some(p),
+                        seed,
+                        command: command.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Makes the table from the records of the run folder: files in it, and the text on standard
+/// output, with `extra` after it.
+///
+/// # Errors
+/// A folder without records.
+pub(crate) fn report<T: Task>(
+    recipe: &T::Recipe,
+    folder: &RunFolder,
+    (title, extra): (String, &str),
+    labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
+) -> Result<()> {
+    let records = load_all(folder.records())?;
+    let expected = expected::<T>(recipe, folder, labels)?;
+    let report = sparta_results::report(&records, &ReportOptions { title, expected })?;
+    let files = report.write(folder.root())?;
+    print(&report.terminal(None), extra, &files);
+    Ok(())
+}
+
+/// Makes a table whose columns are tasks or measures; see [`report`].
+///
+/// # Errors
+/// A folder without records.
+pub(crate) fn pivot<T: Task>(
+    recipe: &T::Recipe,
+    folder: &RunFolder,
+    (title, layout): (String, PivotLayout),
+    labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
+) -> Result<()> {
+    let records = load_all(folder.records())?;
+    let expected = expected::<T>(recipe, folder, labels)?;
+    let options = ReportOptions { title, expected };
+    let table = sparta_results::render::pivot(&records, layout, &options)?;
+    let files = table.write(folder.root())?;
+    print(&table.terminal(None), "", &files);
+    Ok(())
+}
+
+fn print(table: &str, extra: &str, files: &[PathBuf]) {
+    let mut out = std::io::stdout().lock();
+    // A closed pipe is the reader's choice and no error.
+    let _ = writeln!(out, "{}", table.trim_end());
+    let _ = write!(out, "{extra}");
+    for file in files {
+        let _ = writeln!(out, "{}", file.display());
+    }
+}

@@ -1,0 +1,296 @@
+//! The models of a table: variants, each trained dense, and rows, each trained again under a mask.
+
+use anyhow::{Context, Result};
+use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
+use sparta_results::{Condition, MaskFamily};
+
+use super::folder::ArmFolder;
+use crate::recipe::{Masks, NormalizerName, RetrainStart};
+
+/// Attention types that are pruned together; the others stay whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// Name in files; empty where a network has only one type.
+    pub name: &'static str,
+    /// The types.
+    pub types: Vec<AttentionType>,
+}
+
+impl Pruned {
+    /// The only type of attention that a network has.
+    #[must_use]
+    pub fn only(kind: AttentionType) -> Self {
+        Self {
+            name: "",
+            types: vec![kind],
+        }
+    }
+}
+
+/// What one dense model of a seed stands for: how attention weights come from scores, and where a table has
+/// several data sets, for which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// Name in folders; empty where a seed has one dense model.
+    pub folder: String,
+    /// The row normaliser of attention.
+    pub normalizer: NormalizerName,
+    /// Whether the table holds other normalisers too, so that lines must say which.
+    pub is_one_of_several: bool,
+    /// Place of the data set among those of the recipe.
+    pub dataset: usize,
+    /// What is pruned, each set in rows of its own; empty = dense only.
+    pub pruned: Vec<Pruned>,
+}
+
+impl Variant {
+    /// One variant a normaliser, in folders of their names where there are several.
+    #[must_use]
+    pub fn each(
+        normalizers: &[NormalizerName],
+        (dataset, folder): (usize, &str),
+        pruned: &[Pruned],
+    ) -> Vec<Self> {
+        let several = normalizers.len() > 1;
+        let variant = |&normalizer: &NormalizerName| Self {
+            folder: match (several, folder) {
+                (false, folder) => folder.to_owned(),
+                (true, "") => normalizer.name().to_owned(),
+                (true, folder) => format!("{folder}/{}", normalizer.name()),
+            },
+            normalizer,
+            is_one_of_several: several,
+            dataset,
+            pruned: pruned.to_vec(),
+        };
+        normalizers.iter().map(variant).collect()
+    }
+
+    /// Whether published values can stand beside it: where there are several normalisers, they are softmax's.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        !self.is_one_of_several || self.normalizer == NormalizerName::Softmax
+    }
+
+    /// The normaliser where lines must say which.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        self.is_one_of_several
+            .then(|| self.normalizer.name().to_owned())
+    }
+
+    /// Name in messages.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self.folder.as_str() {
+            "" => self.normalizer.name(),
+            folder => folder,
+        }
+    }
+}
+
+/// A variant of one seed, and its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arm {
+    /// What is trained.
+    pub variant: Variant,
+    /// Where.
+    pub folder: ArmFolder,
+}
+
+/// One model trained again: which attention is pruned, and by which mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What is pruned; at p = 0, where nothing is, the first of what others prune.
+    pub pruned: Pruned,
+    /// Nominal fraction in per cent.
+    pub p: u32,
+    /// How the hidden cells are chosen; none at p = 0: the same steps without a mask.
+    pub mask: Option<MaskFamily>,
+    /// Number of a random mask, from 1.
+    pub number: Option<u32>,
+}
+
+impl Row {
+    /// All rows of a variant: p = 0 once, then for each set of types and each p the AP mask, its random masks, and
+    /// those of blocks.
+    #[must_use]
+    pub fn all(pruned: &[Pruned], masks: &Masks) -> Vec<Self> {
+        let mut rows = Vec::new();
+        for (i, pruned) in pruned.iter().enumerate() {
+            for (&p, &n_random) in masks.p.iter().zip(&masks.random_masks) {
+                let mut add = |mask, number| {
+                    rows.push(Self {
+                        pruned: pruned.clone(),
+                        p,
+                        mask,
+                        number,
+                    });
+                };
+                if p == 0 {
+                    if i == 0 {
+                        add(None, None);
+                    }
+                    continue;
+                }
+                add(Some(MaskFamily::Ap), None);
+                for number in 1..=n_random {
+                    add(Some(MaskFamily::Random), Some(number));
+                }
+                for &size in &masks.block_sizes {
+                    let block_size = size as u64;
+                    add(Some(MaskFamily::ApBlocks { block_size }), None);
+                }
+            }
+        }
+        rows
+    }
+
+    /// Name in files and messages: `p0`, `ap-p80`, `encoder-self-blocks64-p80`, `random-p80-m2`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let p = self.p;
+        let mask = match (self.mask, self.number) {
+            (None, _) => return "p0".to_owned(),
+            (Some(MaskFamily::Ap), _) => format!("ap-p{p}"),
+            (Some(MaskFamily::ApBlocks { block_size }), _) => format!("blocks{block_size}-p{p}"),
+            (Some(MaskFamily::Random), number) => format!("random-p{p}-m{}", number.unwrap_or(1)),
+        };
+        match self.pruned.name {
+            "" => mask,
+            types => format!("{types}-{mask}"),
+        }
+    }
+
+    /// Whether the row has a model of its own. Fine-tuning again from the same pretrained weights without a mask would
+    /// give the dense model again: that is p = 0.
+    #[must_use]
+    pub fn is_trained_again(&self, start: RetrainStart) -> bool {
+        match start {
+            RetrainStart::Pretrained => self.mask.is_some(),
+            RetrainStart::Dense | RetrainStart::Scratch => true,
+        }
+    }
+
+    /// Seed of the random mask, its own for each seed of the run.
+    #[must_use]
+    pub fn mask_seed(&self, seed: u64) -> Option<u64> {
+        self.number
+            .map(|number| seed.wrapping_mul(1000).wrapping_add(u64::from(number)))
+    }
+
+    /// What the mask is in records.
+    #[must_use]
+    pub fn condition(&self, seed: u64) -> Condition {
+        match self.mask {
+            None => Condition::Dense,
+            Some(family) => Condition::masked(family, self.mask_seed(seed)),
+        }
+    }
+
+    /// Whether published values can stand beside ours: published masks are of cells.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        match self.mask {
+            None | Some(MaskFamily::Ap | MaskFamily::Random) => true,
+            Some(MaskFamily::ApBlocks { .. }) => false,
+        }
+    }
+
+    /// The mask of the row, none at p = 0; `pattern` is of the pruned types, and `ap` the AP mask of the same types and
+    /// p, which comes first.
+    ///
+    /// # Errors
+    /// A pattern that cannot be thresholded so.
+    pub(crate) fn make_mask(
+        &self,
+        pattern: &AttentionPattern,
+        ap: Option<&GlobalMask>,
+        (scope, semantics): (Scope, Semantics),
+        seed: u64,
+    ) -> Result<Option<GlobalMask>> {
+        let p = f64::from(self.p) / 100.0;
+        let Some(family) = self.mask else {
+            return Ok(None);
+        };
+        Ok(Some(match family {
+            MaskFamily::Ap => GlobalMask::from_pattern(pattern, p, scope, semantics)?,
+            MaskFamily::ApBlocks { block_size } => {
+                GlobalMask::from_pattern_in_blocks(pattern, p, scope, block_size as usize)?
+            }
+            MaskFamily::Random => {
+                let ap = ap.with_context(|| format!("{} has no AP mask before it", self.name()))?;
+                GlobalMask::random_like(ap, self.mask_seed(seed).unwrap_or(seed))
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(
+        pruned: &[Pruned],
+        (p, random_masks): (&[u32], &[u32]),
+        block_sizes: &[usize],
+    ) -> Vec<String> {
+        let masks = Masks {
+            p: p.to_vec(),
+            random_masks: random_masks.to_vec(),
+            block_sizes: block_sizes.to_vec(),
+        };
+        Row::all(pruned, &masks).iter().map(Row::name).collect()
+    }
+
+    #[test]
+    fn masks_of_blocks_come_after_those_of_cells_wherever_something_is_hidden() {
+        let only = [Pruned::only(AttentionType::DecoderSelf)];
+        let names = names(&only, (&[0, 80], &[0, 1]), &[16, 64]);
+        let expected = [
+            "p0",
+            "ap-p80",
+            "random-p80-m1",
+            "blocks16-p80",
+            "blocks64-p80",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn each_set_of_types_has_its_masks_and_all_have_one_control() {
+        let set = |name, kind| Pruned {
+            name,
+            types: vec![kind],
+        };
+        let sets = [
+            set("encoder-self", AttentionType::EncoderSelf),
+            set("cross", AttentionType::Cross),
+        ];
+        let names = names(&sets, (&[0, 40], &[0, 0]), &[16]);
+        let expected = [
+            "p0",
+            "encoder-self-ap-p40",
+            "encoder-self-blocks16-p40",
+            "cross-ap-p40",
+            "cross-blocks16-p40",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn variants_have_folders_of_their_own_where_there_are_several() {
+        use NormalizerName::{Softmax, Sparsemax};
+        let folders = |normalizers: &[NormalizerName], folder| -> Vec<String> {
+            let variants = Variant::each(normalizers, (0, folder), &[]);
+            variants.into_iter().map(|variant| variant.folder).collect()
+        };
+        assert_eq!(folders(&[Softmax], ""), [""]);
+        assert_eq!(folders(&[Softmax], "rte"), ["rte"]);
+        assert_eq!(folders(&[Softmax, Sparsemax], ""), ["softmax", "sparsemax"]);
+        assert_eq!(
+            folders(&[Softmax, Sparsemax], "rte"),
+            ["rte/softmax", "rte/sparsemax"]
+        );
+    }
+}

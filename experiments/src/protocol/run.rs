@@ -1,0 +1,187 @@
+//! A run: what was asked, its folder, and training into it.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sparta_ops::attention::Calls;
+
+use super::folder::{ModelFolder, RunFolder};
+use super::stage::{Request, Stage, note};
+use crate::io::write_text;
+use crate::recipe::Recipe;
+use crate::train::watch::Progress;
+use crate::train::{
+    Objective, Trained, TrainingArguments, TrainingConfig, save_model, short, train,
+};
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}
+
+/// What training leaves beside its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrainingSummary {
+    pub(crate) steps: u64,
+    pub(crate) tokens_per_second: f64,
+    pub(crate) valid_nll: f64,
+    pub(crate) started: u64,
+    pub(crate) finished: u64,
+    /// Hash of the tokenizers the model was trained with; files of earlier versions may lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) vocabulary: Option<String>,
+    /// Calls of attention while training; files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attention: Option<Calls>,
+}
+
+impl TrainingSummary {
+    pub(crate) fn load(folder: &ModelFolder) -> Result<Self> {
+        let path = folder.trained();
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "`{}` of seed {} is not trained yet ({} is missing); run the stage before this one",
+                folder.identity.run,
+                folder.identity.seed,
+                path.display()
+            )
+        })?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; delete it and use `--resume`",
+                path.display()
+            )
+        })
+    }
+
+    /// Refuses tokenizers that the model was not trained with.
+    pub(crate) fn check_vocabulary(&self, folder: &ModelFolder, found: &str) -> Result<()> {
+        match self.vocabulary.as_deref() {
+            Some(expected) if expected != found => bail!(
+                "the model {} does not fit the tokenizers of its run folder: it was trained with \
+                 those of hash {} and these have {}; put back the folder `data` it was trained with, \
+                 or train again in a new run folder with `--out DIR`",
+                folder.path.display(),
+                short(expected),
+                short(found)
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// What was asked, and the run folder it is about.
+pub struct Run<'a, R: Recipe> {
+    /// What was asked.
+    pub request: &'a Request<R>,
+    /// The recipe of the request.
+    pub recipe: &'a R,
+    /// The run folder.
+    pub folder: RunFolder,
+}
+
+impl<'a, R: Recipe> Run<'a, R> {
+    /// Neither makes nor enters the folder.
+    #[must_use]
+    pub fn new(request: &'a Request<R>) -> Self {
+        Self {
+            request,
+            recipe: &request.recipe,
+            folder: RunFolder::of(&request.recipe, request.out.as_deref()),
+        }
+    }
+
+    /// Makes or enters the run folder; a new table goes only into one where nothing was trained yet.
+    ///
+    /// # Errors
+    /// A folder of something else, or of a run that is not gone on with.
+    pub fn enter(&self) -> Result<()> {
+        let fresh = self.request.stage == Stage::Reproduce && !self.request.resume;
+        self.folder.enter(self.recipe, fresh)
+    }
+
+    /// A line for the person at the terminal.
+    pub(crate) fn note(&self, line: &str) {
+        note(self.request.quiet, line);
+    }
+
+    /// Progress over so many batches.
+    pub(crate) fn progress(&self, label: &str, n: u64, tokens_per_batch: f64) -> Progress {
+        Progress::start(label, 0, n, tokens_per_batch, self.request.quiet)
+    }
+
+    /// Whether a file that a stage makes is there already, so that the stage is skipped.
+    ///
+    /// # Errors
+    /// If it is there without `--resume`: nothing finished is overwritten.
+    pub(crate) fn is_finished(&self, path: &Path, what: &str) -> Result<bool> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let alone = matches!(
+            self.request.stage,
+            Stage::Train | Stage::Observe | Stage::Prune | Stage::Eval
+        );
+        if alone && !self.request.resume {
+            bail!(
+                "{what} is finished ({}) and is not overwritten; keep it with `--resume`, delete \
+                 it to make it again, or start a new run folder with `--out DIR`",
+                path.display()
+            );
+        }
+        Ok(true)
+    }
+
+    /// Trains a network into a folder of its own, on a device with autodiff; the summary that says so is written last.
+    ///
+    /// # Errors
+    /// Those of [`train`].
+    pub(crate) fn train<M: Module, O: Objective<M>>(
+        &self,
+        folder: &ModelFolder,
+        (network, mut objective): (M, O),
+        config: TrainingConfig,
+        vocabulary: String,
+        device: &Device,
+    ) -> Result<()> {
+        let started = now();
+        let arguments = TrainingArguments {
+            identity: folder.identity.clone(),
+            config,
+            resume: self.request.resume,
+            quiet: self.request.quiet,
+        };
+        let Trained {
+            model,
+            steps,
+            tokens_per_second,
+            valid_nll,
+            attention,
+            leftovers,
+        } = train(network, &mut objective, &arguments, &folder.path, device)?;
+        save_model(&folder.model(), &model, &folder.identity, steps)?;
+        let done = TrainingSummary {
+            steps,
+            tokens_per_second,
+            valid_nll,
+            started,
+            finished: now(),
+            vocabulary: Some(vocabulary),
+            attention,
+        };
+        let text = serde_json::to_string_pretty(&done).context("cannot write trained.json")?;
+        write_text(&folder.trained(), &(text + "\n"))?;
+        // The optimiser is not needed again, and is twice as large as the model.
+        for file in leftovers.iter().filter(|f| f.exists()) {
+            std::fs::remove_file(file)
+                .with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        Ok(())
+    }
+}

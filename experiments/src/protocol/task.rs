@@ -1,0 +1,284 @@
+//! What the protocol asks of a task: its data, its network, its batches, its score, and the lines of the table that a
+//! model stands in.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
+use sparta_results::{Baseline, Metric};
+
+use super::cost::Cost;
+use super::folder::{ModelFolder, RunFolder};
+use super::masks::AttentionLayers;
+use super::rows::{Row, Variant};
+use super::run::Run;
+use super::stage::Fetch;
+use crate::device::OpenDevice;
+use crate::recipe::Recipe;
+use crate::train::{Objective, TrainingConfig};
+
+/// A task: everything that [`Protocol`](super::method::Protocol) does not know.
+///
+/// The first functions read the recipe alone, so that a table can be made from records and a model found by its path
+/// without the data; the others belong to a task with its data opened.
+pub trait Task: Sized {
+    /// The recipe, by TOML keys.
+    type Recipe: Recipe;
+    /// The network.
+    type Network: Module;
+    /// Its masks on one device.
+    type Masks: Clone;
+    /// What a training step reads, and its loss.
+    type Objective<'a>: Objective<Self::Network>
+    where
+        Self: 'a;
+
+    // ── the recipe ──
+
+    /// The dense models of each seed.
+    ///
+    /// # Errors
+    /// A name that the recipe's checks cannot know.
+    fn variants(recipe: &Self::Recipe) -> Result<Vec<Variant>>;
+
+    /// Makes the table from the records of a run folder.
+    ///
+    /// # Errors
+    /// A folder without records.
+    fn report(recipe: &Self::Recipe, folder: &RunFolder) -> Result<()>;
+
+    // ── data ──
+
+    /// Opens data, tokenizers and pretrained weights. Enters the run folder ([`Run::enter`]) before it writes there, and
+    /// after all that may be missing elsewhere was found.
+    ///
+    /// # Errors
+    /// What is missing or damaged, each saying what to do.
+    fn open(run: &Run<'_, Self::Recipe>, fetch: Fetch) -> Result<Self>;
+
+    /// The task for a dry run: on a part of the data, or on synthetic data where they are not at hand. Writes nothing.
+    ///
+    /// # Errors
+    /// Data that were named and are not there.
+    fn stand_in(run: &Run<'_, Self::Recipe>) -> Result<Self>;
+
+    /// The same with batches of one example, for a dry run with little memory.
+    #[must_use]
+    fn with_one_example(self) -> Self;
+
+    /// What was opened, in lines for the person at the terminal.
+    fn describe(&self) -> Vec<String>;
+
+    /// Hash of the tokenizers, which models are tied to.
+    fn tokenizer_hash(&self) -> String;
+
+    // ── network ──
+
+    /// A network of a variant with new weights, the same for a seed on every device.
+    ///
+    /// # Errors
+    /// Sizes that do not go together, by recipe key.
+    fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Self::Network>;
+
+    /// The network that training starts from.
+    ///
+    /// # Errors
+    /// Those of [`Task::network`]; pretrained weights that do not fit.
+    fn initial(&self, of: &Variant, seed: u64, device: &Device) -> Result<Self::Network> {
+        self.network(of, seed, device)
+    }
+
+    /// The attention that is observed, and of which masks hide a part.
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers>;
+
+    /// A mask as the network reads it; none hides nothing.
+    ///
+    /// # Errors
+    /// A mask without one of its layers.
+    fn masks(&self, mask: Option<&GlobalMask>, device: &Device) -> Result<Self::Masks>;
+
+    /// Sizes that memory grows with.
+    fn cost(&self, of: &Variant) -> Cost;
+
+    // ── batches ──
+
+    /// Steps, optimiser and selection of a training.
+    fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig;
+
+    /// Batches and their loss under masks, on a device with autodiff.
+    ///
+    /// # Errors
+    /// Too little data.
+    fn objective<'a>(
+        &'a self,
+        of: &'a Variant,
+        seed: u64,
+        masks: BothMasks<Self::Masks>,
+        device: &Device,
+    ) -> Result<Self::Objective<'a>>;
+
+    /// A pass over the training set that gives attention weights; the network is in evaluation mode on the device.
+    ///
+    /// # Errors
+    /// Too little data.
+    fn observe<'a>(
+        &'a self,
+        of: &'a Variant,
+        network: &'a Self::Network,
+        device: &'a Device,
+    ) -> Result<Observation<'a>>;
+
+    // ── scores ──
+
+    /// The scores that a model gets on a device, each in a line of the table.
+    ///
+    /// # Errors
+    /// A signature that cannot be written.
+    fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>>;
+
+    /// How much is scored, and in which steps it is counted.
+    fn scored(&self, of: &Variant) -> Amount;
+
+    /// Scores a model, one value for each of its lines; predictions go beside it. `at` is told how much is done.
+    ///
+    /// # Errors
+    /// A score that is not finite, or Ctrl-C.
+    fn score(
+        &self,
+        of: &Variant,
+        model: &MaskedModel<'_, Self::Network, Self::Masks>,
+        scoring: &Scoring<'_>,
+        at: &mut dyn FnMut(u64),
+    ) -> Result<Vec<f64>>;
+
+    /// Lines of the table that need no network, the same for every seed.
+    ///
+    /// # Errors
+    /// A signature that cannot be written.
+    fn baselines(&self) -> Result<Vec<BaselineLine>> {
+        Ok(Vec::new())
+    }
+
+    /// One value for each of [`Task::baselines`].
+    ///
+    /// # Errors
+    /// A score that cannot be had.
+    fn score_baselines(&self) -> Result<Vec<f64>> {
+        Ok(Vec::new())
+    }
+}
+
+/// A training of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The dense model.
+    Dense,
+    /// Again, under a mask.
+    Again,
+}
+
+/// Masks for training steps, and for the validations between them.
+#[derive(Debug, Clone)]
+pub struct BothMasks<M> {
+    /// On the device with autodiff.
+    pub training: M,
+    /// On the device without.
+    pub plain: M,
+}
+
+/// A network in evaluation mode on a device, under masks that hide the same cells for every example.
+pub struct MaskedModel<'a, N, M> {
+    /// The network.
+    pub network: &'a N,
+    /// Its masks.
+    pub masks: M,
+    /// Where it computes.
+    pub device: &'a Device,
+}
+
+/// What is scored of a model, and what is beside it.
+pub struct Scoring<'a> {
+    /// The lines of the table.
+    pub lines: &'a [Line],
+    /// The folder of the model, where predictions go.
+    pub folder: &'a ModelFolder,
+    /// Where its mask is stored, if it has one.
+    pub mask_path: Option<PathBuf>,
+    /// The device.
+    pub on: &'a OpenDevice,
+}
+
+/// A pass over the training set.
+pub struct Observation<'a> {
+    /// What is observed: `corpus:split:number`.
+    pub corpus: String,
+    /// The same in words: `1000 examples`.
+    pub words: String,
+    /// Batches.
+    pub amount: Amount,
+    /// The weights of each batch.
+    pub batches: Box<dyn Iterator<Item = Result<Vec<Observed>>> + 'a>,
+}
+
+/// Attention weights of one type and batch.
+pub struct Observed {
+    /// The type.
+    pub kind: AttentionType,
+    /// `[batch, n_heads, seq_q, seq_kv]` of each layer.
+    pub weights: Vec<Tensor<4>>,
+    /// Where they lie in the grid, and what is padding.
+    pub placement: Placement,
+}
+
+/// How much is done, and in which steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amount {
+    /// Steps.
+    pub n: u64,
+    /// Tokens of each, on average.
+    pub tokens: f64,
+}
+
+/// The name of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Label {
+    /// The row of the table.
+    pub row: String,
+    /// The p it stands at; none for a dense model before the further steps of all rows.
+    pub p: Option<f64>,
+}
+
+/// A score that a model gets: a line of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its name.
+    pub label: Label,
+    /// What the name of the record adds to that of the model; empty where a model has one record.
+    pub file: String,
+    /// The score.
+    pub metric: Metric,
+    /// Its protocol.
+    pub signature: String,
+    /// Which implementation of attention it is measured of, where that is not the run's choice.
+    pub attention: Option<Implementation>,
+    /// Table and row of the published values beside it; an empty table is none.
+    pub paper: Option<(String, String)>,
+}
+
+/// A line of the table that needs no network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselineLine {
+    /// What it is.
+    pub baseline: Baseline,
+    /// Name of its record.
+    pub file: String,
+    /// Row of the table.
+    pub row: String,
+    /// The score.
+    pub metric: Metric,
+    /// Its protocol.
+    pub signature: String,
+}

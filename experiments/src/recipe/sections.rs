@@ -1,0 +1,307 @@
+//! Sections that recipes of several tasks share, each with its own check.
+//!
+//! A task's section flattens these in and adds what is its own; the order of the fields is the order of the
+//! keys in the text that is hashed.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::check::{at_least_one, in_unit_interval, not_negative, positive};
+use super::words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
+use crate::train::{AdamSettings, Schedule, ScheduleName};
+
+/// What a recipe starts with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heading {
+    /// Name of the table, and of its run folder.
+    pub table: String,
+    /// Seeds to run; outside the recipe hash.
+    pub seeds: Vec<u64>,
+}
+
+impl Heading {
+    /// # Errors
+    /// No seed, or a name that is none for a folder.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self { table, seeds } = self;
+        ensure!(!seeds.is_empty(), "`seeds` must name at least one seed");
+        ensure!(
+            !table.is_empty()
+                && table
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
+            "`table` names a folder: letters, digits, `-` and `_` only; found `{table}`"
+        );
+        Ok(())
+    }
+}
+
+/// The row normalisers of a table.
+///
+/// # Errors
+/// None, or one twice.
+pub(super) fn check_normalizers(normalizers: &[NormalizerName]) -> Result<()> {
+    at_least_one("model", &[("normalizers", normalizers.len())])?;
+    for (i, normalizer) in normalizers.iter().enumerate() {
+        ensure!(
+            !normalizers[..i].contains(normalizer),
+            "`model.normalizers` names `{}` twice",
+            normalizer.name()
+        );
+    }
+    Ok(())
+}
+
+/// How long the learning rate rises before it falls.
+pub trait Warmup {
+    /// Updates of linear rise, of so many in all.
+    fn steps(&self, of: u64) -> u64;
+
+    /// # Errors
+    /// Names the key of a number that is none.
+    fn check(&self, section: &str) -> Result<()>;
+}
+
+/// Warm-up as a number of updates.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WarmupSteps {
+    /// Updates of linear rise.
+    pub warmup_steps: u64,
+}
+
+impl Warmup for WarmupSteps {
+    fn steps(&self, _of: u64) -> u64 {
+        self.warmup_steps
+    }
+
+    fn check(&self, _section: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Warm-up as a fraction, for runs whose length follows from the data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WarmupFraction {
+    /// Fraction of the updates in which the learning rate rises linearly.
+    pub warmup: f64,
+}
+
+impl Warmup for WarmupFraction {
+    fn steps(&self, of: u64) -> u64 {
+        (self.warmup * of as f64).round() as u64
+    }
+
+    fn check(&self, section: &str) -> Result<()> {
+        in_unit_interval(section, &[("warmup", self.warmup)])
+    }
+}
+
+/// The optimiser and its learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Optimizer<W> {
+    /// Which one.
+    pub optimizer: OptimizerName,
+    /// Peak learning rate; for `noam`, the factor.
+    pub lr: f64,
+    /// How it falls.
+    pub schedule: ScheduleName,
+    /// How long it rises.
+    #[serde(flatten)]
+    pub warmup: W,
+    /// Adam's first moment.
+    pub beta_1: f32,
+    /// Adam's second moment.
+    pub beta_2: f32,
+    /// Adam's denominator.
+    pub epsilon: f32,
+    /// Largest global gradient norm; 0 = no limit.
+    pub clip: f64,
+}
+
+impl<W: Warmup> Optimizer<W> {
+    /// The learning rate of each of so many updates.
+    #[must_use]
+    pub fn schedule(&self, steps: u64) -> Schedule {
+        Schedule {
+            name: self.schedule,
+            peak: self.lr,
+            warmup_steps: self.warmup.steps(steps),
+            steps,
+        }
+    }
+
+    /// The optimiser's numbers, with decoupled weight decay of every parameter and no head of another rate.
+    #[must_use]
+    pub fn settings(&self, weight_decay: f64) -> AdamSettings {
+        match self.optimizer {
+            OptimizerName::Adam => AdamSettings {
+                beta_1: self.beta_1,
+                beta_2: self.beta_2,
+                epsilon: self.epsilon,
+                clip: self.clip,
+                weight_decay,
+                decay_vectors: true,
+                head: None,
+            },
+        }
+    }
+
+    /// # Errors
+    /// Names the key of a number that is none.
+    pub(super) fn check(&self, section: &str) -> Result<()> {
+        positive(section, &[("lr", self.lr)])?;
+        not_negative(section, &[("clip", self.clip)])?;
+        self.warmup.check(section)
+    }
+}
+
+/// How often a training run says and saves something.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// A line of metrics every so many updates.
+    pub log_every: u64,
+    /// Validation every so many updates; 0 = at the end only.
+    pub valid_every: u64,
+    /// A checkpoint every so many updates.
+    pub checkpoint_every: u64,
+}
+
+impl Intervals {
+    /// # Errors
+    /// Names the key that is 0 and may not be.
+    pub(super) fn check(&self, section: &str) -> Result<()> {
+        let counts = [
+            ("log_every", self.log_every as usize),
+            ("checkpoint_every", self.checkpoint_every as usize),
+        ];
+        at_least_one(section, &counts)
+    }
+}
+
+/// Which masks the models are trained under, of which the table is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Masks {
+    /// Nominal fractions in per cent; the first is 0, no mask.
+    pub p: Vec<u32>,
+    /// Random masks beside each p.
+    pub random_masks: Vec<u32>,
+    /// Block sizes of further masks beside each p, which hide whole blocks; outside the recipe hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub block_sizes: Vec<usize>,
+}
+
+impl Masks {
+    /// # Errors
+    /// Names the key of a list that cannot be.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self {
+            p,
+            random_masks,
+            block_sizes: sizes,
+        } = self;
+        ensure!(
+            p.first() == Some(&0) && p.windows(2).all(|w| w[0] < w[1]),
+            "`prune.p` must start with 0 (the dense control) and rise; found {p:?}"
+        );
+        ensure!(
+            p.iter().all(|&p| p < 100),
+            "`prune.p` are per cent below 100; found {p:?}"
+        );
+        ensure!(
+            random_masks.len() == p.len(),
+            "`prune.random_masks` needs one number for each of the {} `prune.p`; found {}",
+            p.len(),
+            random_masks.len()
+        );
+        ensure!(
+            random_masks[0] == 0,
+            "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
+        );
+        // What fused attention knows.
+        for (i, size) in sizes.iter().enumerate() {
+            ensure!(
+                [16, 32, 64, 128].contains(size) && !sizes[..i].contains(size),
+                "`prune.block_sizes` are some of 16, 32, 64 and 128, each once; found {sizes:?}"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How the mean attention becomes a mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// Over which cells one threshold is taken.
+    pub scope: ScopeName,
+    /// Which cells count.
+    pub semantics: SemanticsName,
+}
+
+impl Threshold {
+    /// # Errors
+    /// Blocks of a table whose thresholds rank no blocks.
+    pub(super) fn check(self, masks: &Masks) -> Result<()> {
+        ensure!(
+            masks.block_sizes.is_empty() || self.semantics == SemanticsName::Corrected,
+            "`prune.block_sizes` needs `prune.semantics = \"corrected\"`: the released code knows no blocks; \
+             leave them out with `prune.block_sizes = []`"
+        );
+        Ok(())
+    }
+}
+
+/// Masks of a network whose attention is all of one type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prune {
+    /// Which masks.
+    #[serde(flatten)]
+    pub masks: Masks,
+    /// How they are made.
+    #[serde(flatten)]
+    pub threshold: Threshold,
+}
+
+impl Prune {
+    /// # Errors
+    /// As [`Masks`] and [`Threshold`].
+    pub(super) fn check(&self) -> Result<()> {
+        self.masks.check()?;
+        self.threshold.check(&self.masks)
+    }
+}
+
+/// Training again under each mask; what it does not name is as in `train`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retrain {
+    /// Where it starts.
+    pub start: RetrainStart,
+    /// Updates.
+    pub steps: u64,
+    /// Peak learning rate; for `noam`, the factor.
+    pub lr: f64,
+    /// How it falls.
+    pub schedule: ScheduleName,
+    /// How long it rises.
+    #[serde(flatten)]
+    pub warmup: WarmupSteps,
+}
+
+impl Retrain {
+    /// The learning rate of each update.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            name: self.schedule,
+            peak: self.lr,
+            warmup_steps: self.warmup.steps(self.steps),
+            steps: self.steps,
+        }
+    }
+
+    /// # Errors
+    /// Names the key of a number that is none, or a start that there is not.
+    pub(super) fn check(&self, starts: &[RetrainStart]) -> Result<()> {
+        positive("retrain", &[("lr", self.lr)])?;
+        self.start.check(starts)
+    }
+}

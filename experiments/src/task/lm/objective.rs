@@ -1,0 +1,154 @@
+//! The next word: contiguous batches whose memory goes from step to step, and perplexity.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use sparta_datasets::batch::{LmBatch, LmStream};
+use sparta_model::LayerMask;
+use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
+use sparta_results::Perplexity;
+
+use crate::protocol::BothMasks;
+use crate::train::rng::{self, Purpose};
+use crate::train::watch::stop_if_interrupted;
+use crate::train::{Objective, Validation};
+
+/// Training a Transformer-XL on a stream of tokens.
+pub struct NextWord<'a> {
+    stream: LmStream<'a>,
+    tgt_len: usize,
+    /// Tokens of the validation split, and columns to read them in.
+    valid: (&'a [u32], usize),
+    device: Device,
+    first: usize,
+    mems: Option<Mems>,
+    masks: BothMasks<Option<Vec<LayerMask>>>,
+}
+
+/// The batch's words on the device, `[batch, len]`.
+pub fn input_tokens(batch: &LmBatch, device: &Device) -> Tensor<2, Int> {
+    let data = TensorData::new(batch.input.clone(), [batch.batch_size, batch.len]);
+    Tensor::from_data(data, device)
+}
+
+impl<'a> NextWord<'a> {
+    /// The objective under masks, on `device` (with autodiff).
+    ///
+    /// Steps walk through the columns of the text in order; which batch comes first is a function
+    /// of the seed, the same for every row.
+    pub fn new(
+        (stream, tgt_len): (LmStream<'a>, usize),
+        valid: (&'a [u32], usize),
+        seed: u64,
+        masks: BothMasks<Option<Vec<LayerMask>>>,
+        device: &Device,
+    ) -> Self {
+        let n_batches = stream.n_batches() as u64;
+        Self {
+            stream,
+            tgt_len,
+            valid,
+            device: device.clone(),
+            first: (rng::hash(seed, Purpose::Order, 0) % n_batches) as usize,
+            mems: None,
+            masks,
+        }
+    }
+}
+
+impl Objective<TransformerXl> for NextWord<'_> {
+    fn loss(&mut self, model: &TransformerXl, step: u64, _part: usize) -> Result<Tensor<1>> {
+        let n = self.stream.n_batches();
+        let index = (self.first + (step % n as u64) as usize) % n;
+        if index == 0 {
+            // The text starts again: what is remembered is its end.
+            self.mems = None;
+        }
+        let batch = self
+            .stream
+            .get(index)
+            .context("the stream has fewer batches than it said")?;
+        let output = model.forward(TransformerXlInput {
+            tokens: input_tokens(&batch, &self.device),
+            mems: self.mems.take(),
+            masks: self.masks.training.clone(),
+            return_weights: false,
+        });
+        self.mems = Some(output.mems);
+        Ok(model.nll(output.hidden, &batch.target).mean())
+    }
+
+    fn tokens_per_step(&self) -> f64 {
+        (self.stream.batch_size() * self.tgt_len) as f64
+    }
+
+    fn validate(&mut self, model: &TransformerXl) -> Result<Validation> {
+        let device = self.device.clone().without_autodiff();
+        let masks = self.masks.plain.as_deref();
+        let (tokens, batch_size) = self.valid;
+        let stream = LmStream::for_eval(tokens, batch_size, self.tgt_len)?;
+        let score = perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
+        Ok(Validation::of(score.nll()))
+    }
+
+    fn state(&self) -> BTreeMap<String, TensorData> {
+        let mems = self.mems.as_deref().unwrap_or_default();
+        mems.iter()
+            .enumerate()
+            .map(|(i, memory)| (format!("mems.{i:03}"), memory.clone().inner().into_data()))
+            .collect()
+    }
+
+    fn restore(&mut self, state: BTreeMap<String, TensorData>) -> Result<()> {
+        let mut mems = Vec::with_capacity(state.len());
+        for (name, data) in state {
+            ensure!(
+                name.starts_with("mems.") && data.rank() == 3,
+                "the checkpoint holds `{name}`, which is no memory"
+            );
+            mems.push(Tensor::from_data(data, &self.device));
+        }
+        self.mems = (!mems.is_empty()).then_some(mems);
+        Ok(())
+    }
+}
+
+/// Scores every target of a stream; `model` is in evaluation mode on `device`.
+///
+/// # Errors
+/// A score that is not finite, or Ctrl-C.
+pub fn perplexity(
+    model: &TransformerXl,
+    stream: &LmStream<'_>,
+    masks: Option<&[LayerMask]>,
+    device: &Device,
+    at: &mut dyn FnMut(u64),
+) -> Result<Perplexity> {
+    let mut sum = Perplexity::default();
+    let mut mems = None;
+    for batch in stream.iter() {
+        let output = model.forward(TransformerXlInput {
+            tokens: input_tokens(&batch, device),
+            mems: mems.take(),
+            masks: masks.map(<[_]>::to_vec),
+            return_weights: false,
+        });
+        mems = Some(output.mems);
+        let nll = model
+            .nll(output.hidden, &batch.target)
+            .try_into_vec_as::<f32>()
+            .map_err(|e| anyhow!("cannot read the scores from the device: {e:?}"))?;
+        let total: f64 = nll.iter().map(|&x| f64::from(x)).sum();
+        ensure!(
+            total.is_finite(),
+            "the score of segment {} is not finite",
+            batch.index
+        );
+        sum.add(total, batch.n_targets() as u64);
+        at(batch.index as u64 + 1);
+        stop_if_interrupted("scoring")?;
+    }
+    Ok(sum)
+}

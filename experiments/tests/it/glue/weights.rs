@@ -1,0 +1,103 @@
+//! Pretrained weights from a folder.
+
+use std::fs;
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::{Bench, command, glue, tiny};
+use crate::{assert_says, read};
+
+/// The folder of a BERT with one layer of 8, published before there was a `model_type`.
+fn any_bert(bench: &Bench) {
+    let dir = bench.path("weights");
+    fs::create_dir(&dir).unwrap();
+    let mut words: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        .map(str::to_owned)
+        .to_vec();
+    words.extend(('a'..='z').flat_map(|c| [c.to_string(), format!("##{c}")]));
+    fs::write(dir.join("vocab.txt"), words.join("\n") + "\n").unwrap();
+    let config = format!(
+        r#"{{"hidden_size": 8, "hidden_act": "gelu", "vocab_size": {}, "num_attention_heads": 2,
+            "type_vocab_size": 2, "max_position_embeddings": 32, "num_hidden_layers": 1,
+            "intermediate_size": 16, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}}"#,
+        words.len()
+    );
+    fs::write(dir.join("config.json"), config).unwrap();
+    let (d, d_ff) = (8, 16);
+    let mut shapes: Vec<(String, Vec<usize>)> = vec![
+        (
+            "embeddings.word_embeddings.weight".into(),
+            vec![words.len(), d],
+        ),
+        ("embeddings.position_embeddings.weight".into(), vec![32, d]),
+        ("embeddings.token_type_embeddings.weight".into(), vec![2, d]),
+    ];
+    let mut map = |name: &str, outputs: usize, inputs: usize| {
+        let name = match name {
+            "embeddings.LayerNorm" => name.to_owned(),
+            name => format!("encoder.layer.0.{name}"),
+        };
+        shapes.push((format!("{name}.bias"), vec![outputs]));
+        shapes.push(match inputs {
+            0 => (format!("{name}.weight"), vec![outputs]),
+            inputs => (format!("{name}.weight"), vec![outputs, inputs]),
+        });
+    };
+    map("embeddings.LayerNorm", d, 0);
+    for name in ["self.query", "self.key", "self.value", "output.dense"] {
+        map(&format!("attention.{name}"), d, d);
+    }
+    map("attention.output.LayerNorm", d, 0);
+    map("intermediate.dense", d_ff, d);
+    map("output.dense", d, d_ff);
+    map("output.LayerNorm", d, 0);
+    let values: Vec<(String, Vec<usize>, Vec<u8>)> = (shapes.into_iter())
+        .map(|(name, shape)| {
+            let n: usize = shape.iter().product();
+            let value = |i: usize| (i as f32 * 0.7 + name.len() as f32).sin() * 0.5;
+            let bytes = (0..n).flat_map(|i| value(i).to_le_bytes()).collect();
+            (format!("bert.{name}"), shape, bytes)
+        })
+        .collect();
+    let views = (values.iter()).map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (name.clone(), view)
+    });
+    let file = safetensors::serialize(views, None).unwrap();
+    fs::write(dir.join("model.safetensors"), file).unwrap();
+}
+
+#[test]
+fn a_bert_of_any_sizes_is_fine_tuned_and_used_again() {
+    let bench = Bench::new();
+    any_bert(&bench);
+    let sets = ["model.network=\"bert\""];
+    let line = "--out run --device flex --weights weights";
+    tiny(&bench, line, &sets).success();
+    assert_says(
+        &read(&bench.path("run/data/encoder.json")),
+        &["read as BERT"],
+    );
+    // The run folder has the sizes: the weights are not needed any more.
+    fs::remove_dir_all(bench.path("weights")).unwrap();
+    let said = command(&bench)
+        .args(["predict", "--device", "flex", "--quiet", "--model", "run"])
+        .write_stdin("who\tme\n")
+        .assert()
+        .success();
+    let out = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    assert_says(&out, &["answer"]);
+}
+
+#[test]
+fn a_dry_run_needs_the_sizes_too() {
+    let bench = Bench::new();
+    let line = "--dry-run --device flex --set model.network=bert";
+    let text = crate::said(&glue(&bench, line), 1);
+    assert_says(&text, &["--weights DIR", "config.json"]);
+    any_bert(&bench);
+    let small = "--set data.max_len=16 --set train.batch_size=2";
+    let done = glue(&bench, &format!("{line} --weights weights {small}")).success();
+    let out = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+    assert_says(&out, &["read as BERT", "step, question-sentence"]);
+}

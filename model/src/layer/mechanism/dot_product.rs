@@ -1,0 +1,66 @@
+//! Scaled dot-product attention: every query scores every key.
+
+use burn::prelude::*;
+use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
+
+use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
+use super::{NormalizerConfig, RowNormalizer};
+use crate::error::ModelError;
+
+/// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax or one of the α-entmax family.
+///
+/// It can do everything that may be asked of a mechanism.
+///
+/// # Source
+/// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 for π.
+#[derive(Module, Debug)]
+pub struct DotProduct {
+    /// From a row of scores to a row of weights.
+    pub normalizer: RowNormalizer,
+}
+
+impl Attend for DotProduct {
+    fn attend(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        mut options: AttentionOptions,
+    ) -> AttentionOutput {
+        options.normalizer = self.normalizer.normalizer(&query.device());
+        sparse_attention(query, key, value, options)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::ALL
+    }
+}
+
+impl MechanismSettings for NormalizerConfig {
+    fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
+        Mechanism::DotProduct(DotProduct {
+            normalizer: self.init(shape.n_heads, device),
+        })
+    }
+
+    fn n_params(&self, shape: HeadShape) -> usize {
+        self.n_params(shape.n_heads)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::ALL
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Self::Softmax | Self::Sparsemax => self.to_string(),
+            Self::Entmax15 => "1.5-entmax".to_owned(),
+            Self::Entmax { alpha } => format!("{alpha}-entmax"),
+            Self::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
+        }
+    }
+
+    fn check(&self, field: &str) -> Result<(), ModelError> {
+        self.check(field)
+    }
+}

@@ -1,0 +1,240 @@
+//! How queries read values, between the linear maps of a layer.
+//!
+//! A mechanism is a file here with its module, its settings and its [`Abilities`], a variant of
+//! [`Mechanism`] and of [`MechanismConfig`], and a line in `model/tests/it/mechanism.rs`, which tests
+//! every ability that it claims; CONTRIBUTING.md, "Add an attention mechanism", goes step by step.
+
+mod abilities;
+mod dot_product;
+mod normalizer;
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use sparta_ops::attention::{AttentionOptions, AttentionOutput};
+
+pub use abilities::Abilities;
+pub use dot_product::DotProduct;
+pub use normalizer::{NormalizerConfig, RowNormalizer};
+
+use crate::error::ModelError;
+
+/// How the queries of one attention layer read its values, with the parameters that takes. Made by
+/// [`MechanismConfig`].
+#[derive(Module, Debug)]
+pub enum Mechanism {
+    /// Every query scores every key.
+    DotProduct(DotProduct),
+}
+
+/// What each mechanism is.
+pub(crate) trait Attend {
+    /// As [`Mechanism::attend`], for options within the abilities.
+    fn attend(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        options: AttentionOptions,
+    ) -> AttentionOutput;
+
+    /// What can be asked of it.
+    fn abilities(&self) -> Abilities;
+}
+
+impl Mechanism {
+    fn as_attend(&self) -> &dyn Attend {
+        match self {
+            Self::DotProduct(mechanism) => mechanism,
+        }
+    }
+
+    /// Attends, with shapes, masks and queries without a key as in
+    /// [`sparta_ops::attention::sparse_attention`]. `options.normalizer` is replaced by the
+    /// mechanism's own, where it has one.
+    ///
+    /// # Shapes
+    /// - query: `[batch, n_heads, seq_q, d_head]`
+    /// - key: `[batch, n_heads, seq_kv, d_head]`, value: `[batch, n_heads, seq_kv, d_value]`
+    /// - context: `[batch, n_heads, seq_q, d_value]`
+    /// - weights, if asked for: `[batch, n_heads, seq_q, seq_kv]`
+    ///
+    /// # Panics
+    /// If a shape does not fit the others, or the options need an ability that the mechanism lacks.
+    pub fn attend(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        options: AttentionOptions,
+    ) -> AttentionOutput {
+        let needed = Abilities::needed_by(&options);
+        if let Some(lacks) = self.abilities().lacks(needed) {
+            panic!("the attention mechanism of this layer cannot {lacks}");
+        }
+        self.as_attend().attend(query, key, value, options)
+    }
+
+    /// What can be asked of it.
+    pub fn abilities(&self) -> Abilities {
+        self.as_attend().abilities()
+    }
+
+    /// The row normaliser, where it has one.
+    pub fn normalizer(&self) -> Option<&RowNormalizer> {
+        match self {
+            Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
+        }
+    }
+}
+
+/// The attention layer that a mechanism is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadShape {
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Size of a head's queries and keys.
+    pub d_head: usize,
+    /// The most keys of a query, where that is known: for mechanisms with parameters per position.
+    pub max_len: Option<usize>,
+}
+
+/// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
+/// `entmax(1.3)`, `alpha_entmax`.
+///
+/// ```
+/// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
+/// let config: MechanismConfig = "entmax(1.3)".parse().unwrap();
+/// assert_eq!(config, NormalizerConfig::Entmax { alpha: 1.3 }.into());
+/// assert_eq!(config.to_string(), "entmax(1.3)");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum MechanismConfig {
+    /// [`DotProduct`] with this row normaliser.
+    DotProduct(NormalizerConfig),
+}
+
+/// What the settings of each mechanism are.
+pub(crate) trait MechanismSettings: fmt::Display {
+    /// Makes the mechanism of one layer.
+    fn init(&self, shape: HeadShape, device: &Device) -> Mechanism;
+
+    /// Number of parameters that this makes.
+    fn n_params(&self, shape: HeadShape) -> usize;
+
+    /// What can be asked of it.
+    fn abilities(&self) -> Abilities;
+
+    /// The name in tables.
+    fn label(&self) -> String {
+        self.to_string()
+    }
+
+    /// That the settings are in range, `field` being where they are from.
+    fn check(&self, field: &str) -> Result<(), ModelError>;
+}
+
+impl MechanismConfig {
+    /// Softmax attention.
+    pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
+
+    /// The words that are known, one for each kind of mechanism, with examples of their arguments.
+    pub const WORDS: [&'static str; 5] = [
+        "softmax",
+        "sparsemax",
+        "entmax15",
+        "entmax(1.3)",
+        "alpha_entmax",
+    ];
+
+    fn settings(&self) -> &dyn MechanismSettings {
+        match self {
+            Self::DotProduct(normalizer) => normalizer,
+        }
+    }
+
+    /// Makes the mechanism of one layer.
+    pub fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
+        self.settings().init(shape, device)
+    }
+
+    /// Number of parameters of one layer's mechanism, without making them.
+    pub fn n_params(&self, shape: HeadShape) -> usize {
+        self.settings().n_params(shape)
+    }
+
+    /// What can be asked of it.
+    pub fn abilities(&self) -> Abilities {
+        self.settings().abilities()
+    }
+
+    /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
+    /// where they have none.
+    pub fn label(&self) -> String {
+        self.settings().label()
+    }
+
+    /// Checks that the settings are in range and that the mechanism can do what the setting `field`
+    /// of a network needs.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for a setting of its own, [`ModelError::Mechanism`] for the first ability
+    /// that is lacking.
+    pub fn check(&self, field: &str, needed: Abilities) -> Result<(), ModelError> {
+        self.settings().check(field)?;
+        self.abilities().check(needed, self, field)
+    }
+}
+
+impl From<NormalizerConfig> for MechanismConfig {
+    fn from(normalizer: NormalizerConfig) -> Self {
+        Self::DotProduct(normalizer)
+    }
+}
+
+impl fmt::Display for MechanismConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings().fmt(f)
+    }
+}
+
+impl FromStr for MechanismConfig {
+    type Err = ModelError;
+
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let unknown = || ModelError::UnknownMechanism {
+            found: text.to_owned(),
+            known: Self::WORDS.join(", "),
+        };
+        let (word, argument) = split_argument(text).ok_or_else(unknown)?;
+        NormalizerConfig::of(word, argument)
+            .map(Self::DotProduct)
+            .ok_or_else(unknown)
+    }
+}
+
+impl TryFrom<String> for MechanismConfig {
+    type Error = ModelError;
+
+    fn try_from(text: String) -> Result<Self, ModelError> {
+        text.parse()
+    }
+}
+
+impl From<MechanismConfig> for String {
+    fn from(config: MechanismConfig) -> Self {
+        config.to_string()
+    }
+}
+
+/// `word` or `word(argument)`, taken apart.
+fn split_argument(text: &str) -> Option<(&str, Option<&str>)> {
+    let text = text.trim();
+    match text.split_once('(') {
+        None => Some((text, None)),
+        Some((word, rest)) => Some((word.trim(), Some(rest.strip_suffix(')')?.trim()))),
+    }
+}

@@ -1,0 +1,220 @@
+//! Every attention mechanism, held to each ability that it claims.
+//!
+//! A new mechanism does not compile here until it has a place in the catalogue, and stays red until
+//! what it claims is so.
+
+mod abilities;
+mod gradients;
+
+use burn::module::Module;
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use sparta_model::bert::BertConfig;
+use sparta_model::layer::mechanism::{
+    Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
+};
+use sparta_model::seq2seq::Seq2SeqConfig;
+use sparta_model::transformer_xl::TransformerXlConfig;
+use sparta_ops::attention::AttentionOptions;
+use sparta_ops::pruning::AttentionType;
+
+use crate::values;
+
+/// One of each kind of mechanism, in the order of [`MechanismConfig::WORDS`].
+const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
+    MechanismConfig::DotProduct(NormalizerConfig::Softmax),
+    MechanismConfig::DotProduct(NormalizerConfig::Sparsemax),
+    MechanismConfig::DotProduct(NormalizerConfig::Entmax15),
+    MechanismConfig::DotProduct(NormalizerConfig::Entmax { alpha: 1.3 }),
+    MechanismConfig::DotProduct(NormalizerConfig::AlphaEntmax { alpha_min: None }),
+];
+
+/// The place of each kind in the catalogue.
+fn place(config: &MechanismConfig) -> usize {
+    match config {
+        MechanismConfig::DotProduct(normalizer) => match normalizer {
+            NormalizerConfig::Softmax => 0,
+            NormalizerConfig::Sparsemax => 1,
+            NormalizerConfig::Entmax15 => 2,
+            NormalizerConfig::Entmax { .. } => 3,
+            NormalizerConfig::AlphaEntmax { .. } => 4,
+        },
+    }
+}
+
+const BATCH: usize = 3;
+const SEQ: usize = 7;
+const SHAPE: HeadShape = HeadShape {
+    n_heads: 2,
+    d_head: 8,
+    max_len: Some(2 * SEQ),
+};
+
+/// Numbers in (−1, 1) that look random but are the same in every run.
+fn numbers(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    next();
+    (0..n).map(|_| next()).collect()
+}
+
+fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    let data = TensorData::new(numbers(shape.iter().product(), seed), shape);
+    Tensor::from_data(data, device)
+}
+
+fn heads(batch: usize, seq: usize, seed: u64, device: &Device) -> Tensor<4> {
+    // Scores far enough apart for the sparse maps to give zeros.
+    tensor([batch, SHAPE.n_heads, seq, SHAPE.d_head], seed, device).mul_scalar(2.0)
+}
+
+fn cells<const D: usize>(
+    shape: [usize; D],
+    device: &Device,
+    hidden: impl Fn(usize) -> bool,
+) -> Tensor<D, Bool> {
+    let cells: Vec<bool> = (0..shape.iter().product()).map(hidden).collect();
+    Tensor::from_data(TensorData::new(cells, shape), device)
+}
+
+/// Every mechanism with an ability; there must be one, or the test says nothing.
+fn able(has: impl Fn(Abilities) -> bool) -> Vec<MechanismConfig> {
+    let able: Vec<_> = (CATALOGUE.into_iter())
+        .filter(|config| has(config.abilities()))
+        .collect();
+    assert!(!able.is_empty(), "no mechanism has this ability");
+    able
+}
+
+fn inputs(batch: usize, seq: usize, device: &Device) -> [Tensor<4>; 3] {
+    [1, 2, 3].map(|seed| heads(batch, seq, seed, device))
+}
+
+#[test]
+fn every_mechanism_is_in_the_catalogue_and_has_its_words() {
+    for (i, (config, words)) in CATALOGUE.iter().zip(MechanismConfig::WORDS).enumerate() {
+        assert_eq!(place(config), i, "{config}");
+        let read: MechanismConfig = words.parse().unwrap();
+        assert_eq!((place(&read), read.to_string()), (i, words.to_owned()));
+        let json = serde_json::to_string(config).unwrap();
+        assert_eq!(json, format!("\"{config}\""));
+        assert_eq!(
+            serde_json::from_str::<MechanismConfig>(&json).unwrap(),
+            *config
+        );
+    }
+    let labels = CATALOGUE.map(|config| config.label());
+    assert_eq!(
+        labels[..5],
+        [
+            "softmax",
+            "sparsemax",
+            "1.5-entmax",
+            "1.3-entmax",
+            "alpha-entmax"
+        ]
+    );
+    let bounded = NormalizerConfig::AlphaEntmax {
+        alpha_min: Some(1.01),
+    };
+    let bounded = MechanismConfig::from(bounded);
+    assert_eq!(bounded.to_string(), "alpha_entmax(alpha_min=1.01)");
+    assert_eq!(
+        bounded.to_string().parse::<MechanismConfig>().unwrap(),
+        bounded
+    );
+}
+
+#[test]
+fn words_that_say_nothing_are_refused_with_those_that_do() {
+    for words in [
+        "entmax2",
+        "entmax",
+        "entmax(",
+        "entmax()",
+        "entmax(x)",
+        "softmax(1)",
+        "",
+        "alpha_entmax(1.01)",
+    ] {
+        let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("`{words}`")) && error.contains("sparsemax, entmax15"),
+            "{error}"
+        );
+    }
+    let error = MechanismConfig::from(NormalizerConfig::Entmax { alpha: 0.5 });
+    let error = error
+        .check("model.normalizer", Abilities::NONE)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("model.normalizer.alpha"),
+        "{error}"
+    );
+}
+
+/// Each network asks for what it does with a mechanism.
+#[test]
+fn networks_say_what_they_need() {
+    let xl = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4);
+    let decoder = Seq2SeqConfig::needed_abilities(AttentionType::DecoderSelf);
+    let cross = Seq2SeqConfig::needed_abilities(AttentionType::Cross);
+    let encoder = Seq2SeqConfig::needed_abilities(AttentionType::EncoderSelf);
+    // What an encoder's mechanism may be: Nyström or Linformer.
+    let encoders_only = Abilities {
+        key_padding: true,
+        pretrained: true,
+        ..Abilities::NONE
+    };
+    let refused = |needed, field| {
+        let error = encoders_only.check(needed, &"linformer", field);
+        error.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(decoder, "decoder_self"),
+        "linformer cannot be causal: give `decoder_self` another attention mechanism"
+    );
+    assert!(refused(cross, "cross").contains("attend to another sequence"));
+    assert!(refused(xl.needed_abilities(), "mechanism").contains("causal"));
+    assert!(
+        encoders_only
+            .check(encoder, &"linformer", "encoder_self")
+            .is_ok()
+    );
+    let bert = BertConfig::NEEDED;
+    assert!(encoders_only.check(bert, &"linformer", "mechanism").is_ok());
+    let absolute = Abilities {
+        relative: false,
+        ..Abilities::ALL
+    };
+    let error = absolute.check(xl.needed_abilities(), &"rfa", "mechanism");
+    assert!(error.unwrap_err().to_string().contains("relative"));
+}
+
+#[test]
+fn parameters_are_counted_without_making_them() {
+    for config in CATALOGUE {
+        let made = config.init(SHAPE, &Device::flex()).num_params();
+        assert_eq!(config.n_params(SHAPE), made, "{config}");
+    }
+}
+
+/// [`Mechanism::attend`] for the context alone.
+trait AttendAll {
+    fn attend_all(&self, inputs: [Tensor<4>; 3], options: AttentionOptions) -> Tensor<4>;
+}
+
+impl AttendAll for Mechanism {
+    fn attend_all(
+        &self,
+        [query, key, value]: [Tensor<4>; 3],
+        options: AttentionOptions,
+    ) -> Tensor<4> {
+        self.attend(query, key, value, options).context
+    }
+}

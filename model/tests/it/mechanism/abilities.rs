@@ -1,0 +1,230 @@
+//! What each mechanism claims.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use sparta_model::bert::BertInput;
+use sparta_model::import::{ImportOptions, Weights, import_bert};
+use sparta_ops::attention::{AttentionOptions, RelativeTerm};
+
+use super::*;
+use crate::bert::{import, parity};
+use crate::distance;
+
+fn context(
+    mechanism: &Mechanism,
+    [query, key, value]: [Tensor<4>; 3],
+    options: AttentionOptions,
+) -> Vec<f32> {
+    values(mechanism.attend(query, key, value, options).context)
+}
+
+fn part(tensor: &Tensor<4>, rows: std::ops::Range<usize>) -> Tensor<4> {
+    tensor
+        .clone()
+        .slice([0..tensor.dims()[0], 0..SHAPE.n_heads, rows])
+}
+
+#[test]
+fn examples_of_a_batch_do_not_mix() {
+    let device = Device::flex();
+    let order = Tensor::<1, Int>::from_ints([2, 0, 1], &device);
+    for config in CATALOGUE {
+        let made = config.init(SHAPE, &device);
+        let at = inputs(BATCH, SEQ, &device);
+        let select = |tensor: Tensor<4>| tensor.select(0, order.clone());
+        let whole = made.attend_all(at.clone(), AttentionOptions::default());
+        let moved = made.attend_all(at.map(select), AttentionOptions::default());
+        let off = distance(&values(select(whole)), &values(moved));
+        assert!(off <= 1e-6, "{config}: {off}");
+    }
+}
+
+#[test]
+fn weights_make_the_context() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.weights) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let options = AttentionOptions::default().return_weights();
+        let output = made.attend(query, key, value.clone(), options);
+        let weights = output.weights.expect("the weights were asked for");
+        assert_eq!(weights.dims(), [BATCH, SHAPE.n_heads, SEQ, SEQ], "{config}");
+        assert!(
+            values(weights.clone()).iter().all(|w| *w >= 0.0),
+            "{config}"
+        );
+        let off = distance(&values(weights.matmul(value)), &values(output.context));
+        assert!(off < 1e-5, "{config}: {off}");
+    }
+}
+
+/// A key that a mask hides is as one that is not there.
+#[test]
+fn masked_cells_do_not_count() {
+    let device = Device::flex();
+    let hidden = SEQ - 2;
+    for config in able(|abilities| abilities.global_mask) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let mask = cells([SHAPE.n_heads, SEQ, SEQ], &device, |cell| {
+            cell % SEQ >= hidden
+        });
+        let masked = AttentionOptions::default().global_mask(mask);
+        let few = [
+            query.clone(),
+            part(&key, 0..hidden),
+            part(&value, 0..hidden),
+        ];
+        let few = context(&made, few, AttentionOptions::default());
+        let off = distance(&context(&made, [query, key, value], masked), &few);
+        assert!(off < 1e-5, "{config}: {off}");
+    }
+}
+
+/// The last key and value reach the last query and no other.
+#[test]
+fn no_query_sees_a_later_key() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.causal) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let changed = |tensor: &Tensor<4>| {
+            let other = heads(BATCH, 1, 9, &device);
+            Tensor::cat(vec![part(tensor, 0..SEQ - 1), other], 2)
+        };
+        let causal = || AttentionOptions::default().causal();
+        let now = made.attend_all([query.clone(), changed(&key), changed(&value)], causal());
+        let then = made.attend_all([query, key, value], causal());
+        let rows = |tensor: &Tensor<4>, rows| values(part(tensor, rows));
+        assert_eq!(rows(&then, 0..SEQ - 1), rows(&now, 0..SEQ - 1), "{config}");
+        assert_ne!(
+            rows(&then, SEQ - 1..SEQ),
+            rows(&now, SEQ - 1..SEQ),
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn token_after_token_is_the_same_as_all_at_once() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.incremental) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let all = AttentionOptions::default().causal();
+        let all = made.attend_all([query.clone(), key.clone(), value.clone()], all);
+        for i in 0..SEQ {
+            let one = [
+                part(&query, i..i + 1),
+                part(&key, 0..i + 1),
+                part(&value, 0..i + 1),
+            ];
+            let one = context(&made, one, AttentionOptions::default());
+            let off = distance(&one, &values(part(&all, i..i + 1)));
+            assert!(off < 1e-5, "{config}, token {i}: {off}");
+        }
+    }
+}
+
+#[test]
+fn padding_moves_nothing() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.key_padding) {
+        let made = config.init(SHAPE, &device);
+        let at = inputs(BATCH, SEQ, &device);
+        let alone = context(&made, at.clone(), AttentionOptions::default());
+        for extra in [0, 1, 7] {
+            let wide = SEQ + extra;
+            let far = |tensor: &Tensor<4>| {
+                let padding = heads(BATCH, extra.max(1), 11, &device).mul_scalar(1e3);
+                Tensor::cat(vec![tensor.clone(), part(&padding, 0..extra)], 2)
+            };
+            let padded = if extra == 0 {
+                at.clone()
+            } else {
+                [&at[0], &at[1], &at[2]].map(far)
+            };
+            let padding = cells([BATCH, wide], &device, |cell| cell % wide >= SEQ);
+            let options = AttentionOptions::default().key_padding(padding);
+            let padded = made.attend_all(padded, options);
+            let off = distance(&values(part(&padded, 0..SEQ)), &alone);
+            assert!(off <= 1e-6, "{config}, {extra} more: {off}");
+        }
+    }
+}
+
+/// A relative term of zero adds nothing, and one that is very low at one distance hides the keys there.
+#[test]
+fn the_relative_term_belongs_to_distances() {
+    const HIDDEN_DISTANCE: usize = 2;
+    let device = Device::flex();
+    let options = || AttentionOptions::default().causal().scale(1.0);
+    for config in able(|abilities| abilities.relative) {
+        let made = config.init(SHAPE, &device);
+        let at = inputs(BATCH, SEQ, &device);
+        // Row t belongs to the distance SEQ − 1 − t.
+        let term = |low: f32| {
+            let n = (SEQ + 1) * SHAPE.d_head;
+            let of = |cell: usize| match cell % n / SHAPE.d_head == SEQ - 1 - HIDDEN_DISTANCE {
+                true => low,
+                false => 0.0,
+            };
+            let positions: Vec<f32> = (0..SHAPE.n_heads * n).map(of).collect();
+            let shape = [SHAPE.n_heads, SEQ + 1, SHAPE.d_head];
+            RelativeTerm {
+                query: Tensor::ones([BATCH, SHAPE.n_heads, SEQ, SHAPE.d_head], &device),
+                positions: Tensor::from_data(TensorData::new(positions, shape), &device),
+            }
+        };
+        let plain = context(&made, at.clone(), options());
+        let zero = context(&made, at.clone(), options().relative(term(0.0)));
+        assert!(distance(&plain, &zero) < 1e-6, "{config}");
+        let low = context(&made, at.clone(), options().relative(term(-1e4)));
+        let at_distance = |cell: usize| cell / SEQ == cell % SEQ + HIDDEN_DISTANCE;
+        let mask = cells([SEQ, SEQ], &device, at_distance);
+        let masked = context(&made, at, options().extra_mask(mask));
+        assert!(distance(&masked, &low) < 1e-5, "{config}");
+        assert!(distance(&plain, &low) > 1e-2, "{config}");
+    }
+}
+
+#[test]
+fn a_query_gets_the_same_alone_as_among_others() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.cross) {
+        let made = config.init(SHAPE, &device);
+        let query = heads(BATCH, 4, 5, &device);
+        let [_, key, value] = inputs(BATCH, SEQ, &device);
+        let keys = |query| [query, key.clone(), value.clone()];
+        let all = made.attend_all(keys(query.clone()), AttentionOptions::default());
+        assert_eq!(all.dims(), query.dims(), "{config}");
+        for i in 0..4 {
+            let one = context(
+                &made,
+                keys(part(&query, i..i + 1)),
+                AttentionOptions::default(),
+            );
+            let off = distance(&one, &values(part(&all, i..i + 1)));
+            assert!(off < 1e-6, "{config}, query {i}: {off}");
+        }
+    }
+}
+
+/// Weights that were published without the mechanism fill everything but its own parameters.
+#[test]
+fn pretrained_weights_fill_the_network_around_it() {
+    let device = Device::flex();
+    let weights = Weights::from_safetensors(&import::file("spans", import::as_is)).unwrap();
+    for config in able(|abilities| abilities.pretrained) {
+        let model = (parity::tiny().with_mechanism(config)).init_span_finder(&device);
+        let strict = ImportOptions::default();
+        let (model, report) = import_bert(model, weights.clone(), &strict).unwrap();
+        assert!(
+            report.missing.is_empty() && report.unexpected.is_empty(),
+            "{config}"
+        );
+        let tokens = Tensor::<2, Int>::from_ints([[1, 5, 6, 2]], &device);
+        let start = values(model.forward(BertInput::new(tokens)).start);
+        assert!(start.iter().all(|score| score.is_finite()), "{config}");
+    }
+}

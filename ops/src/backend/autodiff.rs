@@ -1,0 +1,126 @@
+//! The operations that have a gradient, under Burn's autodiff: each in the `autodiff.rs` of its module.
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+
+use super::SpartaBackend;
+use crate::attention::{self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
+use crate::entmax::autodiff::{ParametricMapping, map_rows, map_rows_by};
+use crate::entmax::{Bisection, Mapping};
+use crate::{activation, loss};
+
+/// A float tensor of the autodiff backend, which has a node of the graph.
+pub(crate) type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+
+impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
+    fn entmax_forward(scores: FloatTensor<Self>, mapping: Mapping) -> FloatTensor<Self> {
+        map_rows::<B, C>(scores, mapping, |scores| B::entmax_forward(scores, mapping))
+    }
+
+    fn entmax_topk_forward(
+        scores: FloatTensor<Self>,
+        mapping: Mapping,
+        k: usize,
+    ) -> FloatTensor<Self> {
+        map_rows::<B, C>(scores, mapping, |scores| {
+            B::entmax_topk_forward(scores, mapping, k)
+        })
+    }
+
+    fn entmax_rows_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(
+            scores,
+            alpha,
+            ParametricMapping::Entmax,
+            B::entmax_rows_forward,
+        )
+    }
+
+    fn entmax_bisect_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        bisection: Bisection,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(scores, alpha, ParametricMapping::Entmax, |scores, alpha| {
+            B::entmax_bisect_forward(scores, alpha, bisection)
+        })
+    }
+
+    fn normmax_forward(
+        scores: FloatTensor<Self>,
+        alpha: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(
+            scores,
+            alpha,
+            ParametricMapping::Normmax,
+            |scores, alpha| B::normmax_forward(scores, alpha, n_iter),
+        )
+    }
+
+    fn budget_forward(
+        scores: FloatTensor<Self>,
+        budget: FloatTensor<Self>,
+        n_iter: Option<usize>,
+    ) -> FloatTensor<Self> {
+        map_rows_by::<B, C>(
+            scores,
+            budget,
+            ParametricMapping::Budget,
+            |scores, budget| B::budget_forward(scores, budget, n_iter),
+        )
+    }
+
+    fn cross_entropy_forward(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> FloatTensor<Self> {
+        loss::autodiff::cross_entropy::<B, C>(logits, targets)
+    }
+
+    fn entmax_loss_forward(
+        scores: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        mapping: Mapping,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        loss::autodiff::entmax_loss::<B, C>(scores, targets, mapping)
+    }
+
+    fn attention_forward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        extras: AttentionExtras<Self>,
+        spec: AttentionSpec,
+    ) -> (FloatTensor<Self>, AttentionSaved<Self>) {
+        attention::tracked_forward::<B, C>(query, key, value, extras, spec)
+    }
+
+    fn attention_backward(
+        _query: FloatTensor<Self>,
+        _key: FloatTensor<Self>,
+        _value: FloatTensor<Self>,
+        _extras: AttentionExtras<Self>,
+        _spec: AttentionSpec,
+        _saved: AttentionSaved<Self>,
+        _grad: FloatTensor<Self>,
+        _wants_bias: bool,
+    ) -> AttentionGrads<Self> {
+        panic!(
+            "fused attention has no second derivative: for that, ask for the implementation reference"
+        )
+    }
+
+    fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
+        loss::autodiff::tsallis::<B, C>(weights, alpha)
+    }
+
+    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        activation::autodiff::gelu::<B, C>(x)
+    }
+}

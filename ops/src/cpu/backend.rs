@@ -1,0 +1,125 @@
+//! The methods of [`SpartaBackend`](crate::SpartaBackend) for backends whose tensors lie in the host's
+//! memory.
+
+/// The methods that have kernels, as calls of those; for the `impl` block of a [`super::HostBackend`].
+macro_rules! run_on_host {
+    () => {
+        fn entmax_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_forward::<Self>(scores, mapping)
+        }
+
+        fn entmax_topk_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+            k: usize,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_topk_forward::<Self>(scores, mapping, k)
+        }
+
+        fn entmax_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_backward::<Self>(weights, grad, mapping)
+        }
+
+        fn entmax_rows_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            alpha: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_rows_forward::<Self>(scores, alpha)
+        }
+
+        fn entmax_rows_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            alpha: burn::backend::tensor::FloatTensor<Self>,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
+        }
+
+        fn cross_entropy_forward(
+            logits: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::cross_entropy_forward::<Self>(logits, targets)
+        }
+
+        fn cross_entropy_backward(
+            logits: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            loss: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
+        }
+
+        fn entmax_loss_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            mapping: crate::entmax::Mapping,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::entmax_loss_forward::<Self>(scores, targets, mapping)
+        }
+
+        fn entmax_loss_backward(
+            weights: burn::backend::tensor::FloatTensor<Self>,
+            targets: burn::backend::tensor::IntTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
+        }
+
+        fn attention_forward(
+            query: burn::backend::tensor::FloatTensor<Self>,
+            key: burn::backend::tensor::FloatTensor<Self>,
+            value: burn::backend::tensor::FloatTensor<Self>,
+            extras: crate::attention::AttentionExtras<Self>,
+            spec: crate::attention::AttentionSpec,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            crate::attention::AttentionSaved<Self>,
+        ) {
+            crate::cpu::attention_forward::<Self>(query, key, value, extras, spec)
+        }
+
+        fn attention_backward(
+            query: burn::backend::tensor::FloatTensor<Self>,
+            key: burn::backend::tensor::FloatTensor<Self>,
+            value: burn::backend::tensor::FloatTensor<Self>,
+            extras: crate::attention::AttentionExtras<Self>,
+            spec: crate::attention::AttentionSpec,
+            saved: crate::attention::AttentionSaved<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            wants_bias: bool,
+        ) -> crate::attention::AttentionGrads<Self> {
+            crate::cpu::attention_backward::<Self>(
+                query, key, value, extras, spec, saved, grad, wants_bias,
+            )
+        }
+
+        fn exact_gelu(
+            x: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::exact_gelu::<Self>(x)
+        }
+
+        fn exact_gelu_backward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::exact_gelu_backward::<Self>(x, grad)
+        }
+    };
+}
+pub(crate) use run_on_host;

@@ -1,0 +1,166 @@
+//! Short rows interleaved, one a SIMD lane (SoA): nothing is folded across lanes, and every lane finds its
+//! own threshold.
+
+use super::float::Float;
+use super::mapping::{LaneMapping, Shift};
+use super::root::Bracket;
+use super::simd::{LANES, Simd, lane_sums, lane_sums_of_replaced, largest_by_lane, replace};
+
+/// Turns scores into weights.
+#[inline(always)]
+pub(crate) fn threshold<T: Float>(rows: &mut [Simd<T>], hidden: T, power: impl LaneMapping<T>) {
+    let largest = largest_by_lane(rows);
+    let is_visible = largest.is_above(hidden);
+    let instead = instead_of_invisible(rows, is_visible);
+    let top = (largest * is_visible).widen() - power.depth();
+    let mut brackets = Brackets::new(is_visible);
+    let mut sums = [Simd::splat(0.0); 2];
+    // Only above α = 2 the sum may have no value near 1.
+    for _ in 0..100 {
+        let shift = Shift::by_lane(top, brackets.s);
+        sums = lane_sums(
+            rows,
+            #[inline(always)]
+            |z| power.weights(z, shift),
+        );
+        let steps = power.residual(sums[0]).zip(
+            sums[1],
+            #[inline(always)]
+            |residual, slope| residual / slope,
+        );
+        if brackets.step::<T>(sums[0], steps) {
+            break;
+        }
+    }
+    let shift = Shift::by_lane(top, brackets.s);
+    let scale = reciprocals(sums[0]);
+    replace(
+        rows,
+        #[inline(always)]
+        |z| power.weights(z, shift)[0] * scale,
+    );
+    if let Some(instead) = instead {
+        fill_invisible(rows, is_visible, instead);
+    }
+}
+
+/// Softmax of scores.
+#[inline(always)]
+pub(crate) fn softmax<T: Float>(rows: &mut [Simd<T>], hidden: T) {
+    let largest = largest_by_lane(rows);
+    let is_visible = largest.is_above(hidden);
+    let instead = instead_of_invisible(rows, is_visible);
+    let [sums] = lane_sums_of_replaced(
+        rows,
+        #[inline(always)]
+        |z| {
+            *z = (*z - largest).map(
+                #[inline(always)]
+                |z| z.exp(),
+            );
+            [*z]
+        },
+    );
+    let scale = reciprocals(sums);
+    replace(
+        rows,
+        #[inline(always)]
+        |p| p * scale,
+    );
+    if let Some(instead) = instead {
+        fill_invisible(rows, is_visible, instead);
+    }
+}
+
+#[inline(always)]
+fn reciprocals<T: Float>(sums: Simd<f64>) -> Simd<T> {
+    Simd::narrow(sums.map(
+        #[inline(always)]
+        |sum| 1.0 / sum,
+    ))
+}
+
+/// The [`Bracket`] of every lane.
+struct Brackets {
+    s: Simd<f64>,
+    low: Simd<f64>,
+    high: Simd<f64>,
+    last_step: Simd<f64>,
+    is_done: [bool; LANES],
+}
+
+impl Brackets {
+    /// Lanes without a score that can be seen are done.
+    #[inline(always)]
+    fn new<T: Float>(is_visible: Simd<T>) -> Self {
+        let start = Bracket::START;
+        let mut is_done = [false; LANES];
+        for (is_done, is_visible) in is_done.iter_mut().zip(is_visible.0) {
+            *is_done = is_visible == T::ZERO;
+        }
+        Self {
+            s: Simd::splat(start.s),
+            low: Simd::splat(start.low),
+            high: Simd::splat(start.high),
+            last_step: Simd::splat(start.last_step),
+            is_done,
+        }
+    }
+
+    /// One step in every lane, and whether all are done.
+    #[inline(always)]
+    fn step<T: Float>(&mut self, sums: Simd<f64>, steps: Simd<f64>) -> bool {
+        let mut all_done = true;
+        for i in 0..LANES {
+            let bracket = Bracket {
+                s: self.s.0[i],
+                low: self.low.0[i],
+                high: self.high.0[i],
+                last_step: self.last_step.0[i],
+                is_done: self.is_done[i],
+            };
+            let next = bracket.next::<T>(sums.0[i], steps.0[i]);
+            self.s.0[i] = next.s;
+            self.low.0[i] = next.low;
+            self.high.0[i] = next.high;
+            self.last_step.0[i] = next.last_step;
+            self.is_done[i] = next.is_done;
+            all_done &= next.is_done;
+        }
+        all_done
+    }
+}
+
+/// What rows without a score that can be seen become: zeros, or NaN where a score is. None without
+/// such rows.
+#[inline(always)]
+fn instead_of_invisible<T: Float>(rows: &[Simd<T>], is_visible: Simd<T>) -> Option<Simd<T>> {
+    match is_visible.0.contains(&T::ZERO) {
+        true => Some(zeros_or_nan(rows)),
+        false => None,
+    }
+}
+
+#[cold]
+fn zeros_or_nan<T: Float>(rows: &[Simd<T>]) -> Simd<T> {
+    let mut instead = Simd::splat(T::ZERO);
+    for simd in rows {
+        for (instead, z) in instead.0.iter_mut().zip(simd.0) {
+            if z.is_nan() {
+                *instead = z;
+            }
+        }
+    }
+    instead
+}
+
+#[cold]
+fn fill_invisible<T: Float>(rows: &mut [Simd<T>], is_visible: Simd<T>, instead: Simd<T>) {
+    for simd in rows {
+        for i in 0..LANES {
+            if is_visible.0[i] == T::ZERO {
+                simd.0[i] = instead.0[i];
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Tables with tasks or measures as columns.
+
+use sparta_results::metric::TaskSignature;
+use sparta_results::metric::glue::GlueColumn;
+use sparta_results::render::{PivotLayout, pivot};
+use sparta_results::{Baseline, Expected, Metric, ReportOptions, ResultsError, RunRecord, paper};
+
+use crate::support::{AP, ap_blocks, run};
+
+fn task(column: GlueColumn, p: f64, seed: u64, value: f64) -> RunRecord {
+    of(column.name(), column.metric(), p, seed, value)
+}
+
+fn of(row: &str, metric: Metric, p: f64, seed: u64, value: f64) -> RunRecord {
+    let signature = TaskSignature::new(metric, &row.to_lowercase(), "dev", 277).unwrap();
+    RunRecord {
+        id: format!("{row}-{metric}-p{p}-s{seed}"),
+        table: "glue".into(),
+        row: row.into(),
+        recipe_hash: format!("hash-{row}"),
+        metric,
+        signature: signature.to_string(),
+        paper: paper::reference(paper::GLUE, row, p),
+        ..run(AP, Some(p), seed, value)
+    }
+}
+
+fn options(expected: Vec<Expected>) -> ReportOptions {
+    ReportOptions {
+        title: "GLUE".into(),
+        expected,
+    }
+}
+
+fn glue_records() -> Vec<RunRecord> {
+    use GlueColumn::{Cola, Mrpc, Rte, Stsb};
+    let mut records = Vec::new();
+    for (column, dense) in [(Rte, 60.0), (Mrpc, 85.0), (Cola, 40.0), (Stsb, 80.0)] {
+        for seed in 1..=2 {
+            records.push(task(column, 0.0, seed, dense + seed as f64));
+            records.push(task(column, 60.0, seed, dense - 2.0 * seed as f64));
+        }
+    }
+    records.push(of("MRPC", Metric::Accuracy, 0.0, 1, 77.0));
+    let mut majority = task(Rte, 0.0, 1, 52.71);
+    majority.id = "majority".into();
+    majority.condition = Baseline::Majority.into();
+    (majority.p_nominal, majority.p_effective) = (None, None);
+    records.push(majority);
+    records
+}
+
+#[test]
+fn glue_has_a_column_for_each_task() {
+    let expected = vec![Expected {
+        row: "SST-2".into(),
+        variant: None,
+        condition: AP,
+        p: Some(60.0),
+        seed: 1,
+        command: "glue sst2".into(),
+    }];
+    let table = pivot(&glue_records(), PivotLayout::Glue, &options(expected)).unwrap();
+    insta::assert_snapshot!(table.markdown());
+    assert_eq!(table.missing, ["glue sst2"]);
+    let csv = table.csv().unwrap();
+    assert!(
+        csv.starts_with("row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature\n")
+    );
+    assert!(
+        csv.contains("MRPC,0,0,ap,accuracy,77,88.77,1,accuracy|task:mrpc|split:dev|n:277\n"),
+        "{csv}"
+    );
+    assert!(
+        csv.contains("RTE,60,46.787282,ap,accuracy,57,61.37,2,"),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 1 + 8 + 2);
+    assert!(table.latex().contains("\\begin{tabular}{rlrlrrrrrr}"));
+}
+
+/// Masks of blocks have lines of their own between those of cells and of chance.
+#[test]
+fn masks_of_blocks_have_their_lines_and_averages() {
+    let mut records = glue_records();
+    for column in [GlueColumn::Rte, GlueColumn::Mrpc] {
+        for size in [64, 16] {
+            let mut record = task(column, 60.0, 1, size as f64);
+            record.id += &format!("-blocks{size}");
+            record.condition = ap_blocks(size);
+            records.push(record);
+        }
+    }
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    let lines: Vec<_> = (table.lines.iter())
+        .map(|line| (line.condition, line.p.map(|p| p.get())))
+        .collect();
+    let of_blocks = |size| (ap_blocks(size), Some(60.0));
+    assert_eq!(lines[2..4], [of_blocks(16), of_blocks(64)]);
+    let score = |line: usize| table.lines[line].ours.iter().flatten().next().unwrap().mean;
+    assert_eq!((score(2), score(3)), (16.0, 64.0));
+    assert!(table.lines[2].paper.iter().all(Option::is_none));
+    assert!(
+        table.markdown().contains("| ap-blocks-64 "),
+        "{}",
+        table.markdown()
+    );
+    assert!(
+        table
+            .csv()
+            .unwrap()
+            .contains("RTE,60,46.787282,ap-blocks-16,")
+    );
+}
+
+#[test]
+fn the_average_is_over_the_same_columns_and_seeds() {
+    let mut records = glue_records();
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    let column = table.columns.last().unwrap();
+    assert_eq!(
+        (column.name.as_str(), column.metric),
+        ("average of 4", None)
+    );
+    let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
+    assert_eq!((dense.mean, dense.n), (67.75, 2));
+    assert!((dense.sd.unwrap() - 0.5_f64.sqrt()).abs() < 1e-12);
+    let published = [65.70, 88.77, 57.78, 88.39].iter().sum::<f64>() / 4.0;
+    assert!((table.lines[0].paper.last().unwrap().unwrap() - published).abs() < 1e-12);
+    // One task has another seed: no spread of the average.
+    records.push(task(GlueColumn::Rte, 0.0, 3, 63.0));
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
+    assert_eq!((dense.sd, dense.n), (None, 1));
+    // All nine: the published average stands beside.
+    let all: Vec<RunRecord> = GlueColumn::ALL
+        .into_iter()
+        .map(|column| task(column, 80.0, 1, 50.0))
+        .collect();
+    let table = pivot(&all, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    assert_eq!(table.columns.last().unwrap().name, "average");
+    assert_eq!(table.columns.len(), 11);
+    assert_eq!(table.lines[0].paper.last().unwrap(), &Some(71.40));
+    assert_eq!(table.lines[0].paper[9], None, "WNLI");
+}
+
+#[test]
+fn other_signatures_and_tasks_have_columns_of_their_own() {
+    let mut records = glue_records();
+    let mut long = task(GlueColumn::Rte, 0.0, 1, 70.0);
+    (long.id, long.signature) = (
+        "long".into(),
+        "accuracy|task:rte|split:dev|len:384|n:277".into(),
+    );
+    records.push(long);
+    records.push(of("question-sentence", Metric::Accuracy, 0.0, 1, 71.0));
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "RTE",
+            "RTE #2",
+            "MRPC",
+            "CoLA",
+            "STS-B",
+            "question-sentence, accuracy"
+        ]
+    );
+    let signatures: Vec<&str> = table.columns.iter().map(|c| c.signature.as_str()).collect();
+    assert!(signatures[..2].contains(&"accuracy|task:rte|split:dev|len:384|n:277"));
+}
+
+#[test]
+fn squad_has_a_line_for_each_kernel_and_keeps_the_place_of_block_sparse() {
+    let measures = [
+        Metric::ExactMatch,
+        Metric::AnswerF1,
+        Metric::Seconds,
+        Metric::Gigabytes,
+    ];
+    let mut records = Vec::new();
+    for (row, p, values) in [
+        ("dense", 0.0, [70.0, 80.0, 100.0, 2.0]),
+        ("masked-dense", 90.0, [68.0, 78.5, 110.0, 2.5]),
+    ] {
+        for (metric, value) in measures.into_iter().zip(values) {
+            let mut record = of(row, metric, p, 1, value);
+            record.signature = TaskSignature::new(metric, "squad-v1.1", "dev", 2000)
+                .unwrap()
+                .to_string();
+            record.paper = None;
+            records.push(record);
+        }
+    }
+    let table = pivot(&records, PivotLayout::Squad, &options(Vec::new())).unwrap();
+    insta::assert_snapshot!(table.markdown());
+    let rows: Vec<(&str, f64)> = table
+        .lines
+        .iter()
+        .map(|line| (line.row.as_str(), line.p.unwrap().get()))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("dense", 0.0),
+            ("masked-dense", 90.0),
+            ("block-sparse", 0.0),
+            ("block-sparse", 90.0)
+        ]
+    );
+    assert_eq!(table.lines[0].paper, [None, None, Some(95.80), Some(6.24)]);
+    assert_eq!(
+        table.lines[3].paper,
+        [Some(79.62), Some(87.32), Some(86.44), Some(5.00)]
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let files = table.write(dir.path()).unwrap();
+    assert_eq!(files.len(), 2);
+    assert_eq!(
+        std::fs::read_to_string(&files[1]).unwrap(),
+        table.csv().unwrap()
+    );
+    assert!(table.terminal(None).contains("masked-dense"));
+}
+
+/// Networks that differ in their attention have lines of their own, in the order in which they are
+/// expected, each compared with its own dense run; the paper's numbers stand beside softmax.
+#[test]
+fn variants_have_their_lines_and_changes() {
+    let mut records = Vec::new();
+    for (variant, dense) in [("softmax", 66.0), ("entmax15", 64.0)] {
+        for (p, value) in [(0.0, dense), (60.0, dense - 2.0)] {
+            let mut record = task(GlueColumn::Rte, p, 1, value);
+            record.id += variant;
+            record.variant = Some(variant.into());
+            records.push(record);
+        }
+    }
+    let mut majority = task(GlueColumn::Rte, 0.0, 1, 52.71);
+    majority.condition = Baseline::Majority.into();
+    (majority.p_nominal, majority.p_effective) = (None, None);
+    records.push(majority);
+    let expected = |(variant, p): (&str, f64)| Expected {
+        row: "RTE".into(),
+        variant: Some(variant.into()),
+        condition: AP,
+        p: Some(p),
+        seed: 1,
+        command: "glue rte".into(),
+    };
+    let runs = [("softmax", 0.0), ("entmax15", 60.0), ("entmax15", 90.0)];
+    let options = options(runs.map(expected).into());
+    let table = pivot(&records, PivotLayout::Glue, &options).unwrap();
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
+    | variant  | p % | mask                    | effective % |                |       RTE ↑ |
+    |----------|----:|-------------------------|------------:|----------------|------------:|
+    | softmax  |   0 | –                       |        0.00 | ours           |       66.00 |
+    |          |     |                         |             | paper          |       65.70 |
+    | softmax  |  60 | ap                      |       46.79 | ours           |       64.00 |
+    |          |     |                         |             | change         |       -2.00 |
+    |          |     |                         |             | paper          |       61.37 |
+    |          |     |                         |             | paper's change |       -4.33 |
+    | entmax15 |   0 | –                       |        0.00 | ours           |       64.00 |
+    | entmax15 |  60 | ap                      |       46.79 | ours           |       62.00 |
+    |          |     |                         |             | change         |       -2.00 |
+    | entmax15 |  90 | ap                      |           – | ours           | missing [1] |
+    | –        |   – | the most frequent class |           – | ours           |       52.71 |
+    ");
+    let csv = table.csv().unwrap();
+    for line in [
+        "\"RTE, softmax\",60,46.787282,ap,accuracy,64,",
+        "\"RTE, entmax15\",60,46.787282,ap,accuracy,62,",
+        "RTE,,,majority,accuracy,52.71,",
+    ] {
+        assert!(csv.contains(line), "{line} in {csv}");
+    }
+}
+
+/// Only a table with published numbers says what they are.
+#[test]
+fn no_note_about_the_paper_without_its_numbers() {
+    let note = |records: &[RunRecord]| {
+        let table = pivot(records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+        table.markdown().contains("The paper's values are those of")
+    };
+    assert!(note(&glue_records()));
+    assert!(!note(&[of(
+        "question-sentence",
+        Metric::Accuracy,
+        0.0,
+        1,
+        71.0
+    )]));
+    // The paper has no p = 70.
+    assert!(!note(&[task(GlueColumn::Rte, 70.0, 1, 71.0)]));
+}
+
+#[test]
+fn nothing_to_lay_out_is_an_error() {
+    for layout in [PivotLayout::Glue, PivotLayout::Squad] {
+        let error = pivot(&[], layout, &options(Vec::new())).unwrap_err();
+        assert!(matches!(error, ResultsError::Empty));
+    }
+}
