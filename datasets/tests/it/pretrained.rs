@@ -180,6 +180,7 @@ fn names_and_added_tokens_beside_a_vocabulary_are_read() {
     let special: Vec<u32> = (0..10).filter(|&id| tokenizer.is_special(id)).collect();
     assert_eq!(special, [0, 1, 2, 3, 4, 7]);
     assert_eq!(tokenizer.mask().unwrap(), 4);
+    assert_eq!(Tokenizer::files_of(dir.path()), files.map(|(name, _)| name));
     // Another tokenizer than the same vocabulary without these.
     let plain = folder(&[
         files[0],

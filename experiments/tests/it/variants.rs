@@ -29,7 +29,11 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
     let bench = Bench::new();
     let names = ["softmax", "sparsemax", "entmax15", "alpha_entmax"];
     let list = format!("model.normalizers={names:?}");
-    let sets = [list.as_str(), "prune.p=[0, 60]", "prune.random_masks=[0, 1]"];
+    let sets = [
+        list.as_str(),
+        "prune.p=[0, 60]",
+        "prune.random_masks=[0, 1]",
+    ];
     bench.tiny_with("--out run --device flex", &sets).success();
     let found = lines(&bench, "run");
     for name in names {
@@ -39,7 +43,12 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
             assert_eq!(of.len(), 1, "{name} {p} {mask}: {found:?}");
             assert!(of[0][3].parse::<f64>().unwrap() > 1.0);
         }
-        for file in ["dense/model", "pattern", "masks/ap-p60", "rows/random-p60-m1/model"] {
+        for file in [
+            "dense/model",
+            "pattern",
+            "masks/ap-p60",
+            "rows/random-p60-m1/model",
+        ] {
             let path = bench.path(&format!("run/seed-1/{name}/{file}.safetensors"));
             assert!(path.exists(), "{}", path.display());
         }
@@ -55,7 +64,10 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
     // What is published is of softmax.
     for record in records(&bench, "run") {
         let is_softmax = record["variant"] == "softmax";
-        assert_eq!(!record["paper"].is_null(), is_softmax && !record["p_nominal"].is_null());
+        assert_eq!(
+            !record["paper"].is_null(),
+            is_softmax && !record["p_nominal"].is_null()
+        );
     }
 }
 
@@ -67,7 +79,10 @@ fn a_pretrained_encoder_is_fine_tuned_with_each() {
     let by = [list, "cost.batches=0"];
     squad::tiny(&bench, "--out squad --device flex", &by).success();
     for (folder, data) in [("glue", "question-sentence"), ("squad", "squad")] {
-        assert_says(&read(&bench.path(&format!("{folder}/TABLE.md"))), &["variant", "alpha_entmax"]);
+        assert_says(
+            &read(&bench.path(&format!("{folder}/TABLE.md"))),
+            &["variant", "alpha_entmax"],
+        );
         for name in ["softmax", "alpha_entmax"] {
             let rows = bench.path(&format!("{folder}/seed-1/{data}/{name}/rows"));
             assert!(rows.is_dir(), "{}", rows.display());
@@ -86,7 +101,10 @@ fn a_pretrained_encoder_is_fine_tuned_with_each() {
         assert!(!printed.contains("missing"), "{printed}");
     }
     let model = "glue/seed-1/question-sentence/alpha_entmax/rows";
-    let row = std::fs::read_dir(bench.path(model)).unwrap().next().unwrap();
+    let row = std::fs::read_dir(bench.path(model))
+        .unwrap()
+        .next()
+        .unwrap();
     let path = row.unwrap().path();
     let said = glue::command(&bench)
         .args(["predict", "--quiet", "--device", "flex", "--model"])

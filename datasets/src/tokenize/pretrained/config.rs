@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::file::bad;
+use super::file::{ADDED, CONFIG, SPECIAL_MAP, bad};
 use super::vocab_txt::Cleaning;
 use crate::{Error, Result};
 
@@ -99,7 +99,7 @@ impl Beside {
     /// [`Error::BadTokenizer`] for one that is damaged or asks for what the published tokenizers of
     /// `tokenizer.json` do not do either, [`Error::Io`].
     pub(super) fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("tokenizer_config.json");
+        let path = folder.join(CONFIG);
         let mut config: Config = read(&path)?.unwrap_or_default();
         let origin = path.display().to_string();
         if config.do_basic_tokenize == Some(false) {
@@ -127,7 +127,7 @@ impl Beside {
             sep_token,
             mask_token,
         } = std::mem::take(&mut config.named);
-        let map: Named = read(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
+        let map: Named = read(&folder.join(SPECIAL_MAP))?.unwrap_or_default();
         let text = |ours: Option<Name>, map: Option<Name>| ours.or(map).map(Name::into_text);
         let additional = config.additional_special_tokens.take().unwrap_or_default();
         let names = Names {
@@ -139,7 +139,7 @@ impl Beside {
             additional: additional.into_iter().map(Name::into_text).collect(),
         };
         let mut added = std::mem::take(&mut config.added_tokens_decoder);
-        let older: Option<BTreeMap<String, u32>> = read(&folder.join("added_tokens.json"))?;
+        let older: Option<BTreeMap<String, u32>> = read(&folder.join(ADDED))?;
         for (content, id) in older.into_iter().flatten() {
             added.entry(id).or_insert(Added {
                 content,

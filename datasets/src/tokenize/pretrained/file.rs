@@ -13,17 +13,23 @@ use super::special::SpecialIds;
 use super::vocab_txt::{Casing, Cleaning, tokenizer_json};
 use crate::{Error, Result};
 
-/// The files that a tokenizer is read from, as they are published; a copy of those that are there
-/// opens as the same tokenizer.
-pub const FILES: [&str; 5] = [
-    "tokenizer.json",
-    "vocab.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-];
+const JSON: &str = "tokenizer.json";
+const VOCAB: &str = "vocab.txt";
+/// What may stand beside either.
+pub(super) const CONFIG: &str = "tokenizer_config.json";
+pub(super) const SPECIAL_MAP: &str = "special_tokens_map.json";
+pub(super) const ADDED: &str = "added_tokens.json";
 
 impl Tokenizer {
+    /// Names of the files that [`Tokenizer::open`] reads of a folder; a folder with copies of them
+    /// opens as the same tokenizer.
+    pub fn files_of(folder: &Path) -> Vec<&'static str> {
+        let is_there = |name: &&str| folder.join(name).is_file();
+        let vocabulary = if is_there(&JSON) { JSON } else { VOCAB };
+        let names = [vocabulary, CONFIG, SPECIAL_MAP, ADDED];
+        names.into_iter().filter(is_there).collect()
+    }
+
     /// Reads a `tokenizer.json`, a `vocab.txt`, or a folder that holds one of them.
     ///
     /// The `tokenizer_config.json` beside a `vocab.txt` is obeyed: `do_lower_case`, `strip_accents`,
@@ -37,11 +43,11 @@ impl Tokenizer {
     /// [`Error::BadTokenizer`] for a file that is no tokenizer of an encoder, [`Error::Io`].
     pub fn open(path: &Path, casing: Option<Casing>) -> Result<Self> {
         let file = if path.is_dir() {
-            let json = path.join(FILES[0]);
+            let json = path.join(JSON);
             if json.is_file() {
                 json
             } else {
-                path.join(FILES[1])
+                path.join(VOCAB)
             }
         } else {
             path.to_owned()
@@ -67,7 +73,7 @@ impl Tokenizer {
             (None, Some(true)) => Casing::Lower,
             (None, Some(false)) => Casing::Keep,
             (None, None) => {
-                let path = file.with_file_name(FILES[2]);
+                let path = file.with_file_name(CONFIG);
                 return Err(bad(
                     &origin,
                     format!(

@@ -14,7 +14,6 @@ mod special;
 mod vocab_txt;
 
 pub use encoding::{Encoding, Pieces, Sequence};
-pub use file::FILES;
 pub use special::SpecialIds;
 pub use vocab_txt::Casing;
 

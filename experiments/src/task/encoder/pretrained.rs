@@ -20,9 +20,7 @@ use crate::train::short;
 /// What a run was started from; written when the run folder is first used.
 const NOTE: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
-const VOCABULARY: &str = "vocab.txt";
 const CONFIG: &str = "config.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Names of weights, the first one found is read.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
@@ -119,13 +117,14 @@ impl Pretrained {
         let sha256 = hex(&Sha256::digest(&bytes));
         drop(bytes);
         let wordpiece = WordPiece::open(dir, None)?;
-        let names: &[&'static str] = match dir.join(TOKENIZER).is_file() {
-            true => &[TOKENIZER],
-            false => &[VOCABULARY, TOKENIZER_CONFIG],
+        let read = |name: &'static str| {
+            let path = dir.join(name);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Ok((name, text))
         };
-        let read =
-            |&name: &&'static str| Some((name, std::fs::read_to_string(dir.join(name)).ok()?));
-        let mut files: Vec<_> = names.iter().filter_map(read).collect();
+        let names = WordPiece::files_of(dir).into_iter();
+        let mut files: Vec<_> = names.map(read).collect::<Result<_>>()?;
         files.push((CONFIG, json));
         let assumed = sizes.assumed.map(|text| format!("; {text}"));
         let pretrained = Self {
