@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
@@ -14,7 +13,6 @@ use super::network;
 use crate::io::write_text;
 use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
-use crate::recipe::hex;
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
@@ -114,7 +112,7 @@ impl Pretrained {
         };
         let bytes =
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = sparta_datasets::source::sha256(&bytes);
         drop(bytes);
         let wordpiece = WordPiece::open(dir, None)?;
         let read = |name: &'static str| {
