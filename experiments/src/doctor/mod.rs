@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
+use crate::version;
 
 /// One device that `--device` can name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +28,9 @@ pub struct DeviceState {
 #[derive(Debug, Clone, Serialize)]
 pub struct Diagnosis {
     /// Version of the program.
-    pub version: String,
+    pub version: &'static str,
+    /// Its commit.
+    pub commit: &'static str,
     /// Operating system and processor architecture.
     pub system: String,
     /// Processor cores this process may use.
@@ -58,7 +61,8 @@ pub fn diagnose() -> Diagnosis {
     let cache = sparta_datasets::source::cache_dir().ok();
     let (recipes, corpora, weights) = sources::look(cache.as_deref());
     Diagnosis {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: version::VERSION,
+        commit: version::COMMIT,
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         free_memory: system.available_memory(),
@@ -109,7 +113,9 @@ impl Diagnosis {
         let mut lines = vec![
             format!(
                 "sparta {} on {}, {} cores",
-                self.version, self.system, self.cores
+                version::LONG,
+                self.system,
+                self.cores
             ),
             format!("free memory  {}", gigabytes(self.free_memory)),
             format!(

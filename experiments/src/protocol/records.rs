@@ -1,6 +1,5 @@
 //! Scores → run records → the table.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -19,6 +18,7 @@ use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
+use crate::version;
 
 /// The model that records are about.
 pub(crate) struct Subject<'a> {
@@ -71,7 +71,6 @@ impl<R: Recipe> Run<'_, R> {
         condition: Condition,
         (metric, signature): (Metric, &str),
     ) -> RunRecord {
-        let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
         RunRecord {
             id: self.record_id(seed, name),
             table: self.recipe.table().to_owned(),
@@ -95,10 +94,7 @@ impl<R: Recipe> Run<'_, R> {
             started: now(),
             finished: None,
             status: Status::Running,
-            versions: versions
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect::<BTreeMap<_, _>>(),
+            versions: version::versions(),
         }
     }
 
@@ -109,10 +105,7 @@ impl<R: Recipe> Run<'_, R> {
     pub(crate) fn describe(&self, subject: &Subject<'_>, lines: &[Line]) -> Result<Vec<RunRecord>> {
         let Subject { arm, row, mask, .. } = *subject;
         let seed = arm.folder.seed();
-        let folder = match row {
-            None => arm.folder.dense(),
-            Some(row) => arm.folder.row(&row.name()),
-        };
+        let folder = arm.model(row);
         // Fractions of the legal cells and of their uses that the mask hides, in per cent.
         let (effective, token_weighted) = match (mask, row) {
             (Some(mask), Some(row)) => {

@@ -1,11 +1,13 @@
 //! The models of a table: variants, each trained dense, and rows, each trained again under a mask.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
 use sparta_results::{Condition, MaskFamily};
 
-use super::folder::ArmFolder;
-use crate::recipe::{Masks, NormalizerName, RetrainStart};
+use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use crate::recipe::{Masks, NormalizerName, Recipe, RetrainStart};
 
 /// Attention types that are pruned together; the others stay whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,28 @@ pub struct Arm {
     pub variant: Variant,
     /// Where.
     pub folder: ArmFolder,
+}
+
+impl Arm {
+    /// The variant of a seed in a run folder.
+    #[must_use]
+    pub fn of<R: Recipe>(run: &RunFolder, recipe: &R, seed: u64, variant: Variant) -> Self {
+        let folder = run.arm(recipe, seed, &variant.folder);
+        Self { variant, folder }
+    }
+
+    /// The model of a row; none is the dense one.
+    #[must_use]
+    pub fn model(&self, row: Option<&Row>) -> ModelFolder {
+        row.map_or_else(|| self.folder.dense(), |row| self.folder.row(&row.name()))
+    }
+
+    /// The mask that a model is under, if it has one.
+    #[must_use]
+    pub fn mask(&self, row: Option<&Row>) -> Option<PathBuf> {
+        let row = row.filter(|row| row.mask.is_some())?;
+        Some(self.folder.mask(&row.name()))
+    }
 }
 
 /// One model trained again: which attention is pruned, and by which mask.

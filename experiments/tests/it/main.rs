@@ -4,6 +4,7 @@ mod bad_input;
 mod doctor;
 mod glue;
 mod iwslt;
+mod mlm;
 mod squad;
 mod stop;
 mod table;

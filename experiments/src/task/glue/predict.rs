@@ -62,7 +62,11 @@ pub fn predict(request: &Predict) -> Result<()> {
         &training,
     );
     let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
-    let mask = found.mask_path().map(GlobalMask::load).transpose()?;
+    let mask = found
+        .arm
+        .mask(found.row.as_ref())
+        .map(GlobalMask::load)
+        .transpose()?;
     let max_len = recipe.max_len();
     let model = Model {
         network: &network,

@@ -130,7 +130,11 @@ impl Model {
     fn open(request: &Translate) -> Result<Self> {
         let found: Found<TranslationRecipe> =
             find::<Translation>(&request.model, |recipe| Ok(rows::variants(recipe)))?;
-        let mask = found.mask_path().map(GlobalMask::load).transpose()?;
+        let mask = found
+            .arm
+            .mask(found.row.as_ref())
+            .map(GlobalMask::load)
+            .transpose()?;
         let Found {
             run,
             recipe,
