@@ -3,7 +3,7 @@
 use super::rectangle::Rectangle;
 use crate::classification::{ClassificationCorpus, Label, TextExample};
 use crate::shuffle::Shuffler;
-use crate::tokenize::wordpiece::{Encoding, WordPiece};
+use crate::tokenize::pretrained::{Encoding, Tokenizer};
 use crate::{Error, Result};
 
 /// An example as a model reads it, not padded.
@@ -16,18 +16,18 @@ pub struct EncodedExample {
 }
 
 impl EncodedExample {
-    /// Encodes examples in at most `max_len` tokens each, cut as [`WordPiece::encode`] cuts.
+    /// Encodes examples in at most `max_len` tokens each, cut as [`Tokenizer::encode`] cuts.
     ///
     /// # Errors
     /// [`Error::TooShortForSpecial`].
     pub fn encode_all(
         examples: &[TextExample],
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         max_len: usize,
     ) -> Result<Vec<Self>> {
         let encode = |example: &TextExample| {
             Ok(Self {
-                encoding: wordpiece.encode(&example.first, example.second.as_deref(), max_len)?,
+                encoding: tokenizer.encode(&example.first, example.second.as_deref(), max_len)?,
                 label: example.label,
             })
         };
@@ -255,9 +255,9 @@ impl ClassificationCorpus {
     pub fn encode(
         &self,
         part: &str,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         max_len: usize,
     ) -> Result<Vec<EncodedExample>> {
-        EncodedExample::encode_all(&self.part(part)?.examples, wordpiece, max_len)
+        EncodedExample::encode_all(&self.part(part)?.examples, tokenizer, max_len)
     }
 }

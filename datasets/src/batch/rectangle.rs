@@ -1,7 +1,7 @@
 //! Encodings padded to a rectangle.
 
 use super::Padding;
-use crate::tokenize::wordpiece::Encoding;
+use crate::tokenize::pretrained::Encoding;
 use crate::{Error, Result};
 
 /// The arrays that batches of encodings share, row-major `[batch_size, len]`.

@@ -3,7 +3,7 @@
 use super::{Padding, rectangle::Rectangle};
 use crate::Result;
 use crate::squad::Window;
-use crate::tokenize::wordpiece::Encoding;
+use crate::tokenize::pretrained::Encoding;
 
 /// One batch of windows, arrays row-major `[batch_size, len]`; order and share of padding are those
 /// of [`super::ExampleOrder`].

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sparta_datasets::tokenize::wordpiece::WordPiece;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
@@ -14,15 +13,12 @@ use super::network;
 use crate::io::write_text;
 use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
-use crate::recipe::hex;
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
 const NOTE: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
-const VOCABULARY: &str = "vocab.txt";
 const CONFIG: &str = "config.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Names of weights, the first one found is read.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
@@ -116,16 +112,17 @@ impl Pretrained {
         };
         let bytes =
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = sparta_datasets::source::sha256(&bytes);
         drop(bytes);
         let wordpiece = WordPiece::open(dir, None)?;
-        let names: &[&'static str] = match dir.join(TOKENIZER).is_file() {
-            true => &[TOKENIZER],
-            false => &[VOCABULARY, TOKENIZER_CONFIG],
+        let read = |name: &'static str| {
+            let path = dir.join(name);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Ok((name, text))
         };
-        let read =
-            |&name: &&'static str| Some((name, std::fs::read_to_string(dir.join(name)).ok()?));
-        let mut files: Vec<_> = names.iter().filter_map(read).collect();
+        let names = WordPiece::files_of(dir).into_iter();
+        let mut files: Vec<_> = names.map(read).collect::<Result<_>>()?;
         files.push((CONFIG, json));
         let assumed = sizes.assumed.map(|text| format!("; {text}"));
         let pretrained = Self {
