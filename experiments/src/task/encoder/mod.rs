@@ -7,7 +7,7 @@ mod objective;
 mod pretrained;
 
 pub use head::{BaselineScore, Column, Head, Model};
-pub use network::layer_masks;
+pub use network::{grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
 
 use anyhow::{Context, Result};
@@ -29,7 +29,7 @@ use crate::train::{AdamSettings, Selection, TrainingConfig};
 use objective::HeadLoss;
 
 /// Copies of a layer's attention weights that autodiff keeps.
-const SCORE_COPIES: usize = 5;
+pub(super) const SCORE_COPIES: usize = 5;
 
 /// A pretrained encoder with a head for each data set of a recipe.
 pub struct Encoder<H: Head> {
@@ -67,7 +67,7 @@ pub(super) fn variants<R: EncoderRecipe>(recipe: &R, datasets: &[String]) -> Vec
 }
 
 /// The p that a row stands at; the dense model is p = 0 where no other model is.
-fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
+pub(super) fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
     match (row, recipe.retrain_start()) {
         (Some(row), _) => Some(f64::from(row.p)),
         (None, RetrainStart::Pretrained) => Some(0.0),
