@@ -92,13 +92,8 @@ pub(crate) fn any_bert(bench: &Bench, head: Head) -> Vec<f32> {
 
 #[test]
 fn a_bert_of_any_sizes_is_fine_tuned_and_used_again() {
-<<<<<<< HEAD
     let bench = bench();
-    any_bert(&bench);
-=======
-    let bench = Bench::new();
     any_bert(&bench, Head::None);
->>>>>>> h/mlm
     let sets = ["model.network=\"bert\""];
     let line = "--out run --device flex --weights weights";
     bench.tiny_with(line, &sets).success();
