@@ -42,11 +42,13 @@ pub mod pairs;
 pub mod question_sentence;
 mod shuffle;
 pub mod source;
+mod split;
 pub mod squad;
 pub mod store;
 pub mod tokenize;
 pub mod translation;
 pub mod wikitext;
 
-pub use corpus::{Corpus, CorpusName, Split};
+pub use corpus::{Corpus, CorpusName};
 pub use error::{Error, Result};
+pub use split::Split;

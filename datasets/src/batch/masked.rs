@@ -1,7 +1,7 @@
 //! Windows of running text with hidden tokens, for masked language models.
 
 use super::masking::{Choice, Masker};
-use super::{IGNORE, Padding, rectangle::Rectangle};
+use super::{IGNORE, PaddingStrategy, rectangle::Rectangle};
 use crate::Result;
 use crate::tokenize::pretrained::{Encoding, Pieces, Tokenizer};
 
@@ -111,7 +111,7 @@ impl MaskedBatch {
     pub fn new(
         windows: &[Encoding],
         indices: &[u32],
-        padding: Padding,
+        padding: PaddingStrategy,
         pad: u32,
         masker: &Masker,
         choice: Choice,

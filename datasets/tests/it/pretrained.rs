@@ -239,7 +239,7 @@ fn a_config_that_contradicts_or_is_damaged_is_named() {
     ));
     assert!(
         error.contains(
-            "has strip_accents = true, but the tokenizer_config.json beside it says false"
+            "has strip_accents = true, but the tokenizer_config.json next to it says false"
         ),
         "{error}"
     );

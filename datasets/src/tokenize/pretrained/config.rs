@@ -1,4 +1,4 @@
-//! `tokenizer_config.json` and the small files beside it.
+//! `tokenizer_config.json` and the small files next to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::file::{ADDED, CONFIG, SPECIAL_MAP, bad};
-use super::vocab_txt::Cleaning;
+use super::vocab_txt::BertNormalizer;
 use crate::{Error, Result};
 
 /// What of `tokenizer_config.json` decides how texts are cut.
@@ -82,16 +82,16 @@ impl Name {
     }
 }
 
-/// What stands in the files beside a tokenizer.
+/// What the files next to a tokenizer say.
 #[derive(Debug, Default)]
-pub(super) struct Beside {
+pub(super) struct ConfigFiles {
     pub config: Config,
     pub names: Names,
     /// Added tokens by id.
     pub added: BTreeMap<u32, Added>,
 }
 
-impl Beside {
+impl ConfigFiles {
     /// Reads `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` of a folder,
     /// each of which may be missing.
     ///
@@ -157,28 +157,24 @@ impl Beside {
         })
     }
 
-    /// That a `tokenizer.json` does not say otherwise than the config beside it.
+    /// That a `tokenizer.json` does not say otherwise than the config next to it.
     ///
     /// # Errors
     /// [`Error::BadTokenizer`] that names the key.
     pub(super) fn check(&self, normalizer: &Value, origin: &str) -> Result<()> {
-        let Some(cleaning) = Cleaning::of_normalizer(normalizer) else {
+        let Some(found) = BertNormalizer::of_normalizer(normalizer) else {
             return Ok(());
         };
         for (key, found, config) in [
-            (
-                "do_lower_case",
-                cleaning.lowercase,
-                self.config.do_lower_case,
-            ),
+            ("do_lower_case", found.lowercase, self.config.do_lower_case),
             (
                 "strip_accents",
-                cleaning.strip_accents(),
+                found.strip_accents(),
                 self.config.strip_accents,
             ),
             (
                 "tokenize_chinese_chars",
-                cleaning.chinese_chars,
+                found.chinese_chars,
                 self.config.tokenize_chinese_chars,
             ),
         ] {
@@ -188,7 +184,7 @@ impl Beside {
                 return Err(bad(
                     origin,
                     format!(
-                        "its normalizer has {key} = {found}, but the tokenizer_config.json beside it says {expected}; change the one that is wrong"
+                        "its normalizer has {key} = {found}, but the tokenizer_config.json next to it says {expected}; change the one that is wrong"
                     ),
                 ));
             }

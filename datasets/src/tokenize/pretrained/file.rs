@@ -6,16 +6,16 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Tokenizer;
-use super::config::{Beside, Names};
+use super::config::{ConfigFiles, Names};
 use super::frame::Frame;
 use super::hash::hash;
 use super::special::SpecialIds;
-use super::vocab_txt::{Casing, Cleaning, tokenizer_json};
+use super::vocab_txt::{BertNormalizer, Casing, tokenizer_json};
 use crate::{Error, Result};
 
 const JSON: &str = "tokenizer.json";
 const VOCAB: &str = "vocab.txt";
-/// What may stand beside either.
+/// What may stand next to either.
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_MAP: &str = "special_tokens_map.json";
 pub(super) const ADDED: &str = "added_tokens.json";
@@ -32,7 +32,7 @@ impl Tokenizer {
 
     /// Reads a `tokenizer.json`, a `vocab.txt`, or a folder that holds one of them.
     ///
-    /// The `tokenizer_config.json` beside a `vocab.txt` is obeyed: `do_lower_case`, `strip_accents`,
+    /// The `tokenizer_config.json` next to a `vocab.txt` is obeyed: `do_lower_case`, `strip_accents`,
     /// `tokenize_chinese_chars`, names of special tokens and added tokens (also those of
     /// `special_tokens_map.json` and `added_tokens.json`). `casing` takes the place of
     /// `do_lower_case`, and has to be given where the config does not say. For a `tokenizer.json`,
@@ -54,20 +54,20 @@ impl Tokenizer {
         };
         let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let origin = file.display().to_string();
-        let beside = Beside::read(file.parent().unwrap_or(Path::new(".")))?;
+        let files = ConfigFiles::read(file.parent().unwrap_or(Path::new(".")))?;
         if file
             .extension()
             .is_some_and(|extension| extension == "json")
         {
             let json = parse(&text, &origin)?;
             let normalizer = json.get("normalizer").unwrap_or(&Value::Null);
-            beside.check(normalizer, &origin)?;
+            files.check(normalizer, &origin)?;
             if let Some(casing) = casing {
                 check_casing(normalizer, casing, &origin)?;
             }
-            return Self::build(&json, &beside.names, &origin);
+            return Self::build(&json, &files.names, &origin);
         }
-        let config = &beside.config;
+        let config = &files.config;
         let casing = match (casing, config.do_lower_case) {
             (Some(casing), _) => casing,
             (None, Some(true)) => Casing::Lower,
@@ -83,13 +83,13 @@ impl Tokenizer {
                 ));
             }
         };
-        let cleaning = Cleaning {
+        let normalizer = BertNormalizer {
             strip_accents: config.strip_accents,
             chinese_chars: config.tokenize_chinese_chars.unwrap_or(true),
-            ..Cleaning::of(casing)
+            ..BertNormalizer::of(casing)
         };
-        let json = tokenizer_json(&text, cleaning, &beside.names, &beside.added, &origin)?;
-        Self::build(&json, &beside.names, &origin)
+        let json = tokenizer_json(&text, normalizer, &files.names, &files.added, &origin)?;
+        Self::build(&json, &files.names, &origin)
     }
 
     /// A `tokenizer.json` from memory; `origin` is named in errors.
@@ -100,14 +100,20 @@ impl Tokenizer {
         Self::build(&parse(json, origin)?, &Names::default(), origin)
     }
 
-    /// A `vocab.txt` from memory, one token a line, its id the line's number from 0; `origin` is
+    /// A `vocab.txt` from memory, one token per line, its id the line's number from 0; `origin` is
     /// named in errors.
     ///
     /// # Errors
     /// [`Error::BadTokenizer`] when a special token is missing or a token is there twice.
     pub fn from_vocab(vocab: &str, casing: Casing, origin: &str) -> Result<Self> {
         let names = Names::default();
-        let json = tokenizer_json(vocab, Cleaning::of(casing), &names, &[].into(), origin)?;
+        let json = tokenizer_json(
+            vocab,
+            BertNormalizer::of(casing),
+            &names,
+            &[].into(),
+            origin,
+        )?;
         Self::build(&json, &names, origin)
     }
 
@@ -239,8 +245,8 @@ fn check_added(json: &Value, inner: &tokenizers::Tokenizer, origin: &str) -> Res
 }
 
 fn check_casing(normalizer: &Value, casing: Casing, origin: &str) -> Result<()> {
-    let problem = match Cleaning::of_normalizer(normalizer) {
-        Some(found) if found.lowercase == Cleaning::of(casing).lowercase => return Ok(()),
+    let problem = match BertNormalizer::of_normalizer(normalizer) {
+        Some(found) if found.lowercase == BertNormalizer::of(casing).lowercase => return Ok(()),
         Some(found) => format!(
             "it has lowercase = {}, {casing:?} was asked",
             found.lowercase

@@ -34,14 +34,6 @@ pub(super) fn hash(json: &Value, tokens: &[Option<String>]) -> String {
 
 /// The rules of a tokenizer of BERT's kind in the words of version 0.1; `None` for others.
 fn bert_rules(json: &Value) -> Option<String> {
-    #[derive(Debug)]
-    #[expect(dead_code, reason = "its `Debug` is what is hashed")]
-    struct Cleaning {
-        clean_text: bool,
-        chinese_chars: bool,
-        strip_accents: bool,
-        lowercase: bool,
-    }
     let kind = |part: &str| json.get(part)?.get("type")?.as_str();
     let model = json.get("model")?;
     let is_wordpiece = matches!(kind("model"), None | Some("WordPiece"))
@@ -75,12 +67,12 @@ fn bert_rules(json: &Value) -> Option<String> {
     let normalizer = json.get("normalizer")?;
     let flag = |key: &str| normalizer.get(key).and_then(Value::as_bool);
     let lowercase = flag("lowercase").unwrap_or(true);
-    let cleaning = Cleaning {
-        clean_text: flag("clean_text").unwrap_or(true),
-        chinese_chars: flag("handle_chinese_chars").unwrap_or(true),
-        strip_accents: flag("strip_accents").unwrap_or(lowercase),
-        lowercase,
-    };
+    let strip_accents = flag("strip_accents").unwrap_or(lowercase);
+    let clean_text = flag("clean_text").unwrap_or(true);
+    let chinese_chars = flag("handle_chinese_chars").unwrap_or(true);
     let max_word_chars = model.get("max_input_chars_per_word")?.as_u64()?;
-    Some(format!("{:?}", (cleaning, literal, max_word_chars)))
+    Some(format!(
+        "(Cleaning {{ clean_text: {clean_text}, chinese_chars: {chinese_chars}, \
+         strip_accents: {strip_accents}, lowercase: {lowercase} }}, {literal:?}, {max_word_chars})"
+    ))
 }

@@ -17,16 +17,16 @@ pub enum Casing {
     Keep,
 }
 
-/// How a text is cleaned before it is cut into words.
+/// How BERT normalizes a text before it is cut into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cleaning {
+pub(super) struct BertNormalizer {
     pub lowercase: bool,
     /// `None`: as `lowercase`.
     pub strip_accents: Option<bool>,
     pub chinese_chars: bool,
 }
 
-impl Cleaning {
+impl BertNormalizer {
     pub(super) const fn of(casing: Casing) -> Self {
         Self {
             lowercase: match casing {
@@ -53,13 +53,13 @@ impl Cleaning {
     }
 }
 
-/// One token a line, its id the line's number from 0.
+/// One token per line, its id the line's number from 0.
 ///
 /// # Errors
 /// [`crate::Error::BadTokenizer`] when a special token is missing or a token is there twice.
 pub(super) fn tokenizer_json(
     vocab: &str,
-    cleaning: Cleaning,
+    normalizer: BertNormalizer,
     names: &Names,
     added: &BTreeMap<u32, Added>,
     origin: &str,
@@ -105,9 +105,9 @@ pub(super) fn tokenizer_json(
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": true,
-            "handle_chinese_chars": cleaning.chinese_chars,
-            "strip_accents": cleaning.strip_accents,
-            "lowercase": cleaning.lowercase,
+            "handle_chinese_chars": normalizer.chinese_chars,
+            "strip_accents": normalizer.strip_accents,
+            "lowercase": normalizer.lowercase,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": {"type": "BertProcessing", "sep": ends[0], "cls": ends[1]},
