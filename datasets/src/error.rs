@@ -307,6 +307,32 @@ pub enum Error {
         problem: String,
     },
 
+    /// A special token that a task needs and a tokenizer does not have.
+    #[error(
+        "tokenizer {origin} has no {role} token, which {needed_by} needs; use the tokenizer of a model that was trained with one"
+    )]
+    NoSpecialToken {
+        /// Where the tokenizer came from.
+        origin: String,
+        /// What the token is for: `mask`.
+        role: &'static str,
+        /// What asked for it.
+        needed_by: &'static str,
+    },
+
+    /// Fractions that hide no token or more than there are.
+    #[error(
+        "cannot hide {fraction} of the tokens, {mask} of these by the mask token and {random} by random tokens: use a fraction above 0 and at most 1, and two parts of at least 0 whose sum is at most 1"
+    )]
+    BadMasking {
+        /// Fraction of the tokens that is chosen.
+        fraction: f64,
+        /// Fraction of the chosen ones that becomes the mask token.
+        mask: f64,
+        /// Fraction of the chosen ones that becomes a random token.
+        random: f64,
+    },
+
     /// A length that does not hold a tokenizer's special tokens.
     #[error(
         "at most {max_len} tokens asked, {n_special} are taken by [CLS] and [SEP]; use a greater max_len"

@@ -12,6 +12,7 @@
 //!
 //! ClassificationTask::prepare (GLUE, question–sentence) ─► ClassificationCorpus (labelled texts)
 //! tokenize::wordpiece ─► batch::EncodedExample ─► ExampleOrder (seed, epoch) ─► ClassificationBatch
+//! Corpus.train ─► batch::text_windows ([CLS] … [SEP]) ─► batch::Masker ─► MaskedBatch
 //! SquadSet::prepare ─► squad::windows ─► batch::SpanBatch; logits ─► squad::best_spans ─► text
 //! ```
 //!

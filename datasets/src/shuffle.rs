@@ -23,11 +23,21 @@ impl Shuffler {
         z ^ (z >> 31)
     }
 
+    /// A number in `0..bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+
+    /// A number in `[0, 1)`, of 53 bits.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// Fisher–Yates.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
-            let j = (u128::from(self.next()) * (i as u128 + 1)) >> 64;
-            items.swap(i, j as usize);
+            let j = self.below(i + 1);
+            items.swap(i, j);
         }
     }
 }

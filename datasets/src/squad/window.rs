@@ -114,14 +114,14 @@ pub fn windows(
     let mut windows = Vec::new();
     for (article, of_article) in articles.iter().enumerate() {
         for (paragraph, of_paragraph) in of_article.paragraphs.iter().enumerate() {
-            let context = wordpiece.pieces(&of_paragraph.context);
+            let context = wordpiece.pieces(&of_paragraph.context)?;
             for (question, asked) in of_paragraph.questions.iter().enumerate() {
                 let place = QuestionPlace {
                     article,
                     paragraph,
                     question,
                 };
-                let mut pieces = wordpiece.pieces(&asked.text);
+                let mut pieces = wordpiece.pieces(&asked.text)?;
                 pieces.truncate(max_question);
                 cut(
                     place,

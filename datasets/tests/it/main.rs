@@ -8,6 +8,7 @@ mod glue;
 mod kneser_ney;
 mod libreoffice_help;
 mod lm_stream;
+mod masked;
 mod moses;
 mod normalize;
 mod pair_batches;

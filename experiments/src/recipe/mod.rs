@@ -2,7 +2,7 @@
 //!
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
 //! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`, `iwslt.toml`,
-//! `glue.toml`, `squad.toml`, which have every key), so that an unknown, missing or mistyped key
+//! `glue.toml`, `squad.toml`, `mlm.toml`, which have every key), so that an unknown, missing or mistyped key
 //! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
 //! checked against each other.
 
@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod glue;
 pub mod lm;
 mod misfit;
+pub mod mlm;
 mod needs;
 mod renamed;
 mod sections;
@@ -25,6 +26,7 @@ pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
+pub use mlm::MlmRecipe;
 pub use needs::{AnyCorpus, Needs};
 pub use renamed::{OldValues, Renamed};
 pub use sections::{
@@ -35,7 +37,7 @@ pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
-pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
+pub use words::{OptimizerName, RetrainStart};
 
 use std::path::Path;
 
@@ -43,6 +45,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use sparta_model::layer::MechanismConfig;
 
 /// Everything that determines the table of one task, by TOML keys.
 pub trait Recipe: Clone + Serialize + DeserializeOwned {
@@ -72,7 +75,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn retrain_start(&self) -> RetrainStart;
 
     /// Row normalisers of attention, each with a dense model of its own.
-    fn normalizers(&self) -> &[NormalizerName];
+    fn normalizers(&self) -> &[MechanismConfig];
 
     /// What it reads that is not in it.
     ///

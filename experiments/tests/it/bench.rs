@@ -51,7 +51,6 @@ impl Bench {
     /// The words of a tiny run: stage and options as typed, then the tiny recipe with further edits.
     pub fn words(&self, line: &str, sets: &[&str]) -> Vec<String> {
         let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        words.push("--quiet".to_owned());
         for set in self.program.tiny.iter().chain(sets) {
             words.extend(["--set".to_owned(), (*set).to_owned()]);
         }
@@ -91,7 +90,14 @@ impl Bench {
 
     /// Runs the program on the tiny recipe with further edits.
     pub fn tiny_with(&self, line: &str, sets: &[&str]) -> Assert {
-        self.command().args(self.words(line, sets)).assert()
+        let words = self.words(line, sets);
+        self.command().args(words).arg("--quiet").assert()
+    }
+
+    /// As [`Bench::tiny_with`]; what it tells the person at the terminal.
+    pub fn told(&self, line: &str, sets: &[&str]) -> String {
+        let assert = self.command().args(self.words(line, sets)).assert();
+        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
     }
 
     /// Starts the program on the tiny recipe with further edits.
@@ -125,19 +131,20 @@ impl Bench {
 
     /// Makes a table in `whole`; kills another with SIGKILL while it trains the model in `dense`, goes on, and
     /// compares the tables and some files of the run folders.
-    pub fn kill_and_resume(&self, sets: &[&str], dense: &str, files: &[&str]) {
-        self.tiny_with("--out whole --device flex", sets).success();
-        let mut child = self.spawn("--out killed --device flex", sets);
+    pub fn kill_and_resume(&self, options: &str, sets: &[&str], dense: &str, files: &[&str]) {
+        let line = |run: &str| format!("--out {run} --device flex {options}");
+        self.tiny_with(&line("whole"), sets).success();
+        let mut child = self.spawn(&line("killed"), sets);
         let dense = self.path("killed").join(dense);
         wait_for(|| dense.join("checkpoint.safetensors").exists());
         child.kill().expect("SIGKILL");
         child.wait().expect("the end");
         assert!(!dense.join("trained.json").exists());
         // Without --resume nothing is touched.
-        let text = said(&self.tiny_with("--out killed --device flex", sets), 1);
+        let text = said(&self.tiny_with(&line("killed"), sets), 1);
         assert_says(&text, &["--resume", "--out"]);
-        let line = "--out killed --device flex --resume";
-        self.tiny_with(line, sets).success();
+        let resumed = format!("{} --resume", line("killed"));
+        self.tiny_with(&resumed, sets).success();
         for file in [&["TABLE.csv"], files].concat() {
             let bytes = |run: &str| fs::read(self.path(run).join(file)).expect(file);
             assert!(bytes("whole") == bytes("killed"), "{file}");

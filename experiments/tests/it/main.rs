@@ -5,5 +5,6 @@ mod doctor;
 mod glue;
 mod iwslt;
 mod lm;
+mod mlm;
 mod squad;
 mod variants;

@@ -29,9 +29,31 @@ impl Pieces {
         self.offsets.truncate(len);
     }
 
-    pub(super) fn push(&mut self, id: u32, offset: (usize, usize)) {
+    pub(crate) fn push(&mut self, id: u32, offset: (usize, usize)) {
         self.ids.push(id);
         self.offsets.push(offset);
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.ids.extend(other.ids);
+        self.offsets.extend(other.offsets);
+    }
+
+    /// Keeps the first `len` pieces and gives the others.
+    pub(crate) fn split_off(&mut self, len: usize) -> Self {
+        Self {
+            ids: self.ids.split_off(len),
+            offsets: self.offsets.split_off(len),
+        }
+    }
+
+    /// The pieces of a text that starts at byte `by` of another.
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        for (start, end) in &mut self.offsets {
+            *start += by;
+            *end += by;
+        }
+        self
     }
 }
 
@@ -87,6 +109,12 @@ impl Encoding {
     }
 }
 
+impl AsRef<Self> for Encoding {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl WordPiece {
     /// Encodes one text or a pair in at most `max_len` tokens.
     ///
@@ -96,19 +124,17 @@ impl WordPiece {
     /// `longest_first`.
     ///
     /// # Errors
-    /// [`Error::TooShortForSpecial`] when `max_len` does not hold the special tokens.
+    /// [`Error::TooShortForSpecial`] when `max_len` does not hold the special tokens, and those of
+    /// [`WordPiece::pieces`].
     pub fn encode(&self, first: &str, second: Option<&str>, max_len: usize) -> Result<Encoding> {
-        self.join(
-            self.pieces(first),
-            second.map(|text| self.pieces(text)),
-            max_len,
-        )
+        let second = second.map(|text| self.pieces(text)).transpose()?;
+        self.join(self.pieces(first)?, second, max_len)
     }
 
     /// As [`WordPiece::encode`], of texts that are cut already.
     ///
     /// # Errors
-    /// As [`WordPiece::encode`].
+    /// [`Error::TooShortForSpecial`].
     pub fn join(
         &self,
         mut first: Pieces,

@@ -55,12 +55,14 @@ impl Cleaning {
 pub struct SpecialIds {
     /// `[PAD]`.
     pub pad: u32,
-    /// `[UNK]`, a word that cannot be cut into pieces.
-    pub unk: u32,
     /// `[CLS]`, the first token.
     pub cls: u32,
     /// `[SEP]`, after each text.
     pub sep: u32,
+    /// `[UNK]`, a word that cannot be cut into pieces; byte-level tokenizers have none.
+    pub unk: Option<u32>,
+    /// `[MASK]`, in the place of a hidden token.
+    pub mask: Option<u32>,
 }
 
 /// A WordPiece vocabulary with the rules its texts are cut by.
@@ -86,6 +88,8 @@ pub struct WordPiece {
     /// Tokens that are recognised in running text before it is cleaned, such as `[SEP]`.
     literal: Vec<(String, u32)>,
     max_word_chars: usize,
+    /// Where it came from, for errors.
+    origin: String,
 }
 
 impl WordPiece {
@@ -116,9 +120,10 @@ impl WordPiece {
         };
         let special = SpecialIds {
             pad: id("[PAD]")?,
-            unk: id("[UNK]")?,
             cls: id("[CLS]")?,
             sep: id("[SEP]")?,
+            unk: Some(id("[UNK]")?),
+            mask: starts.get("[MASK]").copied(),
         };
         Ok(Self {
             starts,
@@ -128,6 +133,7 @@ impl WordPiece {
             literal,
             max_word_chars,
             tokens,
+            origin: origin.to_owned(),
         })
     }
 
@@ -139,6 +145,27 @@ impl WordPiece {
     /// Ids of the special tokens.
     pub fn special(&self) -> SpecialIds {
         self.special
+    }
+
+    /// The id of `[MASK]`.
+    ///
+    /// # Errors
+    /// [`Error::NoSpecialToken`].
+    pub fn mask(&self) -> Result<u32> {
+        self.special.mask.ok_or_else(|| Error::NoSpecialToken {
+            origin: self.origin.clone(),
+            role: "mask",
+            needed_by: "masked language modelling",
+        })
+    }
+
+    /// Whether an id is a token with a meaning of its own, which no text is cut into.
+    pub fn is_special(&self, id: u32) -> bool {
+        let special = self.special;
+        [special.pad, special.cls, special.sep].contains(&id)
+            || special.unk == Some(id)
+            || special.mask == Some(id)
+            || self.literal.iter().any(|(_, literal)| *literal == id)
     }
 
     /// The token of an id, `##` included.
@@ -164,7 +191,10 @@ impl WordPiece {
     }
 
     /// Cuts one text into pieces, without special tokens around it.
-    pub fn pieces(&self, text: &str) -> Pieces {
+    ///
+    /// # Errors
+    /// [`Error::BadTokenizer`] for a text that the tokenizer's rules cannot cut.
+    pub fn pieces(&self, text: &str) -> Result<Pieces> {
         let mut pieces = Pieces::default();
         let mut rest = 0;
         while let Some((at, end, id)) = self.next_literal(text, rest) {
@@ -173,7 +203,7 @@ impl WordPiece {
             rest = end;
         }
         self.cut_text(text, rest..text.len(), &mut pieces);
-        pieces
+        Ok(pieces)
     }
 
     /// The first special token written out in the text, from a byte on: start, end, id.
@@ -199,7 +229,7 @@ impl WordPiece {
         };
         let whole = (first.start, last.end);
         if word.len() > self.max_word_chars {
-            return pieces.push(self.special.unk, whole);
+            return pieces.push(self.special.unk.unwrap_or_default(), whole);
         }
         let before = pieces.ids.len();
         let text: String = word.iter().map(|c| c.char).collect();
@@ -219,7 +249,7 @@ impl WordPiece {
                 .find_map(|end| Some((end, *table.get(&text[start_byte..ends[end]])?)));
             let Some((end, id)) = longest else {
                 pieces.truncate(before);
-                return pieces.push(self.special.unk, whole);
+                return pieces.push(self.special.unk.unwrap_or_default(), whole);
             };
             pieces.push(id, (word[start].start, word[end].end));
             (start, start_byte) = (end + 1, ends[end]);

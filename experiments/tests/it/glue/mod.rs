@@ -4,7 +4,7 @@ mod bad_input;
 mod predict;
 mod stop;
 mod table;
-mod weights;
+pub(crate) mod weights;
 
 use crate::bench::{Bench, Program};
 

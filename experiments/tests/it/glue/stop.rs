@@ -12,5 +12,5 @@ const LONG: &[&str] = &[
 #[test]
 fn kill_9_and_resume_give_the_metrics_of_an_unstopped_run() {
     let dense = "seed-1/question-sentence/dense";
-    bench().kill_and_resume(LONG, dense, &[&format!("{dense}/metrics.jsonl")]);
+    bench().kill_and_resume("", LONG, dense, &[&format!("{dense}/metrics.jsonl")]);
 }

@@ -35,7 +35,7 @@ fn kill_9_and_resume_give_the_metrics_of_an_unstopped_run() {
         .flat_map(|model| names.map(|name| format!("{model}/{name}")))
         .collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    bench.kill_and_resume(&sets, dense, &files);
+    bench.kill_and_resume("", &sets, dense, &files);
     assert!(score(&bench.csv("killed"), "cross", "80", "ap") >= 0.0);
     // Nothing but results is left beside the model.
     let mut left: Vec<String> = fs::read_dir(bench.path("killed").join(dense))

@@ -19,7 +19,12 @@ fn kill_9_and_resume_give_the_metrics_of_an_unstopped_run() {
     let bench = bench();
     let files = ["dense", "rows/p0", "rows/ap-p60", "rows/random-p60-m1"]
         .map(|run| format!("seed-1/{run}/metrics.jsonl"));
-    bench.kill_and_resume(LONG, "seed-1/dense", &files.each_ref().map(String::as_str));
+    bench.kill_and_resume(
+        "",
+        LONG,
+        "seed-1/dense",
+        &files.each_ref().map(String::as_str),
+    );
     let perplexity: f64 = value(&bench.csv("killed"), "ap", "60").parse().unwrap();
     assert!(perplexity > 1.0);
 }
