@@ -15,7 +15,6 @@ use sparta_ops::attention;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
 use super::folder::ModelFolder;
-use super::masks::semantics;
 use super::records::Subject;
 use super::rows::{Arm, Row};
 use super::run::{Run, TrainingSummary, now};
@@ -192,7 +191,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         let (network, _) = self.trained(arm, &arm.folder.dense())?;
         let before = attention::calls();
         let pass = self.task.observe(&arm.variant, &network, &self.on.device)?;
-        let padding = semantics(self.run.recipe.threshold().semantics).padding();
+        let padding = self.run.recipe.threshold().semantics.padding();
         let layers = self.task.attention(&arm.variant);
         let header = layers.into_iter().fold(
             PatternHeader::new(pass.corpus, arm.folder.model_name()).with_padding(padding),

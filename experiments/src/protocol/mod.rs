@@ -9,7 +9,7 @@ pub(crate) mod init;
 mod masks;
 pub mod method;
 pub(crate) mod records;
-mod rows;
+pub(crate) mod rows;
 pub(crate) mod run;
 mod stage;
 pub mod task;

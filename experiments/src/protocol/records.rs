@@ -233,15 +233,12 @@ fn record_name(run: &str, line: &Line) -> String {
     }
 }
 
-/// The command that makes what a table lacks, masks of such blocks included.
-fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
-    let sizes: Vec<String> = block_sizes.iter().map(usize::to_string).collect();
-    let with_blocks = match sizes.is_empty() {
-        true => String::new(),
-        false => format!(" --set prune.block_sizes=[{}]", sizes.join(",")),
-    };
+/// The command that makes what a table lacks, masks that a recipe adds to its folder included.
+fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
+    let added = recipe.masks().added().into_iter();
+    let added: String = added.map(|set| format!(" --set {set}")).collect();
     format!(
-        "{} reproduce --recipe {} --out {} --resume{with_blocks}",
+        "{} reproduce --recipe {} --out {} --resume{added}",
         R::PROGRAM,
         folder.root().join("recipe.toml").display(),
         folder.root().display()
@@ -254,7 +251,7 @@ fn expected<T: Task>(
     folder: &RunFolder,
     labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
 ) -> Result<Vec<Expected>> {
-    let command = go_on::<T::Recipe>(folder, &recipe.masks().block_sizes);
+    let command = go_on(recipe, folder);
     let start = recipe.retrain_start();
     let mut all = Vec::new();
     for &seed in recipe.seeds() {

@@ -2,10 +2,11 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::sections::check_normalizers;
-use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
+use super::{Intervals, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
 /// A recipe for a task that a pretrained encoder is fine-tuned for.
@@ -104,7 +105,7 @@ pub struct EncoderModelRecipe {
     /// Whose sizes and weights.
     pub network: NetworkName,
     /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<NormalizerName>,
+    pub normalizers: Vec<MechanismConfig>,
     /// Dropout of hidden states, and before the head.
     pub dropout: f64,
     /// Dropout of attention weights.

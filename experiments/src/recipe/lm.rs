@@ -3,13 +3,14 @@
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
 use super::sections::check_normalizers;
 use super::{
-    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Prune, Recipe, Renamed,
-    Retrain, RetrainStart, Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Prune, Recipe, Renamed, Retrain,
+    RetrainStart, Shipped, Threshold, WarmupSteps,
 };
 
 /// Everything that determines the language-model table; field names are the TOML keys, which
@@ -82,7 +83,7 @@ pub struct ModelRecipe {
     /// Dropout of attention weights.
     pub dropatt: f64,
     /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<NormalizerName>,
+    pub normalizers: Vec<MechanismConfig>,
     /// The softmax uses the word vectors.
     pub tie_weights: bool,
     /// The tail clusters use the word vectors' projections.
@@ -164,7 +165,7 @@ impl Recipe for LmRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
     }
 

@@ -3,13 +3,14 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
 use super::encoder::EncoderModelRecipe;
 use super::sections::check_normalizers;
 use super::{
-    AnyCorpus, Heading, Intervals, Masks, Needs, NormalizerName, Optimizer, Prune, Recipe, Retrain,
-    RetrainStart, Shipped, Threshold, WarmupSteps,
+    AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Prune, Recipe, Retrain, RetrainStart,
+    Shipped, Threshold, WarmupSteps,
 };
 
 /// Everything that determines the masked language model's table; field names are the TOML keys, which
@@ -147,7 +148,7 @@ impl Recipe for MlmRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
     }
 

@@ -37,13 +37,14 @@ pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
-pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
+pub use words::{OptimizerName, RetrainStart};
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sparta_model::layer::MechanismConfig;
 
 /// Everything that determines the table of one task, by TOML keys.
 pub trait Recipe: Clone + Serialize + DeserializeOwned {
@@ -73,7 +74,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn retrain_start(&self) -> RetrainStart;
 
     /// Row normalisers of attention, each with a dense model of its own.
-    fn normalizers(&self) -> &[NormalizerName];
+    fn normalizers(&self) -> &[MechanismConfig];
 
     /// What it reads that is not in it.
     ///
@@ -164,7 +165,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
-        one.masks_mut().block_sizes.clear();
+        one.masks_mut().clear_added();
         one
     }
 

@@ -1,17 +1,18 @@
 //! The table of masked language models as a user makes it.
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use assert_cmd::assert::Assert;
 use safetensors::SafeTensors;
 
-use super::Bench;
+use crate::bench::{Bench, Program, assert_says, said, stdout};
 use crate::glue::weights::{Head, any_bert};
-use crate::{assert_says, read, said};
 
-/// `--set` edits that shrink the default recipe to four steps of four short windows.
+/// Four steps of four short windows.
+pub const MLM: Program = Program {
+    exe: env!("CARGO_BIN_EXE_mlm"),
+    tiny: TINY,
+};
+
 const TINY: &[&str] = &[
     "data.max_len=24",
     "data.train_windows=40",
@@ -34,23 +35,8 @@ const TINY: &[&str] = &[
 /// A network of one layer of 8 from the folder `weights`.
 const ANY_BERT: &[&str] = &["model.network=\"bert\""];
 
-/// The words of a tiny run: stage and options as typed, then the tiny recipe.
-fn words(line: &str, sets: &[&str]) -> Vec<String> {
-    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    for set in TINY.iter().chain(sets) {
-        words.extend(["--set".to_owned(), (*set).to_owned()]);
-    }
-    words
-}
-
-/// Runs `mlm` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_mlm"));
-    command
-        .current_dir(bench.folder.path())
-        .env("SPARTA_CACHE", bench.path("cache"))
-        .args(words(line, sets))
-        .assert()
+fn bench() -> Bench {
+    Bench::of(MLM)
 }
 
 /// Lines of a TABLE.csv by score: row, p and mask of each.
@@ -76,24 +62,10 @@ fn score(csv: &str, metric: &str, p: &str, mask: &str) -> f64 {
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
-    let bench = Bench::new();
-    let all = tiny(&bench, "--quiet --out whole --device flex", &[]).success();
-    for stage in ["prepare", "train", "observe", "prune", "eval"] {
-        let device = if stage == "prepare" {
-            ""
-        } else {
-            "--device flex"
-        };
-        tiny(
-            &bench,
-            &format!("{stage} --quiet --out parts {device}"),
-            &[],
-        )
-        .success();
-    }
-    let csv = |run: &str| read(&bench.path(&format!("{run}/TABLE.csv")));
-    let whole = csv("whole");
-    assert_eq!(whole, csv("parts"));
+    let bench = bench();
+    let printed = bench.whole_and_in_parts();
+    let whole = bench.csv("whole");
+    assert_eq!(whole, bench.csv("parts"));
     for metric in ["pseudo-perplexity", "accuracy"] {
         let expected = [
             ["minilm-l3", "0", "ap"],
@@ -112,17 +84,17 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     // The most frequent word piece alone is right more often than by chance, and never surely.
     let accuracy = score(&whole, "accuracy", "", "unigram");
     assert!(accuracy > 1.0 && accuracy < 20.0, "{accuracy}");
-    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
         &printed,
         &["pseudo-perplexity|task:sotu|split:test|unit:wordpiece|vocab:30522|len:24|passes:7|n:"],
     );
     assert!(!printed.contains("missing"), "{printed}");
+    bench.report_again();
 }
 
 #[test]
 fn kill_9_and_resume_give_the_table_of_an_unstopped_run() {
-    let bench = Bench::new();
+    let bench = bench();
     any_bert(&bench, Head::None);
     let long = [
         ANY_BERT,
@@ -133,43 +105,20 @@ fn kill_9_and_resume_give_the_table_of_an_unstopped_run() {
         ],
     ]
     .concat();
-    let line = |out: &str| format!("--quiet --out {out} --device flex --weights weights");
-    tiny(&bench, &line("whole"), &long).success();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mlm"))
-        .current_dir(bench.folder.path())
-        .args(words(&line("killed"), &long))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let checkpoint = bench.path("killed/seed-1/dense/checkpoint.safetensors");
-    let patience = Instant::now();
-    while !checkpoint.exists() {
-        assert!(
-            patience.elapsed() < Duration::from_secs(120),
-            "no checkpoint"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let text = said(&tiny(&bench, &line("killed"), &long), 1);
-    assert_says(&text, &["--resume", "--out"]);
-    tiny(&bench, &format!("{} --resume", line("killed")), &long).success();
-    for file in ["seed-1/dense/metrics.jsonl", "TABLE.csv"] {
-        let of = |run: &str| read(&bench.path(&format!("{run}/{file}")));
-        assert_eq!(of("whole"), of("killed"), "{file}");
-    }
+    let dense = "seed-1/dense";
+    let files = [format!("{dense}/metrics.jsonl")];
+    let files = files.each_ref().map(String::as_str);
+    bench.kill_and_resume("--weights weights", &long, dense, &files);
 }
 
 #[test]
 fn normalizers_share_a_table_and_each_has_its_masks() {
-    let bench = Bench::new();
+    let bench = bench();
     any_bert(&bench, Head::None);
     let sets = [ANY_BERT, &["model.normalizers=[\"softmax\", \"entmax15\"]"]].concat();
-    let line = "--quiet --out run --device flex --weights weights";
-    tiny(&bench, line, &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    let line = "--out run --device flex --weights weights";
+    bench.tiny_with(line, &sets).success();
+    let csv = bench.csv("run");
     for mask in ["ap", "random", "ap-blocks-16"] {
         for row in ["\"bert, softmax\"", "\"bert, entmax15\""] {
             let is_line = |l: &&str| {
@@ -188,7 +137,7 @@ fn normalizers_share_a_table_and_each_has_its_masks() {
 
 /// A parameter of a model after training.
 fn parameter(bench: &Bench, run: &str, name: &str) -> Vec<f32> {
-    let path = bench.path(&format!("{run}/seed-1/dense/model.safetensors"));
+    let path = bench.path(format!("{run}/seed-1/dense/model.safetensors"));
     let bytes = fs::read(path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let view = tensors.tensor(name).unwrap();
@@ -198,13 +147,12 @@ fn parameter(bench: &Bench, run: &str, name: &str) -> Vec<f32> {
 
 #[test]
 fn the_head_comes_from_the_weights_where_they_have_one() {
-    let bench = Bench::new();
+    let bench = bench();
     let still = ["train.lr=1e-12", "train.weight_decay=0"];
     let sets = [ANY_BERT, &still].concat();
     let train = |out: &str| {
         let line = format!("train --out {out} --device flex --weights weights");
-        let assert = tiny(&bench, &line, &sets);
-        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+        bench.told(&line, &sets)
     };
     any_bert(&bench, Head::None);
     assert_says(&train("new"), &["with a new head for word pieces"]);
@@ -224,19 +172,18 @@ fn the_head_comes_from_the_weights_where_they_have_one() {
 
 #[test]
 fn full_recipes_are_tried_without_their_files() {
-    let bench = Bench::new();
+    let bench = bench();
     let line = "--dry-run --device flex --recipe mlm/bert-base";
     let small = ["model.network=\"minilm-l6\""];
-    let assert = tiny(&bench, line, &small).success();
-    let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    let text = stdout(&bench.tiny_with(line, &small).success());
     assert_says(
         &text,
         &["random", "SYNTHETIC", "wikitext103", "step, softmax"],
     );
     let corpus = ["data.corpus=\"wikitext2\""];
-    let text = said(&tiny(&bench, "train --quiet --device flex", &corpus), 1);
+    let text = said(&bench.tiny_with("train --device flex", &corpus), 1);
     assert_says(&text, &["WikiText-2", "mlm -- prepare"]);
     let long = ["data.max_len=600"];
-    let text = said(&tiny(&bench, "train --quiet --device flex", &long), 1);
+    let text = said(&bench.tiny_with("train --device flex", &long), 1);
     assert_says(&text, &["data.max_len = 600", "512 positions"]);
 }

@@ -19,7 +19,7 @@ use sparta_model::import::{ImportOptions, import_bert};
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 
 use crate::device::OpenDevice;
-use crate::protocol::init::{new_weights, normalizer};
+use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
     Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
@@ -46,7 +46,7 @@ impl<H: Head> Encoder<H> {
 
     fn config(&self, of: &Variant) -> BertConfig {
         let config = self.pretrained.config.clone();
-        config.with_normalizer(normalizer(of.normalizer))
+        config.with_mechanism(of.normalizer)
     }
 
     fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
@@ -102,8 +102,8 @@ impl<H: Head> Task for Encoder<H> {
             recipe.table(),
             recipe.model().network.name(),
             recipe.retrain_start().words(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let rows = (0..H::datasets(recipe)?.len())
             .map(|dataset| H::rows(recipe, folder, dataset))

@@ -13,7 +13,6 @@ use super::Glue;
 use super::prediction::{self, LabelHead, Prediction};
 use crate::device::{self, DeviceChoice};
 use crate::protocol::find::{Found, find};
-use crate::protocol::init::normalizer;
 use crate::protocol::note;
 use crate::protocol::run::TrainingSummary;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
@@ -57,10 +56,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     TrainingSummary::load(&found.folder)?
         .check_vocabulary(&found.folder, &pretrained.tokenizer.hash())?;
     let config = pretrained.config.clone();
-    let empty = head.init(
-        &config.with_normalizer(normalizer(variant.normalizer)),
-        &training,
-    );
+    let empty = head.init(&config.with_mechanism(variant.normalizer), &training);
     let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
     let mask = found
         .arm

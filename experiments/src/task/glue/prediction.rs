@@ -7,7 +7,7 @@ use sparta_datasets::classification::{ClassificationTask, Label, Labels};
 use sparta_datasets::question_sentence;
 use sparta_model::bert::{BertClassifier, BertConfig, BertInput, Pooling};
 
-use crate::recipe::glue::{HeadRecipe, PoolingName};
+use crate::recipe::glue::HeadRecipe;
 use crate::task::encoder::{Model, batch};
 use crate::train::watch::stop_if_interrupted;
 
@@ -23,10 +23,7 @@ pub(super) struct LabelHead {
 
 impl LabelHead {
     pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
-        let pooling = match recipe.pooling {
-            PoolingName::First => Pooling::First,
-            PoolingName::Segments => Pooling::Segments,
-        };
+        let pooling = recipe.pooling;
         match task {
             ClassificationTask::QuestionSentence => Self {
                 labels: question_sentence::LABELS,

@@ -115,8 +115,8 @@ impl Task for LanguageModel {
             "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
             recipe.retrain_start().name(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
         records::report::<Self>(recipe, folder, (title, ""), labels)

@@ -17,7 +17,7 @@ use sparta_results::{Baseline, Metric};
 
 use super::encoder::{Model, Pretrained, SCORE_COPIES, Sources, grid, layer_masks, p_of};
 use crate::device::OpenDevice;
-use crate::protocol::init::{new_weights, normalizer};
+use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
     Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
@@ -68,7 +68,7 @@ impl MaskedLanguageModel {
 
     fn config(&self, of: &Variant) -> BertConfig {
         let config = self.pretrained.config.clone();
-        config.with_normalizer(normalizer(of.normalizer))
+        config.with_mechanism(of.normalizer)
     }
 
     fn passes(&self) -> usize {
@@ -117,8 +117,8 @@ impl Task for MaskedLanguageModel {
             "{}: masked language modelling under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
             recipe.retrain_start().words(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| {
             vec![Label {

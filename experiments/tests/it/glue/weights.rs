@@ -4,8 +4,8 @@ use std::fs;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{Bench, command, glue, tiny};
-use crate::{assert_says, read};
+use super::bench;
+use crate::bench::{Bench, assert_says, said, stdout};
 
 /// Which head is among published weights.
 #[derive(Clone, Copy, PartialEq)]
@@ -92,35 +92,30 @@ pub(crate) fn any_bert(bench: &Bench, head: Head) -> Vec<f32> {
 
 #[test]
 fn a_bert_of_any_sizes_is_fine_tuned_and_used_again() {
-    let bench = Bench::new();
+    let bench = bench();
     any_bert(&bench, Head::None);
     let sets = ["model.network=\"bert\""];
     let line = "--out run --device flex --weights weights";
-    tiny(&bench, line, &sets).success();
-    assert_says(
-        &read(&bench.path("run/data/encoder.json")),
-        &["read as BERT"],
-    );
+    bench.tiny_with(line, &sets).success();
+    assert_says(&bench.read("run/data/encoder.json"), &["read as BERT"]);
     // The run folder has the sizes: the weights are not needed any more.
     fs::remove_dir_all(bench.path("weights")).unwrap();
-    let said = command(&bench)
-        .args(["predict", "--device", "flex", "--quiet", "--model", "run"])
-        .write_stdin("who\tme\n")
-        .assert()
-        .success();
-    let out = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    let line = "predict --device flex --quiet --model run";
+    let out = stdout(&bench.piped(line, "who\tme\n").success());
     assert_says(&out, &["answer"]);
 }
 
 #[test]
 fn a_dry_run_needs_the_sizes_too() {
-    let bench = Bench::new();
+    let bench = bench();
     let line = "--dry-run --device flex --set model.network=bert";
-    let text = crate::said(&glue(&bench, line), 1);
+    let text = said(&bench.run(line), 1);
     assert_says(&text, &["--weights DIR", "config.json"]);
     any_bert(&bench, Head::None);
     let small = "--set data.max_len=16 --set train.batch_size=2";
-    let done = glue(&bench, &format!("{line} --weights weights {small}")).success();
-    let out = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+    let done = bench
+        .run(&format!("{line} --weights weights {small}"))
+        .success();
+    let out = stdout(&done);
     assert_says(&out, &["read as BERT", "step, question-sentence"]);
 }

@@ -4,34 +4,30 @@ use std::fs;
 
 use sparta_ops::pruning::{AttentionPattern, AttentionType, BlockState, GlobalMask, MaskKind};
 
-use super::{Bench, assert_says, read, said, value};
+use super::{bench, value};
+use crate::bench::{assert_says, said, stdout};
 
 #[test]
 fn the_paper_semantics_at_p_20_equal_p_0_to_the_bit() {
-    let bench = Bench::new();
+    let bench = bench();
     bench
         .tiny_with("--out run --device flex", &["prune.semantics=paper"])
         .success();
     let model =
-        |row: &str| fs::read(bench.path(&format!("run/seed-1/rows/{row}/metrics.jsonl"))).unwrap();
+        |row: &str| fs::read(bench.path(format!("run/seed-1/rows/{row}/metrics.jsonl"))).unwrap();
     assert_eq!(model("p0"), model("ap-p20"));
     assert_ne!(model("p0"), model("ap-p90"));
-    let csv = read(&bench.path("run/TABLE.csv"));
+    let csv = bench.csv("run");
     assert_eq!(value(&csv, "ap", "0"), value(&csv, "ap", "20"));
     assert_ne!(value(&csv, "ap", "0"), value(&csv, "ap", "90"));
 }
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
-    let bench = Bench::new();
-    let all = bench.tiny("--out whole --device flex").success();
-    for stage in ["prepare", "train", "observe", "prune", "eval"] {
-        bench
-            .tiny(&format!("{stage} --out parts --device flex"))
-            .success();
-    }
-    let csv = read(&bench.path("whole/TABLE.csv"));
-    assert_eq!(csv, read(&bench.path("parts/TABLE.csv")));
+    let bench = bench();
+    let printed = bench.whole_and_in_parts();
+    let csv = bench.csv("whole");
+    assert_eq!(csv, bench.csv("parts"));
     let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
     assert_eq!(csv.lines().next(), Some(header));
     for mask in ["ap", "random"] {
@@ -43,7 +39,6 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     for mask in ["unigram", "bigram", "trigram"] {
         assert!(value(&csv, mask, "").parse::<f64>().unwrap() > 1.0);
     }
-    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
         &printed,
         &[
@@ -53,18 +48,15 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
             "TABLE.svg",
         ],
     );
-    assert!(read(&bench.path("whole/TABLE.svg")).contains("<svg"));
-    // The report alone, from the records.
-    fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
-    bench.tiny("report --out whole").success();
-    assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+    assert!(bench.read("whole/TABLE.svg").contains("<svg"));
+    bench.report_again();
 }
 
 /// Masks of cells and of blocks of one dense model beside each other, by fused attention and by the
 /// definition; what is hidden in blocks is skipped in blocks.
 #[test]
 fn masks_of_blocks_stand_beside_masks_of_cells() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = [
         "model.tgt_len=32",
         "model.mem_len=32",
@@ -77,8 +69,8 @@ fn masks_of_blocks_stand_beside_masks_of_cells() {
         let line = format!("--out {by} --device flex --attention-by {by}");
         bench.tiny_with(&line, &sets).success();
     }
-    let csv = read(&bench.path("fused/TABLE.csv"));
-    let definition = read(&bench.path("reference/TABLE.csv"));
+    let csv = bench.csv("fused");
+    let definition = bench.csv("reference");
     for (mask, p) in [
         ("ap", "0"),
         ("ap", "60"),
@@ -91,7 +83,7 @@ fn masks_of_blocks_stand_beside_masks_of_cells() {
         assert!((fused / definition - 1.0).abs() < 1e-3, "{mask} {p}");
     }
     assert_says(
-        &read(&bench.path("fused/TABLE.md")),
+        &bench.read("fused/TABLE.md"),
         &[
             "transformer-xl, blocks of 16",
             "transformer-xl, blocks of 32",
@@ -101,10 +93,10 @@ fn masks_of_blocks_stand_beside_masks_of_cells() {
     let without = [&sets[..5], &["prune.block_sizes=[]"]].concat();
     let line = "--out later --device flex --attention-by fused";
     bench.tiny_with(line, &without).success();
-    assert!(!read(&bench.path("later/TABLE.csv")).contains("ap-blocks"));
+    assert!(!bench.csv("later").contains("ap-blocks"));
     let line = format!("{line} --resume");
     bench.tiny_with(&line, &sets).success();
-    assert_eq!(csv, read(&bench.path("later/TABLE.csv")));
+    assert_eq!(csv, bench.csv("later"));
 
     let mask = bench.path("fused/seed-1/masks/blocks16-p60.safetensors");
     let mask = GlobalMask::load(mask).unwrap();
@@ -129,7 +121,7 @@ fn masks_of_blocks_stand_beside_masks_of_cells() {
 
 #[test]
 fn training_again_from_scratch_and_two_seeds() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = [
         "retrain.mode=scratch",
         "prune.p=[0, 80]",
@@ -138,7 +130,7 @@ fn training_again_from_scratch_and_two_seeds() {
     bench
         .tiny_with("--out run --device flex --seeds 1,2", &sets)
         .success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    let csv = bench.csv("run");
     let n_seeds = |mask: &str, p: &str| {
         let line = csv
             .lines()
@@ -147,13 +139,13 @@ fn training_again_from_scratch_and_two_seeds() {
     };
     assert_eq!(n_seeds("ap", "80"), "2");
     assert_eq!(n_seeds("random", "80"), "4");
-    assert!(read(&bench.path("run/TABLE.md")).contains('±'));
+    assert!(bench.read("run/TABLE.md").contains('±'));
     // A later seed joins the same folder; nothing that is finished is made again.
-    let before = read(&bench.path("run/seed-1/dense/trained.json"));
+    let before = bench.read("run/seed-1/dense/trained.json");
     bench
         .tiny_with("--out run --device flex --seeds 1,2,3 --resume", &sets)
         .success();
-    assert_eq!(before, read(&bench.path("run/seed-1/dense/trained.json")));
+    assert_eq!(before, bench.read("run/seed-1/dense/trained.json"));
     assert!(
         bench
             .path("run/seed-3/rows/random-p80-m2/model.safetensors")
@@ -165,7 +157,7 @@ fn training_again_from_scratch_and_two_seeds() {
 /// pruned is learned, not a function of the position alone.
 #[test]
 fn heads_learn_different_patterns_with_every_normalizer() {
-    let bench = Bench::new();
+    let bench = bench();
     for normalizer in ["softmax", "sparsemax", "entmax15", "alpha_entmax"] {
         let out = format!("--out {normalizer} --device flex");
         let set = format!("model.normalizer={normalizer}");
@@ -177,7 +169,7 @@ fn heads_learn_different_patterns_with_every_normalizer() {
             "prune.random_masks=[0, 1]",
         ];
         bench.tiny_with(&out, &sets).success();
-        let path = bench.path(&format!("{normalizer}/seed-1/pattern.safetensors"));
+        let path = bench.path(format!("{normalizer}/seed-1/pattern.safetensors"));
         let pattern = AttentionPattern::load(&path).expect("the observed pattern");
         let mut largest = 0.0f64;
         for (row, column) in (0..16).flat_map(|row| (0..=16 + row).map(move |c| (row, c))) {
@@ -194,16 +186,16 @@ fn heads_learn_different_patterns_with_every_normalizer() {
             "{normalizer}: heads differ by at most {largest:e}"
         );
     }
-    let of = |normalizer: &str| value(&read(&bench.path(normalizer).join("TABLE.csv")), "ap", "0");
+    let of = |normalizer: &str| value(&bench.csv(normalizer), "ap", "0");
     assert_ne!(of("sparsemax"), of("entmax15"));
     assert_ne!(of("entmax15"), of("alpha_entmax"));
 }
 
 #[test]
 fn a_dry_run_says_the_cost_and_writes_nothing() {
-    let bench = Bench::new();
-    let text = bench.lm("--dry-run").success();
-    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    let bench = bench();
+    let text = bench.run("--dry-run").success();
+    let text = stdout(&text);
     assert_says(
         &text,
         &[
@@ -214,27 +206,27 @@ fn a_dry_run_says_the_cost_and_writes_nothing() {
             "runs/lm-small-",
         ],
     );
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    assert!(bench.is_empty());
 }
 
 #[test]
 fn the_paper_recipe_runs_dry_with_its_whole_vocabulary_and_no_corpus() {
-    let bench = Bench::new();
+    let bench = bench();
     let text = bench
-        .lm("--dry-run --recipe wikitext103-base --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
+        .run("--dry-run --recipe wikitext103-base --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
         .success();
-    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    let text = stdout(&text);
     assert_says(&text, &["SYNTHETIC", "267735 words", "lm-wikitext103-base"]);
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    assert!(bench.is_empty());
 }
 
 #[test]
 fn the_middle_recipe_runs_dry_without_its_corpus() {
-    let bench = Bench::new();
+    let bench = bench();
     let text = bench
-        .lm("--dry-run --recipe wikitext2 --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
+        .run("--dry-run --recipe wikitext2 --set model.n_layers=1 --set model.d_model=32 --set train.batch_size=2")
         .success();
-    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    let text = stdout(&text);
     assert_says(&text, &["SYNTHETIC", "parameters", "lm-wikitext2"]);
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    assert!(bench.is_empty());
 }

@@ -1,16 +1,18 @@
 //! Bad input is answered in a line or two that say what to do, and nothing is lost.
 
 use std::fs;
-use std::process::Command;
 
-use super::{Bench, assert_says, read, said};
+use assert_cmd::Command;
+
+use super::{LM, bench};
+use crate::bench::{assert_says, read, said};
 
 #[test]
 fn an_unknown_recipe_key_is_answered_with_the_nearest() {
-    let bench = Bench::new();
-    let text = said(&bench.lm("--set train.learning=1"), 1);
+    let bench = bench();
+    let text = said(&bench.run("--set train.learning=1"), 1);
     assert_says(&text, &["unknown key `train.learning`"]);
-    let text = said(&bench.lm("--set train.warmup=1"), 1);
+    let text = said(&bench.run("--set train.warmup=1"), 1);
     assert_says(
         &text,
         &[
@@ -19,38 +21,38 @@ fn an_unknown_recipe_key_is_answered_with_the_nearest() {
         ],
     );
     fs::write(bench.path("mine.toml"), "tabel = \"x\"").unwrap();
-    let text = said(&bench.lm("--recipe mine.toml"), 1);
+    let text = said(&bench.run("--recipe mine.toml"), 1);
     assert_says(&text, &["mine.toml", "unknown key `tabel`", "`table`"]);
     assert!(!bench.path("runs").exists());
 }
 
 #[test]
 fn a_wrong_type_is_named_with_its_key() {
-    let bench = Bench::new();
-    let text = said(&bench.lm("--set train.steps=many"), 1);
+    let bench = bench();
+    let text = said(&bench.run("--set train.steps=many"), 1);
     assert_says(&text, &["`train.steps` must be an integer", "many"]);
-    let text = said(&bench.lm("--set prune.scope=layers"), 1);
+    let text = said(&bench.run("--set prune.scope=layers"), 1);
     assert_says(&text, &["prune.scope", "layers", "`layer`"]);
 }
 
 #[test]
 fn an_unknown_recipe_lists_the_shipped_ones() {
-    let text = said(&Bench::new().lm("--recipe small/ml"), 1);
+    let text = said(&bench().run("--recipe small/ml"), 1);
     assert_says(&text, &["no recipe `small/ml`", "did you mean `small/lm`?"]);
 }
 
 #[test]
 fn a_missing_corpus_says_how_to_get_it() {
-    let bench = Bench::new();
+    let bench = bench();
     let text = said(
-        &bench.lm("train --quiet --recipe wikitext2 --out run --device flex"),
+        &bench.run("train --quiet --recipe wikitext2 --out run --device flex"),
         1,
     );
     assert_says(&text, &["WikiText-2", "--bin lm -- prepare --recipe"]);
     assert!(!bench.path("run").exists());
     fs::create_dir(bench.path("empty")).unwrap();
     let text = said(
-        &bench.lm("prepare --recipe wikitext2 --data empty --out run"),
+        &bench.run("prepare --recipe wikitext2 --data empty --out run"),
         1,
     );
     assert_says(&text, &["WikiText-2", "empty"]);
@@ -58,7 +60,7 @@ fn a_missing_corpus_says_how_to_get_it() {
 
 #[test]
 fn damaged_token_stores_are_refused() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.tiny("prepare --out run").success();
     let path = bench.path("run/data/train.tok");
     let bytes = fs::read(&path).unwrap();
@@ -76,7 +78,7 @@ fn damaged_token_stores_are_refused() {
 
 #[test]
 fn a_mask_of_another_shape_is_refused() {
-    let bench = Bench::new();
+    let bench = bench();
     let one = &["prune.p=[0, 80]", "prune.random_masks=[0, 0]"];
     bench.tiny_with("--out run --device flex", one).success();
     let wide = &[
@@ -100,7 +102,7 @@ fn a_mask_of_another_shape_is_refused() {
 
 #[test]
 fn a_checkpoint_or_folder_of_another_recipe_is_refused() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.tiny("train --out run --device flex").success();
     let text = said(
         &bench.tiny_with("train --out run --device flex --resume", &["train.lr=0.01"]),
@@ -124,28 +126,23 @@ fn a_checkpoint_or_folder_of_another_recipe_is_refused() {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_while_checkpointing_loses_nothing() {
-    let bench = Bench::new();
+    let bench = bench();
     bench
         .tiny_with("prepare --out run", &["train.steps=400"])
         .success();
-    let words = |line: &str| Bench::words(line, &["train.steps=400"]);
+    let words = |line: &str| bench.words(line, &["train.steps=400"]);
     // A file size limit (in blocks of 512 or 1024 bytes) stands in for the full disk: writing
     // beyond it fails as on a full one, once the signal for it is ignored.
-    let limited = |limit: &str, line: &str| {
-        Command::new("sh")
-            .current_dir(bench.folder.path())
-            .args([
-                "-c",
-                &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\""),
-            ])
-            .arg(env!("CARGO_BIN_EXE_lm"))
-            .args(words(line))
-            .output()
-            .expect("sh runs")
-    };
-    let output = limited("8", "train --out run --device flex");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let limited = Command::new("sh")
+        .current_dir(bench.path(""))
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"",
+            LM.exe,
+        ])
+        .args(words("train --out run --device flex"))
+        .assert();
+    let text = said(&limited, 1);
     assert_says(&text, &["no room", "checkpoint.safetensors", "--resume"]);
     let dense = bench.path("run/seed-1/dense");
     assert!(!dense.join("checkpoint.safetensors").exists());
@@ -160,8 +157,8 @@ fn a_full_disk_while_checkpointing_loses_nothing() {
 
 #[test]
 fn devices_unknown_or_not_compiled_in() {
-    let bench = Bench::new();
-    let text = said(&bench.lm("--device cudda"), 1);
+    let bench = bench();
+    let text = said(&bench.run("--device cudda"), 1);
     assert_says(&text, &["unknown device `cudda`", "did you mean `cuda`?"]);
     for (device, feature) in [("cuda:0", "cuda"), ("rocm", "rocm"), ("metal", "metal")] {
         if cfg!(not(any(
@@ -169,7 +166,7 @@ fn devices_unknown_or_not_compiled_in() {
             feature = "rocm",
             feature = "metal"
         ))) {
-            let text = said(&bench.lm(&format!("--device {device}")), 1);
+            let text = said(&bench.run(&format!("--device {device}")), 1);
             assert_says(
                 &text,
                 &[&format!(
@@ -183,7 +180,7 @@ fn devices_unknown_or_not_compiled_in() {
 
 #[test]
 fn a_stage_without_what_it_reads_names_the_stage_before() {
-    let bench = Bench::new();
+    let bench = bench();
     let text = said(&bench.tiny("observe --out run --device flex"), 1);
     assert_says(&text, &["dense", "not trained yet"]);
     bench.tiny("train --out run --device flex").success();
