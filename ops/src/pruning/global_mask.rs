@@ -42,6 +42,14 @@ impl MaskKind {
         }
     }
 
+    /// Rows, and columns, of the blocks that are hidden whole, if they are.
+    pub const fn block_size(self) -> Option<usize> {
+        match self {
+            Self::ApBlocks { block_size } => Some(block_size),
+            Self::Ap | Self::Random { .. } => None,
+        }
+    }
+
     /// The number that files hold beside the name, and what it is.
     pub(super) const fn number(self) -> Option<(&'static str, u64)> {
         match self {
