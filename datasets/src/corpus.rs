@@ -8,40 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::tokenize::count_tokens;
 use crate::wikitext::WikiText;
-use crate::{Error, Result, embedded, source, wikitext};
+use crate::{Error, Result, Split, embedded, source, wikitext};
 
-/// One of the three parts of a corpus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Split {
-    /// What a model learns from and attention is observed on.
-    Train,
-    /// What choices are made on.
-    Valid,
-    /// What a table reports.
-    Test,
-}
-
-impl Split {
-    /// All splits, in the order train, valid, test.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
-
-    /// The word used in file names and signatures: `train`, `valid`, `test`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Valid => "valid",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Text of a corpus, word level: words separated by white space, one unit (paragraph) a line.
+/// Text of a corpus, word level: words separated by white space, one unit (paragraph) per line.
 ///
 /// Each line stands for its words followed by `<eos>`, blank lines included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +35,7 @@ impl Corpus {
         }
     }
 
-    /// Number of tokens of one split: its words and one `<eos>` a line.
+    /// Number of tokens of one split: its words and one `<eos>` per line.
     pub fn n_tokens(&self, split: Split) -> u64 {
         count_tokens(self.text(split))
     }

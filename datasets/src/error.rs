@@ -296,9 +296,9 @@ pub enum Error {
         len: usize,
     },
 
-    /// A file that is not a WordPiece tokenizer of BERT's kind.
+    /// A file that is not a tokenizer of an encoder.
     #[error(
-        "tokenizer {origin}: {problem}; use the tokenizer.json or vocab.txt published with a BERT, MiniLM or DistilBERT model"
+        "tokenizer {origin}: {problem}; use the tokenizer.json or vocab.txt published with an encoder, such as BERT, MiniLM, DistilBERT or RoBERTa"
     )]
     BadTokenizer {
         /// Where it came from.
@@ -372,7 +372,7 @@ pub enum Error {
 
     /// Lengths that leave a window no room for its paragraph.
     #[error(
-        "cannot cut windows of {max_len} tokens every {stride} behind questions of {max_question}: use a stride of at least 1 and a max_len greater than max_question + 3"
+        "cannot cut windows of {max_len} tokens every {stride} behind questions of {max_question}: use a stride of at least 1 and a max_len greater than max_question + {n_special}, the special tokens"
     )]
     BadWindow {
         /// Tokens of a window.
@@ -381,6 +381,8 @@ pub enum Error {
         stride: usize,
         /// Tokens of a question at most.
         max_question: usize,
+        /// Special tokens around question and paragraph.
+        n_special: usize,
     },
 
     /// Batch settings that allow no batch.

@@ -1,4 +1,4 @@
-//! BERT (Devlin et al. 2019) and its kin, with any row normaliser and global masks per layer and head.
+//! BERT (Devlin et al. 2019) and its kin, with any attention mechanism and global masks per layer and head.
 
 mod config;
 mod heads;

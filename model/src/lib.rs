@@ -1,11 +1,12 @@
 //! Networks whose attention may be sparse, as Burn modules.
 //!
-//! - [`layer`]: multi-head attention with any row normaliser and any mask, Transformer-XL's
-//!   relative attention, feed-forward, positions, adaptive embedding and softmax.
+//! - [`layer`]: multi-head attention with any mechanism and any mask, Transformer-XL's relative
+//!   attention, feed-forward, positions, adaptive embedding and softmax.
+//! - [`layer::mechanism`]: how queries read values, and what each way can do.
 //! - [`transformer_xl`]: the Transformer-XL language model (Dai et al. 2019).
 //! - [`seq2seq`]: the encoder–decoder (Vaswani et al. 2017).
 //! - [`decode`]: greedy and beam search with it.
-//! - [`bert`]: BERT (Devlin et al. 2019) with heads for labels, scores and spans.
+//! - [`bert`]: BERT (Devlin et al. 2019) with heads for labels, scores, spans and masked word pieces.
 //! - [`import`]: published weights into these networks.
 //!
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with

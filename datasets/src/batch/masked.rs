@@ -1,9 +1,9 @@
 //! Windows of running text with hidden tokens, for masked language models.
 
 use super::masking::{Choice, Masker};
-use super::{IGNORE, Padding, rectangle::Rectangle};
+use super::{IGNORE, PaddingStrategy, rectangle::Rectangle};
 use crate::Result;
-use crate::tokenize::wordpiece::{Encoding, Pieces, WordPiece};
+use crate::tokenize::pretrained::{Encoding, Pieces, Tokenizer};
 
 /// How a corpus of words writes a word outside of its vocabulary.
 const UNKNOWN_WORD: &str = "<unk>";
@@ -21,8 +21,8 @@ const UNKNOWN_WORD: &str = "<unk>";
 ///
 /// # Errors
 /// [`crate::Error::TooShortForSpecial`] when a window has no room for a token, and those of
-/// [`WordPiece::pieces`].
-pub fn text_windows(text: &str, tokenizer: &WordPiece, max_len: usize) -> Result<Vec<Encoding>> {
+/// [`Tokenizer::pieces`].
+pub fn text_windows(text: &str, tokenizer: &Tokenizer, max_len: usize) -> Result<Vec<Encoding>> {
     let n_special = tokenizer.join(Pieces::default(), None, usize::MAX)?.len();
     let room = max_len.saturating_sub(n_special);
     if room == 0 {
@@ -66,7 +66,7 @@ fn sentences(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The pieces of a sentence, an unknown word of the corpus being one.
-fn pieces_of(sentence: &str, tokenizer: &WordPiece) -> Result<Pieces> {
+fn pieces_of(sentence: &str, tokenizer: &Tokenizer) -> Result<Pieces> {
     let mut pieces = Pieces::default();
     let mut from = 0;
     if let Some(unk) = tokenizer.special().unk {
@@ -111,7 +111,7 @@ impl MaskedBatch {
     pub fn new(
         windows: &[Encoding],
         indices: &[u32],
-        padding: Padding,
+        padding: PaddingStrategy,
         pad: u32,
         masker: &Masker,
         choice: Choice,

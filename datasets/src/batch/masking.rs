@@ -3,7 +3,7 @@
 
 use super::IGNORE;
 use crate::shuffle::Shuffler;
-use crate::tokenize::wordpiece::{Encoding, Sequence, WordPiece};
+use crate::tokenize::pretrained::{Encoding, Sequence, Tokenizer};
 use crate::{Error, Result};
 
 /// Keeps the draws of masks apart from others of the same seed, such as the order of an epoch.
@@ -91,7 +91,7 @@ impl Masker {
     /// # Errors
     /// [`Error::NoSpecialToken`] without a mask token, [`Error::BadMasking`] for fractions that are
     /// none.
-    pub fn new(tokenizer: &WordPiece, masking: Masking) -> Result<Self> {
+    pub fn new(tokenizer: &Tokenizer, masking: Masking) -> Result<Self> {
         let ids = 0..tokenizer.vocab_size() as u32;
         Ok(Self {
             masking: masking.check()?,

@@ -10,7 +10,7 @@ mod span;
 mod token_bucket;
 
 pub use classification::{
-    ClassificationBatch, EncodedExample, ExampleOrder, Padding, PaddingShare, Targets,
+    ClassificationBatch, EncodedExample, ExampleOrder, PaddingFraction, PaddingStrategy, Targets,
 };
 pub use lm_stream::{IGNORE, LmBatch, LmStream};
 pub use masked::{MaskedBatch, text_windows};

@@ -1,5 +1,9 @@
 //! The list of symbols of one side of a translation corpus, as fairseq builds and writes it.
 
+// Ours: `dict.txt` of fairseq numbers symbols by count, with the order of equal counts and the room of
+// its four special ones as fairseq has them; the `WordLevel` of the `tokenizers` crate reads a
+// vocabulary that is numbered already.
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //!
 //! [`TranslationCorpus::prepare`] finds or downloads the published files, applies the preparation
 //! that the tables were made with, and keeps the result in the cache as one file for each split
-//! and language, one sentence a line. [`TranslationCorpus::load`] reads those.
+//! and language, one sentence per line. [`TranslationCorpus::load`] reads those.
 
 mod catalog;
 mod clean;

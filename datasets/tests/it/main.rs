@@ -13,6 +13,7 @@ mod moses;
 mod normalize;
 mod pair_batches;
 mod pairs;
+mod pretrained;
 mod question_sentence;
 #[cfg(feature = "download")]
 mod server;

@@ -1,7 +1,7 @@
 //! Windows of running text, and the tokens that are hidden in them.
 
 use sparta_datasets::batch::{
-    Choice, ExampleOrder, IGNORE, MaskedBatch, Masker, Masking, Padding, text_windows,
+    Choice, ExampleOrder, IGNORE, MaskedBatch, Masker, Masking, PaddingStrategy, text_windows,
 };
 use sparta_datasets::embedded::state_of_the_union;
 use sparta_datasets::tokenize::wordpiece::{Casing, Encoding, WordPiece};
@@ -180,7 +180,15 @@ fn a_draw_is_that_of_seed_epoch_and_window() {
     // In batches of any size and order.
     let choice = Choice::Drawn { seed: 1, epoch: 2 };
     let batch = |indices: &[u32]| {
-        MaskedBatch::new(&found, indices, Padding::Dynamic, 0, &masker, choice).unwrap()
+        MaskedBatch::new(
+            &found,
+            indices,
+            PaddingStrategy::Dynamic,
+            0,
+            &masker,
+            choice,
+        )
+        .unwrap()
     };
     let (together, alone) = (batch(&[2, 0]), batch(&[0]));
     assert_eq!(together.labels[together.len..], alone.labels);
@@ -226,7 +234,15 @@ fn batches_are_padded_rectangles() {
         n_groups: 4,
     };
     let indices = order.get(0).unwrap();
-    let batch = MaskedBatch::new(&found, indices, Padding::Fixed(7), 0, &masker, choice).unwrap();
+    let batch = MaskedBatch::new(
+        &found,
+        indices,
+        PaddingStrategy::Fixed(7),
+        0,
+        &masker,
+        choice,
+    )
+    .unwrap();
     assert_eq!((batch.batch_size, batch.len), (2, 7));
     assert_eq!(batch.ids, [2, 4, 6, 7, 8, 3, 0, 2, 4, 3, 0, 0, 0, 0]);
     let i = IGNORE;
@@ -234,7 +250,10 @@ fn batches_are_padded_rectangles() {
     assert_eq!(batch.token_types, [0; 14]);
     assert_eq!(batch.padding.iter().filter(|&&is| is).count(), 5);
     assert_eq!((batch.n_tokens(), batch.n_targets()), (9, 2));
-    assert_eq!(order.padding(&found, Padding::Dynamic).n_positions, 12);
+    assert_eq!(
+        order.padding(&found, PaddingStrategy::Dynamic).n_positions,
+        12
+    );
 }
 
 #[test]

@@ -44,7 +44,6 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use sparta_model::layer::MechanismConfig;
 
 /// Everything that determines the table of one task, by TOML keys.
@@ -178,7 +177,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         let text = Self::RENAMED
             .iter()
             .fold(text, |text, renamed| renamed.write_as_before(&text));
-        hex(&Sha256::digest(text.as_bytes()))
+        sparta_datasets::source::sha256(text.as_bytes())
     }
 }
 
@@ -211,12 +210,6 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(score, _)| *score > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
-}
-
-/// Lower-case hexadecimal of some bytes.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// First line of serde's message, without the source excerpt that TOML puts around it.

@@ -149,6 +149,15 @@ impl Bench {
             let bytes = |run: &str| fs::read(self.path(run).join(file)).expect(file);
             assert!(bytes("whole") == bytes("killed"), "{file}");
         }
+        // What computed attention is counted over both sittings.
+        let attention = |run: &str| -> Vec<String> {
+            let records = self.records(run);
+            let lines = records.iter().flat_map(|record| record.lines());
+            let of = lines.filter(|line| line.trim_start().starts_with("\"attention\""));
+            of.map(str::to_owned).collect()
+        };
+        assert!(!attention("whole").is_empty());
+        assert_eq!(attention("whole"), attention("killed"));
     }
 
     /// The records of a run.

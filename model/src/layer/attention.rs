@@ -305,6 +305,9 @@ impl MultiHeadAttention {
 
     /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax. None for a
     /// mechanism without a row normaliser.
+    ///
+    /// # Shapes
+    /// - output: `[n_heads]`
     pub fn alpha(&self) -> Option<Tensor<1>> {
         let device = self.query.weight.val().device();
         let normalizer = self.mechanism.normalizer()?;

@@ -11,7 +11,7 @@ use super::blocks::BlockLayout;
 use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
 use super::pattern::AttentionPattern;
-use super::random::SplitMix64;
+use super::random::Draws;
 use super::threshold::{self, Scope, Semantics};
 
 /// How the hidden cells of a mask were chosen.
@@ -39,6 +39,14 @@ impl MaskKind {
             Self::Ap => "ap",
             Self::ApBlocks { .. } => "ap-blocks",
             Self::Random { .. } => "random",
+        }
+    }
+
+    /// Rows, and columns, of the blocks that are hidden whole, if they are.
+    pub const fn block_size(self) -> Option<usize> {
+        match self {
+            Self::ApBlocks { block_size } => Some(block_size),
+            Self::Ap | Self::Random { .. } => None,
         }
     }
 
@@ -207,7 +215,7 @@ impl GlobalMask {
                 }
             }
             let stream = (key.0.code() << 56) ^ key.1 as u64;
-            SplitMix64::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
+            Draws::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
             for &(head, row, col) in &candidates[..n_hidden] {
                 layer.heads[head as usize].set(row as usize, col as usize, true);
             }

@@ -123,7 +123,7 @@ impl<H: Head> Task for Encoder<H> {
         let model = run.recipe.model();
         let pretrained =
             Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
-        let heads = H::open(run, &sources, &pretrained.wordpiece, fetch)?;
+        let heads = H::open(run, &sources, &pretrained.tokenizer, fetch)?;
         run.enter()?;
         pretrained.enter(model.network, &run.folder, &sources)?;
         Ok(Self::new(run.recipe, pretrained, heads))
@@ -133,7 +133,7 @@ impl<H: Head> Task for Encoder<H> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let pretrained = Pretrained::open_or_sizes(run.recipe.model(), sources.weights.as_deref())?
             .computed_by(run.request.attention);
-        let heads = H::stand_in(run, &sources, &pretrained.wordpiece)?;
+        let heads = H::stand_in(run, &sources, &pretrained.tokenizer)?;
         Ok(Self::new(run.recipe, pretrained, heads))
     }
 
@@ -151,7 +151,7 @@ impl<H: Head> Task for Encoder<H> {
     }
 
     fn tokenizer_hash(&self) -> String {
-        self.pretrained.wordpiece.hash()
+        self.pretrained.tokenizer.hash()
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<H::Network> {

@@ -54,7 +54,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
     let training = opened.device.clone().autodiff();
     TrainingSummary::load(&found.folder)?
-        .check_vocabulary(&found.folder, &pretrained.wordpiece.hash())?;
+        .check_vocabulary(&found.folder, &pretrained.tokenizer.hash())?;
     let config = pretrained.config.clone();
     let empty = head.init(&config.with_mechanism(variant.normalizer), &training);
     let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
@@ -87,7 +87,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     );
     let shape = (
         batch::padding(recipe.data.padding, max_len),
-        pretrained.wordpiece.special().pad,
+        pretrained.tokenizer.special().pad,
         recipe.eval.batch_size,
     );
     let mut lines = std::io::stdin().lock().lines();
@@ -106,7 +106,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .enumerate()
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
-        let examples = EncodedExample::encode_all(&examples, &pretrained.wordpiece, max_len)?;
+        let examples = EncodedExample::encode_all(&examples, &pretrained.tokenizer, max_len)?;
         let predictions = prediction::predict(&model, &examples, head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());

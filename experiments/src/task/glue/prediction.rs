@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding};
+use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels};
 use sparta_datasets::question_sentence;
 use sparta_model::bert::{BertClassifier, BertConfig, BertInput, Pooling};
@@ -87,7 +87,7 @@ pub(super) fn predict(
     model: &Model<'_, BertClassifier>,
     examples: &[EncodedExample],
     labels: Labels,
-    (padding, pad, batch_size): (Padding, u32, usize),
+    (padding, pad, batch_size): (PaddingStrategy, u32, usize),
     at: &mut dyn FnMut(u64),
 ) -> Result<Vec<Prediction>> {
     let mut predictions = Vec::with_capacity(examples.len());

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
-use sparta_datasets::tokenize::wordpiece::Encoding;
+use sparta_datasets::tokenize::pretrained::Encoding;
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
@@ -135,7 +135,7 @@ impl Task for MaskedLanguageModel {
         let pretrained =
             Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
         let from = sources.data.as_deref();
-        let text = Text::load(run.recipe, &pretrained.wordpiece, from, fetch)?;
+        let text = Text::load(run.recipe, &pretrained.tokenizer, from, fetch)?;
         run.enter()?;
         pretrained.enter(model.network, &run.folder, &sources)?;
         Self::new(run.recipe, pretrained, text)
@@ -157,12 +157,12 @@ impl Task for MaskedLanguageModel {
         for n in [train_windows, valid_windows, test_windows] {
             *n = recipe.train.batch_size;
         }
-        let wordpiece = &pretrained.wordpiece;
-        let (text, what) = match Text::load(&few, wordpiece, from, Fetch::Never) {
+        let tokenizer = &pretrained.tokenizer;
+        let (text, what) = match Text::load(&few, tokenizer, from, Fetch::Never) {
             Ok(text) => (text, "its first windows alone"),
             Err(error) if from.is_some() => return Err(error),
             Err(_) => (
-                Text::stand_in(&few, wordpiece)?,
+                Text::stand_in(&few, tokenizer)?,
                 "not at hand: SYNTHETIC text; give the files by `--data DIR`",
             ),
         };
@@ -192,7 +192,7 @@ impl Task for MaskedLanguageModel {
     }
 
     fn tokenizer_hash(&self) -> String {
-        self.pretrained.wordpiece.hash()
+        self.pretrained.tokenizer.hash()
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<BertMaskedLm> {

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::baseline::ngram::{NgramModel, Unigram};
 use sparta_datasets::batch::{
-    Choice, ExampleOrder, MaskedBatch, Masker, Masking, Padding, text_windows,
+    Choice, ExampleOrder, MaskedBatch, Masker, Masking, PaddingStrategy, text_windows,
 };
-use sparta_datasets::tokenize::wordpiece::{Encoding, WordPiece};
+use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
 use sparta_datasets::{Split, source};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
@@ -43,7 +43,7 @@ impl Text {
     /// Files that are missing, and how to get them; a split without a window.
     pub(super) fn load(
         recipe: &MlmRecipe,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         from: Option<&Path>,
         fetch: Fetch,
     ) -> Result<Self> {
@@ -59,22 +59,22 @@ impl Text {
             name.prepare(from, &cache).map_err(how)?;
         }
         let corpus = name.load(from, &cache).map_err(how)?;
-        Self::cut(recipe, wordpiece, |split| corpus.text(split))
+        Self::cut(recipe, tokenizer, |split| corpus.text(split))
     }
 
     /// One sentence, often enough for a batch, for when the corpus is not at hand.
     ///
     /// # Errors
     /// A tokenizer without a mask token.
-    pub(super) fn stand_in(recipe: &MlmRecipe, wordpiece: &WordPiece) -> Result<Self> {
+    pub(super) fn stand_in(recipe: &MlmRecipe, tokenizer: &Tokenizer) -> Result<Self> {
         const SENTENCE: &str = "The committee read the report of the year before it was sent .\n";
         let text = SENTENCE.repeat(recipe.train.batch_size * recipe.data.max_len.div_ceil(8));
-        Self::cut(recipe, wordpiece, |_| text.as_str())
+        Self::cut(recipe, tokenizer, |_| text.as_str())
     }
 
     fn cut<'a>(
         recipe: &MlmRecipe,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         text: impl Fn(Split) -> &'a str,
     ) -> Result<Self> {
         let (data, masking) = (&recipe.data, &recipe.masking);
@@ -84,7 +84,7 @@ impl Text {
                 Split::Valid => data.valid_windows,
                 Split::Test => data.test_windows,
             };
-            let mut windows = first_windows(text(split), wordpiece, data.max_len, limit)?;
+            let mut windows = first_windows(text(split), tokenizer, data.max_len, limit)?;
             for window in &mut windows {
                 // Nobody asks for the place of a word piece in the text; in WikiText-103 they take gigabytes.
                 window.offsets = Vec::new();
@@ -94,14 +94,14 @@ impl Text {
         };
         Ok(Self {
             name: recipe.data.corpus.name(),
-            vocab_size: wordpiece.vocab_size(),
+            vocab_size: tokenizer.vocab_size(),
             splits: [
                 windows(Split::Train)?,
                 windows(Split::Valid)?,
                 windows(Split::Test)?,
             ],
             masker: Masker::new(
-                wordpiece,
+                tokenizer,
                 Masking {
                     fraction: masking.fraction,
                     mask: masking.mask,
@@ -109,7 +109,7 @@ impl Text {
                 },
             )?,
             max_len: data.max_len,
-            pad: wordpiece.special().pad,
+            pad: tokenizer.special().pad,
         })
     }
 
@@ -136,7 +136,7 @@ impl Text {
         indices: &[u32],
         choice: Choice,
     ) -> Result<MaskedBatch> {
-        let padding = Padding::Fixed(self.max_len);
+        let padding = PaddingStrategy::Fixed(self.max_len);
         let windows = self.windows(split);
         Ok(MaskedBatch::new(
             windows,
@@ -191,12 +191,12 @@ impl Text {
 /// The first windows of a text; a limit of 0 is all of them.
 fn first_windows(
     text: &str,
-    wordpiece: &WordPiece,
+    tokenizer: &Tokenizer,
     max_len: usize,
     limit: usize,
 ) -> Result<Vec<Encoding>> {
     if limit == 0 {
-        return Ok(text_windows(text, wordpiece, max_len)?);
+        return Ok(text_windows(text, tokenizer, max_len)?);
     }
     // Of a long text only the start is cut: as many lines as make one window more, which ends the last one.
     let mut n_bytes = 4 * limit * max_len;
@@ -204,7 +204,7 @@ fn first_windows(
         let rest = text.as_bytes().get(n_bytes..).unwrap_or_default();
         let line_end = rest.iter().position(|&byte| byte == b'\n');
         let end = line_end.map_or(text.len(), |at| n_bytes + at + 1);
-        let mut windows = text_windows(&text[..end], wordpiece, max_len)?;
+        let mut windows = text_windows(&text[..end], tokenizer, max_len)?;
         if windows.len() > limit || end == text.len() {
             windows.truncate(limit);
             return Ok(windows);

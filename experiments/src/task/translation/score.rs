@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use sparta_datasets::Split;
-use sparta_datasets::pairs::WordTranslation;
+use sparta_datasets::baseline::WordTranslation;
 use sparta_results::ScoreSignature;
 use sparta_results::metric::ReferenceCount;
 use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};

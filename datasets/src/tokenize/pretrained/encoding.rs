@@ -1,6 +1,9 @@
-//! One or two texts as a model reads them: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`.
+//! One or two texts as a model reads them: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`, and as other
+//! tokenizers write these.
 
-use super::WordPiece;
+use std::ops::Range;
+
+use super::Tokenizer;
 use crate::{Error, Result};
 
 /// The pieces of one text.
@@ -60,7 +63,7 @@ impl Pieces {
 /// What a token of an [`Encoding`] belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sequence {
-    /// `[CLS]` or `[SEP]`.
+    /// None: `[CLS]` or `[SEP]`.
     Special,
     /// The first text.
     First,
@@ -73,7 +76,7 @@ pub enum Sequence {
 pub struct Encoding {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
-    /// 0 up to and including the first `[SEP]`, 1 after it.
+    /// BERT's are 0 up to and including the first `[SEP]` and 1 after it; RoBERTa's are 0.
     pub token_types: Vec<u8>,
     /// Bytes of its text that each token stands for; `(0, 0)` for special tokens.
     pub offsets: Vec<(usize, usize)>,
@@ -96,16 +99,42 @@ impl Encoding {
         self.ids.is_empty()
     }
 
+    /// Places of the first text.
+    pub fn first(&self) -> Range<usize> {
+        1..1 + self.n_first
+    }
+
+    /// Places of the second text; without one, none.
+    pub fn second(&self) -> Range<usize> {
+        let end = self.len() - 1;
+        end - self.n_second..end
+    }
+
     /// What the token at `index` belongs to.
     pub fn sequence(&self, index: usize) -> Sequence {
-        let second = self.n_first + 2;
-        if (1..=self.n_first).contains(&index) {
+        if self.first().contains(&index) {
             Sequence::First
-        } else if (second..second + self.n_second).contains(&index) {
+        } else if self.second().contains(&index) {
             Sequence::Second
         } else {
             Sequence::Special
         }
+    }
+}
+
+impl Encoding {
+    fn push_special(&mut self, tokens: &[(u32, u8)]) {
+        for &(id, kind) in tokens {
+            self.ids.push(id);
+            self.token_types.push(kind);
+            self.offsets.push((0, 0));
+        }
+    }
+
+    fn push_text(&mut self, pieces: Pieces, kind: u8) {
+        self.ids.extend(pieces.ids);
+        self.offsets.extend(pieces.offsets);
+        self.token_types.resize(self.ids.len(), kind);
     }
 }
 
@@ -115,7 +144,7 @@ impl AsRef<Self> for Encoding {
     }
 }
 
-impl WordPiece {
+impl Tokenizer {
     /// Encodes one text or a pair in at most `max_len` tokens.
     ///
     /// What does not fit is cut off at the end, from the longer text first: with room for `r`
@@ -125,13 +154,13 @@ impl WordPiece {
     ///
     /// # Errors
     /// [`Error::TooShortForSpecial`] when `max_len` does not hold the special tokens, and those of
-    /// [`WordPiece::pieces`].
+    /// [`Tokenizer::pieces`].
     pub fn encode(&self, first: &str, second: Option<&str>, max_len: usize) -> Result<Encoding> {
         let second = second.map(|text| self.pieces(text)).transpose()?;
         self.join(self.pieces(first)?, second, max_len)
     }
 
-    /// As [`WordPiece::encode`], of texts that are cut already.
+    /// As [`Tokenizer::encode`], of texts that are cut already.
     ///
     /// # Errors
     /// [`Error::TooShortForSpecial`].
@@ -141,7 +170,8 @@ impl WordPiece {
         mut second: Option<Pieces>,
         max_len: usize,
     ) -> Result<Encoding> {
-        let n_special = if second.is_some() { 3 } else { 2 };
+        let frame = &self.frames[usize::from(second.is_some())];
+        let n_special = frame.n_special();
         let room = max_len
             .checked_sub(n_special)
             .ok_or(Error::TooShortForSpecial { max_len, n_special })?;
@@ -154,26 +184,28 @@ impl WordPiece {
             }
             None => first.truncate(room),
         }
-        let special = self.special();
         let (n_first, n_second) = (first.len(), second.as_ref().map_or(0, Pieces::len));
         let mut encoding = Encoding {
             ids: Vec::with_capacity(n_first + n_second + n_special),
-            token_types: vec![0; n_first + 2],
+            token_types: Vec::with_capacity(n_first + n_second + n_special),
             offsets: Vec::with_capacity(n_first + n_second + n_special),
             n_first,
             n_second,
             n_cut: all - n_first - n_second,
         };
-        encoding.ids.push(special.cls);
-        encoding.offsets.push((0, 0));
-        for pieces in [Some(first), second].into_iter().flatten() {
-            encoding.ids.extend(pieces.ids);
-            encoding.ids.push(special.sep);
-            encoding.offsets.extend(pieces.offsets);
-            encoding.offsets.push((0, 0));
+        encoding.push_special(&frame.before);
+        encoding.push_text(first, frame.types[0]);
+        if let Some(second) = second {
+            encoding.push_special(&frame.between);
+            encoding.push_text(second, frame.types[1]);
         }
-        encoding.token_types.resize(encoding.ids.len(), 1);
+        encoding.push_special(&frame.after);
         Ok(encoding)
+    }
+
+    /// Special tokens around two texts.
+    pub(crate) fn n_special_of_pair(&self) -> usize {
+        self.frames[1].n_special()
     }
 }
 

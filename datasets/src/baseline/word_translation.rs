@@ -1,24 +1,29 @@
-//! A baseline that translates word by word.
+//! Translation word by word: IBM model 1 (Brown et al. 1993).
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::SentencePair;
+use crate::pairs::SentencePair;
 
-/// Rounds of expectation and maximisation; IBM model 1 changes little after five.
-const N_ROUNDS: usize = 5;
+/// Iterations of expectation and maximisation; IBM model 1 changes little after five.
+const N_ITER: usize = 5;
 
-/// Each source word's most probable translation under IBM model 1 (Brown et al. 1993), in the
-/// order of the source: what a translation gets without syntax, context or word order.
+/// Each source word's most probable translation under IBM model 1, in the order of the source: what
+/// a translation gets without syntax, context or word order.
+///
+/// # Source
+/// Brown, Della Pietra, Della Pietra, Mercer, "The mathematics of statistical machine translation:
+/// parameter estimation" (Computational Linguistics 19(2), 1993), section 4.1, without its empty
+/// source word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WordTranslation {
     best: HashMap<String, String>,
 }
 
 impl WordTranslation {
-    /// Learns `t(target word | source word)` by five rounds of EM from uniform, and keeps the best
-    /// target word of each source word (of equal ones the first by spelling).
+    /// Estimates `t(target word | source word)` of IBM model 1 by five iterations of EM from uniform,
+    /// and keeps the best target word of each source word (of equal ones the first by spelling).
     ///
-    /// Words are separated by spaces; no empty word stands for unaligned ones.
+    /// Words are separated by spaces.
     pub fn learn(pairs: &[SentencePair]) -> Self {
         let mut words = Interner::default();
         let pairs: Vec<(Vec<usize>, Vec<usize>)> = pairs
@@ -27,7 +32,7 @@ impl WordTranslation {
             .collect();
         // Uniform at first, which any constant is.
         let mut table: HashMap<(usize, usize), f64> = HashMap::new();
-        for _ in 0..N_ROUNDS {
+        for _ in 0..N_ITER {
             let mut counts: HashMap<(usize, usize), f64> = HashMap::new();
             let mut totals: HashMap<usize, f64> = HashMap::new();
             for (source, target) in &pairs {
@@ -35,9 +40,9 @@ impl WordTranslation {
                     let t = |from: usize| table.get(&(from, to)).copied().unwrap_or(1.0);
                     let sum: f64 = source.iter().map(|&from| t(from)).sum();
                     for &from in source {
-                        let share = t(from) / sum;
-                        *counts.entry((from, to)).or_default() += share;
-                        *totals.entry(from).or_default() += share;
+                        let fraction = t(from) / sum;
+                        *counts.entry((from, to)).or_default() += fraction;
+                        *totals.entry(from).or_default() += fraction;
                     }
                 }
             }

@@ -1,10 +1,10 @@
 //! What pairs tell without a network: how many of the question's words the sentence has.
 
-use super::words;
 use crate::classification::{Label, TextExample};
+use crate::question_sentence::words;
 
-/// The share of the question's words that are words of the sentence, |Q ∩ S| / |Q|, from 0 to 1; 0 for a
-/// question without words. [`super::STOP_WORDS`] are left out.
+/// The fraction of the question's words that are words of the sentence, |Q ∩ S| / |Q|; 0 for a question
+/// without words. [`STOP_WORDS`](crate::question_sentence::STOP_WORDS) are left out.
 pub fn overlap(question: &str, sentence: &str) -> f64 {
     let (asked, said) = (words(question), words(sentence));
     match asked.len() {
@@ -49,7 +49,7 @@ impl OverlapRule {
         Self { threshold }
     }
 
-    /// The class of a pair, as [`super::LABELS`] counts.
+    /// The class of a pair, as [`LABELS`](crate::question_sentence::LABELS) counts.
     pub fn class(self, example: &TextExample) -> usize {
         usize::from(overlap_of(example) >= self.threshold)
     }
