@@ -17,6 +17,9 @@ pub(super) fn attend(
 ) -> AttentionOutput {
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
+    if seq_kv == 0 {
+        return without_keys(query, value.dims()[3], options.return_weights);
+    }
     let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
     let device = query.device();
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
@@ -51,6 +54,22 @@ pub(super) fn attend(
     AttentionOutput {
         context: kept.matmul(value),
         weights: options.return_weights.then_some(weights),
+        implementation: Implementation::Reference,
+    }
+}
+
+/// Nothing to see is nothing to add: zeros, whose gradient in the query is zero. A product over no keys is not for
+/// every backend (ndarray's divides by their number).
+fn without_keys(query: Tensor<4>, d_value: usize, return_weights: bool) -> AttentionOutput {
+    let device = query.device();
+    let [batch, n_heads, seq_q, _] = query.dims();
+    let all = Tensor::<4, Bool>::full([batch, n_heads, seq_q, 1], true, &device.clone().inner());
+    AttentionOutput {
+        context: query
+            .sum_dim(3)
+            .mask_fill(all, 0.0)
+            .expand([batch, n_heads, seq_q, d_value]),
+        weights: return_weights.then(|| Tensor::zeros([batch, n_heads, seq_q, 0], &device)),
         implementation: Implementation::Reference,
     }
 }
