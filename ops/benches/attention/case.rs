@@ -14,7 +14,7 @@ pub enum Op {
     Softmax,
     Sparsemax,
     Entmax15,
-    /// One α a head, with a gradient.
+    /// One α per head, with a gradient.
     AlphaEntmax,
 }
 
@@ -49,7 +49,7 @@ pub struct Case {
     /// `[batch, n_heads, seq, d_head]`.
     pub shape: [usize; 4],
     pub causal: bool,
-    /// Share of 64×64 blocks that a global mask hides.
+    /// Fraction of 64×64 blocks that a global mask hides.
     pub p: f64,
     /// Factor of the queries: the standard deviation of the scores.
     pub sigma: f64,
@@ -57,7 +57,7 @@ pub struct Case {
     pub clustered: bool,
     /// With Transformer-XL's term by distance.
     pub relative: bool,
-    /// A mask of a trained model, which stands in for `hides`; p is its nominal share.
+    /// A mask of a trained model, which stands in for `hides`; p is its nominal fraction.
     pub pruned: Option<&'static Pruned>,
     /// Stored in f16.
     pub half: bool,
@@ -333,7 +333,7 @@ impl Case {
         format!("{name} {shape} p{p}{of_a_run}")
     }
 
-    /// Whether the mask hides a block: fixed, the share p of each block row.
+    /// Whether the mask hides a block: fixed, the fraction p of each block row.
     pub fn hides(&self, head: usize, row: usize, col: usize) -> bool {
         let n = self.shape[2].div_ceil(BLOCK);
         let n_hidden = (self.p * n as f64).round() as usize;

@@ -1,5 +1,5 @@
 //! Times attention, forward and backward, fused and by its readable definition, on every device compiled
-//! in and, with `--peer PYTHON`, beside PyTorch: same inputs, same threads, in turns, after the contexts and
+//! in and, with `--peer PYTHON`, against PyTorch: same inputs, same threads, in turns, after the contexts and
 //! gradients of both were compared.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `--masks RUN` adds the masks of a run (`lm --out RUN`), of all layers at once, against the same kernel
-//! without them; `--filter 'of a run'` leaves those alone. `--cases gpu` are long sequences in f16, beside
+//! without them; `--filter 'of a run'` leaves those alone. `--cases gpu` are long sequences in f16, against
 //! AdaSplash, FlexAttention and PyTorch's own kernel on an NVIDIA GPU; ours through Vulkan.
 //! `SPARTA_BENCH=attention-gpu benches/peer/run MACHINE vulkan` does it all.
 

@@ -17,7 +17,7 @@ pub struct Pruned {
     /// `ap-p80/effective=79.98/blocks64=3.12`: the file; per cent of the legal cells, and of the blocks
     /// with a legal cell, that are hidden.
     pub name: String,
-    /// Nominal share.
+    /// Nominal fraction.
     pub p: f64,
     pub n_heads: usize,
     pub seq_q: usize,

@@ -13,7 +13,7 @@ pub enum Op {
     Softmax,
     Sparsemax,
     Entmax15,
-    /// One α a row, with a gradient, against the peer's bisection of 25 halvings.
+    /// One α per row, with a gradient, against the peer's bisection of 25 halvings.
     AlphaEntmax,
     /// The same of ours as without `Topk`; the peer sorts 512 scores first.
     SparsemaxTopk,

@@ -1,4 +1,4 @@
-//! Times the operations on every device compiled in and, with `--peer PYTHON`, beside entmax 1.3 on
+//! Times the operations on every device compiled in and, with `--peer PYTHON`, against entmax 1.3 on
 //! PyTorch: same inputs, same threads, alternating, after the outputs of both were compared.
 //!
 //! ```text

@@ -40,7 +40,7 @@ pub enum MaybeInt<B: Backend> {
 #[derive(Clone, Debug, ExtensionType)]
 #[extension_type(fusion: cfg(feature = "cube"))]
 pub struct AttentionExtras<B: Backend> {
-    /// One α a head, `[n_heads]`, instead of the mapping.
+    /// One α per head, `[n_heads]`, instead of the mapping.
     #[extension_type]
     pub alpha: MaybeFloat<B>,
     /// `[batch or 1, n_heads, seq_q, seq_kv]`.
@@ -73,7 +73,7 @@ pub struct AttentionExtras<B: Backend> {
 /// The options of attention that are no tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionSpec {
-    /// The row normaliser, where there is no α a head.
+    /// The row normaliser, where there is no α per head.
     pub mapping: Mapping,
     /// Multiplies query·keyᵀ and the relative term.
     pub scale: f64,

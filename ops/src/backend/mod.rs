@@ -54,7 +54,7 @@ pub trait SpartaBackend: Backend {
         reference::backward::<Self>(weights, grad, mapping)
     }
 
-    /// Weights of scores `[rows, n]` with one α a row, `[rows, 1]`.
+    /// Weights of scores `[rows, n]` with one α per row, `[rows, 1]`.
     #[fusion(dtype = scores, shape = scores)]
     fn entmax_rows_forward(
         scores: FloatTensor<Self>,
@@ -96,7 +96,7 @@ pub trait SpartaBackend: Backend {
         reference::forward_bisect::<Self>(scores, alpha, bisection)
     }
 
-    /// Normmax weights of scores `[rows, n]` with one α a row, `[rows, 1]`.
+    /// Normmax weights of scores `[rows, n]` with one α per row, `[rows, 1]`.
     #[fusion(dtype = scores, shape = scores)]
     fn normmax_forward(
         scores: FloatTensor<Self>,
@@ -181,7 +181,7 @@ pub trait SpartaBackend: Backend {
         loss::reference::entmax_backward::<Self>(weights, targets, grad)
     }
 
-    /// Tsallis entropy `[rows, 1]` of weights `[rows, n]` (f32 or f64) with one α a row, `[rows, 1]`.
+    /// Tsallis entropy `[rows, 1]` of weights `[rows, n]` (f32 or f64) with one α per row, `[rows, 1]`.
     #[fusion(dtype = weights, shape = alpha)]
     fn tsallis_forward(weights: FloatTensor<Self>, alpha: FloatTensor<Self>) -> FloatTensor<Self> {
         loss::reference::tsallis_forward::<Self>(weights, alpha)

@@ -142,7 +142,7 @@ pub(crate) fn log<T: Float>(p: Simd<T>) -> Simd<T> {
     )
 }
 
-/// [`backward`] of α-entmax with one α a row, and the gradient in each.
+/// [`backward`] of α-entmax with one α per row, and the gradient in each.
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw`: `dp/dα = p·[W − w + ε(L·w − l·W)]/(1 − εL
 /// + ε²W)`. A constant added to g changes neither gradient, so g is centred first.

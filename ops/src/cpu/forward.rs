@@ -58,7 +58,7 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
     );
 }
 
-/// Turns scores into weights with one α a row; a row whose α is none becomes NaN.
+/// Turns scores into weights with one α per row; a row whose α is none becomes NaN.
 pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]

@@ -1,4 +1,4 @@
-//! Short rows interleaved, one a SIMD lane (SoA): nothing is folded across lanes, and every lane finds its
+//! Short rows interleaved, one per SIMD lane (SoA): nothing is folded across lanes, and every lane finds its
 //! own threshold.
 
 use super::float::Float;

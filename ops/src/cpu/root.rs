@@ -112,8 +112,8 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
         Shift::new(self.largest.to_f64() - self.power.depth(), self.bracket.s)
     }
 
-    /// Gathers the scores above the boundary of the support that belongs to s, or a little below: the others
-    /// have no weight. Few enough are worth gathering.
+    /// Compresses the scores above the boundary of the support that belongs to s, or a little below: the others
+    /// have no weight. Few enough are worth it.
     #[inline(always)]
     pub fn choose_candidates(&mut self, work: &mut Workspace<T>) {
         const MARGIN: f64 = 0.01;
@@ -145,7 +145,7 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
         }
     }
 
-    /// Turns the row's scores into weights, where they are or, of so many gathered ones, where those are;
+    /// Turns the row's scores into weights, where they are or, of so many compressed ones, where those are;
     /// and says what they are made from: the two parts of the shift, and a factor.
     #[inline(always)]
     pub fn finish_compressed(&self, work: &mut Workspace<T>) -> ([f64; 3], Option<usize>) {

@@ -11,7 +11,7 @@ use super::view::Strided;
 pub(crate) enum RowLayout {
     /// One row, neighbouring elements in a vector.
     RowMajor,
-    /// As many rows as a vector has lanes, one a lane: vector j has element j of each (SoA).
+    /// As many rows as a vector has lanes, one per lane: vector j has element j of each (SoA).
     Interleaved,
 }
 

@@ -10,7 +10,7 @@ pub(crate) enum Family {
     Softmax,
     Sparsemax,
     Entmax15,
-    /// α-entmax with one α a row.
+    /// α-entmax with one α per row.
     Alpha,
 }
 

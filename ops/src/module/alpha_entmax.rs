@@ -11,7 +11,7 @@ use crate::entmax::{EntmaxError, dimension, entmax_of};
 #[derive(Config, Debug)]
 pub struct AlphaEntmaxConfig {
     /// Shape of α, aligned with the scores' dimensions from the one after the batch on: `[n_heads]` is
-    /// one α a head of scores `[batch, n_heads, seq_q, seq_kv]`. A shape of the scores' rank is taken as
+    /// one α per head of scores `[batch, n_heads, seq_q, seq_kv]`. A shape of the scores' rank is taken as
     /// it is.
     pub shape: Vec<usize>,
     /// Lower bound: α is clamped to `[alpha_min, 2]`; below it the gradient in a is zero. The paper's

@@ -6,7 +6,7 @@ use crate::cpu::simd::LANES;
 use super::matmul::{Matrix, Target};
 use super::problem::TILE;
 
-/// Queries, keys or the like, one a row, padded with zeros to whole SIMD vectors and tiles.
+/// Queries, keys or the like, one per row, padded with zeros to whole SIMD vectors and tiles.
 pub(super) struct PaddedRows<T> {
     pub data: Vec<T>,
     /// Elements of a row, padding included.

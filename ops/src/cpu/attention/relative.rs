@@ -8,7 +8,7 @@ use super::problem::{Problem, Queries, TILE, Tile};
 
 /// The relative term of a head: its position embeddings, and the scores made of them.
 pub(super) struct Positions<T> {
-    /// r, one position a row.
+    /// r, one position per row.
     pub embeddings: PaddedRows<T>,
     /// Its transpose, `[d_head, n]`.
     across: Vec<T>,

@@ -9,7 +9,7 @@ pub enum Rule {
     Sparsemax,
     /// α = 1.5.
     Entmax15,
-    /// One α a head, from 1 to 2 in turns.
+    /// One α per head, from 1 to 2 in turns.
     PerHead,
     /// One α for all heads, as a tensor.
     Alpha(f64),

@@ -41,7 +41,7 @@ fn the_blocks_of_smallest_mean_are_hidden_whole() {
     assert_eq!(layout.count(0, BlockState::Partial), 0);
 }
 
-/// The same share of cells: chosen one by one they leave a kernel nothing to skip.
+/// The same fraction of cells: chosen one by one they leave a kernel nothing to skip.
 #[test]
 fn a_kernel_can_skip_what_is_hidden() {
     let pattern = generic_pattern(1, lm_grid(2, 64, 64));

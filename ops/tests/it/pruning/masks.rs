@@ -1,4 +1,4 @@
-//! Thresholds: what a share p hides under each semantics and scope.
+//! Thresholds: what a fraction p hides under each semantics and scope.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -46,7 +46,7 @@ fn paper_share_of_legal_cells(#[case] grid: Grid, #[case] f: f64, #[case] table:
     let illegal = 1.0 - grid.legal_per_head() as f64 / (grid.n_rows * grid.n_cols) as f64;
     assert!(
         (illegal - f).abs() < 1e-3,
-        "share of illegal cells {illegal}"
+        "fraction of illegal cells {illegal}"
     );
     let pattern = generic_pattern(1, grid);
     for &(p, percent) in table {

@@ -110,7 +110,7 @@ struct Vectors {
 }
 
 fn vectors() -> Vectors {
-    let text = include_str!("../tests/vectors/entmax_vectors.json");
+    let text = include_str!("../../tests/vectors/entmax_vectors.json");
     serde_json::from_str(text)
         .expect("tests/vectors/entmax_vectors.json is the file this crate was written with")
 }
