@@ -13,6 +13,7 @@ use crate::bench::{Bench, Program};
 use crate::glue::GLUE;
 use crate::iwslt::IWSLT;
 use crate::lm::LM;
+use crate::mlm::MLM;
 use crate::squad::SQUAD;
 
 /// Relative difference of a number between processors.
@@ -42,6 +43,11 @@ fn the_table_of_labelled_texts_is_as_it_was() {
 fn the_table_of_answers_is_as_it_was() {
     // Times are never the same.
     compare("squad", SQUAD, &["cost.batches=0"]);
+}
+
+#[test]
+fn the_masked_language_model_table_is_as_it_was() {
+    compare("mlm", MLM, &[]);
 }
 
 /// Makes the toy table of a program and compares it with the file of its name.
