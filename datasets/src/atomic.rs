@@ -1,7 +1,9 @@
-//! Files appear whole or not at all: written beside their place, then renamed into it.
+//! Files appear whole or not at all.
 
 use std::fs::{self, File};
 use std::path::Path;
+
+use atomicwrites::{AllowOverwrite, AtomicFile};
 
 use crate::{Error, Result};
 
@@ -15,29 +17,12 @@ pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sparta-");
-    #[cfg(unix)]
-    {
-        // The default of `tempfile` is 0600; a data file follows the user's umask instead.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
-    let mut temporary = builder
-        .tempfile_in(folder)
-        .map_err(Error::io("create a file in", folder))?;
-    write(temporary.as_file_mut())?;
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(Error::io("write", path))?;
-    temporary
-        .persist(path)
-        .map_err(|error| Error::io("create", path)(error.error))?;
-    Ok(())
+    let written = AtomicFile::new(path, AllowOverwrite).write(write);
+    written.map_err(|error| match error {
+        atomicwrites::Error::Internal(cause) => Error::io("write", path)(cause),
+        atomicwrites::Error::User(error) => error,
+    })
 }

@@ -1,45 +1,16 @@
 //! A corpus is three texts under a name; [`CorpusName`] lists the ones the programs know.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::tokenize::count_tokens;
 use crate::wikitext::WikiText;
-use crate::{Error, Result, embedded, source, wikitext};
+use crate::{Error, Result, Split, embedded, source, wikitext};
 
-/// One of the three parts of a corpus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Split {
-    /// What a model learns from and attention is observed on.
-    Train,
-    /// What choices are made on.
-    Valid,
-    /// What a table reports.
-    Test,
-}
-
-impl Split {
-    /// All splits, in the order train, valid, test.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
-
-    /// The word used in file names and signatures: `train`, `valid`, `test`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Valid => "valid",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Text of a corpus, word level: words separated by white space, one unit (paragraph) a line.
+/// Text of a corpus, word level: words separated by white space, one unit (paragraph) per line.
 ///
 /// Each line stands for its words followed by `<eos>`, blank lines included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,20 +35,23 @@ impl Corpus {
         }
     }
 
-    /// Number of tokens of one split: its words and one `<eos>` a line.
+    /// Number of tokens of one split: its words and one `<eos>` per line.
     pub fn n_tokens(&self, split: Split) -> u64 {
         count_tokens(self.text(split))
     }
 }
 
-/// The corpora that a recipe can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The corpora that a recipe can name; serde's spelling is that of recipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CorpusName {
     /// State of the Union addresses, shipped inside the program.
+    #[serde(rename = "state_of_the_union")]
     StateOfTheUnion,
     /// WikiText-2, word level.
+    #[serde(rename = "wikitext2")]
     WikiText2,
     /// WikiText-103, word level.
+    #[serde(rename = "wikitext103")]
     WikiText103,
 }
 
@@ -85,7 +59,7 @@ impl CorpusName {
     /// Every corpus.
     pub const ALL: [Self; 3] = [Self::StateOfTheUnion, Self::WikiText2, Self::WikiText103];
 
-    /// The spelling in recipes and signatures: `sotu`, `wikitext2`, `wikitext103`.
+    /// The spelling in signatures: `sotu`, `wikitext2`, `wikitext103`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::StateOfTheUnion => "sotu",
@@ -108,6 +82,22 @@ impl CorpusName {
             None => embedded::state_of_the_union(),
             Some(which) => wikitext::open(&source::locate(which, from, cache)?, which),
         }
+    }
+
+    /// The folder with the corpus files, in `from` or in the cache; none for the shipped corpus. Nothing is
+    /// read or downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked.
+    pub fn locate(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
+        let locate = |which| source::locate(which, from, cache);
+        self.wikitext().map(locate).transpose()
+    }
+
+    /// The name for people: `WikiText-2`.
+    pub fn title(self) -> &'static str {
+        self.wikitext()
+            .map_or("State of the Union", WikiText::title)
     }
 
     /// Makes the corpus available on this machine, downloading it when that is needed and allowed.

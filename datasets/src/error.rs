@@ -296,15 +296,41 @@ pub enum Error {
         len: usize,
     },
 
-    /// A file that is not a WordPiece tokenizer of BERT's kind.
+    /// A file that is not a tokenizer of an encoder.
     #[error(
-        "tokenizer {origin}: {problem}; use the tokenizer.json or vocab.txt published with a BERT, MiniLM or DistilBERT model"
+        "tokenizer {origin}: {problem}; use the tokenizer.json or vocab.txt published with an encoder, such as BERT, MiniLM, DistilBERT or RoBERTa"
     )]
     BadTokenizer {
         /// Where it came from.
         origin: String,
         /// What is wrong with it.
         problem: String,
+    },
+
+    /// A special token that a task needs and a tokenizer does not have.
+    #[error(
+        "tokenizer {origin} has no {role} token, which {needed_by} needs; use the tokenizer of a model that was trained with one"
+    )]
+    NoSpecialToken {
+        /// Where the tokenizer came from.
+        origin: String,
+        /// What the token is for: `mask`.
+        role: &'static str,
+        /// What asked for it.
+        needed_by: &'static str,
+    },
+
+    /// Fractions that hide no token or more than there are.
+    #[error(
+        "cannot hide {fraction} of the tokens, {mask} of these by the mask token and {random} by random tokens: use a fraction above 0 and at most 1, and two parts of at least 0 whose sum is at most 1"
+    )]
+    BadMasking {
+        /// Fraction of the tokens that is chosen.
+        fraction: f64,
+        /// Fraction of the chosen ones that becomes the mask token.
+        mask: f64,
+        /// Fraction of the chosen ones that becomes a random token.
+        random: f64,
     },
 
     /// A length that does not hold a tokenizer's special tokens.
@@ -346,7 +372,7 @@ pub enum Error {
 
     /// Lengths that leave a window no room for its paragraph.
     #[error(
-        "cannot cut windows of {max_len} tokens every {stride} behind questions of {max_question}: use a stride of at least 1 and a max_len greater than max_question + 3"
+        "cannot cut windows of {max_len} tokens every {stride} behind questions of {max_question}: use a stride of at least 1 and a max_len greater than max_question + {n_special}, the special tokens"
     )]
     BadWindow {
         /// Tokens of a window.
@@ -355,6 +381,8 @@ pub enum Error {
         stride: usize,
         /// Tokens of a question at most.
         max_question: usize,
+        /// Special tokens around question and paragraph.
+        n_special: usize,
     },
 
     /// Batch settings that allow no batch.
@@ -379,6 +407,41 @@ pub enum Error {
         n_tokens: usize,
         /// What to do.
         next: String,
+    },
+
+    /// A token stream too short to count n-grams of, or to score.
+    #[error(
+        "asked for an n-gram model over {found} tokens, at least {needed} are needed: give more text"
+    )]
+    TooFewTokens {
+        /// Tokens at hand.
+        found: usize,
+        /// Least number of tokens.
+        needed: usize,
+    },
+
+    /// A token id outside the vocabulary of an n-gram model.
+    #[error(
+        "token id {id} at position {position}, but the vocabulary has {vocab_size} entries: encode the text with the vocabulary of the run"
+    )]
+    TokenOutOfVocabulary {
+        /// The id found.
+        id: u32,
+        /// Its place in the stream.
+        position: usize,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+
+    /// A vocabulary that n-gram counts cannot hold.
+    #[error(
+        "asked for n-grams over a vocabulary of {found}; 1 to {max} entries are possible: cut the vocabulary"
+    )]
+    VocabularySize {
+        /// Size asked for.
+        found: usize,
+        /// Largest size possible.
+        max: usize,
     },
 }
 

@@ -11,7 +11,9 @@
 //! PairStore.lengths ─► batch::TokenBucket (max_tokens) ─► batch::PairBatch
 //!
 //! ClassificationTask::prepare (GLUE, question–sentence) ─► ClassificationCorpus (labelled texts)
-//! tokenize::wordpiece ─► batch::EncodedExample ─► ExampleOrder (seed, epoch) ─► ClassificationBatch
+//! tokenize::pretrained ─► batch::EncodedExample ─► ExampleOrder (seed, epoch) ─► ClassificationBatch
+//! Corpus.train ─► batch::text_windows ([CLS] … [SEP]) ─► batch::Masker ─► MaskedBatch
+//! any training text ─► baseline (n-grams, word translation, word overlap, majority)
 //! SquadSet::prepare ─► squad::windows ─► batch::SpanBatch; logits ─► squad::best_spans ─► text
 //! ```
 //!
@@ -30,6 +32,7 @@
 //! Nothing here knows a model or a tensor library: batches are plain `Vec<i32>`.
 
 mod atomic;
+pub mod baseline;
 pub mod batch;
 pub mod classification;
 mod corpus;
@@ -40,11 +43,13 @@ pub mod pairs;
 pub mod question_sentence;
 mod shuffle;
 pub mod source;
+mod split;
 pub mod squad;
 pub mod store;
 pub mod tokenize;
 pub mod translation;
 pub mod wikitext;
 
-pub use corpus::{Corpus, CorpusName, Split};
+pub use corpus::{Corpus, CorpusName};
 pub use error::{Error, Result};
+pub use split::Split;

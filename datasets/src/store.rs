@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use memmap2::{Mmap, MmapMut};
 
 use crate::atomic::write_atomically;
-use crate::source::Sha256Hex;
+use crate::source::{Sha256Hex, hex};
 use crate::{Error, Result, Split};
 
 #[cfg(target_endian = "big")]
@@ -92,7 +92,7 @@ impl TokenStore {
         };
         store.check_shape()?;
         if store.map[TOKENIZER_AT..SHA256_AT] != tokenizer {
-            let found = to_hex(&store.map[TOKENIZER_AT..SHA256_AT]);
+            let found = hex(&store.map[TOKENIZER_AT..SHA256_AT]);
             let expected = expected_tokenizer_hash.to_owned();
             return Err(Error::OtherTokenizer {
                 path: store.path,
@@ -103,7 +103,7 @@ impl TokenStore {
         let mut hasher = Sha256Hex::new();
         hasher.update(&store.map[HEADER_LEN..]);
         let found = hasher.finish();
-        let expected = to_hex(&store.map[SHA256_AT..SHA256_AT + 32]);
+        let expected = hex(&store.map[SHA256_AT..SHA256_AT + 32]);
         if found != expected {
             return Err(Error::AlteredTokenStore {
                 path: store.path,
@@ -206,7 +206,7 @@ impl TokenStore {
 
     /// Hash of the tokenizer that made the ids, in hexadecimal.
     pub fn tokenizer_hash(&self) -> String {
-        to_hex(&self.map[TOKENIZER_AT..SHA256_AT])
+        hex(&self.map[TOKENIZER_AT..SHA256_AT])
     }
 }
 
@@ -225,10 +225,6 @@ fn array<const N: usize>(slice: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(slice);
     array
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse_hash(hex: &str) -> Result<[u8; 32]> {

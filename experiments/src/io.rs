@@ -1,10 +1,11 @@
 //! Files that are either the old or the new version, never half of one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use atomicwrites::{AllowOverwrite, AtomicFile};
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
 ///
@@ -21,27 +22,12 @@ pub fn write_atomic(
         .unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let write = || -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".writing-");
-        // Temporary files are private by default; these are for everybody the umask lets in.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        {
-            let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
-            fill(&mut buffered)?;
-            buffered.flush()?;
-        }
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        // The rename itself reaches the disk with the folder; not every file system can.
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    };
-    write().map_err(|error| explain(&error, path, folder))
+    let written = AtomicFile::new(path, AllowOverwrite).write(|file| {
+        let mut buffered = BufWriter::with_capacity(1 << 20, file);
+        fill(&mut buffered)?;
+        buffered.flush()
+    });
+    written.map_err(|error| explain(&error.into(), path, folder))
 }
 
 fn explain(error: &io::Error, path: &Path, folder: &Path) -> anyhow::Error {

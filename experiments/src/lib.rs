@@ -1,9 +1,10 @@
 //! The programs that reproduce the tables: recipes, training loop and command lines.
 //!
 //! ```text
-//! command line ─► cli ─► recipe (typed, complete) ─► task (stages over a run folder)
-//!                                                     ├─► device  (opened and probed)
-//!                                                     └─► train   (loop, checkpoints, progress)
+//! command line ─► cli ─► recipe (typed, complete) ─► protocol (the method, over a run folder)
+//!                                                     ├─► task   (batches, network, score, rows)
+//!                                                     ├─► device (opened and probed)
+//!                                                     └─► train  (loop, checkpoints, progress)
 //! ```
 
 pub mod cli;
@@ -16,3 +17,4 @@ pub mod protocol;
 pub mod recipe;
 pub mod task;
 pub mod train;
+pub mod version;

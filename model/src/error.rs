@@ -33,6 +33,12 @@ pub enum ModelError {
         /// Words that are known.
         known: String,
     },
+    /// A word that stands for no map from scores to words.
+    #[error("`{found}` is no output map; known are softmax, sparsemax, entmax15, entmax(1.3)")]
+    UnknownOutput {
+        /// The word.
+        found: String,
+    },
     /// The number of global masks is not the number of layers.
     #[error(
         "the model has {expected} layers, but {found} global masks were given; \

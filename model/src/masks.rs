@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_ops::attention::{AttentionOptions, BlockMask, Implementation};
-use sparta_ops::pruning::{AttentionType, GlobalMask, MaskKind, PruningError};
+use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
 
 use crate::error::ModelError;
 
@@ -88,10 +88,8 @@ impl LayerMask {
     ) -> Result<Self, PruningError> {
         let hidden = mask.cells(attention_type, layer, rows, columns)?;
         let n_heads = mask.grid(attention_type, layer)?.n_heads;
-        let block_size = match mask.kind() {
-            MaskKind::ApBlocks { block_size } if BLOCK_SIZES.contains(&block_size) => block_size,
-            MaskKind::ApBlocks { .. } | MaskKind::Ap | MaskKind::Random { .. } => BLOCK_SIZE,
-        };
+        let fits = |size: &usize| BLOCK_SIZES.contains(size);
+        let block_size = mask.kind().block_size().filter(fits).unwrap_or(BLOCK_SIZE);
         let of_layer = Self::of([n_heads, rows, columns], device.clone(), block_size);
         of_layer.whole.hidden.get_or_init(|| hidden);
         Ok(of_layer)

@@ -52,38 +52,6 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
-    /// A token stream too short to count or to score.
-    #[error(
-        "asked for an n-gram model over {found} tokens, at least {needed} are needed; give more text"
-    )]
-    TooFewTokens {
-        /// Number of tokens found.
-        found: usize,
-        /// Least number of tokens.
-        needed: usize,
-    },
-    /// A token id outside the vocabulary.
-    #[error(
-        "token id {id} at position {position}, but the vocabulary has {vocab_size} entries; encode the text with the vocabulary of the run"
-    )]
-    TokenOutOfVocabulary {
-        /// The id found.
-        id: u32,
-        /// Its place in the stream.
-        position: usize,
-        /// Size of the vocabulary.
-        vocab_size: usize,
-    },
-    /// A vocabulary that the n-gram counters cannot hold.
-    #[error(
-        "asked for n-grams over a vocabulary of {found}; 1 to {max} entries are possible, so cut the vocabulary"
-    )]
-    VocabularySize {
-        /// Size asked for.
-        found: usize,
-        /// Largest size possible.
-        max: usize,
-    },
     /// Translations and references that do not belong together.
     #[error(
         "asked to score {hypotheses} translations against the references of {references} sentences; give one translation \

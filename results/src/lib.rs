@@ -7,8 +7,8 @@
 //! run.json* ─► record::load_all ─► render::aggregate (mean ± sd over seeds) ─► render::report ─► TABLE.md .csv .svg
 //! ```
 //!
-//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures;
-//!   n-gram baselines, and the bootstrap.
+//! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures, and the
+//!   bootstrap.
 //! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
 //! * [`mod@bench`]: what the attention bench leaves behind.

@@ -3,7 +3,7 @@
 use super::rectangle::Rectangle;
 use crate::classification::{ClassificationCorpus, Label, TextExample};
 use crate::shuffle::Shuffler;
-use crate::tokenize::wordpiece::{Encoding, WordPiece};
+use crate::tokenize::pretrained::{Encoding, Tokenizer};
 use crate::{Error, Result};
 
 /// An example as a model reads it, not padded.
@@ -16,18 +16,18 @@ pub struct EncodedExample {
 }
 
 impl EncodedExample {
-    /// Encodes examples in at most `max_len` tokens each, cut as [`WordPiece::encode`] cuts.
+    /// Encodes examples in at most `max_len` tokens each, cut as [`Tokenizer::encode`] cuts.
     ///
     /// # Errors
     /// [`Error::TooShortForSpecial`].
     pub fn encode_all(
         examples: &[TextExample],
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         max_len: usize,
     ) -> Result<Vec<Self>> {
         let encode = |example: &TextExample| {
             Ok(Self {
-                encoding: wordpiece.encode(&example.first, example.second.as_deref(), max_len)?,
+                encoding: tokenizer.encode(&example.first, example.second.as_deref(), max_len)?,
                 label: example.label,
             })
         };
@@ -43,7 +43,7 @@ impl AsRef<Encoding> for EncodedExample {
 
 /// How wide a batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
+pub enum PaddingStrategy {
     /// Every batch as wide as this, 128 in the paper: a position means the same cell of a global
     /// mask in every batch, and most cells are padding.
     Fixed(usize),
@@ -92,7 +92,7 @@ impl ClassificationBatch {
     pub fn new(
         examples: &[EncodedExample],
         indices: &[u32],
-        padding: Padding,
+        padding: PaddingStrategy,
         pad: u32,
     ) -> Result<Self> {
         let chosen = || indices.iter().map(|&index| &examples[index as usize]);
@@ -195,28 +195,32 @@ impl ExampleOrder {
     ///
     /// # Panics
     /// When there are fewer examples than the order was made for.
-    pub fn padding(&self, examples: &[impl AsRef<Encoding>], padding: Padding) -> PaddingShare {
+    pub fn padding(
+        &self,
+        examples: &[impl AsRef<Encoding>],
+        padding: PaddingStrategy,
+    ) -> PaddingFraction {
         let length = |&index: &u32| examples[index as usize].as_ref().len();
-        let mut share = PaddingShare::default();
+        let mut fraction = PaddingFraction::default();
         for batch in self.iter() {
             let len = match padding {
-                Padding::Fixed(len) => len,
-                Padding::Dynamic => batch.iter().map(length).max().unwrap_or(0),
+                PaddingStrategy::Fixed(len) => len,
+                PaddingStrategy::Dynamic => batch.iter().map(length).max().unwrap_or(0),
             };
-            share.n_positions += batch.len() * len;
-            share.n_cells += batch.len() * len * len;
+            fraction.n_positions += batch.len() * len;
+            fraction.n_cells += batch.len() * len * len;
             for n in batch.iter().map(length) {
-                share.n_tokens += n;
-                share.n_token_cells += n * n;
+                fraction.n_tokens += n;
+                fraction.n_token_cells += n * n;
             }
         }
-        share
+        fraction
     }
 }
 
 /// What padding takes of the batches of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PaddingShare {
+pub struct PaddingFraction {
     /// Positions of all batches.
     pub n_positions: usize,
     /// Positions with a token.
@@ -227,20 +231,20 @@ pub struct PaddingShare {
     pub n_token_cells: usize,
 }
 
-impl PaddingShare {
-    /// Share of the positions that is padding, 0 to 1; 0 without positions.
+impl PaddingFraction {
+    /// Fraction of the positions that is padding; 0 without positions.
     pub fn of_positions(&self) -> f64 {
-        share_left(self.n_tokens, self.n_positions)
+        fraction_left(self.n_tokens, self.n_positions)
     }
 
-    /// Share of the attention cells whose query or key is padding, 0 to 1; 0 without cells. So much
+    /// Fraction of the attention cells whose query or key is padding; 0 without cells. So much
     /// of a global mask hides nothing.
     pub fn of_cells(&self) -> f64 {
-        share_left(self.n_token_cells, self.n_cells)
+        fraction_left(self.n_token_cells, self.n_cells)
     }
 }
 
-fn share_left(part: usize, whole: usize) -> f64 {
+fn fraction_left(part: usize, whole: usize) -> f64 {
     match whole {
         0 => 0.0,
         whole => 1.0 - part as f64 / whole as f64,
@@ -255,9 +259,9 @@ impl ClassificationCorpus {
     pub fn encode(
         &self,
         part: &str,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         max_len: usize,
     ) -> Result<Vec<EncodedExample>> {
-        EncodedExample::encode_all(&self.part(part)?.examples, wordpiece, max_len)
+        EncodedExample::encode_all(&self.part(part)?.examples, tokenizer, max_len)
     }
 }

@@ -1,10 +1,13 @@
 //! Sentence pairs padded to rectangles, with the decoder's input shifted by one.
 
 use super::IGNORE;
+use serde::{Deserialize, Serialize};
+
 use crate::tokenize::Dictionary;
 
 /// The side of a source sentence that padding goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PaddingSide {
     /// Before the sentence, as fairseq does by default.
     Left,

@@ -1,7 +1,7 @@
 //! Encodings padded to a rectangle.
 
-use super::Padding;
-use crate::tokenize::wordpiece::Encoding;
+use super::PaddingStrategy;
+use crate::tokenize::pretrained::Encoding;
 use crate::{Error, Result};
 
 /// The arrays that batches of encodings share, row-major `[batch_size, len]`.
@@ -18,7 +18,7 @@ impl Rectangle {
     ///
     /// # Errors
     /// [`Error::BadExamples`] for an encoding longer than a fixed width.
-    pub(super) fn new(encodings: &[&Encoding], padding: Padding, pad: u32) -> Result<Self> {
+    pub(super) fn new(encodings: &[&Encoding], padding: PaddingStrategy, pad: u32) -> Result<Self> {
         let n = encodings.len();
         let longest = encodings
             .iter()
@@ -26,15 +26,15 @@ impl Rectangle {
             .max()
             .unwrap_or(0);
         let len = match padding {
-            Padding::Fixed(len) if longest > len => {
+            PaddingStrategy::Fixed(len) if longest > len => {
                 return Err(Error::BadExamples {
                     batch_size: n,
                     max_len: len,
                     next: format!("an example has {longest} tokens; encode with max_len = {len}"),
                 });
             }
-            Padding::Fixed(len) => len,
-            Padding::Dynamic => longest,
+            PaddingStrategy::Fixed(len) => len,
+            PaddingStrategy::Dynamic => longest,
         };
         let mut rectangle = Self {
             ids: vec![pad as i32; n * len],

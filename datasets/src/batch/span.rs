@@ -1,11 +1,11 @@
 //! Windows of paragraphs, padded, with the places of their answers.
 
-use super::{Padding, rectangle::Rectangle};
+use super::{PaddingStrategy, rectangle::Rectangle};
 use crate::Result;
 use crate::squad::Window;
-use crate::tokenize::wordpiece::Encoding;
+use crate::tokenize::pretrained::Encoding;
 
-/// One batch of windows, arrays row-major `[batch_size, len]`; order and share of padding are those
+/// One batch of windows, arrays row-major `[batch_size, len]`; order and fraction of padding are those
 /// of [`super::ExampleOrder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanBatch {
@@ -36,7 +36,12 @@ impl SpanBatch {
     ///
     /// # Panics
     /// When an index is not below `windows.len()`; those of [`super::ExampleOrder`] are.
-    pub fn new(windows: &[Window], indices: &[u32], padding: Padding, pad: u32) -> Result<Self> {
+    pub fn new(
+        windows: &[Window],
+        indices: &[u32],
+        padding: PaddingStrategy,
+        pad: u32,
+    ) -> Result<Self> {
         let chosen = || indices.iter().map(|&index| &windows[index as usize]);
         let encodings: Vec<&Encoding> = chosen().map(|window| &window.encoding).collect();
         let Rectangle {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ClassificationCorpus;
 
-/// How many examples a file has, beside the published number.
+/// How many examples a file has, and how many were published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartCount {
     /// The part.

@@ -84,24 +84,6 @@ pub struct Part {
     pub examples: Vec<TextExample>,
 }
 
-impl Part {
-    /// The most frequent class and its share of the labelled examples, what a guess without
-    /// looking gets; `None` for scores and without labels. Of equally frequent ones the first.
-    pub fn majority(&self) -> Option<(usize, f64)> {
-        let mut counts: Vec<usize> = Vec::new();
-        for example in &self.examples {
-            if let Some(Label::Class(class)) = example.label {
-                counts.resize(counts.len().max(class + 1), 0);
-                counts[class] += 1;
-            }
-        }
-        let n: usize = counts.iter().sum();
-        let first = |&(class, count): &(usize, &usize)| (*count, std::cmp::Reverse(class));
-        let (class, &count) = counts.iter().enumerate().max_by_key(first)?;
-        Some((class, count as f64 / n as f64))
-    }
-}
-
 /// A task in its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassificationCorpus {

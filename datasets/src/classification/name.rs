@@ -1,7 +1,7 @@
 //! The tasks that a recipe can name.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::LoadedTask;
@@ -29,6 +29,26 @@ impl ClassificationTask {
         match self {
             Self::QuestionSentence => "question-sentence",
             Self::Glue(task) => task.name(),
+        }
+    }
+
+    /// The name for people: `GLUE RTE`.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::QuestionSentence => "question–sentence pairs",
+            Self::Glue(task) => task.title(),
+        }
+    }
+
+    /// The folder with the task's files, in `from` or in the cache; none for the shipped task. Nothing is
+    /// read or downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked.
+    pub fn locate(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
+        match self {
+            Self::QuestionSentence => Ok(None),
+            Self::Glue(task) => glue::locate(task, from, cache).map(Some),
         }
     }
 

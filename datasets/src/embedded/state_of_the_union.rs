@@ -15,7 +15,7 @@ pub struct Address {
     pub year: u32,
     /// Where the message belongs; see [`split_of_year`].
     pub split: Split,
-    /// Normalised text, one paragraph a line, each line ended by `\n`.
+    /// Normalised text, one paragraph per line, each line ended by `\n`.
     pub text: String,
 }
 

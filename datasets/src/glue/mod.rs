@@ -8,6 +8,7 @@ mod layout;
 mod mrpc;
 mod prepare;
 mod read;
+mod table;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

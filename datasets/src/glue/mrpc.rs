@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::layout::{self, PartFile};
-use super::read::{Table, finish, missing, read_table};
+use super::table::{Table, finish, missing, read_table};
 use super::{GlueTask, advice};
 use crate::classification::{Part, PartCount};
 use crate::source::read_utf8;

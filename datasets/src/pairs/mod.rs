@@ -1,14 +1,12 @@
-//! Parallel text: sentences beside their translations.
+//! Parallel text: sentences and their translations.
 
 mod store;
 mod vocabulary;
-mod word_translation;
 
 use std::ops::RangeInclusive;
 
 pub use store::PairStore;
 pub use vocabulary::{PairVocabulary, PairVocabularyOptions};
-pub use word_translation::WordTranslation;
 
 use crate::Split;
 use crate::tokenize::Language;

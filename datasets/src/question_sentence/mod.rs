@@ -17,12 +17,10 @@
 //! - Splits go by article: with the first byte of sha256 of its title below 32 it is in `test`,
 //!   below 48 in `valid`, else in `train`. So no article of one split is in another.
 
-mod overlap;
 mod sentences;
 
 use std::collections::HashSet;
 
-pub use overlap::{OverlapRule, overlap};
 pub use sentences::sentences;
 
 use crate::Split;
@@ -113,7 +111,7 @@ fn pair(
     })
 }
 
-fn words(text: &str) -> HashSet<String> {
+pub(crate) fn words(text: &str) -> HashSet<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty() && !STOP_WORDS.contains(word))

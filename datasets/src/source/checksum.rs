@@ -31,10 +31,7 @@ impl Sha256Hex {
 
     /// The 64 hexadecimal digits.
     pub fn finish(self) -> String {
-        self.finish_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&self.finish_bytes())
     }
 
     /// The 32 bytes.
@@ -52,6 +49,18 @@ impl Sha256Hex {
             }
         }
     }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// sha256 of bytes in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let mut hasher = Sha256Hex::new();
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// sha256 of a file in hexadecimal.

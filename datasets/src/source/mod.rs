@@ -10,7 +10,8 @@ mod text;
 
 pub(crate) use archive::unpack;
 pub use cache::cache_dir;
-pub use checksum::{Sha256Hex, sha256_file};
+pub(crate) use checksum::hex;
+pub use checksum::{Sha256Hex, sha256, sha256_file};
 #[cfg(feature = "download")]
 pub use download::{fetch, fetch_with_progress};
 pub use prepare::{Archive, archive_of, locate, prepare, prepare_with_progress};

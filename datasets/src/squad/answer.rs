@@ -1,15 +1,17 @@
-//! Logits of starts and ends → answers, as BERT's prediction chooses them.
+//! Logits of starts and ends → answers, as `run_squad.py` of BERT chooses them (Devlin et al. 2019,
+//! section 4.2, and `write_predictions` of the published code).
 
 use std::cmp::Ordering;
 
 use super::Window;
 
-/// How answers are chosen.
+/// How many spans are looked at, and how long an answer may be: `n_best_size` and
+/// `max_answer_length` of `run_squad.py`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanOptions {
-    /// Starts and ends that are looked at in each window, and answers that are kept.
+    /// Starts and ends that are looked at in each window, and answers that are kept (`n_best_size`).
     pub n_best: usize,
-    /// Tokens of an answer at most.
+    /// Tokens of an answer at most (`max_answer_length`).
     pub max_answer_len: usize,
 }
 

@@ -66,6 +66,26 @@ impl SquadSet {
         }
     }
 
+    /// The name for people: `SQuAD v1.1`.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::V1_1 => TITLE,
+            Self::Shipped => "new-Wikipedia set and SQuAD dev",
+        }
+    }
+
+    /// The folder with the files, in `from` or in the cache; none for the shipped set. Nothing is read or
+    /// downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked.
+    pub fn locate(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
+        match self {
+            Self::Shipped => Ok(None),
+            Self::V1_1 => locate(from, cache).map(Some),
+        }
+    }
+
     /// The articles: decoded from the program, or read from `from` (the user's `--from DIR`, or
     /// `DIR/squad`) or from the cache. Nothing is downloaded.
     ///

@@ -2,7 +2,7 @@
 //! (Devlin et al. 2019, and the code published with it).
 
 use super::{Article, Paragraph, Question};
-use crate::tokenize::wordpiece::{Encoding, Pieces, WordPiece};
+use crate::tokenize::pretrained::{Encoding, Pieces, Tokenizer};
 use crate::{Error, Result};
 
 /// How paragraphs are cut.
@@ -70,13 +70,12 @@ pub struct Window {
 impl Window {
     /// Place of the first token of the paragraph.
     pub fn context_start(&self) -> usize {
-        self.encoding.n_first + 2
+        self.context().start
     }
 
     /// Tokens of the paragraph, as places in the encoding.
     pub fn context(&self) -> std::ops::Range<usize> {
-        let start = self.context_start();
-        start..start + self.encoding.n_second
+        self.encoding.second()
     }
 }
 
@@ -96,7 +95,7 @@ impl AsRef<Encoding> for Window {
 /// stride is 0.
 pub fn windows(
     articles: &[Article],
-    wordpiece: &WordPiece,
+    tokenizer: &Tokenizer,
     options: &WindowOptions,
 ) -> Result<Vec<Window>> {
     let &WindowOptions {
@@ -104,31 +103,33 @@ pub fn windows(
         stride,
         max_question,
     } = options;
-    if stride == 0 || max_len <= max_question + 3 {
+    let n_special = tokenizer.n_special_of_pair();
+    if stride == 0 || max_len <= max_question + n_special {
         return Err(Error::BadWindow {
             max_len,
             stride,
             max_question,
+            n_special,
         });
     }
     let mut windows = Vec::new();
     for (article, of_article) in articles.iter().enumerate() {
         for (paragraph, of_paragraph) in of_article.paragraphs.iter().enumerate() {
-            let context = wordpiece.pieces(&of_paragraph.context);
+            let context = tokenizer.pieces(&of_paragraph.context)?;
             for (question, asked) in of_paragraph.questions.iter().enumerate() {
                 let place = QuestionPlace {
                     article,
                     paragraph,
                     question,
                 };
-                let mut pieces = wordpiece.pieces(&asked.text);
+                let mut pieces = tokenizer.pieces(&asked.text)?;
                 pieces.truncate(max_question);
                 cut(
                     place,
                     &pieces,
                     &context,
                     asked,
-                    wordpiece,
+                    tokenizer,
                     options,
                     &mut windows,
                 )?;
@@ -143,28 +144,28 @@ fn cut(
     question: &Pieces,
     context: &Pieces,
     asked: &Question,
-    wordpiece: &WordPiece,
+    tokenizer: &Tokenizer,
     options: &WindowOptions,
     windows: &mut Vec<Window>,
 ) -> Result<()> {
-    let room = options.max_len - question.len() - 3;
+    let room = options.max_len - question.len() - tokenizer.n_special_of_pair();
     let spans = spans(context.len(), room, options.stride);
     let answer = asked.answers.iter().find_map(|answer| answer.span());
     let answer = answer.and_then(|bytes| tokens_of(context, bytes));
-    let question_len = question.len();
     for &(start, end) in &spans {
         let shown = Pieces {
             ids: context.ids[start..end].to_vec(),
             offsets: context.offsets[start..end].to_vec(),
         };
-        let first = question_len + 2;
+        let encoding = tokenizer.join(question.clone(), Some(shown), options.max_len)?;
+        let first = encoding.second().start;
         let target = answer.map(|(from, to)| match start <= from && to < end {
             true => (from - start + first, to - start + first),
             false => (0, 0),
         });
         windows.push(Window {
             place,
-            encoding: wordpiece.join(question.clone(), Some(shown), options.max_len)?,
+            encoding,
             target,
             is_best_view: (start..end)
                 .map(|at| is_best_view(&spans, (start, end), at))

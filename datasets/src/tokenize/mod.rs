@@ -5,6 +5,7 @@ mod dictionary;
 mod language;
 pub mod moses;
 mod normalize;
+pub mod pretrained;
 mod word;
 pub mod wordpiece;
 

@@ -19,7 +19,7 @@ const UNK_WORD: &str = "<unk>";
 const EOS_WORD: &str = "<eos>";
 const FILE_HEADER: &str = "# sparta word vocabulary 1, sha256 ";
 
-/// Number of tokens of a text: its words, and one `<eos>` a line.
+/// Number of tokens of a text: its words, and one `<eos>` per line.
 pub fn count_tokens(text: &str) -> u64 {
     text.lines()
         .map(|line| line.split_ascii_whitespace().count() as u64 + 1)

@@ -3,7 +3,7 @@
 /// How the sentences of a file are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// One sentence a line.
+    /// One sentence per line.
     Lines,
     /// IWSLT's `train.tags` files: sentences and titles between lines of talk data.
     Tags,

@@ -2,7 +2,7 @@
 //!
 //! [`TranslationCorpus::prepare`] finds or downloads the published files, applies the preparation
 //! that the tables were made with, and keeps the result in the cache as one file for each split
-//! and language, one sentence a line. [`TranslationCorpus::load`] reads those.
+//! and language, one sentence per line. [`TranslationCorpus::load`] reads those.
 
 mod catalog;
 mod clean;
@@ -15,6 +15,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 pub use clean::Cleaning;
 pub use sentence::SentencePreparer;
 
@@ -22,12 +24,14 @@ use crate::pairs::ParallelCorpus;
 use crate::tokenize::Language;
 use crate::{Error, Result, embedded};
 
-/// The parallel corpora that a recipe can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The parallel corpora that a recipe can name; serde's spelling is that of recipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TranslationCorpus {
     /// LibreOffice's help, German to English, shipped inside the program: tokenised, lower case.
     LibreofficeHelp,
-    /// Its pairs of 3 to 12 English words, for the small tables.
+    /// Its pairs of 3 to 12 English words; a recipe chooses lengths itself.
+    #[serde(skip)]
     LibreofficeHelpShort,
     /// Multi30k task 1, German to English; test is `test_2016_flickr`.
     Multi30kDeEn,
@@ -60,7 +64,7 @@ impl TranslationCorpus {
         Self::KfttJaEn,
     ];
 
-    /// The spelling in recipes and signatures.
+    /// The spelling in signatures.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LibreofficeHelp => "libreoffice-help",
@@ -73,6 +77,25 @@ impl TranslationCorpus {
             Self::Wmt16RoEn => "wmt16-ro-en",
             Self::KfttJaEn => "kftt-ja-en",
         }
+    }
+
+    /// The name for people: `Multi30k`.
+    pub fn title(self) -> &'static str {
+        catalog::published(self).map_or("LibreOffice help", |published| published.title)
+    }
+
+    /// Whether its published preparation is in lower case.
+    pub fn is_lower_case(self) -> bool {
+        catalog::published(self).is_some_and(|published| published.steps.lowercase)
+    }
+
+    /// The folder with the prepared files; none for the shipped corpora. Nothing is read or downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked.
+    pub fn locate(self, cache: &Path) -> Result<Option<PathBuf>> {
+        let locate = |published| prepare::locate(published, cache);
+        catalog::published(self).map(locate).transpose()
     }
 
     /// Brings running text of one of its languages into the form that the corpus's sentences

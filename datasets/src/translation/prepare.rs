@@ -33,12 +33,18 @@ fn is_prepared(published: &Published, dir: &Path) -> bool {
     paths.all(|path| path.is_file())
 }
 
+/// The folder that [`prepare`] wrote.
+pub(super) fn locate(published: &Published, cache: &Path) -> Result<PathBuf> {
+    let dir = prepared_dir(published, cache);
+    match is_prepared(published, &dir) {
+        true => Ok(dir),
+        false => Err(missing(published, &dir, "no prepared files".to_owned())),
+    }
+}
+
 /// Reads what [`prepare`] wrote.
 pub(super) fn load(published: &Published, cache: &Path) -> Result<ParallelCorpus> {
-    let dir = prepared_dir(published, cache);
-    if !is_prepared(published, &dir) {
-        return Err(missing(published, &dir, "no prepared files".to_owned()));
-    }
+    let dir = locate(published, cache)?;
     let mut corpus = empty(published);
     for split in Split::ALL {
         let side = |language| {

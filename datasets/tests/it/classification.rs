@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use rstest::rstest;
-use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
+use sparta_datasets::batch::{
+    ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy, Targets,
+};
 use sparta_datasets::classification::{ClassificationTask, Label, TextExample};
 use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
 
@@ -25,9 +27,9 @@ fn examples() -> Vec<EncodedExample> {
 }
 
 #[rstest]
-#[case(Padding::Dynamic, 8)]
-#[case(Padding::Fixed(10), 10)]
-fn rows_are_padded_on_the_right(#[case] padding: Padding, #[case] len: usize) {
+#[case(PaddingStrategy::Dynamic, 8)]
+#[case(PaddingStrategy::Fixed(10), 10)]
+fn rows_are_padded_on_the_right(#[case] padding: PaddingStrategy, #[case] len: usize) {
     let pad = wordpiece().special().pad;
     let batch = ClassificationBatch::new(&examples(), &[1, 0, 2], padding, pad).unwrap();
     assert_eq!((batch.batch_size, batch.len), (3, len));
@@ -53,7 +55,8 @@ fn rows_are_padded_on_the_right(#[case] padding: Padding, #[case] len: usize) {
 
 #[test]
 fn a_fixed_width_that_is_too_small_is_an_error() {
-    let error = ClassificationBatch::new(&examples(), &[1], Padding::Fixed(4), 0).unwrap_err();
+    let error =
+        ClassificationBatch::new(&examples(), &[1], PaddingStrategy::Fixed(4), 0).unwrap_err();
     assert!(
         error.to_string().contains("an example has 8 tokens"),
         "{error}"
@@ -70,7 +73,7 @@ fn targets_are_of_one_kind() {
     let mut examples = examples();
     examples[0].label = None;
     let targets = |examples: &[EncodedExample]| {
-        ClassificationBatch::new(examples, &[0, 1], Padding::Dynamic, 0)
+        ClassificationBatch::new(examples, &[0, 1], PaddingStrategy::Dynamic, 0)
             .unwrap()
             .targets
     };
@@ -84,23 +87,27 @@ fn targets_are_of_one_kind() {
 #[test]
 fn padding_is_counted() {
     let order = ExampleOrder::in_order(3, 2).unwrap();
-    let share = order.padding(&examples(), Padding::Dynamic);
+    let share = order.padding(&examples(), PaddingStrategy::Dynamic);
     assert_eq!((share.n_positions, share.n_tokens), (2 * 8 + 4, 15));
     assert_eq!(
         (share.n_cells, share.n_token_cells),
         (2 * 64 + 16, 64 + 9 + 16)
     );
-    let share = order.padding(&examples(), Padding::Fixed(10));
+    let share = order.padding(&examples(), PaddingStrategy::Fixed(10));
     assert!((share.of_positions() - 0.5).abs() < 1e-12);
     assert!((share.of_cells() - (1.0 - 89.0 / 300.0)).abs() < 1e-12);
     let batches: usize = order
         .iter()
-        .map(|batch| ClassificationBatch::new(&examples(), batch, Padding::Dynamic, 0).unwrap())
+        .map(|batch| {
+            ClassificationBatch::new(&examples(), batch, PaddingStrategy::Dynamic, 0).unwrap()
+        })
         .map(|batch| batch.ids.len())
         .sum();
     assert_eq!(
         batches,
-        order.padding(&examples(), Padding::Dynamic).n_positions
+        order
+            .padding(&examples(), PaddingStrategy::Dynamic)
+            .n_positions
     );
 }
 

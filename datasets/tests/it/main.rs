@@ -5,12 +5,15 @@ mod classification;
 mod dictionary;
 mod embedded;
 mod glue;
+mod kneser_ney;
 mod libreoffice_help;
 mod lm_stream;
+mod masked;
 mod moses;
 mod normalize;
 mod pair_batches;
 mod pairs;
+mod pretrained;
 mod question_sentence;
 #[cfg(feature = "download")]
 mod server;

@@ -1,9 +1,8 @@
 //! Parallel corpora, their stores and the word-by-word baseline.
 
+use sparta_datasets::baseline::WordTranslation;
 use sparta_datasets::batch::PaddingSide;
-use sparta_datasets::pairs::{
-    PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, WordTranslation,
-};
+use sparta_datasets::pairs::{PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus};
 use sparta_datasets::tokenize::bpe::LearnOptions;
 use sparta_datasets::tokenize::{DictionaryOptions, Language};
 use sparta_datasets::{Error, Split};

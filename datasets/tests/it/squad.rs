@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rstest::rstest;
 use sparta_datasets::Error;
-use sparta_datasets::batch::{ExampleOrder, Padding, SpanBatch};
+use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
 use sparta_datasets::embedded::{new_wiki, squad_dev};
 use sparta_datasets::squad::{
     Answer, Article, Paragraph, Question, Scored, SpanOptions, SquadSet, Window, WindowOptions,
@@ -272,17 +272,23 @@ fn batches_have_starts_and_ends() {
     };
     let found = windows(&articles, &wordpiece, &options).unwrap();
     let order = ExampleOrder::in_order(found.len(), 8).unwrap();
-    let batch = SpanBatch::new(&found, order.get(0).unwrap(), Padding::Fixed(10), 0).unwrap();
+    let batch =
+        SpanBatch::new(&found, order.get(0).unwrap(), PaddingStrategy::Fixed(10), 0).unwrap();
     assert_eq!((batch.batch_size, batch.len), (found.len(), 10));
     assert_eq!(batch.starts.as_ref().unwrap(), &[5, 0]);
     assert_eq!(batch.ends.as_ref().unwrap(), &[6, 0]);
     let hidden: Vec<bool> = batch.ids.iter().map(|&id| id == 0).collect();
     assert_eq!(batch.padding, hidden);
     assert_eq!(&batch.token_types[..10], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0]);
-    assert_eq!(order.padding(&found, Padding::Dynamic).of_positions(), 0.0);
+    assert_eq!(
+        order
+            .padding(&found, PaddingStrategy::Dynamic)
+            .of_positions(),
+        0.0
+    );
     articles[0].paragraphs[0].questions[0].answers[0].start = None;
     let found = windows(&articles, &wordpiece, &options).unwrap();
-    let batch = SpanBatch::new(&found, &[0], Padding::Dynamic, 0).unwrap();
+    let batch = SpanBatch::new(&found, &[0], PaddingStrategy::Dynamic, 0).unwrap();
     assert_eq!((batch.starts, batch.ends), (None, None));
 }
 

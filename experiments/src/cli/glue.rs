@@ -15,13 +15,14 @@ use super::program::{self, Program, Unused, once};
 use crate::protocol::{self, Request, Stage};
 use crate::recipe::{GlueRecipe, Recipe};
 use crate::task::glue::{self, Predict};
+use crate::version;
 
 /// Attention pruning of a fine-tuned BERT on labelled texts: the GLUE table, reproduced.
 ///
 /// Without a subcommand the whole table is made: fine-tune dense, observe the attention over the
 /// training set, prune at each p, fine-tune again from the pretrained weights under each mask, score.
 #[derive(Debug, Parser)]
-#[command(name = "glue", version)]
+#[command(name = "glue", version = version::LONG)]
 pub(super) struct Glue {
     #[command(subcommand)]
     command: Option<GlueCommand>,

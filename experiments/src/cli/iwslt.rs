@@ -12,13 +12,14 @@ use super::program::{Program, Unused};
 use crate::protocol::{self, Stage};
 use crate::recipe::TranslationRecipe;
 use crate::task::translation::{self, Translate};
+use crate::version;
 
 /// Sparse attention in an encoder–decoder: the translation tables of both papers, reproduced.
 ///
 /// Without a subcommand the whole table is made: a dense model for each normaliser, and under masks
 /// on encoder, decoder and cross attention the same models trained again, each scored by BLEU.
 #[derive(Debug, Parser)]
-#[command(name = "iwslt", version)]
+#[command(name = "iwslt", version = version::LONG)]
 pub(super) struct Iwslt {
     #[command(subcommand)]
     command: Option<IwsltCommand>,

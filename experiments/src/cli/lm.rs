@@ -12,13 +12,14 @@ use super::program::{Program, Unused};
 use crate::protocol::{self, Request, Stage};
 use crate::recipe::LmRecipe;
 use crate::task::lm;
+use crate::version;
 
 /// Attention pruning of a Transformer-XL language model: the paper's table, reproduced.
 ///
 /// Without a subcommand the whole table is made: train dense, observe the attention over the
 /// training set, prune at each p, train again under each mask, test.
 #[derive(Debug, Parser)]
-#[command(name = "lm", version)]
+#[command(name = "lm", version = version::LONG)]
 pub(super) struct Lm {
     #[command(subcommand)]
     stage: Option<Stage>,

@@ -3,6 +3,7 @@
 mod glue;
 mod iwslt;
 mod lm;
+mod mlm;
 mod options;
 mod program;
 mod sparta;
@@ -13,6 +14,7 @@ mod tests;
 pub use glue::glue_main;
 pub use iwslt::iwslt_main;
 pub use lm::lm_main;
+pub use mlm::mlm_main;
 pub use sparta::sparta_main;
 pub use squad::squad_main;
 

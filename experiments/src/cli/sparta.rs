@@ -9,11 +9,11 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use super::{report_outcome, usage};
-use crate::{doctor, panics};
+use crate::{doctor, panics, version};
 
 /// Help around the experiments.
 #[derive(Debug, Parser)]
-#[command(name = "sparta", version)]
+#[command(name = "sparta", version = version::LONG)]
 struct Sparta {
     #[command(subcommand)]
     command: SpartaCommand,

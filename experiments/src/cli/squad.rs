@@ -13,13 +13,14 @@ use super::program::{self, Program, Unused};
 use crate::protocol::{self, Request, Stage};
 use crate::recipe::SquadRecipe;
 use crate::task::squad::{self, Measure};
+use crate::version;
 
 /// SQuAD under a global mask: exact match and F1, and the time and memory of training steps.
 ///
 /// Without a subcommand the whole table is made: fine-tune dense, observe the attention over the
 /// training set, prune, fine-tune again from the pretrained weights under the mask, answer.
 #[derive(Debug, Parser)]
-#[command(name = "squad", version)]
+#[command(name = "squad", version = version::LONG)]
 pub(super) struct Squad {
     #[command(subcommand)]
     command: Option<SquadCommand>,

@@ -9,6 +9,7 @@ use sparta_ops::attention::Implementation;
 use super::glue::Glue;
 use super::iwslt::Iwslt;
 use super::lm::Lm;
+use super::mlm::Mlm;
 use super::program::{Program, command, parse};
 use super::squad::Squad;
 use crate::protocol::{Request, Stage};
@@ -20,6 +21,7 @@ fn the_command_lines_are_consistent() {
     command::<Iwslt>().debug_assert();
     command::<Glue>().debug_assert();
     command::<Squad>().debug_assert();
+    command::<Mlm>().debug_assert();
 }
 
 fn words(line: &str) -> Vec<OsString> {
@@ -172,6 +174,7 @@ fn an_option_that_a_subcommand_does_not_use_is_refused() {
     );
     let measure = "attention_by device quiet recipe sets weights";
     check(taken::<Squad>(), "weights", &[("measure", measure)]);
+    check(taken::<Mlm>(), "weights", &[]);
 }
 
 #[test]

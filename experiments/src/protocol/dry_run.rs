@@ -71,7 +71,7 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     println!("parameters  {}", cost.n_params);
     println!("tokens/step {} at most, padding included", cost.tokens);
     println!(
-        "table       {n_seeds} seed(s) × ({} dense model(s) + {n_rows} {})",
+        "table       {n_seeds} seed(s) × ({} dense model(s) + {n_rows} rows {})",
         variants.len(),
         recipe.retrain_start().words()
     );
@@ -83,41 +83,35 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     );
     let available = on.choice.is_cpu().then(available_memory);
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
-    let mut whole = true;
     if !fits(cost.parameter_bytes() + cost.activation_bytes()) {
         let free = available.map(gigabytes).unwrap_or_default();
         println!("            more than the free memory ({free}): a batch of one example is tried");
         task = task.with_one_example();
-        whole = false;
         let one = largest(variants.iter().map(|of| task.cost(of)));
         if !fits(one.gradient_bytes() + one.activation_bytes()) {
             println!("step        not tried: the weights alone exceed the free memory");
             return finish(run, None);
         }
     }
-    let batch = (!whole).then_some(cost.tokens);
+    // Seconds of a step by normaliser: the same network takes as long on another data set, where it is only tried.
     let mut timed: Vec<(&Variant, f64)> = Vec::new();
     let mut seconds = 0.0;
     for (variant, steps) in variants.iter().zip(&steps) {
-        // The same network takes as long on another data set: there it is only tried.
-        let known = timed
-            .iter()
-            .find(|(of, _)| of.normalizer == variant.normalizer)
-            .map(|&(_, seconds)| seconds);
+        let same = |(of, _): &&(&Variant, f64)| of.normalizer == variant.normalizer;
+        let known = timed.iter().find(same).map(|&(_, seconds)| seconds);
         let tried = try_step(&task, variant, recipe.seeds()[0], (&on, known.is_none()))?;
-        let per_step = known.unwrap_or_else(|| match batch {
-            None => tried.seconds,
-            Some(tokens) => tried.seconds * tokens as f64 / task.cost(variant).tokens as f64,
-        });
+        println!(
+            "step, {}: forward and backward in {:.2} s, {:.0} tokens/s, loss {:.3} on untrained weights",
+            variant.words(),
+            tried.seconds,
+            tried.tokens / tried.seconds,
+            tried.loss
+        );
+        let scale = cost.tokens as f64 / task.cost(variant).tokens as f64;
+        let per_step = known.unwrap_or(tried.seconds * scale);
         timed.push((variant, per_step));
         let all = per_step * steps.total() * n_seeds as f64;
         let (n, again) = steps.again;
-        println!(
-            "step, {}: forward and backward in {:.2} s, loss {:.3} on untrained weights",
-            variant.words(),
-            tried.seconds,
-            tried.loss
-        );
         println!(
             "            {} steps dense, {n} × {again} steps again: about {}",
             steps.dense,
@@ -131,7 +125,7 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
 fn finish<R: Recipe>(run: &Run<'_, R>, seconds: Option<f64>) -> Result<()> {
     if let Some(seconds) = seconds {
         println!(
-            "time        about {} (updates, observing and testing add to it)",
+            "all models  about {} (updates, observing and testing add to it)",
             duration(seconds)
         );
     }
@@ -149,9 +143,11 @@ fn largest(costs: impl Iterator<Item = Cost>) -> Cost {
         .expect("a recipe has at least one variant")
 }
 
+/// A step without an update.
 struct Tried {
     loss: f64,
     seconds: f64,
+    tokens: f64,
 }
 
 /// Two training steps without an update on new weights, the first to warm up; where only trying is wanted, one.
@@ -192,5 +188,6 @@ fn step<M: Module, O: Objective<M>>(
     Ok(Tried {
         loss: n_parts * f64::from(loss.inner().into_scalar::<f32>()),
         seconds: n_parts * started.elapsed().as_secs_f64(),
+        tokens: objective.tokens_per_step(),
     })
 }

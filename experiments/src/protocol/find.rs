@@ -24,14 +24,6 @@ pub(crate) struct Found<R> {
     pub(crate) row: Option<Row>,
 }
 
-impl<R> Found<R> {
-    /// Where its mask is, if it has one.
-    pub(crate) fn mask_path(&self) -> Option<PathBuf> {
-        let row = self.row.as_ref().filter(|row| row.mask.is_some())?;
-        Some(self.arm.folder.mask(&row.name()))
-    }
-}
-
 /// Finds the run a path is in, and the model it names; a run alone means its first dense model. `variants` are those
 /// that may be there.
 ///
@@ -66,28 +58,19 @@ pub(crate) fn find<T: Task>(
     let run = RunFolder::of(&recipe, Some(root));
     for seed in seeds(root) {
         for variant in variants(&recipe)? {
-            let arm = run.arm(&recipe, seed, &variant.folder);
-            let dense = arm.dense();
+            let arm = Arm::of(&run, &recipe, seed, variant);
+            let rows = Row::all(&arm.variant.pruned, recipe.masks());
+            let mut models = [None].into_iter().chain(rows.into_iter().map(Some));
             let chosen = match path == root {
-                true => dense.path.is_dir().then_some((dense, None)),
-                false if path == dense.path => Some((dense, None)),
-                false => {
-                    let rows = Row::all(&variant.pruned, recipe.masks());
-                    let mut models = rows
-                        .into_iter()
-                        .map(|row| (arm.row(&row.name()), Some(row)));
-                    models.find(|(model, _)| model.path == path)
-                }
+                true => arm.model(None).path.is_dir().then_some(None),
+                false => models.find(|row| arm.model(row.as_ref()).path == path),
             };
-            if let Some((folder, row)) = chosen {
+            if let Some(row) = chosen {
                 return Ok(Found {
+                    folder: arm.model(row.as_ref()),
                     run,
                     recipe,
-                    arm: Arm {
-                        variant,
-                        folder: arm,
-                    },
-                    folder,
+                    arm,
                     row,
                 });
             }

@@ -1,23 +1,10 @@
-//! New weights, and the recipe's normalisers in the words of `model`.
+//! New weights.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use sparta_model::layer::NormalizerConfig;
 
 use crate::device;
-use crate::recipe::NormalizerName;
 use crate::train::rng::{self, Purpose};
-
-/// The row normaliser of the recipe.
-#[must_use]
-pub(crate) fn normalizer(name: NormalizerName) -> NormalizerConfig {
-    match name {
-        NormalizerName::Softmax => NormalizerConfig::Softmax,
-        NormalizerName::Sparsemax => NormalizerConfig::Sparsemax,
-        NormalizerName::Entmax15 => NormalizerConfig::Entmax15,
-        NormalizerName::AlphaEntmax => NormalizerConfig::alpha_entmax(),
-    }
-}
 
 /// New weights, the same for the same seed on every device.
 pub(crate) fn new_weights<M: Module>(

@@ -1,33 +1,14 @@
 //! Patterns and masks of an arm: thresholds, files, and the checks that they belong together.
 
 use anyhow::{Context, Result, bail, ensure};
-use sparta_ops::pruning::{
-    AttentionPattern, AttentionType, GlobalMask, Grid, Scope, Semantics, SparsityReport,
-};
+use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Grid, SparsityReport};
 use sparta_results::MaskFamily;
 
 use super::cost::describe_sparsity;
 use super::folder::ArmFolder;
 use super::rows::Row;
 use super::run::Run;
-use crate::recipe::{Recipe, ScopeName, SemanticsName};
-
-/// The threshold scope of the recipe.
-fn scope(name: ScopeName) -> Scope {
-    match name {
-        ScopeName::Layer => Scope::Layer,
-        ScopeName::Head => Scope::Head,
-        ScopeName::Model => Scope::Model,
-    }
-}
-
-/// The semantics of the recipe.
-pub(crate) fn semantics(name: SemanticsName) -> Semantics {
-    match name {
-        SemanticsName::Corrected => Semantics::Corrected,
-        SemanticsName::Paper => Semantics::Paper,
-    }
-}
+use crate::recipe::Recipe;
 
 /// One type of attention in a network: its layers and their cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +63,7 @@ impl<R: Recipe> Run<'_, R> {
             let name = row.name();
             let pattern = whole.only(&row.pruned.types);
             let ap = before.as_ref().map(|(_, mask)| mask);
-            let how = (scope(threshold.scope), semantics(threshold.semantics));
+            let how = (threshold.scope, threshold.semantics);
             let Some(mask) = row.make_mask(&pattern, ap, how, arm.seed())? else {
                 continue;
             };

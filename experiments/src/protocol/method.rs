@@ -15,7 +15,6 @@ use sparta_ops::attention;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
 use super::folder::ModelFolder;
-use super::masks::semantics;
 use super::records::Subject;
 use super::rows::{Arm, Row};
 use super::run::{Run, TrainingSummary, now};
@@ -25,6 +24,7 @@ use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{load_model, short};
+use crate::version;
 
 /// The method at work on a task, in a run folder, on a device.
 pub struct Protocol<'a, T: Task> {
@@ -46,7 +46,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         request.attention.on(&on.device)?;
         run.note(&format!(
             "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
-            env!("CARGO_PKG_VERSION"),
+            version::LONG,
             recipe.table(),
             short(&recipe.hash()),
             on.note,
@@ -77,8 +77,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                 self.score_baselines(seed)?;
             }
             for variant in T::variants(recipe)? {
-                let folder = self.run.folder.arm(recipe, seed, &variant.folder);
-                let arm = Arm { variant, folder };
+                let arm = Arm::of(&self.run.folder, recipe, seed, variant);
                 if stage.trains() {
                     self.train_dense(&arm)?;
                 }
@@ -86,6 +85,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                     self.score(&arm, None)?;
                 }
                 let rows = Row::all(&arm.variant.pruned, recipe.masks());
+                // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
                 if rows.iter().any(|row| row.mask.is_some()) {
                     if stage.observes() {
                         self.observe(&arm)?;
@@ -94,10 +94,8 @@ impl<'a, T: Task> Protocol<'a, T> {
                         self.run.make_masks(&arm.folder, &rows)?;
                     }
                 }
-                for row in rows
-                    .iter()
-                    .filter(|row| row.is_trained_again(recipe.retrain_start()))
-                {
+                let start = recipe.retrain_start();
+                for row in rows.iter().filter(|row| row.is_trained_again(start)) {
                     if stage.prunes() {
                         self.train_again(&arm, row)?;
                     }
@@ -148,10 +146,8 @@ impl<'a, T: Task> Protocol<'a, T> {
         row: Option<(&Row, Option<&GlobalMask>)>,
     ) -> Result<()> {
         let (task, variant) = (&self.task, &arm.variant);
-        let (phase, folder) = match row {
-            None => (Phase::Dense, arm.folder.dense()),
-            Some((row, _)) => (Phase::Again, arm.folder.row(&row.name())),
-        };
+        let phase = row.map_or(Phase::Dense, |_| Phase::Again);
+        let folder = arm.model(row.map(|(row, _)| row));
         let mask = row.and_then(|(_, mask)| mask);
         let masks = BothMasks {
             training: task.masks(mask, &self.training)?,
@@ -195,7 +191,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         let (network, _) = self.trained(arm, &arm.folder.dense())?;
         let before = attention::calls();
         let pass = self.task.observe(&arm.variant, &network, &self.on.device)?;
-        let padding = semantics(self.run.recipe.threshold().semantics).padding();
+        let padding = self.run.recipe.threshold().semantics.padding();
         let layers = self.task.attention(&arm.variant);
         let header = layers.into_iter().fold(
             PatternHeader::new(pass.corpus, arm.folder.model_name()).with_padding(padding),
@@ -234,10 +230,7 @@ impl<'a, T: Task> Protocol<'a, T> {
     }
 
     fn score(&self, arm: &Arm, row: Option<&Row>) -> Result<()> {
-        let folder = match row {
-            None => arm.folder.dense(),
-            Some(row) => arm.folder.row(&row.name()),
-        };
+        let folder = arm.model(row);
         let lines = self.task.lines(&arm.variant, row, &self.on)?;
         let last = lines.last().context("a model stands in no line")?;
         let path = self.run.record_path(&folder, last);
@@ -259,10 +252,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         let scoring = Scoring {
             lines: &lines,
             folder: &folder,
-            mask_path: mask
-                .as_ref()
-                .and(row)
-                .map(|row| arm.folder.mask(&row.name())),
+            mask_path: arm.mask(row),
             on: &self.on,
         };
         let amount = self.task.scored(&arm.variant);

@@ -7,12 +7,12 @@ pub(crate) mod find;
 mod folder;
 pub(crate) mod init;
 mod masks;
-pub(crate) mod method;
+pub mod method;
 pub(crate) mod records;
-mod rows;
+pub(crate) mod rows;
 pub(crate) mod run;
 mod stage;
-pub(crate) mod task;
+pub mod task;
 
 pub use cost::Cost;
 pub use folder::{ArmFolder, ModelFolder, RunFolder};

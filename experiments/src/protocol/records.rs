@@ -1,6 +1,5 @@
 //! Scores → run records → the table.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -19,6 +18,7 @@ use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
+use crate::version;
 
 /// The model that records are about.
 pub(crate) struct Subject<'a> {
@@ -71,7 +71,6 @@ impl<R: Recipe> Run<'_, R> {
         condition: Condition,
         (metric, signature): (Metric, &str),
     ) -> RunRecord {
-        let versions = [("sparta", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1")];
         RunRecord {
             id: self.record_id(seed, name),
             table: self.recipe.table().to_owned(),
@@ -95,10 +94,7 @@ impl<R: Recipe> Run<'_, R> {
             started: now(),
             finished: None,
             status: Status::Running,
-            versions: versions
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect::<BTreeMap<_, _>>(),
+            versions: version::versions(),
         }
     }
 
@@ -109,10 +105,7 @@ impl<R: Recipe> Run<'_, R> {
     pub(crate) fn describe(&self, subject: &Subject<'_>, lines: &[Line]) -> Result<Vec<RunRecord>> {
         let Subject { arm, row, mask, .. } = *subject;
         let seed = arm.folder.seed();
-        let folder = match row {
-            None => arm.folder.dense(),
-            Some(row) => arm.folder.row(&row.name()),
-        };
+        let folder = arm.model(row);
         // Fractions of the legal cells and of their uses that the mask hides, in per cent.
         let (effective, token_weighted) = match (mask, row) {
             (Some(mask), Some(row)) => {
@@ -130,7 +123,7 @@ impl<R: Recipe> Run<'_, R> {
             let published = line
                 .paper
                 .as_ref()
-                .filter(|_| row.is_none_or(Row::has_published));
+                .filter(|_| arm.variant.has_published() && row.is_none_or(Row::has_published));
             RunRecord {
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),
@@ -240,15 +233,12 @@ fn record_name(run: &str, line: &Line) -> String {
     }
 }
 
-/// The command that makes what a table lacks, masks of such blocks included.
-fn go_on<R: Recipe>(folder: &RunFolder, block_sizes: &[usize]) -> String {
-    let sizes: Vec<String> = block_sizes.iter().map(usize::to_string).collect();
-    let with_blocks = match sizes.is_empty() {
-        true => String::new(),
-        false => format!(" --set prune.block_sizes=[{}]", sizes.join(",")),
-    };
+/// The command that makes what a table lacks, masks that a recipe adds to its folder included.
+fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
+    let added = recipe.masks().added().into_iter();
+    let added: String = added.map(|set| format!(" --set {set}")).collect();
     format!(
-        "{} reproduce --recipe {} --out {} --resume{with_blocks}",
+        "{} reproduce --recipe {} --out {} --resume{added}",
         R::PROGRAM,
         folder.root().join("recipe.toml").display(),
         folder.root().display()
@@ -261,26 +251,32 @@ fn expected<T: Task>(
     folder: &RunFolder,
     labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
 ) -> Result<Vec<Expected>> {
-    let command = go_on::<T::Recipe>(folder, &recipe.masks().block_sizes);
+    let command = go_on(recipe, folder);
     let start = recipe.retrain_start();
+    let variants = T::variants(recipe)?;
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
-        for variant in T::variants(recipe)? {
+        let mut add = |variant: &Variant, row: Option<&Row>| {
+            for label in labels(variant, row) {
+                // Without p it stands before the rows, not among them.
+                let Some(p) = label.p else { continue };
+                all.push(Expected {
+                    row: label.row,
+                    variant: variant.label(),
+                    condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
+                    p: Some(p),
+                    seed,
+                    command: command.clone(),
+                });
+            }
+        };
+        for variant in &variants {
+            add(variant, None);
+        }
+        for variant in &variants {
             let rows = Row::all(&variant.pruned, recipe.masks());
-            let again = rows.iter().filter(|row| row.is_trained_again(start));
-            for row in [None].into_iter().chain(again.map(Some)) {
-                for label in labels(&variant, row) {
-                    // Without p it stands before the rows, not among them.
-                    let Some(p) = label.p else { continue };
-                    all.push(Expected {
-                        row: label.row,
-                        variant: variant.label(),
-                        condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
-                        p: Some(p),
-                        seed,
-                        command: command.clone(),
-                    });
-                }
+            for row in rows.iter().filter(|row| row.is_trained_again(start)) {
+                add(variant, Some(row));
             }
         }
     }

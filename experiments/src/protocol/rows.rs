@@ -1,11 +1,14 @@
 //! The models of a table: variants, each trained dense, and rows, each trained again under a mask.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
+use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
 use sparta_results::{Condition, MaskFamily};
 
-use super::folder::ArmFolder;
-use crate::recipe::{Masks, NormalizerName, RetrainStart};
+use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use crate::recipe::{Masks, Recipe, RetrainStart};
 
 /// Attention types that are pruned together; the others stay whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +32,12 @@ impl Pruned {
 
 /// What one dense model of a seed stands for: how attention weights come from scores, and where a table has
 /// several data sets, for which of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
     /// Name in folders; empty where a seed has one dense model.
     pub folder: String,
     /// The row normaliser of attention.
-    pub normalizer: NormalizerName,
+    pub normalizer: MechanismConfig,
     /// Whether the table holds other normalisers too, so that lines must say which.
     pub is_one_of_several: bool,
     /// Place of the data set among those of the recipe.
@@ -47,16 +50,16 @@ impl Variant {
     /// One variant a normaliser, in folders of their names where there are several.
     #[must_use]
     pub fn each(
-        normalizers: &[NormalizerName],
+        normalizers: &[MechanismConfig],
         (dataset, folder): (usize, &str),
         pruned: &[Pruned],
     ) -> Vec<Self> {
         let several = normalizers.len() > 1;
-        let variant = |&normalizer: &NormalizerName| Self {
+        let variant = |&normalizer: &MechanismConfig| Self {
             folder: match (several, folder) {
                 (false, folder) => folder.to_owned(),
-                (true, "") => normalizer.name().to_owned(),
-                (true, folder) => format!("{folder}/{}", normalizer.name()),
+                (true, "") => folder_name(normalizer),
+                (true, folder) => format!("{folder}/{}", folder_name(normalizer)),
             },
             normalizer,
             is_one_of_several: several,
@@ -66,30 +69,63 @@ impl Variant {
         normalizers.iter().map(variant).collect()
     }
 
+    /// Whether published values can stand beside it: where there are several normalisers, they are softmax's.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        !self.is_one_of_several || self.normalizer == MechanismConfig::SOFTMAX
+    }
+
     /// The normaliser where lines must say which.
     #[must_use]
     pub fn label(&self) -> Option<String> {
-        self.is_one_of_several
-            .then(|| self.normalizer.name().to_owned())
+        self.is_one_of_several.then(|| self.normalizer.to_string())
     }
 
     /// Name in messages.
     #[must_use]
-    pub fn words(&self) -> &str {
+    pub fn words(&self) -> String {
         match self.folder.as_str() {
-            "" => self.normalizer.name(),
-            folder => folder,
+            "" => self.normalizer.to_string(),
+            folder => folder.to_owned(),
         }
     }
 }
 
+/// The words of a mechanism without what shells and file systems mind: `entmax-1.3`.
+pub(crate) fn folder_name(mechanism: MechanismConfig) -> String {
+    let words = mechanism.to_string();
+    words.trim_end_matches(')').replace(['(', '='], "-")
+}
+
 /// A variant of one seed, and its folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// What is trained.
     pub variant: Variant,
     /// Where.
     pub folder: ArmFolder,
+}
+
+impl Arm {
+    /// The variant of a seed in a run folder.
+    #[must_use]
+    pub fn of<R: Recipe>(run: &RunFolder, recipe: &R, seed: u64, variant: Variant) -> Self {
+        let folder = run.arm(recipe, seed, &variant.folder);
+        Self { variant, folder }
+    }
+
+    /// The model of a row; none is the dense one.
+    #[must_use]
+    pub fn model(&self, row: Option<&Row>) -> ModelFolder {
+        row.map_or_else(|| self.folder.dense(), |row| self.folder.row(&row.name()))
+    }
+
+    /// The mask that a model is under, if it has one.
+    #[must_use]
+    pub fn mask(&self, row: Option<&Row>) -> Option<PathBuf> {
+        let row = row.filter(|row| row.mask.is_some())?;
+        Some(self.folder.mask(&row.name()))
+    }
 }
 
 /// One model trained again: which attention is pruned, and by which mask.
@@ -274,17 +310,18 @@ mod tests {
 
     #[test]
     fn variants_have_folders_of_their_own_where_there_are_several() {
-        use NormalizerName::{Softmax, Sparsemax};
-        let folders = |normalizers: &[NormalizerName], folder| -> Vec<String> {
+        let [softmax, sparsemax, entmax] =
+            ["softmax", "sparsemax", "entmax(1.3)"].map(|words| words.parse().unwrap());
+        let folders = |normalizers: &[MechanismConfig], folder| -> Vec<String> {
             let variants = Variant::each(normalizers, (0, folder), &[]);
             variants.into_iter().map(|variant| variant.folder).collect()
         };
-        assert_eq!(folders(&[Softmax], ""), [""]);
-        assert_eq!(folders(&[Softmax], "rte"), ["rte"]);
-        assert_eq!(folders(&[Softmax, Sparsemax], ""), ["softmax", "sparsemax"]);
+        assert_eq!(folders(&[softmax], ""), [""]);
+        assert_eq!(folders(&[softmax], "rte"), ["rte"]);
+        assert_eq!(folders(&[softmax, sparsemax], ""), ["softmax", "sparsemax"]);
         assert_eq!(
-            folders(&[Softmax, Sparsemax], "rte"),
-            ["rte/softmax", "rte/sparsemax"]
+            folders(&[softmax, entmax], "rte"),
+            ["rte/softmax", "rte/entmax-1.3"]
         );
     }
 }

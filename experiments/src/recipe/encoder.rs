@@ -2,10 +2,11 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
-use super::sections::{check_normalizers, one_normalizer};
-use super::{Intervals, NormalizerName, Optimizer, Recipe, RetrainStart, WarmupFraction};
+use super::sections::check_normalizers;
+use super::{Intervals, Optimizer, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
 /// A recipe for a task that a pretrained encoder is fine-tuned for.
@@ -54,6 +55,29 @@ impl NetworkName {
     }
 }
 
+impl NetworkName {
+    /// Whether its weights ship with the program.
+    #[must_use]
+    pub fn is_shipped(self) -> bool {
+        match self {
+            Self::MiniLmL3 => true,
+            Self::MiniLmL6 | Self::BertBaseUncased | Self::BertBaseCased | Self::Bert => false,
+        }
+    }
+
+    /// What its weights are called on the Hugging Face hub.
+    #[must_use]
+    pub fn hub_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MiniLmL3 => &["sentence-transformers/paraphrase-MiniLM-L3-v2"],
+            Self::MiniLmL6 => &["sentence-transformers/all-MiniLM-L6-v2"],
+            Self::BertBaseUncased => &["google-bert/bert-base-uncased", "bert-base-uncased"],
+            Self::BertBaseCased => &["google-bert/bert-base-cased", "bert-base-cased"],
+            Self::Bert => &[],
+        }
+    }
+}
+
 /// How wide batches are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,7 +105,7 @@ pub struct EncoderModelRecipe {
     /// Whose sizes and weights.
     pub network: NetworkName,
     /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<NormalizerName>,
+    pub normalizers: Vec<MechanismConfig>,
     /// Dropout of hidden states, and before the head.
     pub dropout: f64,
     /// Dropout of attention weights.
@@ -150,7 +174,6 @@ pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
     recipe.heading().check()?;
     check_normalizers(&m.normalizers)?;
-    one_normalizer(&m.normalizers)?;
     t.optimizer.check("train")?;
     t.intervals.check("train")?;
     ensure!(

@@ -3,6 +3,8 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
+use sparta_model::bert::Pooling;
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, positive};
 use super::encoder::{
@@ -11,7 +13,7 @@ use super::encoder::{
 };
 use super::renamed::NORMALIZER;
 use super::{
-    Heading, Masks, NormalizerName, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+    AnyCorpus, Heading, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
 };
 
 /// Everything that determines a table of labelled texts; field names are the TOML keys, which
@@ -62,19 +64,9 @@ pub struct TextRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadRecipe {
     /// What it looks at.
-    pub pooling: PoolingName,
+    pub pooling: Pooling,
     /// Its learning rate, as a multiple of `train.lr`.
     pub lr_factor: f64,
-}
-
-/// What the head looks at; see [`sparta_model::bert::Pooling`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PoolingName {
-    /// The first token, through the pretrained pooler (BERT, the paper).
-    First,
-    /// Means of the two texts, their distance and their product.
-    Segments,
 }
 
 /// Scores.
@@ -150,7 +142,7 @@ impl Recipe for GlueRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
     }
 
@@ -158,8 +150,16 @@ impl Recipe for GlueRecipe {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
         one.tasks.clear();
-        one.masks_mut().block_sizes.clear();
+        one.masks_mut().clear_added();
         one
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        let tasks = self.classification_tasks()?;
+        Ok(Needs {
+            corpora: tasks.into_iter().map(AnyCorpus::Labelled).collect(),
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {
@@ -197,7 +197,7 @@ mod tests {
             ("prune.p=[20, 40]", "prune.p"),
             ("prune.random_masks=[0]", "prune.random_masks"),
             ("train.warmup=1.5", "train.warmup"),
-            ("model.network=\"bert\"", "minilm-l3"),
+            ("model.network=\"bart\"", "minilm-l3"),
             ("train.schedule=\"noam\"", "train.schedule"),
         ] {
             let e = error(set);

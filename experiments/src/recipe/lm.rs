@@ -2,12 +2,14 @@
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::CorpusName;
+use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
-use super::sections::{check_normalizers, one_normalizer};
+use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Prune, Recipe, Renamed, Retrain,
+    AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Prune, Recipe, Renamed, Retrain,
     RetrainStart, Shipped, Threshold, WarmupSteps,
 };
 
@@ -40,7 +42,7 @@ pub struct LmRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus.
-    pub corpus: Corpus,
+    pub corpus: CorpusName,
     /// Size of the vocabulary with its special words; 0 keeps every word.
     pub vocab_size: usize,
     /// Tokens of the training split to use; 0 = all.
@@ -49,30 +51,6 @@ pub struct DataRecipe {
     pub valid_tokens: usize,
     /// Tokens of the test split to use; 0 = all.
     pub test_tokens: usize,
-}
-
-/// A corpus the language model can be trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Corpus {
-    /// US presidential messages, shipped with the project.
-    StateOfTheUnion,
-    /// WikiText-2, read from `--data`.
-    Wikitext2,
-    /// WikiText-103, read from `--data`.
-    Wikitext103,
-}
-
-impl Corpus {
-    /// Short name for signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StateOfTheUnion => "sotu",
-            Self::Wikitext2 => "wikitext2",
-            Self::Wikitext103 => "wikitext103",
-        }
-    }
 }
 
 /// Transformer-XL dimensions.
@@ -105,7 +83,7 @@ pub struct ModelRecipe {
     /// Dropout of attention weights.
     pub dropatt: f64,
     /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<NormalizerName>,
+    pub normalizers: Vec<MechanismConfig>,
     /// The softmax uses the word vectors.
     pub tie_weights: bool,
     /// The tail clusters use the word vectors' projections.
@@ -187,8 +165,15 @@ impl Recipe for LmRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {
@@ -213,7 +198,6 @@ impl Recipe for LmRecipe {
         }
         self.heading.check()?;
         check_normalizers(&m.normalizers)?;
-        one_normalizer(&m.normalizers)?;
         self.train.optimizer.check("train")?;
         self.train.intervals.check("train")?;
         self.prune.check()?;

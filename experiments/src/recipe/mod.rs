@@ -2,7 +2,7 @@
 //!
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
 //! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`, `iwslt.toml`,
-//! `glue.toml`, `squad.toml`, which have every key), so that an unknown, missing or mistyped key
+//! `glue.toml`, `squad.toml`, `mlm.toml`, which have every key), so that an unknown, missing or mistyped key
 //! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
 //! checked against each other.
 
@@ -12,6 +12,8 @@ pub mod encoder;
 pub mod glue;
 pub mod lm;
 mod misfit;
+pub mod mlm;
+mod needs;
 mod renamed;
 mod sections;
 mod shape;
@@ -24,23 +26,25 @@ pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
+pub use mlm::MlmRecipe;
+pub use needs::{AnyCorpus, Needs};
 pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
     WarmupSteps,
 };
 pub use shape::check_shape;
-pub use shipped::{ALL_SHIPPED, Shipped, find_shipped};
+pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
-pub use words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
+pub use words::{OptimizerName, RetrainStart};
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
+use sparta_model::layer::MechanismConfig;
 
 /// Everything that determines the table of one task, by TOML keys.
 pub trait Recipe: Clone + Serialize + DeserializeOwned {
@@ -70,7 +74,13 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn retrain_start(&self) -> RetrainStart;
 
     /// Row normalisers of attention, each with a dense model of its own.
-    fn normalizers(&self) -> &[NormalizerName];
+    fn normalizers(&self) -> &[MechanismConfig];
+
+    /// What it reads that is not in it.
+    ///
+    /// # Errors
+    /// A corpus that there is not, with those that there are.
+    fn needs(&self) -> Result<Needs>;
 
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str {
@@ -155,7 +165,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
-        one.masks_mut().block_sizes.clear();
+        one.masks_mut().clear_added();
         one
     }
 
@@ -167,14 +177,14 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         let text = Self::RENAMED
             .iter()
             .fold(text, |text, renamed| renamed.write_as_before(&text));
-        hex(&Sha256::digest(text.as_bytes()))
+        sparta_datasets::source::sha256(text.as_bytes())
     }
 }
 
 fn unknown_recipe(shipped: &[Shipped], name: &str) -> String {
     let other = ALL_SHIPPED
         .iter()
-        .find_map(|(program, list)| Some((program, find_shipped(list, name)?)));
+        .find_map(|of| Some((of.program, find_shipped(of.shipped, name)?)));
     if let Some((program, found)) = other {
         return format!(
             "`{}` is a recipe of another program: `{program} --recipe {}`",
@@ -200,12 +210,6 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(score, _)| *score > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
-}
-
-/// Lower-case hexadecimal of some bytes.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// First line of serde's message, without the source excerpt that TOML puts around it.

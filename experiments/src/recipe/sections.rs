@@ -5,9 +5,11 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_model::layer::MechanismConfig;
+use sparta_ops::pruning::{Scope, Semantics};
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
-use super::words::{NormalizerName, OptimizerName, RetrainStart, ScopeName, SemanticsName};
+use super::words::{OptimizerName, RetrainStart};
 use crate::train::{AdamSettings, Schedule, ScheduleName};
 
 /// What a recipe starts with.
@@ -40,28 +42,14 @@ impl Heading {
 ///
 /// # Errors
 /// None, or one twice.
-pub(super) fn check_normalizers(normalizers: &[NormalizerName]) -> Result<()> {
+pub(super) fn check_normalizers(normalizers: &[MechanismConfig]) -> Result<()> {
     at_least_one("model", &[("normalizers", normalizers.len())])?;
     for (i, normalizer) in normalizers.iter().enumerate() {
         ensure!(
             !normalizers[..i].contains(normalizer),
-            "`model.normalizers` names `{}` twice",
-            normalizer.name()
+            "`model.normalizers` names `{normalizer}` twice"
         );
     }
-    Ok(())
-}
-
-/// Tables of one dense model a seed.
-///
-/// # Errors
-/// Several normalisers.
-pub(super) fn one_normalizer(normalizers: &[NormalizerName]) -> Result<()> {
-    ensure!(
-        normalizers.len() == 1,
-        "`model.normalizers` must name one normaliser here; found {}",
-        normalizers.len()
-    );
     Ok(())
 }
 
@@ -191,6 +179,9 @@ impl Intervals {
     }
 }
 
+/// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
+pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
+
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Masks {
@@ -204,6 +195,25 @@ pub struct Masks {
 }
 
 impl Masks {
+    /// Leaves out what only adds runs: it is outside the recipe hash.
+    pub(super) fn clear_added(&mut self) {
+        self.block_sizes.clear();
+    }
+
+    /// What adds runs, as `--set` spells it.
+    #[must_use]
+    pub fn added(&self) -> Vec<String> {
+        let [block_sizes] = ADD_RUNS;
+        let sizes = self.block_sizes.iter().map(usize::to_string);
+        match self.block_sizes.is_empty() {
+            true => Vec::new(),
+            false => vec![format!(
+                "{block_sizes}=[{}]",
+                sizes.collect::<Vec<_>>().join(",")
+            )],
+        }
+    }
+
     /// # Errors
     /// Names the key of a list that cannot be.
     pub(super) fn check(&self) -> Result<()> {
@@ -245,9 +255,9 @@ impl Masks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Threshold {
     /// Over which cells one threshold is taken.
-    pub scope: ScopeName,
+    pub scope: Scope,
     /// Which cells count.
-    pub semantics: SemanticsName,
+    pub semantics: Semantics,
 }
 
 impl Threshold {
@@ -255,7 +265,7 @@ impl Threshold {
     /// Blocks of a table whose thresholds rank no blocks.
     pub(super) fn check(self, masks: &Masks) -> Result<()> {
         ensure!(
-            masks.block_sizes.is_empty() || self.semantics == SemanticsName::Corrected,
+            masks.block_sizes.is_empty() || self.semantics == Semantics::Corrected,
             "`prune.block_sizes` needs `prune.semantics = \"corrected\"`: the released code knows no blocks; \
              leave them out with `prune.block_sizes = []`"
         );

@@ -4,9 +4,7 @@ use anyhow::{Result, bail};
 use toml::{Table, Value};
 
 use super::nearest;
-
-/// Keys that only add runs: a recipe from before there were any lacks them and adds none.
-const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
+use super::sections::ADD_RUNS;
 
 /// Checks that `table` has exactly the keys of `reference`, each with a value of its type (an
 /// integer may stand for a float); those that only add runs may be missing.
@@ -33,6 +31,9 @@ fn walk(table: &Table, reference: &Table, prefix: &str, known: &Known<'_>) -> Re
     for (key, value) in table {
         let path = format!("{prefix}{key}");
         let Some(expected) = reference.get(key) else {
+            if ADD_RUNS.contains(&path.as_str()) {
+                continue;
+            }
             let hint = suggest(&path, known);
             bail!("unknown key `{path}`{hint}");
         };

@@ -1,5 +1,9 @@
 //! The recipes inside the program, so that it works from any folder.
 
+use anyhow::Result;
+
+use super::{GlueRecipe, LmRecipe, MlmRecipe, Needs, Recipe, SquadRecipe, TranslationRecipe};
+
 /// A recipe shipped with the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Shipped {
@@ -39,12 +43,37 @@ pub(super) const GLUE: &[Shipped] = shipped!["small/glue", "glue/minilm-l6", "gl
 /// Answers in paragraphs; the first is the default and the reference for every key.
 pub(super) const SQUAD: &[Shipped] = shipped!["small/squad", "squad/minilm-l6", "squad/bert-base"];
 
+/// Masked language models; the first is the default and the reference for every key.
+pub(super) const MLM: &[Shipped] = shipped!["small/mlm", "mlm/bert-base"];
+
+/// The recipes of a program.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramRecipes {
+    /// The program.
+    pub program: &'static str,
+    /// Its recipes.
+    pub shipped: &'static [Shipped],
+    /// Reads the text of one, and says what it needs.
+    pub read: fn(&str) -> Result<Needs>,
+}
+
+impl ProgramRecipes {
+    const fn of<R: Recipe>() -> Self {
+        Self {
+            program: R::PROGRAM,
+            shipped: R::SHIPPED,
+            read: |text| R::parse(text, &[])?.needs(),
+        }
+    }
+}
+
 /// The recipes of every program.
-pub const ALL_SHIPPED: &[(&str, &[Shipped])] = &[
-    ("lm", LM),
-    ("iwslt", TRANSLATION),
-    ("glue", GLUE),
-    ("squad", SQUAD),
+pub const ALL_SHIPPED: &[ProgramRecipes] = &[
+    ProgramRecipes::of::<LmRecipe>(),
+    ProgramRecipes::of::<TranslationRecipe>(),
+    ProgramRecipes::of::<GlueRecipe>(),
+    ProgramRecipes::of::<SquadRecipe>(),
+    ProgramRecipes::of::<MlmRecipe>(),
 ];
 
 /// Finds a recipe of a list by its full name, or by the last part of it (`wikitext2`).
@@ -61,12 +90,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::recipe::{GlueRecipe, LmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
     /// The hash of every shipped recipe. A run folder and its records are entered by it: one that changes
     /// orphans every run that was made with the recipe. Change a number here only together with the numbers
     /// of the recipe itself.
-    const PINNED: [(&str, &str); 17] = [
+    const PINNED: [(&str, &str); 19] = [
         (
             "small/lm",
             "19aa4da21d8aa8c6a15ee35470a443382a83d080297043610a3a1a3def326248",
@@ -135,6 +163,14 @@ mod tests {
             "squad/bert-base",
             "6396e5625d6f80222dd30cb1e9bd7274c11d3d0bb7186d9cd893039c24f1e336",
         ),
+        (
+            "small/mlm",
+            "ee204aee98b7cbc7e323b5f56c1ab70fa91a60736cf4666fc5f406bfc80dc882",
+        ),
+        (
+            "mlm/bert-base",
+            "94e3631608e1cb103d3cf7b544d190831e8d4da44eb645a5084936d5192bf2c2",
+        ),
     ];
 
     fn hashes<R: Recipe>() -> Vec<(&'static str, String)> {
@@ -149,9 +185,10 @@ mod tests {
             hashes::<TranslationRecipe>(),
             hashes::<GlueRecipe>(),
             hashes::<SquadRecipe>(),
+            hashes::<MlmRecipe>(),
         ]
         .concat();
-        let shipped: usize = ALL_SHIPPED.iter().map(|(_, list)| list.len()).sum();
+        let shipped: usize = ALL_SHIPPED.iter().map(|of| of.shipped.len()).sum();
         assert_eq!(all.len(), shipped);
         let pinned = PINNED.map(|(name, hash)| (name, hash.to_owned()));
         assert_eq!(all, pinned);

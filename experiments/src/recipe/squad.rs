@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::squad::SquadSet;
+use sparta_model::layer::MechanismConfig;
 
 use super::check::at_least_one;
 use super::encoder::{
@@ -11,7 +12,7 @@ use super::encoder::{
 };
 use super::renamed::NORMALIZER;
 use super::{
-    Heading, Masks, NormalizerName, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+    AnyCorpus, Heading, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
 };
 
 /// Everything that determines the SQuAD table; field names are the TOML keys, which
@@ -134,8 +135,15 @@ impl Recipe for SquadRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Paragraphs(self.set()?)],
+            network: Some(self.model.network),
+        })
     }
 
     fn validate(&self) -> Result<()> {

@@ -3,92 +3,12 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// A row normaliser by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NormalizerName {
-    /// Dense softmax.
-    Softmax,
-    /// Euclidean projection onto the simplex.
-    Sparsemax,
-    /// 1.5-entmax.
-    Entmax15,
-    /// α-entmax with one learned α a head.
-    AlphaEntmax,
-}
-
-impl NormalizerName {
-    /// Every normaliser.
-    pub const ALL: [Self; 4] = [
-        Self::Softmax,
-        Self::Sparsemax,
-        Self::Entmax15,
-        Self::AlphaEntmax,
-    ];
-
-    /// The word in the recipe, and in folders.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Softmax => "softmax",
-            Self::Sparsemax => "sparsemax",
-            Self::Entmax15 => "entmax15",
-            Self::AlphaEntmax => "alpha_entmax",
-        }
-    }
-}
-
 /// An optimiser by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerName {
     /// Adam (Kingma & Ba 2015).
     Adam,
-}
-
-/// Over which cells one threshold is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScopeName {
-    /// All heads of a layer together (the paper).
-    Layer,
-    /// Each head by itself.
-    Head,
-    /// The whole model.
-    Model,
-}
-
-impl ScopeName {
-    /// The word in the recipe.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Layer => "layer",
-            Self::Head => "head",
-            Self::Model => "model",
-        }
-    }
-}
-
-/// Which cells the percentile is taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SemanticsName {
-    /// Legal cells only.
-    Corrected,
-    /// All cells, structural zeros included, as released.
-    Paper,
-}
-
-impl SemanticsName {
-    /// The word in the recipe, for tables and signatures.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Corrected => "corrected",
-            Self::Paper => "paper",
-        }
-    }
 }
 
 /// Where training under a mask starts.

@@ -3,5 +3,6 @@
 mod encoder;
 pub mod glue;
 pub mod lm;
+pub mod mlm;
 pub mod squad;
 pub mod translation;

@@ -1,6 +1,7 @@
 //! `sparta doctor` and `sparta plot`.
 
 use std::fs;
+use std::path::Path;
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -23,12 +24,52 @@ fn doctor_lists_every_device_and_recipe() {
         );
     }
     let recipes = diagnosis["recipes"].as_array().expect("recipes");
-    assert!(recipes.iter().all(|r| r[1].is_null()), "{recipes:?}");
+    assert!(
+        recipes.iter().all(|r| r["problem"].is_null()),
+        "{recipes:?}"
+    );
+    let mut names: Vec<&str> = recipes.iter().filter_map(|r| r["name"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, recipe_files());
+    assert_eq!(names.len(), 19);
     let text = Command::new(env!("CARGO_BIN_EXE_sparta"))
         .arg("doctor")
         .output()
         .expect("sparta runs");
-    assert!(String::from_utf8_lossy(&text.stdout).contains("small/lm: valid"));
+    let text = String::from_utf8_lossy(&text.stdout);
+    for line in [
+        "recipe       lm small/lm: valid",
+        "recipe       squad squad/bert-base: valid",
+        "corpus       State of the Union: shipped",
+        "weights      minilm-l3: shipped",
+    ] {
+        assert!(text.contains(line), "`{line}` is missing in {text}");
+    }
+    // Which of these are at hand depends on the machine.
+    assert!(
+        text.contains("corpus       WikiText-103: ")
+            && text.contains("weights      bert-base-cased: ")
+    );
+}
+
+/// The recipes of the repository, by their names for `--recipe`.
+fn recipe_files() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let entries = |dir: &Path| {
+        let entries = fs::read_dir(dir).expect("a folder of recipes").flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let files = entries(&root).into_iter().flat_map(|dir| entries(&dir));
+    let name = |file: std::path::PathBuf| {
+        let name = file
+            .strip_prefix(&root)
+            .expect("below the root")
+            .with_extension("");
+        name.to_str().expect("UTF-8").replace('\\', "/")
+    };
+    let mut names: Vec<String> = files.map(name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// `sparta doctor | head -1`: the reader has what it wanted.

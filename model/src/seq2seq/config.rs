@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::nn::{DropoutConfig, LayerNormConfig};
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::AttentionType;
 
@@ -17,14 +18,17 @@ use crate::layer::{
     WeightInit,
 };
 
-/// Which tables of word embeddings are one and the same.
-#[derive(Config, Debug, Copy, PartialEq, Eq)]
+/// Which tables of word embeddings are one and the same; serde's spelling is that of recipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sharing {
     /// Source words, target words and output map have one each.
+    #[serde(rename = "nothing")]
     None,
     /// Target words and output map share one: the IWSLT recipe.
+    #[serde(rename = "decoder")]
     DecoderInputOutput,
     /// One for all three, with a joint vocabulary: the WMT recipe.
+    #[serde(rename = "all")]
     All,
 }
 

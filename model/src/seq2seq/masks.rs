@@ -1,13 +1,15 @@
 //! Global masks of the three attentions.
 
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
 
 use crate::error::ModelError;
 use crate::masks::{LayerMask, check_masks, masks_of};
 
 /// Which rows of the masks a decoder uses that writes one token after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MaskRows {
     /// Token i uses row i, as in training.
     #[default]
@@ -15,6 +17,7 @@ pub enum MaskRows {
     /// As the released code of *Data-Informed Global Sparseness in Attention*: with n keys it uses row
     /// n + 1. That is row i + 2 in self-attention and one and the same row, source_len + 1, in
     /// cross-attention. Training has the true rows there too.
+    #[serde(rename = "paper")]
     PaperFaithful,
 }
 

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use atomicwrites::{AllowOverwrite, AtomicFile};
 use safetensors::{Dtype, SafeTensors, View};
 
 use super::cells::{Grid, LayerKey, layer_name, parse_layer_name};
@@ -148,8 +149,7 @@ pub(super) fn corrupt(path: &Path, reason: String) -> PruningError {
     }
 }
 
-/// Writes the document to `path`: first to a file next to it, then renamed, so that `path` holds
-/// either the old content or all of the new.
+/// Writes the document to `path`, which holds either the old content or all of the new.
 pub(super) fn write(
     path: &Path,
     format: &'static str,
@@ -164,15 +164,9 @@ pub(super) fn write(
         .map_err(|error| io(path, "write", std::io::Error::other(error)))?;
     let bytes = with_metadata(&body, &metadata);
 
-    let temporary = temporary_name(path);
-    let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // What is left of the unfinished file is of no use; the error worth telling is the first.
-        let _ = fs::remove_file(&temporary);
-        io(path, "write", source)
-    })
+    AtomicFile::new(path, AllowOverwrite)
+        .write(|file| file.write_all(&bytes))
+        .map_err(|error| io(path, "write", error.into()))
 }
 
 /// Reads a document and checks its format, version and checksum.
@@ -239,15 +233,6 @@ fn io(path: &Path, action: &'static str, source: std::io::Error) -> PruningError
         path: path.to_path_buf(),
         source,
     }
-}
-
-/// A name in the same folder that no other process and no other call uses.
-fn temporary_name(path: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{call}.tmp", std::process::id()))
 }
 
 /// FNV-1a over the bytes of all arrays in the order of their names.

@@ -1,6 +1,7 @@
 //! The global mask: one set of hidden cells for all examples.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use super::blocks::BlockLayout;
 use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
 use super::pattern::AttentionPattern;
-use super::random::SplitMix64;
+use super::random::Draws;
 use super::threshold::{self, Scope, Semantics};
 
 /// How the hidden cells of a mask were chosen.
@@ -38,6 +39,52 @@ impl MaskKind {
             Self::Ap => "ap",
             Self::ApBlocks { .. } => "ap-blocks",
             Self::Random { .. } => "random",
+        }
+    }
+
+    /// Rows, and columns, of the blocks that are hidden whole, if they are.
+    pub const fn block_size(self) -> Option<usize> {
+        match self {
+            Self::ApBlocks { block_size } => Some(block_size),
+            Self::Ap | Self::Random { .. } => None,
+        }
+    }
+
+    /// The number that files hold beside the name, and what it is.
+    pub(super) const fn number(self) -> Option<(&'static str, u64)> {
+        match self {
+            Self::Ap => None,
+            Self::ApBlocks { block_size } => Some(("block_size", block_size as u64)),
+            Self::Random { seed } => Some(("seed", seed)),
+        }
+    }
+
+    /// The kind of that name, none for another word; `number` reads the one beside it.
+    pub(super) fn read<E>(
+        name: &str,
+        number: impl FnOnce(&str) -> Result<u64, E>,
+    ) -> Result<Option<Self>, E> {
+        Ok(Some(match name {
+            "ap" => Self::Ap,
+            "ap-blocks" => Self::ApBlocks {
+                block_size: number("block_size")? as usize,
+            },
+            "random" => Self::Random {
+                seed: number("seed")?,
+            },
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// `ap`, `ap-blocks of 16×16` or `random (seed 7)`.
+impl fmt::Display for MaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.as_str();
+        match self {
+            Self::Ap => f.write_str(name),
+            Self::ApBlocks { block_size } => write!(f, "{name} of {block_size}×{block_size}"),
+            Self::Random { seed } => write!(f, "{name} (seed {seed})"),
         }
     }
 }
@@ -168,7 +215,7 @@ impl GlobalMask {
                 }
             }
             let stream = (key.0.code() << 56) ^ key.1 as u64;
-            SplitMix64::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
+            Draws::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
             for &(head, row, col) in &candidates[..n_hidden] {
                 layer.heads[head as usize].set(row as usize, col as usize, true);
             }

@@ -34,11 +34,9 @@ impl GlobalMask {
         let mut document = Document::default();
         let mut put = |key: &str, value: String| document.metadata.insert(key.into(), value);
         put("kind", kind.as_str().into());
-        match kind {
-            MaskKind::Ap => None,
-            MaskKind::ApBlocks { block_size } => put("block_size", block_size.to_string()),
-            MaskKind::Random { seed } => put("seed", seed.to_string()),
-        };
+        if let Some((what, number)) = kind.number() {
+            put(what, number.to_string());
+        }
         put("p", p.to_string());
         put("scope", scope.to_string());
         put("semantics", semantics.to_string());
@@ -78,16 +76,9 @@ impl GlobalMask {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PruningError> {
         let path = path.as_ref();
         let document = file::read(path, FORMAT, VERSION)?;
-        let kind = match document.text(path, "kind")? {
-            "ap" => MaskKind::Ap,
-            "ap-blocks" => MaskKind::ApBlocks {
-                block_size: document.parse(path, "block_size")?,
-            },
-            "random" => MaskKind::Random {
-                seed: document.parse(path, "seed")?,
-            },
-            word => return Err(file::corrupt(path, format!("`kind` is `{word}`"))),
-        };
+        let name = document.text(path, "kind")?;
+        let kind = MaskKind::read(name, |what| document.parse(path, what))?
+            .ok_or_else(|| file::corrupt(path, format!("`kind` is `{name}`")))?;
         let mut layers = BTreeMap::new();
         for (key, grid) in document.grids(path)? {
             layers.insert(key, load_layer(path, &document, key, grid)?);

@@ -1,50 +1,46 @@
-//! A small random generator whose numbers never change, so that a seed names a mask for ever.
+//! Draws that never change, so that a seed names a mask for ever.
 //!
-//! Library generators may change their streams between releases; a published random mask must
-//! not, so the few lines it needs are here.
+//! What a library does with its generators may change between releases, and a published random mask
+//! must not: the generator is SplitMix64, whose published stream a test holds, and what is drawn
+//! from it is written here.
 
-/// SplitMix64: a counter stepped by the golden ratio and mixed.
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
+
+/// Numbers of one SplitMix64 stream: a counter stepped by the golden ratio and mixed.
 ///
 /// # Source
 /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), with the
 /// constants of Stafford's mixer 13.
 #[derive(Debug, Clone)]
-pub(super) struct SplitMix64 {
-    state: u64,
-}
+pub(super) struct Draws(SplitMix64);
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The mixing step of SplitMix64, a one-to-one map of the 64-bit numbers.
-pub(super) const fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+pub(super) fn mix(z: u64) -> u64 {
+    next(z.wrapping_sub(GOLDEN))
 }
 
-impl SplitMix64 {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
+/// The first number of the stream of a seed.
+fn next(seed: u64) -> u64 {
+    SplitMix64::seed_from_u64(seed).next_u64()
+}
 
+impl Draws {
     /// A stream of its own for each (seed, key).
-    pub(super) const fn keyed(seed: u64, key: u64) -> Self {
-        Self::new(mix(mix(seed.wrapping_add(GOLDEN)) ^ key))
-    }
-
-    pub(super) const fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(GOLDEN);
-        mix(self.state)
+    pub(super) fn keyed(seed: u64, key: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(mix(next(seed) ^ key)))
     }
 
     /// A number in `0..bound`, every one equally likely.
     ///
     /// The high half of `x · bound` with the short first interval rejected (Lemire 2019,
     /// "Fast random integer generation in an interval").
-    pub(super) const fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: u64) -> u64 {
         let short = bound.wrapping_neg() % bound;
         loop {
-            let product = (self.next_u64() as u128) * (bound as u128);
+            let product = u128::from(self.0.next_u64()) * u128::from(bound);
             if product as u64 >= short {
                 return (product >> 64) as u64;
             }
@@ -63,11 +59,14 @@ impl SplitMix64 {
 
 #[cfg(test)]
 mod tests {
-    use super::SplitMix64;
+    use rand_xoshiro::SplitMix64;
+    use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
+
+    use super::Draws;
 
     #[test]
     fn matches_the_published_stream() {
-        let mut rng = SplitMix64::new(1_234_567);
+        let mut rng = SplitMix64::seed_from_u64(1_234_567);
         let expected = [
             6_457_827_717_110_365_317,
             3_203_168_211_198_807_973,
@@ -80,7 +79,7 @@ mod tests {
 
     #[test]
     fn below_is_flat_and_in_range() {
-        let mut rng = SplitMix64::keyed(7, 3);
+        let mut rng = Draws::keyed(7, 3);
         let mut counts = [0u32; 6];
         for _ in 0..60_000 {
             counts[rng.below(6) as usize] += 1;
@@ -94,7 +93,7 @@ mod tests {
 
     #[test]
     fn keys_and_seeds_give_streams_of_their_own() {
-        let first = |seed, key| SplitMix64::keyed(seed, key).next_u64();
+        let first = |seed, key| Draws::keyed(seed, key).0.next_u64();
         assert_ne!(first(0, 0), first(0, 1));
         assert_ne!(first(0, 0), first(1, 0));
         assert_ne!(first(0, 1), first(1, 0));

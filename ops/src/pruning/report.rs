@@ -232,15 +232,9 @@ impl fmt::Display for SparsityReport {
             heads,
             total,
         } = self;
-        write!(f, "mask {}", kind.as_str())?;
-        match kind {
-            MaskKind::Ap => {}
-            MaskKind::ApBlocks { block_size } => write!(f, " of {block_size}×{block_size}")?,
-            MaskKind::Random { seed } => write!(f, " (seed {seed})")?,
-        }
         writeln!(
             f,
-            ", nominal {:.2} %, threshold by {scope}, {semantics} semantics",
+            "mask {kind}, nominal {:.2} %, threshold by {scope}, {semantics} semantics",
             100.0 * p
         )?;
         write!(

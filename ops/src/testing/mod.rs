@@ -4,6 +4,8 @@
 pub mod attention;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 use serde::Deserialize;
 
 /// A device that tests run on.
@@ -220,15 +222,8 @@ pub fn gradcheck<const D: usize>(
 
 /// Deterministic standard-normal values, the same on every platform.
 pub fn normal(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut uniform = move || {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    };
+    let mut stream = SplitMix64::seed_from_u64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
+    let mut uniform = move || (stream.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
     (0..n)
         .map(|_| {
             let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt();

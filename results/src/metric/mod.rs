@@ -8,7 +8,6 @@ pub mod classes;
 mod corpus;
 pub mod correlation;
 pub mod glue;
-pub mod ngram;
 mod perplexity;
 mod signature;
 pub mod squad;
@@ -25,6 +24,9 @@ use serde::{Deserialize, Serialize};
 pub enum Metric {
     /// `exp` of the mean negative log-likelihood of a token, 1 or more, see [`Perplexity`].
     Perplexity,
+    /// `exp` of the mean negative log-likelihood of a hidden token given all others, see [`Perplexity`]
+    /// (Salazar et al. 2020, equation 3).
+    PseudoPerplexity,
     /// N-gram precision of a translation, 0 to 100, see [`bleu`].
     Bleu,
     /// Character n-gram F score of a translation, 0 to 100, see [`chrf`].
@@ -67,6 +69,7 @@ impl Metric {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Perplexity => "perplexity",
+            Self::PseudoPerplexity => "pseudo-perplexity",
             Self::Bleu => "bleu",
             Self::Chrf => "chrf",
             Self::Accuracy => "accuracy",
@@ -87,6 +90,7 @@ impl Metric {
     pub fn label(self) -> &'static str {
         match self {
             Self::Perplexity => "perplexity",
+            Self::PseudoPerplexity => "pseudo-perplexity",
             Self::Bleu => "BLEU",
             Self::Chrf => "chrF",
             Self::Accuracy => "accuracy",
@@ -106,7 +110,8 @@ impl Metric {
     /// Whether more is better.
     pub fn is_higher_better(self) -> bool {
         match self {
-            Self::Perplexity | Self::MeanSquaredError | Self::Seconds | Self::Gigabytes => false,
+            Self::Perplexity | Self::PseudoPerplexity => false,
+            Self::MeanSquaredError | Self::Seconds | Self::Gigabytes => false,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => true,
             Self::Accuracy | Self::F1 | Self::Matthews => true,
             Self::Pearson | Self::Spearman | Self::PearsonSpearman => true,
@@ -125,7 +130,7 @@ impl Metric {
     /// Decimal places in tables for people.
     pub fn decimals(self) -> usize {
         match self {
-            Self::Perplexity | Self::MeanSquaredError => 3,
+            Self::Perplexity | Self::PseudoPerplexity | Self::MeanSquaredError => 3,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 2,
             Self::Accuracy | Self::F1 | Self::Matthews => 2,
             Self::Pearson | Self::Spearman | Self::PearsonSpearman => 2,
@@ -136,7 +141,8 @@ impl Metric {
     /// How tables show a change.
     pub fn difference(self) -> Difference {
         match self {
-            Self::Perplexity | Self::MeanSquaredError => Difference::Relative,
+            Self::Perplexity | Self::PseudoPerplexity => Difference::Relative,
+            Self::MeanSquaredError => Difference::Relative,
             Self::Seconds | Self::Gigabytes => Difference::Relative,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => Difference::Points,
             Self::Accuracy | Self::F1 | Self::Matthews => Difference::Points,
@@ -148,7 +154,8 @@ impl Metric {
     pub fn range(self) -> std::ops::RangeInclusive<f64> {
         match self {
             // A score that overflowed is kept out of tables, not out of records.
-            Self::Perplexity | Self::MeanSquaredError => 0.0..=f64::INFINITY,
+            Self::Perplexity | Self::PseudoPerplexity => 0.0..=f64::INFINITY,
+            Self::MeanSquaredError => 0.0..=f64::INFINITY,
             Self::Seconds | Self::Gigabytes => 0.0..=f64::INFINITY,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 0.0..=100.0,
             Self::Accuracy | Self::F1 => 0.0..=100.0,

@@ -2,7 +2,6 @@
 
 mod bench;
 mod classification;
-mod kneser_ney;
 mod parity;
 mod pivot;
 mod published;

@@ -12,6 +12,10 @@
 //! # Ok::<(), sparta_datasets::Error>(())
 //! ```
 
+// Ours, and not the BPE of the `tokenizers` crate: codes and cuts are held to subword-nmt byte for
+// byte, and that crate breaks ties of the learner by id, keeps no `--vocabulary-threshold`, drops a
+// character that no code holds, takes the last rank of a merge that is listed twice, and merges one
+// place at a time where subword-nmt merges all of a pair and looks again.
 mod apply;
 mod codes;
 mod learn;

@@ -16,6 +16,8 @@
 //! assert_eq!(detokenizer.detokenize(&line), "Mr. Smith's \"plan\" costs $1,250.50... (net).");
 //! ```
 
+// Ours: the `tokenizers` crate has no Moses, whose several releases cut published corpora and scores
+// apart, and there is no kept port of it in Rust.
 mod class;
 mod detokenize;
 mod escape;

@@ -2,18 +2,21 @@
 
 mod words;
 
-pub use words::{
-    KeepName, OutputName, PadSide, PairCorpus, PrunedName, RowsName, ShareName, TokenizeName,
-};
+pub use words::{KeepName, PrunedName};
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::batch::PaddingSide;
+use sparta_datasets::translation::TranslationCorpus;
+use sparta_model::layer::{MechanismConfig, NormalizerConfig, OutputMap};
+use sparta_model::seq2seq::{MaskRows, Sharing};
+use sparta_results::metric::bleu::BleuTokenizer;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
-    Heading, Intervals, Masks, NormalizerName, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
+    AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
     Shipped, Threshold, WarmupSteps,
 };
 use crate::train::Selection;
@@ -47,7 +50,7 @@ pub struct TranslationRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus, with its direction.
-    pub corpus: PairCorpus,
+    pub corpus: TranslationCorpus,
     /// Whether sentences are lower-cased.
     pub lowercase: bool,
     /// Merges of the byte pair encoding, learned on both languages together.
@@ -65,7 +68,7 @@ pub struct DataRecipe {
     /// Pairs of the test split to use; 0 = all.
     pub test_pairs: usize,
     /// On which side short source sentences of a batch are filled.
-    pub pad_source: PadSide,
+    pub pad_source: PaddingSide,
 }
 
 /// Encoder–decoder dimensions.
@@ -92,11 +95,11 @@ pub struct ModelRecipe {
     /// Normalise a layer's input instead of its output.
     pub pre_norm: bool,
     /// Which embeddings are one.
-    pub share: ShareName,
+    pub share: Sharing,
     /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<NormalizerName>,
+    pub normalizers: Vec<MechanismConfig>,
     /// Mapping from scores to words.
-    pub output: OutputName,
+    pub output: OutputMap,
 }
 
 /// Dense training.
@@ -169,19 +172,38 @@ pub struct PruneRecipe {
     #[serde(flatten)]
     pub threshold: Threshold,
     /// Rows of the mask that decoding uses.
-    pub rows: RowsName,
+    pub rows: MaskRows,
 }
 
 impl PruneRecipe {
-    /// What is pruned of the model with a normaliser.
+    /// What is pruned of the model with a normaliser; nothing of one that has no key.
     #[must_use]
-    pub fn of(&self, normalizer: NormalizerName) -> &[PrunedName] {
-        match normalizer {
-            NormalizerName::Softmax => &self.softmax,
-            NormalizerName::Sparsemax => &self.sparsemax,
-            NormalizerName::Entmax15 => &self.entmax15,
-            NormalizerName::AlphaEntmax => &self.alpha_entmax,
-        }
+    pub fn of(&self, normalizer: MechanismConfig) -> &[PrunedName] {
+        let list =
+            key(normalizer).and_then(|key| self.lists().into_iter().find(|(k, _)| *k == key));
+        list.map_or(&[], |(_, list)| list)
+    }
+
+    /// What is pruned, by the key that says so.
+    fn lists(&self) -> [(&'static str, &[PrunedName]); 4] {
+        [
+            ("softmax", &self.softmax),
+            ("sparsemax", &self.sparsemax),
+            ("entmax15", &self.entmax15),
+            ("alpha_entmax", &self.alpha_entmax),
+        ]
+    }
+}
+
+/// The key that says what is pruned of the model with a normaliser.
+fn key(normalizer: MechanismConfig) -> Option<&'static str> {
+    let MechanismConfig::DotProduct(normalizer) = normalizer;
+    match normalizer {
+        NormalizerConfig::Softmax => Some("softmax"),
+        NormalizerConfig::Sparsemax => Some("sparsemax"),
+        NormalizerConfig::Entmax15 => Some("entmax15"),
+        NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
+        NormalizerConfig::Entmax { .. } => None,
     }
 }
 
@@ -199,7 +221,7 @@ pub struct EvalRecipe {
     /// Sentences decoded together.
     pub batch_size: usize,
     /// How BLEU splits words.
-    pub tokenize: TokenizeName,
+    pub tokenize: BleuTokenizer,
 }
 
 /// The published rows that stand beside ours, by table of `sparta_results::paper`.
@@ -242,8 +264,15 @@ impl Recipe for TranslationRecipe {
         self.retrain.start
     }
 
-    fn normalizers(&self) -> &[NormalizerName] {
+    fn normalizers(&self) -> &[MechanismConfig] {
         &self.model.normalizers
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        Ok(Needs {
+            corpora: vec![AnyCorpus::Pairs(self.data.corpus)],
+            network: None,
+        })
     }
 
     fn validate(&self) -> Result<()> {
@@ -293,7 +322,7 @@ impl Recipe for TranslationRecipe {
             "`data.lowercase` must be true: the corpus is prepared in lower case"
         );
         ensure!(
-            m.share != ShareName::All || self.data.joined_dictionary,
+            m.share != Sharing::All || self.data.joined_dictionary,
             "`model.share = \"all\"` needs `data.joined_dictionary = true`: one matrix of word vectors \
              has one dictionary"
         );
@@ -318,13 +347,12 @@ impl TranslationRecipe {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
-        for normalizer in NormalizerName::ALL {
+        for (name, list) in self.prune.lists() {
+            let is_trained = |&normalizer: &MechanismConfig| key(normalizer) == Some(name);
             ensure!(
-                self.prune.of(normalizer).is_empty()
-                    || self.model.normalizers.contains(&normalizer),
-                "`prune.{0}` prunes a model that is not trained: add \"{0}\" to \
-                 `model.normalizers`, or set `prune.{0} = []`",
-                normalizer.name()
+                list.is_empty() || self.model.normalizers.iter().any(is_trained),
+                "`prune.{name}` prunes a model that is not trained: add \"{name}\" to \
+                 `model.normalizers`, or set `prune.{name} = []`"
             );
         }
         Ok(())

@@ -2,78 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A parallel corpus with its direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PairCorpus {
-    /// LibreOffice help, German to English, shipped with the project.
-    LibreofficeHelp,
-    /// Multi30k, German to English.
-    Multi30kDeEn,
-    /// IWSLT 2014, German to English, as fairseq prepares it.
-    Iwslt14DeEn,
-    /// IWSLT 2017, German to English.
-    Iwslt17DeEn,
-    /// WMT 2014, English to German.
-    Wmt14EnDe,
-    /// WMT 2016, Romanian to English.
-    Wmt16RoEn,
-    /// WMT 2017, English to German.
-    Wmt17EnDe,
-    /// Kyoto free translation task, Japanese to English.
-    KfttJaEn,
-}
-
-impl PairCorpus {
-    /// Whether it is prepared in lower case.
-    #[must_use]
-    pub fn is_lower_case(self) -> bool {
-        match self {
-            Self::Multi30kDeEn | Self::Iwslt14DeEn => true,
-            Self::LibreofficeHelp
-            | Self::Iwslt17DeEn
-            | Self::Wmt14EnDe
-            | Self::Wmt16RoEn
-            | Self::Wmt17EnDe
-            | Self::KfttJaEn => false,
-        }
-    }
-}
-
-/// A side of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PadSide {
-    /// Padding first: positions of a mask are columns of the batch (fairseq).
-    Left,
-    /// Padding last: positions of a mask are those of the sentence.
-    Right,
-}
-
-/// Which embeddings are one matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ShareName {
-    /// Source, target and output.
-    All,
-    /// Target and output.
-    Decoder,
-    /// None.
-    Nothing,
-}
-
-/// Mapping from scores to words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutputName {
-    /// Softmax with label-smoothed cross-entropy.
-    Softmax,
-    /// 1.5-entmax with its Fenchel–Young loss.
-    Entmax15,
-    /// Sparsemax with its Fenchel–Young loss.
-    Sparsemax,
-}
-
 /// Which parameters of a run are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,31 +29,4 @@ pub enum PrunedName {
     /// Self-attention of both.
     #[serde(rename = "self")]
     SelfOnly,
-}
-
-/// Rows of a mask that decoding uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RowsName {
-    /// Those of the positions being decoded.
-    True,
-    /// Those the released code takes.
-    Paper,
-}
-
-/// How BLEU splits words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TokenizeName {
-    /// Not at all: both sides are as the corpus is tokenised (both papers).
-    #[serde(rename = "none")]
-    Tokenized,
-    /// sacreBLEU's `13a` on detokenised text.
-    #[serde(rename = "13a")]
-    V13a,
-    /// sacreBLEU's `intl` on detokenised text.
-    #[serde(rename = "intl")]
-    Intl,
-    /// Single characters of detokenised text.
-    #[serde(rename = "char")]
-    Char,
 }

@@ -2,22 +2,22 @@
 
 use anyhow::{Result, anyhow};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use sparta_datasets::batch::{ExampleOrder, Padding, PaddingShare};
+use sparta_datasets::batch::{ExampleOrder, PaddingFraction, PaddingStrategy};
 use sparta_model::bert::BertInput;
 
 use crate::recipe::encoder::PaddingName;
 use crate::train::watch::stop_if_interrupted;
 
 /// How wide the batches of a recipe are.
-pub fn padding(name: PaddingName, max_len: usize) -> Padding {
+pub fn padding(name: PaddingName, max_len: usize) -> PaddingStrategy {
     match name {
-        PaddingName::Fixed => Padding::Fixed(max_len),
-        PaddingName::Dynamic => Padding::Dynamic,
+        PaddingName::Fixed => PaddingStrategy::Fixed(max_len),
+        PaddingName::Dynamic => PaddingStrategy::Dynamic,
     }
 }
 
 /// What padding takes, in words.
-pub fn describe_padding(share: PaddingShare, name: PaddingName) -> String {
+pub fn describe_padding(share: PaddingFraction, name: PaddingName) -> String {
     let of = |n: usize, all: usize| 100.0 * (1.0 - n as f64 / all.max(1) as f64);
     format!(
         "padding takes {:.1} % of the positions and {:.1} % of the attention cells of {} batches",

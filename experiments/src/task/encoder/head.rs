@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
 use sparta_ops::attention::Implementation;
@@ -84,7 +84,7 @@ pub trait Head: Sized {
     fn open(
         run: &Run<'_, Self::Recipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         fetch: Fetch,
     ) -> Result<Vec<Self>>;
 
@@ -95,7 +95,7 @@ pub trait Head: Sized {
     fn stand_in(
         run: &Run<'_, Self::Recipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>>;
 
     /// What the files are, for the person at the terminal.

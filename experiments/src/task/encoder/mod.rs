@@ -7,7 +7,7 @@ mod objective;
 mod pretrained;
 
 pub use head::{BaselineScore, Column, Head, Model};
-pub use network::layer_masks;
+pub use network::{grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
 
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ use sparta_model::import::{ImportOptions, import_bert};
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 
 use crate::device::OpenDevice;
-use crate::protocol::init::{new_weights, normalizer};
+use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
     Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
@@ -29,7 +29,7 @@ use crate::train::{AdamSettings, Selection, TrainingConfig};
 use objective::HeadLoss;
 
 /// Copies of a layer's attention weights that autodiff keeps.
-const SCORE_COPIES: usize = 5;
+pub(super) const SCORE_COPIES: usize = 5;
 
 /// A pretrained encoder with a head for each data set of a recipe.
 pub struct Encoder<H: Head> {
@@ -46,7 +46,7 @@ impl<H: Head> Encoder<H> {
 
     fn config(&self, of: &Variant) -> BertConfig {
         let config = self.pretrained.config.clone();
-        config.with_normalizer(normalizer(of.normalizer))
+        config.with_mechanism(of.normalizer)
     }
 
     fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
@@ -67,7 +67,7 @@ pub(super) fn variants<R: EncoderRecipe>(recipe: &R, datasets: &[String]) -> Vec
 }
 
 /// The p that a row stands at; the dense model is p = 0 where no other model is.
-fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
+pub(super) fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
     match (row, recipe.retrain_start()) {
         (Some(row), _) => Some(f64::from(row.p)),
         (None, RetrainStart::Pretrained) => Some(0.0),
@@ -102,8 +102,8 @@ impl<H: Head> Task for Encoder<H> {
             recipe.table(),
             recipe.model().network.name(),
             recipe.retrain_start().words(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let rows = (0..H::datasets(recipe)?.len())
             .map(|dataset| H::rows(recipe, folder, dataset))
@@ -123,7 +123,7 @@ impl<H: Head> Task for Encoder<H> {
         let model = run.recipe.model();
         let pretrained =
             Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
-        let heads = H::open(run, &sources, &pretrained.wordpiece, fetch)?;
+        let heads = H::open(run, &sources, &pretrained.tokenizer, fetch)?;
         run.enter()?;
         pretrained.enter(model.network, &run.folder, &sources)?;
         Ok(Self::new(run.recipe, pretrained, heads))
@@ -133,7 +133,7 @@ impl<H: Head> Task for Encoder<H> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let pretrained = Pretrained::open_or_sizes(run.recipe.model(), sources.weights.as_deref())?
             .computed_by(run.request.attention);
-        let heads = H::stand_in(run, &sources, &pretrained.wordpiece)?;
+        let heads = H::stand_in(run, &sources, &pretrained.tokenizer)?;
         Ok(Self::new(run.recipe, pretrained, heads))
     }
 
@@ -151,7 +151,7 @@ impl<H: Head> Task for Encoder<H> {
     }
 
     fn tokenizer_hash(&self) -> String {
-        self.pretrained.wordpiece.hash()
+        self.pretrained.tokenizer.hash()
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<H::Network> {

@@ -27,7 +27,7 @@ pub(super) fn config(sizes: BertConfig, model: &EncoderModelRecipe) -> BertConfi
 }
 
 /// The cells of a layer for sequences up to `max_len`.
-pub(super) fn grid(config: &BertConfig, max_len: usize) -> Grid {
+pub fn grid(config: &BertConfig, max_len: usize) -> Grid {
     Grid {
         n_heads: config.n_heads,
         n_rows: max_len,

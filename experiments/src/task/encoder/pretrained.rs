@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
 use sparta_ops::attention::Implementation;
@@ -14,15 +13,12 @@ use super::network;
 use crate::io::write_text;
 use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
-use crate::recipe::hex;
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
 const NOTE: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
-const VOCABULARY: &str = "vocab.txt";
 const CONFIG: &str = "config.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Names of weights, the first one found is read.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
@@ -51,7 +47,7 @@ pub struct Pretrained {
     /// Its weights; none in a dry run without them.
     pub weights: Option<Weights>,
     /// Its tokenizer.
-    pub wordpiece: WordPiece,
+    pub tokenizer: Tokenizer,
     /// Where it is from, in words.
     pub origin: String,
     sha256: String,
@@ -97,7 +93,7 @@ impl Pretrained {
         Ok(Self {
             config: network::config(shipped::config(), model),
             weights: Some(shipped::weights()?),
-            wordpiece: WordPiece::from_json(text, shipped::NAME)?,
+            tokenizer: Tokenizer::from_json(text, shipped::NAME)?,
             origin: format!("{}, shipped", shipped::NAME),
             sha256: shipped::NAME.to_owned(),
             files: vec![(TOKENIZER, text.to_owned())],
@@ -116,22 +112,23 @@ impl Pretrained {
         };
         let bytes =
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = sparta_datasets::source::sha256(&bytes);
         drop(bytes);
-        let wordpiece = WordPiece::open(dir, None)?;
-        let names: &[&'static str] = match dir.join(TOKENIZER).is_file() {
-            true => &[TOKENIZER],
-            false => &[VOCABULARY, TOKENIZER_CONFIG],
+        let tokenizer = Tokenizer::open(dir, None)?;
+        let read = |name: &'static str| {
+            let path = dir.join(name);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Ok((name, text))
         };
-        let read =
-            |&name: &&'static str| Some((name, std::fs::read_to_string(dir.join(name)).ok()?));
-        let mut files: Vec<_> = names.iter().filter_map(read).collect();
+        let names = Tokenizer::files_of(dir).into_iter();
+        let mut files: Vec<_> = names.map(read).collect::<Result<_>>()?;
         files.push((CONFIG, json));
         let assumed = sizes.assumed.map(|text| format!("; {text}"));
         let pretrained = Self {
             config: network::config(sizes.config, model),
             weights: Some(Weights::read(&path)?),
-            wordpiece,
+            tokenizer,
             origin: format!(
                 "{} ({}){}",
                 path.display(),
@@ -146,7 +143,7 @@ impl Pretrained {
     }
 
     fn check_tokenizer(&self) -> Result<()> {
-        let (found, expected) = (self.wordpiece.vocab_size(), self.config.vocab_size);
+        let (found, expected) = (self.tokenizer.vocab_size(), self.config.vocab_size);
         ensure!(
             found <= expected,
             "the tokenizer has {found} tokens, but the network has vectors for {expected}: they do not \
@@ -193,7 +190,7 @@ impl Pretrained {
     /// Other weights or another tokenizer than those the run was started with.
     pub fn enter(&self, network: NetworkName, folder: &RunFolder, sources: &Sources) -> Result<()> {
         let path = folder.data().join(NOTE);
-        let tokenizer = self.wordpiece.hash();
+        let tokenizer = self.tokenizer.hash();
         if path.exists() {
             let note = Note::load(&path)?;
             ensure!(
@@ -241,7 +238,7 @@ impl Pretrained {
         let pretrained = Self {
             config: network::config(sizes, model),
             weights: None,
-            wordpiece: WordPiece::open(&folder.data(), None)?,
+            tokenizer: Tokenizer::open(&folder.data(), None)?,
             origin: note.origin,
             sha256: note.sha256,
             files: Vec::new(),

@@ -13,7 +13,6 @@ use super::Glue;
 use super::prediction::{self, LabelHead, Prediction};
 use crate::device::{self, DeviceChoice};
 use crate::protocol::find::{Found, find};
-use crate::protocol::init::normalizer;
 use crate::protocol::note;
 use crate::protocol::run::TrainingSummary;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
@@ -55,14 +54,15 @@ pub fn predict(request: &Predict) -> Result<()> {
     let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
     let training = opened.device.clone().autodiff();
     TrainingSummary::load(&found.folder)?
-        .check_vocabulary(&found.folder, &pretrained.wordpiece.hash())?;
+        .check_vocabulary(&found.folder, &pretrained.tokenizer.hash())?;
     let config = pretrained.config.clone();
-    let empty = head.init(
-        &config.with_normalizer(normalizer(variant.normalizer)),
-        &training,
-    );
+    let empty = head.init(&config.with_mechanism(variant.normalizer), &training);
     let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
-    let mask = found.mask_path().map(GlobalMask::load).transpose()?;
+    let mask = found
+        .arm
+        .mask(found.row.as_ref())
+        .map(GlobalMask::load)
+        .transpose()?;
     let max_len = recipe.max_len();
     let model = Model {
         network: &network,
@@ -87,7 +87,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     );
     let shape = (
         batch::padding(recipe.data.padding, max_len),
-        pretrained.wordpiece.special().pad,
+        pretrained.tokenizer.special().pad,
         recipe.eval.batch_size,
     );
     let mut lines = std::io::stdin().lock().lines();
@@ -106,7 +106,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .enumerate()
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
-        let examples = EncodedExample::encode_all(&examples, &pretrained.wordpiece, max_len)?;
+        let examples = EncodedExample::encode_all(&examples, &pretrained.tokenizer, max_len)?;
         let predictions = prediction::predict(&model, &examples, head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());

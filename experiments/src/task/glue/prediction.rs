@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding};
+use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels};
 use sparta_datasets::question_sentence;
 use sparta_model::bert::{BertClassifier, BertConfig, BertInput, Pooling};
 
-use crate::recipe::glue::{HeadRecipe, PoolingName};
+use crate::recipe::glue::HeadRecipe;
 use crate::task::encoder::{Model, batch};
 use crate::train::watch::stop_if_interrupted;
 
@@ -23,10 +23,7 @@ pub(super) struct LabelHead {
 
 impl LabelHead {
     pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
-        let pooling = match recipe.pooling {
-            PoolingName::First => Pooling::First,
-            PoolingName::Segments => Pooling::Segments,
-        };
+        let pooling = recipe.pooling;
         match task {
             ClassificationTask::QuestionSentence => Self {
                 labels: question_sentence::LABELS,
@@ -90,7 +87,7 @@ pub(super) fn predict(
     model: &Model<'_, BertClassifier>,
     examples: &[EncodedExample],
     labels: Labels,
-    (padding, pad, batch_size): (Padding, u32, usize),
+    (padding, pad, batch_size): (PaddingStrategy, u32, usize),
     at: &mut dyn FnMut(u64),
 ) -> Result<Vec<Prediction>> {
     let mut predictions = Vec::with_capacity(examples.len());

@@ -3,10 +3,12 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::Split;
-use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, Padding, Targets};
+use sparta_datasets::baseline::{OverlapRule, majority};
+use sparta_datasets::batch::{
+    ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy, Targets,
+};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
-use sparta_datasets::question_sentence::OverlapRule;
-use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
@@ -39,7 +41,7 @@ pub struct TextHead {
     task: ClassificationTask,
     head: LabelHead,
     head_rate: HeadRate,
-    padding: Padding,
+    padding: PaddingStrategy,
     pad: u32,
     batch_size: usize,
     train: Vec<EncodedExample>,
@@ -59,7 +61,7 @@ impl TextHead {
         task: ClassificationTask,
         loaded: &LoadedTask,
         recipe: &GlueRecipe,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
     ) -> Result<Self> {
         let data = &recipe.data;
         let corpus = &loaded.corpus;
@@ -72,7 +74,7 @@ impl TextHead {
             let examples = &part.examples[..n];
             Ok(EncodedExample::encode_all(
                 examples,
-                wordpiece,
+                tokenizer,
                 data.max_len,
             )?)
         };
@@ -90,7 +92,7 @@ impl TextHead {
             };
             Ok(Examples {
                 name,
-                majority: part.majority(),
+                majority: majority(part),
                 overlap: rule.map(guesses),
                 examples,
             })
@@ -129,7 +131,7 @@ impl TextHead {
                 factor: recipe.head.lr_factor,
             },
             padding,
-            pad: wordpiece.special().pad,
+            pad: tokenizer.special().pad,
             batch_size: recipe.eval.batch_size,
             n_epoch: train.len(),
             train,
@@ -244,12 +246,12 @@ impl Head for TextHead {
     fn open(
         run: &Run<'_, GlueRecipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         fetch: Fetch,
     ) -> Result<Vec<Self>> {
         let open = |task| {
             let loaded = corpus::load(task, sources.data.as_deref(), fetch)?;
-            Self::new(task, &loaded, run.recipe, wordpiece)
+            Self::new(task, &loaded, run.recipe, tokenizer)
         };
         let tasks = run.recipe.classification_tasks()?;
         tasks.into_iter().map(open).collect()
@@ -258,16 +260,16 @@ impl Head for TextHead {
     fn stand_in(
         run: &Run<'_, GlueRecipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>> {
         let open = |task: ClassificationTask| {
             let from = sources.data.as_deref();
             match corpus::load(task, from, Fetch::Never) {
-                Ok(loaded) => Self::new(task, &loaded, run.recipe, wordpiece),
+                Ok(loaded) => Self::new(task, &loaded, run.recipe, tokenizer),
                 Err(error) if from.is_some() => Err(error),
                 Err(_) => {
                     let (loaded, n_epoch) = corpus::stand_in(task, run.recipe);
-                    let head = Self::new(task, &loaded, run.recipe, wordpiece)?;
+                    let head = Self::new(task, &loaded, run.recipe, tokenizer)?;
                     Ok(Self {
                         description: batch::stand_in(task.name(), n_epoch),
                         n_epoch,

@@ -1,15 +1,13 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow, bail};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
-use crate::protocol::{Fetch, RunFolder};
+use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::LmRecipe;
-use crate::recipe::lm::{Corpus, DataRecipe};
+use crate::recipe::lm::DataRecipe;
 use crate::train::rng::{self, Purpose};
 
 /// The three token streams of a run, and the size of the vocabulary.
@@ -37,16 +35,6 @@ impl LmData {
     }
 }
 
-/// The corpus a recipe names.
-#[must_use]
-pub fn corpus_name(corpus: Corpus) -> CorpusName {
-    match corpus {
-        Corpus::StateOfTheUnion => CorpusName::StateOfTheUnion,
-        Corpus::Wikitext2 => CorpusName::WikiText2,
-        Corpus::Wikitext103 => CorpusName::WikiText103,
-    }
-}
-
 fn limit(data: &DataRecipe, split: Split) -> usize {
     let n = match split {
         Split::Train => data.train_tokens,
@@ -67,21 +55,18 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
         && Split::ALL.iter().all(|&s| store_path(folder, s).exists())
 }
 
-/// Reads the corpus (from `from`, the cache, or by download), builds the vocabulary and writes the
-/// token stores. What is there already is checked and kept.
+/// Reads the corpus (from `--data`, the cache, or by download), builds the vocabulary and writes the
+/// token stores into the run folder. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(
-    recipe: &LmRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<LmData> {
+pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        run.enter()?;
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let cache = source::cache_dir()?;
     // What the data crate calls `prepare` is a stage of this program.
     let how = |error| {
@@ -94,6 +79,7 @@ pub fn prepare(
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
+    run.enter()?;
     for split in Split::ALL {
         let ids = vocabulary
             .ids_of(corpus.text(split))
@@ -146,11 +132,11 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
 }
 
 /// Words of the published vocabularies, `<eos>` included, for when the corpus is not at hand.
-fn published_vocabulary(corpus: Corpus) -> Option<usize> {
+fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
     match corpus {
-        Corpus::StateOfTheUnion => None,
-        Corpus::Wikitext2 => Some(33_278),
-        Corpus::Wikitext103 => Some(267_735),
+        CorpusName::StateOfTheUnion => None,
+        CorpusName::WikiText2 => Some(33_278),
+        CorpusName::WikiText103 => Some(267_735),
     }
 }
 
@@ -158,11 +144,12 @@ fn published_vocabulary(corpus: Corpus) -> Option<usize> {
 ///
 /// # Errors
 /// A corpus that was named and is not there.
-pub fn stand_in(recipe: &LmRecipe, folder: &RunFolder, from: Option<&Path>) -> Result<LmData> {
+pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
     let (ids, vocab_size, hash, description): (Vec<u32>, _, _, _) = match (

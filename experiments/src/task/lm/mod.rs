@@ -7,12 +7,12 @@ mod objective;
 use anyhow::Result;
 use burn::tensor::Device;
 use sparta_datasets::Split;
+use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
 use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::metric::ngram;
 use sparta_results::{Baseline, Metric, PerplexitySignature};
 
 use crate::device::OpenDevice;
@@ -29,7 +29,7 @@ use objective::{NextWord, input_tokens};
 const ROW: &str = "transformer-xl";
 /// Copies of the attention matrix: two score terms, their sum, mask, weights, gradients.
 const SCORE_COPIES: usize = 8;
-/// The n-gram models, as [`ngram::baselines`] gives them.
+/// The n-gram models, as [`ngram::scores`] gives them.
 const NGRAMS: [Baseline; 3] = [Baseline::Unigram, Baseline::Bigram, Baseline::Trigram];
 
 /// Language modelling.
@@ -115,24 +115,19 @@ impl Task for LanguageModel {
             "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
             recipe.retrain_start().name(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
         records::report::<Self>(recipe, folder, (title, ""), labels)
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
-        run.enter()?;
-        let from = run.request.data.as_deref();
-        let data = data::prepare(run.recipe, &run.folder, from, fetch)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::prepare(run, fetch)?))
     }
 
     fn stand_in(run: &Run<'_, LmRecipe>) -> Result<Self> {
-        let from = run.request.data.as_deref();
-        let data = data::stand_in(run.recipe, &run.folder, from)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::stand_in(run)?))
     }
 
     fn with_one_example(self) -> Self {
@@ -301,7 +296,7 @@ impl Task for LanguageModel {
 
     fn score_baselines(&self) -> Result<Vec<f64>> {
         let [train, test] = [Split::Train, Split::Test].map(|split| self.data.tokens(split));
-        let scores = ngram::baselines(train, test, self.data.vocab_size)?;
-        Ok(scores.map(|(_, score)| score.ppl()).into())
+        let scores = ngram::scores(train, test, self.data.vocab_size)?;
+        Ok(scores.map(|score| score.ppl()).into())
     }
 }

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use sparta_model::layer::MechanismConfig;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
 use sparta_model::{LayerMask, masks_of};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
-use crate::protocol::init::{new_weights, normalizer};
-use crate::recipe::NormalizerName;
+use crate::protocol::init::new_weights;
 use crate::recipe::lm::ModelRecipe;
 
 /// The configuration of the network for a vocabulary.
@@ -16,7 +16,7 @@ use crate::recipe::lm::ModelRecipe;
 pub fn config(
     model: &ModelRecipe,
     vocab_size: usize,
-    (name, attention): (NormalizerName, Implementation),
+    (mechanism, attention): (MechanismConfig, Implementation),
 ) -> TransformerXlConfig {
     TransformerXlConfig::new(
         vocab_size,
@@ -34,7 +34,7 @@ pub fn config(
     .with_div_val(model.div_val)
     .with_tie_weights(model.tie_weights)
     .with_tie_projections(model.tie_projections)
-    .with_normalizer(normalizer(name))
+    .with_mechanism(mechanism)
     .with_dropout(model.dropout)
     .with_dropatt(model.dropatt)
     .with_pre_norm(model.pre_norm)
@@ -50,7 +50,7 @@ pub fn config(
 pub fn init(
     model: &ModelRecipe,
     vocab_size: usize,
-    attention: (NormalizerName, Implementation),
+    attention: (MechanismConfig, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<TransformerXl> {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_paper_recipe_has_the_published_number_of_parameters() {
         let model = LmRecipe::load("wikitext103-base", &[]).unwrap().model;
-        let attention = (NormalizerName::Softmax, Implementation::Auto);
+        let attention = (MechanismConfig::SOFTMAX, Implementation::Auto);
         assert_eq!(config(&model, 267_735, attention).n_params(), 151_107_538);
     }
 }

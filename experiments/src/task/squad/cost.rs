@@ -9,12 +9,13 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sparta_model::bert::BertInput;
+use sparta_model::layer::MechanismConfig;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
-use crate::protocol::init::{new_weights, normalizer};
-use crate::recipe::{EncoderRecipe, NormalizerName, Recipe, SquadRecipe};
+use crate::protocol::init::new_weights;
+use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
 
 /// What `squad measure` asks for.
@@ -60,8 +61,8 @@ pub fn measure(request: &Measure) -> Result<()> {
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
     let masks = layer_masks(mask.as_ref(), seq, &device)?;
-    let normalizer = normalizer(recipe.normalizers()[0]);
-    let config = &pretrained.config.clone().with_normalizer(normalizer);
+    let mechanism = recipe.normalizers()[0];
+    let config = &pretrained.config.clone().with_mechanism(mechanism);
     let model = new_weights(1, &device, |host| config.init_span_finder(host));
     let shape = [train.batch_size, seq];
     let tokens: Vec<i32> = (0..train.batch_size * seq)
@@ -111,7 +112,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 /// If that process fails.
 pub(super) fn run(
     (recipe, weights): (&Path, &Path),
-    (device, attention, normalizer): (DeviceChoice, Implementation, NormalizerName),
+    (device, attention, normalizer): (DeviceChoice, Implementation, MechanismConfig),
     mask: Option<&Path>,
 ) -> Result<Cost> {
     let program = std::env::current_exe().context("cannot find this program")?;
@@ -122,10 +123,7 @@ pub(super) fn run(
         .arg(recipe)
         .arg("--weights")
         .arg(weights)
-        .args([
-            "--set",
-            &format!("model.normalizers=[\"{}\"]", normalizer.name()),
-        ])
+        .args(["--set", &format!("model.normalizers=[\"{normalizer}\"]")])
         .args(["--device", &device.to_string()])
         .args(["--attention-by", attention.as_str()])
         .stdin(Stdio::null());

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
-use sparta_datasets::batch::{ExampleOrder, Padding, SpanBatch};
+use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
 use sparta_datasets::squad::{
     QuestionPlace, Scored, SpanOptions, SquadCorpus, Window, WindowOptions, best_spans, windows,
 };
-use sparta_datasets::tokenize::wordpiece::WordPiece;
+use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
 use sparta_ops::attention::Implementation;
 use sparta_results::metric::TaskSignature;
@@ -35,7 +35,7 @@ const PREDICTIONS: &str = "predictions.json";
 /// A task of answers in paragraphs.
 pub struct SpanHead {
     corpus: SquadCorpus,
-    padding: Padding,
+    padding: PaddingStrategy,
     pad: u32,
     batch_size: usize,
     answers: SpanOptions,
@@ -69,7 +69,7 @@ impl SpanHead {
     ///
     /// # Errors
     /// A set without windows that can be trained on.
-    fn new(corpus: SquadCorpus, run: &Run<'_, SquadRecipe>, wordpiece: &WordPiece) -> Result<Self> {
+    fn new(corpus: SquadCorpus, run: &Run<'_, SquadRecipe>, tokenizer: &Tokenizer) -> Result<Self> {
         let recipe = run.recipe;
         let data = &recipe.data;
         let options = WindowOptions {
@@ -77,10 +77,10 @@ impl SpanHead {
             stride: data.stride,
             max_question: data.max_question,
         };
-        let train = windows(&corpus.train, wordpiece, &options)?;
+        let train = windows(&corpus.train, tokenizer, &options)?;
         let trainable = train.into_iter().filter(|window| window.target.is_some());
         let train = spread(trainable.collect(), data.train_windows);
-        let test = windows(&corpus.dev, wordpiece, &options)?;
+        let test = windows(&corpus.dev, tokenizer, &options)?;
         let mut places: Vec<QuestionPlace> = test.iter().map(|window| window.place).collect();
         places.dedup();
         let n_all = places.len();
@@ -107,7 +107,7 @@ impl SpanHead {
         Ok(Self {
             corpus,
             padding,
-            pad: wordpiece.special().pad,
+            pad: tokenizer.special().pad,
             batch_size: recipe.eval.batch_size,
             answers: SpanOptions {
                 n_best: recipe.eval.n_best,
@@ -223,28 +223,28 @@ impl Head for SpanHead {
     fn open(
         run: &Run<'_, SquadRecipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
         fetch: Fetch,
     ) -> Result<Vec<Self>> {
         let corpus = corpus::load(run.recipe, sources.data.as_deref(), fetch)?;
-        Ok(vec![Self::new(corpus, run, wordpiece)?])
+        Ok(vec![Self::new(corpus, run, tokenizer)?])
     }
 
     fn stand_in(
         run: &Run<'_, SquadRecipe>,
         sources: &Sources,
-        wordpiece: &WordPiece,
+        tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>> {
         let (recipe, from) = (run.recipe, sources.data.as_deref());
         let head = match corpus::load(recipe, from, Fetch::Never) {
-            Ok(corpus) => Self::new(corpus, run, wordpiece)?,
+            Ok(corpus) => Self::new(corpus, run, tokenizer)?,
             Err(error) if from.is_some() => return Err(error),
             Err(_) => {
                 let (corpus, n_epoch) = corpus::stand_in(recipe)?;
                 Self {
                     description: batch::stand_in(recipe.data.corpus.as_str(), n_epoch),
                     n_epoch,
-                    ..Self::new(corpus, run, wordpiece)?
+                    ..Self::new(corpus, run, tokenizer)?
                 }
             }
         };

@@ -5,16 +5,6 @@ use sparta_datasets::batch::{PaddingSide, PairBatch};
 use sparta_model::seq2seq::Seq2SeqInput;
 use sparta_ops::pruning::{AttentionType, Valid};
 
-use crate::recipe::translation::PadSide;
-
-/// The padding side of the recipe.
-pub(super) fn side(name: PadSide) -> PaddingSide {
-    match name {
-        PadSide::Left => PaddingSide::Left,
-        PadSide::Right => PaddingSide::Right,
-    }
-}
-
 /// Source tokens `[batch, source_len]` and which are padding.
 pub(super) fn source(
     batch: &PairBatch,

@@ -9,21 +9,7 @@ use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
 
-use crate::recipe::translation::{DataRecipe, PairCorpus};
-
-/// The corpus a recipe names.
-pub(super) fn corpus_name(corpus: PairCorpus) -> TranslationCorpus {
-    match corpus {
-        PairCorpus::LibreofficeHelp => TranslationCorpus::LibreofficeHelp,
-        PairCorpus::Multi30kDeEn => TranslationCorpus::Multi30kDeEn,
-        PairCorpus::Iwslt14DeEn => TranslationCorpus::Iwslt14DeEn,
-        PairCorpus::Iwslt17DeEn => TranslationCorpus::Iwslt17DeEn,
-        PairCorpus::Wmt14EnDe => TranslationCorpus::Wmt14EnDe,
-        PairCorpus::Wmt16RoEn => TranslationCorpus::Wmt16RoEn,
-        PairCorpus::Wmt17EnDe => TranslationCorpus::Wmt17EnDe,
-        PairCorpus::KfttJaEn => TranslationCorpus::KfttJaEn,
-    }
-}
+use crate::recipe::translation::DataRecipe;
 
 /// Text as it is typed → text as the corpus has it.
 pub(super) struct Preparer {
@@ -40,16 +26,16 @@ enum Sentence {
 impl Preparer {
     pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
         let sentence = match recipe.corpus {
-            PairCorpus::LibreofficeHelp => Sentence::Shipped(MosesTokenizer::new(language)),
-            PairCorpus::Multi30kDeEn
-            | PairCorpus::Iwslt14DeEn
-            | PairCorpus::Iwslt17DeEn
-            | PairCorpus::Wmt14EnDe
-            | PairCorpus::Wmt16RoEn
-            | PairCorpus::Wmt17EnDe
-            | PairCorpus::KfttJaEn => {
-                Sentence::Published(corpus_name(recipe.corpus).preparer(language))
+            TranslationCorpus::LibreofficeHelp | TranslationCorpus::LibreofficeHelpShort => {
+                Sentence::Shipped(MosesTokenizer::new(language))
             }
+            TranslationCorpus::Multi30kDeEn
+            | TranslationCorpus::Iwslt14DeEn
+            | TranslationCorpus::Iwslt17DeEn
+            | TranslationCorpus::Wmt14EnDe
+            | TranslationCorpus::Wmt16RoEn
+            | TranslationCorpus::Wmt17EnDe
+            | TranslationCorpus::KfttJaEn => Sentence::Published(recipe.corpus.preparer(language)),
         };
         Self {
             sentence,
@@ -92,7 +78,7 @@ fn how(error: sparta_datasets::Error) -> anyhow::Error {
 /// # Errors
 /// What is missing, and where to get it.
 pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<()> {
-    let name = corpus_name(recipe.corpus);
+    let name = recipe.corpus;
     name.prepare(from, cache).map(|_| ()).map_err(how)
 }
 
@@ -106,17 +92,18 @@ pub(super) fn load(
     cache: &Path,
 ) -> Result<ParallelCorpus> {
     let corpus = match recipe.corpus {
-        PairCorpus::LibreofficeHelp => embedded::libreoffice_help()
+        TranslationCorpus::LibreofficeHelp => embedded::libreoffice_help()
             .map_err(how)?
             .tokenized(recipe.lowercase),
-        PairCorpus::Multi30kDeEn
-        | PairCorpus::Iwslt14DeEn
-        | PairCorpus::Iwslt17DeEn
-        | PairCorpus::Wmt14EnDe
-        | PairCorpus::Wmt16RoEn
-        | PairCorpus::Wmt17EnDe
-        | PairCorpus::KfttJaEn => {
-            let corpus = corpus_name(recipe.corpus).load(from, cache).map_err(how)?;
+        TranslationCorpus::LibreofficeHelpShort
+        | TranslationCorpus::Multi30kDeEn
+        | TranslationCorpus::Iwslt14DeEn
+        | TranslationCorpus::Iwslt17DeEn
+        | TranslationCorpus::Wmt14EnDe
+        | TranslationCorpus::Wmt16RoEn
+        | TranslationCorpus::Wmt17EnDe
+        | TranslationCorpus::KfttJaEn => {
+            let corpus = recipe.corpus.load(from, cache).map_err(how)?;
             match recipe.lowercase {
                 true => corpus.map(to_lower, to_lower),
                 false => corpus,
@@ -133,22 +120,23 @@ pub(super) fn load(
 
 /// Cleaning of the training pairs that counts pieces, where the published preparation has it.
 pub(super) fn cleaning(recipe: &DataRecipe) -> Option<Cleaning> {
-    corpus_name(recipe.corpus).cleaning_by_pieces()
+    recipe.corpus.cleaning_by_pieces()
 }
 
 /// About how large the dictionaries are, for when the corpus is not at hand.
 pub(super) fn usual_sizes(recipe: &DataRecipe) -> (usize, usize) {
     match recipe.corpus {
         // As fairseq's preparation prints.
-        PairCorpus::Iwslt14DeEn if !recipe.joined_dictionary => (8848, 6632),
-        PairCorpus::LibreofficeHelp
-        | PairCorpus::Multi30kDeEn
-        | PairCorpus::Iwslt14DeEn
-        | PairCorpus::Iwslt17DeEn
-        | PairCorpus::Wmt14EnDe
-        | PairCorpus::Wmt16RoEn
-        | PairCorpus::Wmt17EnDe
-        | PairCorpus::KfttJaEn => (recipe.bpe_merges, recipe.bpe_merges),
+        TranslationCorpus::Iwslt14DeEn if !recipe.joined_dictionary => (8848, 6632),
+        TranslationCorpus::LibreofficeHelp
+        | TranslationCorpus::LibreofficeHelpShort
+        | TranslationCorpus::Multi30kDeEn
+        | TranslationCorpus::Iwslt14DeEn
+        | TranslationCorpus::Iwslt17DeEn
+        | TranslationCorpus::Wmt14EnDe
+        | TranslationCorpus::Wmt16RoEn
+        | TranslationCorpus::Wmt17EnDe
+        | TranslationCorpus::KfttJaEn => (recipe.bpe_merges, recipe.bpe_merges),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Corpus → vocabulary, token stores and reference texts in the run folder → pairs of ids.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use sparta_datasets::{Split, source};
 
 use super::corpus;
 use crate::io::write_text;
-use crate::protocol::{Fetch, RunFolder};
+use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::DataRecipe;
 use crate::train::rng::{self, Purpose};
@@ -158,18 +158,15 @@ pub(super) fn learn(recipe: &DataRecipe, train: &[SentencePair]) -> Result<PairV
     Ok(PairVocabulary::learn(train, &options)?)
 }
 
-/// Reads the corpus (from `from`, the cache, or by download), learns the tokenizers and writes the
-/// token stores. What is there already is checked and kept.
+/// Reads the corpus (from `--data`, the cache, or by download), learns the tokenizers and writes the
+/// token stores into the run folder. What is there already is checked and kept.
 ///
 /// # Errors
 /// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(
-    recipe: &TranslationRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-    fetch: Fetch,
-) -> Result<PairData> {
+pub fn prepare(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<PairData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        run.enter()?;
         return open(recipe, folder);
     }
     let cache = source::cache_dir()?;
@@ -191,6 +188,7 @@ pub fn prepare(
         );
         check_not_empty(&corpus)?;
     }
+    run.enter()?;
     let dir = folder.data();
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -331,15 +329,12 @@ const SYNTHETIC_LEN: usize = 25;
 ///
 /// # Errors
 /// A corpus that was named and is not there.
-pub(super) fn stand_in(
-    recipe: &TranslationRecipe,
-    folder: &RunFolder,
-    from: Option<&Path>,
-) -> Result<PairData> {
+pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
+    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = corpus::corpus_name(recipe.data.corpus);
+    let name = recipe.data.corpus;
     let (vocabulary, pairs, description) =
         match corpus::load(&recipe.data, from, &source::cache_dir()?) {
             Ok(corpus) => {

@@ -29,7 +29,7 @@ use crate::protocol::{
 };
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::TrainingConfig;
-use batch::{input, side, valid_cells};
+use batch::{input, valid_cells};
 use data::PairData;
 use objective::NextPiece;
 use search::Search;
@@ -73,8 +73,8 @@ impl Task for Translation {
             "{}: test BLEU by normaliser, and under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
             recipe.retrain_start().name(),
-            recipe.threshold().scope.name(),
-            recipe.threshold().semantics.name()
+            recipe.threshold().scope.as_str(),
+            recipe.threshold().semantics.as_str()
         );
         let samples = samples::report(recipe, folder)?;
         let labels = |of: &Variant, row: Option<&Row>| {
@@ -85,16 +85,11 @@ impl Task for Translation {
     }
 
     fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {
-        run.enter()?;
-        let from = run.request.data.as_deref();
-        let data = data::prepare(run.recipe, &run.folder, from, fetch)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::prepare(run, fetch)?))
     }
 
     fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
-        let from = run.request.data.as_deref();
-        let data = data::stand_in(run.recipe, &run.folder, from)?;
-        Ok(Self::new(run, data))
+        Ok(Self::new(run, data::stand_in(run)?))
     }
 
     fn with_one_example(self) -> Self {
@@ -193,7 +188,7 @@ impl Task for Translation {
             .context("`observe.max_tokens` of the recipe")?;
         let n_tokens: usize = lengths.iter().map(|(_, target)| target).sum();
         let n_batches = bucket.n_batches();
-        let padding = side(recipe.data.pad_source);
+        let padding = recipe.data.pad_source;
         let weights = move |i| -> Result<Vec<Observed>> {
             let batch = store.batch(bucket.get(i).unwrap_or_default(), padding);
             // Targets are given: teacher forcing.

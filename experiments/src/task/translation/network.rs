@@ -2,21 +2,20 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use sparta_model::layer::OutputMap;
-use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks, Sharing};
+use sparta_model::layer::MechanismConfig;
+use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use super::data::Longest;
-use crate::protocol::init::{new_weights, normalizer};
-use crate::recipe::NormalizerName;
-use crate::recipe::translation::{ModelRecipe, OutputName, RowsName, ShareName};
+use crate::protocol::init::new_weights;
+use crate::recipe::translation::ModelRecipe;
 
 /// The configuration of the network for two vocabularies and a normaliser.
 pub(super) fn config(
     model: &ModelRecipe,
     (source, target): (usize, usize),
-    (name, attention): (NormalizerName, Implementation),
+    (mechanism, attention): (MechanismConfig, Implementation),
 ) -> Seq2SeqConfig {
     Seq2SeqConfig::new(
         source,
@@ -31,19 +30,11 @@ pub(super) fn config(
     .with_attention_dropout(model.attention_dropout)
     .with_activation_dropout(model.activation_dropout)
     .with_pre_norm(model.pre_norm)
-    .with_sharing(match model.share {
-        ShareName::All => Sharing::All,
-        ShareName::Decoder => Sharing::DecoderInputOutput,
-        ShareName::Nothing => Sharing::None,
-    })
+    .with_sharing(model.share)
     .with_max_len(model.max_len)
-    .with_normalizer(normalizer(name))
+    .with_mechanism(mechanism)
     .with_implementation(attention)
-    .with_output(match model.output {
-        OutputName::Softmax => OutputMap::Softmax,
-        OutputName::Entmax15 => OutputMap::Entmax15,
-        OutputName::Sparsemax => OutputMap::Sparsemax,
-    })
+    .with_output(model.output)
 }
 
 /// New weights, the same for the same seed on every device.
@@ -53,7 +44,7 @@ pub(super) fn config(
 pub(super) fn init(
     model: &ModelRecipe,
     sizes: (usize, usize),
-    attention: (NormalizerName, Implementation),
+    attention: (MechanismConfig, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<Seq2Seq> {
@@ -86,14 +77,6 @@ pub(super) fn n_layers(model: &ModelRecipe, kind: AttentionType) -> usize {
     }
 }
 
-/// Rows of a mask that decoding uses.
-pub(super) fn mask_rows(name: RowsName) -> MaskRows {
-    match name {
-        RowsName::True => MaskRows::True,
-        RowsName::Paper => MaskRows::PaperFaithful,
-    }
-}
-
 /// The masks of each layer, for sentences up to `longest`.
 ///
 /// # Errors
@@ -101,10 +84,9 @@ pub(super) fn mask_rows(name: RowsName) -> MaskRows {
 pub(super) fn layer_masks(
     mask: Option<&GlobalMask>,
     longest: Longest,
-    rows: RowsName,
+    rows: MaskRows,
     device: &Device,
 ) -> Result<Seq2SeqMasks> {
-    let rows = mask_rows(rows);
     match mask {
         None => Ok(Seq2SeqMasks {
             rows,
@@ -129,7 +111,7 @@ mod tests {
     fn the_iwslt14_recipe_has_the_published_number_of_parameters() {
         let model = TranslationRecipe::load("iwslt14-de-en", &[]).unwrap().model;
         // fairseq's transformer_iwslt_de_en with its dictionaries.
-        let attention = (NormalizerName::Softmax, Implementation::Auto);
+        let attention = (MechanismConfig::SOFTMAX, Implementation::Auto);
         let n_params = config(&model, (8848, 6632), attention).n_params();
         assert_eq!(n_params, 39_469_056);
     }

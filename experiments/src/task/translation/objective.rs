@@ -9,7 +9,7 @@ use sparta_datasets::batch::{BucketOptions, PairBatch, PairLength, TokenBucket};
 use sparta_datasets::pairs::PairStore;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 
-use super::batch::{input, side, targets};
+use super::batch::{input, targets};
 use super::data::PairData;
 use super::search::Search;
 use crate::protocol::BothMasks;
@@ -93,7 +93,7 @@ impl Objective<Seq2Seq> for NextPiece<'_> {
         // The last part's epoch may be the next one; look there first, so that it is made once.
         let n_targets = self.n_targets(step)?;
         let indices = self.indices(step * n_parts + part as u64)?;
-        let batch = self.train.batch(&indices, side(recipe.data.pad_source));
+        let batch = self.train.batch(&indices, recipe.data.pad_source);
         let masks = self.masks.training.clone();
         let output = model.forward(input(&batch, &self.device).masks(masks));
         let targets = targets(&batch, &self.device);
@@ -146,7 +146,7 @@ fn valid_nll(
         .context("`train.max_tokens` of the recipe")?;
     let (mut sum, mut n) = (0.0, 0);
     for indices in bucket.iter() {
-        let batch: PairBatch = store.batch(indices, side(recipe.data.pad_source));
+        let batch: PairBatch = store.batch(indices, recipe.data.pad_source);
         let output = model.forward(input(&batch, device).masks(masks.clone()));
         let loss = model.loss(output.hidden, targets(&batch, device), 0.0);
         let nll = loss

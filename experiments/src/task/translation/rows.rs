@@ -3,10 +3,10 @@
 use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::AttentionType;
 
-use crate::protocol::init::normalizer;
+use crate::protocol::rows::folder_name;
 use crate::protocol::{Label, Pruned, Row, Variant};
+use crate::recipe::Recipe;
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
-use crate::recipe::{NormalizerName, Recipe};
 
 impl PrunedName {
     fn pruned(self) -> Pruned {
@@ -33,15 +33,10 @@ impl PrunedName {
     }
 }
 
-/// Name of a normaliser in the published tables, and in ours.
-pub(super) fn normalizer_label(name: NormalizerName) -> String {
-    MechanismConfig::from(normalizer(name)).label()
-}
-
 /// A dense model for each normaliser, in a folder of its name; lines of the table name it themselves.
 pub(super) fn variants(recipe: &TranslationRecipe) -> Vec<Variant> {
-    let variant = |&normalizer: &NormalizerName| Variant {
-        folder: normalizer.name().to_owned(),
+    let variant = |&normalizer: &MechanismConfig| Variant {
+        folder: folder_name(normalizer),
         normalizer,
         is_one_of_several: false,
         dataset: 0,
@@ -74,7 +69,7 @@ pub(super) fn lines<'a>(
     let Some(row) = row else {
         return vec![TableLine {
             label: Label {
-                row: normalizer_label(of.normalizer),
+                row: of.normalizer.label(),
                 p: Some(0.0),
             },
             file: "",
@@ -108,7 +103,7 @@ pub(super) fn lines<'a>(
 fn line_label(recipe: &TranslationRecipe, of: &Variant, pruned: &str) -> String {
     match recipe.normalizers().first() == Some(&of.normalizer) {
         true => pruned.to_owned(),
-        false => format!("{pruned} ({})", normalizer_label(of.normalizer)),
+        false => format!("{pruned} ({})", of.normalizer.label()),
     }
 }
 

@@ -7,7 +7,7 @@ use sparta_datasets::pairs::SentencePair;
 use sparta_results::MaskFamily;
 use sparta_results::metric::bleu::BleuScore;
 
-use super::rows::{self, normalizer_label};
+use super::rows;
 use super::search::Found;
 use crate::io::write_text;
 use crate::protocol::{ModelFolder, Row, RunFolder};
@@ -99,7 +99,7 @@ fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(Str
     let (mut dense, mut pruned) = (Vec::new(), Vec::new());
     for of in rows::variants(recipe) {
         let arm = folder.arm(recipe, seed, &of.folder);
-        dense.push((normalizer_label(of.normalizer), arm.dense()));
+        dense.push((of.normalizer.label(), arm.dense()));
         for row in Row::all(&of.pruned, recipe.masks()) {
             if row.mask == Some(MaskFamily::Ap) && row.p == largest {
                 for line in rows::lines(recipe, &of, Some(&row)) {

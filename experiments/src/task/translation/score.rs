@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use sparta_datasets::Split;
-use sparta_datasets::pairs::WordTranslation;
+use sparta_datasets::baseline::WordTranslation;
 use sparta_results::ScoreSignature;
 use sparta_results::metric::ReferenceCount;
 use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};
@@ -10,18 +10,11 @@ use sparta_results::metric::bleu::{Bleu, BleuScore, BleuTokenizer};
 use super::corpus::detokenizer;
 use super::data::PairData;
 use crate::recipe::TranslationRecipe;
-use crate::recipe::translation::TokenizeName;
 
 /// The BLEU of the recipe.
 fn bleu(recipe: &TranslationRecipe) -> Bleu {
-    let tokenize = match recipe.eval.tokenize {
-        TokenizeName::Tokenized => BleuTokenizer::None,
-        TokenizeName::V13a => BleuTokenizer::V13a,
-        TokenizeName::Intl => BleuTokenizer::Intl,
-        TokenizeName::Char => BleuTokenizer::Char,
-    };
     Bleu {
-        tokenize,
+        tokenize: recipe.eval.tokenize,
         lowercase: recipe.data.lowercase,
         ..Bleu::default()
     }
@@ -55,8 +48,8 @@ impl PairData {
         lines: impl Iterator<Item = String>,
     ) -> Vec<String> {
         match recipe.eval.tokenize {
-            TokenizeName::Tokenized => lines.collect(),
-            TokenizeName::V13a | TokenizeName::Intl | TokenizeName::Char => {
+            BleuTokenizer::None => lines.collect(),
+            BleuTokenizer::V13a | BleuTokenizer::Intl | BleuTokenizer::Char => {
                 let detokenizer = detokenizer(self.corpus.target);
                 lines.map(|line| detokenizer.detokenize(&line)).collect()
             }

@@ -10,7 +10,7 @@ use sparta_datasets::tokenize::Dictionary;
 use sparta_model::decode::{DecodeConfig, Hypothesis, beam_search};
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 
-use super::batch::{side, source};
+use super::batch::source;
 use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::EvalRecipe;
 use crate::train::watch::stop_if_interrupted;
@@ -55,7 +55,7 @@ impl<'a> Search<'a> {
         Self {
             config: decode_config(&recipe.eval),
             batch_size: recipe.eval.batch_size,
-            padding: side(recipe.data.pad_source),
+            padding: recipe.data.pad_source,
             masks,
             device,
         }

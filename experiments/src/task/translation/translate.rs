@@ -15,7 +15,7 @@ use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask};
 
-use super::batch::{input, side};
+use super::batch::input;
 use super::corpus::{Preparer, detokenizer};
 use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
@@ -130,7 +130,11 @@ impl Model {
     fn open(request: &Translate) -> Result<Self> {
         let found: Found<TranslationRecipe> =
             find::<Translation>(&request.model, |recipe| Ok(rows::variants(recipe)))?;
-        let mask = found.mask_path().map(GlobalMask::load).transpose()?;
+        let mask = found
+            .arm
+            .mask(found.row.as_ref())
+            .map(GlobalMask::load)
+            .transpose()?;
         let Found {
             run,
             recipe,
@@ -257,7 +261,7 @@ impl Model {
         let mut target = ids.clone();
         target.push(Dictionary::EOS);
         let pairs = [(translated.source.as_slice(), target.as_slice())];
-        let batch = PairBatch::new(&pairs, side(self.recipe.data.pad_source));
+        let batch = PairBatch::new(&pairs, self.recipe.data.pad_source);
         let masks = self.masks(Longest {
             source: batch.source_len,
             target: batch.target_len,

@@ -4,14 +4,16 @@ mod bad_input;
 mod predict;
 mod stop;
 mod table;
-mod weights;
+pub(crate) mod weights;
 
-use assert_cmd::Command;
-use assert_cmd::assert::Assert;
+use crate::bench::{Bench, Program};
 
-use super::Bench;
+/// Four steps of four short examples.
+pub const GLUE: Program = Program {
+    exe: env!("CARGO_BIN_EXE_glue"),
+    tiny: TINY,
+};
 
-/// `--set` edits that shrink the default recipe to four steps of four short examples.
 const TINY: &[&str] = &[
     "data.max_len=24",
     "data.train_examples=40",
@@ -27,38 +29,14 @@ const TINY: &[&str] = &[
     "eval.batch_size=8",
 ];
 
-/// The words of a tiny run: stage and options as typed, then the tiny recipe.
-fn words(line: &str, sets: &[&str]) -> Vec<String> {
-    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    words.push("--quiet".to_owned());
-    for set in TINY.iter().chain(sets) {
-        words.extend(["--set".to_owned(), (*set).to_owned()]);
-    }
-    words
-}
-
-fn command(bench: &Bench) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_glue"));
-    command
-        .current_dir(bench.folder.path())
-        .env("SPARTA_CACHE", bench.path("cache"));
-    command
-}
-
-/// Runs `glue` with words as typed, on the recipe as shipped.
-fn glue(bench: &Bench, line: &str) -> Assert {
-    command(bench).args(line.split_whitespace()).assert()
-}
-
-/// Runs `glue` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
-    command(bench).args(words(line, sets)).assert()
+fn bench() -> Bench {
+    Bench::of(GLUE)
 }
 
 /// Published folders with a few lines: RTE, STS-B and MNLI.
 fn published(bench: &Bench) {
     let write = |name: &str, header: &str, line: &dyn Fn(usize) -> String| {
-        let path = bench.path(&format!("GLUE/{name}"));
+        let path = bench.path(format!("GLUE/{name}"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let lines: Vec<String> = (0..12).map(line).collect();
         std::fs::write(path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();

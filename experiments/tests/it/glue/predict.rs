@@ -4,26 +4,24 @@ use std::fs;
 
 use assert_cmd::assert::Assert;
 
-use super::{Bench, command, tiny};
-use crate::{assert_says, read, said};
+use super::bench;
+use crate::bench::{Bench, assert_says, read, said, stdout};
 
 const PAIRS: &str = "Who wrote it?\tIt was written by a poet.\nWhen?\tIn 1790, they say.\n";
 
 fn predict(bench: &Bench, model: &str, lines: &str) -> Assert {
-    command(bench)
-        .args(["predict", "--device", "flex", "--quiet", "--model", model])
-        .write_stdin(lines.to_owned())
-        .assert()
+    let line = format!("predict --device flex --quiet --model {model}");
+    bench.piped(&line, lines)
 }
 
 fn out(assert: Assert) -> String {
-    String::from_utf8_lossy(&assert.success().get_output().stdout).into_owned()
+    stdout(&assert.success())
 }
 
 #[test]
 fn lines_in_labels_and_probabilities_out() {
-    let bench = Bench::new();
-    tiny(&bench, "--out run --device flex", &[]).success();
+    let bench = bench();
+    bench.tiny("--out run --device flex").success();
     let text = out(predict(&bench, "run", PAIRS));
     let cells: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
     assert_eq!(cells.len(), 2, "{text}");
@@ -38,14 +36,14 @@ fn lines_in_labels_and_probabilities_out() {
     let masked = out(predict(&bench, &format!("{model}/rows/ap-p80"), PAIRS));
     assert_ne!(text, masked);
     // What is predicted for a line is what was scored in the table.
-    let lines = read(&bench.path(&format!("{model}/dense/predictions.tsv")));
+    let lines = bench.read(format!("{model}/dense/predictions.tsv"));
     assert_says(&lines, &["part\tindex\texpected\tpredicted", "test\t11\t"]);
 }
 
 #[test]
 fn lines_that_do_not_fit_are_named() {
-    let bench = Bench::new();
-    tiny(&bench, "train --out run --device flex", &[]).success();
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
     let text = said(&predict(&bench, "run", "Who?\tHe.\nalone\n"), 1);
     assert_says(&text, &["line 2", "TEXT<tab>TEXT"]);
     let text = said(&predict(&bench, "run", "a\tb\tc\n"), 1);
@@ -56,8 +54,8 @@ fn lines_that_do_not_fit_are_named() {
 
 #[test]
 fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
-    let bench = Bench::new();
-    tiny(&bench, "train --out run --device flex", &[]).success();
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
     let path = bench.path("run/data/tokenizer.json");
     let altered = read(&path).replace("\"lowercase\":true", "\"lowercase\":false");
     let altered = altered.replace("\"lowercase\": true", "\"lowercase\": false");

@@ -1,20 +1,14 @@
 //! The tables as they should be.
 
-use std::fs;
-
-use super::{Bench, glue, published, tiny};
-use crate::iwslt::cell;
-use crate::{assert_says, read};
+use super::{bench, published};
+use crate::bench::{assert_says, cell, read, stdout};
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
-    let bench = Bench::new();
-    let all = tiny(&bench, "--out whole --device flex", &[]).success();
-    for stage in ["prepare", "train", "observe", "prune", "eval"] {
-        tiny(&bench, &format!("{stage} --out parts --device flex"), &[]).success();
-    }
-    let csv = read(&bench.path("whole/TABLE.csv"));
-    assert_eq!(csv, read(&bench.path("parts/TABLE.csv")));
+    let bench = bench();
+    let printed = bench.whole_and_in_parts();
+    let csv = bench.csv("whole");
+    assert_eq!(csv, bench.csv("parts"));
     let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
     assert_eq!(csv.lines().next(), Some(header));
     let row = "question-sentence";
@@ -26,7 +20,6 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     assert!((effective - 80.0).abs() < 1.0, "{effective}");
     assert!(csv.contains(",majority,accuracy,"), "{csv}");
     assert!(csv.contains(",word-overlap,accuracy,"), "{csv}");
-    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
         &printed,
         &[
@@ -39,37 +32,28 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     // from the dense model's by the mask alone, and p = 0 is the dense model.
     let run = bench.path("whole/seed-1/question-sentence");
     assert!(!run.join("rows/p0").exists());
-    let dense = read(&run.join("dense/metrics.jsonl"));
-    let masked = read(&run.join("rows/ap-p80/metrics.jsonl"));
-    let first = |metrics: &str| -> f64 {
-        let line = metrics.lines().next().expect("a line").to_owned();
-        serde_json::from_str::<serde_json::Value>(&line).unwrap()["train/nll"]
-            .as_f64()
-            .expect("a loss")
-    };
+    let [dense, masked] = ["dense", "rows/ap-p80"].map(|row| bench.losses(run.join(row)));
     assert_ne!(dense, masked);
-    assert!((first(&dense) - first(&masked)).abs() < 0.5);
+    assert!((dense[0] - masked[0]).abs() < 0.5);
     let predictions = read(&run.join("dense/predictions.tsv"));
     assert_eq!(predictions.lines().count(), 13);
-    fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
-    tiny(&bench, "report --out whole", &[]).success();
-    assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+    bench.report_again();
 }
 
 /// A recipe switches who computes attention, and hides whole blocks beside cells.
 #[test]
 fn masks_of_blocks_under_fused_attention() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = ["data.max_len=48", "prune.block_sizes=[16]"];
     let line = "--out run --device flex --attention-by fused";
-    tiny(&bench, line, &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    bench.tiny_with(line, &sets).success();
+    let csv = bench.csv("run");
     let row = "question-sentence";
     let accuracy: f64 = cell(&csv, row, "80", "ap-blocks-16", 5).parse().unwrap();
     assert!((0.0..=100.0).contains(&accuracy));
-    assert!(read(&bench.path("run/TABLE.md")).contains("| ap-blocks-16 "));
+    assert!(bench.read("run/TABLE.md").contains("| ap-blocks-16 "));
     let run = bench.path("run/seed-1/question-sentence");
-    let losses = |row: &str| read(&run.join(row).join("metrics.jsonl"));
+    let losses = |row: &str| bench.losses(run.join(row));
     assert_ne!(losses("rows/ap-p80"), losses("rows/blocks16-p80"));
 }
 
@@ -77,7 +61,7 @@ fn masks_of_blocks_under_fused_attention() {
 /// later joins the same records.
 #[test]
 fn published_tasks_from_the_dense_model_with_dynamic_padding_and_random_masks() {
-    let bench = Bench::new();
+    let bench = bench();
     published(&bench);
     let sets = [
         "retrain.start=dense",
@@ -88,11 +72,15 @@ fn published_tasks_from_the_dense_model_with_dynamic_padding_and_random_masks() 
         "model.normalizer=entmax15",
     ];
     let line = "--out run --device flex --data GLUE";
-    tiny(&bench, &format!("{line} --tasks rte"), &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    bench
+        .tiny_with(&format!("{line} --tasks rte"), &sets)
+        .success();
+    let csv = bench.csv("run");
     assert!(!csv.contains("STS-B"), "{csv}");
-    tiny(&bench, &format!("{line} --tasks rte,stsb --resume"), &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    bench
+        .tiny_with(&format!("{line} --tasks rte,stsb --resume"), &sets)
+        .success();
+    let csv = bench.csv("run");
     assert_eq!(cell(&csv, "RTE", "80", "ap", 6), "57.22");
     assert_eq!(cell(&csv, "RTE", "80", "random", 7), "1");
     for metric in ["pearson", "spearman", "pearson-spearman"] {
@@ -109,7 +97,7 @@ fn published_tasks_from_the_dense_model_with_dynamic_padding_and_random_masks() 
 /// A few dozen steps on a few examples are enough to know them by heart.
 #[test]
 fn the_loss_falls_for_classes_and_for_numbers() {
-    let bench = Bench::new();
+    let bench = bench();
     published(&bench);
     let sets = [
         "train.steps=40",
@@ -119,14 +107,8 @@ fn the_loss_falls_for_classes_and_for_numbers() {
     ];
     for task in ["question-sentence", "stsb"] {
         let line = format!("train --out {task} --device flex --data GLUE --tasks {task}");
-        tiny(&bench, &line, &sets).success();
-        let metrics = read(&bench.path(&format!("{task}/seed-1/{task}/dense/metrics.jsonl")));
-        let losses: Vec<f64> = metrics
-            .lines()
-            .filter_map(|l| {
-                serde_json::from_str::<serde_json::Value>(l).unwrap()["train/nll"].as_f64()
-            })
-            .collect();
+        bench.tiny_with(&line, &sets).success();
+        let losses = bench.losses(format!("{task}/seed-1/{task}/dense"));
         let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
         let (first, last) = (mean(&losses[..10]), mean(&losses[30..]));
         assert!(last < 0.7 * first, "{task}: {first} {last}");
@@ -135,10 +117,10 @@ fn the_loss_falls_for_classes_and_for_numbers() {
 
 #[test]
 fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
-    let bench = Bench::new();
+    let bench = bench();
     let out = |line: &str| {
-        let assert = glue(&bench, line).success();
-        String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+        let assert = bench.run(line).success();
+        stdout(&assert)
     };
     let text = out("--dry-run --device flex --set data.max_len=24 --set train.batch_size=4");
     assert_says(
@@ -153,6 +135,6 @@ fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
     let text = out(&format!(
         "--dry-run --device flex --recipe glue/minilm-l6 {small}"
     ));
-    assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all tasks"]);
+    assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all models"]);
     assert!(!bench.path("runs").exists());
 }

@@ -4,18 +4,28 @@ use std::fs;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{Bench, command, glue, tiny};
-use crate::{assert_says, read};
+use super::bench;
+use crate::bench::{Bench, assert_says, said, stdout};
 
-/// The folder of a BERT with one layer of 8, published before there was a `model_type`.
-fn any_bert(bench: &Bench) {
+/// Which head is among published weights.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Head {
+    None,
+    MaskedLm,
+    WithoutBias,
+}
+
+/// The folder of a BERT with one layer of 8, published before there was a `model_type`; the bias of its head
+/// for word pieces.
+pub(crate) fn any_bert(bench: &Bench, head: Head) -> Vec<f32> {
     let dir = bench.path("weights");
-    fs::create_dir(&dir).unwrap();
+    fs::create_dir_all(&dir).unwrap();
     let mut words: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         .map(str::to_owned)
         .to_vec();
     words.extend(('a'..='z').flat_map(|c| [c.to_string(), format!("##{c}")]));
     fs::write(dir.join("vocab.txt"), words.join("\n") + "\n").unwrap();
+    fs::write(dir.join("tokenizer_config.json"), "{\"do_lower_case\": true}").unwrap();
     let config = format!(
         r#"{{"hidden_size": 8, "hidden_act": "gelu", "vocab_size": {}, "num_attention_heads": 2,
             "type_vocab_size": 2, "max_position_embeddings": 32, "num_hidden_layers": 1,
@@ -35,6 +45,7 @@ fn any_bert(bench: &Bench) {
     let mut map = |name: &str, outputs: usize, inputs: usize| {
         let name = match name {
             "embeddings.LayerNorm" => name.to_owned(),
+            name if name.starts_with("cls.") => name.to_owned(),
             name => format!("encoder.layer.0.{name}"),
         };
         shapes.push((format!("{name}.bias"), vec![outputs]));
@@ -43,6 +54,11 @@ fn any_bert(bench: &Bench) {
             inputs => (format!("{name}.weight"), vec![outputs, inputs]),
         });
     };
+    let bias = "cls.predictions.bias";
+    if head != Head::None {
+        map("cls.predictions.transform.dense", d, d);
+        map("cls.predictions.transform.LayerNorm", d, 0);
+    }
     map("embeddings.LayerNorm", d, 0);
     for name in ["self.query", "self.key", "self.value", "output.dense"] {
         map(&format!("attention.{name}"), d, d);
@@ -51,12 +67,19 @@ fn any_bert(bench: &Bench) {
     map("intermediate.dense", d_ff, d);
     map("output.dense", d, d_ff);
     map("output.LayerNorm", d, 0);
+    if head == Head::MaskedLm {
+        shapes.push((bias.to_owned(), vec![words.len()]));
+    }
+    let value = |name: &str, i: usize| (i as f32 * 0.7 + name.len() as f32).sin() * 0.5;
     let values: Vec<(String, Vec<usize>, Vec<u8>)> = (shapes.into_iter())
         .map(|(name, shape)| {
             let n: usize = shape.iter().product();
-            let value = |i: usize| (i as f32 * 0.7 + name.len() as f32).sin() * 0.5;
-            let bytes = (0..n).flat_map(|i| value(i).to_le_bytes()).collect();
-            (format!("bert.{name}"), shape, bytes)
+            let bytes = (0..n).flat_map(|i| value(&name, i).to_le_bytes()).collect();
+            let name = match name.starts_with("cls.") {
+                true => name,
+                false => format!("bert.{name}"),
+            };
+            (name, shape, bytes)
         })
         .collect();
     let views = (values.iter()).map(|(name, shape, bytes)| {
@@ -65,39 +88,35 @@ fn any_bert(bench: &Bench) {
     });
     let file = safetensors::serialize(views, None).unwrap();
     fs::write(dir.join("model.safetensors"), file).unwrap();
+    (0..words.len()).map(|i| value(bias, i)).collect()
 }
 
 #[test]
 fn a_bert_of_any_sizes_is_fine_tuned_and_used_again() {
-    let bench = Bench::new();
-    any_bert(&bench);
+    let bench = bench();
+    any_bert(&bench, Head::None);
     let sets = ["model.network=\"bert\""];
     let line = "--out run --device flex --weights weights";
-    tiny(&bench, line, &sets).success();
-    assert_says(
-        &read(&bench.path("run/data/encoder.json")),
-        &["read as BERT"],
-    );
+    bench.tiny_with(line, &sets).success();
+    assert_says(&bench.read("run/data/encoder.json"), &["read as BERT"]);
     // The run folder has the sizes: the weights are not needed any more.
     fs::remove_dir_all(bench.path("weights")).unwrap();
-    let said = command(&bench)
-        .args(["predict", "--device", "flex", "--quiet", "--model", "run"])
-        .write_stdin("who\tme\n")
-        .assert()
-        .success();
-    let out = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    let line = "predict --device flex --quiet --model run";
+    let out = stdout(&bench.piped(line, "who\tme\n").success());
     assert_says(&out, &["answer"]);
 }
 
 #[test]
 fn a_dry_run_needs_the_sizes_too() {
-    let bench = Bench::new();
+    let bench = bench();
     let line = "--dry-run --device flex --set model.network=bert";
-    let text = crate::said(&glue(&bench, line), 1);
+    let text = said(&bench.run(line), 1);
     assert_says(&text, &["--weights DIR", "config.json"]);
-    any_bert(&bench);
+    any_bert(&bench, Head::None);
     let small = "--set data.max_len=16 --set train.batch_size=2";
-    let done = glue(&bench, &format!("{line} --weights weights {small}")).success();
-    let out = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+    let done = bench
+        .run(&format!("{line} --weights weights {small}"))
+        .success();
+    let out = stdout(&done);
     assert_says(&out, &["read as BERT", "step, question-sentence"]);
 }

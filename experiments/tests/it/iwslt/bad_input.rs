@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::{Bench, ONE, iwslt, tiny};
-use crate::{assert_says, said};
+use super::{ONE, bench};
+use crate::bench::{assert_says, said};
 
 #[test]
 fn recipes_and_keys_are_answered_with_the_nearest() {
-    let bench = Bench::new();
-    let text = said(&iwslt(&bench, "--set train.label_smothing=0.1"), 1);
+    let bench = bench();
+    let text = said(&bench.run("--set train.label_smothing=0.1"), 1);
     assert_says(
         &text,
         &[
@@ -16,49 +16,52 @@ fn recipes_and_keys_are_answered_with_the_nearest() {
             "did you mean `train.label_smoothing`?",
         ],
     );
-    let text = said(&iwslt(&bench, "--recipe small/lm"), 1);
+    let text = said(&bench.run("--recipe small/lm"), 1);
     assert_says(&text, &["lm --recipe small/lm"]);
-    let text = said(&iwslt(&bench, "--recipe iwslt15"), 1);
+    let text = said(&bench.run("--recipe iwslt15"), 1);
     assert_says(
         &text,
         &["no recipe `iwslt15`", "small/iwslt", "wmt/wmt16-ro-en"],
     );
-    let text = said(&iwslt(&bench, "--set prune.softmax=[\"decoder\"]"), 1);
+    let text = said(&bench.run("--set prune.softmax=[\"decoder\"]"), 1);
     assert_says(&text, &["prune.softmax", "decoder_self"]);
-    let text = said(&iwslt(&bench, "--set model.n_heads=3"), 1);
+    let text = said(&bench.run("--set model.n_heads=3"), 1);
     assert_says(&text, &["model.n_heads", "model.d_model"]);
     assert!(!bench.path("runs").exists());
 }
 
 #[test]
 fn a_missing_corpus_says_how_to_get_it() {
-    let bench = Bench::new();
+    let bench = bench();
     let line = "train --quiet --recipe multi30k --out run --device flex";
-    let text = said(&iwslt(&bench, line), 1);
+    let text = said(&bench.run(line), 1);
     assert_says(&text, &["Multi30k", "--bin iwslt -- prepare --recipe"]);
     fs::create_dir(bench.path("empty")).unwrap();
     let line = "prepare --recipe iwslt14-de-en --data empty --out run14";
-    let text = said(&iwslt(&bench, line), 1);
+    let text = said(&bench.run(line), 1);
     assert_says(&text, &["IWSLT", "empty"]);
 }
 
 #[test]
 fn data_that_leave_nothing_or_do_not_fit_the_model_are_named() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = ["data.min_target_words=500", "data.max_target_words=0"];
-    let text = said(&tiny(&bench, "prepare --out none", &sets), 1);
+    let text = said(&bench.tiny_with("prepare --out none", &sets), 1);
     assert_says(&text, &["has no pair left", "data.min_target_words"]);
-    let text = said(&tiny(&bench, "prepare --out long", &["model.max_len=8"]), 1);
+    let text = said(
+        &bench.tiny_with("prepare --out long", &["model.max_len=8"]),
+        1,
+    );
     assert_says(&text, &["longest sentence", "model.max_len = 8"]);
     let line = "train --out narrow --device flex";
-    let text = said(&tiny(&bench, line, &["train.max_tokens=9"]), 1);
+    let text = said(&bench.tiny_with(line, &["train.max_tokens=9"]), 1);
     assert_says(&text, &["train.max_tokens"]);
 }
 
 #[test]
 fn damaged_token_stores_are_refused() {
-    let bench = Bench::new();
-    tiny(&bench, "prepare --out run", &[]).success();
+    let bench = bench();
+    bench.tiny("prepare --out run").success();
     let data = bench.path("run/data");
     let path = fs::read_dir(&data)
         .unwrap()
@@ -67,46 +70,51 @@ fn damaged_token_stores_are_refused() {
         .expect("the English side of train");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 40]).unwrap();
-    let text = said(&tiny(&bench, "train --out run --device flex", &[]), 1);
+    let text = said(&bench.tiny("train --out run --device flex"), 1);
     assert_says(&text, &["truncated", "prepare"]);
     fs::write(&path, &bytes).unwrap();
     let lines = fs::read_to_string(data.join("test.en")).unwrap();
     fs::write(data.join("test.en"), format!("{lines}one more\n")).unwrap();
-    let text = said(&tiny(&bench, "train --out run --device flex", &[]), 1);
+    let text = said(&bench.tiny("train --out run --device flex"), 1);
     assert_says(&text, &["test.en", "25 lines", "24", "prepare"]);
 }
 
 #[test]
 fn masks_models_and_folders_of_something_else_are_refused() {
-    let bench = Bench::new();
-    tiny(&bench, "--out run --device flex", ONE).success();
+    let bench = bench();
+    bench.tiny_with("--out run --device flex", ONE).success();
     let sets = [ONE, &["model.n_heads=4"]].concat();
-    tiny(&bench, "--out heads --device flex", &sets).success();
+    bench
+        .tiny_with("--out heads --device flex", &sets)
+        .success();
     let mask = "seed-1/softmax/masks/cross-ap-p80.safetensors";
     fs::copy(
-        bench.path(&format!("heads/{mask}")),
-        bench.path(&format!("run/{mask}")),
+        bench.path(format!("heads/{mask}")),
+        bench.path(format!("run/{mask}")),
     )
     .unwrap();
     fs::remove_dir_all(bench.path("run/seed-1/softmax/rows/cross-ap-p80")).unwrap();
     let text = said(
-        &tiny(&bench, "prune --out run --device flex --resume", ONE),
+        &bench.tiny_with("prune --out run --device flex --resume", ONE),
         1,
     );
     assert_says(&text, &["cross-ap-p80.safetensors", "4", "2"]);
-    let text = said(&tiny(&bench, "--out run --device flex --resume", &sets), 1);
+    let text = said(
+        &bench.tiny_with("--out run --device flex --resume", &sets),
+        1,
+    );
     assert_says(&text, &["another recipe", "--out"]);
     // The same, with the model moved by hand.
     let dense = "seed-1/softmax/dense/model.safetensors";
     fs::copy(
-        bench.path(&format!("heads/{dense}")),
-        bench.path(&format!("run/{dense}")),
+        bench.path(format!("heads/{dense}")),
+        bench.path(format!("run/{dense}")),
     )
     .unwrap();
-    fs::remove_file(bench.path(&format!("run/{mask}"))).unwrap();
+    fs::remove_file(bench.path(format!("run/{mask}"))).unwrap();
     fs::remove_file(bench.path("run/seed-1/softmax/pattern.safetensors")).unwrap();
     let text = said(
-        &tiny(&bench, "observe --out run --device flex --resume", ONE),
+        &bench.tiny_with("observe --out run --device flex --resume", ONE),
         1,
     );
     assert_says(&text, &["belongs to another recipe"]);
@@ -114,20 +122,22 @@ fn masks_models_and_folders_of_something_else_are_refused() {
 
 #[test]
 fn a_stage_without_what_it_reads_names_the_stage_before() {
-    let bench = Bench::new();
-    let text = said(&tiny(&bench, "observe --out run --device flex", ONE), 1);
+    let bench = bench();
+    let text = said(&bench.tiny_with("observe --out run --device flex", ONE), 1);
     assert_says(&text, &["softmax/dense", "not trained yet"]);
-    tiny(&bench, "train --out run --device flex", ONE).success();
-    let text = said(&tiny(&bench, "prune --out run --device flex", ONE), 1);
+    bench
+        .tiny_with("train --out run --device flex", ONE)
+        .success();
+    let text = said(&bench.tiny_with("prune --out run --device flex", ONE), 1);
     assert_says(&text, &["iwslt observe"]);
-    let text = said(&tiny(&bench, "train --out run --device flex", ONE), 1);
+    let text = said(&bench.tiny_with("train --out run --device flex", ONE), 1);
     assert_says(&text, &["not overwritten", "--resume", "--out"]);
 }
 
 #[test]
 fn a_device_that_is_not_compiled_in_names_this_program() {
     if cfg!(not(feature = "rocm")) {
-        let text = said(&iwslt(&Bench::new(), "--device rocm"), 1);
+        let text = said(&bench().run("--device rocm"), 1);
         assert_says(&text, &["--features rocm --bin iwslt -- --device rocm"]);
     }
 }

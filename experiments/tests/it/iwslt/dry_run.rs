@@ -1,18 +1,13 @@
 //! `--dry-run` of every shipped recipe.
 
-use std::fs;
-
-use super::{Bench, iwslt};
-use crate::assert_says;
+use super::bench;
+use crate::bench::{assert_says, stdout};
 
 #[test]
 fn the_small_table_says_its_cost_and_writes_nothing() {
-    let bench = Bench::new();
-    let text = iwslt(
-        &bench,
-        "--dry-run --set model.normalizers=[\"softmax\",\"entmax15\"]",
-    );
-    let text = String::from_utf8_lossy(&text.success().get_output().stdout).into_owned();
+    let bench = bench();
+    let text = bench.run("--dry-run --set model.normalizers=[\"softmax\",\"entmax15\"]");
+    let text = stdout(&text.success());
     assert_says(
         &text,
         &[
@@ -24,12 +19,12 @@ fn the_small_table_says_its_cost_and_writes_nothing() {
             "runs/iwslt-small-",
         ],
     );
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    assert!(bench.is_empty());
 }
 
 #[test]
 fn every_published_recipe_runs_dry_without_its_corpus() {
-    let bench = Bench::new();
+    let bench = bench();
     let small = "--set model.d_model=32 --set model.d_ff=64 --set model.n_encoder_layers=1 \
                  --set model.n_decoder_layers=1 --set train.max_tokens=200";
     for (recipe, table) in [
@@ -41,9 +36,11 @@ fn every_published_recipe_runs_dry_without_its_corpus() {
         ("wmt14-en-de", "wmt14-en-de"),
         ("kftt-ja-en", "kftt-ja-en"),
     ] {
-        let text = iwslt(&bench, &format!("--dry-run --recipe {recipe} {small}")).success();
-        let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+        let text = bench
+            .run(&format!("--dry-run --recipe {recipe} {small}"))
+            .success();
+        let text = stdout(&text);
         assert_says(&text, &["SYNTHETIC", "step, softmax", table]);
     }
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
+    assert!(bench.is_empty());
 }

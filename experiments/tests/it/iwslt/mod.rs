@@ -6,12 +6,14 @@ mod stop;
 mod table;
 mod translate;
 
-use assert_cmd::Command;
-use assert_cmd::assert::Assert;
+use crate::bench::{Bench, Program};
 
-use super::Bench;
+/// One layer a side of 16, 20 + 6 steps.
+pub const IWSLT: Program = Program {
+    exe: env!("CARGO_BIN_EXE_iwslt"),
+    tiny: TINY,
+};
 
-/// `--set` edits that shrink the default recipe to one layer a side of 16, 20 + 6 steps.
 const TINY: &[&str] = &[
     "data.bpe_merges=200",
     "data.train_pairs=300",
@@ -42,45 +44,6 @@ const ONE: &[&str] = &[
     "prune.random_masks=[0, 0]",
 ];
 
-/// The words of a tiny run: stage and options as typed, then the tiny recipe.
-fn words(line: &str, sets: &[&str]) -> Vec<String> {
-    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    words.push("--quiet".to_owned());
-    for set in TINY.iter().chain(sets) {
-        words.extend(["--set".to_owned(), (*set).to_owned()]);
-    }
-    words
-}
-
-fn command(bench: &Bench) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_iwslt"));
-    command
-        .current_dir(bench.folder.path())
-        .env("SPARTA_CACHE", bench.path("cache"));
-    command
-}
-
-/// Runs `iwslt` with words as typed, on the recipe as shipped.
-fn iwslt(bench: &Bench, line: &str) -> Assert {
-    command(bench).args(line.split_whitespace()).assert()
-}
-
-/// Runs `iwslt` on the tiny recipe with further edits.
-fn tiny(bench: &Bench, line: &str, sets: &[&str]) -> Assert {
-    command(bench).args(words(line, sets)).assert()
-}
-
-/// A column of the line of TABLE.csv by (row, p, mask); at p = 0 every dense run counts as `ap`.
-pub fn cell(csv: &str, row: &str, p: &str, mask: &str, column: usize) -> String {
-    let line = csv
-        .lines()
-        .map(|l| l.split(',').collect::<Vec<_>>())
-        .find(|cells| cells[0] == row && cells[1] == p && cells[3] == mask)
-        .unwrap_or_else(|| panic!("no line {row} {p} {mask} in {csv}"));
-    line[column].to_owned()
-}
-
-/// The score of a line of TABLE.csv.
-fn bleu(csv: &str, row: &str, p: &str, mask: &str) -> f64 {
-    cell(csv, row, p, mask, 5).parse().expect("a number")
+fn bench() -> Bench {
+    Bench::of(IWSLT)
 }

@@ -2,18 +2,15 @@
 
 use std::fs;
 
-use super::{Bench, ONE, bleu, cell, tiny};
-use crate::{assert_says, read};
+use super::{ONE, bench};
+use crate::bench::{assert_says, cell, score};
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
-    let bench = Bench::new();
-    let all = tiny(&bench, "--out whole --device flex", &[]).success();
-    for stage in ["prepare", "train", "observe", "prune", "eval"] {
-        tiny(&bench, &format!("{stage} --out parts --device flex"), &[]).success();
-    }
-    let csv = read(&bench.path("whole/TABLE.csv"));
-    assert_eq!(csv, read(&bench.path("parts/TABLE.csv")));
+    let bench = bench();
+    let printed = bench.whole_and_in_parts();
+    let csv = bench.csv("whole");
+    assert_eq!(csv, bench.csv("parts"));
     let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
     assert_eq!(csv.lines().next(), Some(header));
     // The AST table, the AP tables, and the self-only rows on 1.5-entmax.
@@ -22,16 +19,16 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
         ("1.5-entmax", "29.83"),
         ("alpha-entmax", "29.9"),
     ] {
-        assert!(bleu(&csv, row, "0", "ap") >= 0.0);
+        assert!(score(&csv, row, "0", "ap") >= 0.0);
         assert_eq!(cell(&csv, row, "0", "ap", 6), paper);
     }
-    let dense = bleu(&csv, "cross", "0", "ap");
+    let dense = score(&csv, "cross", "0", "ap");
     for row in ["enc-self", "dec-self", "cross", "self-attention"] {
         // One control for all types.
-        assert_eq!(bleu(&csv, row, "0", "ap"), dense);
+        assert_eq!(score(&csv, row, "0", "ap"), dense);
         assert_eq!(cell(&csv, row, "0", "ap", 6), "34.94");
         for p in ["40", "80"] {
-            assert!(bleu(&csv, row, p, "ap") >= 0.0);
+            assert!(score(&csv, row, p, "ap") >= 0.0);
             let effective: f64 = cell(&csv, row, p, "ap", 2).parse().unwrap();
             assert!(
                 (effective - p.parse::<f64>().unwrap()).abs() < 2.0,
@@ -40,11 +37,10 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
         }
     }
     assert_eq!(cell(&csv, "cross", "80", "ap", 6), "6.39");
-    assert!(bleu(&csv, "self-attention (1.5-entmax)", "80", "ap") >= 0.0);
+    assert!(score(&csv, "self-attention (1.5-entmax)", "80", "ap") >= 0.0);
     for mask in ["copy-source", "word-translation"] {
         assert!(csv.contains(&format!(",{mask},bleu,")), "{csv}");
     }
-    let printed = String::from_utf8_lossy(&all.get_output().stdout).into_owned();
     assert_says(
         &printed,
         &[
@@ -58,19 +54,16 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
             "Decoding with 2 hypotheses",
         ],
     );
-    let samples = read(&bench.path("whole/SAMPLES.md"));
+    let samples = bench.read("whole/SAMPLES.md");
     assert_says(&samples, &["source", "alpha-entmax", "cross, p = 80"]);
-    // The report alone, from the records.
-    fs::remove_file(bench.path("whole/TABLE.csv")).unwrap();
-    tiny(&bench, "report --out whole", &[]).success();
-    assert_eq!(csv, read(&bench.path("whole/TABLE.csv")));
+    bench.report_again();
 }
 
 /// The released code takes the percentile over the causal zeros too: 20 % of all cells are none of
 /// the legal ones, so the decoder's row must be the control, to the bit.
 #[test]
 fn the_paper_semantics_hide_nothing_of_the_decoder_at_p_20() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = [
         "model.normalizers=[\"softmax\"]",
         "prune.softmax=[\"decoder_self\"]",
@@ -80,16 +73,15 @@ fn the_paper_semantics_hide_nothing_of_the_decoder_at_p_20() {
         "prune.semantics=paper",
         "data.pad_source=left",
     ];
-    tiny(&bench, "--out run --device flex", &sets).success();
-    let metrics =
-        |row: &str| read(&bench.path(&format!("run/seed-1/softmax/rows/{row}/metrics.jsonl")));
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let metrics = |row: &str| bench.read(format!("run/seed-1/softmax/rows/{row}/metrics.jsonl"));
     assert_eq!(metrics("p0"), metrics("decoder-self-ap-p20"));
     assert_ne!(metrics("p0"), metrics("decoder-self-ap-p90"));
 }
 
 #[test]
 fn from_scratch_with_random_masks_two_seeds_and_the_best_bleu() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = [
         "model.normalizers=[\"entmax15\"]",
         "prune.softmax=[]",
@@ -101,12 +93,14 @@ fn from_scratch_with_random_masks_two_seeds_and_the_best_bleu() {
         "train.valid_every=5",
         "eval.tokenize=13a",
     ];
-    tiny(&bench, "--out run --device flex --seeds 1,2", &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
+    bench
+        .tiny_with("--out run --device flex --seeds 1,2", &sets)
+        .success();
+    let csv = bench.csv("run");
     assert_eq!(cell(&csv, "self-attention", "60", "ap", 7), "2");
     assert_eq!(cell(&csv, "self-attention", "60", "random", 7), "2");
     assert!(csv.contains("tok:13a"), "{csv}");
-    let metrics = read(&bench.path("run/seed-1/entmax15/dense/metrics.jsonl"));
+    let metrics = bench.read("run/seed-1/entmax15/dense/metrics.jsonl");
     assert_eq!(metrics.matches("valid/bleu").count(), 4);
 }
 
@@ -114,7 +108,7 @@ fn from_scratch_with_random_masks_two_seeds_and_the_best_bleu() {
 /// and its loss is far below that of words drawn by frequency.
 #[test]
 fn the_loss_falls_with_every_normalizer_and_output() {
-    let bench = Bench::new();
+    let bench = bench();
     for (name, sets) in [
         (
             "softmax",
@@ -140,16 +134,12 @@ fn the_loss_falls_with_every_normalizer_and_output() {
             "train.lr=0.01",
         ];
         let sets = [&sets[..], &more[..]].concat();
-        tiny(&bench, &format!("train --out {name} --device flex"), &sets).success();
-        let folder = fs::read_dir(bench.path(&format!("{name}/seed-1"))).unwrap();
+        bench
+            .tiny_with(&format!("train --out {name} --device flex"), &sets)
+            .success();
+        let folder = fs::read_dir(bench.path(format!("{name}/seed-1"))).unwrap();
         let model = folder.map(|e| e.unwrap().path()).next().expect("a model");
-        let metrics = read(&model.join("dense/metrics.jsonl"));
-        let losses: Vec<f64> = metrics
-            .lines()
-            .filter_map(|l| {
-                serde_json::from_str::<serde_json::Value>(l).unwrap()["train/nll"].as_f64()
-            })
-            .collect();
+        let losses = bench.losses(model.join("dense"));
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.8 * first, "{name}: {first} {last}");
     }
@@ -157,11 +147,11 @@ fn the_loss_falls_with_every_normalizer_and_output() {
 
 #[test]
 fn a_table_without_masks_is_the_dense_models_alone() {
-    let bench = Bench::new();
+    let bench = bench();
     let sets = [ONE, &["prune.softmax=[]"]].concat();
-    tiny(&bench, "--out run --device flex", &sets).success();
-    let csv = read(&bench.path("run/TABLE.csv"));
-    assert!(bleu(&csv, "softmax", "0", "ap") >= 0.0);
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let csv = bench.csv("run");
+    assert!(score(&csv, "softmax", "0", "ap") >= 0.0);
     assert!(
         !bench
             .path("run/seed-1/softmax/pattern.safetensors")

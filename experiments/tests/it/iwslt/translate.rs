@@ -5,27 +5,24 @@ use std::fs;
 use assert_cmd::assert::Assert;
 use serde_json::Value;
 
-use super::{Bench, ONE, command, tiny};
-use crate::{assert_says, read, said};
+use super::{ONE, bench};
+use crate::bench::{Bench, assert_says, said, stdout};
 
 const LINES: &str = "Öffnet den Dialog Drucken.\n\nSpeichert das Dokument.\n";
 
 fn translate(bench: &Bench, options: &str) -> Assert {
-    command(bench)
-        .args(["translate", "--device", "flex", "--quiet"])
-        .args(options.split_whitespace())
-        .write_stdin(LINES)
-        .assert()
+    let line = format!("translate --device flex --quiet {options}");
+    bench.piped(&line, LINES)
 }
 
 fn out(assert: Assert) -> String {
-    String::from_utf8_lossy(&assert.success().get_output().stdout).into_owned()
+    stdout(&assert.success())
 }
 
 #[test]
 fn lines_in_translations_out() {
-    let bench = Bench::new();
-    tiny(&bench, "--out run --device flex", ONE).success();
+    let bench = bench();
+    bench.tiny_with("--out run --device flex", ONE).success();
     let text = out(translate(&bench, "--model run"));
     assert_eq!(text.lines().count(), 3, "{text}");
     assert_eq!(text.lines().nth(1), Some(""), "a blank line stays blank");
@@ -44,14 +41,14 @@ fn lines_in_translations_out() {
 
 #[test]
 fn attention_is_dumped_and_a_masked_model_attends_less() {
-    let bench = Bench::new();
-    tiny(&bench, "--out run --device flex", ONE).success();
+    let bench = bench();
+    bench.tiny_with("--out run --device flex", ONE).success();
     let weights = |model: &str, file: &str| -> Vec<Value> {
         out(translate(
             &bench,
             &format!("--model {model} --attention {file}"),
         ));
-        let text = read(&bench.path(file));
+        let text = bench.read(file);
         text.lines()
             .map(|l| serde_json::from_str(l).unwrap())
             .collect()
@@ -83,12 +80,14 @@ fn attention_is_dumped_and_a_masked_model_attends_less() {
 
 #[test]
 fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
-    let bench = Bench::new();
-    tiny(&bench, "train --out run --device flex", ONE).success();
+    let bench = bench();
+    bench
+        .tiny_with("train --out run --device flex", ONE)
+        .success();
     let sets = [ONE, &["data.bpe_merges=150"]].concat();
-    tiny(&bench, "prepare --out other", &sets).success();
+    bench.tiny_with("prepare --out other", &sets).success();
     for file in ["codes.bpe", "dict.de.txt", "dict.en.txt"] {
-        let path = |run: &str| bench.path(&format!("{run}/data/{file}"));
+        let path = |run: &str| bench.path(format!("{run}/data/{file}"));
         fs::copy(path("other"), path("run")).unwrap();
     }
     let text = said(&translate(&bench, "--model run"), 1);
@@ -97,15 +96,17 @@ fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
 
 #[test]
 fn folders_without_a_model_are_named() {
-    let bench = Bench::new();
+    let bench = bench();
     let text = said(&translate(&bench, "--model nowhere"), 1);
     assert_says(&text, &["no folder nowhere", "RUN/seed-1/NAME/dense"]);
-    tiny(&bench, "prepare --out run", ONE).success();
+    bench.tiny_with("prepare --out run", ONE).success();
     let text = said(&translate(&bench, "--model run"), 1);
     assert_says(&text, &["run", "seed-"]);
     let text = said(&translate(&bench, "--model run/data"), 1);
     assert_says(&text, &["run/data", "is no model"]);
-    tiny(&bench, "train --out run --device flex", ONE).success();
+    bench
+        .tiny_with("train --out run --device flex", ONE)
+        .success();
     let text = said(&translate(&bench, "--model run/seed-1/softmax/rows/p0"), 1);
     assert_says(&text, &["p0"]);
 }

@@ -231,7 +231,7 @@ impl From<MechanismConfig> for String {
 }
 
 /// `word` or `word(argument)`, taken apart.
-fn split_argument(text: &str) -> Option<(&str, Option<&str>)> {
+pub(super) fn split_argument(text: &str) -> Option<(&str, Option<&str>)> {
     let text = text.trim();
     match text.split_once('(') {
         None => Some((text, None)),

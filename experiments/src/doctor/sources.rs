@@ -1,0 +1,251 @@
+//! Which recipes are valid, and whether the corpora and weights that they read are at hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+use sparta_datasets::Error;
+
+use crate::recipe::encoder::NetworkName;
+use crate::recipe::{ALL_SHIPPED, AnyCorpus, Needs};
+
+/// A recipe that ships with a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecipeState {
+    /// The program.
+    pub program: &'static str,
+    /// For `--recipe`.
+    pub name: &'static str,
+    /// What is wrong with it, if anything is.
+    pub problem: Option<String>,
+}
+
+/// A corpus, or pretrained weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Whether it is inside the program.
+    pub is_shipped: bool,
+    /// The folder it was found in.
+    pub found: Option<PathBuf>,
+    /// Where it was looked for, if it was not found.
+    pub looked_in: Vec<PathBuf>,
+    /// The command that gets or names it.
+    pub get: String,
+}
+
+/// Every shipped recipe, and the corpora and weights that they read, each once.
+pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<Source>, Vec<Source>) {
+    let (mut recipes, mut corpora, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for of in ALL_SHIPPED {
+        for shipped in of.shipped {
+            let (program, name) = (of.program, shipped.name);
+            let needs: Result<Needs> = (of.read)(shipped.text);
+            let problem = needs.as_ref().err().map(|error| format!("{error:#}"));
+            recipes.push(RecipeState {
+                program,
+                name,
+                problem,
+            });
+            let Ok(Needs {
+                corpora: of_recipe,
+                network,
+            }) = needs
+            else {
+                continue;
+            };
+            let network = network.map(|network| published(network, (program, name)));
+            let with = match &network {
+                Some(source) if !source.is_shipped => " --weights DIR",
+                Some(_) | None => "",
+            };
+            let get = format!("{program} prepare --recipe {name}{with}");
+            for it in of_recipe {
+                add(&mut corpora, corpus(it, cache, &get));
+            }
+            if let Some(source) = network {
+                add(&mut weights, source);
+            }
+        }
+    }
+    (recipes, corpora, weights)
+}
+
+/// Adds a source unless another recipe brought it.
+fn add(sources: &mut Vec<Source>, source: Source) {
+    if sources.iter().all(|there| there.name != source.name) {
+        sources.push(source);
+    }
+}
+
+fn corpus(corpus: AnyCorpus, cache: Option<&Path>, get: &str) -> Source {
+    let nowhere = Path::new("");
+    let located = corpus.locate(cache.unwrap_or(nowhere));
+    let looked_in = match &located {
+        Ok(_) => Vec::new(),
+        Err(Error::MissingCorpus { dir, .. }) if cache.is_some() => vec![dir.clone()],
+        Err(_) => cache.map(Path::to_owned).into_iter().collect(),
+    };
+    Source {
+        name: corpus.title().to_owned(),
+        is_shipped: matches!(located, Ok(None)),
+        found: located.ok().flatten(),
+        looked_in,
+        get: get.to_owned(),
+    }
+}
+
+/// Weights are given by `--weights`; those that other programs have downloaded are found.
+fn published(network: NetworkName, (program, recipe): (&str, &str)) -> Source {
+    let places: Vec<PathBuf> = hub()
+        .into_iter()
+        .flat_map(|hub| {
+            let folder = |name: &&str| hub.join(format!("models--{}", name.replace('/', "--")));
+            network.hub_names().iter().map(folder).collect::<Vec<_>>()
+        })
+        .collect();
+    let found = match network.is_shipped() {
+        true => None,
+        false => places.iter().find_map(|place| snapshot(place)),
+    };
+    let dir = found
+        .as_deref()
+        .map_or_else(|| "DIR".to_owned(), |dir| dir.display().to_string());
+    let is_missing = found.is_none() && !network.is_shipped();
+    Source {
+        name: network.name().to_owned(),
+        is_shipped: network.is_shipped(),
+        looked_in: if is_missing { places } else { Vec::new() },
+        found,
+        get: format!("{program} prepare --recipe {recipe} --weights {dir}"),
+    }
+}
+
+/// The folder in which Hugging Face's programs keep what they download.
+fn hub() -> Option<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("HF_HUB_CACHE")
+        .or_else(|| variable("HF_HOME").map(|home| home.join("hub")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/huggingface/hub")))
+}
+
+/// A snapshot with everything that `--weights` reads.
+fn snapshot(model: &Path) -> Option<PathBuf> {
+    let has = |dir: &Path, names: &[&str]| names.iter().any(|name| dir.join(name).is_file());
+    let is_whole = |dir: &PathBuf| {
+        has(dir, &["config.json"])
+            && has(dir, &["model.safetensors", "pytorch_model.bin"])
+            && has(dir, &["tokenizer.json", "vocab.txt"])
+    };
+    let entries = std::fs::read_dir(model.join("snapshots"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut whole: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_whole).collect();
+    whole.sort();
+    whole.into_iter().next()
+}
+
+impl Source {
+    /// The state in a line; `of` is what it is.
+    pub(super) fn line(&self, of: &str) -> String {
+        let state = match (&self.found, self.is_shipped) {
+            (_, true) => "shipped".to_owned(),
+            (Some(dir), false) if of == "weights" => {
+                format!("in {}; take them by `{}`", dir.display(), self.get)
+            }
+            (Some(dir), false) => format!("in {}", dir.display()),
+            (None, false) => {
+                let places: Vec<String> = self
+                    .looked_in
+                    .iter()
+                    .map(|dir| dir.display().to_string())
+                    .collect();
+                let looked = match places.is_empty() {
+                    true => String::new(),
+                    false => format!(", looked in {}", places.join(", ")),
+                };
+                format!("not at hand{looked}; get it by `{}`", self.get)
+            }
+        };
+        format!("{of:12} {}: {state}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_counts_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("snapshots/abc");
+        std::fs::create_dir_all(&dir).unwrap();
+        for (file, is_whole) in [
+            ("config.json", false),
+            ("vocab.txt", false),
+            ("pytorch_model.bin", true),
+        ] {
+            std::fs::write(dir.join(file), "").unwrap();
+            assert_eq!(snapshot(folder.path()).is_some(), is_whole, "{file}");
+        }
+    }
+
+    #[test]
+    fn every_source_is_shipped_or_says_where_it_was_looked_for_and_how_to_get_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let (recipes, corpora, weights) = look(Some(cache.path()));
+        assert!(recipes.iter().all(|recipe| recipe.problem.is_none()));
+        let line = |sources: &[Source], name: &str, of: &str| {
+            let source = sources.iter().find(|source| source.name == name);
+            source.map(|source| source.line(of)).unwrap_or_default()
+        };
+        assert_eq!(
+            line(&corpora, "WikiText-2", "corpus"),
+            format!(
+                "corpus       WikiText-2: not at hand, looked in {}; get it by `lm prepare --recipe lm/wikitext2`",
+                cache.path().display()
+            )
+        );
+        let rte = line(&corpora, "GLUE RTE", "corpus");
+        assert!(
+            rte.contains("`glue prepare --recipe glue/minilm-l6 --weights DIR`"),
+            "{rte}"
+        );
+        assert_eq!(
+            line(&corpora, "LibreOffice help", "corpus"),
+            "corpus       LibreOffice help: shipped"
+        );
+        assert_eq!(
+            line(&weights, "minilm-l3", "weights"),
+            "weights      minilm-l3: shipped"
+        );
+        for source in corpora.iter().chain(&weights) {
+            let places = usize::from(source.is_shipped)
+                + usize::from(source.found.is_some())
+                + source.looked_in.len();
+            assert!(places > 0, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_corpus_in_the_cache_is_found() {
+        let cache = tempfile::tempdir().unwrap();
+        let dir = cache.path().join("wikitext-2");
+        std::fs::create_dir_all(&dir).unwrap();
+        for split in ["train", "valid", "test"] {
+            std::fs::write(dir.join(format!("wiki.{split}.tokens")), "").unwrap();
+        }
+        let (_, corpora, _) = look(Some(cache.path()));
+        let found = corpora
+            .iter()
+            .find(|source| source.name == "WikiText-2")
+            .unwrap();
+        assert_eq!(found.found.as_deref(), Some(dir.as_path()));
+    }
+}

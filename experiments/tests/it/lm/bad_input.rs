@@ -1,0 +1,191 @@
+//! Bad input is answered in a line or two that say what to do, and nothing is lost.
+
+use std::fs;
+
+use assert_cmd::Command;
+
+use super::{LM, bench};
+use crate::bench::{assert_says, read, said};
+
+#[test]
+fn an_unknown_recipe_key_is_answered_with_the_nearest() {
+    let bench = bench();
+    let text = said(&bench.run("--set train.learning=1"), 1);
+    assert_says(&text, &["unknown key `train.learning`"]);
+    let text = said(&bench.run("--set train.warmup=1"), 1);
+    assert_says(
+        &text,
+        &[
+            "unknown key `train.warmup`",
+            "did you mean `train.warmup_steps`?",
+        ],
+    );
+    fs::write(bench.path("mine.toml"), "tabel = \"x\"").unwrap();
+    let text = said(&bench.run("--recipe mine.toml"), 1);
+    assert_says(&text, &["mine.toml", "unknown key `tabel`", "`table`"]);
+    assert!(!bench.path("runs").exists());
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_key() {
+    let bench = bench();
+    let text = said(&bench.run("--set train.steps=many"), 1);
+    assert_says(&text, &["`train.steps` must be an integer", "many"]);
+    let text = said(&bench.run("--set prune.scope=layers"), 1);
+    assert_says(&text, &["prune.scope", "layers", "`layer`"]);
+}
+
+#[test]
+fn an_unknown_recipe_lists_the_shipped_ones() {
+    let text = said(&bench().run("--recipe small/ml"), 1);
+    assert_says(&text, &["no recipe `small/ml`", "did you mean `small/lm`?"]);
+}
+
+#[test]
+fn a_missing_corpus_says_how_to_get_it() {
+    let bench = bench();
+    let text = said(
+        &bench.run("train --quiet --recipe wikitext2 --out run --device flex"),
+        1,
+    );
+    assert_says(&text, &["WikiText-2", "--bin lm -- prepare --recipe"]);
+    assert!(!bench.path("run").exists());
+    fs::create_dir(bench.path("empty")).unwrap();
+    let text = said(
+        &bench.run("prepare --recipe wikitext2 --data empty --out run"),
+        1,
+    );
+    assert_says(&text, &["WikiText-2", "empty"]);
+}
+
+#[test]
+fn damaged_token_stores_are_refused() {
+    let bench = bench();
+    bench.tiny("prepare --out run").success();
+    let path = bench.path("run/data/train.tok");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 400]).unwrap();
+    let text = said(&bench.tiny("train --out run --device flex"), 1);
+    assert_says(&text, &["truncated", "prepare"]);
+    let mut altered = bytes.clone();
+    altered[4000] ^= 1;
+    fs::write(&path, &altered).unwrap();
+    let text = said(&bench.tiny("train --out run --device flex"), 1);
+    assert_says(&text, &["altered", "prepare"]);
+    fs::write(&path, &bytes).unwrap();
+    bench.tiny("train --out run --device flex").success();
+}
+
+#[test]
+fn a_mask_of_another_shape_is_refused() {
+    let bench = bench();
+    let one = &["prune.p=[0, 80]", "prune.random_masks=[0, 0]"];
+    bench.tiny_with("--out run --device flex", one).success();
+    let wide = &[
+        "prune.p=[0, 80]",
+        "prune.random_masks=[0, 0]",
+        "model.mem_len=32",
+    ];
+    bench.tiny_with("--out wide --device flex", wide).success();
+    fs::copy(
+        bench.path("wide/seed-1/masks/ap-p80.safetensors"),
+        bench.path("run/seed-1/masks/ap-p80.safetensors"),
+    )
+    .unwrap();
+    fs::remove_dir_all(bench.path("run/seed-1/rows/ap-p80")).unwrap();
+    let text = said(
+        &bench.tiny_with("prune --out run --device flex --resume", one),
+        1,
+    );
+    assert_says(&text, &["ap-p80.safetensors", "16", "48", "32"]);
+}
+
+#[test]
+fn a_checkpoint_or_folder_of_another_recipe_is_refused() {
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
+    let text = said(
+        &bench.tiny_with("train --out run --device flex --resume", &["train.lr=0.01"]),
+        1,
+    );
+    assert_says(&text, &["another recipe", "--out"]);
+    // The same, with the file moved by hand.
+    bench
+        .tiny_with("train --out other --device flex", &["train.lr=0.01"])
+        .success();
+    let dense = bench.path("other/seed-1/dense");
+    let foreign = bench.path("run/seed-1/dense/model.safetensors");
+    fs::copy(&foreign, dense.join("checkpoint.safetensors")).unwrap();
+    fs::remove_file(dense.join("trained.json")).unwrap();
+    let line = "train --out other --device flex --resume";
+    let text = said(&bench.tiny_with(line, &["train.lr=0.01"]), 1);
+    assert_says(&text, &["belongs to another recipe", "--out"]);
+    assert!(dense.join("checkpoint.safetensors").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_while_checkpointing_loses_nothing() {
+    let bench = bench();
+    bench
+        .tiny_with("prepare --out run", &["train.steps=400"])
+        .success();
+    let words = |line: &str| bench.words(line, &["train.steps=400"]);
+    // A file size limit (in blocks of 512 or 1024 bytes) stands in for the full disk: writing
+    // beyond it fails as on a full one, once the signal for it is ignored.
+    let limited = Command::new("sh")
+        .current_dir(bench.path(""))
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"",
+            LM.exe,
+        ])
+        .args(words("train --quiet --out run --device flex"))
+        .assert();
+    let text = said(&limited, 1);
+    assert_says(&text, &["no room", "checkpoint.safetensors", "--resume"]);
+    let dense = bench.path("run/seed-1/dense");
+    assert!(!dense.join("checkpoint.safetensors").exists());
+    // With room again the run goes on to its end.
+    bench
+        .command()
+        .args(words("train --out run --device flex --resume"))
+        .assert()
+        .success();
+    assert!(read(&dense.join("trained.json")).contains("\"steps\": 400"));
+}
+
+#[test]
+fn devices_unknown_or_not_compiled_in() {
+    let bench = bench();
+    let text = said(&bench.run("--device cudda"), 1);
+    assert_says(&text, &["unknown device `cudda`", "did you mean `cuda`?"]);
+    for (device, feature) in [("cuda:0", "cuda"), ("rocm", "rocm"), ("metal", "metal")] {
+        if cfg!(not(any(
+            feature = "cuda",
+            feature = "rocm",
+            feature = "metal"
+        ))) {
+            let text = said(&bench.run(&format!("--device {device}")), 1);
+            assert_says(
+                &text,
+                &[&format!(
+                    "--features {feature} --bin lm -- --device {feature}"
+                )],
+            );
+        }
+    }
+    assert!(!bench.path("runs").exists());
+}
+
+#[test]
+fn a_stage_without_what_it_reads_names_the_stage_before() {
+    let bench = bench();
+    let text = said(&bench.tiny("observe --out run --device flex"), 1);
+    assert_says(&text, &["dense", "not trained yet"]);
+    bench.tiny("train --out run --device flex").success();
+    let text = said(&bench.tiny("prune --out run --device flex"), 1);
+    assert_says(&text, &["lm observe"]);
+    let text = said(&bench.tiny("train --out run --device flex"), 1);
+    assert_says(&text, &["not overwritten", "--resume", "--out"]);
+}

@@ -1,0 +1,101 @@
+//! The SQuAD table as a user makes it.
+
+use super::bench;
+use crate::bench::{assert_says, cell, said, stdout};
+
+#[test]
+fn stages_one_by_one_make_the_same_answers_as_all_at_once() {
+    let bench = bench();
+    let printed = bench.whole_and_in_parts();
+    let quality = |csv: &str| -> Vec<String> {
+        let lines = csv
+            .lines()
+            .filter(|l| l.contains("exact-match") || l.contains("answer-f1"));
+        lines.map(str::to_owned).collect()
+    };
+    let whole = bench.csv("whole");
+    assert_eq!(quality(&whole), quality(&bench.csv("parts")));
+    assert_eq!(quality(&whole).len(), 4, "{whole}");
+    assert_eq!(cell(&whole, "dense", "0", "ap", 7), "1");
+    let effective: f64 = cell(&whole, "masked-dense", "80", "ap", 2).parse().unwrap();
+    assert!((effective - 80.0).abs() < 1.0, "{effective}");
+    for metric in ["seconds", "gigabytes"] {
+        let lines = whole.lines().filter(|l| l.contains(&format!(",{metric},")));
+        let values: Vec<f64> = lines
+            .map(|l| l.split(',').nth(5).unwrap().parse().unwrap())
+            .collect();
+        // Dense and masked, by the definition and by the kernels that skip blocks.
+        assert!(
+            values.len() == 4 && values.iter().all(|v| *v > 0.0),
+            "{whole}"
+        );
+        for (row, p) in [("dense", "0"), ("masked-dense", "80")] {
+            for row in [row, "block-sparse"] {
+                let is_line = |l: &str| {
+                    l.starts_with(&format!("{row},{p},")) && l.contains(&format!(",{metric},"))
+                };
+                assert!(whole.lines().any(is_line), "{row} {p} {metric}: {whole}");
+            }
+        }
+    }
+    assert_says(
+        &printed,
+        &[
+            "exact-match|task:new-wiki-to-squad-dev|split:test|len:64|stride:32|train-windows:24|n:8",
+            "block-sparse",
+            "seconds|task:training-step|split:synthetic|len:64|batch:4|device:flex|n:4",
+        ],
+    );
+    let answers = bench.read("whole/seed-1/squad/dense/predictions.json");
+    let answers: serde_json::Value = serde_json::from_str(&answers).unwrap();
+    assert_eq!(answers.as_object().unwrap().len(), 8);
+    bench.report_again();
+}
+
+/// Fused attention answers in the rows of the kernel that skips blocks, under masks of cells and of blocks; a
+/// recipe that measures no cost waits for no other row.
+#[test]
+fn fused_attention_answers_in_the_rows_of_its_kernel() {
+    let bench = bench();
+    let sets = [
+        "cost.batches=0",
+        "prune.block_sizes=[16]",
+        "prune.random_masks=[0, 1]",
+    ];
+    let line = "--out run --device flex --attention-by fused";
+    let printed = stdout(&bench.tiny_with(line, &sets).success());
+    assert!(!printed.contains("missing"), "{printed}");
+    assert_says(&printed, &["ap-blocks-16"]);
+    let csv = bench.csv("run");
+    for mask in ["ap", "ap-blocks-16", "random"] {
+        let effective = cell(&csv, "block-sparse", "80", mask, 2);
+        let effective: f64 = effective.parse().unwrap();
+        assert!((effective - 80.0).abs() < 5.0, "{mask}: {effective}");
+    }
+    assert_eq!(cell(&csv, "block-sparse", "0", "ap", 7), "1");
+    assert!(!csv.contains("dense,"), "{csv}");
+    // The same by the definition: the same losses and, of four steps, the same answers.
+    let line = "--out definition --device flex --attention-by reference";
+    bench.tiny_with(line, &sets).success();
+    for row in ["dense", "rows/ap-p80", "rows/blocks16-p80"] {
+        let losses = |run: &str| bench.losses(format!("{run}/seed-1/squad/{row}"));
+        let (fused, definition) = (losses("run"), losses("definition"));
+        assert_eq!(fused.len(), 4);
+        for (a, b) in fused.iter().zip(&definition) {
+            assert!((a - b).abs() < 2e-3, "{row}: {fused:?} and {definition:?}");
+        }
+    }
+    for record in bench.records("definition") {
+        assert_says(&record, &["\"attention\": \"reference"]);
+    }
+}
+
+#[test]
+fn full_recipes_are_tried_without_their_files() {
+    let bench = bench();
+    let line = "--dry-run --device flex --recipe squad/minilm-l6 --set train.batch_size=2";
+    let text = stdout(&bench.run(line).success());
+    assert_says(&text, &["random", "SYNTHETIC", "squad-v1.1", "step, squad"]);
+    let text = said(&bench.tiny_with("train", &["data.corpus=squad-v1.1"]), 1);
+    assert_says(&text, &["train-v1.1.json", "prepare"]);
+}

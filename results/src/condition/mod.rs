@@ -1,0 +1,152 @@
+//! What stands in a row of a table: a network dense, a network under a mask, or no network at all.
+
+mod baseline;
+mod mask;
+
+pub use baseline::Baseline;
+pub use mask::{Mask, MaskFamily, Place};
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The word of [`Condition::Dense`].
+const DENSE: &str = "none";
+
+/// The condition that a run was trained and scored under.
+///
+/// In records it is the keys `mask`, `mask_seed` and `mask_block_size`: the word of
+/// the family or baseline, or `none`; the seed of a random mask, and the size of a mask's blocks.
+///
+/// ```
+/// use sparta_results::{Baseline, Condition, MaskFamily};
+/// let blocks = Condition::masked(MaskFamily::ApBlocks { block_size: 16 }, None);
+/// assert_eq!(blocks.to_string(), "ap-blocks-16");
+/// assert_eq!(Condition::from(Baseline::Trigram).to_string(), "trigram");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "StoredCondition", into = "StoredCondition")]
+pub enum Condition {
+    /// Nothing hidden. With `p_nominal` 0 it is the p = 0 row of a table; without it, the dense
+    /// checkpoint before the further steps of all rows.
+    Dense,
+    /// Attention cells hidden, the same for every sequence.
+    Masked(Mask),
+    /// No network, and so no attention and no p.
+    Baseline(Baseline),
+}
+
+impl Condition {
+    /// Under a mask of `family`, drawn with `seed` if it is random.
+    pub fn masked(family: MaskFamily, seed: Option<u64>) -> Self {
+        Self::Masked(Mask { family, seed })
+    }
+
+    /// The family of its mask.
+    pub fn family(self) -> Option<MaskFamily> {
+        match self {
+            Self::Masked(mask) => Some(mask.family),
+            Self::Dense | Self::Baseline(_) => None,
+        }
+    }
+
+    /// The seed of its random mask.
+    pub fn mask_seed(self) -> Option<u64> {
+        match self {
+            Self::Masked(mask) => mask.seed,
+            Self::Dense | Self::Baseline(_) => None,
+        }
+    }
+
+    /// The same for any draw of a random mask.
+    pub fn without_seed(self) -> Self {
+        match self {
+            Self::Masked(mask) => Self::masked(mask.family, None),
+            Self::Dense | Self::Baseline(_) => self,
+        }
+    }
+
+    /// The word of the key `mask` in records.
+    fn word(self) -> String {
+        match self {
+            Self::Dense => DENSE.to_owned(),
+            Self::Masked(mask) => mask.family.word(),
+            Self::Baseline(baseline) => baseline.as_str().to_owned(),
+        }
+    }
+
+    /// What it is, in a table's words.
+    pub(crate) fn description(self) -> String {
+        match self {
+            Self::Dense => "dense checkpoint, before the further steps".to_owned(),
+            Self::Masked(mask) => mask.family.to_string(),
+            Self::Baseline(baseline) => baseline.description().to_owned(),
+        }
+    }
+}
+
+impl From<Baseline> for Condition {
+    fn from(baseline: Baseline) -> Self {
+        Self::Baseline(baseline)
+    }
+}
+
+impl From<Mask> for Condition {
+    fn from(mask: Mask) -> Self {
+        Self::Masked(mask)
+    }
+}
+
+impl fmt::Display for Condition {
+    /// The word in tables: that of records, with the size of blocks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dense => f.pad(DENSE),
+            Self::Baseline(baseline) => baseline.fmt(f),
+            Self::Masked(mask) => mask.family.fmt(f),
+        }
+    }
+}
+
+/// The keys of a condition in a record.
+#[derive(Serialize, Deserialize)]
+struct StoredCondition {
+    mask: String,
+    mask_seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask_block_size: Option<u64>,
+}
+
+impl From<Condition> for StoredCondition {
+    fn from(condition: Condition) -> Self {
+        Self {
+            mask: condition.word(),
+            mask_seed: condition.mask_seed(),
+            mask_block_size: condition.family().and_then(MaskFamily::block_size),
+        }
+    }
+}
+
+impl TryFrom<StoredCondition> for Condition {
+    type Error = String;
+
+    fn try_from(stored: StoredCondition) -> Result<Self, String> {
+        let StoredCondition {
+            mask,
+            mask_seed: seed,
+            mask_block_size: size,
+        } = stored;
+        let baselines = Baseline::ALL;
+        let baseline = baselines.into_iter().find(|known| known.as_str() == mask);
+        match (MaskFamily::of(&mask, size), baseline, seed.or(size)) {
+            (Some(family), _, _) => Ok(Self::masked(family, seed)),
+            (None, Some(baseline), None) => Ok(Self::Baseline(baseline)),
+            (None, None, None) if mask == DENSE => Ok(Self::Dense),
+            (None, _, _) => Err(format!(
+                "mask is `{mask}` with mask_block_size {size:?} and mask_seed {seed:?}; it is `ap`, \
+                 `random`, `ap-blocks` with a block size, or without seed and size `{DENSE}`, `{}`",
+                baselines.map(Baseline::as_str).join("`, `")
+            )),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Records as files.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use atomicwrites::{AllowOverwrite, AtomicFile};
+use serde::Serialize;
+use serde::de::Error;
+
+use super::RunRecord;
+use crate::error::{Result, ResultsError};
+
+/// Version of the file format that this crate writes and reads.
+pub const SCHEMA: u64 = 1;
+const FILE_END: &str = "run.json";
+/// Keys that a file may lack.
+const OPTIONAL: [&str; 3] = ["variant", "attention", "mask_block_size"];
+
+/// The record as it stands in the file.
+#[derive(Serialize)]
+struct Stored<'a> {
+    schema: u64,
+    #[serde(flatten)]
+    record: &'a RunRecord,
+}
+
+impl RunRecord {
+    /// File of this record in `dir`: `<id>.run.json`.
+    pub fn path(&self, dir: &Path) -> PathBuf {
+        dir.join(format!("{}.{FILE_END}", self.id))
+    }
+
+    /// Writes the record into `dir`, made if need be, and returns the file's path. An older record
+    /// of the same id is replaced, at once or not at all.
+    ///
+    /// # Errors
+    /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the
+    /// disk refuses.
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<PathBuf> {
+        self.validate()?;
+        let dir = dir.as_ref();
+        let path = self.path(dir);
+        let stored = Stored {
+            schema: SCHEMA,
+            record: self,
+        };
+        let mut text =
+            serde_json::to_string_pretty(&stored).map_err(|source| ResultsError::BadRecord {
+                path: path.clone(),
+                source,
+            })?;
+        text.push('\n');
+        write_atomic(&path, text.as_bytes())?;
+        Ok(path)
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// Unreadable file, no run record, another schema, or a record that contradicts itself.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bad = |source| ResultsError::BadRecord {
+            path: path.to_path_buf(),
+            source,
+        };
+        let text =
+            fs::read_to_string(path).map_err(|source| ResultsError::io("read", path, source))?;
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text).map_err(bad)?;
+        let found = fields
+            .remove("schema")
+            .and_then(|schema| schema.as_u64())
+            .unwrap_or(0);
+        if found != SCHEMA {
+            return Err(ResultsError::Schema {
+                path: path.to_path_buf(),
+                found,
+                expected: SCHEMA,
+            });
+        }
+        let record: Self = serde_json::from_value(fields.clone().into()).map_err(bad)?;
+        record.refuse_unknown(&fields).map_err(bad)?;
+        record.validate()?;
+        Ok(record)
+    }
+
+    /// Refuses keys that the record does not have. (`deny_unknown_fields` does not go with
+    /// `flatten`.)
+    fn refuse_unknown(
+        &self,
+        fields: &serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Result<()> {
+        let known = serde_json::to_value(self)?;
+        // Keys of optional fields are not written where they are empty.
+        let is_known = |key: &str| known.get(key).is_some() || OPTIONAL.contains(&key);
+        match fields.keys().find(|key| !is_known(key)) {
+            Some(key) => Err(serde_json::Error::custom(format!("unknown field `{key}`"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads every `*.run.json` (or `run.json`) below `dir`, sorted by path.
+///
+/// # Errors
+/// [`ResultsError::NoRuns`] without such a folder; the first file that cannot be read, by name.
+pub fn load_all(dir: impl AsRef<Path>) -> Result<Vec<RunRecord>> {
+    let dir = dir.as_ref();
+    if !dir.is_dir() {
+        return Err(ResultsError::NoRuns(dir.to_path_buf()));
+    }
+    let mut files = Vec::new();
+    collect(dir, &mut files)?;
+    files.sort();
+    files.iter().map(RunRecord::load).collect()
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let read = |source| ResultsError::io("read", dir, source);
+    for entry in fs::read_dir(dir).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(read)?;
+        if name.starts_with('.') {
+            continue;
+        } else if kind.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if name == FILE_END || name.ends_with(&format!(".{FILE_END}")) {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to a temporary file beside `path`, flushes it and renames it.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let failed = |source| ResultsError::io("write", path, source);
+    fs::create_dir_all(dir).map_err(failed)?;
+    AtomicFile::new(path, AllowOverwrite)
+        .write(|file| file.write_all(bytes))
+        .map_err(|error| failed(error.into()))
+}

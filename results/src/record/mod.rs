@@ -1,0 +1,125 @@
+//! What a run leaves behind: one JSON file per trained and scored model.
+
+mod check;
+mod file;
+
+pub(crate) use file::write_atomic;
+pub use file::{SCHEMA, load_all};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::metric::Metric;
+
+/// The name among a record's versions that the git commit of the program has.
+pub const COMMIT: &str = "commit";
+
+/// How a run ended; only completed runs reach a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Still going, or killed.
+    Running,
+    /// Trained to the end and scored.
+    Completed,
+    /// Stopped by the user at a checkpoint.
+    Interrupted,
+    /// Stopped at a loss or gradient that was not finite.
+    Diverged,
+}
+
+impl Status {
+    /// The word in records and notes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Interrupted => "interrupted",
+            Self::Diverged => "diverged",
+        }
+    }
+}
+
+/// A published number that stands beside ours, with the words that say what it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperReference {
+    /// The published value.
+    pub value: f64,
+    /// The corpus it was taken on, in general not ours.
+    pub corpus: String,
+    /// Model, protocol and publication.
+    pub note: String,
+}
+
+/// One run: who made it, from what, and what came out.
+///
+/// All p are in percent, 0 to 100. In a file keys that are not known are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Name, unique in its table; letters, digits and `._=+-`. Names the file.
+    pub id: String,
+    /// Table the run belongs to.
+    pub table: String,
+    /// Row of that table, in general the name of the recipe.
+    pub row: String,
+    /// Which of a row's networks, where the table holds several that differ in their attention: a
+    /// row normaliser (`softmax`, `entmax15`) or another mechanism. None where there is one, and
+    /// for baselines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Hash of what all runs of a row share: the resolved recipe without seed, mask seed, p, mask
+    /// and device. Runs are averaged only if it is equal.
+    pub recipe_hash: String,
+    /// The resolved recipe as TOML.
+    pub recipe: String,
+    /// Training seed.
+    pub seed: u64,
+    /// Device that trained.
+    pub device: String,
+    /// Which implementation of attention was asked for, and which ran: `auto: fused 82 %, reference
+    /// 18 %`, `fused`, `reference`. None for baselines and in records from before there was a
+    /// choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<String>,
+    /// Dense, under a mask, or a baseline.
+    #[serde(flatten)]
+    pub condition: Condition,
+    /// Percentage of cells asked to be hidden; none for baselines.
+    pub p_nominal: Option<f64>,
+    /// Percentage of the legal cells that is hidden.
+    pub p_effective: Option<f64>,
+    /// Percentage of the legal cells that is hidden, each cell weighted by how often the data uses
+    /// it.
+    pub p_token_weighted: Option<f64>,
+    /// Which score.
+    pub metric: Metric,
+    /// The score; none as long as the run is not completed.
+    pub value: Option<f64>,
+    /// Protocol of the score; equal strings compare, others never.
+    pub signature: String,
+    /// The published number beside ours.
+    pub paper: Option<PaperReference>,
+    /// Optimiser steps made.
+    pub steps: u64,
+    /// Target tokens per second of training; none for baselines.
+    pub tokens_per_second: Option<f64>,
+    /// Start, in seconds since 1970.
+    pub started: u64,
+    /// End, in seconds since 1970.
+    pub finished: Option<u64>,
+    /// How it ended.
+    pub status: Status,
+    /// Program and library versions by name; under [`COMMIT`] the git commit of the program.
+    pub versions: BTreeMap<String, String>,
+}
+
+impl RunRecord {
+    /// The git commit of the program that made the run: hexadecimal, with `-dirty` where the
+    /// checkout had changes, or `unknown`. None in records from before it was noted.
+    pub fn commit(&self) -> Option<&str> {
+        self.versions.get(COMMIT).map(String::as_str)
+    }
+}
