@@ -18,7 +18,7 @@ pub(super) fn attend(
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
     if seq_kv == 0 {
-        return without_keys(query, value.dims()[3], options.return_weights);
+        return without_keys(query, value.dims()[3], &options);
     }
     let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
     let device = query.device();
@@ -58,18 +58,17 @@ pub(super) fn attend(
     }
 }
 
-/// Nothing to see is nothing to add: zeros, whose gradient in the query is zero. A product over no keys is not for
-/// every backend (ndarray's divides by their number).
-fn without_keys(query: Tensor<4>, d_value: usize, return_weights: bool) -> AttentionOutput {
-    let device = query.device();
+/// Zeros, with zero gradients in the query: some backends have no product over nothing.
+fn without_keys(query: Tensor<4>, d_value: usize, options: &AttentionOptions) -> AttentionOutput {
     let [batch, n_heads, seq_q, _] = query.dims();
-    let all = Tensor::<4, Bool>::full([batch, n_heads, seq_q, 1], true, &device.clone().inner());
+    let device = query.device();
+    let everywhere =
+        Tensor::<4, Bool>::full([batch, n_heads, seq_q, 1], true, &device.clone().inner());
+    let zeros = query.narrow(3, 0, 1).mask_fill(everywhere, 0.0);
     AttentionOutput {
-        context: query
-            .sum_dim(3)
-            .mask_fill(all, 0.0)
-            .expand([batch, n_heads, seq_q, d_value]),
-        weights: return_weights.then(|| Tensor::zeros([batch, n_heads, seq_q, 0], &device)),
+        context: zeros.expand([batch, n_heads, seq_q, d_value]),
+        weights: (options.return_weights)
+            .then(|| Tensor::zeros([batch, n_heads, seq_q, 0], &device)),
         implementation: Implementation::Reference,
     }
 }

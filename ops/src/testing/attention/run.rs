@@ -113,9 +113,10 @@ impl AttentionCase {
             Terms::None | Terms::Relative => None,
             Terms::Bias | Terms::Both => Some(four([1, n_heads, seq_q, seq_kv], 5, 1.0)),
             Terms::BiasEach => Some(four([batch, n_heads, seq_q, seq_kv], 5, 1.0)),
+            // `detach` would leave a leaf its gradient.
             Terms::BiasConstant => {
-                // Detaching alone keeps the wish for a gradient.
-                Some(four([1, n_heads, seq_q, seq_kv], 5, 1.0).set_require_grad(false))
+                let bias = four([1, n_heads, seq_q, seq_kv], 5, 1.0);
+                Some(Tensor::from_inner(bias.inner()))
             }
         };
         options.relative = match self.terms {
