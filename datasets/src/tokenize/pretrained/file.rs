@@ -77,7 +77,7 @@ impl Tokenizer {
                 return Err(bad(
                     &origin,
                     format!(
-                        "it does not say whether it is cased, and {} has no do_lower_case; name the casing",
+                        "it does not say whether it is cased, and {} has no do_lower_case; write {{\"do_lower_case\": true}} there for an uncased vocabulary, or false for a cased one",
                         path.display()
                     ),
                 ));
