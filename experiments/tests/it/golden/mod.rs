@@ -98,7 +98,9 @@ fn numbers(bench: &Bench) -> BTreeMap<String, f64> {
         let losses = bench.losses(&model);
         numbers.insert(format!("{name} loss"), losses[losses.len() - 1]);
     }
-    for line in bench.csv("run").lines().skip(1) {
+    // A task with two scores has two tables.
+    let second = fs::read_to_string(run.join("TABLE-2.csv")).unwrap_or_default();
+    for line in [bench.csv("run"), second].iter().flat_map(|csv| csv.lines().skip(1)) {
         let cells: Vec<&str> = line.split(',').collect();
         let [row, p, hidden, mask, metric, value, ..] = cells[..] else {
             panic!("{line}");
