@@ -5,7 +5,7 @@
 // vocabulary that is numbered already.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -13,6 +13,10 @@ use std::path::Path;
 use crate::atomic::write_atomically;
 use crate::source::Sha256Hex;
 use crate::{Error, Result};
+
+/// What fairseq writes behind an entry that takes the place of a symbol already there, in the
+/// dictionaries of CamemBERT and XLM-R.
+const OVERWRITE: &str = " #fairseq:overwrite";
 
 const SPECIALS: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 
@@ -187,10 +191,16 @@ impl Dictionary {
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut text = String::new();
+        let mut written: HashSet<&str> = SPECIALS.into();
         let entries = self.symbols.iter().zip(&self.counts);
         for (symbol, count) in entries.skip(SPECIALS.len()) {
+            let mark = if written.insert(symbol) {
+                ""
+            } else {
+                OVERWRITE
+            };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{symbol} {count}");
+            let _ = writeln!(text, "{symbol} {count}{mark}");
         }
         write_atomically(path, |file| {
             file.write_all(text.as_bytes())
@@ -199,6 +209,9 @@ impl Dictionary {
     }
 
     /// Reads what [`Dictionary::save`] or fairseq wrote.
+    ///
+    /// As in fairseq, an entry marked `#fairseq:overwrite` is one more, and the one that its symbol is
+    /// looked up as from then on; the ids of `<s>`, `<pad>`, `</s>` and `<unk>` stay 0 to 3.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::BadVocabulary`] for a line of another form or a symbol listed
@@ -212,19 +225,22 @@ impl Dictionary {
         let mut entries = Vec::new();
         let mut seen = HashMap::new();
         for (line, number) in text.lines().zip(1_usize..) {
-            let entry = line.rsplit_once(' ');
+            let entry = line.strip_suffix(OVERWRITE);
+            let overwrites = entry.is_some();
+            let entry = entry.unwrap_or(line).rsplit_once(' ');
             let entry = entry.and_then(|(symbol, n)| Some((symbol, n.parse().ok()?)));
             let (symbol, count) = entry.ok_or_else(|| {
                 bad(format!(
                     "line {number}: expected `symbol count`, found `{line}`"
                 ))
             })?;
-            if SPECIALS.contains(&symbol) {
+            if SPECIALS.contains(&symbol) && !overwrites {
                 return Err(bad(format!(
                     "line {number}: `{symbol}` has its place already"
                 )));
             }
-            if let Some(before) = seen.insert(symbol, number) {
+            let before = seen.insert(symbol, number);
+            if let Some(before) = before.filter(|_| !overwrites) {
                 return Err(bad(format!(
                     "`{symbol}` stands in lines {before} and {number}"
                 )));

@@ -117,6 +117,33 @@ fn a_tokenizer_reads_back_and_knows_itself() {
     );
 }
 
+/// facebookresearch/fairseq#3064: the dictionaries of CamemBERT and XLM-R name the special symbols.
+#[test]
+fn an_entry_that_overwrites_is_read_as_fairseq_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dict.txt");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Dictionary::load(&path).unwrap()
+    };
+    let plain = load("ie 5\nna 4\n");
+    assert_eq!((plain.len(), plain.id("ie"), plain.id("na")), (6, 4, 5));
+    let text = "<s> 0 #fairseq:overwrite\n</s> 0 #fairseq:overwrite\n<pad> 0 #fairseq:overwrite\n\
+                <unk> 0 #fairseq:overwrite\nie 5\nna 4\n";
+    let marked = load(text);
+    assert_eq!((marked.len(), marked.id("ie"), marked.id("na")), (10, 8, 9));
+    assert_eq!(marked.id("<s>"), 4);
+    assert_eq!(marked.encode_line("ie"), [8, Dictionary::EOS]);
+    // Written as it was read, and an ordinary symbol may be overwritten too.
+    marked.save(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let twice = load("a 3\na 2 #fairseq:overwrite\n");
+    assert_eq!(
+        (twice.len(), twice.id("a"), twice.count(5)),
+        (6, 5, Some(2))
+    );
+}
+
 #[test]
 fn languages_parse() {
     for language in Language::ALL {

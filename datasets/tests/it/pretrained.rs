@@ -205,7 +205,7 @@ fn a_config_that_contradicts_or_is_damaged_is_named() {
             .to_string()
     };
     let with = |config: &str| message(&[("vocab.txt", &vocab), ("tokenizer_config.json", config)]);
-    assert!(with(r#"{"strip_accents": false}"#).contains("name the casing"));
+    assert!(with(r#"{"strip_accents": false}"#).contains("for an uncased vocabulary"));
     assert!(with(r#"{"do_lower_case": "yes"}"#).contains("tokenizer_config.json: invalid type"));
     assert!(with(r#"{"do_lower_case": true"#).contains("tokenizer_config.json: EOF"));
     let no_words = with(r#"{"do_lower_case": true, "do_basic_tokenize": false}"#);

@@ -253,24 +253,30 @@ fn expected<T: Task>(
 ) -> Result<Vec<Expected>> {
     let command = go_on(recipe, folder);
     let start = recipe.retrain_start();
+    let variants = T::variants(recipe)?;
     let mut all = Vec::new();
     for &seed in recipe.seeds() {
-        for variant in T::variants(recipe)? {
+        let mut add = |variant: &Variant, row: Option<&Row>| {
+            for label in labels(variant, row) {
+                // Without p it stands before the rows, not among them.
+                let Some(p) = label.p else { continue };
+                all.push(Expected {
+                    row: label.row,
+                    variant: variant.label(),
+                    condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
+                    p: Some(p),
+                    seed,
+                    command: command.clone(),
+                });
+            }
+        };
+        for variant in &variants {
+            add(variant, None);
+        }
+        for variant in &variants {
             let rows = Row::all(&variant.pruned, recipe.masks());
-            let again = rows.iter().filter(|row| row.is_trained_again(start));
-            for row in [None].into_iter().chain(again.map(Some)) {
-                for label in labels(&variant, row) {
-                    // Without p it stands before the rows, not among them.
-                    let Some(p) = label.p else { continue };
-                    all.push(Expected {
-                        row: label.row,
-                        variant: variant.label(),
-                        condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
-                        p: Some(p),
-                        seed,
-                        command: command.clone(),
-                    });
-                }
+            for row in rows.iter().filter(|row| row.is_trained_again(start)) {
+                add(variant, Some(row));
             }
         }
     }

@@ -163,8 +163,14 @@ mod tests {
             "squad/bert-base",
             "6396e5625d6f80222dd30cb1e9bd7274c11d3d0bb7186d9cd893039c24f1e336",
         ),
-        ("small/mlm", "0"),
-        ("mlm/bert-base", "0"),
+        (
+            "small/mlm",
+            "ee204aee98b7cbc7e323b5f56c1ab70fa91a60736cf4666fc5f406bfc80dc882",
+        ),
+        (
+            "mlm/bert-base",
+            "94e3631608e1cb103d3cf7b544d190831e8d4da44eb645a5084936d5192bf2c2",
+        ),
     ];
 
     fn hashes<R: Recipe>() -> Vec<(&'static str, String)> {

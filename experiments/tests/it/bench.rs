@@ -170,10 +170,15 @@ impl Bench {
 
     /// The training losses of a model.
     pub fn losses(&self, model: impl AsRef<Path>) -> Vec<f64> {
+        self.metric(model, "train/nll")
+    }
+
+    /// What was logged of a model under a name.
+    pub fn metric(&self, model: impl AsRef<Path>, name: &str) -> Vec<f64> {
         let metrics = self.read(model.as_ref().join("metrics.jsonl"));
         let loss = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            line["train/nll"].as_f64()
+            line[name].as_f64()
         };
         metrics.lines().filter_map(loss).collect()
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod doctor;
 mod glue;
+mod golden;
 mod iwslt;
 mod lm;
 mod mlm;

@@ -4,7 +4,7 @@ use std::fs;
 
 use safetensors::SafeTensors;
 
-use crate::bench::{Bench, Program, assert_says, said, score, stdout};
+use crate::bench::{Bench, Program, assert_says, said, stdout};
 use crate::glue::weights::{Head, any_bert};
 
 /// Four steps of four short windows.
@@ -39,40 +39,61 @@ fn bench() -> Bench {
     Bench::of(MLM)
 }
 
+/// Lines of a TABLE.csv by score: row, p and mask of each.
+fn lines<'a>(csv: &'a str, metric: &str) -> Vec<[&'a str; 3]> {
+    let cells = |line: &'a str| -> Vec<&'a str> { line.split(',').collect() };
+    let all = csv.lines().map(cells).filter(|cells| cells[4] == metric);
+    all.map(|cells| [cells[0], cells[1], cells[3]]).collect()
+}
+
+/// The score of a line.
+fn score(csv: &str, metric: &str, p: &str, mask: &str) -> f64 {
+    let of = |line: &&str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        [cells[1], cells[3], cells[4]] == [p, mask, metric]
+    };
+    let line = csv.lines().find(of);
+    let value = line.and_then(|line| line.split(',').nth(5));
+    value
+        .unwrap_or_else(|| panic!("no line {metric} {p} {mask} in {csv}"))
+        .parse()
+        .expect("a number")
+}
+
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let bench = bench();
     let printed = bench.whole_and_in_parts();
-    let signature = "|task:sotu|split:test|unit:wordpiece|vocab:30522|len:24|passes:7|n:";
-    for (metric, table) in [
-        ("pseudo-perplexity", "TABLE.csv"),
-        ("accuracy", "TABLE-2.csv"),
-    ] {
-        let of = |run: &str| bench.read(format!("{run}/{table}"));
-        let whole = of("whole");
-        assert_eq!(whole, of("parts"));
-        let lines = whole.lines().skip(1);
-        let lines: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
-        let found: Vec<[&str; 4]> = lines
-            .iter()
-            .map(|cells| [cells[0], cells[1], cells[3], cells[4]])
-            .collect();
-        let expected = [
-            ["", "unigram"],
-            ["0", "ap"],
-            ["80", "ap"],
-            ["80", "ap-blocks-16"],
-            ["0", "random"],
-            ["80", "random"],
+    // Each score has a table of its own; the dense checkpoint stands in the text alone.
+    let tables = [
+        ("TABLE.csv", "pseudo-perplexity"),
+        ("TABLE-2.csv", "accuracy"),
+    ];
+    for (file, metric) in tables {
+        let csv = bench.read(format!("whole/{file}"));
+        assert_eq!(csv, bench.read(format!("parts/{file}")));
+        let mut expected = [
+            ["minilm-l3", "0", "ap"],
+            ["minilm-l3", "0", "random"],
+            ["minilm-l3", "80", "ap"],
+            ["minilm-l3", "80", "random"],
+            ["minilm-l3", "80", "ap-blocks-16"],
+            ["minilm-l3", "", "unigram"],
         ];
-        let expected = expected.map(|[p, mask]| ["minilm-l3", p, mask, metric]);
-        assert_eq!(found, expected, "{whole}");
-        assert_says(&printed, &[&format!("{metric}{signature}")]);
+        let mut found = lines(&csv, metric);
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{csv}");
     }
+    assert_says(&bench.read("whole/TABLE.md"), &["dense checkpoint"]);
+    // The most frequent word piece alone is right more often than by chance, and never surely.
+    let accuracy = score(&bench.read("whole/TABLE-2.csv"), "accuracy", "", "unigram");
+    assert!(accuracy > 1.0 && accuracy < 20.0, "{accuracy}");
+    assert_says(
+        &printed,
+        &["pseudo-perplexity|task:sotu|split:test|unit:wordpiece|vocab:30522|len:24|passes:7|n:"],
+    );
     assert!(!printed.contains("missing"), "{printed}");
-    // Some word piece is often right, and none always.
-    let accuracy = score(&bench.read("whole/TABLE-2.csv"), "minilm-l3", "", "unigram");
-    assert!((1.0..20.0).contains(&accuracy), "{accuracy}");
     bench.report_again();
 }
 
@@ -83,7 +104,7 @@ fn kill_9_and_resume_give_the_table_of_an_unstopped_run() {
     let long = [
         ANY_BERT,
         &[
-            "train.steps=800",
+            "train.steps=400",
             "train.checkpoint_every=10",
             "model.dropout=0.1",
         ],

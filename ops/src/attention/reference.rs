@@ -17,6 +17,9 @@ pub(super) fn attend(
 ) -> AttentionOutput {
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
+    if seq_kv == 0 {
+        return without_keys(query, value.dims()[3], &options);
+    }
     let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
     let device = query.device();
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
@@ -51,6 +54,21 @@ pub(super) fn attend(
     AttentionOutput {
         context: kept.matmul(value),
         weights: options.return_weights.then_some(weights),
+        implementation: Implementation::Reference,
+    }
+}
+
+/// Zeros, with zero gradients in the query: some backends have no product over nothing.
+fn without_keys(query: Tensor<4>, d_value: usize, options: &AttentionOptions) -> AttentionOutput {
+    let [batch, n_heads, seq_q, _] = query.dims();
+    let device = query.device();
+    let everywhere =
+        Tensor::<4, Bool>::full([batch, n_heads, seq_q, 1], true, &device.clone().inner());
+    let zeros = query.narrow(3, 0, 1).mask_fill(everywhere, 0.0);
+    AttentionOutput {
+        context: zeros.expand([batch, n_heads, seq_q, d_value]),
+        weights: (options.return_weights)
+            .then(|| Tensor::zeros([batch, n_heads, seq_q, 0], &device)),
         implementation: Implementation::Reference,
     }
 }

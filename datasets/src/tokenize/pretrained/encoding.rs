@@ -106,8 +106,8 @@ impl Encoding {
 
     /// Places of the second text; without one, none.
     pub fn second(&self) -> Range<usize> {
-        let end = self.len() - 1;
-        end - self.n_second..end
+        let end = self.len().saturating_sub(1);
+        end.saturating_sub(self.n_second)..end
     }
 
     /// What the token at `index` belongs to.

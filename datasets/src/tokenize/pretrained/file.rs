@@ -77,7 +77,7 @@ impl Tokenizer {
                 return Err(bad(
                     &origin,
                     format!(
-                        "it does not say whether it is cased, and {} has no do_lower_case; name the casing",
+                        "it does not say whether it is cased, and {} has no do_lower_case; write {{\"do_lower_case\": true}} there for an uncased vocabulary, or false for a cased one",
                         path.display()
                     ),
                 ));
@@ -123,8 +123,11 @@ impl Tokenizer {
         if json.get("post_processor").is_none_or(Value::is_null) {
             json["post_processor"] = bert_processing(&json, names, origin)?;
         }
-        let mut inner: tokenizers::Tokenizer =
-            serde_json::from_value(json.clone()).map_err(|error| bad(origin, error.to_string()))?;
+        // From a text: its reader is compiled in the `tokenizers` crate and not once more here.
+        let mut inner: tokenizers::Tokenizer = json
+            .to_string()
+            .parse()
+            .map_err(|error: tokenizers::Error| bad(origin, error.to_string()))?;
         // Lengths are those of a recipe.
         inner
             .with_truncation(None)

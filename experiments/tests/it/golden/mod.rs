@@ -1,6 +1,6 @@
 //! Toy tables as they were when somebody last looked: no change of a number goes unseen.
 //!
-//! What is compared: the last loss of every model, and what every line of the table says. Not the bits: on
+//! What is compared: the last losses of every model, and what every line of the table says. Not the bits: on
 //! one processor the same recipe and seed give the same bits, but matrix products (the crate `gemm`) and the
 //! exponentials of libm choose their instructions, and `gemm` its block sizes, by the processor, so that sums
 //! are rounded in another order on another one.
@@ -95,25 +95,48 @@ fn numbers(bench: &Bench) -> BTreeMap<String, f64> {
             .expect("below the run")
             .display()
             .to_string();
-        let losses = bench.losses(&model);
-        numbers.insert(format!("{name} loss"), losses[losses.len() - 1]);
-    }
-    // A task with two scores has two tables.
-    let second = fs::read_to_string(run.join("TABLE-2.csv")).unwrap_or_default();
-    for line in [bench.csv("run"), second].iter().flat_map(|csv| csv.lines().skip(1)) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let [row, p, hidden, mask, metric, value, ..] = cells[..] else {
-            panic!("{line}");
-        };
-        let what = format!("{row} p={p} {mask}");
-        for (column, number) in [(metric, value), ("hidden", hidden)] {
-            if !number.is_empty() {
-                let number = number.parse().expect("a number");
-                numbers.insert(format!("{what} {column}"), number);
+        for metric in ["train/nll", "valid/nll"] {
+            if let Some(&last) = bench.metric(&model, metric).last() {
+                numbers.insert(format!("{name} {metric}"), last);
             }
         }
     }
+    for table in tables(&run) {
+        for line in bench.read(&table).lines().skip(1) {
+            numbers.extend(scores(line));
+        }
+    }
     numbers
+}
+
+/// The csv tables of a run; each score may have one of its own.
+fn tables(run: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(run).expect("a folder").flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .collect()
+}
+
+/// What a line of a table says: the score, and how much was hidden.
+fn scores(line: &str) -> Vec<(String, f64)> {
+    // Only the name may hold a comma, and is then in quotes.
+    let (row, rest) = match line.strip_prefix('"') {
+        Some(quoted) => quoted.split_once("\",").expect("the end of a name"),
+        None => line.split_once(',').expect("a line of cells"),
+    };
+    let cells: Vec<&str> = rest.split(',').collect();
+    let [p, hidden, mask, metric, value, ..] = cells[..] else {
+        panic!("{line}");
+    };
+    let number = |(column, number): (&str, &str)| {
+        let what = format!("{row} p={p} {mask} {column}");
+        (!number.is_empty()).then(|| (what, number.parse().expect("a number")))
+    };
+    [(metric, value), ("hidden", hidden)]
+        .into_iter()
+        .filter_map(number)
+        .collect()
 }
 
 /// The folders below one that a model was trained in.

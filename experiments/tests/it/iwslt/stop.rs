@@ -42,7 +42,7 @@ fn kill_9_and_resume_give_the_metrics_of_an_unstopped_run() {
         .unwrap()
         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
         // A kill in the middle of writing leaves the half of a temporary file.
-        .filter(|name| !name.starts_with(".writing-"))
+        .filter(|name| !name.starts_with(".atomicwrite"))
         .collect();
     left.sort();
     assert_eq!(

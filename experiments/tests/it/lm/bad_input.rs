@@ -140,7 +140,7 @@ fn a_full_disk_while_checkpointing_loses_nothing() {
             "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"",
             LM.exe,
         ])
-        .args(words("train --out run --device flex"))
+        .args(words("train --out run --device flex --quiet"))
         .assert();
     let text = said(&limited, 1);
     assert_says(&text, &["no room", "checkpoint.safetensors", "--resume"]);

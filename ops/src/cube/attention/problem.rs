@@ -36,7 +36,10 @@ pub(crate) fn unserved(
         return Some(RELATIVE.to_owned());
     }
     if options.bias.as_ref().is_some_and(Tensor::is_tracked) {
-        return Some("the gradient of a bias (detach the bias if it needs none)".to_owned());
+        return Some(
+            "the gradient of a bias (one that needs none: Tensor::from_inner(bias.inner()))"
+                .to_owned(),
+        );
     }
     let client = device.client();
     // Those of the kernel of the keys, which has the most.

@@ -113,7 +113,11 @@ impl AttentionCase {
             Terms::None | Terms::Relative => None,
             Terms::Bias | Terms::Both => Some(four([1, n_heads, seq_q, seq_kv], 5, 1.0)),
             Terms::BiasEach => Some(four([batch, n_heads, seq_q, seq_kv], 5, 1.0)),
-            Terms::BiasConstant => Some(four([1, n_heads, seq_q, seq_kv], 5, 1.0).detach()),
+            // `detach` would leave a leaf its gradient.
+            Terms::BiasConstant => {
+                let bias = four([1, n_heads, seq_q, seq_kv], 5, 1.0);
+                Some(Tensor::from_inner(bias.inner()))
+            }
         };
         options.relative = match self.terms {
             Terms::None | Terms::Bias | Terms::BiasEach | Terms::BiasConstant => None,
