@@ -12,13 +12,14 @@ use super::program::{self, Program, Unused};
 use crate::protocol::{self, Request, Stage};
 use crate::recipe::MlmRecipe;
 use crate::task::mlm::MaskedLanguageModel;
+use crate::version;
 
 /// Attention pruning of a masked language model: a BERT that predicts masked word pieces.
 ///
 /// Without a subcommand the whole table is made: train dense, observe the attention over the
 /// training set, prune at each p, train again under each mask, test by accuracy and pseudo-perplexity.
 #[derive(Debug, Parser)]
-#[command(name = "mlm", version)]
+#[command(name = "mlm", version = version::LONG)]
 pub(super) struct Mlm {
     #[command(subcommand)]
     stage: Option<Stage>,

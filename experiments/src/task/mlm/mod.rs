@@ -181,13 +181,14 @@ impl Task for MaskedLanguageModel {
     }
 
     fn describe(&self) -> Vec<String> {
-        let head = match self.has_head() {
-            true => "with their head for word pieces",
-            false => "with a new head for word pieces",
+        let head = match self.pretrained.weights {
+            None => "",
+            Some(_) if self.has_head() => ", with their head for word pieces",
+            Some(_) => ", with a new head for word pieces",
         };
         vec![
             self.description.clone(),
-            format!("weights: {}, {head}", self.pretrained.origin),
+            format!("weights: {}{head}", self.pretrained.origin),
         ]
     }
 
