@@ -25,7 +25,11 @@ pub(crate) fn any_bert(bench: &Bench, head: Head) -> Vec<f32> {
         .to_vec();
     words.extend(('a'..='z').flat_map(|c| [c.to_string(), format!("##{c}")]));
     fs::write(dir.join("vocab.txt"), words.join("\n") + "\n").unwrap();
-    fs::write(dir.join("tokenizer_config.json"), "{\"do_lower_case\": true}").unwrap();
+    fs::write(
+        dir.join("tokenizer_config.json"),
+        "{\"do_lower_case\": true}",
+    )
+    .unwrap();
     let config = format!(
         r#"{{"hidden_size": 8, "hidden_act": "gelu", "vocab_size": {}, "num_attention_heads": 2,
             "type_vocab_size": 2, "max_position_embeddings": 32, "num_hidden_layers": 1,
