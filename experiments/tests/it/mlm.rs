@@ -161,11 +161,11 @@ fn the_head_comes_from_the_weights_where_they_have_one() {
     };
     any_bert(&bench, Head::None);
     assert_says(&train("new"), &["with a new head for word pieces"]);
-    let bias = parameter(&bench, "new", "head.bias");
+    let bias = parameter(&bench, "new", "model.head.bias");
     assert!(bias.iter().all(|b| b.abs() < 1e-6), "{bias:?}");
     let published = any_bert(&bench, Head::MaskedLm);
     assert_says(&train("published"), &["with their head for word pieces"]);
-    let bias = parameter(&bench, "published", "head.bias");
+    let bias = parameter(&bench, "published", "model.head.bias");
     let differs = bias
         .iter()
         .zip(&published)
