@@ -56,8 +56,9 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     let variants = T::variants(recipe)?;
     println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
     println!("device      {}", on.note);
-    for line in task.describe() {
-        println!("data        {line}");
+    for (i, line) in task.describe().iter().enumerate() {
+        let label = if i == 0 { "data" } else { "" };
+        println!("{label:12}{}", line.trim_start_matches("data: "));
     }
     let cost = largest(variants.iter().map(|of| task.cost(of)));
     let steps: Vec<Steps> = variants
