@@ -6,6 +6,7 @@
 //!   data/                               vocabulary and token stores
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
+//!   seed-<n>/observed.json              which implementation computed it
 //!   seed-<n>/masks/<row>.safetensors    what each row hides
 //!   seed-<n>/rows/<row>/                as dense/
 //!   records/                            one run record a scored model
@@ -204,6 +205,12 @@ impl ArmFolder {
     #[must_use]
     pub fn pattern(&self) -> PathBuf {
         self.path.join("pattern.safetensors")
+    }
+
+    /// Which implementation computed the attention of the pattern.
+    #[must_use]
+    pub fn observed(&self) -> PathBuf {
+        self.path.join("observed.json")
     }
 
     /// The mask of a row.

@@ -17,7 +17,7 @@ use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 use super::folder::ModelFolder;
 use super::records::Subject;
 use super::rows::{Arm, Row};
-use super::run::{Run, TrainingSummary, now};
+use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::stage::Fetch;
 use super::task::{BothMasks, MaskedModel, Observed, Phase, Scoring, Task};
 use crate::device::{self, OpenDevice};
@@ -216,11 +216,12 @@ impl<'a, T: Task> Protocol<'a, T> {
             stop_if_interrupted("observation")?;
         }
         let rate = progress.rate(pass.amount.n);
+        let calls = attention::calls() - before;
         progress.finish(&format!(
-            "mean attention over {}, {rate:.0} tokens/s, computed by {}",
-            pass.words,
-            attention::calls() - before
+            "mean attention over {}, {rate:.0} tokens/s, computed by {calls}",
+            pass.words
         ));
+        ObservationSummary { attention: calls }.save(&arm.folder)?;
         Ok(pattern.save(&path)?)
     }
 
@@ -269,7 +270,8 @@ impl<'a, T: Task> Protocol<'a, T> {
         progress.finish(&format!("{}: {}", folder.identity.run, words.join(", ")));
         let subject = self.subject(arm, row.map(|row| (row, mask.as_ref())));
         let records = self.run.describe(&subject, &lines)?;
-        self.run.save_scores(records, &values, &summary, scored)
+        self.run
+            .save_scores(&subject, records, &values, (&summary, scored))
     }
 
     fn score_baselines(&self, seed: u64) -> Result<()> {

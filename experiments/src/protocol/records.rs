@@ -13,7 +13,7 @@ use sparta_results::{
 
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row, Variant};
-use super::run::{Run, TrainingSummary, now};
+use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
 use crate::recipe::Recipe;
@@ -29,12 +29,26 @@ pub(crate) struct Subject<'a> {
     pub(crate) device: DeviceChoice,
 }
 
-/// Which implementation was asked for, and which computed attention in so many calls; earlier versions did not count.
-fn attention_words(asked: Implementation, calls: Option<Calls>) -> String {
-    let calls = calls.map_or_else(|| "(not counted)".to_owned(), |calls| calls.to_string());
-    match asked {
-        Implementation::Auto => format!("auto: {calls}").replace(": (", " ("),
-        Implementation::Reference | Implementation::Fused => calls,
+/// What earlier versions say of a model whose calls they did not count.
+const NOT_COUNTED: &str = "(not counted)";
+
+/// Which implementation was asked for, and which computed attention in so many calls; of a masked model also that of
+/// the pattern its mask is made from: `auto: fused 82 %, reference 18 %; pattern: reference`.
+fn attention_words(
+    asked: Implementation,
+    calls: Option<Calls>,
+    pattern: Option<Option<Calls>>,
+) -> String {
+    let model = match (asked, calls) {
+        (Implementation::Auto, Some(calls)) => format!("auto: {calls}"),
+        (Implementation::Auto, None) => format!("auto {NOT_COUNTED}"),
+        (Implementation::Reference | Implementation::Fused, Some(calls)) => calls.to_string(),
+        (Implementation::Reference | Implementation::Fused, None) => NOT_COUNTED.to_owned(),
+    };
+    match pattern {
+        None => model,
+        Some(Some(calls)) => format!("{model}; pattern: {calls}"),
+        Some(None) => format!("{model}; pattern {NOT_COUNTED}"),
     }
 }
 
@@ -144,14 +158,18 @@ impl<R: Recipe> Run<'_, R> {
     /// If the disk refuses.
     pub(crate) fn save_scores(
         &self,
+        subject: &Subject<'_>,
         records: Vec<RunRecord>,
         values: &[f64],
-        summary: &TrainingSummary,
-        scored: Calls,
+        (summary, scored): (&TrainingSummary, Calls),
     ) -> Result<()> {
         let calls = summary.attention.map(|trained| trained + scored);
+        let pattern = match subject.mask {
+            None => None,
+            Some(_) => Some(ObservationSummary::load(&subject.arm.folder)?.map(|s| s.attention)),
+        };
         for (record, &value) in records.into_iter().zip(values) {
-            let words = || attention_words(self.request.attention, calls);
+            let words = || attention_words(self.request.attention, calls, pattern);
             let done = RunRecord {
                 attention: Some(record.attention.clone().unwrap_or_else(words)),
                 value: Some(value),
@@ -328,5 +346,41 @@ fn print(table: &str, extra: &str, files: &[PathBuf]) {
     let _ = write!(out, "{extra}");
     for file in files {
         let _ = writeln!(out, "{}", file.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attention_is_told_as_it_was_computed() {
+        let mixed = Calls {
+            reference: 18,
+            fused: 82,
+        };
+        let all = Calls {
+            reference: 7,
+            fused: 0,
+        };
+        let (auto, fused) = (Implementation::Auto, Implementation::Fused);
+        for (found, expected) in [
+            (attention_words(auto, Some(all), None), "auto: reference"),
+            (attention_words(auto, None, None), "auto (not counted)"),
+            (
+                attention_words(fused, Some(mixed), None),
+                "fused 82 %, reference 18 %",
+            ),
+            (
+                attention_words(auto, Some(mixed), Some(Some(all))),
+                "auto: fused 82 %, reference 18 %; pattern: reference",
+            ),
+            (
+                attention_words(auto, Some(all), Some(None)),
+                "auto: reference; pattern (not counted)",
+            ),
+        ] {
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Calls;
 
-use super::folder::{ModelFolder, RunFolder};
+use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::stage::{Request, Stage, note};
 use crate::io::write_text;
 use crate::recipe::Recipe;
@@ -73,6 +73,43 @@ impl TrainingSummary {
             ),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// What observation leaves with its pattern, before it: a pattern that is there is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ObservationSummary {
+    /// Which implementation computed the weights, in calls.
+    pub(crate) attention: Calls,
+}
+
+impl ObservationSummary {
+    /// Writes it into the folder of the arm.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn save(&self, arm: &ArmFolder) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).context("cannot write observed.json")?;
+        write_text(&arm.observed(), &(text + "\n"))
+    }
+
+    /// That of an arm; none where an earlier version observed, which left none.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub(crate) fn load(arm: &ArmFolder) -> Result<Option<Self>> {
+        let path = arm.observed();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let damaged = || {
+            format!(
+                "{} is damaged; delete it and the pattern with it, and use `--resume`",
+                path.display()
+            )
+        };
+        let text = std::fs::read_to_string(&path).with_context(damaged)?;
+        serde_json::from_str(&text).map(Some).with_context(damaged)
     }
 }
 

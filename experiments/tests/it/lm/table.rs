@@ -22,6 +22,32 @@ fn the_paper_semantics_at_p_20_equal_p_0_to_the_bit() {
     assert_ne!(value(&csv, "ap", "0"), value(&csv, "ap", "90"));
 }
 
+/// Fused kernels serve from 128 keys on: not while the memory fills, and never for the pattern, which needs weights.
+#[test]
+fn records_say_which_implementation_computed_attention() {
+    let bench = bench();
+    let sets = [
+        "model.mem_len=112",
+        "prune.p=[0,80]",
+        "prune.random_masks=[0,0]",
+    ];
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let of = |name: &str| {
+        let records = bench.records("run");
+        let record = records.iter().find(|record| record.contains(name));
+        let record: serde_json::Value = serde_json::from_str(record.unwrap()).unwrap();
+        record["attention"].as_str().unwrap_or_default().to_owned()
+    };
+    let dense = of("seed1-dense\"");
+    assert!(
+        dense.starts_with("auto: fused ") && dense.contains(" %, reference "),
+        "{dense}"
+    );
+    assert!(!dense.contains("pattern"), "{dense}");
+    let masked = of("seed1-ap-p80\"");
+    assert!(masked.ends_with("; pattern: reference"), "{masked}");
+}
+
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let bench = bench();
