@@ -165,7 +165,7 @@ mod tests {
         ),
         (
             "small/mlm",
-            "ee204aee98b7cbc7e323b5f56c1ab70fa91a60736cf4666fc5f406bfc80dc882",
+            "9e9c10ba556d25f8f5e31e875d108fd0f602954f7c86b8aa2ff24853eb6c555a",
         ),
         (
             "mlm/bert-base",
