@@ -127,23 +127,6 @@ impl DeviceChoice {
         }
     }
 
-    /// Whether results are bit-identical from run to run.
-    #[must_use]
-    pub fn is_deterministic(self) -> bool {
-        match self {
-            Self::Flex => true,
-            Self::Auto
-            | Self::Ndarray
-            | Self::Wgpu
-            | Self::Vulkan
-            | Self::Metal
-            | Self::Cuda(_)
-            | Self::Rocm(_)
-            | Self::TchCpu
-            | Self::TchCuda(_) => false,
-        }
-    }
-
     /// Whether it computes in main memory.
     #[must_use]
     pub fn is_cpu(self) -> bool {

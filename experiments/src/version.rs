@@ -8,8 +8,15 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const COMMIT: &str = env!("SPARTA_COMMIT");
 /// Burn's version.
 pub const BURN: &str = env!("SPARTA_BURN");
-/// Version and commit, for `--version`.
-pub const LONG: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SPARTA_COMMIT"), ")");
+/// Version, commit and Burn's version, for `--version`.
+pub const LONG: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("SPARTA_COMMIT"),
+    ", Burn ",
+    env!("SPARTA_BURN"),
+    ")"
+);
 
 /// What a run record says of the program that made it.
 #[must_use]

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser};
@@ -63,7 +64,12 @@ pub(super) fn command<P: Program>() -> Command {
     );
     let with_help = |command: Command| command.mut_arg("recipe", |arg| arg.help(help.clone()));
     with_help(P::command()).mut_subcommands(|subcommand| {
-        let subcommand = with_help(P::Options::augment_args(subcommand));
+        // What the options say of themselves would stand in the place of what the subcommand does.
+        let about = subcommand.get_about().cloned();
+        let long_about = subcommand.get_long_about().cloned();
+        let subcommand = with_help(P::Options::augment_args(subcommand))
+            .about(Resettable::from(about))
+            .long_about(Resettable::from(long_about));
         let unused = unused::<P>(subcommand.get_name());
         subcommand.mut_args(|arg| {
             let is_unused =

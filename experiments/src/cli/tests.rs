@@ -58,6 +58,13 @@ fn options_stand_before_or_after_the_stage() {
 fn the_help_names_the_recipes_and_what_an_option_may_say() {
     let help = |line| parse::<Lm>(words(line)).unwrap_err().to_string();
     assert!(help("lm --help").contains("lm/wikitext103-base"));
+    let of_stages = "Average their attention over the training set";
+    assert!(
+        help("lm --help").contains(of_stages),
+        "{}",
+        help("lm --help")
+    );
+    assert!(help("lm observe --help").starts_with(of_stages));
     assert!(help("lm train --help").contains("auto, reference, fused"));
     assert!(!help("lm report --help").contains("--device"));
     let tasks = parse::<Glue>(words("glue --tasks rta"))

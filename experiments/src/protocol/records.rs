@@ -251,15 +251,14 @@ fn record_name(run: &str, line: &Line) -> String {
     }
 }
 
-/// The command that makes what a table lacks, masks that a recipe adds to its folder included.
+/// The command that makes what a table lacks.
 fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
-    let added = recipe.masks().added().into_iter();
-    let added: String = added.map(|set| format!(" --set {set}")).collect();
     format!(
-        "{} reproduce --recipe {} --out {} --resume{added}",
+        "{} reproduce --recipe {} --out {} --resume {}",
         R::PROGRAM,
         folder.root().join("recipe.toml").display(),
-        folder.root().display()
+        folder.root().display(),
+        recipe.choice()
     )
 }
 

@@ -146,6 +146,14 @@ impl Recipe for GlueRecipe {
         &self.model.normalizers
     }
 
+    fn choice(&self) -> String {
+        format!(
+            "{} --tasks {}",
+            super::seeds_and_masks(self),
+            self.tasks.join(",")
+        )
+    }
+
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());

@@ -169,6 +169,12 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         one
     }
 
+    /// Options that make the same choice of runs again, masks that are added to a folder included.
+    #[must_use]
+    fn choice(&self) -> String {
+        seeds_and_masks(self)
+    }
+
     /// Hash of everything that determines the results of a run (all keys but `seeds` and, where there are
     /// such, `tasks` and `prune.block_sizes`), 64 hex digits; two recipes with one hash give the same bits on flex.
     #[must_use]
@@ -215,4 +221,12 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// First line of serde's message, without the source excerpt that TOML puts around it.
 fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join(" ")
+}
+
+/// The choice of seeds and of added masks, as options.
+fn seeds_and_masks(recipe: &impl Recipe) -> String {
+    let seeds: Vec<String> = recipe.seeds().iter().map(u64::to_string).collect();
+    let added = recipe.masks().added().into_iter();
+    let added: String = added.map(|set| format!(" --set {set}")).collect();
+    format!("--seeds {}{added}", seeds.join(","))
 }

@@ -24,7 +24,6 @@ pub(super) struct Config {
     never_split: Option<Vec<String>>,
     #[serde(flatten)]
     named: Named,
-    additional_special_tokens: Option<Vec<Name>>,
     added_tokens_decoder: BTreeMap<u32, Added>,
 }
 
@@ -64,6 +63,7 @@ struct Named {
     cls_token: Option<Name>,
     sep_token: Option<Name>,
     mask_token: Option<Name>,
+    additional_special_tokens: Option<Vec<Name>>,
 }
 
 /// `"[MASK]"`, or `{"content": "[MASK]", …}`.
@@ -126,10 +126,13 @@ impl ConfigFiles {
             cls_token,
             sep_token,
             mask_token,
+            additional_special_tokens,
         } = std::mem::take(&mut config.named);
         let map: Named = read(&folder.join(SPECIAL_MAP))?.unwrap_or_default();
         let text = |ours: Option<Name>, map: Option<Name>| ours.or(map).map(Name::into_text);
-        let additional = config.additional_special_tokens.take().unwrap_or_default();
+        let additional = additional_special_tokens
+            .or(map.additional_special_tokens)
+            .unwrap_or_default();
         let names = Names {
             pad_token: text(pad_token, map.pad_token),
             unk_token: text(unk_token, map.unk_token),

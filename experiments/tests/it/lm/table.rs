@@ -20,6 +20,9 @@ fn the_paper_semantics_at_p_20_equal_p_0_to_the_bit() {
     let csv = bench.csv("run");
     assert_eq!(value(&csv, "ap", "0"), value(&csv, "ap", "20"));
     assert_ne!(value(&csv, "ap", "0"), value(&csv, "ap", "90"));
+    // What another seed would need is told with that seed.
+    let told = stdout(&bench.run("report --out run --seeds 1,2").success());
+    assert_says(&told, &["reproduce", "--resume --seeds 1,2"]);
 }
 
 /// Fused kernels serve from 128 keys on: not while the memory fills, and never for the pattern, which needs weights.
