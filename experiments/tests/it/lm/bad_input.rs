@@ -190,6 +190,14 @@ fn a_stage_without_what_it_reads_names_the_stage_before() {
     assert_says(&text, &["not overwritten", "--resume", "--out"]);
 }
 
+#[test]
+fn a_seed_that_is_named_twice_is_refused_at_the_start() {
+    let bench = bench();
+    let text = said(&bench.run("--out run --seeds 1,1"), 1);
+    assert_says(&text, &["`seeds` names 1 twice", "`--seeds 1`"]);
+    assert!(bench.is_empty());
+}
+
 /// A device that is always full takes nothing, and a table that is not there is no success.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
