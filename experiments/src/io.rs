@@ -1,4 +1,4 @@
-//! Files that are either the old or the new version, never half of one.
+//! Files that are either the old or the new version, never half of one, and results on standard output.
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -57,9 +57,95 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write_atomic(path, |out| out.write_all(text.as_bytes()))
 }
 
+/// Who reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// It has the text.
+    Reads,
+    /// It closed the pipe (`| head`), its choice and no error; what is printed from now on is lost to no one.
+    Gone,
+}
+
+/// Prints text and the end of its line to standard output, at once.
+///
+/// # Errors
+/// Whatever keeps the text from its reader, but for a closed pipe: a full disk, a failing device.
+pub fn print_line(text: impl std::fmt::Display) -> Result<Reader> {
+    let mut out = io::stdout().lock();
+    printed(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// What became of printing to standard output.
+///
+/// # Errors
+/// As [`print_line`].
+pub fn printed(outcome: io::Result<()>) -> Result<Reader> {
+    match outcome {
+        Ok(()) => Ok(Reader::Reads),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(e) => Err(anyhow!(
+            "cannot write to standard output: {e}; what was printed is not complete"
+        )),
+    }
+}
+
+/// Removes what a process that was killed while it wrote has left under a folder; nobody else may write there.
+///
+/// # Errors
+/// A folder that cannot be read, or a leftover that cannot be removed.
+pub fn remove_half_written(folder: &Path) -> Result<()> {
+    let failed = |path: &Path| format!("cannot clean up {}", path.display());
+    for entry in fs::read_dir(folder).with_context(|| failed(folder))? {
+        let entry = entry.with_context(|| failed(folder))?;
+        let path = entry.path();
+        if !entry.file_type().with_context(|| failed(&path))?.is_dir() {
+            continue;
+        }
+        // The crate atomicwrites writes to a folder of its own next to the file.
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(".atomicwrite")
+        {
+            fs::remove_dir_all(&path).with_context(|| failed(&path))?;
+        } else {
+            remove_half_written(&path)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_half_written_goes_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [inner, left] =
+            ["seed-1", "seed-1/.atomicwriteXy"].map(|name| folder.path().join(name));
+        fs::create_dir_all(&left).unwrap();
+        write_text(&left.join("tmpfile.tmp"), "half").unwrap();
+        write_text(&inner.join("whole"), "whole").unwrap();
+        remove_half_written(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(fs::read_to_string(inner.join("whole")).unwrap(), "whole");
+    }
+
+    #[test]
+    fn a_closed_pipe_alone_is_no_error() {
+        assert_eq!(printed(Ok(())).unwrap(), Reader::Reads);
+        let closed = io::ErrorKind::BrokenPipe.into();
+        assert_eq!(printed(Err(closed)).unwrap(), Reader::Gone);
+        for kind in [
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::Other,
+            io::ErrorKind::WriteZero,
+        ] {
+            let error = printed(Err(kind.into())).unwrap_err().to_string();
+            assert!(error.contains("standard output"), "{error}");
+        }
+    }
 
     #[test]
     fn a_full_disk_keeps_the_old_file_and_says_so() {

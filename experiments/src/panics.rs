@@ -2,8 +2,7 @@
 //!
 //! Burn reports a failing device, a lost driver or exhausted memory by panicking, at times on a
 //! thread of its own. The hook collects what was said on any thread; [`catch`] turns it into text.
-//! Set `RUST_BACKTRACE=1` to see the backtrace as well. A reader of our output who went away (`| head`) ends
-//! the program without a word.
+//! Set `RUST_BACKTRACE=1` to see the backtrace as well.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, Once, PoisonError};
@@ -30,10 +29,6 @@ fn remember(info: &PanicHookInfo<'_>) {
         .map(|l| format!(" ({}:{})", l.file(), l.line()))
         .unwrap_or_default();
     let said = format!("{}{place}", said(info.payload()));
-    // A closed pipe (`| head`) is the reader's choice and no error.
-    if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
-        std::process::exit(0);
-    }
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
         eprintln!(
             "panic: {said}\n{}",

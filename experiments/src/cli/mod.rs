@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::io::printed;
 use crate::train::watch::{INTERRUPTED, Interrupted};
 use crate::{memory, panics};
 use program::Program;
@@ -41,8 +42,10 @@ fn main_of<P: Program>(
 
 /// Prints what clap says of a command line, help included.
 fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    match printed(error.print()) {
+        Ok(_) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+        Err(error) => report_outcome(Ok(Err(error))),
+    }
 }
 
 /// Prints an error chain in one line and turns the outcome into an exit code.

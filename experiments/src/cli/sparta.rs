@@ -1,7 +1,6 @@
 //! `sparta`.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use super::{report_outcome, usage};
+use crate::io::print_line;
 use crate::{doctor, panics, version};
 
 /// Help around the experiments.
@@ -49,15 +49,14 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             } else {
                 diagnosis.to_text()
             };
-            // A closed pipe is the reader's choice and no error.
-            let _ = writeln!(std::io::stdout(), "{text}");
+            print_line(text)?;
             Ok(())
         }
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;
             for file in files {
-                let _ = writeln!(std::io::stdout(), "{}", file.display());
+                print_line(file.display())?;
             }
             Ok(())
         }

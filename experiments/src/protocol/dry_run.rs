@@ -11,6 +11,7 @@ use super::rows::{Row, Variant};
 use super::run::Run;
 use super::task::{BothMasks, Phase, Task};
 use crate::device::{self, OpenDevice};
+use crate::io::print_line;
 use crate::recipe::Recipe;
 use crate::train::watch::duration;
 use crate::train::{Objective, short};
@@ -54,11 +55,15 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     request.attention.on(&on.device)?;
     let mut task = T::stand_in(run)?;
     let variants = T::variants(recipe)?;
-    println!("recipe      {} ({})", recipe.table(), short(&recipe.hash()));
-    println!("device      {}", on.note);
+    print_line(format!(
+        "recipe      {} ({})",
+        recipe.table(),
+        short(&recipe.hash())
+    ))?;
+    print_line(format!("device      {}", on.note))?;
     for (i, line) in task.describe().iter().enumerate() {
         let label = if i == 0 { "data" } else { "" };
-        println!("{label:12}{}", line.trim_start_matches("data: "));
+        print_line(format!("{label:12}{}", line.trim_start_matches("data: ")))?;
     }
     let cost = largest(variants.iter().map(|of| task.cost(of)));
     let steps: Vec<Steps> = variants
@@ -69,28 +74,33 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         recipe.seeds().len(),
         steps.iter().map(|s| s.again.0).sum::<usize>(),
     );
-    println!("parameters  {}", cost.n_params);
-    println!("tokens/step {} at most, padding included", cost.tokens);
-    println!(
+    print_line(format!("parameters  {}", cost.n_params))?;
+    print_line(format!(
+        "tokens/step {} at most, padding included",
+        cost.tokens
+    ))?;
+    print_line(format!(
         "table       {n_seeds} seed(s) × ({} dense model(s) + {n_rows} rows {})",
         variants.len(),
         recipe.retrain_start().words()
-    );
-    println!(
+    ))?;
+    print_line(format!(
         "memory      about {} (weights, gradients, optimiser {}; one batch {})",
         gigabytes(cost.parameter_bytes() + cost.activation_bytes()),
         gigabytes(cost.parameter_bytes()),
         gigabytes(cost.activation_bytes())
-    );
+    ))?;
     let available = on.choice.is_cpu().then(available_memory);
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
     if !fits(cost.parameter_bytes() + cost.activation_bytes()) {
         let free = available.map(gigabytes).unwrap_or_default();
-        println!("            more than the free memory ({free}): a batch of one example is tried");
+        print_line(format!(
+            "            more than the free memory ({free}): a batch of one example is tried"
+        ))?;
         task = task.with_one_example();
         let one = largest(variants.iter().map(|of| task.cost(of)));
         if !fits(one.gradient_bytes() + one.activation_bytes()) {
-            println!("step        not tried: the weights alone exceed the free memory");
+            print_line("step        not tried: the weights alone exceed the free memory")?;
             return finish(run, None);
         }
     }
@@ -101,23 +111,23 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         let same = |(of, _): &&(&Variant, f64)| of.normalizer == variant.normalizer;
         let known = timed.iter().find(same).map(|&(_, seconds)| seconds);
         let tried = try_step(&task, variant, recipe.seeds()[0], (&on, known.is_none()))?;
-        println!(
+        print_line(format!(
             "step, {}: forward and backward in {:.2} s, {:.0} tokens/s, loss {:.3} on untrained weights",
             variant.words(),
             tried.seconds,
             tried.tokens / tried.seconds,
             tried.loss
-        );
+        ))?;
         let scale = cost.tokens as f64 / task.cost(variant).tokens as f64;
         let per_step = known.unwrap_or(tried.seconds * scale);
         timed.push((variant, per_step));
         let all = per_step * steps.total() * n_seeds as f64;
         let (n, again) = steps.again;
-        println!(
+        print_line(format!(
             "            {} steps dense, {n} × {again} steps again: about {}",
             steps.dense,
             duration(all)
-        );
+        ))?;
         seconds += all;
     }
     finish(run, Some(seconds))
@@ -125,15 +135,15 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
 
 fn finish<R: Recipe>(run: &Run<'_, R>, seconds: Option<f64>) -> Result<()> {
     if let Some(seconds) = seconds {
-        println!(
+        print_line(format!(
             "all models  about {} (updates, observing and testing add to it)",
             duration(seconds)
-        );
+        ))?;
     }
-    println!(
+    print_line(format!(
         "run folder  {} (not made: this was a dry run)",
         run.folder.root().display()
-    );
+    ))?;
     Ok(())
 }
 

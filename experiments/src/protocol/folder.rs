@@ -3,6 +3,7 @@
 //! ```text
 //! runs/<table>-<recipe hash>/
 //!   recipe.toml                         the resolved recipe
+//!   .lock                               which process works here, or did last
 //!   data/                               vocabulary and token stores
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
@@ -20,7 +21,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::io::write_text;
+use super::lock::{LOCK, RunLock};
+use crate::io::{remove_half_written, write_text};
 use crate::recipe::Recipe;
 use crate::train::{Identity, short};
 
@@ -137,21 +139,37 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes or enters the folder. A folder that is there must hold the same recipe; a new table
-    /// (`fresh`) goes only into one where nothing was trained yet.
+    /// Makes or enters the folder, for this process alone as long as the lock is kept. A folder that is there
+    /// must hold the same recipe; a new table (`fresh`) goes only into one where nothing was trained yet. A
+    /// folder that is refused is left as it is.
     ///
     /// # Errors
-    /// Names both ways out: `--resume` and `--out`.
-    pub fn enter<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<()> {
+    /// Names both ways out: `--resume` and `--out`; a folder that another process works in.
+    pub fn enter<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<RunLock> {
+        RunLock::refuse_if_held(&self.root)?;
+        self.refuse(recipe, fresh)?;
+        let lock = RunLock::take(&self.root, R::PROGRAM)?;
+        // Another process may have worked here in between.
+        self.refuse(recipe, fresh)?;
+        remove_half_written(&self.root)?;
         let path = self.recipe();
+        if !path.exists() {
+            write_text(&path, &recipe.to_toml())?;
+        }
+        Ok(lock)
+    }
+
+    /// Refuses a folder that cannot be entered for what it holds.
+    fn refuse<R: Recipe>(&self, recipe: &R, fresh: bool) -> Result<()> {
         let entries: Vec<String> = match fs::read_dir(&self.root) {
             Ok(dir) => dir
                 .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+                .filter(|name| name != LOCK)
                 .collect(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => bail!("cannot open the run folder {}: {e}", self.root.display()),
         };
-        if path.exists() {
+        if self.recipe().exists() {
             self.check(recipe)?;
         } else if !entries.is_empty() {
             bail!(
@@ -165,9 +183,6 @@ impl RunFolder {
                  a new one with `--out DIR`",
                 self.root.display()
             );
-        }
-        if !path.exists() {
-            write_text(&path, &recipe.to_toml())?;
         }
         Ok(())
     }

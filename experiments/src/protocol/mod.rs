@@ -6,6 +6,7 @@ mod dry_run;
 pub(crate) mod find;
 mod folder;
 pub(crate) mod init;
+mod lock;
 mod masks;
 pub mod method;
 pub(crate) mod records;
@@ -16,6 +17,7 @@ pub mod task;
 
 pub use cost::Cost;
 pub use folder::{ArmFolder, ModelFolder, RunFolder};
+pub use lock::RunLock;
 pub use masks::AttentionLayers;
 pub use rows::{Arm, Pruned, Row, Variant};
 pub use run::Run;
@@ -56,7 +58,9 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
         }
         Stage::Eval | Stage::Reproduce => {
             watch::listen()?;
-            Protocol::<T>::open(run)?.go()?;
+            // It holds the run folder until the table is there.
+            let protocol = Protocol::<T>::open(run)?;
+            protocol.go()?;
             let run = Run::new(request);
             T::report(run.recipe, &run.folder)
         }

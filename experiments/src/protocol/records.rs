@@ -1,6 +1,5 @@
 //! Scores → run records → the table.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -16,6 +15,7 @@ use super::rows::{Arm, Row, Variant};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
+use crate::io::print_line;
 use crate::recipe::Recipe;
 use crate::train::{Diverged, short};
 use crate::version;
@@ -315,8 +315,7 @@ pub(crate) fn report<T: Task>(
     let expected = expected::<T>(recipe, folder, labels)?;
     let report = sparta_results::report(&records, &ReportOptions { title, expected })?;
     let files = report.write(folder.root())?;
-    print(&report.terminal(None), extra, &files);
-    Ok(())
+    print(&report.terminal(None), extra, &files)
 }
 
 /// Makes a table whose columns are tasks or measures; see [`report`].
@@ -334,18 +333,16 @@ pub(crate) fn pivot<T: Task>(
     let options = ReportOptions { title, expected };
     let table = sparta_results::render::pivot(&records, layout, &options)?;
     let files = table.write(folder.root())?;
-    print(&table.terminal(None), "", &files);
-    Ok(())
+    print(&table.terminal(None), "", &files)
 }
 
-fn print(table: &str, extra: &str, files: &[PathBuf]) {
-    let mut out = std::io::stdout().lock();
-    // A closed pipe is the reader's choice and no error.
-    let _ = writeln!(out, "{}", table.trim_end());
-    let _ = write!(out, "{extra}");
+fn print(table: &str, extra: &str, files: &[PathBuf]) -> Result<()> {
+    let mut text = format!("{}\n{extra}", table.trim_end());
     for file in files {
-        let _ = writeln!(out, "{}", file.display());
+        text += &format!("{}\n", file.display());
     }
+    print_line(text.trim_end_matches('\n'))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A run: what was asked, its folder, and training into it.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Calls;
 
 use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use super::lock::RunLock;
 use super::stage::{Request, Stage, note};
 use crate::io::write_text;
 use crate::recipe::Recipe;
@@ -121,6 +123,8 @@ pub struct Run<'a, R: Recipe> {
     pub recipe: &'a R,
     /// The run folder.
     pub folder: RunFolder,
+    /// Held from [`Run::enter`] on.
+    lock: OnceCell<RunLock>,
 }
 
 impl<'a, R: Recipe> Run<'a, R> {
@@ -131,16 +135,22 @@ impl<'a, R: Recipe> Run<'a, R> {
             request,
             recipe: &request.recipe,
             folder: RunFolder::of(&request.recipe, request.out.as_deref()),
+            lock: OnceCell::new(),
         }
     }
 
-    /// Makes or enters the run folder; a new table goes only into one where nothing was trained yet.
+    /// Makes or enters the run folder, and keeps other processes out as long as this run lives; a new table goes
+    /// only into a folder where nothing was trained yet.
     ///
     /// # Errors
-    /// A folder of something else, or of a run that is not gone on with.
+    /// A folder of something else, or of a run that is not gone on with, or that another process works in.
     pub fn enter(&self) -> Result<()> {
-        let fresh = self.request.stage == Stage::Reproduce && !self.request.resume;
-        self.folder.enter(self.recipe, fresh)
+        if self.lock.get().is_none() {
+            let fresh = self.request.stage == Stage::Reproduce && !self.request.resume;
+            let lock = self.folder.enter(self.recipe, fresh)?;
+            self.lock.get_or_init(|| lock);
+        }
+        Ok(())
     }
 
     /// A line for the person at the terminal.

@@ -246,6 +246,12 @@ mod tests {
             ("model.dropout=1.5", "model.dropout"),
             ("model.n_heads=0", "model.n_heads"),
             ("seeds=[]", "seeds"),
+            (
+                "seeds=[3, 1, 3, 1]",
+                "`seeds` names 3 twice, which would be the same run again; give each once: `--seeds 3,1`",
+            ),
+            ("prune.p=[0, 20, 20]", "prune.p"),
+            ("model.normalizers=[\"softmax\", \"softmax\"]", "twice"),
         ] {
             let e = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[set.into()]).unwrap_err();
             assert!(format!("{e:#}").contains(word), "{set}: {e:#}");

@@ -23,10 +23,17 @@ pub struct Heading {
 
 impl Heading {
     /// # Errors
-    /// No seed, or a name that is none for a folder.
+    /// No seed, one twice, or a name that is none for a folder.
     pub(super) fn check(&self) -> Result<()> {
         let Self { table, seeds } = self;
         ensure!(!seeds.is_empty(), "`seeds` must name at least one seed");
+        for (i, seed) in seeds.iter().enumerate() {
+            ensure!(
+                !seeds[..i].contains(seed),
+                "`seeds` names {seed} twice, which would be the same run again; give each once: `--seeds {}`",
+                once(seeds)
+            );
+        }
         ensure!(
             !table.is_empty()
                 && table
@@ -36,6 +43,14 @@ impl Heading {
         );
         Ok(())
     }
+}
+
+/// Each seed where it stands first, as `--seeds` takes them.
+fn once(seeds: &[u64]) -> String {
+    let is_first = |&(i, seed): &(usize, &u64)| !seeds[..i].contains(seed);
+    let firsts = seeds.iter().enumerate().filter(is_first);
+    let firsts: Vec<String> = firsts.map(|(_, seed)| seed.to_string()).collect();
+    firsts.join(",")
 }
 
 /// The row normalisers of a table.

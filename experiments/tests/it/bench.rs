@@ -83,6 +83,23 @@ impl Bench {
             .assert()
     }
 
+    /// As [`Bench::piped`] with edits of the recipe, and with standard output to a device that is always full.
+    pub fn full(&self, line: &str, sets: &[&str], input: &str) -> Assert {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let file = self.path("input");
+        fs::write(&file, input).expect("the input");
+        let output = self
+            .process()
+            .args(line.split_whitespace())
+            .args(sets.iter().flat_map(|set| ["--set", set]))
+            .stdin(fs::File::open(&file).expect("the input"))
+            .stdout(full.expect("/dev/full"))
+            .stderr(Stdio::piped())
+            .output()
+            .expect("the program runs");
+        Assert::new(output)
+    }
+
     /// Runs the program on the tiny recipe.
     pub fn tiny(&self, line: &str) -> Assert {
         self.tiny_with(line, &[])
@@ -220,6 +237,15 @@ pub fn said(assert: &Assert, code: i32) -> String {
 /// What was said of a command line that is none, in as many lines as its usage takes.
 pub fn refused(assert: &Assert) -> String {
     failed(assert, 2)
+}
+
+/// That a program said, with exit code 1, that its output could not be written.
+pub fn assert_full(assert: &Assert) {
+    let text = failed(assert, 1);
+    assert_says(
+        &text,
+        &["error: cannot write to standard output", "No space left"],
+    );
 }
 
 fn failed(assert: &Assert, code: i32) -> String {

@@ -6,6 +6,8 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::bench::assert_full;
+
 #[test]
 fn doctor_lists_every_device_and_recipe() {
     let output = Command::new(env!("CARGO_BIN_EXE_sparta"))
@@ -92,6 +94,34 @@ fn a_reader_who_goes_away_is_no_error() {
     }
 }
 
+/// A device that is always full takes nothing.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+fn a_diagnosis_or_plot_that_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("summary.csv"), SUMMARY).expect("a file");
+    for arguments in [
+        &["doctor"][..],
+        &["doctor", "--json"],
+        &["plot", "summary.csv"],
+        &["--help"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sparta"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdout(full.expect("/dev/full"))
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .expect("sparta runs");
+        assert_full(&assert_cmd::assert::Assert::new(output));
+    }
+}
+
+/// What an attention bench writes.
+const SUMMARY: &str = "case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes\n\
+     softmax/blocks,1x8x256x64/s1,50,f32,flex,2.0,4.0,2.00,ours-dense,1000\n";
+
 #[test]
 fn a_summary_of_a_bench_is_plotted_beside_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -104,9 +134,7 @@ fn a_summary_of_a_bench_is_plotted_beside_it() {
             .output()
             .expect("sparta runs")
     };
-    let text = "case,shape,p,dtype,device,ours_ms,peer_ms,ratio,peer,peak_bytes\n\
-                softmax/blocks,1x8x256x64/s1,50,f32,flex,2.0,4.0,2.00,ours-dense,1000\n";
-    fs::write(&path, text).expect("a file");
+    fs::write(&path, SUMMARY).expect("a file");
     let output = plot();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(

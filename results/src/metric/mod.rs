@@ -165,6 +165,18 @@ impl Metric {
     }
 }
 
+/// Rounding error that a value may have beyond a bound of its range, relative to the bound.
+const ROUNDING: f64 = 1e-9;
+
+/// A value of `range`, where one that lies beyond a bound by rounding error alone is the bound: the BLEU of
+/// perfect translations is computed as 100.00000000000004. Any other value is left as it is.
+pub(crate) fn without_rounding(range: &std::ops::RangeInclusive<f64>, value: f64) -> f64 {
+    let nearest = value.clamp(*range.start(), *range.end());
+    let size = range.start().abs().max(range.end().abs());
+    let is_rounding = size.is_finite() && (value - nearest).abs() <= ROUNDING * size;
+    if is_rounding { nearest } else { value }
+}
+
 impl std::fmt::Display for Metric {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())

@@ -3,12 +3,29 @@
 use super::RunRecord;
 use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
+use crate::metric::without_rounding;
 use crate::record::Status;
+
+/// The percentages that are possible.
+const PERCENTAGES: std::ops::RangeInclusive<f64> = 0.0..=100.0;
 
 /// The commit of a program that was not built from a git checkout.
 const UNKNOWN: &str = "unknown";
 
 impl RunRecord {
+    /// The record, its score and percentages without rounding error beyond the bounds of their ranges.
+    pub(super) fn without_rounding(&self) -> Self {
+        let percentage = |p: Option<f64>| p.map(|p| without_rounding(&PERCENTAGES, p));
+        let range = self.metric.range();
+        Self {
+            p_nominal: percentage(self.p_nominal),
+            p_effective: percentage(self.p_effective),
+            p_token_weighted: percentage(self.p_token_weighted),
+            value: self.value.map(|value| without_rounding(&range, value)),
+            ..self.clone()
+        }
+    }
+
     /// Checks what the types cannot.
     pub(super) fn validate(&self) -> Result<()> {
         let checks = [
@@ -71,7 +88,7 @@ impl RunRecord {
             ("p_effective", self.p_effective),
             ("p_token_weighted", self.p_token_weighted),
         ] {
-            if percentage.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+            if percentage.is_some_and(|p| !PERCENTAGES.contains(&p)) {
                 return Err(format!(
                     "{name} is {percentage:?}, expected 0 to 100 percent"
                 ));

@@ -32,18 +32,20 @@ impl RunRecord {
     }
 
     /// Writes the record into `dir`, made if need be, and returns the file's path. An older record
-    /// of the same id is replaced, at once or not at all.
+    /// of the same id is replaced, at once or not at all. A score or percentage beyond a bound by
+    /// rounding error alone (1e-9 of the bound) is written as the bound.
     ///
     /// # Errors
     /// [`ResultsError::Invalid`] for a record that contradicts itself, [`ResultsError::Io`] if the
     /// disk refuses.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<PathBuf> {
-        self.validate()?;
+        let record = &self.without_rounding();
+        record.validate()?;
         let dir = dir.as_ref();
         let path = self.path(dir);
         let stored = Stored {
             schema: SCHEMA,
-            record: self,
+            record,
         };
         let mut text =
             serde_json::to_string_pretty(&stored).map_err(|source| ResultsError::BadRecord {
@@ -82,6 +84,7 @@ impl RunRecord {
         }
         let record: Self = serde_json::from_value(fields.clone().into()).map_err(bad)?;
         record.refuse_unknown(&fields).map_err(bad)?;
+        let record = record.without_rounding();
         record.validate()?;
         Ok(record)
     }

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use sparta_results::{Baseline, COMMIT, Condition, ResultsError, RunRecord, Status, load_all};
+use sparta_results::metric::bleu::Bleu;
+use sparta_results::{
+    Baseline, COMMIT, Condition, Metric, ResultsError, RunRecord, Status, load_all,
+};
 
 use crate::support::{AP, blocks, random, run, table};
 
@@ -191,5 +194,77 @@ fn a_record_names_its_commit() {
         record.versions.insert(COMMIT.into(), commit.into());
         let error = record.save(dir.path()).unwrap_err();
         assert!(error.to_string().contains("7 to 40 hexadecimal"), "{error}");
+    }
+}
+
+/// Perfect translations of two lengths, whose BLEU rounds to more than 100.
+#[test]
+fn a_perfect_score_is_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = [
+        "the cat sat on the mat .",
+        "a dog ran over the long road today .",
+    ];
+    let score = Bleu::default()
+        .corpus(&text, &text.map(|line| vec![line]))
+        .unwrap()
+        .score;
+    assert!(score > 100.0, "{score:?} rounds well and shows nothing");
+    let mut record = run(AP, Some(20.0), 1, score);
+    record.metric = Metric::Bleu;
+    let path = record.save(dir.path()).unwrap();
+    assert_eq!(RunRecord::load(path).unwrap().value, Some(100.0));
+}
+
+/// Every bounded number, on each side: rounding error is the bound, more is an error.
+#[test]
+fn rounding_error_at_a_bound_is_the_bound_and_excess_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let scores = [
+        Metric::Bleu,
+        Metric::Chrf,
+        Metric::Accuracy,
+        Metric::F1,
+        Metric::Matthews,
+        Metric::Pearson,
+        Metric::Spearman,
+        Metric::PearsonSpearman,
+        Metric::ExactMatch,
+        Metric::AnswerF1,
+    ];
+    for metric in scores {
+        let range = metric.range();
+        for (bound, away) in [(*range.start(), -1.0), (*range.end(), 1.0)] {
+            let mut record = run(AP, Some(20.0), 1, bound + 3e-14 * away);
+            record.metric = metric;
+            let path = record.save(dir.path()).unwrap();
+            let loaded = RunRecord::load(&path).unwrap();
+            assert_eq!(loaded.value, Some(bound), "{metric}");
+            // As another program may have written it.
+            let written = format!("\"value\": {bound:?}");
+            let beyond = format!("\"value\": {:?}", bound + 3e-14 * away);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(&written), "{text}");
+            fs::write(&path, text.replace(&written, &beyond)).unwrap();
+            assert_eq!(RunRecord::load(&path).unwrap().value, Some(bound));
+            record.value = Some(bound + 1e-3 * away);
+            let error = record.save(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(metric.label()), "{metric}: {error}");
+        }
+    }
+    let percentages: [fn(&mut RunRecord) -> &mut Option<f64>; 3] = [
+        |record| &mut record.p_nominal,
+        |record| &mut record.p_effective,
+        |record| &mut record.p_token_weighted,
+    ];
+    for of in percentages {
+        for (bound, away) in [(0.0, -1.0), (100.0, 1.0)] {
+            let mut record = run(AP, Some(20.0), 1, 5.0);
+            *of(&mut record) = Some(bound + 3e-14 * away);
+            let path = record.save(dir.path()).unwrap();
+            assert_eq!(*of(&mut RunRecord::load(path).unwrap()), Some(bound));
+            *of(&mut record) = Some(bound + 1e-3 * away);
+            record.save(dir.path()).unwrap_err();
+        }
     }
 }

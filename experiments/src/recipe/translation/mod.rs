@@ -354,6 +354,12 @@ impl TranslationRecipe {
                 "`prune.{name}` prunes a model that is not trained: add \"{name}\" to \
                  `model.normalizers`, or set `prune.{name} = []`"
             );
+            for (i, pruned) in list.iter().enumerate() {
+                ensure!(
+                    !list[..i].contains(pruned),
+                    "`prune.{name}` names the same attention twice ({list:?}); name each once"
+                );
+            }
         }
         Ok(())
     }
@@ -386,6 +392,7 @@ mod tests {
             ("data.min_target_words=40", "data.max_target_words"),
             ("model.normalizers=[\"softmax\"]", "prune.entmax15"),
             ("prune.softmax=[\"crossed\"]", "crossed"),
+            ("prune.softmax=[\"cross\", \"cross\"]", "twice"),
             ("model.width=3", "unknown key `model.width`"),
         ] {
             let e = error(&[set]);

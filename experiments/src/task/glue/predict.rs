@@ -1,6 +1,6 @@
 //! `glue predict`: lines in, labels and scores out.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,6 +12,7 @@ use sparta_ops::pruning::GlobalMask;
 use super::Glue;
 use super::prediction::{self, LabelHead, Prediction};
 use crate::device::{self, DeviceChoice};
+use crate::io::{Reader, print_line};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
 use crate::protocol::run::TrainingSummary;
@@ -117,8 +118,7 @@ pub fn predict(request: &Predict) -> Result<()> {
                 }
                 Prediction::Score(_) => label,
             };
-            if writeln!(std::io::stdout(), "{line}").is_err() {
-                // A closed pipe is the reader's choice and no error.
+            if print_line(&line)? == Reader::Gone {
                 return Ok(());
             }
         }

@@ -14,6 +14,7 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
+use crate::io::print_line;
 use crate::protocol::init::new_weights;
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
@@ -92,7 +93,7 @@ pub fn measure(request: &Measure) -> Result<()> {
         seconds: seconds.len() as f64 * median(seconds),
         gigabytes: largest_resident().filter(|_| opened.choice.is_cpu()),
     };
-    println!("{}", serde_json::to_string(&cost)?);
+    print_line(serde_json::to_string(&cost)?)?;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
 use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
+use crate::io::{Reader, print_line};
 use crate::protocol::find::{Found, find};
 use crate::protocol::run::TrainingSummary;
 use crate::protocol::{ModelFolder, note};
@@ -64,7 +65,7 @@ pub fn translate(request: &Translate) -> Result<()> {
     };
     let mut lines = std::io::stdin().lock().lines();
     let mut number = 0;
-    loop {
+    'lines: loop {
         let chunk: Vec<String> = lines
             .by_ref()
             .take(model.recipe.eval.batch_size)
@@ -75,9 +76,8 @@ pub fn translate(request: &Translate) -> Result<()> {
         }
         for translated in model.translate(request, &chunk, number)? {
             let printed = translated.print(request.n_best);
-            if writeln!(std::io::stdout(), "{printed}").is_err() {
-                // A closed pipe is the reader's choice and no error.
-                return Ok(());
+            if print_line(&printed)? == Reader::Gone {
+                break 'lines;
             }
             if let Some(dump) = &mut dump {
                 let line = model.attention(&translated)?;

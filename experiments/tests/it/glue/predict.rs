@@ -5,7 +5,7 @@ use std::fs;
 use assert_cmd::assert::Assert;
 
 use super::bench;
-use crate::bench::{Bench, assert_says, read, said, stdout};
+use crate::bench::{Bench, assert_full, assert_says, read, said, stdout};
 
 const PAIRS: &str = "Who wrote it?\tIt was written by a poet.\nWhen?\tIn 1790, they say.\n";
 
@@ -63,4 +63,13 @@ fn a_model_and_tokenizer_that_do_not_fit_are_refused() {
     fs::write(&path, altered).unwrap();
     let text = said(&predict(&bench, "run", PAIRS), 1);
     assert_says(&text, &["does not fit the tokenizer", "--out"]);
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+fn predictions_that_cannot_be_written_are_an_error() {
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
+    let line = "predict --device flex --quiet --model run";
+    assert_full(&bench.full(line, &[], PAIRS));
 }

@@ -6,7 +6,7 @@ use assert_cmd::assert::Assert;
 use serde_json::Value;
 
 use super::{ONE, bench};
-use crate::bench::{Bench, assert_says, said, stdout};
+use crate::bench::{Bench, assert_full, assert_says, said, stdout};
 
 const LINES: &str = "Öffnet den Dialog Drucken.\n\nSpeichert das Dokument.\n";
 
@@ -109,4 +109,16 @@ fn folders_without_a_model_are_named() {
         .success();
     let text = said(&translate(&bench, "--model run/seed-1/softmax/rows/p0"), 1);
     assert_says(&text, &["p0"]);
+}
+
+/// Nothing that was translated is lost without a word.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+fn translations_that_cannot_be_written_are_an_error() {
+    let bench = bench();
+    bench
+        .tiny_with("train --out run --device flex", ONE)
+        .success();
+    let line = "translate --device flex --quiet --model run";
+    assert_full(&bench.full(line, &[], LINES));
 }

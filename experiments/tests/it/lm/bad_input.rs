@@ -4,8 +4,8 @@ use std::fs;
 
 use assert_cmd::Command;
 
-use super::{LM, bench};
-use crate::bench::{assert_says, read, said};
+use super::{LM, TINY, bench};
+use crate::bench::{assert_full, assert_says, read, said};
 
 #[test]
 fn an_unknown_recipe_key_is_answered_with_the_nearest() {
@@ -188,4 +188,27 @@ fn a_stage_without_what_it_reads_names_the_stage_before() {
     assert_says(&text, &["lm observe"]);
     let text = said(&bench.tiny("train --out run --device flex"), 1);
     assert_says(&text, &["not overwritten", "--resume", "--out"]);
+}
+
+#[test]
+fn a_seed_that_is_named_twice_is_refused_at_the_start() {
+    let bench = bench();
+    let text = said(&bench.run("--out run --seeds 1,1"), 1);
+    assert_says(&text, &["`seeds` names 1 twice", "`--seeds 1`"]);
+    assert!(bench.is_empty());
+}
+
+/// A device that is always full takes nothing, and a table that is not there is no success.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+fn output_that_cannot_be_written_is_an_error() {
+    let bench = bench();
+    bench.tiny("--out run --device flex").success();
+    for line in ["report --out run", "--help", "train --help", "--version"] {
+        assert_full(&bench.full(line, &[], ""));
+    }
+    assert_full(&bench.full("--dry-run --device flex", TINY, ""));
+    // The table itself is in its files.
+    let csv = bench.csv("run");
+    assert!(csv.starts_with("row,"), "{csv}");
 }

@@ -69,3 +69,53 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let records = bench.records("run");
     assert_says(&records[0], &["\"status\": \"diverged\""]);
 }
+
+/// The second process says who is there and touches nothing; a lock goes with its process, however that ends.
+#[test]
+fn a_folder_in_use_is_refused_until_its_process_ends() {
+    let bench = bench();
+    let sets = [&["train.steps=200000"], &LONG[1..]].concat();
+    let mut child = bench.spawn("--out run --device flex", &sets);
+    let checkpoint = bench.path("run/seed-1/dense/checkpoint.safetensors");
+    wait_for(|| checkpoint.exists());
+    let holder = format!("in use by `lm` (pid {} on host ", child.id());
+    let lock = bench.read("run/.lock");
+    for stage in [
+        "",
+        "prepare",
+        "train",
+        "train --resume",
+        "observe",
+        "eval",
+        "--resume",
+    ] {
+        let device = if stage == "prepare" {
+            ""
+        } else {
+            "--device flex"
+        };
+        let line = format!("{stage} --out run {device}");
+        let text = said(&bench.tiny_with(&line, &sets), 1);
+        assert_says(
+            &text,
+            &["run folder run is", &holder, "wait", "stop", "--out"],
+        );
+        assert_eq!(lock, bench.read("run/.lock"), "{stage}");
+    }
+    assert!(
+        child.try_wait().expect("a process").is_none(),
+        "still training"
+    );
+    child.kill().expect("SIGKILL");
+    child.wait().expect("the end");
+    // Far from its end; the lock is taken at once.
+    let mut child = bench.spawn("--out run --device flex --resume", &sets);
+    let second = format!("`lm` (pid {} on host ", child.id());
+    wait_for(|| bench.read("run/.lock").starts_with(&second));
+    let metrics = bench.path("run/seed-1/dense/metrics.jsonl");
+    let length = || std::fs::metadata(&metrics).map_or(0, |of| of.len());
+    let before = length();
+    wait_for(|| length() > before);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("the end");
+}

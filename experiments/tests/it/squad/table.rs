@@ -1,7 +1,7 @@
 //! The SQuAD table as a user makes it.
 
-use super::bench;
-use crate::bench::{assert_says, cell, said, stdout};
+use super::{TINY, bench};
+use crate::bench::{assert_full, assert_says, cell, said, stdout};
 
 #[test]
 fn stages_one_by_one_make_the_same_answers_as_all_at_once() {
@@ -98,4 +98,11 @@ fn full_recipes_are_tried_without_their_files() {
     assert_says(&text, &["random", "SYNTHETIC", "squad-v1.1", "step, squad"]);
     let text = said(&bench.tiny_with("train", &["data.corpus=squad-v1.1"]), 1);
     assert_says(&text, &["train-v1.1.json", "prepare"]);
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/full")]
+fn a_measurement_that_cannot_be_written_is_an_error() {
+    let bench = bench();
+    assert_full(&bench.full("measure --device flex --quiet", TINY, ""));
 }
