@@ -141,33 +141,7 @@ impl Recipe for LmRecipe {
     const SHIPPED: &'static [Shipped] = super::shipped::LM;
     const RENAMED: &'static [Renamed] = &[RETRAIN_MODE, NORMALIZER];
 
-    fn heading(&self) -> &Heading {
-        &self.heading
-    }
-
-    fn heading_mut(&mut self) -> &mut Heading {
-        &mut self.heading
-    }
-
-    fn masks(&self) -> &Masks {
-        &self.prune.masks
-    }
-
-    fn masks_mut(&mut self) -> &mut Masks {
-        &mut self.prune.masks
-    }
-
-    fn threshold(&self) -> Threshold {
-        self.prune.threshold
-    }
-
-    fn retrain_start(&self) -> RetrainStart {
-        self.retrain.start
-    }
-
-    fn normalizers(&self) -> &[MechanismConfig] {
-        &self.model.normalizers
-    }
+    sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {

@@ -124,33 +124,7 @@ impl Recipe for MlmRecipe {
     const PROGRAM: &'static str = "mlm";
     const SHIPPED: &'static [Shipped] = super::shipped::MLM;
 
-    fn heading(&self) -> &Heading {
-        &self.heading
-    }
-
-    fn heading_mut(&mut self) -> &mut Heading {
-        &mut self.heading
-    }
-
-    fn masks(&self) -> &Masks {
-        &self.prune.masks
-    }
-
-    fn masks_mut(&mut self) -> &mut Masks {
-        &mut self.prune.masks
-    }
-
-    fn threshold(&self) -> Threshold {
-        self.prune.threshold
-    }
-
-    fn retrain_start(&self) -> RetrainStart {
-        self.retrain.start
-    }
-
-    fn normalizers(&self) -> &[MechanismConfig] {
-        &self.model.normalizers
-    }
+    sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {

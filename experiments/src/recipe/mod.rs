@@ -6,6 +6,39 @@
 //! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
 //! checked against each other.
 
+/// The sections that recipes have in common, where [`Recipe`] asks for them.
+macro_rules! sections {
+    () => {
+        fn heading(&self) -> &Heading {
+            &self.heading
+        }
+
+        fn heading_mut(&mut self) -> &mut Heading {
+            &mut self.heading
+        }
+
+        fn masks(&self) -> &Masks {
+            &self.prune.masks
+        }
+
+        fn masks_mut(&mut self) -> &mut Masks {
+            &mut self.prune.masks
+        }
+
+        fn threshold(&self) -> Threshold {
+            self.prune.threshold
+        }
+
+        fn retrain_start(&self) -> RetrainStart {
+            self.retrain.start
+        }
+
+        fn normalizers(&self) -> &[MechanismConfig] {
+            &self.model.normalizers
+        }
+    };
+}
+
 mod check;
 mod edit;
 pub mod encoder;

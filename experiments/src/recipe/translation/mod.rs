@@ -240,33 +240,7 @@ impl Recipe for TranslationRecipe {
     const SHIPPED: &'static [Shipped] = super::shipped::TRANSLATION;
     const RENAMED: &'static [Renamed] = &[RETRAIN_MODE];
 
-    fn heading(&self) -> &Heading {
-        &self.heading
-    }
-
-    fn heading_mut(&mut self) -> &mut Heading {
-        &mut self.heading
-    }
-
-    fn masks(&self) -> &Masks {
-        &self.prune.masks
-    }
-
-    fn masks_mut(&mut self) -> &mut Masks {
-        &mut self.prune.masks
-    }
-
-    fn threshold(&self) -> Threshold {
-        self.prune.threshold
-    }
-
-    fn retrain_start(&self) -> RetrainStart {
-        self.retrain.start
-    }
-
-    fn normalizers(&self) -> &[MechanismConfig] {
-        &self.model.normalizers
-    }
+    sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {
