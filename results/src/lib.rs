@@ -19,6 +19,7 @@
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
 pub mod bench;
+mod chart;
 pub mod condition;
 pub mod error;
 pub mod figure;

@@ -9,6 +9,7 @@
 //! shows them as panels of the same axes that name their corpus.
 
 mod alpha;
+mod check;
 mod curves;
 mod density;
 mod density_histogram;
@@ -16,12 +17,14 @@ mod diversity;
 mod grid;
 mod head_role;
 mod json;
+mod layout;
 mod omega;
 mod overlap;
 mod pattern;
 mod sentence;
 mod source;
 mod sparsity;
+mod table;
 mod trajectory;
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::table::optional;
+use crate::chart::Axis;
+
 /// What the numbers of a figure were measured on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,5 +42,30 @@ impl Histogram {
             shares: counts.iter().map(share).collect(),
             n: Some(n),
         }
+    }
+
+    /// Lower end, upper end and share of each bin.
+    pub(super) fn bins(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        let width = (self.high - self.low) / self.shares.len().max(1) as f64;
+        let end = move |at: usize| self.low + width * at as f64;
+        let bins = self.shares.iter().enumerate();
+        bins.map(move |(at, &share)| (end(at), end(at + 1), share))
+    }
+
+    /// Lines of a CSV: lower end, upper end, share, number of all values.
+    pub(super) fn lines(&self) -> impl Iterator<Item = [String; 4]> {
+        let line = |(low, high, share): (f64, f64, f64)| {
+            let ends = [low, high].map(|end| format!("{end:.4}"));
+            let [low, high] = ends;
+            [low, high, share.to_string(), optional(self.n)]
+        };
+        self.bins().map(line)
+    }
+
+    /// A y axis in percent with room above the highest bin of all.
+    pub(super) fn axis<'a>(all: impl Iterator<Item = &'a Self>, name: &str) -> Axis {
+        let shares = all.flat_map(|histogram| &histogram.shares);
+        let highest = shares.copied().fold(0.01, f64::max);
+        Axis::linear(name, 0.0, 115.0 * highest, 4)
     }
 }
