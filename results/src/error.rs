@@ -103,12 +103,27 @@ pub enum ResultsError {
         "cannot draw the plot: {0}; this is a defect of the renderer, the csv table holds the same numbers"
     )]
     Plot(String),
+    /// Numbers that do not make a figure.
+    #[error("figure `{figure}`: {problem}")]
+    Figure {
+        /// Its name, or its file.
+        figure: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
     /// The csv writer failed.
     #[error("cannot write csv: {0}")]
     Csv(#[from] csv::Error),
 }
 
 impl ResultsError {
+    pub(crate) fn figure(figure: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Figure {
+            figure: figure.into(),
+            problem: problem.into(),
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

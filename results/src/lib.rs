@@ -15,13 +15,16 @@
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
+//! * [`figure`]: what attention does, as numbers and pictures.
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
 pub mod attention;
 pub mod bench;
+mod chart;
 pub mod condition;
 pub mod error;
+pub mod figure;
 pub mod metric;
 pub mod paper;
 pub mod record;
