@@ -9,8 +9,6 @@ use sparta_datasets::tokenize::{Dictionary, Vocabulary};
 
 /// Ends a piece of subword-nmt's BPE whose word goes on.
 const GOES_ON: &str = "@@";
-/// A hyphen between words in Moses' aggressive form and in WikiText, where it is a token of its own.
-const HYPHEN: &str = "@-@";
 /// Starts a piece of WordPiece that goes on with its word.
 const CONTINUES: &str = "##";
 /// Starts a piece of byte-level BPE after a space.
@@ -25,8 +23,7 @@ pub struct Tokens {
     pub pieces: Vec<String>,
     /// Each token without those marks: `Druck`, `ing`.
     pub texts: Vec<String>,
-    /// The places of the pieces that make one word, in order; every piece is in one. Words around a hyphen that
-    /// is a token of its own (`state @-@ owned`) are one.
+    /// The places of the pieces that make one word, in order; every piece is in one.
     pub words: Vec<Range<usize>>,
 }
 
@@ -116,8 +113,7 @@ impl Tokens {
 
     fn push(&mut self, piece: &str, text: &str, starts: bool) {
         let at = self.pieces.len();
-        let joins_hyphen = at > 0 && (text == HYPHEN || self.texts[at - 1] == HYPHEN);
-        match self.words.last_mut().filter(|_| !starts || joins_hyphen) {
+        match self.words.last_mut().filter(|_| !starts) {
             Some(word) => word.end = at + 1,
             None => self.words.push(at..at + 1),
         }
@@ -213,15 +209,13 @@ mod tests {
 
     #[test]
     fn pieces_of_bpe_are_joined_and_the_end_is_a_word() {
-        let line = "dru@@ ck@@ en ist @@ ein@@ fach @-@ e@@ r .";
+        let line = "dru@@ ck@@ en ist @@ ein@@ fach .";
         let dictionary = Dictionary::build([line], &DictionaryOptions::default()).unwrap();
         let codes = BpeCodes::parse("#version: 0.2\n", "test").unwrap();
         let ids = dictionary.encode_line(line);
         let tokens = Tokens::of_bpe(&BpeVocabulary::new(codes, dictionary), &ids).unwrap();
-        assert_eq!(
-            words(&tokens),
-            ["drucken", "ist", "@@", "einfach@-@er", ".", "</s>"]
-        );
+        let expected = ["drucken", "ist", "@@", "einfach", ".", "</s>"];
+        assert_eq!(words(&tokens), expected);
         assert_eq!(tokens.words[0], 0..3);
         assert_eq!(tokens.pieces[0], "dru@@");
         assert_eq!(tokens.len(), ids.len());
@@ -238,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn words_stand_for_themselves_but_for_hyphens() {
-        let vocabulary = Vocabulary::from_text("a state @-@ owned bank\n", None, 1).unwrap();
-        let ids = vocabulary.encode_text("a state @-@ owned bank\n");
+    fn words_stand_for_themselves() {
+        let vocabulary = Vocabulary::from_text("a state owned bank\n", None, 1).unwrap();
+        let ids = vocabulary.encode_text("a state owned bank\n");
         let tokens = Tokens::of_words(&vocabulary, &ids).unwrap();
-        assert_eq!(words(&tokens), ["a", "state@-@owned", "bank", "<eos>"]);
+        assert_eq!(words(&tokens), ["a", "state", "owned", "bank", "<eos>"]);
         assert!(Tokens::of_words(&vocabulary, &[99]).is_err());
     }
 
