@@ -41,7 +41,7 @@ pub use density::{Density, HeadDensity, PublishedDensity};
 pub use density_histogram::{DensityHistogram, PublishedHistogram, VariantHistogram};
 pub use diversity::{Diversity, LayerDiversity, PublishedDiversity};
 pub use grid::Grid;
-pub use head_role::{HeadRole, PublishedScores, Role, RoleScores};
+pub use head_role::{HeadRole, PublishedScores, Role, RoleScores, ScoredHead};
 pub use omega::{Omega, OmegaCurve, OmegaSurface};
 pub use overlap::{Overlap, OverlapMatrix};
 pub use pattern::{HeadPattern, Patterns};

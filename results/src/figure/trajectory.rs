@@ -6,7 +6,7 @@ use super::Figure;
 use super::check::Check;
 use super::layout::{PanelGrid, Slot, distinct};
 use super::source::Source;
-use super::table::{Lines, optional};
+use super::table::Lines;
 use crate::chart::{
     Axis, Colour, Key, Line, Mark, Page, Panel, SERIES, attention_name, head_name, short,
 };
