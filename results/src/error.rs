@@ -92,6 +92,9 @@ pub enum ResultsError {
         /// What is possible.
         expected: &'static str,
     },
+    /// Attention weights, or positions in them, that are not what a definition reads.
+    #[error("attention weights: {0}")]
+    Attention(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,
