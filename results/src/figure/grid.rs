@@ -63,9 +63,8 @@ impl Grid {
 
     /// Each stored cell by `cell`.
     pub(super) fn rows(&self, cell: impl Fn(Option<f64>) -> Cell) -> Vec<Vec<Cell>> {
-        let row = |cells: &Vec<Option<f32>>| {
-            cells.iter().map(|of| cell(of.map(f64::from))).collect()
-        };
+        let row =
+            |cells: &Vec<Option<f32>>| cells.iter().map(|of| cell(of.map(f64::from))).collect();
         self.cells.iter().map(row).collect()
     }
 

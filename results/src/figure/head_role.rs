@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sentence::SentenceWeights;
-use super::source::Source;
 use super::Figure;
 use super::check::Check;
 use super::layout::distinct;
+use super::sentence::SentenceWeights;
+use super::source::Source;
 use super::table::{Lines, optional};
 use crate::chart::{
     Cell, ColourBar, Page, Rect, SERIES, Svg, Text, attention_name, head_name, heat_map, percent,
@@ -18,7 +18,7 @@ use crate::error::Result;
 /// head specializations"). File: `positional`, `merging` or `interrogation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HeadRole {
+pub struct RoleFigure {
     /// Which role.
     pub role: Role,
     /// What was measured.
@@ -126,12 +126,15 @@ impl RoleScores {
         let mut heads: Vec<ScoredHead> = layers
             .flat_map(|(layer, heads)| {
                 let alphas = self.alphas.as_ref().and_then(|alphas| alphas.get(layer));
-                heads.iter().enumerate().map(move |(head, &score)| ScoredHead {
-                    layer,
-                    head,
-                    score,
-                    alpha: alphas.and_then(|alphas| alphas.get(head)).copied(),
-                })
+                heads
+                    .iter()
+                    .enumerate()
+                    .map(move |(head, &score)| ScoredHead {
+                        layer,
+                        head,
+                        score,
+                        alpha: alphas.and_then(|alphas| alphas.get(head)).copied(),
+                    })
             })
             .collect();
         heads.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -145,22 +148,33 @@ impl RoleScores {
         let write = |of: &ScoredHead| {
             let alpha = of.alpha.map(|alpha| format!(", α = {}", short(alpha, 2)));
             let alpha = alpha.unwrap_or_default();
-            format!("{}: {}{alpha}", head_name(of.layer, of.head), percent(of.score, 1))
+            format!(
+                "{}: {}{alpha}",
+                head_name(of.layer, of.head),
+                percent(of.score, 1)
+            )
         };
         let passing = ranked.iter().filter(|of| of.score >= threshold);
         let passing: Vec<String> = passing.map(write).collect();
         match (passing.as_slice(), ranked.first()) {
             ([], None) => "nothing to score".to_owned(),
             ([], Some(best)) => {
-                format!("No head passes at this size (≥ {at_least}); the best is {}.", write(best))
+                format!(
+                    "No head passes at this size (≥ {at_least}); the best is {}.",
+                    write(best)
+                )
             }
             ([only], _) => format!("One head passes (≥ {at_least}): {only}."),
-            (some, _) => format!("{} heads pass (≥ {at_least}): {}.", some.len(), some.join("; ")),
+            (some, _) => format!(
+                "{} heads pass (≥ {at_least}): {}.",
+                some.len(),
+                some.join("; ")
+            ),
         }
     }
 }
 
-impl Figure for HeadRole {
+impl Figure for RoleFigure {
     fn name(&self) -> String {
         self.role.as_str().to_owned()
     }
@@ -188,7 +202,16 @@ impl Figure for HeadRole {
 
     fn csv(&self) -> Result<String> {
         let mut lines = Lines::new(&[
-            "source", "variant", "attention", "measure", "layer", "head", "score", "alpha", "passes", "n",
+            "source",
+            "variant",
+            "attention",
+            "measure",
+            "layer",
+            "head",
+            "score",
+            "alpha",
+            "passes",
+            "n",
         ]);
         for of in &self.scores {
             let mut heads = of.ranked();
@@ -220,8 +243,11 @@ impl Figure for HeadRole {
         page.colour_bar(&ColourBar::new("score", 1.0, false));
         for measure in distinct(self.scores.iter().map(|of| &of.measure)) {
             page.heading(measure);
-            let of_measure: Vec<&RoleScores> =
-                self.scores.iter().filter(|of| of.measure == measure).collect();
+            let of_measure: Vec<&RoleScores> = self
+                .scores
+                .iter()
+                .filter(|of| of.measure == measure)
+                .collect();
             // Columns of the widest table.
             let n_heads = |of: &&RoleScores| of.scores.first().map_or(1, Vec::len);
             let widest = of_measure.iter().map(n_heads).max().unwrap_or(1);
@@ -248,7 +274,7 @@ const CELL: f64 = 28.0;
 const SMALL_CELL: f64 = 20.0;
 const LINE: f64 = 15.0;
 
-impl HeadRole {
+impl RoleFigure {
     /// Lines below a table, in a column of the page.
     fn words(&self, of: &RoleScores, width: f64) -> Vec<String> {
         match of.n {
@@ -267,7 +293,11 @@ impl HeadRole {
     fn height(&self, of: &RoleScores, n_columns: usize) -> f64 {
         let width = (crate::chart::WIDTH - 60.0) / n_columns as f64;
         let words = self.words(of, width).len() as f64;
-        let cell = if of.alphas.is_some() { CELL } else { SMALL_CELL };
+        let cell = if of.alphas.is_some() {
+            CELL
+        } else {
+            SMALL_CELL
+        };
         54.0 + cell * of.scores.len() as f64 + LINE * words
     }
 
@@ -276,7 +306,11 @@ impl HeadRole {
         svg.text((frame.x, frame.y + 13.0), &title, Text::size(13.0).bold());
         let attention = attention_name(&of.attention);
         svg.text((frame.x, frame.y + 29.0), &attention, Text::size(12.0));
-        let height = if of.alphas.is_some() { CELL } else { SMALL_CELL };
+        let height = if of.alphas.is_some() {
+            CELL
+        } else {
+            SMALL_CELL
+        };
         let n_heads = of.scores.first().map_or(0, Vec::len);
         let area = Rect {
             x: frame.x + 16.0,
@@ -300,7 +334,10 @@ impl HeadRole {
             .collect();
         heat_map(svg, area, &rows);
         let n_heads = of.scores.first().map_or(1, Vec::len);
-        let cell = (area.width / n_heads as f64, area.height / of.scores.len() as f64);
+        let cell = (
+            area.width / n_heads as f64,
+            area.height / of.scores.len() as f64,
+        );
         let small = Text::size(11.0).middle();
         for head in 0..n_heads {
             let place = (area.x + cell.0 * (head as f64 + 0.5), area.y - 4.0);
@@ -311,7 +348,10 @@ impl HeadRole {
             svg.text(place, &(layer + 1).to_string(), small);
         }
         let place = |head: &ScoredHead| {
-            (area.x + cell.0 * head.head as f64, area.y + cell.1 * head.layer as f64)
+            (
+                area.x + cell.0 * head.head as f64,
+                area.y + cell.1 * head.layer as f64,
+            )
         };
         let ranked = of.ranked();
         for head in &ranked {
@@ -322,7 +362,11 @@ impl HeadRole {
             let score = if passes { score.bold() } else { score };
             let middle = x + cell.0 / 2.0;
             let number = short(100.0 * head.score, 0);
-            let first = if head.alpha.is_some() { 12.0 } else { cell.1 / 2.0 + 4.0 };
+            let first = if head.alpha.is_some() {
+                12.0
+            } else {
+                cell.1 / 2.0 + 4.0
+            };
             svg.text((middle, y + first), &number, score);
             if let Some(alpha) = head.alpha {
                 // Twelve heads leave room for one decimal only.
@@ -348,15 +392,34 @@ impl HeadRole {
             return;
         }
         page.heading("Examples");
-        page.note("Rows are queries, columns keys. Outlined cells are those that the score counts.");
-        let max = self.examples.iter().map(SentenceWeights::max).fold(0.0, f64::max);
-        let cells = || self.examples.iter().flat_map(|of| of.weights.iter().flatten());
+        page.note(
+            "Rows are queries, columns keys. Outlined cells are those that the score counts.",
+        );
+        let max = self
+            .examples
+            .iter()
+            .map(SentenceWeights::max)
+            .fold(0.0, f64::max);
+        let cells = || {
+            self.examples
+                .iter()
+                .flat_map(|of| of.weights.iter().flatten())
+        };
         let mut bar = ColourBar::new("weight", max, false);
-        bar.zero = cells().any(|of| *of == Some(0.0)).then(|| "exactly 0".to_owned());
-        bar.hidden = cells().any(Option::is_none).then(|| "not visible to the query".to_owned());
+        bar.zero = cells()
+            .any(|of| *of == Some(0.0))
+            .then(|| "exactly 0".to_owned());
+        bar.hidden = cells()
+            .any(Option::is_none)
+            .then(|| "not visible to the query".to_owned());
         page.colour_bar(&bar);
         // Long sentences need the whole width.
-        let longest = self.examples.iter().map(|of| of.keys.len()).max().unwrap_or(0);
+        let longest = self
+            .examples
+            .iter()
+            .map(|of| of.keys.len())
+            .max()
+            .unwrap_or(0);
         let n_columns = if longest > 24 { 1 } else { 2 };
         let width = (crate::chart::WIDTH - 48.0) / n_columns as f64;
         for of in self.examples.chunks(n_columns) {

@@ -1,6 +1,5 @@
 //! Ω-regularised argmax.
 
-use serde::{Deserialize, Serialize};
 use super::Figure;
 use super::check::Check;
 use super::table::{Lines, optional};
@@ -8,12 +7,13 @@ use crate::chart::{
     Axis, Cell, ColourBar, Key, Line, Mark, Page, Panel, Rect, SERIES, Svg, heat_map,
 };
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 
 /// Ω-regularised argmax, from softmax (α = 1) over α-entmax to argmax: the probability of the first
 /// of two classes with scores (t, 0), and of the first of three with scores (t₁, t₂, 0). File: `omega`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Omega {
+pub struct OmegaFigure {
     /// Two classes, a curve for each mapping.
     pub two: Vec<OmegaCurve>,
     /// Three classes, a surface for each mapping.
@@ -50,7 +50,7 @@ pub struct OmegaSurface {
     pub support: Vec<Vec<u8>>,
 }
 
-impl Figure for Omega {
+impl Figure for OmegaFigure {
     fn name(&self) -> String {
         "omega".to_owned()
     }
@@ -121,7 +121,10 @@ impl Figure for Omega {
             (low.min(t), high.max(t))
         });
         if let Some(&frame) = page.row(1, 270.0, 0.0).first() {
-            let (x, y) = (Axis::linear("t", low, high, 9), Axis::linear("p₁", 0.0, 1.0, 5));
+            let (x, y) = (
+                Axis::linear("t", low, high, 9),
+                Axis::linear("p₁", 0.0, 1.0, 5),
+            );
             let mut panel = Panel::new(&mut page.svg, frame, "", x, y);
             for (at, of) in self.two.iter().enumerate() {
                 let points = of.t.iter().zip(&of.p);
@@ -134,7 +137,7 @@ impl Figure for Omega {
     }
 }
 
-impl Omega {
+impl OmegaFigure {
     /// Small heat maps of three classes: above the probability, below the size of the support.
     fn surfaces(&self, page: &mut Page) {
         let n_columns = self.three.len().clamp(3, 6);
@@ -147,11 +150,20 @@ impl Omega {
             let frames = page.row(n_columns, 168.0, 10.0);
             for (at, (of, frame)) in of.iter().zip(frames).enumerate() {
                 let cell = |p: &f32| Cell::of(Some(f64::from(*p)), |p| p);
-                of.draw(&mut page.svg, frame, at == 0, of.p.iter().map(|row| row.iter().map(cell)));
+                of.draw(
+                    &mut page.svg,
+                    frame,
+                    at == 0,
+                    of.p.iter().map(|row| row.iter().map(cell)),
+                );
             }
         }
         page.heading("The same three classes: how many have a probability above 0");
-        let classes = [(3u8, Cell::Value(0.15)), (2, Cell::Value(0.5)), (1, Cell::Value(0.9))];
+        let classes = [
+            (3u8, Cell::Value(0.15)),
+            (2, Cell::Value(0.5)),
+            (1, Cell::Value(0.9)),
+        ];
         let key = |&(n, cell): &(u8, Cell)| Key::Area(format!("{n}"), cell.colour());
         page.legend(&classes.iter().map(key).collect::<Vec<_>>());
         for of in self.three.chunks(n_columns) {
@@ -182,7 +194,10 @@ impl OmegaSurface {
             [] | [_] => (0.0, 1.0),
         };
         let name = if is_left { "t₂" } else { "" };
-        let (x, y) = (Axis::linear("t₁", low, high, 2), Axis::linear(name, low, high, 2));
+        let (x, y) = (
+            Axis::linear("t₁", low, high, 2),
+            Axis::linear(name, low, high, 2),
+        );
         let panel = Panel::new(svg, frame, &self.name, x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();

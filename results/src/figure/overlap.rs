@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::source::Source;
 use super::Figure;
 use super::check::Check;
+use super::source::Source;
 use super::table::{Lines, optional};
 use crate::chart::{Cell, ColourBar, Page, Rect, Svg, Text, fit, heat_map, text_width, wrap};
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::error::Result;
 /// without a common cell. File: `pattern-overlap`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Overlap {
+pub struct OverlapFigure {
     /// What was measured.
     pub source: Source,
     /// A matrix for each thing that masks differ in.
@@ -35,7 +35,7 @@ pub struct OverlapMatrix {
     pub by_chance: Option<f64>,
 }
 
-impl Figure for Overlap {
+impl Figure for OverlapFigure {
     fn name(&self) -> String {
         "pattern-overlap".to_owned()
     }
@@ -48,7 +48,12 @@ impl Figure for Overlap {
         for of in &self.matrices {
             let n = of.labels.len();
             check.matrix(&of.title, &of.overlap, n, n)?;
-            check.within(&of.title, of.overlap.iter().flatten().flatten().copied(), 0.0, 1.0)?;
+            check.within(
+                &of.title,
+                of.overlap.iter().flatten().flatten().copied(),
+                0.0,
+                1.0,
+            )?;
             check.within(&of.title, of.by_chance, 0.0, 1.0)?;
         }
         Ok(())
@@ -80,7 +85,12 @@ impl Figure for Overlap {
         let cannot = self.matrices.iter().any(has_none);
         bar.hidden = cannot.then(|| "cannot be compared".to_owned());
         page.colour_bar(&bar);
-        let most = self.matrices.iter().map(|of| of.labels.len()).max().unwrap_or(1);
+        let most = self
+            .matrices
+            .iter()
+            .map(|of| of.labels.len())
+            .max()
+            .unwrap_or(1);
         let n_columns = if most > 5 { 1 } else { 2 };
         let width = (crate::chart::WIDTH - 48.0) / n_columns as f64;
         for of in self.matrices.chunks(n_columns) {

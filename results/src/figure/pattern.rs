@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::Grid;
-use super::source::Source;
 use super::Figure;
 use super::check::Check;
+use super::grid::Grid;
 use super::layout::file_part;
+use super::source::Source;
 use super::table::Lines;
 use crate::chart::{
     Cell, ColourBar, Page, Rect, Svg, Text, attention_name, heat_map, percent, variant_name,
@@ -18,7 +18,7 @@ use crate::error::Result;
 /// `pattern-TYPE-VARIANT` where `named_by_variant`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Patterns {
+pub struct PatternFigure {
     /// What was measured.
     pub source: Source,
     /// Attention type.
@@ -55,7 +55,7 @@ fn root_scale(max: f64) -> impl Fn(f64) -> f64 {
     move |weight| (weight / max.max(1e-12)).max(0.0).sqrt()
 }
 
-impl Figure for Patterns {
+impl Figure for PatternFigure {
     fn name(&self) -> String {
         let name = format!("pattern-{}", file_part(&self.attention));
         match self.named_by_variant {
@@ -69,7 +69,8 @@ impl Figure for Patterns {
         check.that(!self.heads.is_empty(), || "no head was observed".into())?;
         for of in &self.heads {
             let name = format!("layer {}, head {}", of.layer, of.head);
-            of.mean.check(&check, &format!("mean attention of {name}"))?;
+            of.mean
+                .check(&check, &format!("mean attention of {name}"))?;
             if let Some(hidden) = &of.hidden {
                 hidden.check(&check, &format!("mask of {name}"))?;
             }
@@ -79,7 +80,10 @@ impl Figure for Patterns {
     }
 
     fn csv(&self) -> Result<String> {
-        let widest = self.heads.iter().flat_map(|of| of.mean.cells.iter().map(Vec::len));
+        let widest = self
+            .heads
+            .iter()
+            .flat_map(|of| of.mean.cells.iter().map(Vec::len));
         let widest = widest.max().unwrap_or(0);
         let names = ["layer", "head", "what", "query", "bin"].map(str::to_owned);
         let keys = (0..widest).map(|key| format!("key_{key}"));
@@ -114,17 +118,27 @@ impl Figure for Patterns {
         page.note(&self.source.line());
         let mut explained = "Queries from top to bottom, keys from left to right".to_owned();
         if let Some(mask) = &self.mask {
-            explained += &format!("; to the right of each pattern its mask, {mask}, with the share of the legal cells it hides");
+            explained += &format!(
+                "; to the right of each pattern its mask, {mask}, with the share of the legal cells it hides"
+            );
         }
         let bins = self.heads.iter().map(|of| of.mean.bin).max().unwrap_or(1);
         if bins > 1 {
             explained += &format!("; a cell is the mean of {bins} × {bins} positions");
         }
         page.note(&(explained + "."));
-        let cells = || self.heads.iter().flat_map(|of| of.mean.cells.iter().flatten());
-        let max = cells().flatten().fold(0.0, |max: f64, &weight| max.max(f64::from(weight)));
+        let cells = || {
+            self.heads
+                .iter()
+                .flat_map(|of| of.mean.cells.iter().flatten())
+        };
+        let max = cells()
+            .flatten()
+            .fold(0.0, |max: f64, &weight| max.max(f64::from(weight)));
         let mut bar = ColourBar::new("mean weight", max, true);
-        bar.zero = cells().any(|of| *of == Some(0.0)).then(|| "exactly 0".to_owned());
+        bar.zero = cells()
+            .any(|of| *of == Some(0.0))
+            .then(|| "exactly 0".to_owned());
         let has_illegal = cells().any(Option::is_none);
         bar.hidden = match (self.mask.is_some(), has_illegal) {
             (true, true) => Some("hidden, or never visible".to_owned()),
@@ -140,9 +154,11 @@ impl Figure for Patterns {
         let n_columns = n_heads.min(if has_masks { 6 } else { 8 }).max(2);
         for layer in 0..n_layers {
             page.heading(&format!("layer {}", layer + 1));
-            let heads: Vec<&HeadPattern> = self.heads.iter().filter(|of| of.layer == layer).collect();
+            let heads: Vec<&HeadPattern> =
+                self.heads.iter().filter(|of| of.layer == layer).collect();
             for heads in heads.chunks(n_columns) {
-                let width = (crate::chart::WIDTH - 28.0 - 10.0 * (n_columns - 1) as f64) / n_columns as f64;
+                let width =
+                    (crate::chart::WIDTH - 28.0 - 10.0 * (n_columns - 1) as f64) / n_columns as f64;
                 let width = width.min(220.0);
                 let height = heads.iter().map(|of| of.height(width)).fold(0.0, f64::max);
                 let frames = page.row(n_columns, height, 10.0);

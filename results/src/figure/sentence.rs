@@ -1,12 +1,12 @@
 //! One head on one sentence.
 
-use serde::{Deserialize, Serialize};
 use super::check::Check;
 use crate::chart::{
     Cell, Colour, Rect, SERIES, Svg, Text, attention_name, fit, head_name, heat_map, short,
     text_width, variant_name,
 };
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 
 /// The attention weights of one head on one sequence, as a picture with the pieces on both axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,11 @@ impl SentenceWeights {
         let head = head_name(self.layer, self.head);
         [
             format!("{head}{}", alpha.unwrap_or_default()),
-            format!("{}, {}", variant_name(&self.variant), attention_name(&self.attention)),
+            format!(
+                "{}, {}",
+                variant_name(&self.variant),
+                attention_name(&self.attention)
+            ),
         ]
     }
 

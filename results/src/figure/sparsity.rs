@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::source::Source;
 use super::Figure;
 use super::check::Check;
+use super::source::Source;
 use super::table::Lines;
 use crate::chart::{
     Cell, ColourBar, Page, Rect, Svg, Text, attention_name, heat_map, percent, short,
@@ -15,7 +15,7 @@ use crate::error::Result;
 /// block-sparse kernel has left, for one or several masks. File: `pattern-sparsity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sparsities {
+pub struct SparsityFigure {
     /// What was measured.
     pub source: Source,
     /// An entry for each mask and attention type.
@@ -50,7 +50,7 @@ pub struct BlocksLeft {
     pub left: Vec<Vec<f64>>,
 }
 
-impl Figure for Sparsities {
+impl Figure for SparsityFigure {
     fn name(&self) -> String {
         "pattern-sparsity".to_owned()
     }
@@ -72,7 +72,15 @@ impl Figure for Sparsities {
     }
 
     fn csv(&self) -> Result<String> {
-        let head = ["mask", "attention", "nominal", "layer", "head", "measure", "share"];
+        let head = [
+            "mask",
+            "attention",
+            "nominal",
+            "layer",
+            "head",
+            "measure",
+            "share",
+        ];
         let mut lines = Lines::new(&head);
         for of in &self.masks {
             for (what, values) in of.measures() {
