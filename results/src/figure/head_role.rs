@@ -8,6 +8,7 @@ use super::layout::distinct;
 use super::sentence::SentenceWeights;
 use super::source::Source;
 use super::table::{Lines, optional};
+use crate::attention::{HeadScore, best_head, passing_heads, ranked_heads};
 use crate::chart::{
     Cell, ColourBar, Page, Rect, SERIES, Svg, Text, attention_name, head_name, heat_map, percent,
     short, variant_name, wrap,
@@ -23,7 +24,7 @@ pub struct RoleFigure {
     pub role: Role,
     /// What was measured.
     pub source: Source,
-    /// Scores from which a head counts as having the role.
+    /// The score above which a head counts as having the role.
     pub threshold: f64,
     /// Scores of every head, an entry for each variant, attention type and measure.
     pub scores: Vec<RoleScores>,
@@ -53,7 +54,9 @@ pub struct RoleScores {
     pub variant: String,
     /// Attention type.
     pub attention: String,
-    /// Which score of the role in words: `offset -1`, `best of the cluster`, `within the cluster`.
+    /// Which score of the role: [`measure_of_offset`](super::measure_of_offset),
+    /// [`MERGING`](super::MERGING), [`WITHIN_WORD`](super::WITHIN_WORD) or
+    /// [`INTERROGATION`](super::INTERROGATION); published scores stand below those of their measure.
     pub measure: String,
     /// How many tokens, clusters or questions the scores are means of; 0 leaves nothing to score.
     pub n: u64,
@@ -106,47 +109,19 @@ impl Role {
     }
 }
 
-/// A head and its score.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScoredHead {
-    /// Layer, from 0.
-    pub layer: usize,
-    /// Head, from 0.
-    pub head: usize,
-    /// Its score.
-    pub score: f64,
-    /// Its α, where it is learned.
-    pub alpha: Option<f64>,
-}
-
 impl RoleScores {
-    /// All heads, the best first; equal ones in their order.
-    pub fn ranked(&self) -> Vec<ScoredHead> {
-        let layers = self.scores.iter().enumerate();
-        let mut heads: Vec<ScoredHead> = layers
-            .flat_map(|(layer, heads)| {
-                let alphas = self.alphas.as_ref().and_then(|alphas| alphas.get(layer));
-                heads
-                    .iter()
-                    .enumerate()
-                    .map(move |(head, &score)| ScoredHead {
-                        layer,
-                        head,
-                        score,
-                        alpha: alphas.and_then(|alphas| alphas.get(head)).copied(),
-                    })
-            })
-            .collect();
-        heads.sort_by(|a, b| b.score.total_cmp(&a.score));
-        heads
+    /// α of a head, where it is learned.
+    fn alpha(&self, of: &HeadScore) -> Option<f64> {
+        self.alphas.as_ref()?.get(of.layer)?.get(of.head).copied()
     }
 
     /// What the scores say: the heads that pass, or that none does and which comes nearest.
-    pub fn verdict(&self, threshold: f64) -> String {
-        let ranked = self.ranked();
-        let at_least = percent(threshold, 0);
-        let write = |of: &ScoredHead| {
-            let alpha = of.alpha.map(|alpha| format!(", α = {}", short(alpha, 2)));
+    fn verdict(&self, threshold: f64) -> String {
+        let bar = percent(threshold, 0);
+        let write = |of: &HeadScore| {
+            let alpha = self
+                .alpha(of)
+                .map(|alpha| format!(", α = {}", short(alpha, 2)));
             let alpha = alpha.unwrap_or_default();
             format!(
                 "{}: {}{alpha}",
@@ -154,19 +129,19 @@ impl RoleScores {
                 percent(of.score, 1)
             )
         };
-        let passing = ranked.iter().filter(|of| of.score >= threshold);
-        let passing: Vec<String> = passing.map(write).collect();
-        match (passing.as_slice(), ranked.first()) {
-            ([], None) => "nothing to score".to_owned(),
+        let passing = passing_heads(&self.scores, threshold);
+        let passing: Vec<String> = passing.iter().map(write).collect();
+        match (passing.as_slice(), best_head(&self.scores)) {
+            ([], None) => "Nothing to score.".to_owned(),
             ([], Some(best)) => {
                 format!(
-                    "No head passes at this size (≥ {at_least}); the best is {}.",
-                    write(best)
+                    "No head passes at this size (above {bar}); the best is {}.",
+                    write(&best)
                 )
             }
-            ([only], _) => format!("One head passes (≥ {at_least}): {only}."),
+            ([only], _) => format!("One head passes (above {bar}): {only}."),
             (some, _) => format!(
-                "{} heads pass (≥ {at_least}): {}.",
+                "{} heads pass (above {bar}): {}.",
                 some.len(),
                 some.join("; ")
             ),
@@ -214,14 +189,15 @@ impl Figure for RoleFigure {
             "n",
         ]);
         for of in &self.scores {
-            let mut heads = of.ranked();
+            let mut heads = ranked_heads(&of.scores);
             heads.sort_by_key(|head| (head.layer, head.head));
             for head in heads {
+                let passes = head.score > self.threshold;
                 let names = ["ours", &of.variant, &of.attention, &of.measure];
                 let mut line: Vec<String> = names.map(str::to_owned).into();
                 line.extend([head.layer.to_string(), head.head.to_string()]);
-                line.extend([head.score.to_string(), optional(head.alpha)]);
-                line.extend([(head.score >= self.threshold).to_string(), of.n.to_string()]);
+                line.extend([head.score.to_string(), optional(of.alpha(&head))]);
+                line.extend([passes.to_string(), of.n.to_string()]);
                 lines.push(line);
             }
         }
@@ -233,7 +209,7 @@ impl Figure for RoleFigure {
         let mut page = Page::new(self.role.title());
         page.note(&self.source.line());
         page.note(&format!(
-            "A row is a layer, a column a head, a number the score in percent{}. Outlined heads pass: at least {}.",
+            "A row is a layer, a column a head, a number the score in percent{}. Outlined heads pass: above {}.",
             match self.scores.iter().any(|of| of.alphas.is_some()) {
                 true => ", with the head's α below it",
                 false => "",
@@ -347,36 +323,37 @@ impl RoleFigure {
             let place = (area.x - 8.0, area.y + cell.1 * (layer as f64 + 0.5) + 4.0);
             svg.text(place, &(layer + 1).to_string(), small);
         }
-        let place = |head: &ScoredHead| {
+        let place = |head: &HeadScore| {
             (
                 area.x + cell.0 * head.head as f64,
                 area.y + cell.1 * head.layer as f64,
             )
         };
-        let ranked = of.ranked();
+        let ranked = ranked_heads(&of.scores);
         for head in &ranked {
             let (x, y) = place(head);
             let ink = Cell::Value(head.score).ink();
-            let passes = head.score >= self.threshold;
+            let passes = head.score > self.threshold;
+            let alpha = of.alpha(head);
             let score = Text::size(11.0).middle().colour(ink);
             let score = if passes { score.bold() } else { score };
             let middle = x + cell.0 / 2.0;
             let number = short(100.0 * head.score, 0);
-            let first = if head.alpha.is_some() {
+            let first = if alpha.is_some() {
                 12.0
             } else {
                 cell.1 / 2.0 + 4.0
             };
             svg.text((middle, y + first), &number, score);
-            if let Some(alpha) = head.alpha {
+            if let Some(alpha) = alpha {
                 // Twelve heads leave room for one decimal only.
                 let alpha = short_alpha(alpha, cell.0);
                 let style = Text::size(10.0).middle().colour(ink);
                 svg.text((middle, y + 24.0), &alpha, style);
             }
         }
-        for head in ranked.iter().filter(|head| head.score >= self.threshold) {
-            let (x, y) = place(head);
+        for head in passing_heads(&of.scores, self.threshold) {
+            let (x, y) = place(&head);
             let rect = Rect {
                 x,
                 y,

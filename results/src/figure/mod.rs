@@ -21,6 +21,7 @@ mod layout;
 mod omega;
 mod overlap;
 mod pattern;
+mod published;
 mod sentence;
 mod source;
 mod sparsity;
@@ -41,10 +42,14 @@ pub use density::{DensityFigure, HeadDensity, PublishedDensity};
 pub use density_histogram::{DensityHistogramFigure, PublishedHistogram, VariantHistogram};
 pub use diversity::{DiversityFigure, LayerDiversity, PublishedDiversity};
 pub use grid::Grid;
-pub use head_role::{PublishedScores, Role, RoleFigure, RoleScores, ScoredHead};
+pub use head_role::{PublishedScores, Role, RoleFigure, RoleScores};
 pub use omega::{OmegaCurve, OmegaFigure, OmegaSurface};
 pub use overlap::{OverlapFigure, OverlapMatrix};
 pub use pattern::{HeadPattern, PatternFigure};
+pub use published::{
+    INTERROGATION, MERGING, Published, WITHIN_WORD, measure_of_offset, published_heads,
+    published_scores,
+};
 pub use sentence::SentenceWeights;
 pub use source::{Shares, Source};
 pub use sparsity::{BlocksLeft, MaskSparsity, SparsityFigure};
