@@ -22,5 +22,5 @@ pub(crate) use names::{attention_name, head_name, variant_name};
 pub(crate) use number::{percent, short, significant};
 pub(crate) use page::{Key, Page, WIDTH};
 pub(crate) use panel::{Bar, Line, Mark, Panel};
-pub(crate) use svg::{Anchor, Rect, Svg, Text};
+pub(crate) use svg::{Rect, Svg, Text};
 pub(crate) use text::{fit, text_width, wrap};

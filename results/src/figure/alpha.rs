@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Figure;
 use super::check::Check;
 use super::layout::{PanelGrid, Slot, distinct};
-use super::source::{Histogram, Source};
+use super::source::{Shares, Source};
 use super::table::Lines;
 use crate::chart::{Axis, Bar, Colour, PAPER, Page, Panel, SERIES, Text, attention_name};
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::error::Result;
 /// "Distribution of learned α values per attention block": 15 bins on \[1, 2\]). File: `alpha`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AlphaHistogram {
+pub struct AlphaFigure {
     /// What was measured.
     pub source: Source,
     /// Ours, an entry for each attention type.
@@ -32,7 +32,7 @@ pub struct TypeAlphas {
     /// α, `[layer][head]`.
     pub alphas: Vec<Vec<f64>>,
     /// The same in bins on \[1, 2\].
-    pub histogram: Histogram,
+    pub histogram: Shares,
 }
 
 /// A published histogram.
@@ -44,10 +44,10 @@ pub struct PublishedAlphas {
     /// Attention type.
     pub attention: String,
     /// Shares by bin.
-    pub histogram: Histogram,
+    pub histogram: Shares,
 }
 
-impl Figure for AlphaHistogram {
+impl Figure for AlphaFigure {
     fn name(&self) -> String {
         "alpha".to_owned()
     }
@@ -114,7 +114,7 @@ impl Figure for AlphaHistogram {
             rows,
             height: 165.0,
         };
-        let y = Histogram::axis(all(), "% of heads");
+        let y = Shares::axis(all(), "% of heads");
         grid.draw(&mut page, |slot| {
             let of_type = types[slot.column];
             let histogram = match slot.row.checked_sub(1).map(|at| corpora[at]) {
@@ -131,7 +131,7 @@ impl Figure for AlphaHistogram {
     }
 }
 
-fn draw(slot: Slot<'_>, y: Axis, histogram: Option<(&Histogram, Colour)>) {
+fn draw(slot: Slot<'_>, y: Axis, histogram: Option<(&Shares, Colour)>) {
     let y = if slot.is_left { y } else { y.unnamed() };
     let x = Axis::linear("α", 1.0, 2.0, 5);
     let mut panel = Panel::new(slot.svg, slot.frame, &slot.title, x, y);

@@ -1,6 +1,6 @@
 //! Whether the numbers of a figure belong together.
 
-use super::source::Histogram;
+use super::source::Shares;
 use crate::error::{Result, ResultsError};
 
 /// Checks in the name of one figure.
@@ -103,8 +103,8 @@ impl Check {
         self.that(is_rising, || format!("{what} must rise"))
     }
 
-    pub(super) fn histogram(&self, what: &str, histogram: &Histogram) -> Result<()> {
-        let Histogram {
+    pub(super) fn histogram(&self, what: &str, histogram: &Shares) -> Result<()> {
+        let Shares {
             low,
             high,
             shares,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// tokens per second, a panel each. File: `curves`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Curves {
+pub struct CurvesFigure {
     /// What stands on the x axis, such as `training step`.
     pub x: String,
     /// The panels.
@@ -72,7 +72,7 @@ impl CurveLine {
     }
 }
 
-impl Figure for Curves {
+impl Figure for CurvesFigure {
     fn name(&self) -> String {
         "curves".to_owned()
     }

@@ -16,7 +16,7 @@ use crate::error::Result;
 /// figure "Head density per layer"). File: `density`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Density {
+pub struct DensityFigure {
     /// What was measured.
     pub source: Source,
     /// Ours, an entry for each attention type and variant.
@@ -70,7 +70,7 @@ const UNION: Line = Line {
     mark: Mark::None,
 };
 
-impl Figure for Density {
+impl Figure for DensityFigure {
     fn name(&self) -> String {
         "density".to_owned()
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Figure;
 use super::check::Check;
 use super::layout::{PanelGrid, distinct};
-use super::source::{Histogram, Source};
+use super::source::{Shares, Source};
 use super::table::Lines;
 use crate::chart::{
     Axis, Key, Line, Mark, Page, Panel, attention_name, variant_colour, variant_name,
@@ -16,7 +16,7 @@ use crate::error::Result;
 /// figure "Distribution of attention densities"). File: `density-histogram`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DensityHistogram {
+pub struct DensityHistogramFigure {
     /// What was measured.
     pub source: Source,
     /// Ours, an entry for each attention type and variant.
@@ -34,7 +34,7 @@ pub struct VariantHistogram {
     /// Row normaliser.
     pub variant: String,
     /// Shares by bin.
-    pub histogram: Histogram,
+    pub histogram: Shares,
 }
 
 /// A published histogram.
@@ -48,10 +48,10 @@ pub struct PublishedHistogram {
     /// Row normaliser.
     pub variant: String,
     /// Shares by bin.
-    pub histogram: Histogram,
+    pub histogram: Shares,
 }
 
-impl Figure for DensityHistogram {
+impl Figure for DensityHistogramFigure {
     fn name(&self) -> String {
         "density-histogram".to_owned()
     }
@@ -131,7 +131,7 @@ impl Figure for DensityHistogram {
             .chain(published.iter().map(|of| &of.histogram));
         // Softmax has all its values in the last bin, beside which nothing else could be seen.
         let seen = all.filter(|histogram| histogram.shares.iter().all(|share| *share < 0.8));
-        let y = Histogram::axis(seen, "% of heads × sequences");
+        let y = Shares::axis(seen, "% of heads × sequences");
         let mut rows = vec![format!("ours, {}", self.source.corpus)];
         rows.extend(corpora.iter().map(|corpus| format!("paper, {corpus}")));
         let grid = PanelGrid {

@@ -17,7 +17,7 @@ use crate::error::Result;
 /// heads at each layer"). File: `diversity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Diversity {
+pub struct DiversityFigure {
     /// What was measured.
     pub source: Source,
     /// Ours, an entry for each attention type and variant.
@@ -52,7 +52,7 @@ pub struct PublishedDiversity {
     pub layers: Vec<f64>,
 }
 
-impl Figure for Diversity {
+impl Figure for DiversityFigure {
     fn name(&self) -> String {
         "diversity".to_owned()
     }
@@ -162,7 +162,7 @@ impl Figure for Diversity {
     }
 }
 
-impl Diversity {
+impl DiversityFigure {
     /// Corpus (none for ours), attention type, variant, and layers.
     fn all(&self) -> impl Iterator<Item = (Option<&str>, &str, &str, &[f64])> {
         let ours = self.series.iter().map(|of| {

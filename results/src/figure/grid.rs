@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::Check;
+use crate::chart::Cell;
+use crate::error::Result;
+
 /// A (query, key) matrix of one head, each stored cell the mean of `bin × bin` cells of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,5 +59,25 @@ impl Grid {
     pub fn side(n_grids: usize) -> usize {
         let all = 48_000.0 / n_grids.max(1) as f64;
         (all.sqrt() as usize).clamp(12, 64)
+    }
+
+    /// Each stored cell by `cell`.
+    pub(super) fn rows(&self, cell: impl Fn(Option<f64>) -> Cell) -> Vec<Vec<Cell>> {
+        let row =
+            |cells: &Vec<Option<f32>>| cells.iter().map(|of| cell(of.map(f64::from))).collect();
+        self.cells.iter().map(row).collect()
+    }
+
+    pub(super) fn check(&self, check: &Check, name: &str) -> Result<()> {
+        let Self {
+            n_queries,
+            n_keys,
+            bin,
+            cells,
+        } = self;
+        let bin = (*bin).max(1);
+        check.matrix(name, cells, n_queries.div_ceil(bin), n_keys.div_ceil(bin))?;
+        let values = cells.iter().flatten().flatten();
+        check.within(name, values.map(|&value| f64::from(value)), 0.0, 1.0)
     }
 }

@@ -21,6 +21,7 @@ mod layout;
 mod omega;
 mod overlap;
 mod pattern;
+mod published;
 mod sentence;
 mod source;
 mod sparsity;
@@ -35,20 +36,24 @@ use serde::de::DeserializeOwned;
 use crate::error::{Result, ResultsError};
 use crate::record::write_atomic;
 
-pub use alpha::{AlphaHistogram, PublishedAlphas, TypeAlphas};
-pub use curves::{CurveLine, CurvePanel, Curves};
-pub use density::{Density, HeadDensity, PublishedDensity};
-pub use density_histogram::{DensityHistogram, PublishedHistogram, VariantHistogram};
-pub use diversity::{Diversity, LayerDiversity, PublishedDiversity};
+pub use alpha::{AlphaFigure, PublishedAlphas, TypeAlphas};
+pub use curves::{CurveLine, CurvePanel, CurvesFigure};
+pub use density::{DensityFigure, HeadDensity, PublishedDensity};
+pub use density_histogram::{DensityHistogramFigure, PublishedHistogram, VariantHistogram};
+pub use diversity::{DiversityFigure, LayerDiversity, PublishedDiversity};
 pub use grid::Grid;
-pub use head_role::{HeadRole, PublishedScores, Role, RoleScores};
-pub use omega::{Omega, OmegaCurve, OmegaSurface};
-pub use overlap::{Overlap, OverlapMatrix};
-pub use pattern::{HeadPattern, Patterns};
+pub use head_role::{PublishedScores, Role, RoleFigure, RoleScores};
+pub use omega::{OmegaCurve, OmegaFigure, OmegaSurface};
+pub use overlap::{OverlapFigure, OverlapMatrix};
+pub use pattern::{HeadPattern, PatternFigure};
+pub use published::{
+    INTERROGATION, MERGING, Published, WITHIN_WORD, measure_of_offset, published_heads,
+    published_scores,
+};
 pub use sentence::SentenceWeights;
-pub use source::{Histogram, Source};
-pub use sparsity::{BlocksLeft, MaskSparsity, Sparsities};
-pub use trajectory::{HeadTrajectory, PublishedTrajectory, Trajectory};
+pub use source::{Shares, Source};
+pub use sparsity::{BlocksLeft, MaskSparsity, SparsityFigure};
+pub use trajectory::{HeadTrajectory, PublishedHead, TrajectoryFigure};
 
 /// A figure: its numbers, and how they are written and drawn.
 pub trait Figure: Serialize + DeserializeOwned {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::table::optional;
+use crate::attention::Histogram;
 use crate::chart::Axis;
 
 /// What the numbers of a figure were measured on.
@@ -17,10 +18,11 @@ pub struct Source {
     pub n_sequences: Option<u64>,
 }
 
-/// Shares of values in bins of equal width. The last bin includes its upper end.
+/// A histogram as shares of the values, as figures are published; the last bin includes its upper
+/// end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Histogram {
+pub struct Shares {
     /// Lower end of the first bin.
     pub low: f64,
     /// Upper end of the last bin.
@@ -31,19 +33,7 @@ pub struct Histogram {
     pub n: Option<u64>,
 }
 
-impl Histogram {
-    /// The shares of `counts` on `low..high`.
-    pub fn of_counts(low: f64, high: f64, counts: &[u64]) -> Self {
-        let n: u64 = counts.iter().sum();
-        let share = |&count: &u64| count as f64 / n.max(1) as f64;
-        Self {
-            low,
-            high,
-            shares: counts.iter().map(share).collect(),
-            n: Some(n),
-        }
-    }
-
+impl Shares {
     /// Lower end, upper end and share of each bin.
     pub(super) fn bins(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         let width = (self.high - self.low) / self.shares.len().max(1) as f64;
@@ -67,5 +57,18 @@ impl Histogram {
         let shares = all.flat_map(|histogram| &histogram.shares);
         let highest = shares.copied().fold(0.01, f64::max);
         Axis::linear(name, 0.0, 115.0 * highest, 4)
+    }
+}
+
+impl From<&Histogram> for Shares {
+    fn from(histogram: &Histogram) -> Self {
+        let n: u64 = histogram.counts.iter().sum();
+        let share = |&count: &u64| count as f64 / n.max(1) as f64;
+        Self {
+            low: histogram.bins.lower,
+            high: histogram.bins.upper,
+            shares: histogram.counts.iter().map(share).collect(),
+            n: Some(n),
+        }
     }
 }

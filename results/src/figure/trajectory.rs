@@ -6,7 +6,8 @@ use super::Figure;
 use super::check::Check;
 use super::layout::{PanelGrid, Slot, distinct};
 use super::source::Source;
-use super::table::{Lines, optional};
+use super::table::Lines;
+use crate::attention::{REAL_DROP, Trajectory};
 use crate::chart::{
     Axis, Colour, Key, Line, Mark, Page, Panel, SERIES, attention_name, head_name, short,
 };
@@ -16,7 +17,7 @@ use crate::error::Result;
 /// "Trajectories of α values"). File: `trajectory`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trajectory {
+pub struct TrajectoryFigure {
     /// What was measured.
     pub source: Source,
     /// Training steps at which α was written down, rising.
@@ -24,7 +25,7 @@ pub struct Trajectory {
     /// Every head of every attention type.
     pub heads: Vec<HeadTrajectory>,
     /// Published heads.
-    pub published: Vec<PublishedTrajectory>,
+    pub published: Vec<PublishedHead>,
 }
 
 /// One head.
@@ -44,7 +45,7 @@ pub struct HeadTrajectory {
 /// What was published of one head's trajectory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PublishedTrajectory {
+pub struct PublishedHead {
     /// Corpus.
     pub corpus: String,
     /// Attention type.
@@ -64,30 +65,30 @@ pub struct PublishedTrajectory {
 }
 
 impl HeadTrajectory {
-    /// Whether the head was dense and ends sparse: its α fell below 1.5, the middle of its range, and
-    /// ends above it, at least 0.1 above its lowest value.
-    pub fn turns_sparse(&self) -> bool {
-        turns_sparse(self.lowest(), self.alphas.last().copied())
+    /// Start, lowest and end of the head's α; none without a step.
+    pub fn trajectory(&self) -> Option<Trajectory> {
+        let start = *self.alphas.first()?;
+        Some(Trajectory {
+            start,
+            min: self.alphas.iter().copied().fold(start, f64::min),
+            end: *self.alphas.last()?,
+        })
     }
 
-    /// Lowest α.
-    pub fn lowest(&self) -> Option<f64> {
-        self.alphas.iter().copied().reduce(f64::min)
-    }
-}
-
-impl PublishedTrajectory {
-    /// As [`HeadTrajectory::turns_sparse`].
-    pub fn turns_sparse(&self) -> bool {
-        turns_sparse(Some(self.min), Some(self.end))
+    fn is_marked(&self) -> bool {
+        let trajectory = self.trajectory();
+        trajectory.is_some_and(|of| of.starts_dense_ends_sparse())
     }
 }
 
-fn turns_sparse(lowest: Option<f64>, end: Option<f64>) -> bool {
-    let (Some(lowest), Some(end)) = (lowest, end) else {
-        return false;
-    };
-    lowest < 1.5 && end > 1.5 && end - lowest >= 0.1
+impl PublishedHead {
+    fn trajectory(&self) -> Trajectory {
+        Trajectory {
+            start: self.start,
+            min: self.min,
+            end: self.end,
+        }
+    }
 }
 
 const PLAIN: Line = Line {
@@ -96,14 +97,14 @@ const PLAIN: Line = Line {
     dash: "",
     mark: Mark::None,
 };
-const TURNS: Line = Line {
+const MARKED: Line = Line {
     colour: SERIES[1],
     width: 2.2,
     dash: "",
     mark: Mark::None,
 };
 
-impl Figure for Trajectory {
+impl Figure for TrajectoryFigure {
     fn name(&self) -> String {
         "trajectory".to_owned()
     }
@@ -136,7 +137,7 @@ impl Figure for Trajectory {
             "head",
             "step",
             "alpha",
-            "turns_sparse",
+            "starts_dense_ends_sparse",
         ];
         let mut lines = Lines::new(&head);
         for of in &self.heads {
@@ -145,7 +146,7 @@ impl Figure for Trajectory {
                 let mut line = vec!["ours".to_owned(), of.attention.clone()];
                 line.extend(place.clone());
                 line.extend([step.to_string(), alpha.to_string()]);
-                line.push(of.turns_sparse().to_string());
+                line.push(of.is_marked().to_string());
                 lines.push(line);
             }
         }
@@ -154,7 +155,7 @@ impl Figure for Trajectory {
                 let mut line = vec![of.corpus.clone(), of.attention.clone()];
                 line.extend([of.layer, of.head].map(|at| at.to_string()));
                 line.extend([step.to_owned(), alpha.to_string()]);
-                line.push(of.turns_sparse().to_string());
+                line.push(of.trajectory().starts_dense_ends_sparse().to_string());
                 lines.push(line);
             }
         }
@@ -168,14 +169,16 @@ impl Figure for Trajectory {
         page.legend(&[
             Key::Line("one head".to_owned(), PLAIN),
             Key::Line(
-                "was dense (α < 1.5) and ends sparse (α > 1.5, at least 0.1 above its lowest)"
+                format!(
+                    "first denser (α falls by more than {REAL_DROP}), in the end sparser than it began"
+                )
                     .to_owned(),
-                TURNS,
+                MARKED,
             ),
         ]);
         let types = distinct(self.heads.iter().map(|of| &of.attention));
         let published = self.published.iter();
-        let published: Vec<&PublishedTrajectory> = published
+        let published: Vec<&PublishedHead> = published
             .filter(|of| types.contains(&of.attention.as_str()))
             .collect();
         let corpora = distinct(published.iter().map(|of| &of.corpus));
@@ -196,28 +199,31 @@ impl Figure for Trajectory {
                 None => self.draw(slot, of_type),
                 Some(corpus) => {
                     let is_there =
-                        |of: &&&PublishedTrajectory| of.attention == of_type && of.corpus == corpus;
+                        |of: &&&PublishedHead| of.attention == of_type && of.corpus == corpus;
                     draw_published(slot, published.iter().filter(is_there).copied());
                 }
             }
         });
-        let turned = self.heads.iter().filter(|of| of.turns_sparse());
+        let marked = self.heads.iter().filter(|of| of.is_marked());
         let name = |of: &HeadTrajectory| {
-            let ends = [of.lowest(), of.alphas.last().copied()];
-            let [lowest, end] = ends.map(|of| of.map_or(String::new(), |of| short(of, 2)));
-            let name = head_name(of.layer, of.head);
-            format!(
-                "{} {name} ({lowest} → {end})",
-                attention_name(&of.attention)
-            )
+            let path = of.trajectory().map(|of| [of.start, of.min, of.end]);
+            let path = path
+                .unwrap_or_default()
+                .map(|alpha| short(alpha, 2))
+                .join(" → ");
+            let head = head_name(of.layer, of.head);
+            format!("{} {head} ({path})", attention_name(&of.attention))
         };
-        let turned: Vec<String> = turned.map(name).collect();
+        let marked: Vec<String> = marked.map(name).collect();
         let n = self.heads.len();
-        page.note(&match turned.len() {
-            0 => format!("None of {n} heads was dense and ends sparse."),
+        page.note(&match marked.len() {
+            0 => format!(
+                "None of our {n} heads becomes denser first and ends sparser than it began."
+            ),
             some => format!(
-                "{some} of {n} heads were dense and end sparse: {}.",
-                turned.join("; ")
+                "{some} of our {n} heads become denser first and end sparser than they began \
+                 (start → lowest → end): {}.",
+                marked.join("; ")
             ),
         });
         for of in &published {
@@ -243,7 +249,7 @@ fn alpha_axis(slot: &Slot<'_>) -> Axis {
     Axis::linear(if slot.is_left { "α" } else { "" }, 1.0, 2.0, 5)
 }
 
-impl Trajectory {
+impl TrajectoryFigure {
     fn draw(&self, slot: Slot<'_>, of_type: &str) {
         let last = self.steps.last().map_or(1.0, |&step| step as f64).max(1.0);
         let y = alpha_axis(&slot);
@@ -252,19 +258,19 @@ impl Trajectory {
         // Marked heads lie above the others.
         for marked in [false, true] {
             for of in &self.heads {
-                if of.attention == of_type && of.turns_sparse() == marked {
+                if of.attention == of_type && of.is_marked() == marked {
                     let points = self.steps.iter().zip(&of.alphas);
                     let points: Vec<_> = points
                         .map(|(&step, &alpha)| Some((step as f64, alpha)))
                         .collect();
-                    panel.line(&points, if marked { TURNS } else { PLAIN });
+                    panel.line(&points, if marked { MARKED } else { PLAIN });
                 }
             }
         }
     }
 }
 
-fn draw_published<'a>(slot: Slot<'_>, heads: impl Iterator<Item = &'a PublishedTrajectory>) {
+fn draw_published<'a>(slot: Slot<'_>, heads: impl Iterator<Item = &'a PublishedHead>) {
     let y = alpha_axis(&slot);
     let names = ["start", "lowest", "end"].map(str::to_owned);
     let mut panel = Panel::new(
@@ -283,8 +289,8 @@ fn draw_published<'a>(slot: Slot<'_>, heads: impl Iterator<Item = &'a PublishedT
         let points: Vec<_> = (points.into_iter().enumerate())
             .map(|(at, alpha)| Some((at as f64, alpha)))
             .collect();
-        let line = if of.turns_sparse() {
-            TURNS
+        let line = if of.trajectory().starts_dense_ends_sparse() {
+            MARKED
         } else {
             PLAIN.width(2.0)
         };
