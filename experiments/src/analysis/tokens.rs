@@ -5,7 +5,7 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use sparta_datasets::tokenize::bpe::BpeVocabulary;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
-use sparta_datasets::tokenize::{Dictionary, Vocabulary};
+use sparta_datasets::tokenize::{Dictionary, EOS, Vocabulary};
 
 /// Ends a piece of subword-nmt's BPE whose word goes on.
 const GOES_ON: &str = "@@";
@@ -23,6 +23,8 @@ pub struct Tokens {
     pub pieces: Vec<String>,
     /// Each token without those marks: `Druck`, `ing`.
     pub texts: Vec<String>,
+    /// Whether each token is a special one, such as `</s>` or `[CLS]`.
+    pub specials: Vec<bool>,
     /// The places of the pieces that make one word, in order; every piece is in one.
     pub words: Vec<Range<usize>>,
 }
@@ -44,7 +46,9 @@ impl Tokens {
                 // `@@` alone, and special symbols, are words.
                 !stem.is_empty() && id > Dictionary::UNK
             });
-            tokens.push(symbol, stem.unwrap_or(symbol), !goes_on);
+            // `<unk>` stands for a word.
+            let is_special = id < Dictionary::UNK;
+            tokens.push(symbol, stem.unwrap_or(symbol), (!goes_on, is_special));
             goes_on = stem.is_some();
         }
         Ok(tokens)
@@ -60,7 +64,8 @@ impl Tokens {
             let word = vocabulary
                 .word(id)
                 .with_context(|| format!("the vocabulary has no word {id}"))?;
-            tokens.push(word, word, true);
+            let is_special = id == EOS;
+            tokens.push(word, word, (true, is_special));
         }
         Ok(tokens)
     }
@@ -87,7 +92,7 @@ impl Tokens {
                 Style::ByteLevel if !is_special => text.as_str(),
                 Style::ByteLevel | Style::WordPiece | Style::Unigram => token,
             };
-            tokens.push(piece, &text, starts || after_special);
+            tokens.push(piece, &text, (starts || after_special, is_special));
             after_special = is_special;
         }
         Ok(tokens)
@@ -111,7 +116,7 @@ impl Tokens {
         self.texts.get(places).unwrap_or_default().concat()
     }
 
-    fn push(&mut self, piece: &str, text: &str, starts: bool) {
+    fn push(&mut self, piece: &str, text: &str, (starts, is_special): (bool, bool)) {
         let at = self.pieces.len();
         match self.words.last_mut().filter(|_| !starts) {
             Some(word) => word.end = at + 1,
@@ -119,6 +124,7 @@ impl Tokens {
         }
         self.pieces.push(piece.to_owned());
         self.texts.push(text.to_owned());
+        self.specials.push(is_special);
     }
 }
 
