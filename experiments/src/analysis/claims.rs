@@ -19,12 +19,16 @@ pub(super) fn of(
 ) -> Vec<Claim> {
     let mut findings = Findings::default();
     for measured in all {
-        let model = findings.normalizers.entry(measured.variant.clone()).or_default();
+        let model = findings
+            .normalizers
+            .entry(measured.variant.clone())
+            .or_default();
         fill(model, measured);
     }
     if let Some((variant, alphas)) = learned {
         let model = findings.normalizers.entry(variant.to_owned()).or_default();
-        let of = |(kind, layers): (&AttentionType, &Vec<Vec<f64>>)| (kind.to_string(), layers.concat());
+        let of =
+            |(kind, layers): (&AttentionType, &Vec<Vec<f64>>)| (kind.to_string(), layers.concat());
         model.alphas = alphas.iter().map(of).collect();
     }
     if let Some((variant, trajectory)) = trajectory {

@@ -18,6 +18,9 @@ use super::words::{Words, interrogatives};
 use crate::protocol::{Examples, MaskedModel, Observed, Side, Task, Variant};
 use crate::train::watch::{Interrupted, Progress, is_interrupted};
 
+/// α by attention type, `[layer][head]`.
+pub(super) type Alphas = BTreeMap<AttentionType, Vec<Vec<f64>>>;
+
 /// What is measured of one model.
 pub(super) struct Measured {
     /// Its row normaliser, as figures name it.
@@ -220,13 +223,13 @@ pub(super) fn measure<T: Task>(
     Ok(measured)
 }
 
-/// The learned α by attention type, `[layer][head]`.
+/// The learned α of a network, by attention type.
 pub(super) fn learned_alphas<T: Task>(
     task: &T,
     of: &Variant,
     network: &T::Network,
-) -> Result<BTreeMap<AttentionType, Vec<Vec<f64>>>> {
-    let mut alphas: BTreeMap<AttentionType, Vec<Vec<f64>>> = BTreeMap::new();
+) -> Result<Alphas> {
+    let mut alphas = Alphas::new();
     for learned in task.learned_alphas(of, network) {
         let layers = alphas.entry(learned.kind).or_default();
         ensure!(

@@ -73,8 +73,7 @@ impl Sentence {
             range.len() > 1 && range.start >= places.start && range.end <= places.end
         };
         let shift = |range: &Range<usize>| range.start - places.start..range.end - places.start;
-        let clusters: Vec<Range<usize>> =
-            words.clusters.iter().filter(inside).map(shift).collect();
+        let clusters: Vec<Range<usize>> = words.clusters.iter().filter(inside).map(shift).collect();
         if role == Role::Merging && clusters.is_empty() {
             return None;
         }
@@ -87,7 +86,9 @@ impl Sentence {
             role,
             pieces: words.pieces[places.clone()].to_vec(),
             clusters,
-            question: question.filter(|_| role == Role::Interrogation).map(shifted),
+            question: question
+                .filter(|_| role == Role::Interrogation)
+                .map(shifted),
             layers: Vec::new(),
             places,
         })

@@ -19,7 +19,12 @@ const PANELS: [(&str, &str, &str, bool); 6] = [
     ("BLEU, valid", METRICS, "valid/bleu", false),
     ("learning rate", METRICS, "train/lr", false),
     ("gradient norm", METRICS, "train/grad_norm", true),
-    ("training speed (tokens/s)", TIMING, "tokens_per_second", false),
+    (
+        "training speed (tokens/s)",
+        TIMING,
+        "tokens_per_second",
+        false,
+    ),
 ];
 
 /// The curves of models in folders, by their names. Panels that no model has are left out.
@@ -48,7 +53,9 @@ pub(in crate::analysis) fn curves(models: &[(String, PathBuf)]) -> Result<Made<C
     };
     let panels: Vec<CurvePanel> = PANELS.iter().filter_map(panel).collect();
     if panels.is_empty() {
-        let folders = models.iter().map(|(_, folder)| folder.display().to_string());
+        let folders = models
+            .iter()
+            .map(|(_, folder)| folder.display().to_string());
         return Ok(Err(format!(
             "no log of training ({METRICS}) in {}",
             folders.collect::<Vec<_>>().join(", ")

@@ -11,9 +11,9 @@ mod roles;
 pub(super) use curves::curves;
 pub(super) use density::{density, density_histogram};
 pub(super) use diversity::diversity;
-pub(super) use learned::{alpha, trajectory};
+pub(super) use learned::{NO_ALPHA, alpha, trajectory};
 pub(super) use omega::omega;
-pub(super) use pattern::pattern;
+pub(super) use pattern::{Observed, pattern};
 pub(super) use roles::role;
 
 use sparta_ops::pruning::AttentionType;
@@ -26,9 +26,7 @@ use super::measure::{Measured, TypeMeasures};
 pub(super) type Made<F> = Result<F, String>;
 
 /// Every attention type of every model, with what was measured.
-fn measures(
-    all: &[Measured],
-) -> impl Iterator<Item = (&Measured, AttentionType, &TypeMeasures)> {
+fn measures(all: &[Measured]) -> impl Iterator<Item = (&Measured, AttentionType, &TypeMeasures)> {
     all.iter()
         .flat_map(|of| of.types.iter().map(move |(&kind, types)| (of, kind, types)))
 }

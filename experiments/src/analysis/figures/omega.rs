@@ -50,9 +50,7 @@ impl Mapping {
     /// Probabilities of rows of `n` scores.
     fn probabilities(self, scores: &[f32], n: usize, device: &Device) -> Result<Vec<f32>> {
         let rows = scores.len() / n;
-        let tensor = || {
-            Tensor::<2>::from_data(TensorData::new(scores.to_vec(), [rows, n]), device)
-        };
+        let tensor = || Tensor::<2>::from_data(TensorData::new(scores.to_vec(), [rows, n]), device);
         let mapped = match self {
             Self::Softmax => softmax(tensor(), -1),
             Self::Entmax(alpha) => entmax(tensor(), alpha, -1),
@@ -87,7 +85,9 @@ fn scale((end, n): (f64, usize)) -> Vec<f64> {
 pub(in crate::analysis) fn omega(device: &Device) -> Result<OmegaFigure> {
     let (t, axis) = (scale(CURVE), scale(SURFACE));
     let scores: Vec<f32> = t.iter().flat_map(|&t| [t as f32, 0.0]).collect();
-    let cells = axis.iter().flat_map(|t_2| axis.iter().map(move |t_1| (t_1, t_2)));
+    let cells = axis
+        .iter()
+        .flat_map(|t_2| axis.iter().map(move |t_1| (t_1, t_2)));
     let three: Vec<f32> = cells
         .flat_map(|(&t_1, &t_2)| [t_1 as f32, t_2 as f32, 0.0])
         .collect();
@@ -110,8 +110,12 @@ pub(in crate::analysis) fn omega(device: &Device) -> Result<OmegaFigure> {
             name: mapping.name(),
             alpha: mapping.alpha(),
             t: axis.clone(),
-            p: rows().map(|row| row.chunks(3).map(|p| p[0]).collect()).collect(),
-            support: rows().map(|row| row.chunks(3).map(support).collect()).collect(),
+            p: rows()
+                .map(|row| row.chunks(3).map(|p| p[0]).collect())
+                .collect(),
+            support: rows()
+                .map(|row| row.chunks(3).map(support).collect())
+                .collect(),
         });
     }
     Ok(figure)
@@ -127,7 +131,11 @@ mod tests {
         let at = |name: &str, t: f64| {
             let curve = figure.two.iter().find(|of| of.name.starts_with(name));
             let curve = curve.unwrap();
-            let i = curve.t.iter().position(|&of| (of - t).abs() < 1e-9).unwrap();
+            let i = curve
+                .t
+                .iter()
+                .position(|&of| (of - t).abs() < 1e-9)
+                .unwrap();
             curve.p[i]
         };
         for of in &figure.two {
@@ -141,6 +149,11 @@ mod tests {
         assert_eq!((at("argmax", -0.1), at("argmax", 0.1)), (0.0, 1.0));
         // At the origin all three classes share under every mapping.
         let middle = SURFACE.1 / 2;
-        assert!(figure.three.iter().all(|of| of.support[middle][middle] == 3));
+        assert!(
+            figure
+                .three
+                .iter()
+                .all(|of| of.support[middle][middle] == 3)
+        );
     }
 }

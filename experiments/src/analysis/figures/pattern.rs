@@ -207,9 +207,10 @@ fn of_types(
             heads.extend(of_layer(pattern, hidden, (kind, layer), side)?);
         }
         for head in &mut heads {
-            let of_head = report.iter().flat_map(|report| &report.heads).find(|of| {
-                (of.attention_type, of.layer, of.head) == (kind, head.layer, head.head)
-            });
+            let of_head = report
+                .iter()
+                .flat_map(|report| &report.heads)
+                .find(|of| (of.attention_type, of.layer, of.head) == (kind, head.layer, head.head));
             head.effective = of_head.map(|of| of.sparsity.effective);
         }
         figures.push(PatternFigure {
@@ -286,9 +287,9 @@ fn of_layer(
             layer,
             head,
             mean: Grid::of(rows, cols, side, mean),
-            hidden: hidden.as_deref().map(|cells| {
-                Grid::of(rows, cols, side, |row, col| is_hidden(cells, row, col))
-            }),
+            hidden: hidden
+                .as_deref()
+                .map(|cells| Grid::of(rows, cols, side, |row, col| is_hidden(cells, row, col))),
             effective: None,
         });
     }
@@ -319,7 +320,10 @@ fn sparsity(
         let left = |block_size: usize| BlocksLeft {
             block_size,
             left: by_layer(&|sparsity| {
-                let of_size = sparsity.blocks.iter().find(|of| of.block_size == block_size);
+                let of_size = sparsity
+                    .blocks
+                    .iter()
+                    .find(|of| of.block_size == block_size);
                 of_size.map_or(1.0, |of| 1.0 - of.share)
             }),
         };
@@ -381,9 +385,27 @@ fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
         let variant: Name = |of| of.variant.clone();
         let nominal: Name = |of| format!("p = {:.0} %", 100.0 * of.file.mask.p());
         let groups: [(&str, &[&Placed], String, [Name; 2], Name); 4] = [
-            ("seeds", &at_p, format!(", p = {percent:.0} %"), [dataset, variant], seed),
-            ("tasks", &at_p, format!(", p = {percent:.0} %"), [seed, variant], dataset),
-            ("normalisers", &at_p, format!(", p = {percent:.0} %"), [seed, dataset], variant),
+            (
+                "seeds",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [dataset, variant],
+                seed,
+            ),
+            (
+                "tasks",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [seed, variant],
+                dataset,
+            ),
+            (
+                "normalisers",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [seed, dataset],
+                variant,
+            ),
             ("p", &of_set, String::new(), [seed, variant], nominal),
         ];
         for (what, masks, p, same, label) in groups {
@@ -406,11 +428,7 @@ fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
     Ok(matrices)
 }
 
-fn matrix(
-    title: String,
-    masks: &[&Placed],
-    label: fn(&Placed) -> String,
-) -> Result<OverlapMatrix> {
+fn matrix(title: String, masks: &[&Placed], label: fn(&Placed) -> String) -> Result<OverlapMatrix> {
     let mut expected = Vec::new();
     let mut overlap = vec![vec![None; masks.len()]; masks.len()];
     for (i, a) in masks.iter().enumerate() {

@@ -133,9 +133,10 @@ fn scores_of(role: Role, variant: &str, kind: AttentionType, types: &TypeMeasure
                 layer.interrogation.heads()
             })]
         }
-        (Role::Merging | Role::Interrogation, AttentionType::DecoderSelf | AttentionType::Cross) => {
-            Vec::new()
-        }
+        (
+            Role::Merging | Role::Interrogation,
+            AttentionType::DecoderSelf | AttentionType::Cross,
+        ) => Vec::new(),
     }
 }
 
@@ -188,7 +189,9 @@ fn counted(sentence: &Sentence, offset: Option<i64>) -> Vec<(usize, usize)> {
         (Role::Merging, _) => {
             let of = |word: &std::ops::Range<usize>| {
                 let word = word.clone();
-                let cells = word.clone().flat_map(move |t| word.clone().map(move |u| (t, u)));
+                let cells = word
+                    .clone()
+                    .flat_map(move |t| word.clone().map(move |u| (t, u)));
                 cells.filter(|(t, u)| t != u).collect::<Vec<_>>()
             };
             sentence.clusters.iter().flat_map(of).collect()
