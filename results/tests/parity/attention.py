@@ -102,8 +102,6 @@ def density(kind, weights, sequences):
         each += list(counts / n)
     return {
         "heads": list(nonzero / legal),
-        "sorted": sorted(nonzero / legal),
-        "mean": float(nonzero.mean() / legal),
         "union": union / legal,
         "support_sizes": list(nonzero / queries),
         "histogram": [int(n) for n in numpy.histogram(each, bins=15, range=(0, 1))[0]],
