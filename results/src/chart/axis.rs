@@ -115,6 +115,12 @@ impl Axis {
         }
     }
 
+    /// With ticks but without their numbers, for a panel beside one that has them.
+    pub(crate) fn unlabelled(mut self) -> Self {
+        self.ticks.iter_mut().for_each(|(_, label)| label.clear());
+        self.unnamed()
+    }
+
     /// Where a value lies, 0 at the low end and 1 at the high one.
     pub(crate) fn part(&self, value: f64) -> f64 {
         let (low, high, value) = match self.is_log {

@@ -103,6 +103,17 @@ impl Page {
 
     /// A row of `height` pixels, divided into columns.
     pub(crate) fn row(&mut self, n_columns: usize, height: f64, gap: f64) -> Vec<Rect> {
+        self.panels(n_columns, height, gap, 0.0)
+    }
+
+    /// The same with a first column that is wider by `first`.
+    pub(crate) fn panels(
+        &mut self,
+        n_columns: usize,
+        height: f64,
+        gap: f64,
+        first: f64,
+    ) -> Vec<Rect> {
         let row = Rect {
             x: MARGIN,
             y: self.y,
@@ -110,7 +121,7 @@ impl Page {
             height,
         };
         self.y += height + 8.0;
-        row.columns(n_columns, gap)
+        row.columns(n_columns, gap, first)
     }
 
     /// The file.

@@ -42,13 +42,14 @@ impl Rect {
         }
     }
 
-    /// `n` rectangles of the same width beside each other.
-    pub(crate) fn columns(&self, n: usize, gap: f64) -> Vec<Self> {
+    /// `n` rectangles of the same width beside each other, the first one wider by `first`, where the
+    /// left panel has what the others do without.
+    pub(crate) fn columns(&self, n: usize, gap: f64, first: f64) -> Vec<Self> {
         let n = n.max(1);
-        let width = (self.width - gap * (n - 1) as f64) / n as f64;
+        let width = (self.width - first - gap * (n - 1) as f64) / n as f64;
         let column = |at: usize| Self {
-            x: self.x + at as f64 * (width + gap),
-            width,
+            x: self.x + at as f64 * (width + gap) + if at == 0 { 0.0 } else { first },
+            width: width + if at == 0 { first } else { 0.0 },
             ..*self
         };
         (0..n).map(column).collect()

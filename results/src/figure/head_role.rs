@@ -11,7 +11,7 @@ use super::table::{Lines, optional};
 use crate::attention::{HeadScore, best_head, passing_heads, ranked_heads};
 use crate::chart::{
     Cell, ColourBar, Page, Rect, SERIES, Svg, Text, attention_name, head_name, heat_map, percent,
-    short, variant_name, wrap,
+    short, significant, variant_name, wrap,
 };
 use crate::error::Result;
 
@@ -236,7 +236,15 @@ impl Figure for RoleFigure {
                     self.draw(&mut page.svg, frame, of);
                 }
             }
-            for of in self.published.iter().filter(|of| of.measure == measure) {
+            let mut published: Vec<&PublishedScores> = (self.published.iter())
+                .filter(|of| of.measure == measure)
+                .collect();
+            published.sort_by_key(|of| {
+                self.scores
+                    .iter()
+                    .position(|ours| ours.variant == of.variant)
+            });
+            for of in published {
                 let (corpus, variant) = (&of.corpus, variant_name(&of.variant));
                 page.note(&format!("paper, {corpus}, {variant}: {}", of.found));
             }
@@ -260,6 +268,7 @@ impl RoleFigure {
                 12.0,
             ),
             n => {
+                let n = significant(n as f64, 12);
                 let n = format!("Mean over {n} {}.", self.role.counted());
                 wrap(&format!("{} {n}", of.verdict(self.threshold)), width, 12.0)
             }

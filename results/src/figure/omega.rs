@@ -137,6 +137,11 @@ impl Figure for OmegaFigure {
     }
 }
 
+/// Height of a surface's panel, which makes its area about square.
+const SIDE: f64 = 170.0;
+/// Room for the numbers of the left panel.
+const LEFT: f64 = 50.0;
+
 impl OmegaFigure {
     /// Small heat maps of three classes: above the probability, below the size of the support.
     fn surfaces(&self, page: &mut Page) {
@@ -147,7 +152,7 @@ impl OmegaFigure {
         bar.zero = has_zero.then(|| "exactly 0".to_owned());
         page.colour_bar(&bar);
         for of in self.three.chunks(n_columns) {
-            let frames = page.row(n_columns, 168.0, 10.0);
+            let frames = page.panels(n_columns, SIDE, 10.0, LEFT);
             for (at, (of, frame)) in of.iter().zip(frames).enumerate() {
                 let cell = |p: &f32| Cell::of(Some(f64::from(*p)), |p| p);
                 of.draw(
@@ -167,7 +172,7 @@ impl OmegaFigure {
         let key = |&(n, cell): &(u8, Cell)| Key::Area(format!("{n}"), cell.colour());
         page.legend(&classes.iter().map(key).collect::<Vec<_>>());
         for of in self.three.chunks(n_columns) {
-            let frames = page.row(n_columns, 168.0, 10.0);
+            let frames = page.panels(n_columns, SIDE, 10.0, LEFT);
             for (at, (of, frame)) in of.iter().zip(frames).enumerate() {
                 let cell = |n: &u8| {
                     let class = classes.iter().find(|(of, _)| of == n);
@@ -193,11 +198,11 @@ impl OmegaSurface {
             [low, .., high] => (*low, *high),
             [] | [_] => (0.0, 1.0),
         };
-        let name = if is_left { "t₂" } else { "" };
         let (x, y) = (
             Axis::linear("t₁", low, high, 2),
-            Axis::linear(name, low, high, 2),
+            Axis::linear("t₂", low, high, 2),
         );
+        let y = if is_left { y } else { y.unlabelled() };
         let panel = Panel::new(svg, frame, &self.name, x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();
