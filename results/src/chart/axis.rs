@@ -88,6 +88,23 @@ impl Axis {
         }
     }
 
+    /// Powers of two on a logarithmic scale, a tick for each that lies within the values.
+    pub(crate) fn powers_of_two(name: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let axis = Self::log(name, values);
+        let (from, to) = (
+            axis.low.log2().ceil() as i32,
+            axis.high.log2().floor() as i32,
+        );
+        let tick = |power: i32| {
+            let value = 2f64.powi(power);
+            (value, short(value, 3))
+        };
+        Self {
+            ticks: (from..=to).map(tick).collect(),
+            ..axis
+        }
+    }
+
     /// A place for each name, at 0, 1, …
     pub(crate) fn places(name: &str, names: impl IntoIterator<Item = String>) -> Self {
         let tick = |(at, name): (usize, String)| (at as f64, name);

@@ -138,7 +138,7 @@ impl Figure for OmegaFigure {
 }
 
 /// Height of a surface's panel, which makes its area about square.
-const SIDE: f64 = 170.0;
+const SIDE: f64 = 186.0;
 /// Room for the numbers of the left panel.
 const LEFT: f64 = 50.0;
 
@@ -199,11 +199,16 @@ impl OmegaSurface {
             [] | [_] => (0.0, 1.0),
         };
         let (x, y) = (
-            Axis::linear("t₁", low, high, 2),
-            Axis::linear("t₂", low, high, 2),
+            Axis::linear("t₁", low, high, 3),
+            Axis::linear("t₂", low, high, 3),
         );
         let y = if is_left { y } else { y.unlabelled() };
-        let panel = Panel::new(svg, frame, &self.name, x, y);
+        // α stands below the name, so that every title has two lines.
+        let name = self.name.split(" (").next().unwrap_or(&self.name);
+        let alpha = self
+            .alpha
+            .map_or("α → ∞".to_owned(), |alpha| format!("α = {alpha}"));
+        let panel = Panel::new(svg, frame, &format!("{name}\n{alpha}"), x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();
         heat_map(svg, inside, &rows);
