@@ -3,6 +3,7 @@
 mod attention;
 mod bench;
 mod classification;
+mod figure;
 mod parity;
 mod pivot;
 mod published;
