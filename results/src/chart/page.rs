@@ -57,6 +57,11 @@ impl Page {
         }
     }
 
+    /// Room between what is there and what follows.
+    pub(crate) fn space(&mut self, height: f64) {
+        self.y += height;
+    }
+
     /// Entries beside each other, as many lines as they need.
     pub(crate) fn legend(&mut self, keys: &[Key]) {
         if keys.is_empty() {

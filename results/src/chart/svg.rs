@@ -42,6 +42,14 @@ impl Rect {
         }
     }
 
+    /// A left and a right rectangle, the left one taking `share` of the width beside the gap.
+    pub(crate) fn split(&self, share: f64, gap: f64) -> [Self; 2] {
+        let width = share * (self.width - gap);
+        let left = Self { width, ..*self };
+        let right = self.inset([width + gap, 0.0, 0.0, 0.0]);
+        [left, right]
+    }
+
     /// `n` rectangles of the same width beside each other, the first one wider by `first`, where the
     /// left panel has what the others do without.
     pub(crate) fn columns(&self, n: usize, gap: f64, first: f64) -> Vec<Self> {

@@ -24,7 +24,7 @@ pub struct OmegaFigure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OmegaCurve {
-    /// As shown, such as `softmax (α = 1)`.
+    /// As shown, such as `softmax`, `1.25-entmax`; its α is written beside it.
     pub name: String,
     /// α; none for argmax, its limit.
     pub alpha: Option<f64>,
@@ -114,7 +114,10 @@ impl Figure for OmegaFigure {
         };
         page.heading("Two classes with scores (t, 0): probability of the first");
         let names = self.two.iter().enumerate();
-        let keys = names.map(|(at, of)| Key::Line(of.name.clone(), line(at)));
+        let keys = names.map(|(at, of)| {
+            let name = format!("{} ({})", of.name, alpha_of(of.alpha));
+            Key::Line(name, line(at))
+        });
         page.legend(&keys.collect::<Vec<_>>());
         let ends = self.two.iter().flat_map(|of| &of.t).copied();
         let (low, high) = ends.fold((0.0, 0.0), |(low, high): (f64, f64), t| {
@@ -135,6 +138,11 @@ impl Figure for OmegaFigure {
         self.surfaces(&mut page);
         Ok(page.finish())
     }
+}
+
+/// α as it is written beside the name of a mapping.
+fn alpha_of(alpha: Option<f64>) -> String {
+    alpha.map_or("α → ∞".to_owned(), |alpha| format!("α = {alpha}"))
 }
 
 /// Height of a surface's panel, which makes its area about square.
@@ -204,11 +212,8 @@ impl OmegaSurface {
         );
         let y = if is_left { y } else { y.unlabelled() };
         // α stands below the name, so that every title has two lines.
-        let name = self.name.split(" (").next().unwrap_or(&self.name);
-        let alpha = self
-            .alpha
-            .map_or("α → ∞".to_owned(), |alpha| format!("α = {alpha}"));
-        let panel = Panel::new(svg, frame, &format!("{name}\n{alpha}"), x, y);
+        let title = format!("{}\n{}", self.name, alpha_of(self.alpha));
+        let panel = Panel::new(svg, frame, &title, x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();
         heat_map(svg, inside, &rows);

@@ -1,6 +1,6 @@
 //! Scores that have no p to stand against, as horizontal bars from 0.
 
-use crate::chart::{Colour, GREY, PAPER, Page, Rect, SERIES, Svg, Text, fit, text_width};
+use crate::chart::{Colour, GREY, PAPER, Page, Rect, SERIES, Svg, Text, WIDTH, fit, text_width};
 
 /// A value with its standard deviation, where there are several runs.
 pub(super) type Value = Option<(f64, Option<f64>)>;
@@ -27,24 +27,37 @@ impl Bars {
     /// because their corpus is another.
     pub(super) fn draw(&self, page: &mut Page) {
         let height = 24.0 + ROW * self.names.len() as f64;
-        let frames = page.row(2, height, 24.0);
+        page.space(6.0);
+        let frames = page.row(1, height, 0.0);
+        // The names stand on the left of ours, and the published values in the same rows.
+        let names = self.names.iter().map(|name| text_width(name, LABEL));
+        let names = names.fold(0.0, f64::max).min(0.36 * WIDTH);
+        let frames = frames
+            .iter()
+            .flat_map(|row| row.split(0.5 + 0.5 * names / WIDTH, 24.0));
         let paper: Vec<Value> = self.paper.iter().map(|of| Some(((*of)?, None))).collect();
         let title = format!("paper, {}", self.corpora.join(", "));
         let panels = [
-            (&self.title, &self.ours, SERIES[0]),
-            (&title, &paper, PAPER),
+            (&self.title, &self.ours, SERIES[0], names),
+            (&title, &paper, PAPER, 0.0),
         ];
-        for ((title, values, colour), frame) in panels.into_iter().zip(frames) {
+        for ((title, values, colour, names), frame) in panels.into_iter().zip(frames) {
             if values.iter().any(Option::is_some) {
-                self.panel(&mut page.svg, frame, title, values, colour);
+                let title = (title.as_str(), colour);
+                self.panel(&mut page.svg, frame, title, values, names);
             }
         }
     }
 
-    fn panel(&self, svg: &mut Svg, frame: Rect, title: &str, values: &[Value], colour: Colour) {
+    fn panel(
+        &self,
+        svg: &mut Svg,
+        frame: Rect,
+        (title, colour): (&str, Colour),
+        values: &[Value],
+        names: f64,
+    ) {
         svg.text((frame.x, frame.y + 13.0), title, Text::size(13.0).bold());
-        let widths = self.names.iter().map(|name| text_width(name, LABEL));
-        let names = widths.fold(0.0, f64::max).min(0.5 * frame.width);
         let number = |&(value, sd): &(f64, Option<f64>)| {
             let spread = sd.map(|sd| format!(" ± {sd:.*}", self.decimals));
             format!("{value:.*}{}", self.decimals, spread.unwrap_or_default()).replace('-', "−")
@@ -71,11 +84,10 @@ impl Bars {
         for (at, (name, value)) in self.names.iter().zip(values).enumerate() {
             let middle = area.y + ROW * (at as f64 + 0.5);
             let label = fit(name, names + 1.0, LABEL);
-            svg.text(
-                (area.x - 6.0, middle + 4.0),
-                &label,
-                Text::size(LABEL).end(),
-            );
+            if names > 0.0 {
+                let place = (area.x - 6.0, middle + 4.0);
+                svg.text(place, &label, Text::size(LABEL).end());
+            }
             let Some((mean, sd)) = value else {
                 svg.text((place(0.0) + 5.0, middle + 4.0), "–", Text::size(LABEL));
                 continue;

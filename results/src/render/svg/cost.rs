@@ -40,7 +40,7 @@ pub fn cost(rows: &[BenchRow]) -> Result<String> {
         legend(&mut page, sweeps.iter().flatten());
         let frames = page.row(2, 290.0, 16.0);
         for ((caption, series), frame) in ["time", "memory"].into_iter().zip(&sweeps).zip(frames) {
-            let x = Axis::linear("nominal p (%)", 0.0, 100.0, 10);
+            let x = Axis::linear("nominal p (%)", -4.0, 100.0, 11);
             let y = Axis::around("change (%)", values(series), 6);
             draw(&mut page.svg, frame, caption, [x, y], series);
         }

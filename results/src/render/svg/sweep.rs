@@ -66,7 +66,7 @@ fn values<'a>(series: impl Iterator<Item = &'a Series>) -> impl Iterator<Item = 
 }
 
 fn draw(svg: &mut Svg, frame: Rect, title: &str, y: Axis, series: &[Series]) {
-    let x = Axis::linear("nominal p (%)", 0.0, 100.0, 5);
+    let x = Axis::linear("nominal p (%)", -4.0, 100.0, 6);
     let mut panel = Panel::new(svg, frame, title, x, y);
     if series.is_empty() {
         panel.empty("no run at p = 0 to compare with");

@@ -257,11 +257,11 @@ pub fn omega() -> OmegaFigure {
     let t: Vec<f64> = (-60..=60).map(|at| f64::from(at) / 20.0).collect();
     let alphas = [Some(1.0), Some(1.25), Some(1.5), Some(2.0), Some(4.0), None];
     let names = [
-        "softmax (α = 1)",
-        "α = 1.25",
+        "softmax",
+        "1.25-entmax",
         "1.5-entmax",
-        "sparsemax (α = 2)",
-        "α = 4",
+        "sparsemax",
+        "4-entmax",
         "argmax",
     ];
     let p = |alpha: Option<f64>, t: f64| match alpha {

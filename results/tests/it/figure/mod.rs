@@ -198,7 +198,7 @@ fn nothing_to_score_is_said() {
 #[test]
 fn omega_has_curves_and_surfaces() {
     let [_, csv, svg] = written(&omega());
-    assert!(csv.contains("2,softmax (α = 1),1,0,,0.5,"), "{csv}");
+    assert!(csv.contains("2,softmax,1,0,,0.5,"), "{csv}");
     assert!(csv.contains("2,argmax,,1,,1,"), "{csv}");
     assert!(svg.contains(">α → ∞<") && svg.contains(">exactly 0<"));
     let mut figure = omega();
