@@ -1,7 +1,7 @@
 //! A picture from top to bottom: title, legend, rows of panels, notes.
 
 use super::svg::{Rect, Svg, Text};
-use super::text::{text_width, wrap};
+use super::text::{fit, text_width, wrap};
 use super::{Colour, ColourBar, Line};
 
 /// Width of every picture: what a README shows without making it smaller.
@@ -71,6 +71,7 @@ impl Page {
         self.y += 4.0;
         for key in keys {
             let (Key::Line(name, _) | Key::Area(name, _)) = key;
+            let name = &fit(name, WIDTH - 2.0 * MARGIN - 34.0, size);
             let width = 34.0 + text_width(name, size) + 20.0;
             if x > MARGIN && x + width - 20.0 > WIDTH - MARGIN {
                 (x, self.y) = (MARGIN, self.y + 19.0);

@@ -23,15 +23,19 @@ const ROW: f64 = 22.0;
 const LABEL: f64 = 12.0;
 
 impl Bars {
-    /// Draws ours on the left, and on the right the published values on a scale of their own,
+    /// Room that the names need.
+    pub(super) fn names_width(&self) -> f64 {
+        let names = self.names.iter().map(|name| text_width(name, LABEL));
+        names.fold(0.0, f64::max).min(0.36 * WIDTH)
+    }
+
+    /// Draws, beside names `names` pixels wide, ours on the left, and on the right the published values on a scale of their own,
     /// because their corpus is another.
-    pub(super) fn draw(&self, page: &mut Page) {
+    pub(super) fn draw(&self, page: &mut Page, names: f64) {
         let height = 24.0 + ROW * self.names.len() as f64;
         page.space(6.0);
         let frames = page.row(1, height, 0.0);
         // The names stand on the left of ours, and the published values in the same rows.
-        let names = self.names.iter().map(|name| text_width(name, LABEL));
-        let names = names.fold(0.0, f64::max).min(0.36 * WIDTH);
         let frames = frames
             .iter()
             .flat_map(|row| row.split(0.5 + 0.5 * names / WIDTH, 24.0));

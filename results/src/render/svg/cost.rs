@@ -1,6 +1,6 @@
 //! Time and memory of attention.
 
-use super::series::{Series, look};
+use super::series::{Series, finite, look};
 use super::sweep::legend;
 use crate::bench::{BenchRow, BenchShape, DENSE};
 use crate::chart::{Axis, Colour, Line, Mark, PAPER, Page, Panel, Rect, Svg};
@@ -12,7 +12,8 @@ use crate::paper;
 /// block-sparse kernel at p = 90). A panel without rows stays out.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if nothing can be drawn.
+/// [`ResultsError::Empty`] if nothing can be drawn, [`ResultsError::Plot`] for a number that is not
+/// finite.
 pub fn cost(rows: &[BenchRow]) -> Result<String> {
     let lengths = [by_length(rows, true), by_length(rows, false)];
     let sweeps = [by_p(rows, true), by_p(rows, false)];
@@ -20,6 +21,7 @@ pub fn cost(rows: &[BenchRow]) -> Result<String> {
     if !has_some(&lengths) && !has_some(&sweeps) {
         return Err(ResultsError::Empty);
     }
+    finite(lengths.iter().chain(&sweeps).flatten())?;
     let mut page = Page::new("Cost of attention");
     if has_some(&lengths) {
         page.heading("Forward and backward, against the number of tokens");

@@ -43,9 +43,11 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
         .filter(|line| line.ours.iter().any(Option::is_some));
     let ps: BTreeSet<Percent> = run.filter_map(|line| line.p).collect();
     match ps.len() {
-        0..3 => columns
-            .iter()
-            .for_each(|&at| bars(table, at).draw(&mut page)),
+        0..3 => {
+            let all: Vec<Bars> = columns.iter().map(|&at| bars(table, at)).collect();
+            let names = all.iter().map(Bars::names_width).fold(0.0, f64::max);
+            all.iter().for_each(|bars| bars.draw(&mut page, names));
+        }
         _ => {
             let sweeps: Vec<(usize, Sweep)> =
                 columns.iter().map(|&at| (at, sweep(table, at))).collect();

@@ -1,7 +1,7 @@
 //! Plots of tables with a line per row and p.
 
 use super::bars::Bars;
-use super::series::{Series, ours, paper};
+use super::series::{Series, finite, ours, paper};
 use super::sweep::{Sweep, legend};
 use crate::chart::Page;
 use crate::condition::MaskFamily;
@@ -39,7 +39,7 @@ pub fn p_sweep(table: &ScoreTable) -> Result<String> {
     let (mut published, corpora) = paper(table);
     for changes in [&mut changes, &mut published] {
         changes.retain(|series| series.points.len() > 1 && !series.is_dense());
-        finite(changes)?;
+        finite(changes.iter())?;
     }
     let mut page = Page::new(&format!(
         "{label} {arrow} against the share of attention cells hidden"
@@ -75,7 +75,7 @@ pub fn p_sweep(table: &ScoreTable) -> Result<String> {
         }
     }
     if !bars.names.is_empty() {
-        bars.draw(&mut page);
+        bars.draw(&mut page, bars.names_width());
     }
     Ok(page.finish())
 }
@@ -100,7 +100,7 @@ pub fn by_row(table: &ScoreTable) -> Result<String> {
     }
     let (label, arrow) = (table.metric.label(), table.metric.arrow());
     let mut page = Page::new(&format!("{label} {arrow} of dense models"));
-    bars.draw(&mut page);
+    bars.draw(&mut page, bars.names_width());
     Ok(page.finish())
 }
 
@@ -128,12 +128,4 @@ fn bars(table: &ScoreTable, is_shown: impl Fn(&Printed<'_>) -> bool) -> Bars {
         }
     }
     bars
-}
-
-fn finite(series: &[Series]) -> Result<()> {
-    let mut points = series.iter().flat_map(|series| &series.points);
-    match points.all(|(_, value, sd)| value.is_finite() && sd.is_finite()) {
-        true => Ok(()),
-        false => Err(ResultsError::Plot("a score is not finite".into())),
-    }
 }

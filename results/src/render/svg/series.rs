@@ -2,6 +2,7 @@
 
 use crate::chart::{Line, Mark, SERIES};
 use crate::condition::MaskFamily;
+use crate::error::{Result, ResultsError};
 use crate::render::aggregate::Group;
 use crate::render::number::difference;
 use crate::render::score_table::{Row, ScoreTable};
@@ -19,6 +20,19 @@ impl Series {
     pub(super) fn is_dense(&self) -> bool {
         self.points.iter().all(|&(p, ..)| p == 0.0)
     }
+}
+
+/// Refuses numbers that have no place in a plot.
+pub(super) fn finite<'a>(series: impl IntoIterator<Item = &'a Series>) -> Result<()> {
+    for Series { name, points, .. } in series {
+        for (p, value, sd) in points {
+            if !(p.is_finite() && value.is_finite() && sd.is_finite()) {
+                let problem = format!("{name} has the value {value}, which is not finite");
+                return Err(ResultsError::Plot(problem));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The look of the series at a place: its colour and mark, and dashes where colours start again.

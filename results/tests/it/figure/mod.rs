@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use sparta_results::ResultsError;
+use sparta_results::attention::{DENSITY_BINS, Histogram};
 use sparta_results::figure::*;
 
 use data::*;
@@ -133,7 +134,7 @@ fn density_histograms_leave_room_beside_softmax() {
         csv.contains("ours,cross,softmax,0.9333,1.0000,1,4000"),
         "{csv}"
     );
-    assert!(svg.contains("softmax: at least 80 % of the values stand in one bin"));
+    assert!(svg.contains("softmax: at least 80\u{a0}% of the values stand in one bin"));
     let mut empty = density_histogram();
     empty.panels.clear();
     assert!(problem(empty.svg()).contains("nothing was measured"));
@@ -314,4 +315,110 @@ fn other_files_are_refused() {
         load::<DiversityFigure>("none.json"),
         Err(ResultsError::Io { .. })
     ));
+}
+
+/// The smallest networks, and texts that are long or hostile.
+#[test]
+fn extremes_are_drawn() {
+    let source = Source {
+        run: "<&\">'\u{7}".repeat(40),
+        corpus: "a corpus with words ".repeat(20),
+        n_sequences: Some(0),
+    };
+    let long = "variant-without-a-space".repeat(12);
+    let one = |value: f64| vec![vec![value]];
+    let panel = |value: f64| HeadDensity {
+        attention: "decoder-self".into(),
+        variant: long.clone(),
+        density: one(value),
+        union: vec![value],
+        support: one(7.0 * value),
+        alphas: Some(one(1.0)),
+    };
+    for value in [0.0, 1.0] {
+        let figure = DensityFigure {
+            source: source.clone(),
+            panels: vec![panel(value)],
+            published: density().published,
+        };
+        let [.., svg] = written(&figure);
+        assert!(
+            !svg.contains("<&") && svg.contains("&lt;&amp;&quot;&gt;'\u{fffd}"),
+            "{svg}"
+        );
+        // Published panels of attention types that the run does not have stay out.
+        assert!(!svg.contains("cross-attention"));
+    }
+    written(&DiversityFigure {
+        source: source.clone(),
+        series: vec![LayerDiversity {
+            attention: long.clone(),
+            variant: long.clone(),
+            layers: vec![0.0],
+        }],
+        published: Vec::new(),
+    });
+    let full = Histogram::of(DENSITY_BINS, [1.0, 1.0]);
+    written(&DensityHistogramFigure {
+        source: source.clone(),
+        panels: vec![VariantHistogram {
+            attention: "cross".into(),
+            variant: "softmax".into(),
+            histogram: Shares::from(&full),
+        }],
+        published: Vec::new(),
+    });
+    written(&TrajectoryFigure {
+        source: source.clone(),
+        steps: vec![0],
+        heads: vec![HeadTrajectory {
+            attention: "cross".into(),
+            layer: 0,
+            head: 0,
+            alphas: vec![1.5],
+        }],
+        published: Vec::new(),
+    });
+    let line = |y: Option<f64>| CurveLine {
+        run: long.clone(),
+        x: vec![7.0],
+        y: vec![y],
+        every: 1,
+    };
+    let panel = |log: bool, y: Option<f64>| CurvePanel {
+        measure: long.clone(),
+        log,
+        lines: vec![line(y)],
+    };
+    let panels = [
+        (true, Some(1e-9)),
+        (false, Some(0.0)),
+        (true, None),
+        (false, Some(-1e9)),
+    ];
+    let [.., svg] = written(&CurvesFigure {
+        x: long.clone(),
+        panels: panels.map(|(log, y)| panel(log, y)).into(),
+    });
+    assert!(svg.contains(">no finite value was logged<"), "{svg}");
+    written(&SparsityFigure {
+        source: source.clone(),
+        masks: vec![MaskSparsity {
+            mask: long.clone(),
+            attention: "cross".into(),
+            nominal: 1.0,
+            effective: one(1.0),
+            token_weighted: one(0.0),
+            blocks: Vec::new(),
+        }],
+    });
+    written(&OverlapFigure {
+        source,
+        matrices: vec![OverlapMatrix {
+            title: long.clone(),
+            labels: vec![long.clone(); 9],
+            overlap: vec![vec![None; 9]; 9],
+            by_chance: None,
+        }],
+    });
 }
