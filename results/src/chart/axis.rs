@@ -27,9 +27,10 @@ impl Axis {
         );
         let tick = |at: i64| {
             let value = at as f64 * step;
-            let label = match value.abs() >= 10_000.0 {
-                true => thousands(value),
-                false => short_fixed(value, decimals),
+            let label = match value.abs() {
+                _ if step < 1e-5 || step >= 1e9 => significant(value, 2),
+                10_000.0.. => thousands(value),
+                _ => short_fixed(value, decimals),
             };
             (value, label)
         };
@@ -202,6 +203,8 @@ mod tests {
         assert_eq!(labels(&axis), ["−0.3", "−0.2", "−0.1", "0", "0.1", "0.2"]);
         let axis = Axis::linear("", 0.0, 30_000.0, 3);
         assert_eq!(labels(&axis), ["0", "10k", "20k", "30k"]);
+        let axis = Axis::linear("", 0.0, 2e-7, 2);
+        assert_eq!(labels(&axis), ["0", "1.0e−7", "2.0e−7"]);
         let axis = Axis::linear("", 0.0, 0.1, 4);
         assert_eq!(labels(&axis), ["0", "0.025", "0.050", "0.075", "0.100"]);
     }

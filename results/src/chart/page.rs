@@ -51,7 +51,8 @@ impl Page {
     }
 
     fn lines(&mut self, text: &str, style: Text, height: f64) {
-        for line in wrap(text, WIDTH - 2.0 * MARGIN, style.size) {
+        let wider = if style.bold { 1.07 } else { 1.0 };
+        for line in wrap(text, WIDTH - 2.0 * MARGIN, wider * style.size) {
             self.svg.text((MARGIN, self.y + style.size), &line, style);
             self.y += height;
         }

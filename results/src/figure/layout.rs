@@ -39,7 +39,8 @@ impl PanelGrid {
                     draw(Slot {
                         svg: &mut page.svg,
                         frame,
-                        title: title.clone(),
+                        // What follows a colon stands on a line of its own.
+                        title: title.replacen(": ", "\n", 1),
                         row: line * n_columns + at,
                         column: 0,
                         is_left: at == 0,
