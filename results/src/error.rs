@@ -99,9 +99,7 @@ pub enum ResultsError {
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,
     /// The plot could not be drawn.
-    #[error(
-        "cannot draw the plot: {0}; this is a defect of the renderer, the csv table holds the same numbers"
-    )]
+    #[error("cannot draw the plot: {0}; find it in the csv table, and repeat its run")]
     Plot(String),
     /// Numbers that do not make a figure.
     #[error("figure `{figure}`: {problem}")]

@@ -213,6 +213,7 @@ pub(super) fn measure<T: Task>(
             return Err(Interrupted { resume }.into());
         }
     }
+    measured.sentences = Sentence::shown(measured.sentences);
     let rate = progress.rate(n);
     progress.finish(&format!("{}, {rate:.0} tokens/s", pass.words));
     for (kind, alphas) in learned_alphas(task, of, model.network)? {
@@ -271,18 +272,14 @@ impl Measured {
         let mut kept: Vec<(usize, Sentence)> = Vec::new();
         for (example, ids) in ids.iter().enumerate() {
             let shows = !roles.is_empty() && is_read[example];
-            let of = match shows && (reads_words || self.shows_none(kind)) {
+            let of = match shows && (reads_words || Sentence::are_wanted(&self.sentences, kind)) {
                 false => None,
                 true => Some(Words::of(&task.tokens(side, &ids.queries)?, list)?),
             };
             if let Some(words) = &of {
-                let new = || kept.iter().map(|(_, of)| of);
-                let is = |of: &&Sentence, role| of.kind == kind && of.role == role;
-                let n_there = |role| {
-                    let there = self.sentences.iter().chain(new());
-                    there.filter(|of| is(of, role)).count()
-                };
-                let chosen = Sentence::choose(n_there, kind, &roles, words);
+                let there = self.sentences.iter();
+                let there = there.chain(kept.iter().map(|(_, of)| of));
+                let chosen = Sentence::choose(there, kind, &roles, words);
                 kept.extend(chosen.into_iter().map(|of| (example, of)));
             }
             words.push(of);
@@ -325,9 +322,5 @@ impl Measured {
         }
         self.sentences.extend(kept.into_iter().map(|(_, of)| of));
         Ok(())
-    }
-
-    fn shows_none(&self, kind: AttentionType) -> bool {
-        !self.sentences.iter().any(|of| of.kind == kind)
     }
 }

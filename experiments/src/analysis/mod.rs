@@ -101,11 +101,11 @@ fn tell(request: &Analyze, outcome: &Outcome) -> Result<()> {
         }
         said.push(reason);
     }
+    let told = outcome.claims.iter().filter(|of| of.holds.is_some());
+    let told: Vec<_> = told.cloned().collect();
     if !outcome.claims.is_empty() {
-        let told = outcome.claims.iter().filter(|of| of.holds.is_some());
-        let (n, held) = told.fold((0, 0), |(n, held), of| {
-            (n + 1, held + usize::from(of.holds == Some(true)))
-        });
+        let held = told.iter().filter(|of| of.holds == Some(true)).count();
+        let n = told.len();
         let all = outcome.claims.len();
         note(
             request.quiet,
@@ -113,8 +113,8 @@ fn tell(request: &Analyze, outcome: &Outcome) -> Result<()> {
                 "published claims: {held} of the {n} that this run can tell hold, of {all} in all"
             ),
         );
-        if !request.quiet {
-            print_line(claims_table(&outcome.claims).to_terminal(None))?;
+        if !request.quiet && n > 0 {
+            print_line(claims_table(&told).to_terminal(None))?;
         }
     }
     ensure!(

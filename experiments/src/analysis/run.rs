@@ -78,6 +78,8 @@ struct Models<R> {
     all: Vec<Observed>,
     /// The run and which of its models, for people.
     name: String,
+    /// What it learned from, for people.
+    corpus: String,
     /// Where the figures go.
     out: PathBuf,
 }
@@ -196,7 +198,14 @@ impl<R: Recipe> Models<R> {
                 (vec![chosen], name, path.to_owned())
             }
         };
+        let titles: Vec<&str> = recipe
+            .needs()?
+            .corpora
+            .iter()
+            .map(|of| of.title())
+            .collect();
         Ok(Self {
+            corpus: titles.join(", "),
             recipe,
             folder,
             chosen,
@@ -206,14 +215,18 @@ impl<R: Recipe> Models<R> {
         })
     }
 
+    /// What is measured of parameters alone.
+    fn parameters(&self, of: &Chosen) -> Source {
+        Source {
+            run: format!("{}, {}", self.name, of.label),
+            corpus: self.corpus.clone(),
+            n_sequences: None,
+        }
+    }
+
     /// Names and folders of the models whose training is drawn.
     fn curves(&self, prefix: Option<&str>) -> Vec<(String, PathBuf)> {
-        let of = |folder: &ModelFolder, several_seeds: bool| {
-            let identity = &folder.identity;
-            let name = match several_seeds {
-                true => format!("{}, seed {}", identity.run, identity.seed),
-                false => identity.run.clone(),
-            };
+        let of = |folder: &ModelFolder, name: String| {
             let name = match prefix {
                 Some(prefix) => format!("{prefix}: {name}"),
                 None => name,
@@ -222,7 +235,11 @@ impl<R: Recipe> Models<R> {
         };
         // A model alone, or the dense models of all seeds.
         match self.chosen.as_slice() {
-            [one] if one.row.is_some() => vec![of(&one.folder(), false)],
+            [one] if one.row.is_some() => {
+                let folder = one.folder();
+                let name = folder.identity.run.clone();
+                vec![of(&folder, name)]
+            }
             chosen => {
                 let mut seeds: Vec<u64> = self.all.iter().map(|of| of.arm.folder.seed()).collect();
                 seeds.dedup();
@@ -232,7 +249,13 @@ impl<R: Recipe> Models<R> {
                 };
                 let several = is_whole && seeds.len() > 1;
                 let shown = self.all.iter().filter(named);
-                shown.map(|arm| of(&arm.arm.model(None), several)).collect()
+                let name = |arm: &Observed| match several {
+                    true => format!("{}, seed {}", arm.variant, arm.arm.folder.seed()),
+                    false => arm.variant.clone(),
+                };
+                shown
+                    .map(|arm| of(&arm.arm.model(None), name(arm)))
+                    .collect()
             }
         }
     }
@@ -278,7 +301,7 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
             Some((chosen, of)) => {
                 learned_of = Some(chosen.label.as_str());
                 alphas = Some(of);
-                figures::alpha(parameters(&models.name, &chosen.label), of, &published)
+                figures::alpha(models.parameters(chosen), of, &published)
             }
         };
         outcome.take(FigureName::Alpha, made, &out)?;
@@ -289,7 +312,7 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
         let made = match models.chosen.iter().find(learns) {
             None => Err(NO_ALPHA.to_owned()),
             Some(chosen) => {
-                let source = parameters(&models.name, &chosen.label);
+                let source = models.parameters(chosen);
                 let made = figures::trajectory(source, &chosen.folder().path)?;
                 trajectory = made
                     .as_ref()
@@ -314,18 +337,12 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
     let trajectory = trajectory.as_ref().map(|(label, of)| (*label, of));
     if !read.measured.is_empty() || learned.is_some() || trajectory.is_some() {
         outcome.claims = claims::of(&read.measured, learned, trajectory);
-        outcome.files.extend(claims::save(&outcome.claims, &out)?);
+        // A network of another kind has nothing to say to any of them.
+        if outcome.claims.iter().any(|claim| claim.holds.is_some()) {
+            outcome.files.extend(claims::save(&outcome.claims, &out)?);
+        }
     }
     Ok(outcome)
-}
-
-/// What is measured without reading a text.
-fn parameters(run: &str, label: &str) -> Source {
-    Source {
-        run: format!("{run}, {label}"),
-        corpus: "no text is read".to_owned(),
-        n_sequences: None,
-    }
 }
 
 /// What the models of a run say, and the data they were asked on.

@@ -10,8 +10,10 @@ use super::words::Words;
 
 /// The longest part of a sequence that a picture shows.
 const LONGEST: usize = 20;
-/// The shortest sentence that shows something.
-const SHORTEST: usize = 5;
+/// The shortest sentence that is shown.
+const SHORTEST: usize = 4;
+/// From so many tokens on a sentence shows enough; a shorter one gives way to it.
+const ENOUGH: usize = 9;
 
 /// A part of a sequence of self-attention, with the weights of every head.
 #[derive(Debug, Clone)]
@@ -40,16 +42,46 @@ impl Sentence {
         }
     }
 
-    /// The parts of a sequence to keep, one a role, where `n_there` are kept already.
-    pub(super) fn choose(
-        n_there: impl Fn(Role) -> usize,
+    /// The parts of a sequence to keep, one a role, beside those that are kept already.
+    pub(super) fn choose<'a>(
+        there: impl Iterator<Item = &'a Self> + Clone,
         kind: AttentionType,
         roles: &[Role],
         words: &Words,
     ) -> Vec<Self> {
-        let wanted = |role: &&Role| n_there(**role) < Self::kept(**role);
-        let sentence = |role: &Role| Self::of(kind, *role, words);
-        roles.iter().filter(wanted).filter_map(sentence).collect()
+        let is_wanted = |new: &Self| {
+            let alike = there.clone().filter(|of| new.is_instead_of(of));
+            alike.filter(|of| of.is_long() || !new.is_long()).count() < Self::kept(new.role)
+        };
+        let sentences = roles.iter().filter_map(|role| Self::of(kind, *role, words));
+        sentences.filter(is_wanted).collect()
+    }
+
+    /// Of all that were kept those that are shown: the long ones, and short ones where there are no others.
+    pub(super) fn shown(mut all: Vec<Self>) -> Vec<Self> {
+        // Stable: within either half in the order of the data.
+        all.sort_by_key(|of| !of.is_long());
+        let mut shown: Vec<Self> = Vec::new();
+        for of in all {
+            let n = shown.iter().filter(|other| of.is_instead_of(other)).count();
+            if n < Self::kept(of.role) {
+                shown.push(of);
+            }
+        }
+        shown
+    }
+
+    fn is_instead_of(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.role == other.role
+    }
+
+    fn is_long(&self) -> bool {
+        self.pieces.len() >= ENOUGH
+    }
+
+    /// Whether sentences of an attention type are still looked for where words are not read anyway.
+    pub(super) fn are_wanted(there: &[Self], kind: AttentionType) -> bool {
+        !there.iter().any(|of| of.kind == kind && of.is_long())
     }
 
     fn of(kind: AttentionType, role: Role, words: &Words) -> Option<Self> {

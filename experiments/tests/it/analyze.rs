@@ -313,7 +313,7 @@ fn curves_of_several_runs_stand_in_one_figure() {
     let text = bench.read("figures/curves.csv");
     assert_says(
         &text,
-        &["one: dense", "two: dense", "perplexity", "tokens/s"],
+        &["one: softmax", "two: softmax", "perplexity", "tokens/s"],
     );
     let text = said(&sparta(&bench, "analyze one two --figure density"), 1);
     assert_says(&text, &["--figure curves"]);

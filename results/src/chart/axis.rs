@@ -27,9 +27,10 @@ impl Axis {
         );
         let tick = |at: i64| {
             let value = at as f64 * step;
-            let label = match value.abs() >= 10_000.0 {
-                true => thousands(value),
-                false => short_fixed(value, decimals),
+            let label = match value.abs() {
+                _ if step < 1e-5 || step >= 1e9 => significant(value, 2),
+                10_000.0.. => thousands(value),
+                _ => short_fixed(value, decimals),
             };
             (value, label)
         };
@@ -88,6 +89,23 @@ impl Axis {
         }
     }
 
+    /// Powers of two on a logarithmic scale, a tick for each that lies within the values.
+    pub(crate) fn powers_of_two(name: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let axis = Self::log(name, values);
+        let (from, to) = (
+            axis.low.log2().ceil() as i32,
+            axis.high.log2().floor() as i32,
+        );
+        let tick = |power: i32| {
+            let value = 2f64.powi(power);
+            (value, short(value, 3))
+        };
+        Self {
+            ticks: (from..=to).map(tick).collect(),
+            ..axis
+        }
+    }
+
     /// A place for each name, at 0, 1, …
     pub(crate) fn places(name: &str, names: impl IntoIterator<Item = String>) -> Self {
         let tick = |(at, name): (usize, String)| (at as f64, name);
@@ -113,6 +131,12 @@ impl Axis {
             name: String::new(),
             ..self
         }
+    }
+
+    /// With ticks but without their numbers, for a panel beside one that has them.
+    pub(crate) fn unlabelled(mut self) -> Self {
+        self.ticks.iter_mut().for_each(|(_, label)| label.clear());
+        self.unnamed()
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high one.
@@ -179,6 +203,8 @@ mod tests {
         assert_eq!(labels(&axis), ["−0.3", "−0.2", "−0.1", "0", "0.1", "0.2"]);
         let axis = Axis::linear("", 0.0, 30_000.0, 3);
         assert_eq!(labels(&axis), ["0", "10k", "20k", "30k"]);
+        let axis = Axis::linear("", 0.0, 2e-7, 2);
+        assert_eq!(labels(&axis), ["0", "1.0e−7", "2.0e−7"]);
         let axis = Axis::linear("", 0.0, 0.1, 4);
         assert_eq!(labels(&axis), ["0", "0.025", "0.050", "0.075", "0.100"]);
     }

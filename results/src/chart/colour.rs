@@ -79,7 +79,7 @@ impl Shade {
 
     /// Black or white, whichever is read on it.
     pub(crate) fn ink(self) -> Colour {
-        match self.step() * 2 > Self::STEPS {
+        match self.step() * 100 >= Self::STEPS * 62 {
             true => Colour(255, 255, 255),
             false => Colour(0x22, 0x22, 0x22),
         }

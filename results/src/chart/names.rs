@@ -18,7 +18,7 @@ pub(crate) fn variant_name(variant: &str) -> String {
     }
 }
 
-/// A head, counted from 1 as in the papers.
+/// A head, counted from 1 as in the papers, in one word.
 pub(crate) fn head_name(layer: usize, head: usize) -> String {
-    format!("layer {}, head {}", layer + 1, head + 1)
+    format!("layer\u{a0}{}, head\u{a0}{}", layer + 1, head + 1)
 }

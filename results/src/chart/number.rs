@@ -27,9 +27,9 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
     grouped(&text)
 }
 
-/// A share as percent.
+/// A share as percent, in one word.
 pub(crate) fn percent(share: f64, decimals: usize) -> String {
-    format!("{:.decimals$} %", 100.0 * share)
+    format!("{:.decimals$}\u{a0}%", 100.0 * share)
 }
 
 /// Commas between groups of three digits before the point.
@@ -75,7 +75,7 @@ mod tests {
             "1,234,567",
             "−12,345",
             "2.0e−7",
-            "12.3 %",
+            "12.3\u{a0}%",
         ];
         assert_eq!(found, right.map(str::to_owned));
     }

@@ -1,7 +1,7 @@
 //! A picture from top to bottom: title, legend, rows of panels, notes.
 
 use super::svg::{Rect, Svg, Text};
-use super::text::{text_width, wrap};
+use super::text::{fit, text_width, wrap};
 use super::{Colour, ColourBar, Line};
 
 /// Width of every picture: what a README shows without making it smaller.
@@ -51,10 +51,16 @@ impl Page {
     }
 
     fn lines(&mut self, text: &str, style: Text, height: f64) {
-        for line in wrap(text, WIDTH - 2.0 * MARGIN, style.size) {
+        let wider = if style.bold { 1.07 } else { 1.0 };
+        for line in wrap(text, WIDTH - 2.0 * MARGIN, wider * style.size) {
             self.svg.text((MARGIN, self.y + style.size), &line, style);
             self.y += height;
         }
+    }
+
+    /// Room between what is there and what follows.
+    pub(crate) fn space(&mut self, height: f64) {
+        self.y += height;
     }
 
     /// Entries beside each other, as many lines as they need.
@@ -66,6 +72,7 @@ impl Page {
         self.y += 4.0;
         for key in keys {
             let (Key::Line(name, _) | Key::Area(name, _)) = key;
+            let name = &fit(name, WIDTH - 2.0 * MARGIN - 34.0, size);
             let width = 34.0 + text_width(name, size) + 20.0;
             if x > MARGIN && x + width - 20.0 > WIDTH - MARGIN {
                 (x, self.y) = (MARGIN, self.y + 19.0);
@@ -103,6 +110,17 @@ impl Page {
 
     /// A row of `height` pixels, divided into columns.
     pub(crate) fn row(&mut self, n_columns: usize, height: f64, gap: f64) -> Vec<Rect> {
+        self.panels(n_columns, height, gap, 0.0)
+    }
+
+    /// The same with a first column that is wider by `first`.
+    pub(crate) fn panels(
+        &mut self,
+        n_columns: usize,
+        height: f64,
+        gap: f64,
+        first: f64,
+    ) -> Vec<Rect> {
         let row = Rect {
             x: MARGIN,
             y: self.y,
@@ -110,7 +128,7 @@ impl Page {
             height,
         };
         self.y += height + 8.0;
-        row.columns(n_columns, gap)
+        row.columns(n_columns, gap, first)
     }
 
     /// The file.

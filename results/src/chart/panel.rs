@@ -105,23 +105,34 @@ pub(crate) struct Bar {
 }
 
 impl<'a> Panel<'a> {
-    /// Draws title, axes and grid into `frame`.
+    /// Draws title, axes and grid into `frame`. The first line of the title is bold.
     pub(crate) fn new(svg: &'a mut Svg, frame: Rect, title: &str, x: Axis, y: Axis) -> Self {
-        let title = wrap(title, frame.width, 13.0);
+        let title: Vec<(String, Text)> = (title.lines().enumerate())
+            .flat_map(|(at, line)| {
+                // Bold letters are wider.
+                let (style, wider, most) = match at {
+                    0 => (Text::size(13.0).bold(), 1.07, 2),
+                    _ => (Text::size(11.5).colour(INK), 1.0, 1),
+                };
+                let mut lines = wrap(line, frame.width, wider * style.size);
+                if lines.len() > most {
+                    let rest = lines.split_off(most - 1).join(" ");
+                    lines.push(fit(&rest, frame.width, wider * style.size));
+                }
+                lines.into_iter().map(move |line| (line, style))
+            })
+            .collect();
         let widest = y.ticks.iter().map(|(_, label)| text_width(label, TICK));
         let labels = widest.fold(0.0, f64::max).min(frame.width / 3.0);
         let named = |axis: &Axis| if axis.name.is_empty() { 0.0 } else { 17.0 };
         let left = labels + 8.0 + named(&y);
         let top = 17.0 * title.len() as f64 + 7.0;
         let inside = frame.inset([left, top, 8.0, 20.0 + named(&x)]);
-        for (at, line) in title.iter().enumerate() {
-            let place = (inside.x, frame.y + 13.0 + 17.0 * at as f64);
+        for (at, (line, style)) in title.iter().enumerate() {
             // Titles wider than the area begin at the frame.
-            let place = match inside.x + text_width(line, 13.0) > frame.right() {
-                true => (frame.x, place.1),
-                false => place,
-            };
-            svg.text(place, line, Text::size(13.0).bold());
+            let is_wide = inside.x + text_width(line, style.size) > frame.right();
+            let left = if is_wide { frame.x } else { inside.x };
+            svg.text((left, frame.y + 13.0 + 17.0 * at as f64), line, *style);
         }
         let mut panel = Self { svg, inside, x, y };
         panel.grid(frame);
@@ -137,7 +148,9 @@ impl<'a> Panel<'a> {
                     .line(&[(inside.x, y), (inside.right(), y)], GREY, 1.0, "");
             }
             let style = Text::size(TICK).end().colour(INK);
-            self.svg.text((inside.x - 5.0, y + 4.0), label, style);
+            if !label.is_empty() {
+                self.svg.text((inside.x - 5.0, y + 4.0), label, style);
+            }
         }
         let width = inside.width / self.x.ticks.len().max(1) as f64;
         for (value, label) in &self.x.ticks {
@@ -155,11 +168,13 @@ impl<'a> Panel<'a> {
         let style = Text::size(12.0).middle().colour(INK);
         if !self.x.name.is_empty() {
             let place = (inside.center_x(), inside.bottom() + 31.0);
-            self.svg.text(place, &self.x.name, style);
+            let name = fit(&self.x.name, inside.width, 12.0);
+            self.svg.text(place, &name, style);
         }
         if !self.y.name.is_empty() {
             let place = (frame.x + 10.0, inside.center_y());
-            self.svg.text(place, &self.y.name, style.turn(-90.0));
+            let name = fit(&self.y.name, frame.height, 12.0);
+            self.svg.text(place, &name, style.turn(-90.0));
         }
     }
 

@@ -42,13 +42,22 @@ impl Rect {
         }
     }
 
-    /// `n` rectangles of the same width beside each other.
-    pub(crate) fn columns(&self, n: usize, gap: f64) -> Vec<Self> {
+    /// A left and a right rectangle, the left one taking `share` of the width beside the gap.
+    pub(crate) fn split(&self, share: f64, gap: f64) -> [Self; 2] {
+        let width = share * (self.width - gap);
+        let left = Self { width, ..*self };
+        let right = self.inset([width + gap, 0.0, 0.0, 0.0]);
+        [left, right]
+    }
+
+    /// `n` rectangles of the same width beside each other, the first one wider by `first`, where the
+    /// left panel has what the others do without.
+    pub(crate) fn columns(&self, n: usize, gap: f64, first: f64) -> Vec<Self> {
         let n = n.max(1);
-        let width = (self.width - gap * (n - 1) as f64) / n as f64;
+        let width = (self.width - first - gap * (n - 1) as f64) / n as f64;
         let column = |at: usize| Self {
-            x: self.x + at as f64 * (width + gap),
-            width,
+            x: self.x + at as f64 * (width + gap) + if at == 0 { 0.0 } else { first },
+            width: width + if at == 0 { first } else { 0.0 },
             ..*self
         };
         (0..n).map(column).collect()
@@ -273,7 +282,7 @@ mod tests {
     #[test]
     fn coordinates_are_short() {
         assert_eq!(
-            [place(1.0), place(0.125), place(-0.001), place(100.0)],
+            [place(1.0), place(0.126), place(-0.001), place(100.0)],
             ["1", "0.13", "0", "100"].map(str::to_owned)
         );
     }

@@ -4,7 +4,7 @@
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     let width = |character: char| match character {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.34,
-        ' ' | 'f' | 't' | 'r' | '(' | ')' | '-' | '/' | '[' | ']' | '·' => 0.41,
+        ' ' | '\u{a0}' | 'f' | 't' | 'r' | '(' | ')' | '-' | '/' | '[' | ']' | '·' => 0.41,
         'm' | 'w' | 'M' | 'W' | '%' | '@' | '—' => 0.95,
         'A'..='Z' | '−' | '+' | '=' | '<' | '>' | '≥' | '±' | '→' => 0.74,
         // Ideographs, kana and full-width forms.
@@ -14,17 +14,18 @@ pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     size * text.chars().map(width).sum::<f64>()
 }
 
-/// Lines of at most `width` pixels, broken at spaces.
+/// Lines of at most `width` pixels, broken at spaces that may be broken; longer words are cut.
 pub(crate) fn wrap(text: &str, width: f64, size: f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let word = &fit(word, width, size);
         let longer = match line.is_empty() {
-            true => word.to_owned(),
+            true => word.clone(),
             false => format!("{line} {word}"),
         };
         if !line.is_empty() && text_width(&longer, size) > width {
-            lines.push(std::mem::replace(&mut line, word.to_owned()));
+            lines.push(std::mem::replace(&mut line, word.clone()));
         } else {
             line = longer;
         }

@@ -123,7 +123,7 @@ impl Figure for CurvesFigure {
         // Runs from the ninth on share a colour with another one and differ by dashes.
         let dashes = ["", "6 3", "2 3", "9 3 2 3"];
         let line = |at: usize| Line {
-            width: 1.8,
+            width: 1.5,
             dash: dashes[at / SERIES.len() % dashes.len()],
             ..Line::new(SERIES[at % SERIES.len()], Mark::None)
         };

@@ -8,7 +8,7 @@ use super::layout::{PanelGrid, Slot, distinct};
 use super::source::Source;
 use super::table::{Lines, optional};
 use crate::chart::{
-    Axis, Colour, Key, Line, Mark, Page, Panel, attention_name, short, variant_colour, variant_name,
+    Axis, Colour, Key, Line, Mark, Page, Panel, attention_name, variant_colour, variant_name,
 };
 use crate::error::Result;
 
@@ -212,7 +212,7 @@ impl Figure for DensityFigure {
         let grid = PanelGrid {
             columns: types.iter().map(|of| attention_name(of)).collect(),
             rows: rows.iter().map(heading).collect(),
-            height: 170.0,
+            height: 185.0,
         };
         grid.draw(&mut page, |slot| {
             let (of_type, (corpus, variant)) = (types[slot.column], rows[slot.row]);
@@ -256,10 +256,11 @@ fn draw(
     let title = match density {
         None => slot.title,
         Some((density, ours)) => {
-            let support = ours.map(|of| format!(", {} keys", short(mean_of(&of.support), 1)));
-            let mean = short(mean_of(density), 3);
+            let support = ours.map(|of| format!(", {:.1} keys a query", mean_of(&of.support)));
+            let mean = mean_of(density);
             format!(
-                "{} · mean {mean}{}",
+                "{}
+mean {mean:.3}{}",
                 slot.title,
                 support.unwrap_or_default()
             )

@@ -8,7 +8,7 @@ use super::layout::{PanelGrid, distinct};
 use super::source::{Shares, Source};
 use super::table::Lines;
 use crate::chart::{
-    Axis, Key, Line, Mark, Page, Panel, attention_name, variant_colour, variant_name,
+    Axis, Key, Line, Mark, Page, Panel, attention_name, percent, variant_colour, variant_name,
 };
 use crate::error::Result;
 
@@ -50,6 +50,9 @@ pub struct PublishedHistogram {
     /// Shares by bin.
     pub histogram: Shares,
 }
+
+/// A share of the values above which a bin leaves the axis.
+const FULL: f64 = 0.8;
 
 impl Figure for DensityHistogramFigure {
     fn name(&self) -> String {
@@ -127,11 +130,15 @@ impl Figure for DensityHistogramFigure {
         };
         let key = |of: &&str| Key::Line(variant_name(of), line(of));
         page.legend(&variants.iter().map(key).collect::<Vec<_>>());
-        let all = (self.panels.iter().map(|of| &of.histogram))
-            .chain(published.iter().map(|of| &of.histogram));
+        let all = || {
+            let ours = self.panels.iter().map(|of| &of.histogram);
+            ours.chain(published.iter().map(|of| &of.histogram))
+        };
         // Softmax has all its values in the last bin, beside which nothing else could be seen.
-        let seen = all.filter(|histogram| histogram.shares.iter().all(|share| *share < 0.8));
-        let y = Shares::axis(seen, "% of heads × sequences");
+        let is_flat = |of: &&Shares| of.shares.iter().all(|share| *share < FULL);
+        let has_flat = all().any(|of| is_flat(&of));
+        let shown = all().filter(|of| !has_flat || is_flat(of));
+        let y = Shares::axis(shown, "% of heads × sequences");
         let mut rows = vec![format!("ours, {}", self.source.corpus)];
         rows.extend(corpora.iter().map(|corpus| format!("paper, {corpus}")));
         let grid = PanelGrid {
@@ -178,14 +185,13 @@ impl Figure for DensityHistogramFigure {
                 });
             }
         });
-        let full = self
-            .panels
-            .iter()
-            .filter(|of| of.histogram.shares.iter().any(|share| *share >= 0.8));
+        let is_full = |of: &&VariantHistogram| has_flat && !is_flat(&&of.histogram);
+        let full = self.panels.iter().filter(is_full);
         for variant in distinct(full.map(|of| &of.variant)) {
             page.note(&format!(
-                "{}: at least 80 % of the values stand in one bin, whose line leaves the axis.",
-                variant_name(variant)
+                "{}: at least {} of the values stand in one bin, whose line leaves the axis.",
+                variant_name(variant),
+                percent(FULL, 0)
             ));
         }
         Ok(page.finish())

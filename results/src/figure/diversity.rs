@@ -85,7 +85,10 @@ impl Figure for DiversityFigure {
         self.check()?;
         let mut page = Page::new("Diversity of heads: Jensen–Shannon divergence by layer");
         page.note(&self.source.line());
-        page.note("0: all heads of the layer attend alike; 1: no two of them share a key.");
+        page.note(
+            "0: all heads of the layer attend alike; 1: no two of them share a key. Below the title of a panel: mean \
+             over its layers, in the order of the legend.",
+        );
         let types = distinct(self.series.iter().map(|of| &of.attention));
         let all: Vec<_> = (self.all())
             .filter(|(_, attention, ..)| types.contains(attention))
@@ -112,7 +115,7 @@ impl Figure for DiversityFigure {
         let grid = PanelGrid {
             columns: types.iter().map(|of| attention_name(of)).collect(),
             rows: whose.iter().map(heading).collect(),
-            height: 190.0,
+            height: 205.0,
         };
         grid.draw(&mut page, |slot| {
             let (of_type, corpus) = (types[slot.column], whose[slot.row]);
@@ -124,10 +127,23 @@ impl Figure for DiversityFigure {
                 if slot.is_left { "divergence" } else { "" },
                 0.0,
                 1.08 * highest,
-                5,
+                6,
             );
             let x = Axis::layers(n_layers.unwrap_or(1));
-            let mut panel = Panel::new(slot.svg, slot.frame, &slot.title, x, y);
+            let mean = |of: &&str| {
+                let layers = series.iter().find(|(.., variant, _)| variant == of);
+                layers.map_or("–".to_owned(), |(.., layers)| {
+                    format!("{:.3}", layers.iter().sum::<f64>() / layers.len() as f64)
+                })
+            };
+            let means: Vec<String> = variants.iter().map(mean).collect();
+            let title = format!(
+                "{}
+mean {}",
+                slot.title,
+                means.join(" · ")
+            );
+            let mut panel = Panel::new(slot.svg, slot.frame, &title, x, y);
             if series.is_empty() {
                 panel.empty("not published");
             }
@@ -140,24 +156,6 @@ impl Figure for DiversityFigure {
                 panel.line(&points, line(at));
             }
         });
-        for corpus in &whose {
-            for of_type in &types {
-                let means = (all.iter())
-                    .filter(|(of, attention, ..)| of == corpus && attention == of_type)
-                    .map(|(.., variant, layers)| {
-                        let mean = layers.iter().sum::<f64>() / layers.len().max(1) as f64;
-                        format!("{} {mean:.3}", variant_name(variant))
-                    });
-                let means: Vec<String> = means.collect();
-                if !means.is_empty() {
-                    let (whose, name) = (heading(corpus), attention_name(of_type));
-                    page.note(&format!(
-                        "Mean over layers, {whose}, {name}: {}.",
-                        means.join("; ")
-                    ));
-                }
-            }
-        }
         Ok(page.finish())
     }
 }

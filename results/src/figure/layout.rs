@@ -29,15 +29,18 @@ impl PanelGrid {
     /// Calls `draw` for every panel. Rows of one column stand beside each other.
     pub(super) fn draw(&self, page: &mut Page, mut draw: impl FnMut(Slot<'_>)) {
         const GAP: f64 = 14.0;
+        /// Room for the name of the y axis.
+        const NAME: f64 = 17.0;
         if let [_] = self.columns.as_slice() {
             let n_columns = self.rows.len().clamp(2, 3);
             for (line, rows) in self.rows.chunks(n_columns).enumerate() {
-                let frames = page.row(n_columns, self.height + 20.0, GAP);
+                let frames = page.panels(n_columns, self.height + 20.0, GAP, NAME);
                 for (at, (title, frame)) in rows.iter().zip(frames).enumerate() {
                     draw(Slot {
                         svg: &mut page.svg,
                         frame,
-                        title: title.clone(),
+                        // What follows a colon stands on a line of its own.
+                        title: title.replacen(": ", "\n", 1),
                         row: line * n_columns + at,
                         column: 0,
                         is_left: at == 0,
@@ -48,7 +51,7 @@ impl PanelGrid {
         }
         for (row, heading) in self.rows.iter().enumerate() {
             page.heading(heading);
-            let frames = page.row(self.columns.len(), self.height, GAP);
+            let frames = page.panels(self.columns.len(), self.height, GAP, NAME);
             for (column, (title, frame)) in self.columns.iter().zip(frames).enumerate() {
                 draw(Slot {
                     svg: &mut page.svg,

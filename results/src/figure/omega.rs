@@ -24,7 +24,7 @@ pub struct OmegaFigure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OmegaCurve {
-    /// As shown, such as `softmax (α = 1)`.
+    /// As shown, such as `softmax`, `1.25-entmax`; its α is written beside it.
     pub name: String,
     /// α; none for argmax, its limit.
     pub alpha: Option<f64>,
@@ -114,7 +114,10 @@ impl Figure for OmegaFigure {
         };
         page.heading("Two classes with scores (t, 0): probability of the first");
         let names = self.two.iter().enumerate();
-        let keys = names.map(|(at, of)| Key::Line(of.name.clone(), line(at)));
+        let keys = names.map(|(at, of)| {
+            let name = format!("{} ({})", of.name, alpha_of(of.alpha));
+            Key::Line(name, line(at))
+        });
         page.legend(&keys.collect::<Vec<_>>());
         let ends = self.two.iter().flat_map(|of| &of.t).copied();
         let (low, high) = ends.fold((0.0, 0.0), |(low, high): (f64, f64), t| {
@@ -137,6 +140,16 @@ impl Figure for OmegaFigure {
     }
 }
 
+/// α as it is written beside the name of a mapping.
+fn alpha_of(alpha: Option<f64>) -> String {
+    alpha.map_or("α → ∞".to_owned(), |alpha| format!("α = {alpha}"))
+}
+
+/// Height of a surface's panel, which makes its area about square.
+const SIDE: f64 = 186.0;
+/// Room for the numbers of the left panel.
+const LEFT: f64 = 50.0;
+
 impl OmegaFigure {
     /// Small heat maps of three classes: above the probability, below the size of the support.
     fn surfaces(&self, page: &mut Page) {
@@ -147,7 +160,7 @@ impl OmegaFigure {
         bar.zero = has_zero.then(|| "exactly 0".to_owned());
         page.colour_bar(&bar);
         for of in self.three.chunks(n_columns) {
-            let frames = page.row(n_columns, 168.0, 10.0);
+            let frames = page.panels(n_columns, SIDE, 10.0, LEFT);
             for (at, (of, frame)) in of.iter().zip(frames).enumerate() {
                 let cell = |p: &f32| Cell::of(Some(f64::from(*p)), |p| p);
                 of.draw(
@@ -167,7 +180,7 @@ impl OmegaFigure {
         let key = |&(n, cell): &(u8, Cell)| Key::Area(format!("{n}"), cell.colour());
         page.legend(&classes.iter().map(key).collect::<Vec<_>>());
         for of in self.three.chunks(n_columns) {
-            let frames = page.row(n_columns, 168.0, 10.0);
+            let frames = page.panels(n_columns, SIDE, 10.0, LEFT);
             for (at, (of, frame)) in of.iter().zip(frames).enumerate() {
                 let cell = |n: &u8| {
                     let class = classes.iter().find(|(of, _)| of == n);
@@ -193,12 +206,14 @@ impl OmegaSurface {
             [low, .., high] => (*low, *high),
             [] | [_] => (0.0, 1.0),
         };
-        let name = if is_left { "t₂" } else { "" };
         let (x, y) = (
-            Axis::linear("t₁", low, high, 2),
-            Axis::linear(name, low, high, 2),
+            Axis::linear("t₁", low, high, 3),
+            Axis::linear("t₂", low, high, 3),
         );
-        let panel = Panel::new(svg, frame, &self.name, x, y);
+        let y = if is_left { y } else { y.unlabelled() };
+        // α stands below the name, so that every title has two lines.
+        let title = format!("{}\n{}", self.name, alpha_of(self.alpha));
+        let panel = Panel::new(svg, frame, &title, x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();
         heat_map(svg, inside, &rows);

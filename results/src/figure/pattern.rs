@@ -119,7 +119,8 @@ impl Figure for PatternFigure {
         let mut explained = "Queries from top to bottom, keys from left to right".to_owned();
         if let Some(mask) = &self.mask {
             explained += &format!(
-                "; to the right of each pattern its mask, {mask}, with the share of the legal cells it hides"
+                "; to the right of each pattern its mask ({mask}; blue is left, grey hidden), with the share of the \
+                 legal cells that it hides"
             );
         }
         let bins = self.heads.iter().map(|of| of.mean.bin).max().unwrap_or(1);
@@ -150,8 +151,9 @@ impl Figure for PatternFigure {
         let n_heads = self.heads.iter().map(|of| of.head + 1).max().unwrap_or(1);
         let n_layers = self.heads.iter().map(|of| of.layer + 1).max().unwrap_or(1);
         let has_masks = self.heads.iter().any(|of| of.hidden.is_some());
-        // More than eight heads of a layer stand in two lines.
-        let n_columns = n_heads.min(if has_masks { 6 } else { 8 }).max(2);
+        // Heads of a layer stand in lines of about the same length.
+        let most = if has_masks { 6 } else { 8 };
+        let n_columns = n_heads.div_ceil(n_heads.div_ceil(most)).max(2);
         for layer in 0..n_layers {
             page.heading(&format!("layer {}", layer + 1));
             let heads: Vec<&HeadPattern> =

@@ -8,9 +8,7 @@ use super::layout::{PanelGrid, Slot, distinct};
 use super::source::Source;
 use super::table::Lines;
 use crate::attention::{REAL_DROP, Trajectory};
-use crate::chart::{
-    Axis, Colour, Key, Line, Mark, Page, Panel, SERIES, attention_name, head_name, short,
-};
+use crate::chart::{Axis, Colour, Key, Line, Mark, Page, Panel, SERIES, attention_name, head_name};
 use crate::error::Result;
 
 /// Learned α of every head against training steps, one panel for each attention type (AST, figure
@@ -91,6 +89,8 @@ impl PublishedHead {
     }
 }
 
+/// How many heads the picture names.
+const LISTED: usize = 9;
 const PLAIN: Line = Line {
     colour: Colour(0x8a, 0xb4, 0xd0),
     width: 1.2,
@@ -209,12 +209,17 @@ impl Figure for TrajectoryFigure {
             let path = of.trajectory().map(|of| [of.start, of.min, of.end]);
             let path = path
                 .unwrap_or_default()
-                .map(|alpha| short(alpha, 2))
+                .map(|alpha| format!("{alpha:.2}"))
                 .join(" → ");
             let head = head_name(of.layer, of.head);
             format!("{} {head} ({path})", attention_name(&of.attention))
         };
         let marked: Vec<String> = marked.map(name).collect();
+        let listed = &marked[..marked.len().min(LISTED)];
+        let more = match marked.len() - listed.len() {
+            0 => String::new(),
+            more => format!("; and {more} more, in the csv"),
+        };
         let n = self.heads.len();
         page.note(&match marked.len() {
             0 => format!(
@@ -222,8 +227,8 @@ impl Figure for TrajectoryFigure {
             ),
             some => format!(
                 "{some} of our {n} heads become denser first and end sparser than they began \
-                 (start → lowest → end): {}.",
-                marked.join("; ")
+                 (start → lowest → end): {}{more}.",
+                listed.join("; ")
             ),
         });
         for of in &published {
@@ -232,7 +237,7 @@ impl Figure for TrajectoryFigure {
                 .as_ref()
                 .map_or(String::new(), |role| format!(", {role}"));
             let alphas = [of.start, of.min, of.end]
-                .map(|alpha| short(alpha, 3))
+                .map(|alpha| format!("{alpha:.3}"))
                 .join(" → ");
             page.note(&format!(
                 "paper, {}: {} {}{role}: {alphas}",

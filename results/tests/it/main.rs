@@ -5,6 +5,7 @@ mod attention_parity;
 mod bench;
 mod claims;
 mod classification;
+mod figure;
 mod parity;
 mod pivot;
 mod published;

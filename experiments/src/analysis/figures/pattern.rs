@@ -82,7 +82,7 @@ fn words(kind: MaskKind) -> String {
     match kind {
         MaskKind::Ap => "AP".to_owned(),
         MaskKind::ApBlocks { block_size } => format!("AP, blocks of {block_size}"),
-        MaskKind::Random { .. } => "random".to_owned(),
+        MaskKind::Random { seed } => format!("random (seed {seed})"),
     }
 }
 
@@ -137,7 +137,12 @@ pub(in crate::analysis) fn pattern(
                 true => format!("{}, {}", of.variant, words(file.mask.kind())),
                 false => words(file.mask.kind()),
             };
-            sparsities.extend(sparsity(mask, file, &pattern)?);
+            for more in sparsity(mask, file, &pattern)? {
+                // Pruned alone or together with another type, a type has the same thresholds and the same mask.
+                if !sparsities.contains(&more) {
+                    sparsities.push(more);
+                }
+            }
         }
     }
     if made.patterns.is_empty() {
@@ -169,12 +174,20 @@ pub(in crate::analysis) fn pattern(
 fn observed_on(run: &str, pattern: &AttentionPattern) -> Source {
     let corpus = &pattern.header().corpus;
     let mut parts = corpus.rsplitn(2, ':');
-    let n = parts.next().and_then(|n| n.parse().ok());
+    let n: Option<u64> = parts.next().and_then(|n| n.parse().ok());
     let name = parts.next().filter(|_| n.is_some()).unwrap_or(corpus);
+    let name = name.replace(':', ", ");
+    // A decoder alone reads a text without sequences, and its header counts the tokens.
+    let mut kinds = pattern.header().grids.keys().map(|(kind, _)| *kind);
+    let is_stream = kinds.all(|kind| kind == AttentionType::DecoderSelf);
+    let (corpus, n_sequences) = match (n, is_stream) {
+        (Some(n), true) => (format!("{name}, {n} tokens"), None),
+        (n, _) => (name, n),
+    };
     Source {
         run: run.to_owned(),
-        corpus: name.replace(':', ", "),
-        n_sequences: n,
+        corpus,
+        n_sequences,
     }
 }
 
