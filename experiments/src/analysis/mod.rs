@@ -29,11 +29,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use sparta_results::attention::claims_table;
 
-use crate::device;
 use crate::io::print_line;
 use crate::protocol::note;
 use crate::task::{glue, lm, mlm, squad, translation};
 use crate::train::watch;
+use crate::{device, memory};
 use run::Outcome;
 
 /// Where figures go that are not of one run.
@@ -44,6 +44,7 @@ const ALONE: &str = "figures";
 /// # Errors
 /// No run or model, files that are damaged, Ctrl-C, or no figure at all of those that were asked for.
 pub fn analyze(request: &Analyze) -> Result<()> {
+    memory::keep_freed();
     watch::listen()?;
     let mut outcome = Outcome::default();
     if request.asks(FigureName::Omega) {

@@ -15,9 +15,10 @@ use sparta_results::paper::figures::pair;
 use super::claims;
 use super::figures::{self, Made, NO_ALPHA, Observed};
 use super::measure::{Alphas, Measured, Wanted, learned_alphas, measure};
+use super::open::run_folder_of;
 use super::request::{Analyze, FigureName};
 use crate::device;
-use crate::protocol::find::{find, seeds};
+use crate::protocol::find::{find, in_seeds, seeds};
 use crate::protocol::run::TrainingSummary;
 use crate::protocol::{
     Arm, MaskedModel, ModelFolder, Request, Row, Run, RunFolder, Stage, Task, Variant, note,
@@ -113,8 +114,14 @@ fn dataset(of: &Variant) -> String {
 
 impl<R: Recipe> Models<R> {
     fn find<T: Task<Recipe = R>>(path: &Path, request: &Analyze) -> Result<Self> {
-        let found = find::<T>(path, T::variants)?;
-        let (recipe, folder) = (found.recipe, found.run);
+        let there = in_seeds(&run_folder_of(path)?);
+        let with_found = |recipe: &R| {
+            let mut recipe = recipe.clone();
+            recipe.choose_found(&there);
+            recipe
+        };
+        let found = find::<T>(path, |recipe| T::variants(&with_found(recipe)))?;
+        let (recipe, folder) = (with_found(&found.recipe), found.run);
         let root = folder.root().to_owned();
         let is_whole = path.components().collect::<PathBuf>() == root;
         let variants = T::variants(&recipe)?;
