@@ -370,7 +370,8 @@ fn a_run_whose_data_are_gone_gives_what_its_files_hold() {
     assert_says(
         &text,
         &[
-            "no density: the data of the run cannot be read",
+            "no alpha: the data of the run cannot be read",
+            "no density: for the same reason",
             "iwslt prepare",
         ],
     );
