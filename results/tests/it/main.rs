@@ -1,7 +1,9 @@
 //! Tests of the crate through its public interface, in one binary.
 
+mod attention;
 mod bench;
 mod classification;
+mod figure;
 mod parity;
 mod pivot;
 mod published;

@@ -1,8 +1,10 @@
-//! The published tables are what their records give.
+//! The published tables and plots are what their records give. `SPARTA_PUBLISHED=write cargo test --release -p
+//! sparta-results published` writes them again, for a change that is meant to alter them.
 
 use std::fs;
 use std::path::Path;
 
+use sparta_results::bench::plot;
 use sparta_results::render::{PivotLayout, pivot};
 use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
@@ -59,15 +61,32 @@ fn published_tables_follow_from_their_records() {
             None => report(&records, &options).unwrap().write(written.path()),
         };
         for file in files.unwrap() {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let new = fs::read_to_string(&file).unwrap();
-            assert!(
-                new == read(&name),
-                "{}: the records now give\n{new}",
-                folder.join(&name).display()
-            );
+            compare(&file, &folder.join(file.file_name().unwrap()));
         }
     }
+}
+
+#[test]
+fn published_plots_of_benches_follow_from_their_summaries() {
+    let folder = Path::new("bench/2026-11-23-2-core-epyc/attention");
+    let copied = tempfile::tempdir().unwrap();
+    let summary = copied.path().join("summary.csv");
+    fs::copy(folder.join("summary.csv"), &summary).unwrap();
+    for file in plot(&summary).unwrap() {
+        compare(&file, &folder.join(file.file_name().unwrap()));
+    }
+}
+
+/// Whether `published` has the text of `new`; writes it where that is asked for.
+fn compare(new: &Path, published: &Path) {
+    let text = fs::read_to_string(new).unwrap();
+    if std::env::var("SPARTA_PUBLISHED").is_ok_and(|what| what == "write") {
+        fs::write(published, text).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(published).unwrap_or_default();
+    let path = published.display();
+    assert!(text == found, "{path}: the records now give\n{text}");
 }
 
 /// Old records are read and written to the byte, so that the version before reads what is written now.
