@@ -52,6 +52,9 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
+    /// Attention weights, or positions in them, that are not what a definition reads.
+    #[error("attention weights: {0}")]
+    Attention(String),
     /// Translations and references that do not belong together.
     #[error(
         "asked to score {hypotheses} translations against the references of {references} sentences; give one translation \
@@ -92,9 +95,6 @@ pub enum ResultsError {
         /// What is possible.
         expected: &'static str,
     },
-    /// Attention weights, or positions in them, that are not what a definition reads.
-    #[error("attention weights: {0}")]
-    Attention(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,
