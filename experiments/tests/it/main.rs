@@ -1,5 +1,6 @@
 //! The programs as a user runs them: real processes, real files, tables small enough for seconds.
 
+mod analyze;
 mod bench;
 mod doctor;
 mod glue;
