@@ -1,5 +1,6 @@
 //! Command lines: what was typed → a request → an exit code.
 
+mod attend;
 mod glue;
 mod iwslt;
 mod lm;

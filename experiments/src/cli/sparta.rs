@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use super::attend::{self, AttendOptions};
 use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::{doctor, panics, version};
@@ -27,6 +28,8 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a trained model attends to in a text, as one HTML page
+    Attend(AttendOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
     Plot {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
@@ -52,6 +55,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_line(text)?;
             Ok(())
         }
+        SpartaCommand::Attend(options) => attend::run(options),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;
