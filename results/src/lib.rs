@@ -9,17 +9,22 @@
 //!
 //! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures, and the
 //!   bootstrap.
+//! * [`attention`]: the figures of what attention does: diversity, density, α, roles of heads, claims.
 //! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
+//! * [`figure`]: what attention does, as numbers and pictures.
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
+pub mod attention;
 pub mod bench;
+mod chart;
 pub mod condition;
 pub mod error;
+pub mod figure;
 pub mod metric;
 pub mod paper;
 pub mod record;

@@ -5,7 +5,7 @@
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
 //!   data/                               vocabulary and token stores
-//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
+//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
 //!   seed-<n>/observed.json              which implementation computed it
 //!   seed-<n>/masks/<row>.safetensors    what each row hides

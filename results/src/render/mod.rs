@@ -13,6 +13,8 @@ mod score_table;
 pub mod svg;
 mod table;
 
+pub(crate) use csv::write_csv;
+
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 pub use expected::Expected;
 pub use pivot::{MeanScore, PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, pivot};
