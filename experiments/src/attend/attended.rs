@@ -219,3 +219,102 @@ pub fn not_blank<'a>(option: &str, text: &'a str) -> Result<&'a str> {
     );
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use sparta_ops::pruning::{
+        AttentionPattern, CellRule, Grid, PatternHeader, Placement, Scope, Semantics,
+    };
+
+    use super::*;
+
+    const KIND: AttentionType = AttentionType::DecoderSelf;
+    const SELF: Between = Between {
+        queries: 0,
+        keys: 0,
+        reads: None,
+    };
+
+    #[test]
+    fn cells_are_those_of_the_tensors_and_masks() {
+        let device = Device::flex();
+        let weights = [
+            [[1.0, 0.0], [0.25, 0.75]], // head 1
+            [[1.0, 0.0], [0.0, 1.0]],   // head 2, which does not see key 1 from query 2
+        ];
+        let layer = Tensor::<3>::from_floats(weights, &device).unsqueeze_dim::<4>(0);
+        let hidden = |_, head, query: usize, key: usize| match (head, query, key) {
+            (_, query, key) if key > query => Some(Hidden::Causal),
+            (1, 1, 0) => Some(Hidden::GlobalMask),
+            _ => None,
+        };
+        let alpha = Tensor::<1>::from_floats([1.25, 2.0], &device);
+        let layers = [layer.clone(), layer];
+        let alphas = vec![Some(alpha.clone()), Some(alpha)];
+        let view = View::new(KIND, "Words", SELF, &layers, hidden, alphas).unwrap();
+        let code = |weight, hidden| code(weight, hidden).unwrap();
+        let (after, masked) = (Some(Hidden::Causal), Some(Hidden::GlobalMask));
+        let expected = [
+            code(1.0, None),
+            code(0.0, after),
+            code(0.25, None),
+            code(0.75, None),
+            code(1.0, None),
+            code(0.0, after),
+            code(0.0, masked),
+            code(1.0, None),
+        ];
+        assert_eq!(view.cells, [expected, expected].concat());
+        assert_eq!((view.n_layers, view.n_heads), (2, 2));
+        assert_eq!(view.alpha, [[1.25, 2.0], [1.25, 2.0]]);
+    }
+
+    #[test]
+    fn a_hidden_cell_with_a_weight_is_an_error() {
+        let weights = Tensor::<4>::full([1, 1, 1, 1], 1.0, &Device::flex());
+        let hidden = |_, _, _, _| Some(Hidden::GlobalMask);
+        let error = View::new(KIND, "Words", SELF, &[weights], hidden, vec![None]).unwrap_err();
+        assert!(error.to_string().contains("GlobalMask"), "{error}");
+    }
+
+    #[test]
+    fn global_cells_are_those_of_the_mask() {
+        let grid = Grid {
+            n_heads: 1,
+            n_rows: 3,
+            n_cols: 3,
+            rule: CellRule::Full,
+        };
+        let header = PatternHeader::new("texts", "model").with(KIND, 1, grid);
+        let mut pattern = AttentionPattern::new(header);
+        let weights = [0.7, 0.2, 0.1, 0.1, 0.6, 0.3, 0.2, 0.3, 0.5];
+        let observed = pattern.observe(KIND, 1, &weights, [1, 1, 3, 3], &Placement::at(0, 0));
+        observed.unwrap();
+        let mask = GlobalMask::from_pattern(&pattern, 0.5, Scope::Layer, Semantics::Corrected);
+        let mask = mask.unwrap();
+        let cells = GlobalCells::new(Some(&mask), KIND, 2, [2, 3]).unwrap();
+        for row in 0..2 {
+            for column in 0..3 {
+                assert!(!cells.hide(0, 0, row, column), "layer 1 has no mask");
+                let expected = mask.hidden(KIND, 1, 0, row, column).unwrap();
+                assert_eq!(cells.hide(1, 0, row, column), expected);
+            }
+        }
+        assert!(cells.hide(1, 0, 0, 2) && !cells.hide(1, 0, 0, 0));
+        let none = GlobalCells::new(None, KIND, 2, [2, 3]).unwrap();
+        assert_eq!(none.reason(1, 0, 0, 2), None);
+    }
+
+    #[test]
+    fn too_large_pages_and_blank_texts_are_refused() {
+        assert!(check_size(40, MAX_WEIGHTS).is_ok());
+        let error = check_size(40, MAX_WEIGHTS + 1).unwrap_err().to_string();
+        assert!(
+            error.contains("40 tokens") && error.contains("shorten"),
+            "{error}"
+        );
+        assert!(not_blank("--text", " \u{2003}\n").is_err());
+        assert_eq!(not_blank("--text", " a ").unwrap(), " a ");
+    }
+}

@@ -179,7 +179,8 @@
     state.key = Math.min(state.key, current.nKeys - 1);
     byId("overview").hidden = true;
     byId("enlarged").hidden = false;
-    const { long } = describe(current, layer, head);
+    const { short, long } = describe(current, layer, head);
+    byId("about").textContent = short.join(" · ");
     byId("name").textContent = long.split(":")[0];
     byId("matrix").setAttribute("aria-label", `${long}. ${current.nQueries} queries, ${current.nKeys} keys`);
     layOut();

@@ -1,5 +1,6 @@
 //! The programs as a user runs them: real processes, real files, tables small enough for seconds.
 
+mod attend;
 mod bench;
 mod doctor;
 mod glue;
