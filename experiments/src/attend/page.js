@@ -71,11 +71,12 @@
   });
   // Text whose direction leaves that of the sentence alone.
   const apart = (text) => `\u2068${text}\u2069`;
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const wordOf = (sequence, place) => sequence.words.find(([, start, end]) => start <= place && place < end);
   const named = (sequence, place) => {
     const word = wordOf(sequence, place);
     const piece = sequence.pieces[place];
-    const within = word && word[0] !== piece ? ` in “${apart(word[0])}”` : "";
+    const within = word && plain(word[0]) !== plain(piece) ? ` in “${apart(word[0])}”` : "";
     return `“${apart(piece)}”${within} (${place + 1})`;
   };
   const alphaOf = (view, layer, head) => (view.alpha.length ? view.alpha[layer][head].toFixed(3) : null);
@@ -213,8 +214,8 @@
     const letters = [...text];
     return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
   };
-  // Words that their pieces do not spell: of several pieces, or unknown.
-  const joined = (sequence) => sequence.words.filter(([word, start, end]) => end - start > 1 || (end > start && word !== sequence.pieces[start]));
+  // Words that their pieces do not spell: of several pieces, or unknown; case and accents aside.
+  const joined = (sequence) => sequence.words.filter(([word, start, end]) => end - start > 1 || (end > start && plain(word) !== plain(sequence.pieces[start])));
 
   let layout = null;
   const layOut = () => {

@@ -105,7 +105,7 @@ pub(super) fn render(program: &str, attended: &Attended) -> Result<String> {
         )
     };
     let facts: String = facts.map(fact).collect();
-    let title = format!("Attention of a model of {program}");
+    let title = format!("Attention of a model by {program}");
     let mut page = String::with_capacity(PAGE.len() + STYLE.len() + SCRIPT.len() + data.len());
     // In one pass, so that nothing is put into what was put in.
     let mut rest = PAGE;
