@@ -80,15 +80,12 @@ impl Page {
     /// Words and how many pieces they have.
     fn words(&self, view: usize, of: &str) -> Vec<(&str, u64)> {
         let words = self.sequence(view, of)["words"].as_array().expect("words");
-        let word =
-            |word: &Value| -> Option<(u64, u64)> { Some((word[1].as_u64()?, word[2].as_u64()?)) };
-        let of = |w| {
-            (
-                Value::as_str(&w[0]).expect("a word"),
-                word(w).map_or(0, |(a, b)| b - a),
-            )
-        };
-        words.iter().map(of).collect()
+        let place = |word: &Value, i: usize| word[i].as_u64().expect("a place");
+        let n_pieces = |word: &Value| place(word, 2) - place(word, 1);
+        let words = words.iter();
+        words
+            .map(|word| (word[0].as_str().expect("a word"), n_pieces(word)))
+            .collect()
     }
 
     /// All cells of a view, `[layer][head][query][key]` in a row.

@@ -13,6 +13,7 @@ const TEXT: &str = "Ã–ffnet den Dialog \"Drucken\" & speichert <unk> </script>ðŸ
 const SETS: &[&str] = &[
     "model.normalizers=[\"softmax\", \"alpha_entmax\"]",
     "prune.softmax=[\"cross\", \"self\"]",
+    "prune.entmax15=[]",
     "prune.alpha_entmax=[]",
     "prune.p=[0, 60]",
     "prune.random_masks=[0, 0]",
@@ -140,7 +141,7 @@ fn texts_of_every_kind_stay_text_and_pieces_join_to_words() {
     assert_eq!(read[1..], written[..written.len() - 1]);
     let (read, written) = (page.words(1, "keys"), page.words(1, "queries"));
     assert_eq!(read[1..], written[..written.len() - 1]);
-    let long = "wort ".repeat(140);
+    let long = "a ".repeat(140);
     for texts in [
         ["--text", &long, "--target", "x"],
         ["--text", "x", "--target", &long],
