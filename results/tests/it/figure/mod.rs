@@ -224,6 +224,14 @@ fn omega_has_curves_and_surfaces() {
     let [_, csv, svg] = written(&omega());
     assert!(csv.contains("2,softmax,1,0,,0.5,"), "{csv}");
     assert!(csv.contains("2,argmax,,1,,1,"), "{csv}");
+    assert!(svg.contains(">1.25-entmax (α = 1.25)<") && svg.contains(">argmax (α → ∞)<"));
+    let mut named = omega();
+    named.two[0].name += " (α = 1)";
+    assert_eq!(
+        named.svg().unwrap(),
+        omega().svg().unwrap(),
+        "α is said once"
+    );
     assert!(svg.contains(">α → ∞<") && svg.contains(">exactly 0<"));
     let mut figure = omega();
     figure.three[0].support[0][0] = 0;
