@@ -8,6 +8,7 @@
 //! ```
 
 pub mod analysis;
+pub mod attend;
 pub mod cli;
 pub mod device;
 pub mod doctor;

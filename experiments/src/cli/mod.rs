@@ -1,6 +1,7 @@
 //! Command lines: what was typed → a request → an exit code.
 
 mod analyze;
+mod attend;
 mod glue;
 mod iwslt;
 mod lm;

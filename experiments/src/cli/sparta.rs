@@ -8,11 +8,12 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use super::analyze::{AnalyzeOptions, analyze};
+use super::attend::{self, AttendOptions};
 use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::{doctor, panics, version};
 
-/// Help around the experiments.
+/// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
 #[command(name = "sparta", version = version::LONG)]
 struct Sparta {
@@ -30,6 +31,8 @@ enum SpartaCommand {
     },
     /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
     Analyze(AnalyzeOptions),
+    /// Show what a trained model attends to in a text, as one HTML page
+    Attend(AttendOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
     Plot {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
@@ -56,6 +59,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(())
         }
         SpartaCommand::Analyze(options) => analyze(options),
+        SpartaCommand::Attend(options) => attend::run(options),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;

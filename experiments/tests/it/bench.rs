@@ -83,6 +83,15 @@ impl Bench {
             .assert()
     }
 
+    /// Runs `sparta` in the folder, on the CPU where it computes.
+    pub fn sparta(&self, words: &[&str]) -> Assert {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sparta"));
+        command
+            .current_dir(self.folder.path())
+            .env("SPARTA_CACHE", self.path("cache"));
+        command.args(words).assert()
+    }
+
     /// As [`Bench::piped`] with edits of the recipe, and with standard output to a device that is always full.
     pub fn full(&self, line: &str, sets: &[&str], input: &str) -> Assert {
         let full = fs::OpenOptions::new().write(true).open("/dev/full");

@@ -1,6 +1,7 @@
 //! The programs as a user runs them: real processes, real files, tables small enough for seconds.
 
 mod analyze;
+mod attend;
 mod bench;
 mod doctor;
 mod glue;

@@ -28,7 +28,7 @@ impl Axis {
         let tick = |at: i64| {
             let value = at as f64 * step;
             let label = match value.abs() {
-                _ if step < 1e-5 || step >= 1e9 => significant(value, 2),
+                _ if !(1e-5..1e9).contains(&step) => significant(value, 2),
                 10_000.0.. => thousands(value),
                 _ => short_fixed(value, decimals),
             };

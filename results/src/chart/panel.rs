@@ -195,7 +195,7 @@ impl<'a> Panel<'a> {
             self.svg.line(&part, line.colour, line.width, line.dash);
             // A point between two gaps is no line.
             if let (&[only], Mark::None) = (part.as_slice(), line.mark) {
-                self.svg.circle(only, line.width, line.colour);
+                self.svg.circle(only, 3.0, line.colour);
             }
             for &point in &part {
                 line.mark.draw(self.svg, point, 3.4, line.colour);

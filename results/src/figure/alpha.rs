@@ -103,7 +103,7 @@ impl Figure for AlphaFigure {
         let shown = |of: &&PublishedAlphas| types.contains(&of.attention.as_str());
         let published: Vec<&PublishedAlphas> = self.published.iter().filter(shown).collect();
         let corpora = distinct(published.iter().map(|of| &of.corpus));
-        let mut rows = vec![format!("ours, {}", self.source.corpus)];
+        let mut rows = vec![format!("ours, {}", self.source.run)];
         rows.extend(corpora.iter().map(|corpus| format!("paper, {corpus}")));
         let all = || {
             let ours = self.types.iter().map(|of| &of.histogram);

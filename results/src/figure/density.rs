@@ -170,6 +170,13 @@ impl Figure for DensityFigure {
         let published: Vec<&PublishedDensity> = published
             .filter(|of| types.contains(&of.attention.as_str()))
             .collect();
+        // A variant without zeros needs no panels beside others.
+        let (full, sparse): (Vec<&str>, Vec<&str>) =
+            variants.iter().partition(|of| self.is_full(of));
+        let (unseen, variants) = match sparse.is_empty() {
+            true => (sparse, full),
+            false => (full, sparse),
+        };
         // A row for each variant of ours, then for each corpus and variant.
         let mut rows: Vec<(Option<&str>, &str)> = variants.iter().map(|of| (None, *of)).collect();
         for corpus in distinct(published.iter().map(|of| &of.corpus)) {
@@ -182,12 +189,12 @@ impl Figure for DensityFigure {
             width: 1.3,
             ..Line::new(variant_colour(variant, &all), Mark::None)
         };
-        let shown = distinct(
-            self.panels
-                .iter()
-                .map(|of| &of.variant)
-                .chain(published.iter().map(|of| &of.variant)),
-        );
+        let mut shown: Vec<&str> = Vec::new();
+        for variant in &all {
+            if !shown.contains(variant) {
+                shown.push(variant);
+            }
+        }
         let mut keys: Vec<Key> = (shown.iter())
             .map(|of| {
                 Key::Line(
@@ -235,7 +242,22 @@ impl Figure for DensityFigure {
                 }
             }
         });
+        for variant in unseen {
+            page.note(&format!(
+                "{} is not drawn: every head gives every key a weight above 0.",
+                variant_name(variant)
+            ));
+        }
         Ok(page.finish())
+    }
+}
+
+impl DensityFigure {
+    /// Whether no head of a variant of ours has a zero, but for rounding.
+    fn is_full(&self, variant: &str) -> bool {
+        let of_variant = self.panels.iter().filter(|of| of.variant == variant);
+        let mut density = of_variant.flat_map(|of| of.density.iter().flatten());
+        density.all(|share| *share > 0.9995)
     }
 }
 

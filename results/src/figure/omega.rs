@@ -115,7 +115,7 @@ impl Figure for OmegaFigure {
         page.heading("Two classes with scores (t, 0): probability of the first");
         let names = self.two.iter().enumerate();
         let keys = names.map(|(at, of)| {
-            let name = format!("{} ({})", of.name, alpha_of(of.alpha));
+            let name = format!("{} ({})", bare(&of.name), alpha_of(of.alpha));
             Key::Line(name, line(at))
         });
         page.legend(&keys.collect::<Vec<_>>());
@@ -138,6 +138,11 @@ impl Figure for OmegaFigure {
         self.surfaces(&mut page);
         Ok(page.finish())
     }
+}
+
+/// A name without the α that it may end in, which is written from the number.
+fn bare(name: &str) -> &str {
+    name.split(" (α").next().unwrap_or(name)
 }
 
 /// α as it is written beside the name of a mapping.
@@ -212,7 +217,7 @@ impl OmegaSurface {
         );
         let y = if is_left { y } else { y.unlabelled() };
         // α stands below the name, so that every title has two lines.
-        let title = format!("{}\n{}", self.name, alpha_of(self.alpha));
+        let title = format!("{}\n{}", bare(&self.name), alpha_of(self.alpha));
         let panel = Panel::new(svg, frame, &title, x, y);
         let inside = panel.inside;
         let rows: Vec<Vec<Cell>> = rows.rev().map(Iterator::collect).collect();

@@ -116,7 +116,8 @@ impl OverlapMatrix {
     fn title(&self, width: f64) -> Vec<String> {
         let chance = (self.by_chance).map(|of| format!(" (by chance {of:.2})"));
         let title = format!("{}{}", self.title, chance.unwrap_or_default());
-        wrap(&title, width, 13.0)
+        // Bold letters are wider.
+        wrap(&title, width, 1.07 * 13.0)
     }
 
     /// Room above the matrix for its title and the labels, turned by 60°.

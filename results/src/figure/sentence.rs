@@ -54,23 +54,28 @@ impl SentenceWeights {
         format!("{}, {}", self.variant, head_name(self.layer, self.head))
     }
 
-    /// Two lines above the picture.
-    fn title(&self) -> [String; 2] {
+    /// Lines above the picture.
+    fn title(&self) -> [String; 3] {
         let alpha = self.alpha.map(|alpha| format!(", α = {}", short(alpha, 2)));
         let head = head_name(self.layer, self.head);
         [
             format!("{head}{}", alpha.unwrap_or_default()),
-            format!(
-                "{}, {}",
-                variant_name(&self.variant),
-                attention_name(&self.attention)
-            ),
+            variant_name(&self.variant),
+            attention_name(&self.attention),
         ]
     }
 
     fn longest(pieces: &[String]) -> f64 {
         let widths = pieces.iter().map(|piece| text_width(piece, LABEL));
         widths.fold(0.0, f64::max).min(LONGEST)
+    }
+
+    /// Width of the picture with cells of full size.
+    pub(super) fn width(&self) -> f64 {
+        let titles = self.title().map(|line| text_width(&line, 13.0));
+        let labels = Self::longest(&self.queries) + 6.0 + 0.5 * Self::longest(&self.keys);
+        let cells = 24.0 * self.keys.len() as f64;
+        titles.into_iter().fold(labels + cells, f64::max)
     }
 
     /// Side of a cell in a picture of `width` pixels.
@@ -81,7 +86,7 @@ impl SentenceWeights {
 
     /// Height of the picture at a width.
     pub(super) fn height(&self, width: f64) -> f64 {
-        42.0 + self.top() + self.cell(width) * self.queries.len() as f64
+        58.0 + self.top() + self.cell(width) * self.queries.len() as f64
     }
 
     /// Room for the keys, which are turned by 60°.
@@ -91,13 +96,18 @@ impl SentenceWeights {
 
     /// Draws the weights with the pieces on both axes.
     pub(super) fn draw(&self, svg: &mut Svg, frame: Rect, max: f64) {
-        let [first, second] = self.title();
-        svg.text((frame.x, frame.y + 13.0), &first, Text::size(13.0).bold());
-        svg.text((frame.x, frame.y + 30.0), &second, Text::size(12.0));
+        for (at, line) in self.title().iter().enumerate() {
+            let style = match at {
+                0 => Text::size(13.0).bold(),
+                _ => Text::size(12.0),
+            };
+            let line = fit(line, frame.width, style.size);
+            svg.text((frame.x, frame.y + 13.0 + 16.0 * at as f64), &line, style);
+        }
         let cell = self.cell(frame.width);
         let area = Rect {
             x: frame.x + Self::longest(&self.queries) + 6.0,
-            y: frame.y + 38.0 + self.top(),
+            y: frame.y + 54.0 + self.top(),
             width: cell * self.keys.len() as f64,
             height: cell * self.queries.len() as f64,
         };

@@ -150,7 +150,7 @@ impl MaskSparsity {
 fn draw(svg: &mut Svg, frame: Rect, what: &str, values: &[Vec<f64>]) {
     let n_heads = values.first().map_or(1, Vec::len);
     let mean = values.iter().flatten().sum::<f64>() / (n_heads * values.len()).max(1) as f64;
-    let title = format!("{what} ({})", percent(mean, 1));
+    let title = format!("{what} ({}\u{a0}%)", short(100.0 * mean, 1));
     svg.text((frame.x, frame.y + 12.0), &title, Text::size(11.0).bold());
     let area = Rect {
         x: frame.x + 14.0,

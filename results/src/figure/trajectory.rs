@@ -182,7 +182,7 @@ impl Figure for TrajectoryFigure {
             .filter(|of| types.contains(&of.attention.as_str()))
             .collect();
         let corpora = distinct(published.iter().map(|of| &of.corpus));
-        let mut rows = vec![format!("ours, {}", self.source.corpus)];
+        let mut rows = vec![format!("ours, {}", self.source.run)];
         rows.extend(
             corpora
                 .iter()

@@ -1,14 +1,18 @@
 //! Tasks for a pretrained encoder: fine-tuning with a [`Head`], on one data set or several.
 
+mod attend;
 pub(super) mod batch;
 mod head;
 mod network;
 mod objective;
 mod pretrained;
+mod trained;
 
+pub use attend::attend;
 pub use head::{BaselineScore, Column, Head, Model};
 pub use network::{grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
+pub use trained::Trained;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;

@@ -1,8 +1,11 @@
 //! The language-model table: a Transformer-XL on a stream of words, scored by perplexity.
 
+mod attend;
 mod data;
 mod network;
 mod objective;
+
+pub use attend::attend;
 
 use anyhow::Result;
 use burn::tensor::Device;

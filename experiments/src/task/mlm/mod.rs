@@ -1,7 +1,10 @@
 //! Masked language modelling: a BERT with its head for word pieces, on running text, scored by accuracy and
 //! pseudo-perplexity.
 
+mod attend;
 mod text;
+
+pub use attend::attend;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;

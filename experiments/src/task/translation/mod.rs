@@ -1,5 +1,6 @@
 //! The translation tables: an encoder–decoder for each normaliser, pruned by attention type, scored by BLEU.
 
+mod attend;
 mod batch;
 mod corpus;
 mod data;
@@ -9,8 +10,10 @@ mod rows;
 mod samples;
 mod score;
 mod search;
+mod trained;
 mod translate;
 
+pub use attend::attend;
 pub use translate::{Translate, translate};
 
 use anyhow::{Context, Result};

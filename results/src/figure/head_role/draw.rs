@@ -72,8 +72,14 @@ impl RoleFigure {
                 12.0,
             ),
             n => {
-                let n = significant(n as f64, 12);
-                let n = format!("Mean over {n} {}.", self.role.counted());
+                let n = match n {
+                    1 => format!("One {}.", self.role.counted().trim_end_matches('s')),
+                    n => format!(
+                        "Mean over {} {}.",
+                        significant(n as f64, 12),
+                        self.role.counted()
+                    ),
+                };
                 wrap(&format!("{} {n}", of.verdict(self.threshold)), width, 12.0)
             }
         }
@@ -203,15 +209,11 @@ impl RoleFigure {
             .any(Option::is_none)
             .then(|| "not visible to the query".to_owned());
         page.colour_bar(&bar);
-        // Long sentences need the whole width.
-        let longest = self
-            .examples
-            .iter()
-            .map(|of| of.keys.len())
-            .max()
-            .unwrap_or(0);
-        let n_columns = if longest > 24 { 1 } else { 2 };
-        let width = (WIDTH - 48.0) / n_columns as f64;
+        // Short sentences stand side by side, long ones need the whole width.
+        let widest = self.examples.iter().map(SentenceWeights::width);
+        let widest = widest.fold(1.0, f64::max);
+        let n_columns = ((WIDTH - 32.0) / (widest + 16.0)).floor().clamp(1.0, 4.0) as usize;
+        let width = (WIDTH - 32.0) / n_columns as f64 - 16.0;
         for of in self.examples.chunks(n_columns) {
             let height = of.iter().map(|of| of.height(width)).fold(0.0, f64::max);
             let frames = page.row(n_columns, height, 16.0);

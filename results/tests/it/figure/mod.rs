@@ -122,6 +122,22 @@ fn density_ranks_the_heads_of_a_layer() {
         assert!(csv.contains(line), "{line} in {csv}");
     }
     assert!(json.contains("[0.5,0.25,0.75,0.125]"), "{json}");
+    // A variant without zeros has no panels beside others, but its numbers.
+    let mut with_softmax = density();
+    let mut softmax = with_softmax.panels[0].clone();
+    softmax.variant = "softmax".into();
+    softmax
+        .density
+        .iter_mut()
+        .flatten()
+        .for_each(|share| *share = 1.0);
+    with_softmax.panels.push(softmax);
+    let [_, csv, pictured] = written(&with_softmax);
+    assert!(csv.contains("ours,encoder-self,softmax,0,0,0,1,"), "{csv}");
+    assert!(
+        pictured.contains(">softmax is not drawn: every head gives every key a weight above 0.<")
+    );
+    assert!(!pictured.contains(">softmax: ours,"));
     // Mean of the published panel.
     assert!(svg.contains(">mean 0.188<"), "{svg}");
     written(&density());
@@ -188,6 +204,13 @@ fn nothing_to_score_is_said() {
         svg.contains("Nothing to score: no interrogative words"),
         "{svg}"
     );
+    let mut figure = interrogation();
+    (figure.scores[0].n, figure.scores[0].scores) = (1, vec![vec![0.5, 0.25]]);
+    let [.., svg] = written(&figure);
+    assert!(
+        svg.contains("No head passes at this size") && svg.contains("word.<"),
+        "{svg}"
+    );
     let mut figure = positional();
     figure.examples[0].weights[3].pop();
     assert!(problem(figure.svg()).contains("expected 14 of 14"));
@@ -201,6 +224,14 @@ fn omega_has_curves_and_surfaces() {
     let [_, csv, svg] = written(&omega());
     assert!(csv.contains("2,softmax,1,0,,0.5,"), "{csv}");
     assert!(csv.contains("2,argmax,,1,,1,"), "{csv}");
+    assert!(svg.contains(">1.25-entmax (α = 1.25)<") && svg.contains(">argmax (α → ∞)<"));
+    let mut named = omega();
+    named.two[0].name += " (α = 1)";
+    assert_eq!(
+        named.svg().unwrap(),
+        omega().svg().unwrap(),
+        "α is said once"
+    );
     assert!(svg.contains(">α → ∞<") && svg.contains(">exactly 0<"));
     let mut figure = omega();
     figure.three[0].support[0][0] = 0;
