@@ -74,6 +74,9 @@ pub enum ResultsError {
         /// Number of references.
         expected: usize,
     },
+    /// Outcomes of a test set that cannot be scored or compared.
+    #[error("the units of the test set cannot be compared: {0}")]
+    Units(String),
     /// A sentence that cannot be scored.
     #[error(
         "sentence {sentence} (counted from 0) has no reference; give at least one, or leave the sentence out"

@@ -13,6 +13,7 @@
 //! * [`record`]: what a run leaves behind.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
+//! * [`significance`]: whether systems differ by more than the choice of the test set explains.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
@@ -24,6 +25,7 @@ pub mod metric;
 pub mod paper;
 pub mod record;
 pub mod render;
+pub mod significance;
 
 pub use condition::{Baseline, Condition, Mask, MaskFamily};
 pub use error::{Result, ResultsError};

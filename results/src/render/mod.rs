@@ -15,6 +15,7 @@ mod table;
 
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 pub use expected::Expected;
+pub(crate) use number::{grouped, signed};
 pub use pivot::{MeanScore, PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, pivot};
 pub use report::{Report, ReportOptions, report};
 pub use score_table::{Cell, Line, RowName, ScoreTable};

@@ -36,6 +36,15 @@ pub(super) fn difference(how: Difference, value: f64, reference: f64) -> f64 {
     }
 }
 
+/// With its sign, as `+1.23` or `-0.50`; what rounds to 0 has none.
+pub(crate) fn signed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:+.decimals$}");
+    match text.trim_start_matches(['+', '-']).parse() {
+        Ok(0.0) => text.trim_start_matches(['+', '-']).to_owned(),
+        Ok::<f64, _>(_) | Err(_) => text,
+    }
+}
+
 /// At most `decimals` places, without trailing zeros.
 pub(super) fn short(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
@@ -46,7 +55,7 @@ pub(super) fn short(value: f64, decimals: usize) -> String {
 }
 
 /// Whole number with thin groups of three, as `12,345`.
-pub(super) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -7,5 +7,6 @@ mod pivot;
 mod published;
 mod record;
 mod report;
+mod significance;
 mod support;
 mod translation;
