@@ -11,17 +11,21 @@
 //!   bootstrap.
 //! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
+//! * [`kept`]: what scoring leaves beside a model, unit by unit.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
 //! * [`significance`]: whether systems differ by more than the choice of the test set explains.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
+//! * [`overview`]: all tables of several runs: one page, LaTeX, csv, JSON.
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
 pub mod bench;
 pub mod condition;
 pub mod error;
+pub mod kept;
 pub mod metric;
+pub mod overview;
 pub mod paper;
 pub mod record;
 pub mod render;

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use super::compare::CompareOptions;
+use super::report::ReportOptions;
 use super::{report_outcome, usage};
 use crate::io::print_line;
-use crate::{doctor, panics, version};
+use crate::{compare, doctor, panics, report, version};
 
 /// Help around the experiments.
 #[derive(Debug, Parser)]
@@ -27,6 +29,8 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    Report(ReportOptions),
+    Compare(CompareOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
     Plot {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
@@ -52,6 +56,8 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_line(text)?;
             Ok(())
         }
+        SpartaCommand::Report(options) => report::report(&options.request()),
+        SpartaCommand::Compare(options) => compare::compare(&options.request()),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;

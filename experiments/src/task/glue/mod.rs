@@ -4,6 +4,7 @@ mod corpus;
 mod predict;
 mod prediction;
 mod subject;
+mod units;
 
 pub use predict::{Predict, predict};
 

@@ -4,6 +4,8 @@ mod data;
 mod network;
 mod objective;
 
+use std::path::Path;
+
 use anyhow::Result;
 use burn::tensor::Device;
 use sparta_datasets::Split;
@@ -13,14 +15,17 @@ use sparta_model::LayerMask;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric, PerplexitySignature};
+use sparta_results::kept::{SEGMENTS, Segment};
+use sparta_results::{Baseline, Metric, PerplexitySignature, RunRecord};
 
 use crate::device::OpenDevice;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, MaskedModel,
-    Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+    Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, TableRequest, Task,
+    UnitScores, Variant, records,
 };
 use crate::recipe::{LmRecipe, Recipe};
+use crate::task::segments;
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
 use objective::{NextWord, input_tokens};
@@ -110,7 +115,7 @@ impl Task for LanguageModel {
         Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
     }
 
-    fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &LmRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -119,7 +124,22 @@ impl Task for LanguageModel {
             recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
-        records::report::<Self>(recipe, folder, (title, ""), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = SEGMENTS;
+
+    fn unit_scores(
+        _: &LmRecipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        segments::unit_scores(&model.join(SEGMENTS), records)
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
@@ -274,11 +294,13 @@ impl Task for LanguageModel {
         &self,
         _: &Variant,
         model: &MaskedModel<'_, TransformerXl, Self::Masks>,
-        _: &Scoring<'_>,
+        scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let (stream, masks) = (self.test_stream()?, model.masks.as_deref());
-        let score = objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        let (score, segments) =
+            objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        Segment::save_all(&scoring.folder.path.join(SEGMENTS), &segments)?;
         Ok(vec![score.ppl()])
     }
 
