@@ -32,11 +32,9 @@ pub struct Compare {
 /// Paths that name no scored model, scores of different protocols or test sets, and outcomes that are missing or are not
 /// those of the record; each says what to do.
 pub fn compare(request: &Compare) -> Result<()> {
-    let sides = request
-        .paths
-        .iter()
-        .map(|path| Side::of(path))
-        .collect::<Result<Vec<_>>>()?;
+    let sides = request.paths.iter().map(|path| Side::of(path));
+    let mut sides = sides.collect::<Result<Vec<_>>>()?;
+    let run = shorten(&mut sides);
     let mut comparisons = Vec::new();
     for group in groups(&sides)? {
         comparisons.extend(compare_group(&group, &request.tests)?);
@@ -44,12 +42,28 @@ pub fn compare(request: &Compare) -> Result<()> {
     let text = match request.json {
         true => serde_json::to_string_pretty(&comparisons)?,
         false => {
-            let texts: Vec<String> = comparisons.iter().map(Comparison::to_text).collect();
-            texts.join("\n")
+            let head = run.map(|run| format!("{}:\n", run.display()));
+            let texts = comparisons.iter().map(Comparison::to_text);
+            head.into_iter().chain(texts).collect::<Vec<_>>().join("\n")
         }
     };
     print_line(text.trim_end())?;
     Ok(())
+}
+
+/// Names models within their run folder, if it is the same of all; returns it.
+fn shorten(sides: &mut [Side]) -> Option<PathBuf> {
+    let root = sides.first()?.models.first()?.root.clone();
+    let mut models: Vec<&mut Model> = sides.iter_mut().flat_map(|side| &mut side.models).collect();
+    if models.iter().any(|model| model.root != root) {
+        return None;
+    }
+    for model in &mut models {
+        if let Ok(inner) = model.scored.path.strip_prefix(&root) {
+            model.name = inner.display().to_string();
+        }
+    }
+    Some(root)
 }
 
 /// The comparisons of one baseline, score by score.

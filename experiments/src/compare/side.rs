@@ -31,7 +31,7 @@ pub(super) struct Model {
     /// What it is called.
     pub(super) name: String,
     /// The run folder.
-    root: PathBuf,
+    pub(super) root: PathBuf,
     program: RecipeProgram,
     /// Its folder and records.
     pub(super) scored: ScoredModel,

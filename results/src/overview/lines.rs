@@ -113,6 +113,7 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
     let dense = dense(group, groups);
     let how = key.metric.difference();
     let is_network = !matches!(key.condition, Condition::Baseline(_));
+    let paper = group.paper.as_ref().filter(|_| is_papers(key.condition));
     let paper_of = |of: &Group| of.paper.as_ref().map(|paper| paper.value);
     let change = |value: Option<f64>, base: Option<f64>| {
         let change = difference(how, value?, base?);
@@ -122,7 +123,7 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         None => (None, None),
         Some(dense) => (
             change(Some(group.mean), Some(dense.mean)),
-            change(paper_of(group), paper_of(dense)),
+            change(paper.map(|paper| paper.value), paper_of(dense)),
         ),
     };
     ScoreLine {
@@ -140,9 +141,9 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         values: group.values.clone(),
         seeds: group.seeds.clone(),
         change,
-        paper: group.paper.clone(),
+        paper: paper.cloned(),
         paper_change,
-        less_paper: paper_of(group).map(|paper| group.mean - paper),
+        less_paper: paper.map(|paper| group.mean - paper.value),
         seconds: group.seconds.clone(),
         finished: group.finished,
         tokens_per_second: group.tokens_per_second.clone(),
@@ -150,6 +151,15 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         attention: group.attention.clone(),
         commits: group.commits.clone(),
         condition: key.condition,
+    }
+}
+
+/// Whether the published numbers were made under this condition.
+fn is_papers(condition: Condition) -> bool {
+    match condition {
+        Condition::Dense => true,
+        Condition::Masked(mask) => mask.family.is_published(),
+        Condition::Baseline(_) => false,
     }
 }
 

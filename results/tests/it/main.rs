@@ -2,6 +2,7 @@
 
 mod bench;
 mod classification;
+mod overview;
 mod parity;
 mod pivot;
 mod published;
