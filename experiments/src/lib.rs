@@ -7,6 +7,7 @@
 //!                                                     └─► train  (loop, checkpoints, progress)
 //! ```
 
+pub mod analysis;
 pub mod cli;
 pub mod compare;
 pub mod device;

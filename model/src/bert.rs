@@ -20,8 +20,8 @@ pub use masked_lm::{BertMaskedLm, MaskedLmHead, MaskedScores};
 pub use pooling::Pooling;
 
 use crate::error::ModelError;
-use crate::layer::EncoderLayer;
 use crate::layer::dropout::drop_values;
+use crate::layer::{EncoderLayer, LearnedAlphas};
 use crate::masks::{LayerMask, check_masks};
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
@@ -72,6 +72,13 @@ impl Bert {
     /// The longest sequence.
     pub fn max_len(&self) -> usize {
         self.embeddings.positions.dims()[0]
+    }
+
+    /// The learned α of each layer and head.
+    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+        let layers = self.encoder.iter();
+        let mechanisms = layers.map(|layer| &layer.self_attention.attention.mechanism);
+        LearnedAlphas::of(AttentionType::EncoderSelf, mechanisms).collect()
     }
 
     /// Checks that global masks fit the network and are large enough for sequences of this length.

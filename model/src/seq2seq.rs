@@ -22,10 +22,10 @@ pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
 
 use crate::error::ModelError;
-use crate::layer::OutputMap;
 use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
+use crate::layer::{LearnedAlphas, Mechanism, OutputMap};
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -92,6 +92,21 @@ impl Seq2Seq {
     /// The longest sentence, source or target, in tokens.
     pub fn max_len(&self) -> usize {
         self.positions.n_rows()
+    }
+
+    /// The learned α of each attention, layer and head.
+    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+        fn of(block: &AttentionBlock) -> &Mechanism {
+            &block.attention.mechanism
+        }
+        let (encoder, decoder) = (self.encoder.iter(), self.decoder.iter());
+        let in_encoder = encoder.map(|layer| of(&layer.self_attention));
+        let in_decoder = decoder.clone().map(|layer| of(&layer.self_attention));
+        let cross = decoder.map(|layer| of(&layer.cross_attention));
+        LearnedAlphas::of(AttentionType::EncoderSelf, in_encoder)
+            .chain(LearnedAlphas::of(AttentionType::DecoderSelf, in_decoder))
+            .chain(LearnedAlphas::of(AttentionType::Cross, cross))
+            .collect()
     }
 
     /// Checks that global masks fit the network and are large enough for these lengths.

@@ -5,14 +5,15 @@ mod config;
 use burn::module::Param;
 use burn::nn::Dropout;
 use burn::prelude::*;
+use sparta_ops::pruning::AttentionType;
 
 pub use config::TransformerXlConfig;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::{
-    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, RelativeAttention, RelativeAttentionInput,
-    relative_positions,
+    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, LearnedAlphas, RelativeAttention,
+    RelativeAttentionInput, relative_positions,
 };
 use crate::masks::LayerMask;
 
@@ -132,6 +133,12 @@ impl TransformerXl {
     pub fn with_lengths(mut self, lengths: Lengths) -> Self {
         self.lengths = lengths;
         self
+    }
+
+    /// The learned α of each layer and head.
+    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+        let layers = self.layers.iter().map(|layer| &layer.attention.mechanism);
+        LearnedAlphas::of(AttentionType::DecoderSelf, layers).collect()
     }
 
     /// Checks that global masks fit the network: one per layer, `[n_heads, tgt_len, mem_len + tgt_len]`.

@@ -111,6 +111,9 @@ pub enum ResultsError {
     /// A form of a report that cannot be written.
     #[error("cannot write the report: {0}")]
     Render(String),
+    /// Attention weights, or positions in them, that are not what a definition reads.
+    #[error("attention weights: {0}")]
+    Attention(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,
@@ -119,12 +122,27 @@ pub enum ResultsError {
         "cannot draw the plot: {0}; this is a defect of the renderer, the csv table holds the same numbers"
     )]
     Plot(String),
+    /// Numbers that do not make a figure.
+    #[error("figure `{figure}`: {problem}")]
+    Figure {
+        /// Its name, or its file.
+        figure: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
     /// The csv writer failed.
     #[error("cannot write csv: {0}")]
     Csv(#[from] csv::Error),
 }
 
 impl ResultsError {
+    pub(crate) fn figure(figure: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Figure {
+            figure: figure.into(),
+            problem: problem.into(),
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

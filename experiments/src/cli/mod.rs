@@ -1,5 +1,6 @@
 //! Command lines: what was typed → a request → an exit code.
 
+mod analyze;
 mod compare;
 mod glue;
 mod iwslt;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use super::analyze::{AnalyzeOptions, analyze};
 use super::compare::CompareOptions;
 use super::report::ReportOptions;
 use super::{report_outcome, usage};
@@ -31,6 +32,8 @@ enum SpartaCommand {
     },
     Report(ReportOptions),
     Compare(CompareOptions),
+    /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
+    Analyze(AnalyzeOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
     Plot {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
@@ -58,6 +61,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         SpartaCommand::Report(options) => report::report(&options.request()),
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
+        SpartaCommand::Analyze(options) => analyze(options),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use sparta_results::{Metric, RunRecord, load_all};
 
-use crate::protocol::program::{RecipeProgram, recipe_of, with_task};
+use crate::analysis::{ProgramName, program_of};
+use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
 
@@ -32,7 +33,7 @@ pub(super) struct Model {
     pub(super) name: String,
     /// The run folder.
     pub(super) root: PathBuf,
-    program: RecipeProgram,
+    program: ProgramName,
     /// Its folder and records.
     pub(super) scored: ScoredModel,
 }
@@ -59,11 +60,11 @@ impl Side {
                     path.display()
                 )
             })?;
-        let program = RecipeProgram::of(root)?;
+        let program = program_of(root)?;
         let folder = RunFolder::at(root.to_owned());
         let eval = format!(
             "{} eval --recipe {} --out {} --resume",
-            program.name(),
+            program,
             folder.recipe().display(),
             root.display()
         );
@@ -132,7 +133,7 @@ impl Model {
         let (root, model) = (&self.root, &self.scored);
         let eval = format!(
             "{} eval --recipe {} --out {} --resume",
-            self.program.name(),
+            self.program,
             root.join("recipe.toml").display(),
             root.display()
         );

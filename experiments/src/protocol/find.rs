@@ -91,7 +91,7 @@ pub(crate) fn find<T: Task>(
 }
 
 /// Seeds that a run folder has, smallest first.
-fn seeds(root: &Path) -> Vec<u64> {
+pub(crate) fn seeds(root: &Path) -> Vec<u64> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut seeds: Vec<u64> = entries
         .filter_map(|e| e.file_name().to_str()?.strip_prefix("seed-")?.parse().ok())

@@ -5,7 +5,7 @@
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
 //!   data/                               vocabulary and token stores
-//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl
+//!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
 //!   seed-<n>/observed.json              which implementation computed it
 //!   seed-<n>/masks/<row>.safetensors    what each row hides
@@ -228,10 +228,16 @@ impl ArmFolder {
         self.path.join("observed.json")
     }
 
+    /// The masks of all rows.
+    #[must_use]
+    pub fn masks(&self) -> PathBuf {
+        self.path.join("masks")
+    }
+
     /// The mask of a row.
     #[must_use]
     pub fn mask(&self, row: &str) -> PathBuf {
-        self.path.join("masks").join(format!("{row}.safetensors"))
+        self.masks().join(format!("{row}.safetensors"))
     }
 
     /// What a pattern or mask was made from, as its file says.

@@ -19,7 +19,7 @@ use super::records::Subject;
 use super::rows::{Arm, Row};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::stage::{Fetch, Stage};
-use super::task::{BothMasks, Line, MaskedModel, Observed, Phase, Scoring, Task};
+use super::task::{BothMasks, Examples, Line, MaskedModel, Observed, Phase, Scoring, Task};
 use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::train::watch::stop_if_interrupted;
@@ -190,7 +190,14 @@ impl<'a, T: Task> Protocol<'a, T> {
         }
         let (network, _) = self.trained(arm, &arm.folder.dense())?;
         let before = attention::calls();
-        let pass = self.task.observe(&arm.variant, &network, &self.on.device)?;
+        let model = MaskedModel {
+            network: &network,
+            masks: self.task.masks(None, &self.on.device)?,
+            device: &self.on.device,
+        };
+        let pass = self
+            .task
+            .observe(&arm.variant, &model, Examples::Observed)?;
         let padding = self.run.recipe.threshold().semantics.padding();
         let layers = self.task.attention(&arm.variant);
         let header = layers.into_iter().fold(
@@ -207,6 +214,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                     kind,
                     weights,
                     placement,
+                    ids: _,
                 } = observed;
                 for (layer, weights) in weights.into_iter().enumerate() {
                     pattern.observe_tensor(kind, layer, weights, &placement)?;

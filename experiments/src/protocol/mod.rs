@@ -28,8 +28,8 @@ pub use scored::UnitScores;
 pub(crate) use stage::note;
 pub use stage::{Fetch, Request, Stage};
 pub use task::{
-    Amount, BaselineLine, BothMasks, Label, Line, MaskedModel, Observation, Observed, Phase,
-    Scoring, Task,
+    Amount, BaselineLine, BothMasks, ExampleIds, Examples, Label, Line, MaskedModel, Observation,
+    Observed, Phase, Scoring, Side, Task,
 };
 
 use anyhow::Result;

@@ -133,6 +133,7 @@ impl Recipe for GlueRecipe {
         one.set_seeds(Vec::new());
         one.tasks.clear();
         one.masks_mut().clear_added();
+        one.heading_mut().interrogatives.clear();
         one
     }
 

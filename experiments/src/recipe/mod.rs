@@ -199,6 +199,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
         one.masks_mut().clear_added();
+        one.heading_mut().interrogatives.clear();
         one
     }
 

@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use sparta_results::overview::{Format, Overview, RunFiles};
 use sparta_results::{RunRecord, load_all};
 
+use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
-use crate::protocol::program::{RecipeProgram, recipe_of, with_task};
+use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::{RunFolder, TableRequest, Task};
 use runs::relative;
 
@@ -93,7 +94,7 @@ fn out_folder(request: &Report) -> Result<PathBuf> {
 /// What to type for records that are not there.
 fn missing_records(root: &Path) -> String {
     let recipe = root.join("recipe.toml");
-    let program = RecipeProgram::of(root).map_or("the program that made it", RecipeProgram::name);
+    let program = program_of(root).map_or("the program that made it", ProgramName::as_str);
     format!(
         "{} has no completed record yet; go on with `{program} reproduce --recipe {} --out {} --resume`",
         root.display(),
@@ -110,7 +111,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         false => Vec::new(),
     };
     let mut notes = Vec::new();
-    let request = match RecipeProgram::of(root) {
+    let request = match program_of(root) {
         Ok(program) => with_task!(program, T => {
             let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
             ensure_one_recipe(root, &records, &crate::recipe::Recipe::hash(&recipe))?;

@@ -29,10 +29,12 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use serde_json::Value;
+use sparta_model::layer::LearnedAlphas;
 use sparta_ops::attention::{self, Calls};
 
 use selection::Selector;
-use watch::{Interrupted, Metrics, Progress, is_interrupted};
+use watch::{Interrupted, Metrics, Progress, is_interrupted, number, numbers};
 
 /// What is minimised: batches in, a loss out, with a state from one to the next where there is one.
 pub trait Objective<M: Module> {
@@ -56,6 +58,11 @@ pub trait Objective<M: Module> {
     /// # Errors
     /// If the batches cannot be had.
     fn validate(&mut self, model: &M) -> Result<Validation>;
+
+    /// The learned α of each head, by attention type and layer; empty for a network that learns none.
+    fn learned_alphas(&self, _model: &M) -> Vec<LearnedAlphas> {
+        Vec::new()
+    }
 
     /// What a validation says, in a few words.
     fn describe(&self, validation: &Validation) -> String {
@@ -185,8 +192,10 @@ impl std::error::Error for Diverged {}
 
 /// File name of the checkpoint inside the folder of a run.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
-/// File name of the metrics inside the folder of a run.
+/// File name of the metrics inside the folder of a run: what is a function of recipe, seed and kind of processor.
 pub const METRICS: &str = "metrics.jsonl";
+/// File name of the times inside the folder of a run, which are none.
+pub const TIMING: &str = "timing.jsonl";
 
 /// Trains `model` on `objective`, in `folder`, to the end of the schedule.
 ///
@@ -220,6 +229,9 @@ struct Run<'a, M: Module, L: Objective<M>> {
     /// Calls of attention before this process went on, none if they were not counted; and its own before that.
     calls_before: (Option<Calls>, Calls),
     metrics: Metrics,
+    timing: Metrics,
+    /// Step and seconds of the last line of times.
+    timed: (u64, f64),
     progress: Progress,
     /// Loss and gradient norm of the last step, not yet read from the device.
     pending: Option<(u64, f64, Tensor<1>)>,
@@ -269,7 +281,14 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
         let selector = Selector::open(arguments, folder, step)?;
-        let metrics = Metrics::resume(&folder.join(METRICS), step)?;
+        let mut metrics = Metrics::resume(&folder.join(METRICS), step)?;
+        let timing = Metrics::resume(&folder.join(TIMING), step)?;
+        if step == 0 {
+            let alphas = alphas(objective.learned_alphas(&model))?;
+            if !alphas.is_empty() {
+                metrics.write(0, alphas)?;
+            }
+        }
         let progress = Progress::start(
             &arguments.identity.run,
             step,
@@ -291,6 +310,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             started: Instant::now(),
             calls_before: (calls_before, attention::calls()),
             metrics,
+            timing,
+            timed: (step, seconds_before),
             progress,
             pending: None,
             window,
@@ -329,7 +350,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             }
         }
         self.read_pending()?;
-        let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
+        let seconds = self.seconds();
         let tokens = self.step as f64 * self.objective.tokens_per_step();
         let tokens_per_second = tokens / seconds.max(1e-9);
         let last = self.validate()?;
@@ -420,9 +441,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
         if !loss.is_finite() || !norm.is_finite() {
             let run = self.arguments.identity.run.clone();
-            let _ = self
-                .metrics
-                .write(step, &[("train/nll", loss), ("train/grad_norm", norm)]);
+            let fields = [number("train/nll", loss), number("train/grad_norm", norm)];
+            let _ = self.metrics.write(step, fields);
             return Err(Diverged {
                 run,
                 step,
@@ -447,14 +467,30 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         if window.n == 0 {
             return Ok(());
         }
-        self.metrics.write(
-            self.step,
-            &[
-                ("train/nll", window.loss / window.n as f64),
-                ("train/grad_norm", window.norm),
-                ("train/lr", window.lr),
-            ],
-        )
+        let model = self
+            .model
+            .as_ref()
+            .context("the model was lost in training")?;
+        let mut fields = vec![
+            number("train/nll", window.loss / window.n as f64),
+            number("train/grad_norm", window.norm),
+            number("train/lr", window.lr),
+        ];
+        fields.extend(alphas(self.objective.learned_alphas(model))?);
+        self.metrics.write(self.step, fields)?;
+        let (from, seconds) = (self.timed, self.seconds());
+        self.timed = (self.step, seconds);
+        let tokens = (self.step - from.0) as f64 * self.objective.tokens_per_step();
+        let fields = [
+            number("seconds", seconds),
+            number("tokens_per_second", tokens / (seconds - from.1).max(1e-9)),
+        ];
+        self.timing.write(self.step, fields)
+    }
+
+    /// Seconds of training, those before a resume included.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
     fn validate(&mut self) -> Result<Validation> {
@@ -464,9 +500,12 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .as_ref()
             .context("the model was lost in training")?;
         let valid = self.objective.validate(model)?;
-        let mut fields = vec![("valid/nll", valid.nll), ("valid/ppl", valid.nll.exp())];
-        fields.extend(valid.bleu.map(|bleu| ("valid/bleu", bleu)));
-        self.metrics.write(self.step, &fields)?;
+        let mut fields = vec![
+            number("valid/nll", valid.nll),
+            number("valid/ppl", valid.nll.exp()),
+        ];
+        fields.extend(valid.bleu.map(|bleu| number("valid/bleu", bleu)));
+        self.metrics.write(self.step, fields)?;
         self.selector.after_validation(model, self.step, &valid)?;
         Ok(valid)
     }
@@ -480,7 +519,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Checkpoint {
             identity: self.arguments.identity.clone(),
             step: self.step,
-            seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
+            seconds: self.seconds(),
             window: (self.window.loss, self.window.n),
             attention: self.calls(),
             model: parameters(model),
@@ -491,6 +530,18 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         self.kept = Some(self.step);
         Ok(())
     }
+}
+
+/// `alpha/TYPE/LAYER` with one number a head.
+fn alphas(of: Vec<LearnedAlphas>) -> Result<Vec<(String, Value)>> {
+    let field = |of: LearnedAlphas| {
+        let values = of
+            .alphas
+            .try_into_vec_as::<f32>()
+            .map_err(|e| anyhow::anyhow!("cannot read α from the device: {e:?}"))?;
+        Ok(numbers(&format!("alpha/{}/{}", of.kind, of.layer), &values))
+    };
+    of.into_iter().map(field).collect()
 }
 
 #[cfg(all(test, feature = "flex"))]

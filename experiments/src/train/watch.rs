@@ -154,7 +154,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `metrics.jsonl`: one flat JSON object a line.
+/// A log of numbers by step, such as `metrics.jsonl`: a JSON object a line.
 pub struct Metrics {
     file: File,
     path: std::path::PathBuf,
@@ -199,14 +199,14 @@ impl Metrics {
     ///
     /// # Errors
     /// If the disk refuses it.
-    pub fn write(&mut self, step: u64, fields: &[(&str, f64)]) -> Result<()> {
+    pub fn write(
+        &mut self,
+        step: u64,
+        fields: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<()> {
         let mut line = Map::new();
         line.insert("step".to_owned(), step.into());
-        for (name, value) in fields {
-            let value = serde_json::Number::from_f64(*value)
-                .map_or_else(|| Value::String(value.to_string()), Value::Number);
-            line.insert((*name).to_owned(), value);
-        }
+        line.extend(fields);
         let text = format!("{}\n", Value::Object(line));
         self.file.write_all(text.as_bytes()).map_err(|e| {
             anyhow!(
@@ -215,6 +215,24 @@ impl Metrics {
             )
         })
     }
+}
+
+/// A number of a line; one that JSON has no word for (NaN, ∞) is a string.
+#[must_use]
+pub fn number(name: &str, value: f64) -> (String, Value) {
+    let number = serde_json::Number::from_f64(value);
+    let value = number.map_or_else(|| Value::String(value.to_string()), Value::Number);
+    (name.to_owned(), value)
+}
+
+/// Several numbers of a line, with the digits that single precision has.
+#[must_use]
+pub fn numbers(name: &str, values: &[f32]) -> (String, Value) {
+    let digits = |value: &f32| {
+        let value: f64 = value.to_string().parse().unwrap_or(f64::NAN);
+        number("", value).1
+    };
+    (name.to_owned(), values.iter().map(digits).collect())
 }
 
 #[cfg(test)]
@@ -227,10 +245,10 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let mut log = Metrics::resume(&path, 0).unwrap();
         for step in 1..=5 {
-            log.write(step, &[("train/nll", step as f64)]).unwrap();
+            log.write(step, [number("train/nll", step as f64)]).unwrap();
         }
         let mut log = Metrics::resume(&path, 3).unwrap();
-        log.write(4, &[("train/nll", f64::NAN)]).unwrap();
+        log.write(4, [number("train/nll", f64::NAN)]).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let steps: Vec<u64> = text
             .lines()
@@ -244,6 +262,15 @@ mod tests {
         assert!(
             text.ends_with("{\"step\":4,\"train/nll\":\"NaN\"}\n"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn single_precision_has_its_own_digits() {
+        let (name, value) = numbers("alpha/cross/0", &[1.1, f32::NAN]);
+        assert_eq!(
+            (name.as_str(), value.to_string().as_str()),
+            ("alpha/cross/0", "[1.1,\"NaN\"]")
         );
     }
 

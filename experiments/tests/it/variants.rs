@@ -55,6 +55,26 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
         fs::read(bench.path(format!("run/seed-1/{name}/masks/ap-p60.safetensors"))).unwrap()
     };
     assert_ne!(mask("softmax"), mask("sparsemax"));
+    // α is logged from the start, a number a head, where it is learned, and moves.
+    for name in names {
+        let metrics = bench.read(format!("run/seed-1/{name}/dense/metrics.jsonl"));
+        let alphas: Vec<Vec<f64>> = metrics
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter_map(|line| serde_json::from_value(line["alpha/decoder-self/0"].clone()).ok())
+            .collect();
+        assert_eq!(!alphas.is_empty(), name == "alpha_entmax", "{name}");
+        let in_range = |alphas: &Vec<f64>| alphas.iter().all(|a| (1.0..2.0).contains(a));
+        assert!(
+            alphas.iter().all(|of| of.len() == 2 && in_range(of)),
+            "{alphas:?}"
+        );
+        assert!(alphas.first() != alphas.last() || alphas.is_empty());
+        // Times are beside them, for as many steps.
+        let timing = bench.read(format!("run/seed-1/{name}/dense/timing.jsonl"));
+        let steps = metrics.lines().filter(|line| line.contains("train/nll"));
+        assert_eq!(timing.lines().count(), steps.count());
+    }
     // What is published is of softmax.
     for record in bench.records("run") {
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();

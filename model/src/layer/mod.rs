@@ -8,6 +8,7 @@ pub(crate) mod dropout;
 mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
+mod learned_alpha;
 pub mod mechanism;
 mod output_map;
 pub(crate) mod parameter;
@@ -23,6 +24,7 @@ pub use attention::{
 };
 pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
+pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
     Abilities, DotProduct, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, RowNormalizer,
 };

@@ -15,18 +15,21 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::batch::ExampleOrder;
+use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
+use sparta_model::layer::LearnedAlphas;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::RunRecord;
 
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::init::new_weights;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
-    Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, TableRequest, Task, UnitScores, Variant,
-    records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
+    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::{EncoderRecipe, Recipe, RetrainStart};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
@@ -148,6 +151,15 @@ impl<H: Head> Task for Encoder<H> {
         Ok(Self::new(run.recipe, pretrained, heads))
     }
 
+    fn reopen(run: &Run<'_, H::Recipe>) -> Result<Self> {
+        let sources = Sources::of(run.request).or_remembered(&run.folder)?;
+        let model = run.recipe.model();
+        let pretrained = Pretrained::of_run(model, &run.folder, H::Recipe::PROGRAM)?
+            .computed_by(run.request.attention);
+        let heads = H::open(run, &sources, &pretrained.tokenizer, Fetch::Never)?;
+        Ok(Self::new(run.recipe, pretrained, heads))
+    }
+
     fn stand_in(run: &Run<'_, H::Recipe>) -> Result<Self> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let pretrained = Pretrained::open_or_sizes(run.recipe.model(), sources.weights.as_deref())?
@@ -255,36 +267,50 @@ impl<H: Head> Task for Encoder<H> {
     fn observe<'a>(
         &'a self,
         of: &'a Variant,
-        network: &'a H::Network,
-        device: &'a Device,
+        model: &'a Model<'a, H::Network>,
+        examples: Examples,
     ) -> Result<Observation<'a>> {
         let (head, observe) = (self.head(of), self.recipe.observe());
-        let n = match observe.examples {
-            0 => head.n_train(),
-            n => n.min(head.n_train()),
-        };
+        let split = examples.split();
+        let n = examples.of(head.n_examples(split), observe.examples);
         let order = ExampleOrder::in_order(n, observe.batch_size)?;
         let n_batches = order.n_batches();
         let weights = move |i| -> Result<Vec<Observed>> {
             let indices = order.get(i).unwrap_or_default();
-            let (input, lengths) = head.input(indices, device)?;
-            let valid = lengths.iter().map(|&length| Valid::first(length, length));
-            let output = head.bert(network).forward(input.return_weights());
+            let (input, ids) = head.input(split, indices, model.device)?;
+            let valid = ids.iter().map(|ids| Valid::first(ids.len(), ids.len()));
+            let valid = valid.collect();
+            let input = input.masks(model.masks.clone()).return_weights();
+            let output = head.bert(model.network).forward(input);
             Ok(vec![Observed {
                 kind: AttentionType::EncoderSelf,
                 weights: output.weights,
-                placement: Placement::at(0, 0).with_valid(valid.collect()),
+                placement: Placement::at(0, 0).with_valid(valid),
+                ids: ids.into_iter().map(ExampleIds::of_self).collect(),
             }])
         };
         Ok(Observation {
-            corpus: format!("{}:train:{n}", head.corpus()),
+            corpus: format!("{}:{}:{n}", head.corpus(), head.part(split)),
             words: format!("{n} examples"),
             amount: Amount {
                 n: n_batches as u64,
-                tokens: n as f64 * head.mean_len() / n_batches.max(1) as f64,
+                tokens: n as f64 * head.mean_len(split) / n_batches.max(1) as f64,
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
+        Tokens::of_pretrained(&self.pretrained.tokenizer, ids)
+    }
+
+    fn language(&self) -> Language {
+        // Every data set of labelled texts and of questions that there is.
+        Language::En
+    }
+
+    fn learned_alphas(&self, of: &Variant, network: &H::Network) -> Vec<LearnedAlphas> {
+        self.head(of).bert(network).learned_alphas()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>> {

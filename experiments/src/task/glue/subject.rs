@@ -143,6 +143,15 @@ impl TextHead {
         })
     }
 
+    /// The examples of a split; of several reported parts the first is the test split.
+    fn examples(&self, split: Split) -> &[EncodedExample] {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid => &self.valid.examples,
+            Split::Test => &self.reported[0].examples,
+        }
+    }
+
     fn padded(&self, examples: &[EncodedExample], indices: &[u32]) -> Result<ClassificationBatch> {
         Ok(ClassificationBatch::new(
             examples,
@@ -295,13 +304,22 @@ impl Head for TextHead {
         self.task.name()
     }
 
-    fn n_train(&self) -> usize {
-        self.train.len()
+    fn n_examples(&self, split: Split) -> usize {
+        self.examples(split).len()
     }
 
-    fn mean_len(&self) -> f64 {
-        let tokens: usize = self.train.iter().map(|e| e.encoding.len()).sum();
-        tokens as f64 / self.train.len().max(1) as f64
+    fn part(&self, split: Split) -> &str {
+        match split {
+            Split::Train => Split::Train.name(),
+            Split::Valid => self.valid.name,
+            Split::Test => self.reported[0].name,
+        }
+    }
+
+    fn mean_len(&self, split: Split) -> f64 {
+        let examples = self.examples(split);
+        let tokens: usize = examples.iter().map(|e| e.encoding.len()).sum();
+        tokens as f64 / examples.len().max(1) as f64
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
@@ -324,10 +342,16 @@ impl Head for TextHead {
         self.batch_loss(model, &self.padded(&self.train, indices)?)
     }
 
-    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
-        let padded = self.padded(&self.train, indices)?;
-        let length = |&i: &u32| self.train[i as usize].encoding.len();
-        Ok((input(&padded, device), indices.iter().map(length).collect()))
+    fn input(
+        &self,
+        split: Split,
+        indices: &[u32],
+        device: &Device,
+    ) -> Result<(BertInput, Vec<Vec<u32>>)> {
+        let examples = self.examples(split);
+        let padded = self.padded(examples, indices)?;
+        let ids = |&i: &u32| examples[i as usize].encoding.ids.clone();
+        Ok((input(&padded, device), indices.iter().map(ids).collect()))
     }
 
     fn valid_loss(&self, model: &Model<'_, BertClassifier>) -> Result<f64> {

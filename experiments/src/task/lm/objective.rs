@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use sparta_datasets::batch::{IGNORE, LmBatch, LmStream};
 use sparta_model::LayerMask;
+use sparta_model::layer::LearnedAlphas;
 use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
@@ -83,6 +84,10 @@ impl Objective<TransformerXl> for NextWord<'_> {
 
     fn tokens_per_step(&self) -> f64 {
         (self.stream.batch_size() * self.tgt_len) as f64
+    }
+
+    fn learned_alphas(&self, model: &TransformerXl) -> Vec<LearnedAlphas> {
+        model.learned_alphas()
     }
 
     fn validate(&mut self, model: &TransformerXl) -> Result<Validation> {

@@ -14,6 +14,7 @@ use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
 use sparta_datasets::{Split, source};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
+use sparta_model::layer::LearnedAlphas;
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
 
@@ -384,6 +385,10 @@ impl Objective<BertMaskedLm> for MaskedTokens<'_> {
 
     fn tokens_per_step(&self) -> f64 {
         self.tokens_per_step
+    }
+
+    fn learned_alphas(&self, network: &BertMaskedLm) -> Vec<LearnedAlphas> {
+        network.bert.learned_alphas()
     }
 
     fn validate(&mut self, network: &BertMaskedLm) -> Result<Validation> {

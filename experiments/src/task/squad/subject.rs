@@ -127,6 +127,14 @@ impl SpanHead {
         })
     }
 
+    /// The windows of a split; the published test set is not public, and everything is judged on dev.
+    fn windows(&self, split: Split) -> &[Window] {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid | Split::Test => &self.test,
+        }
+    }
+
     fn padded(&self, windows: &[Window], indices: &[u32]) -> Result<SpanBatch> {
         Ok(SpanBatch::new(windows, indices, self.padding, self.pad)?)
     }
@@ -265,13 +273,21 @@ impl Head for SpanHead {
         self.corpus.name
     }
 
-    fn n_train(&self) -> usize {
-        self.train.len()
+    fn n_examples(&self, split: Split) -> usize {
+        self.windows(split).len()
     }
 
-    fn mean_len(&self) -> f64 {
-        let tokens: usize = self.train.iter().map(|w| w.encoding.len()).sum();
-        tokens as f64 / self.train.len() as f64
+    fn part(&self, split: Split) -> &str {
+        match split {
+            Split::Train => Split::Train.name(),
+            Split::Valid | Split::Test => "dev",
+        }
+    }
+
+    fn mean_len(&self, split: Split) -> f64 {
+        let windows = self.windows(split);
+        let tokens: usize = windows.iter().map(|w| w.encoding.len()).sum();
+        tokens as f64 / windows.len() as f64
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertSpanFinder {
@@ -294,10 +310,16 @@ impl Head for SpanHead {
         self.batch_loss(model, &self.train, indices)
     }
 
-    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
-        let padded = self.padded(&self.train, indices)?;
-        let length = |&i: &u32| self.train[i as usize].encoding.len();
-        Ok((input(&padded, device), indices.iter().map(length).collect()))
+    fn input(
+        &self,
+        split: Split,
+        indices: &[u32],
+        device: &Device,
+    ) -> Result<(BertInput, Vec<Vec<u32>>)> {
+        let windows = self.windows(split);
+        let padded = self.padded(windows, indices)?;
+        let ids = |&i: &u32| windows[i as usize].encoding.ids.clone();
+        Ok((input(&padded, device), indices.iter().map(ids).collect()))
     }
 
     fn valid_loss(&self, model: &Model<'_, BertSpanFinder>) -> Result<f64> {

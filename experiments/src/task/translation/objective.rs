@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, PairBatch, PairLength, TokenBucket};
 use sparta_datasets::pairs::PairStore;
+use sparta_model::layer::LearnedAlphas;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 
 use super::batch::{input, targets};
@@ -104,6 +105,10 @@ impl Objective<Seq2Seq> for NextPiece<'_> {
     fn tokens_per_step(&self) -> f64 {
         let per_batch = self.train.n_target_tokens() as f64 / self.epochs.n_batches() as f64;
         per_batch * self.recipe.train.grad_accum as f64
+    }
+
+    fn learned_alphas(&self, model: &Seq2Seq) -> Vec<LearnedAlphas> {
+        model.learned_alphas()
     }
 
     fn validate(&mut self, model: &Seq2Seq) -> Result<Validation> {

@@ -50,6 +50,7 @@ fn kill_9_and_resume_give_the_metrics_of_an_unstopped_run() {
             "model.safetensors",
             "test.json",
             "test.txt",
+            "timing.jsonl",
             "trained.json"
         ]
     );

@@ -157,6 +157,12 @@ impl RowNormalizer {
         entmax.alpha()
     }
 
+    /// The learned α of each head, `[n_heads]`; none where α is fixed.
+    pub fn learned_alpha(&self) -> Option<Tensor<1>> {
+        let raw = self.raw_alpha.as_ref()?;
+        Some(self.alpha(&raw.val().device()))
+    }
+
     /// What to hand to `sparta_ops::attention::sparse_attention`. A fixed α of 1, 1.5 or 2 takes
     /// the exact algorithm for it.
     pub fn normalizer(&self, device: &Device) -> Normalizer {
