@@ -52,6 +52,9 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
+    /// Attention weights, or positions in them, that are not what a definition reads.
+    #[error("attention weights: {0}")]
+    Attention(String),
     /// Translations and references that do not belong together.
     #[error(
         "asked to score {hypotheses} translations against the references of {references} sentences; give one translation \
@@ -111,9 +114,6 @@ pub enum ResultsError {
     /// A form of a report that cannot be written.
     #[error("cannot write the report: {0}")]
     Render(String),
-    /// Attention weights, or positions in them, that are not what a definition reads.
-    #[error("attention weights: {0}")]
-    Attention(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,

@@ -61,5 +61,5 @@ pub use global_mask::{GlobalMask, MaskKind};
 pub use observation::{Padding, PatternHeader, Placement, Valid};
 pub use overlap::{HeadOverlap, MaskOverlap, Overlap};
 pub use pattern::AttentionPattern;
-pub use report::{BlockSparsity, HeadSparsity, LayerSparsity, Sparsity, SparsityReport};
+pub use report::{BlockSparsity, HeadSparsity, Sparsity, SparsityReport};
 pub use threshold::{Scope, Semantics};

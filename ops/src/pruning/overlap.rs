@@ -29,14 +29,6 @@ impl Overlap {
         (either > 0).then(|| self.hidden_by_both as f64 / either as f64)
     }
 
-    /// The Jaccard index of the cells that are kept; `None` where both masks hide all.
-    pub fn jaccard_kept(&self) -> Option<f64> {
-        let [a, b] = self.hidden;
-        let either = self.cells - self.hidden_by_both;
-        let both = self.cells + self.hidden_by_both - a - b;
-        (either > 0).then(|| both as f64 / either as f64)
-    }
-
     /// The Jaccard index when two masks hide as many of these cells independently at random: `e / (a + b − e)` with
     /// `e = a · b / cells`. `None` where neither mask hides any.
     pub fn expected(&self) -> Option<f64> {
@@ -125,22 +117,6 @@ impl MaskOverlap {
             }
         }
         Ok(Self { heads, total })
-    }
-
-    /// The overlap of each attention type and layer, all its heads together.
-    pub fn layers(&self) -> Vec<(AttentionType, usize, Overlap)> {
-        let mut layers: Vec<(AttentionType, usize, Overlap)> = Vec::new();
-        for head in &self.heads {
-            match layers.last_mut() {
-                Some((attention_type, layer, sum))
-                    if (*attention_type, *layer) == (head.attention_type, head.layer) =>
-                {
-                    sum.add(&head.overlap);
-                }
-                _ => layers.push((head.attention_type, head.layer, head.overlap)),
-            }
-        }
-        layers
     }
 }
 

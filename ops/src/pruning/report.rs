@@ -27,14 +27,6 @@ pub struct BlockSparsity {
     pub share: f64,
 }
 
-impl BlockSparsity {
-    /// The share of blocks left, those with at least one legal cell that is not hidden:
-    /// `1 − n_skipped / n_blocks`; `None` without a block.
-    pub fn left(&self) -> Option<f64> {
-        (self.n_blocks > 0).then(|| (self.n_blocks - self.n_skipped) as f64 / self.n_blocks as f64)
-    }
-}
-
 /// What is hidden of a head, or of everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sparsity {
@@ -116,17 +108,6 @@ pub struct HeadSparsity {
     pub sparsity: Sparsity,
 }
 
-/// The sparsity of one layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LayerSparsity {
-    /// The attention type.
-    pub attention_type: AttentionType,
-    /// The layer.
-    pub layer: usize,
-    /// What is hidden of all its heads together.
-    pub sparsity: Sparsity,
-}
-
 /// What a mask hides, by head and in total.
 ///
 /// The nominal p says what was asked. `effective` is the fraction of legal cells, `token_weighted`
@@ -185,25 +166,6 @@ impl SparsityReport {
             heads,
             total,
         })
-    }
-
-    /// What is hidden of each layer: the cells, uses and blocks of its heads added up.
-    pub fn layers(&self) -> Vec<LayerSparsity> {
-        let mut layers: Vec<LayerSparsity> = Vec::new();
-        for head in &self.heads {
-            let key = (head.attention_type, head.layer);
-            match layers.last_mut() {
-                Some(last) if (last.attention_type, last.layer) == key => {
-                    last.sparsity.add(&head.sparsity);
-                }
-                _ => layers.push(LayerSparsity {
-                    attention_type: head.attention_type,
-                    layer: head.layer,
-                    sparsity: head.sparsity.clone(),
-                }),
-            }
-        }
-        layers
     }
 }
 

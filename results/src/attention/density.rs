@@ -85,19 +85,6 @@ impl Density {
             .collect()
     }
 
-    /// The densities of the heads from the smallest to the largest, as the published figure has them.
-    pub fn sorted(&self) -> Vec<f64> {
-        let mut sorted = self.heads();
-        sorted.sort_by(f64::total_cmp);
-        sorted
-    }
-
-    /// The mean density of the heads; `None` before the first legal cell.
-    pub fn mean(&self) -> Option<f64> {
-        let n_heads = self.support.len() as u64;
-        ratio(self.support.iter().sum(), self.legal * n_heads)
-    }
-
     /// The share of legal cells that at least one head attends to; `None` before the first legal cell.
     pub fn union(&self) -> Option<f64> {
         ratio(self.union, self.legal)
@@ -137,7 +124,7 @@ mod tests {
         );
         let mut density = Density::new(2);
         assert_eq!(density.heads(), [0.0; 0]);
-        assert_eq!((density.mean(), density.union()), (None, None));
+        assert_eq!(density.union(), None);
         density.add(&short, Legal::Causal).unwrap();
         assert_eq!(density.heads(), [1.0, 2.0 / 3.0]);
         assert_eq!(density.union(), Some(1.0));
@@ -147,26 +134,12 @@ mod tests {
         let one = Weights::whole(&[0.0, 0.0, 1.0, 0.5, 0.0, 0.5], [2, 1, 3]).unwrap();
         density.add(&one, Legal::Causal).unwrap();
         assert_eq!(density.heads(), [4.0 / 6.0, 4.0 / 6.0]);
-        assert_eq!(density.mean(), Some(8.0 / 12.0));
         assert_eq!(density.union(), Some(5.0 / 6.0));
         assert_eq!(density.support_sizes(), [4.0 / 3.0, 4.0 / 3.0]);
         // 1, 2/3, 1/3, 2/3: the last bin is closed, and 2/3 is the lower edge of bin 10.
         let mut expected = [0; 15];
         (expected[14], expected[10], expected[5]) = (1, 2, 1);
         assert_eq!(density.histogram().counts, expected);
-    }
-
-    #[test]
-    fn heads_are_sorted_from_sparse_to_dense() {
-        let values = [0.5, 0.5, 1.0, 0.0];
-        let mut density = Density::new(2);
-        density
-            .add(&Weights::whole(&values, [2, 1, 2]).unwrap(), Legal::All)
-            .unwrap();
-        assert_eq!(
-            (density.heads(), density.sorted()),
-            (vec![1.0, 0.5], vec![0.5, 1.0])
-        );
     }
 
     #[test]

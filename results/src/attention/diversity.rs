@@ -72,11 +72,6 @@ impl Diversity {
     pub fn mean(&self) -> Option<f64> {
         (self.n_queries > 0).then(|| self.sum / self.n_queries as f64)
     }
-
-    /// How many queries were added.
-    pub const fn n_queries(&self) -> u64 {
-        self.n_queries
-    }
 }
 
 #[cfg(test)]
@@ -114,7 +109,6 @@ mod tests {
             .add(&Weights::whole(&apart, [2, 1, 2]).unwrap())
             .unwrap();
         assert!((diversity.mean().unwrap() - 1.0 / 3.0).abs() < 1e-15);
-        assert_eq!(diversity.n_queries(), 3);
         let one = Weights::whole(&[1.0], [1, 1, 1]).unwrap();
         let error = diversity.add(&one).unwrap_err().to_string();
         assert!(error.contains("2 heads"), "{error}");

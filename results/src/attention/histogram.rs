@@ -112,15 +112,6 @@ impl Histogram {
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
-
-    /// The share of each bin in [`total`](Self::total); `None` where all bins are empty.
-    pub fn fractions(&self) -> Option<Vec<f64>> {
-        let total = self.total();
-        (total > 0).then(|| {
-            let share = |&count: &u64| count as f64 / total as f64;
-            self.counts.iter().map(share).collect()
-        })
-    }
 }
 
 #[cfg(test)]
@@ -171,7 +162,6 @@ mod tests {
             (histogram.counts.clone(), histogram.n_outside),
             (vec![1, 1], 4)
         );
-        assert_eq!(histogram.fractions(), Some(vec![0.5, 0.5]));
         histogram.merge(&Histogram::of(bins, [1.1, 3.0])).unwrap();
         assert_eq!(
             (histogram.counts.clone(), histogram.n_outside),
@@ -179,6 +169,5 @@ mod tests {
         );
         let other = Bins { count: 3, ..bins };
         assert!(histogram.merge(&Histogram::new(other)).is_err());
-        assert_eq!(Histogram::new(other).fractions(), None);
     }
 }

@@ -1,7 +1,9 @@
 //! Tests of the crate through its public interface, in one binary.
 
 mod attention;
+mod attention_parity;
 mod bench;
+mod claims;
 mod classification;
 mod overview;
 mod parity;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sparta_ops::pruning::{
-    AttentionPattern, AttentionType, BlockSparsity, BlockState, GlobalMask, HeadSparsity,
-    PatternHeader, Placement, PruningError, Scope, Semantics, Sparsity, SparsityReport,
+    AttentionPattern, AttentionType, BlockState, GlobalMask, PatternHeader, Placement,
+    PruningError, Scope, Semantics, SparsityReport,
 };
 
 use super::{SELF, full_grid, generic_pattern, lm_grid, pattern_of};
@@ -148,51 +148,6 @@ fn report_by_hand() {
         (1, 256, 0.25)
     );
     assert_eq!(second.sparsity.blocks[0].share, 0.25);
-    let left = |sparsity: &Sparsity| sparsity.blocks[0].left();
-    assert_eq!(left(&first.sparsity), Some(1.0));
-    assert_eq!(left(&second.sparsity), Some(0.75));
-}
-
-#[test]
-fn layers_are_the_sums_of_their_heads() {
-    let pattern = generic_pattern(3, lm_grid(2, 20, 7));
-    let mask = GlobalMask::from_pattern(&pattern, 0.7, Scope::Model, Semantics::Corrected).unwrap();
-    let report = SparsityReport::new(&mask, &pattern).unwrap();
-    let layers = report.layers();
-    let places: Vec<_> = layers.iter().map(|l| (l.attention_type, l.layer)).collect();
-    assert_eq!(places, [(SELF, 0), (SELF, 1), (SELF, 2)]);
-    for layer in &layers {
-        let of_layer = |head: &&HeadSparsity| head.layer == layer.layer;
-        let heads: Vec<&Sparsity> = report
-            .heads
-            .iter()
-            .filter(of_layer)
-            .map(|h| &h.sparsity)
-            .collect();
-        assert_eq!(heads.len(), 2);
-        let sum = |of: fn(&Sparsity) -> u64| heads.iter().map(|s| of(s)).sum::<u64>();
-        let ours = &layer.sparsity;
-        assert_eq!(ours.legal_cells, sum(|s| s.legal_cells));
-        assert_eq!(ours.hidden_uses, sum(|s| s.hidden_uses));
-        assert_eq!(ours.blocks[0].n_skipped, sum(|s| s.blocks[0].n_skipped));
-        assert_eq!(
-            ours.effective,
-            sum(|s| s.hidden_cells) as f64 / ours.legal_cells as f64
-        );
-    }
-    let hidden: u64 = layers.iter().map(|l| l.sparsity.hidden_cells).sum();
-    assert_eq!(hidden, report.total.hidden_cells);
-}
-
-#[test]
-fn without_a_block_no_share_is_left() {
-    let none = BlockSparsity {
-        block_size: 16,
-        n_blocks: 0,
-        n_skipped: 0,
-        share: 0.0,
-    };
-    assert_eq!(none.left(), None);
 }
 
 #[test]

@@ -66,7 +66,11 @@ pub fn interrogation_score(
     question: &Question,
 ) -> Result<Option<f64>> {
     check(weights, question)?;
-    Ok(mean(weights, head, question))
+    let mark = weights.n_keys() - weights.n_queries() + question.mark;
+    let weight = |&token: &usize| f64::from(weights.row(head, token)[mark]);
+    let sum: f64 = question.words.iter().map(weight).sum();
+    let n = question.words.len();
+    Ok((n > 0).then(|| sum / n as f64))
 }
 
 fn check(weights: &Weights, question: &Question) -> Result<()> {
@@ -79,14 +83,6 @@ fn check(weights: &Weights, question: &Question) -> Result<()> {
             "token {token} of a question was asked for, of {n} tokens counted from 0; give positions that there are"
         ))),
     }
-}
-
-fn mean(weights: &Weights, head: usize, question: &Question) -> Option<f64> {
-    let mark = weights.n_keys() - weights.n_queries() + question.mark;
-    let weight = |&token: &usize| f64::from(weights.row(head, token)[mark]);
-    let sum: f64 = question.words.iter().map(weight).sum();
-    let n = question.words.len();
-    (n > 0).then(|| sum / n as f64)
 }
 
 /// The interrogation score of each head of a layer over a corpus, averaged over the tokens of interrogative words.
@@ -111,9 +107,8 @@ impl Interrogation {
     /// As [`interrogation_score`], and for weights of another number of heads.
     pub fn add(&mut self, weights: &Weights, question: &Question) -> Result<()> {
         weights.check_heads(self.heads.n_heads())?;
-        check(weights, question)?;
-        let of = |head| mean(weights, head, question);
-        self.heads.add(question.words.len(), of);
+        let of = |head| interrogation_score(weights, head, question);
+        self.heads.add(question.words.len(), of)?;
         self.n_sentences += 1;
         Ok(())
     }

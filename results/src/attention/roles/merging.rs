@@ -25,7 +25,13 @@ pub fn merging_score(
     clusters: &[Range<usize>],
 ) -> Result<Option<f64>> {
     check(weights, clusters)?;
-    Ok(mean_merging(weights, head, clusters))
+    let score = |cluster: &Range<usize>| {
+        let with_self = cluster.len() == 1;
+        let of = |token| mass(weights, head, token, cluster, with_self);
+        cluster.clone().map(of).fold(0.0, f64::max)
+    };
+    let sum: f64 = clusters.iter().map(score).sum();
+    Ok((!clusters.is_empty()).then(|| sum / clusters.len() as f64))
 }
 
 /// The mass of a head within the cluster of the current token, that token included: the mean over all tokens t of
@@ -42,7 +48,13 @@ pub fn within_cluster(
     clusters: &[Range<usize>],
 ) -> Result<Option<f64>> {
     check(weights, clusters)?;
-    Ok(mean_within(weights, head, clusters))
+    let n_tokens: usize = clusters.iter().map(Range::len).sum();
+    let of = |cluster: &Range<usize>| -> f64 {
+        let of = |token| mass(weights, head, token, cluster, true);
+        cluster.clone().map(of).sum()
+    };
+    let sum: f64 = clusters.iter().map(of).sum();
+    Ok((n_tokens > 0).then(|| sum / n_tokens as f64))
 }
 
 /// Clusters that keep words with hyphens together: a word, pieces that are the hyphen of a tokenizer (`@-@`) and
@@ -101,26 +113,6 @@ fn mass(
         .sum()
 }
 
-fn mean_merging(weights: &Weights, head: usize, clusters: &[Range<usize>]) -> Option<f64> {
-    let score = |cluster: &Range<usize>| {
-        let with_self = cluster.len() == 1;
-        let of = |token| mass(weights, head, token, cluster, with_self);
-        cluster.clone().map(of).fold(0.0, f64::max)
-    };
-    let sum: f64 = clusters.iter().map(score).sum();
-    (!clusters.is_empty()).then(|| sum / clusters.len() as f64)
-}
-
-fn mean_within(weights: &Weights, head: usize, clusters: &[Range<usize>]) -> Option<f64> {
-    let n_tokens: usize = clusters.iter().map(Range::len).sum();
-    let of = |cluster: &Range<usize>| -> f64 {
-        let of = |token| mass(weights, head, token, cluster, true);
-        cluster.clone().map(of).sum()
-    };
-    let sum: f64 = clusters.iter().map(of).sum();
-    (n_tokens > 0).then(|| sum / n_tokens as f64)
-}
-
 /// Both merging scores of each head of a layer over a corpus: averaged over clusters, and over tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merging {
@@ -143,13 +135,11 @@ impl Merging {
     /// As [`merging_score`], and for weights of another number of heads.
     pub fn add(&mut self, weights: &Weights, clusters: &[Range<usize>]) -> Result<()> {
         weights.check_heads(self.clusters.n_heads())?;
-        check(weights, clusters)?;
-        let score = |head| mean_merging(weights, head, clusters);
-        self.clusters.add(clusters.len(), score);
+        let score = |head| merging_score(weights, head, clusters);
+        self.clusters.add(clusters.len(), score)?;
         let n_tokens = clusters.iter().map(Range::len).sum();
-        let within = |head| mean_within(weights, head, clusters);
-        self.tokens.add(n_tokens, within);
-        Ok(())
+        let within = |head| within_cluster(weights, head, clusters);
+        self.tokens.add(n_tokens, within)
     }
 
     /// The [`merging_score`] of each head, 0 to 1; empty without a word.

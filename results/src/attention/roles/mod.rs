@@ -15,6 +15,8 @@ pub use merging::{MERGING_BAR, Merging, join_hyphenated, merging_score, within_c
 pub use positional::{POSITIONAL_BAR, Positional, positional_confidence};
 pub use score::{HeadScore, best_head, median_score, passing_heads, ranked_heads};
 
+use crate::Result;
+
 /// A mean for each head: the same number of values for all of them.
 #[derive(Debug, Clone, PartialEq)]
 struct HeadMeans {
@@ -34,12 +36,14 @@ impl HeadMeans {
         self.sums.len()
     }
 
-    /// Adds the mean of `n` further values of each head.
-    fn add(&mut self, n: usize, mean_of: impl Fn(usize) -> Option<f64>) {
-        for (head, sum) in self.sums.iter_mut().enumerate() {
-            *sum += mean_of(head).map_or(0.0, |mean| mean * n as f64);
+    /// Adds the mean of `n` further values of each head; nothing where one of them is an error.
+    fn add(&mut self, n: usize, mean_of: impl Fn(usize) -> Result<Option<f64>>) -> Result<()> {
+        let means: Vec<Option<f64>> = (0..self.n_heads()).map(mean_of).collect::<Result<_>>()?;
+        for (sum, mean) in self.sums.iter_mut().zip(means) {
+            *sum += mean.map_or(0.0, |mean| mean * n as f64);
         }
         self.n += n as u64;
+        Ok(())
     }
 
     /// Empty before the first value.

@@ -23,7 +23,9 @@ pub fn positional_confidence(
     legal: Legal,
 ) -> Result<Option<f64>> {
     let tokens = tokens(weights, offset, legal)?;
-    Ok(mean(weights, head, &tokens))
+    let weight = |&(query, key): &(usize, usize)| f64::from(weights.row(head, query)[key]);
+    let sum: f64 = tokens.iter().map(weight).sum();
+    Ok((!tokens.is_empty()).then(|| sum / tokens.len() as f64))
 }
 
 /// (query, key) of each token with a neighbour.
@@ -36,12 +38,6 @@ fn tokens(weights: &Weights, offset: i64, legal: Legal) -> Result<Vec<(usize, us
         (key < legal.keys(query, n_queries, n_keys)).then_some((query, key))
     };
     Ok((0..n_queries).filter_map(pair).collect())
-}
-
-fn mean(weights: &Weights, head: usize, tokens: &[(usize, usize)]) -> Option<f64> {
-    let weight = |&(query, key): &(usize, usize)| f64::from(weights.row(head, query)[key]);
-    let sum: f64 = tokens.iter().map(weight).sum();
-    (!tokens.is_empty()).then(|| sum / tokens.len() as f64)
 }
 
 /// The positional confidence of each head of a layer over a corpus, averaged over tokens.
@@ -66,10 +62,9 @@ impl Positional {
     /// As [`positional_confidence`], and for weights of another number of heads.
     pub fn add(&mut self, weights: &Weights, legal: Legal) -> Result<()> {
         weights.check_heads(self.heads.n_heads())?;
-        let tokens = tokens(weights, self.offset, legal)?;
-        let of = |head| mean(weights, head, &tokens);
-        self.heads.add(tokens.len(), of);
-        Ok(())
+        let n_tokens = tokens(weights, self.offset, legal)?.len();
+        let of = |head| positional_confidence(weights, head, self.offset, legal);
+        self.heads.add(n_tokens, of)
     }
 
     /// The offset of the neighbour.
