@@ -146,7 +146,9 @@ mod tests {
     fn the_way_from_folder_to_folder() {
         let folder = tempfile::tempdir().unwrap();
         let [a, b] = ["runs/a", "runs/b/deep"].map(|name| folder.path().join(name));
-        [&a, &b].map(|path| fs::create_dir_all(path).unwrap());
+        for path in [&a, &b] {
+            fs::create_dir_all(path).unwrap();
+        }
         assert_eq!(relative(&a, &b).unwrap(), "../b/deep");
         assert_eq!(relative(&a, &a).unwrap(), ".");
         assert_eq!(relative(folder.path(), &b).unwrap(), "runs/b/deep");
