@@ -77,6 +77,17 @@ pub enum ResultsError {
         /// Number of references.
         expected: usize,
     },
+    /// Outcomes of a test set that cannot be scored or compared.
+    #[error("the units of the test set cannot be compared: {0}")]
+    Units(String),
+    /// What scoring left beside a model cannot be read.
+    #[error("{}: {problem}; delete it and score the model again: `eval --resume`", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A sentence that cannot be scored.
     #[error(
         "sentence {sentence} (counted from 0) has no reference; give at least one, or leave the sentence out"
@@ -95,6 +106,14 @@ pub enum ResultsError {
         /// What is possible.
         expected: &'static str,
     },
+    /// A file that would be overwritten and is not ours.
+    #[error(
+        "{} is there and was not made by a report, and is not overwritten; move it, or choose another folder", .0.display()
+    )]
+    NotOurs(PathBuf),
+    /// A form of a report that cannot be written.
+    #[error("cannot write the report: {0}")]
+    Render(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,

@@ -2,12 +2,14 @@
 
 mod analyze;
 mod attend;
+mod compare;
 mod glue;
 mod iwslt;
 mod lm;
 mod mlm;
 mod options;
 mod program;
+mod report;
 mod sparta;
 mod squad;
 #[cfg(test)]

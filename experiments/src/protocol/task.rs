@@ -1,7 +1,7 @@
 //! What the protocol asks of a task: its data, its network, its batches, its score, and the lines of the table that a
 //! model stands in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use burn::module::Module;
@@ -11,13 +11,15 @@ use sparta_datasets::tokenize::Language;
 use sparta_model::layer::LearnedAlphas;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::cost::Cost;
 use super::folder::{ModelFolder, RunFolder};
 use super::masks::AttentionLayers;
+use super::records::TableRequest;
 use super::rows::{Row, Variant};
 use super::run::Run;
+use super::scored::UnitScores;
 use super::stage::Fetch;
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -48,11 +50,33 @@ pub trait Task: Sized {
     /// A name that the recipe's checks cannot know.
     fn variants(recipe: &Self::Recipe) -> Result<Vec<Variant>>;
 
-    /// Makes the table from the records of a run folder.
+    /// What the records of a run folder cannot say of their table.
     ///
     /// # Errors
     /// A folder without records.
-    fn report(recipe: &Self::Recipe, folder: &RunFolder) -> Result<()>;
+    fn table(recipe: &Self::Recipe, folder: &RunFolder) -> Result<TableRequest>;
+
+    /// Text after the printed table, and files beside it.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn after_table(_recipe: &Self::Recipe, _folder: &RunFolder) -> Result<String> {
+        Ok(String::new())
+    }
+
+    /// The file that scoring leaves beside a model, from which [`Task::unit_scores`] has what each unit adds.
+    const KEPT: &'static str;
+
+    /// The scores of a model unit by unit of the test set, from what scoring left beside it and its records.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    fn unit_scores(
+        recipe: &Self::Recipe,
+        run: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>>;
 
     // ── data ──
 

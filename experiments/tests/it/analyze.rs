@@ -15,12 +15,7 @@ use crate::squad::SQUAD;
 
 /// `sparta` in the folder of a bench.
 fn sparta(bench: &Bench, line: &str) -> Assert {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_sparta"));
-    command
-        .current_dir(bench.path(""))
-        .env("SPARTA_CACHE", bench.path("cache"))
-        .args(line.split_whitespace())
-        .assert()
+    bench.sparta(line)
 }
 
 /// A toy run in `run`.

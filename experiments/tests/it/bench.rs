@@ -75,6 +75,15 @@ impl Bench {
         self.command().args(line.split_whitespace()).assert()
     }
 
+    /// Runs `sparta` in the folder, with words as typed.
+    pub fn sparta(&self, line: &str) -> Assert {
+        Command::new(env!("CARGO_BIN_EXE_sparta"))
+            .current_dir(self.folder.path())
+            .env("SPARTA_CACHE", self.path("cache"))
+            .args(line.split_whitespace())
+            .assert()
+    }
+
     /// Runs the program with words as typed and lines on standard input.
     pub fn piped(&self, line: &str, input: &str) -> Assert {
         self.command()

@@ -3,11 +3,13 @@
 mod analyze;
 mod attend;
 mod bench;
+mod compare;
 mod doctor;
 mod glue;
 mod golden;
 mod iwslt;
 mod lm;
 mod mlm;
+mod report;
 mod squad;
 mod variants;

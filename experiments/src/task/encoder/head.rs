@@ -1,5 +1,7 @@
 //! What a task for a pretrained encoder says of itself: the rest is the same for all.
 
+use std::path::Path;
+
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -9,11 +11,11 @@ use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
 use sparta_ops::attention::Implementation;
 use sparta_results::render::PivotLayout;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::pretrained::Sources;
 use crate::device::OpenDevice;
-use crate::protocol::{Fetch, MaskedModel, Run, RunFolder, Scoring, Variant};
+use crate::protocol::{Fetch, MaskedModel, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::EncoderRecipe;
 use crate::train::HeadRate;
 
@@ -160,6 +162,19 @@ pub trait Head: Sized {
         scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>>;
+
+    /// The file that scoring leaves beside a model, unit by unit.
+    const KEPT: &'static str;
+
+    /// The scores of a model unit by unit; see [`Task::unit_scores`](crate::protocol::Task::unit_scores).
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    fn unit_scores(
+        recipe: &Self::Recipe,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>>;
 
     /// Number of examples that are scored.
     fn n_scored(&self) -> usize;

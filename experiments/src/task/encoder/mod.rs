@@ -14,6 +14,8 @@ pub use network::{grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
 pub use trained::Trained;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::batch::ExampleOrder;
@@ -23,14 +25,15 @@ use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
 use sparta_model::layer::LearnedAlphas;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_results::RunRecord;
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
-    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, Task, Variant,
-    records,
+    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::{EncoderRecipe, Recipe, RetrainStart};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
@@ -104,7 +107,7 @@ impl<H: Head> Task for Encoder<H> {
         Ok(variants(recipe, &H::datasets(recipe)?))
     }
 
-    fn report(recipe: &H::Recipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &H::Recipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -123,7 +126,22 @@ impl<H: Head> Task for Encoder<H> {
             };
             rows[of.dataset].iter().map(label).collect()
         };
-        records::pivot::<Self>(recipe, folder, (title, H::LAYOUT), labels)
+        Ok(TableRequest {
+            title,
+            layout: Some(H::LAYOUT),
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = H::KEPT;
+
+    fn unit_scores(
+        recipe: &H::Recipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        H::unit_scores(recipe, model, records)
     }
 
     fn open(run: &Run<'_, H::Recipe>, fetch: Fetch) -> Result<Self> {

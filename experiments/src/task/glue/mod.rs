@@ -5,6 +5,7 @@ mod corpus;
 mod predict;
 mod prediction;
 mod subject;
+mod units;
 
 pub use attend::attend;
 pub use predict::{Predict, predict};

@@ -1,5 +1,7 @@
 //! A task of labelled texts: its parts as token ids, its losses and scores.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::Split;
@@ -10,22 +12,21 @@ use sparta_datasets::batch::{
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
+use sparta_results::kept::PREDICTIONS;
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
 use sparta_results::render::PivotLayout;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::corpus;
 use super::prediction::{LabelHead, Prediction, input, predict};
+use super::units;
 use crate::device::OpenDevice;
 use crate::io::write_text;
-use crate::protocol::{Fetch, Run, RunFolder, Scoring, Variant};
+use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::GlueRecipe;
 use crate::task::encoder::{BaselineScore, Column, Head, Model, Sources, batch};
 use crate::train::HeadRate;
-
-/// Predictions of the reported parts, beside a model.
-const PREDICTIONS: &str = "predictions.tsv";
 
 /// Some examples of a task, encoded.
 pub(super) struct Examples {
@@ -381,7 +382,8 @@ impl Head for TextHead {
                 let expected = example.label.context("an example has no label")?;
                 let scores = match prediction {
                     Prediction::Classes(p) => p.iter().map(|p| format!("{p:.4}")).collect(),
-                    Prediction::Score(score) => vec![format!("{score:.4}")],
+                    // Every digit, so that correlations can be had again.
+                    Prediction::Score(score) => vec![score.to_string()],
                 };
                 text += &format!(
                     "{}\t{index}\t{}\t{}\t{}\n",
@@ -399,6 +401,16 @@ impl Head for TextHead {
         }
         write_text(&scoring.folder.path.join(PREDICTIONS), &text)?;
         Ok(values)
+    }
+
+    const KEPT: &'static str = PREDICTIONS;
+
+    fn unit_scores(
+        recipe: &GlueRecipe,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        units::unit_scores(recipe, model, records)
     }
 
     fn n_scored(&self) -> usize {

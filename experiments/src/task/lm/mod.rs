@@ -7,6 +7,8 @@ mod objective;
 
 pub use attend::attend;
 
+use std::path::Path;
+
 use anyhow::Result;
 use burn::tensor::Device;
 use sparta_datasets::Split;
@@ -18,16 +20,18 @@ use sparta_model::layer::LearnedAlphas;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
-use sparta_results::{Baseline, Metric, PerplexitySignature};
+use sparta_results::kept::{SEGMENTS, Segment};
+use sparta_results::{Baseline, Metric, PerplexitySignature, RunRecord};
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Examples, Fetch, Label, Line,
-    MaskedModel, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, Task,
-    Variant, records,
+    MaskedModel, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side,
+    TableRequest, Task, UnitScores, Variant, records,
 };
 use crate::recipe::{LmRecipe, Recipe};
+use crate::task::segments;
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
 use objective::{NextWord, input_tokens};
@@ -117,7 +121,7 @@ impl Task for LanguageModel {
         Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
     }
 
-    fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &LmRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -126,7 +130,22 @@ impl Task for LanguageModel {
             recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
-        records::report::<Self>(recipe, folder, (title, ""), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = SEGMENTS;
+
+    fn unit_scores(
+        _: &LmRecipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        segments::unit_scores(&model.join(SEGMENTS), records)
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
@@ -322,11 +341,13 @@ impl Task for LanguageModel {
         &self,
         _: &Variant,
         model: &MaskedModel<'_, TransformerXl, Self::Masks>,
-        _: &Scoring<'_>,
+        scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let (stream, masks) = (self.test_stream()?, model.masks.as_deref());
-        let score = objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        let (score, segments) =
+            objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        Segment::save_all(&scoring.folder.path.join(SEGMENTS), &segments)?;
         Ok(vec![score.ppl()])
     }
 

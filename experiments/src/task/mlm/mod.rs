@@ -6,6 +6,8 @@ mod text;
 
 pub use attend::attend;
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use sparta_datasets::Split;
@@ -17,17 +19,19 @@ use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
 use sparta_model::layer::LearnedAlphas;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::encoder::{Model, Pretrained, SCORE_COPIES, Sources, grid, layer_masks, p_of};
+use super::segments;
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
-    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, Task, Variant,
-    records,
+    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::mlm::MlmDataRecipe;
 use crate::recipe::{MlmRecipe, Recipe};
@@ -119,7 +123,7 @@ impl Task for MaskedLanguageModel {
         Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
     }
 
-    fn report(recipe: &MlmRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &MlmRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: masked language modelling under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -133,7 +137,22 @@ impl Task for MaskedLanguageModel {
                 p: p_of(recipe, row),
             }]
         };
-        records::report::<Self>(recipe, folder, (title, ""), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = SEGMENTS;
+
+    fn unit_scores(
+        _: &MlmRecipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        segments::unit_scores(&model.join(SEGMENTS), records)
     }
 
     fn open(run: &Run<'_, MlmRecipe>, fetch: Fetch) -> Result<Self> {
@@ -386,11 +405,14 @@ impl Task for MaskedLanguageModel {
         &self,
         _: &Variant,
         model: &Model<'_, BertMaskedLm>,
-        _: &Scoring<'_>,
+        scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let how = (self.passes(), self.recipe.eval.batch_size);
-        values(text::score(&self.text, model, how, at)?)
+        let (score, segments) = text::score(&self.text, model, how, at)?;
+        let values = values(score)?;
+        Segment::save_all(&scoring.folder.path.join(SEGMENTS), &segments)?;
+        Ok(values)
     }
 
     fn baselines(&self) -> Result<Vec<BaselineLine>> {

@@ -12,9 +12,12 @@ mod score;
 mod search;
 mod trained;
 mod translate;
+mod units;
 
 pub use attend::attend;
 pub use translate::{Translate, translate};
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -25,13 +28,14 @@ use sparta_model::layer::LearnedAlphas;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Examples, Fetch, Line, MaskedModel,
-    Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, Task, Variant, records,
+    Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, TableRequest, Task,
+    UnitScores, Variant, records,
 };
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::TrainingConfig;
@@ -74,7 +78,7 @@ impl Task for Translation {
         Ok(rows::variants(recipe))
     }
 
-    fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: test BLEU by normaliser, and under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -82,12 +86,30 @@ impl Task for Translation {
             recipe.threshold().scope.as_str(),
             recipe.threshold().semantics.as_str()
         );
-        let samples = samples::report(recipe, folder)?;
         let labels = |of: &Variant, row: Option<&Row>| {
             let lines = rows::lines(recipe, of, row);
             lines.into_iter().map(|line| line.label).collect()
         };
-        records::report::<Self>(recipe, folder, (title, &samples), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    fn after_table(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<String> {
+        samples::report(recipe, folder)
+    }
+
+    const KEPT: &'static str = samples::LINES;
+
+    fn unit_scores(
+        recipe: &TranslationRecipe,
+        run: &RunFolder,
+        model: &Path,
+        _: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        data::open(recipe, run)?.unit_scores(recipe, model)
     }
 
     fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {

@@ -212,7 +212,7 @@ impl PivotTable {
         self.columns[at].metric.map_or(2, Metric::decimals)
     }
 
-    fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = vec![Block::Table(self.table())];
         for column in self
             .columns
