@@ -11,10 +11,13 @@ use sparta_results::figure::TrajectoryFigure;
 use super::measure::Measured;
 use crate::io::write_text;
 
+/// α by type, layer and head.
+type Alphas = BTreeMap<AttentionType, Vec<Vec<f64>>>;
+
 /// The claims on what was measured, with the trajectories of the learned α and what else a network says of itself.
 pub(super) fn of(
     all: &[Measured],
-    learned: Option<(&str, &BTreeMap<AttentionType, Vec<Vec<f64>>>)>,
+    learned: Option<(&str, &Alphas)>,
     trajectory: Option<(&str, &TrajectoryFigure)>,
 ) -> Vec<Claim> {
     let mut findings = Findings::default();

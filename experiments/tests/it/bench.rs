@@ -92,8 +92,8 @@ impl Bench {
             .assert()
     }
 
-    /// Runs `sparta` in the folder, on the CPU where it computes.
-    pub fn sparta(&self, words: &[&str]) -> Assert {
+    /// Runs `sparta` in the folder, with words that may hold spaces.
+    pub fn sparta_of(&self, words: &[&str]) -> Assert {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sparta"));
         command
             .current_dir(self.folder.path())

@@ -256,8 +256,8 @@ fn shown_mask(masks: &[MaskFile], kind: AttentionType) -> Option<&MaskFile> {
     };
     let n_types = mine().map(|of| of.types.len()).min()?;
     let of_fewest = || mine().filter(|of| of.types.len() == n_types);
-    let below = of_fewest().filter(|of| of.mask.p() <= SHOWN_P + 1e-9);
-    below.last().or_else(|| of_fewest().next())
+    let mut below = of_fewest().filter(|of| of.mask.p() <= SHOWN_P + 1e-9);
+    below.next_back().or_else(|| of_fewest().next())
 }
 
 /// The heads of a layer, within the cells that were observed.
@@ -382,8 +382,8 @@ fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
         let names = names.join(" and ");
         let mut ps: Vec<f64> = of_set.iter().map(|of| of.file.mask.p()).collect();
         ps.sort_by(f64::total_cmp);
-        let below = ps.iter().copied().filter(|&p| p <= SHOWN_P + 1e-9);
-        let Some(p) = below.last().or(ps.first().copied()) else {
+        let mut below = ps.iter().copied().filter(|&p| p <= SHOWN_P + 1e-9);
+        let Some(p) = below.next_back().or(ps.first().copied()) else {
             continue;
         };
         let at_p: Vec<&Placed> = of_set
@@ -393,11 +393,13 @@ fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
             .collect();
         let percent = 100.0 * p;
         type Name = fn(&Placed) -> String;
+        // What is compared, which masks, at which p, what they have in common, and the name of each.
+        type Group<'a> = (&'static str, &'a [&'a Placed], String, [Name; 2], Name);
         let seed: Name = |of| format!("seed {}", of.seed);
         let dataset: Name = |of| of.dataset.clone();
         let variant: Name = |of| of.variant.clone();
         let nominal: Name = |of| format!("p = {:.0} %", 100.0 * of.file.mask.p());
-        let groups: [(&str, &[&Placed], String, [Name; 2], Name); 4] = [
+        let groups: [Group<'_>; 4] = [
             (
                 "seeds",
                 &at_p,

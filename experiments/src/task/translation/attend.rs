@@ -130,12 +130,15 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     })
 }
 
+/// A word and the places of its pieces.
+type Word = (String, Range<usize>);
+
 /// Ids of a text with its end, and the places of its words.
 fn encode(
     model: &Trained,
     vocabulary: &BpeVocabulary,
     (language, text): (Language, &str),
-) -> Result<(Vec<u32>, Vec<(String, Range<usize>)>)> {
+) -> Result<(Vec<u32>, Vec<Word>)> {
     let prepared = model.prepare(language, text);
     let (mut ids, mut words) = (Vec::new(), Vec::new());
     for word in prepared.split_whitespace() {
@@ -150,7 +153,7 @@ fn encode(
 }
 
 /// The words of what is read: the end of a sentence, then all but the last token of what is written.
-fn after_start(written: &[(String, Range<usize>)]) -> Vec<(String, Range<usize>)> {
+fn after_start(written: &[Word]) -> Vec<Word> {
     let end = ("</s>".to_owned(), 0..1);
     let shifted = written
         .iter()

@@ -35,7 +35,7 @@ fn texts_and_folders_that_cannot_be_are_named() {
     );
     says("run/data", &["--text", "a"], &["run/data", "is no model"]);
     says("run/seed-1/rows/p0", &["--text", "a"], &["p0"]);
-    assert_says(&refused(&bench.sparta(&["attend", "run"])), &["--text"]);
+    assert_says(&refused(&bench.sparta("attend run")), &["--text"]);
     // Nothing was written by any of these.
     assert!(!bench.path("run/figures").exists());
 

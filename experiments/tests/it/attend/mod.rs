@@ -35,7 +35,7 @@ struct Page {
 /// Runs `sparta attend` on a model.
 fn attend(bench: &Bench, model: &str, options: &[&str]) -> Assert {
     let words = [&["attend", model, "--device", "flex", "--quiet"], options].concat();
-    bench.sparta(&words)
+    bench.sparta_of(&words)
 }
 
 /// The page of a model and a text.
