@@ -1,6 +1,5 @@
 //! Which published claims hold on a run: what was measured, as the claims are about.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -8,11 +7,8 @@ use sparta_ops::pruning::AttentionType;
 use sparta_results::attention::{Claim, Findings, ModelFindings, claims, claims_table};
 use sparta_results::figure::TrajectoryFigure;
 
-use super::measure::Measured;
+use super::measure::{Alphas, Measured};
 use crate::io::write_text;
-
-/// α by type, layer and head.
-type Alphas = BTreeMap<AttentionType, Vec<Vec<f64>>>;
 
 /// The claims on what was measured, with the trajectories of the learned α and what else a network says of itself.
 pub(super) fn of(

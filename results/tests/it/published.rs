@@ -2,9 +2,14 @@
 //! sparta-results published` writes them again, for a change that is meant to alter them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sparta_results::bench::plot;
+use sparta_results::figure::{
+    AlphaFigure, CurvesFigure, DensityFigure, DensityHistogramFigure, DiversityFigure, Figure,
+    OmegaFigure, OverlapFigure, PatternFigure, RoleFigure, SparsityFigure, TrajectoryFigure, load,
+    save,
+};
 use sparta_results::render::{PivotLayout, pivot};
 use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
@@ -109,4 +114,50 @@ fn published_records_are_written_as_they_were() {
         }
     }
     assert!(n_records >= 127, "{n_records} published records");
+}
+
+/// The JSON of a published figure gives its CSV and its picture.
+#[test]
+fn published_figures_follow_from_their_numbers() {
+    let mut n_figures = 0;
+    for folder in fs::read_dir("published").unwrap() {
+        let figures = folder.unwrap().path().join("figures");
+        if !figures.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(&figures).unwrap() {
+            let file = file.unwrap().path();
+            let is_json = file.extension().is_some_and(|end| end == "json");
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            if !is_json || name == "claims" {
+                continue;
+            }
+            let written = tempfile::tempdir().unwrap();
+            let kind = name.split('-').take(2).collect::<Vec<_>>();
+            let again: fn(&Path, &Path) -> Vec<PathBuf> = match kind.as_slice() {
+                ["pattern", "sparsity"] => again::<SparsityFigure>,
+                ["pattern", "overlap"] => again::<OverlapFigure>,
+                ["pattern", _] => again::<PatternFigure>,
+                ["density", "histogram"] => again::<DensityHistogramFigure>,
+                ["density"] => again::<DensityFigure>,
+                ["alpha"] => again::<AlphaFigure>,
+                ["trajectory"] => again::<TrajectoryFigure>,
+                ["diversity"] => again::<DiversityFigure>,
+                ["positional" | "merging" | "interrogation"] => again::<RoleFigure>,
+                ["omega"] => again::<OmegaFigure>,
+                ["curves"] => again::<CurvesFigure>,
+                _ => panic!("{}: no figure of ours", file.display()),
+            };
+            for new in again(&file, written.path()) {
+                compare(&new, &figures.join(new.file_name().unwrap()));
+            }
+            n_figures += 1;
+        }
+    }
+    assert!(n_figures >= 25, "{n_figures} published figures");
+}
+
+/// Writes a figure again from its JSON.
+fn again<F: Figure>(json: &Path, folder: &Path) -> Vec<PathBuf> {
+    save(&load::<F>(json).unwrap(), folder).unwrap()
 }
