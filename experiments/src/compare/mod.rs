@@ -123,13 +123,13 @@ fn refuse_other_protocols(
     let words = |model: &Model| {
         let signatures: BTreeSet<&str> = model.recorded().collect();
         let signatures: Vec<&str> = signatures.into_iter().collect();
-        signatures.join("\n    ")
+        signatures.join(", ")
     };
     for score in own.iter().filter(|of| baseline.has_recorded(&of.signature)) {
         let Some(other) = scores.iter().find(|of| is_same(of, score)) else {
             bail!(
-                "{} and {} are scored by different protocols or on different test sets, and are not compared:\n  {}:\n    \
-                 {}\n  {}:\n    {}\ncompare models whose signatures are equal",
+                "{} and {} are scored by different protocols or on different test sets, and are not compared; {} by {}; \
+                 {} by {}",
                 baseline.name,
                 model.name,
                 baseline.name,

@@ -41,7 +41,7 @@ pub fn report(request: &Report) -> Result<()> {
     }
     if files.iter().all(|of| of.records.is_empty()) {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
-        bail!("{}", waiting.join("\n"));
+        bail!("{}", waiting.join("; "));
     }
     let name = |path: &Path| {
         let name = path
@@ -59,7 +59,7 @@ pub fn report(request: &Report) -> Result<()> {
     };
     let overview = Overview::new(&title, files).with_context(|| {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
-        waiting.join("\n")
+        waiting.join("; ")
     })?;
     let mut formats = vec![Format::Html];
     formats.extend(request.formats.iter().copied());

@@ -75,6 +75,15 @@ impl Bench {
         self.command().args(line.split_whitespace()).assert()
     }
 
+    /// Names of the records of a run, in order.
+    pub fn record_names(&self, run: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(run).join("records")).expect("records");
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.flatten().map(name).collect();
+        names.sort();
+        names
+    }
+
     /// Runs `sparta` in the folder, with words as typed.
     pub fn sparta(&self, line: &str) -> Assert {
         Command::new(env!("CARGO_BIN_EXE_sparta"))

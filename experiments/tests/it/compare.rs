@@ -92,7 +92,7 @@ fn perplexities_are_compared_by_segments_of_the_text() {
     let by_folder = json(&bench, &format!("compare {row} {dense}"));
     assert_eq!(by_folder[0]["baseline"], "seed-1/rows/ap-p60");
     let name = bench
-        .records("run")
+        .record_names("run")
         .into_iter()
         .find(|name| name.ends_with("-ap-p60.run.json"));
     let by_record = json(
@@ -108,7 +108,11 @@ fn perplexities_are_compared_by_segments_of_the_text() {
     let kept = fs::read_to_string(&segments).unwrap();
     let records = |bench: &Bench| {
         let read = |name: &String| bench.read(format!("run/records/{name}"));
-        bench.records("run").iter().map(read).collect::<Vec<_>>()
+        bench
+            .record_names("run")
+            .iter()
+            .map(read)
+            .collect::<Vec<_>>()
     };
     let before = records(&bench);
     fs::remove_file(&segments).unwrap();
@@ -287,7 +291,7 @@ fn translations_are_compared_by_all_their_scores() {
     // Records stay as they are, and lines that are gone are said to be.
     assert!(
         bench
-            .records("run")
+            .record_names("run")
             .iter()
             .all(|name| !name.contains("chrf"))
     );

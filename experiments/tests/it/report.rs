@@ -107,7 +107,7 @@ fn a_run_is_reported_by_its_own_recipe() {
 
     // A run that is missing comes with its command.
     let record = bench
-        .records("runs/mine")
+        .record_names("runs/mine")
         .into_iter()
         .find(|name| name.ends_with("-ap-p60.run.json"));
     fs::remove_file(bench.path("runs/mine/records").join(record.unwrap())).unwrap();
@@ -205,7 +205,7 @@ fn folders_without_records_say_what_to_type() {
             &["prune.p=[0]", "prune.random_masks=[0]", "train.lr=0.01"],
         )
         .success();
-    let record = bench.records("runs/other").remove(0);
+    let record = bench.record_names("runs/other").remove(0);
     let [from, to] =
         ["other", "whole"].map(|run| bench.path(format!("runs/{run}/records/{record}")));
     fs::copy(from, to).unwrap();

@@ -152,7 +152,8 @@ fn provenance(metric: Metric, scores: &[&ScoreLine]) -> Table {
         ("time", Align::Right),
         ("tokens/s", Align::Right),
         ("device", Align::Left),
-        ("scored", Align::Left),
+        // A date stays in one line.
+        ("scored", Align::Right),
         ("commit", Align::Left),
     ]);
     let mut table = Table::new(heads);

@@ -10,20 +10,19 @@ use sparta_results::figure::{
     OmegaFigure, OverlapFigure, PatternFigure, RoleFigure, SparsityFigure, TrajectoryFigure, load,
     save,
 };
+use sparta_results::overview::{Overview, RunFiles};
 use sparta_results::render::{PivotLayout, pivot};
 use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
-#[test]
-fn published_tables_follow_from_their_records() {
-    let published = Path::new("published");
-    let folders: Vec<_> = fs::read_dir(published)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    assert!(!folders.is_empty());
-    for folder in folders {
-        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+/// A published folder, and what the program knew besides its records.
+struct Published {
+    records: Vec<RunRecord>,
+    options: ReportOptions,
+    layout: Option<PivotLayout>,
+}
+
+impl Published {
+    fn of(folder: &Path) -> Self {
         let records = load_all(folder.join("records")).unwrap();
         // The order of the rows is that of the runs that the program expected.
         let csv = csv::Reader::from_path(folder.join("TABLE.csv")).unwrap();
@@ -41,23 +40,93 @@ fn published_tables_follow_from_their_records() {
                 command: String::new(),
             })
         };
-        let markdown = read("TABLE.md");
-        let title = markdown
-            .lines()
-            .next()
-            .unwrap()
-            .trim_start_matches("# ")
-            .to_string();
+        let markdown = fs::read_to_string(folder.join("TABLE.md")).unwrap();
+        let title = markdown.lines().next().unwrap();
         let options = ReportOptions {
-            title,
+            title: title.trim_start_matches("# ").to_string(),
             expected: rows.iter().filter_map(|row| expect(row)).collect(),
         };
-        let written = tempfile::tempdir().unwrap();
         let layout = match records[0].table.split('-').next() {
             Some("glue") => Some(PivotLayout::Glue),
             Some("squad") => Some(PivotLayout::Squad),
             Some(_) | None => None,
         };
+        Self {
+            records,
+            options,
+            layout,
+        }
+    }
+}
+
+/// The page of all of them, as `sparta report results/published` makes it.
+#[test]
+fn the_published_page_follows_from_the_records() {
+    let published = Path::new("published");
+    let mut folders: Vec<PathBuf> = fs::read_dir(published)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    let files = |folder: &Path, inner: &str| -> Vec<String> {
+        let entries = fs::read_dir(folder.join(inner)).into_iter().flatten();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    let is_picture = |name: &String| name.ends_with(".svg") || name.ends_with(".png");
+    let run = |folder: &PathBuf| {
+        let Published {
+            records,
+            options,
+            layout,
+        } = Published::of(folder);
+        let (tables, others): (Vec<String>, Vec<String>) =
+            files(folder, "").into_iter().partition(is_picture);
+        let figures = files(folder, "figures").into_iter().filter(is_picture);
+        let is_shown = |name: &String| {
+            name.starts_with("TABLE") || name == "SAMPLES.md" || name == "recipe.toml"
+        };
+        RunFiles {
+            folder: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            records,
+            title: options.title,
+            layout,
+            expected: options.expected,
+            figures: (tables.into_iter())
+                .chain(figures.map(|name| format!("figures/{name}")))
+                .collect(),
+            documents: others.into_iter().filter(is_shown).collect(),
+            notes: Vec::new(),
+        }
+    };
+    let overview = Overview::new("Results: published", folders.iter().map(run).collect()).unwrap();
+    let committed = fs::read_to_string(published.join("index.html")).unwrap();
+    assert!(
+        overview.html() == committed,
+        "the records now give another page: make it again with `sparta report results/published`"
+    );
+}
+
+#[test]
+fn published_tables_follow_from_their_records() {
+    let published = Path::new("published");
+    let folders: Vec<_> = fs::read_dir(published)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let Published {
+            records,
+            options,
+            layout,
+        } = Published::of(&folder);
+        let written = tempfile::tempdir().unwrap();
         let files = match layout {
             Some(layout) => {
                 let table = pivot(&records, layout, &options).unwrap();
