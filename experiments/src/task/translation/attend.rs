@@ -11,7 +11,8 @@ use sparta_ops::pruning::AttentionType;
 use super::trained::{Trained, with_end};
 use crate::analysis::Tokens;
 use crate::attend::{
-    Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, check_size, facts_of, not_blank,
+    Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, Words, check_size, facts_of,
+    not_blank,
 };
 
 /// Places of the sequences.
@@ -135,7 +136,7 @@ fn encode(
     model: &Trained,
     vocabulary: &BpeVocabulary,
     (language, text): (Language, &str),
-) -> Result<(Vec<u32>, Vec<(String, Range<usize>)>)> {
+) -> Result<(Vec<u32>, Words)> {
     let prepared = model.prepare(language, text);
     let (mut ids, mut words) = (Vec::new(), Vec::new());
     for word in prepared.split_whitespace() {
@@ -150,7 +151,7 @@ fn encode(
 }
 
 /// The words of what is read: the end of a sentence, then all but the last token of what is written.
-fn after_start(written: &[(String, Range<usize>)]) -> Vec<(String, Range<usize>)> {
+fn after_start(written: &[(String, Range<usize>)]) -> Words {
     let end = ("</s>".to_owned(), 0..1);
     let shifted = written
         .iter()
