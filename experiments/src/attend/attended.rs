@@ -23,6 +23,9 @@ pub struct Attended {
     pub views: Vec<View>,
 }
 
+/// Words, each with the places of its pieces.
+pub type Words = Vec<(String, Range<usize>)>;
+
 /// Tokens that are queries or keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
@@ -31,7 +34,7 @@ pub struct Sequence {
     /// Each token as the model has it.
     pub pieces: Vec<String>,
     /// The words as they were typed, each with the places of its pieces.
-    pub words: Vec<(String, Range<usize>)>,
+    pub words: Words,
     /// Places where another text starts.
     pub starts: Vec<usize>,
 }
@@ -52,7 +55,7 @@ impl Sequence {
 
     /// The same with words as they were typed, which unknown pieces do not tell.
     #[must_use]
-    pub fn with_words(mut self, words: Vec<(String, Range<usize>)>) -> Self {
+    pub fn with_words(mut self, words: Words) -> Self {
         self.words = words;
         self
     }

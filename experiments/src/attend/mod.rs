@@ -8,7 +8,7 @@ mod attended;
 mod cell;
 mod page;
 
-pub use attended::{Attended, Between, GlobalCells, Sequence, View, check_size, not_blank};
+pub use attended::{Attended, Between, GlobalCells, Sequence, View, Words, check_size, not_blank};
 pub use cell::Hidden;
 
 use std::path::{Path, PathBuf};
