@@ -108,12 +108,13 @@ fn tell(request: &Analyze, outcome: &Outcome) -> Result<()> {
         let held = told.iter().filter(|of| of.holds == Some(true)).count();
         let n = told.len();
         let all = outcome.claims.len();
-        note(
-            request.quiet,
-            &format!(
-                "published claims: {held} of the {n} that this run can tell hold, of {all} in all"
+        let words = match n {
+            0 => format!("none of the {all} published claims can be told from this"),
+            _ => format!(
+                "published claims: {held} of the {n} that can be told hold, of {all} in all"
             ),
-        );
+        };
+        note(request.quiet, &words);
         if !request.quiet && n > 0 {
             print_line(claims_table(&told).to_terminal(None))?;
         }

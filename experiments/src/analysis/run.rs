@@ -344,8 +344,9 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
     let trajectory = trajectory.as_ref().map(|(label, of)| (*label, of));
     if !read.measured.is_empty() || learned.is_some() || trajectory.is_some() {
         outcome.claims = claims::of(&read.measured, learned, trajectory);
-        // A network of another kind has nothing to say to any of them.
-        if outcome.claims.iter().any(|claim| claim.holds.is_some()) {
+        // Of some figures alone most claims cannot be told, which would replace what all figures have told; a network
+        // of another kind has nothing to say to any of them.
+        if request.figures.is_empty() && outcome.claims.iter().any(|claim| claim.holds.is_some()) {
             outcome.files.extend(claims::save(&outcome.claims, &out)?);
         }
     }

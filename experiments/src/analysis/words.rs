@@ -102,7 +102,7 @@ mod tests {
             mark,
         };
         assert_eq!(words.questions, [question(&[2, 3], 6), question(&[9], 10)]);
-        assert_eq!(words.clusters.len(), 9);
+        assert_eq!(words.clusters.len(), 10);
         assert!(words.clusters.iter().all(|word| word.end < 12));
     }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sparta_ops::pruning::GlobalMask;
+use sparta_results::overview::first_bytes;
 
 use crate::analysis::open::run_folder_of;
 use crate::analysis::{ProgramName, program_of};
@@ -70,7 +71,7 @@ pub fn attend(request: &Attend) -> Result<()> {
 
 /// Refuses to replace a file that is no page of ours.
 fn check_free(path: &Path) -> Result<()> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match first_bytes(path, page::HEAD_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {

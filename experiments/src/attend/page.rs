@@ -127,10 +127,12 @@ pub(super) fn render(program: &str, attended: &Attended) -> Result<String> {
     Ok(page)
 }
 
-/// Whether a file is a page of ours.
+/// How far into a file its mark is looked for.
+pub(super) const HEAD_BYTES: u64 = 1024;
+
+/// Whether a file that begins with these bytes is a page of ours.
 pub(super) fn is_page(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(1024)];
-    start.windows(MARK.len()).any(|at| at == MARK.as_bytes())
+    bytes.windows(MARK.len()).any(|at| at == MARK.as_bytes())
 }
 
 /// Text between tags or in a quoted attribute.

@@ -122,12 +122,18 @@ fn between_runs<'a>(first: &'a Side, others: &'a [Side]) -> Result<Vec<Group<'a>
 fn between_models<'a>(first: &'a Side, others: &'a [Side]) -> Result<Vec<Group<'a>>> {
     let one = |side: &'a Side| match side.models.as_slice() {
         [model] => Ok(model),
-        several => bail!(
-            "{} has {} models; name the one that is compared: {}",
-            side.path.display(),
-            several.len(),
-            names(several)
-        ),
+        several => {
+            let paths: Vec<String> = several
+                .iter()
+                .map(|model| model.scored.path.display().to_string())
+                .collect();
+            bail!(
+                "{} has {} models; name the one that is compared: {}",
+                side.path.display(),
+                several.len(),
+                paths.join(", ")
+            )
+        }
     };
     let baseline = one(first)?;
     let systems = others.iter().map(one).collect::<Result<Vec<_>>>()?;

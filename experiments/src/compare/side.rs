@@ -132,10 +132,11 @@ impl Model {
     pub(super) fn unit_scores(&self) -> Result<Vec<UnitScores>> {
         let (root, model) = (&self.root, &self.scored);
         let eval = format!(
-            "{} eval --recipe {} --out {} --resume",
+            "{} eval --recipe {} --out {} --resume --seeds {}",
             self.program,
             root.join("recipe.toml").display(),
-            root.display()
+            root.display(),
+            model.seed
         );
         let scores = with_task!(self.program, T => {
             ensure!(

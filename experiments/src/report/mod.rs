@@ -12,7 +12,7 @@ use sparta_results::{RunRecord, load_all};
 use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
 use crate::protocol::program::{recipe_of, with_task};
-use crate::protocol::{RunFolder, TableRequest, Task};
+use crate::protocol::{RunFolder, TableRequest, Task, note};
 use runs::relative;
 
 /// What `sparta report` asks for.
@@ -57,6 +57,9 @@ pub fn report(request: &Report) -> Result<()> {
             _ => format!("Results of {} runs", found.len()),
         },
     };
+    for said in files.iter().flat_map(|of| &of.notes) {
+        note(false, said);
+    }
     let overview = Overview::new(&title, files).with_context(|| {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
         waiting.join("; ")
@@ -117,7 +120,10 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
             ensure_one_recipe(root, &records, &crate::recipe::Recipe::hash(&recipe))?;
             if all_scores {
                 match scores::further::<T>(&recipe, &folder, &records) {
-                    Ok(further) => records.extend(further),
+                    Ok((further, without)) => {
+                        records.extend(further);
+                        notes.extend(without);
+                    }
                     Err(error) => notes.push(format!("no further scores: {error:#}")),
                 }
             }

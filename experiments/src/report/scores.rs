@@ -6,18 +6,19 @@ use sparta_results::{Metric, RunRecord};
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
 
-/// Records of the scores that kept outcomes give besides those that are recorded. They are printed and not saved.
+/// Records of the scores that kept outcomes give besides those that are recorded, and why some models have none. They are
+/// printed and not saved.
 ///
 /// # Errors
-/// Nothing kept, or something that does not fit the run's data.
+/// Nothing kept of any model.
 pub(super) fn further<T: Task>(
     recipe: &T::Recipe,
     folder: &RunFolder,
     records: &[RunRecord],
-) -> Result<Vec<RunRecord>> {
+) -> Result<(Vec<RunRecord>, Vec<String>)> {
     let is_translation = |record: &RunRecord| record.metric == Metric::Bleu;
     if !records.iter().any(is_translation) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let models = scored::models(folder.root(), records)?;
     ensure!(
@@ -25,9 +26,16 @@ pub(super) fn further<T: Task>(
         "{} has no model with translations beside it (published runs keep records alone)",
         folder.root().display()
     );
-    let mut further = Vec::new();
+    let (mut further, mut without) = (Vec::new(), Vec::new());
     for model in &models {
-        let scores = T::unit_scores(recipe, folder, &model.path, &model.records)?;
+        let scores = match T::unit_scores(recipe, folder, &model.path, &model.records) {
+            Ok(scores) => scores,
+            Err(error) => {
+                let name = model.name();
+                without.push(format!("no further scores of {name}: {error:#}"));
+                continue;
+            }
+        };
         let is_recorded = |score: &UnitScores| {
             model
                 .records
@@ -38,7 +46,7 @@ pub(super) fn further<T: Task>(
             further.extend(of_model(model, score));
         }
     }
-    Ok(further)
+    Ok((further, without))
 }
 
 /// The lines that a model has under a score.

@@ -155,6 +155,23 @@ fn translation_gives_every_figure() {
     }
     let claims = json(&bench, "run/figures/claims.json");
     assert!(claims.as_array().unwrap().len() > 20);
+    // One figure alone does not replace what all of them have told.
+    told(sparta(&bench, "analyze run --device flex --figure density"));
+    assert_eq!(json(&bench, "run/figures/claims.json"), claims);
+    // A line that lacks a head is no reason to take another's α for it.
+    let log = "run/seed-1/alpha_entmax/dense/metrics.jsonl";
+    let whole = bench.read(log);
+    let line = whole
+        .lines()
+        .find(|line| line.contains("alpha/cross/0"))
+        .unwrap();
+    let mut torn: Value = serde_json::from_str(line).unwrap();
+    torn["alpha/cross/0"].as_array_mut().unwrap().remove(0);
+    fs::write(bench.path(log), whole.replacen(line, &torn.to_string(), 1)).unwrap();
+    let refused = sparta(&bench, "analyze run --figure trajectory").code(1);
+    let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert_says(&text, &["no trajectory", "lacks α of cross layer 0"]);
+    fs::write(bench.path(log), &whole).unwrap();
     // Nothing else of the run has changed.
     fs::remove_dir_all(&figures).unwrap();
     assert_eq!(tree(&bench.path("run")), before);

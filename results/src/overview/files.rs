@@ -1,5 +1,6 @@
 //! The files of a report.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Overview;
@@ -10,7 +11,7 @@ use crate::record::write_atomic;
 /// What the first lines of the files say, so that no other file is overwritten.
 pub(super) const MADE_BY: &str = "made by sparta report";
 /// How far into a file that is looked for.
-const HEAD_BYTES: usize = 400;
+const HEAD_BYTES: u64 = 400;
 
 /// A form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +77,27 @@ impl Overview {
 
 /// Refuses to overwrite what a report has not made.
 fn refuse_others(path: &Path) -> Result<()> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match first_bytes(path, HEAD_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ResultsError::io("read", path, error)),
     };
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD_BYTES)]);
+    let head = String::from_utf8_lossy(&bytes);
     match head.contains(MADE_BY) || head.starts_with(&CSV_HEAD.join(",")) {
         true => Ok(()),
         false => Err(ResultsError::NotOurs(path.to_path_buf())),
     }
+}
+
+/// The first `n` bytes of a file. What is no regular file is not opened: a device or a pipe may never end.
+///
+/// # Errors
+/// No such file, no regular one, or one that cannot be read.
+pub fn first_bytes(path: &Path, n: u64) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(n).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

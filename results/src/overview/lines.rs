@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::condition::Condition;
 use crate::metric::{Difference, Metric};
 use crate::record::PaperReference;
-use crate::render::{Group, Percent, RowName, SQUAD_KERNELS, difference};
+use crate::render::{Group, Percent, RowName, SQUAD_KERNELS, difference, over_shared_seeds};
 
 /// One score: the mean over runs that differ only in their seeds, and where they come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -122,7 +122,11 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
     let (change, paper_change) = match dense.filter(|_| is_network && key.p.is_some()) {
         None => (None, None),
         Some(dense) => (
-            change(Some(group.mean), Some(dense.mean)),
+            over_shared_seeds(
+                [&group.by_seed(), &dense.by_seed()],
+                (group.mean, dense.mean),
+            )
+            .and_then(|(ours, base)| change(Some(ours), Some(base))),
             change(paper.map(|paper| paper.value), paper_of(dense)),
         ),
     };

@@ -10,7 +10,7 @@ mod html;
 mod lines;
 mod text;
 
-pub use files::Format;
+pub use files::{Format, first_bytes};
 pub use lines::ScoreLine;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -93,6 +93,36 @@ pub struct Group {
     pub values: Vec<f64>,
 }
 
+impl Group {
+    /// The score of each run with its seed.
+    pub(crate) fn by_seed(&self) -> Vec<(u64, f64)> {
+        let seeds = self.seeds.iter().map(|(seed, _)| *seed);
+        seeds.zip(self.values.iter().copied()).collect()
+    }
+}
+
+/// The means of two groups over the seeds that both have, so that a change between them is not one of seeds; `means` where
+/// they have the same seeds, none where they share none.
+pub(crate) fn over_shared_seeds(
+    [ours, base]: [&[(u64, f64)]; 2],
+    means: (f64, f64),
+) -> Option<(f64, f64)> {
+    let seeds = |of: &[(u64, f64)]| of.iter().map(|(seed, _)| *seed).collect::<BTreeSet<u64>>();
+    let (of_ours, of_base) = (seeds(ours), seeds(base));
+    if of_ours == of_base {
+        return Some(means);
+    }
+    let mean = |of: &[(u64, f64)]| {
+        let is_shared = |seed: &u64| of_ours.contains(seed) && of_base.contains(seed);
+        let shared: Vec<f64> = (of.iter())
+            .filter(|(seed, _)| is_shared(seed))
+            .map(|(_, value)| *value)
+            .collect();
+        self::mean(&shared)
+    };
+    Some((mean(ours)?, mean(base)?))
+}
+
 /// The groups, sorted by key, and what did not reach them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Aggregate {
@@ -244,6 +274,18 @@ mod tests {
         assert_eq!(standard_deviation(&[2.0, 4.0, 9.0]), Some(13f64.sqrt()));
         assert_eq!(standard_deviation(&[2.0]), None);
         assert_eq!(mean(&[]), None);
+    }
+
+    #[test]
+    fn changes_are_over_the_seeds_that_both_have() {
+        let base = [(1, 10.0), (2, 300.0)];
+        let shared = |ours: &[(u64, f64)]| over_shared_seeds([ours, &base], (0.5, 0.25));
+        // Seed 2 has no such run: it must not make the change.
+        assert_eq!(shared(&[(1, 11.0)]), Some((11.0, 10.0)));
+        // Several masks of one seed.
+        assert_eq!(shared(&[(1, 11.0), (1, 13.0)]), Some((12.0, 10.0)));
+        assert_eq!(shared(&[(2, 1.0), (1, 3.0)]), Some((0.5, 0.25)));
+        assert_eq!(shared(&[(3, 11.0)]), None);
     }
 
     #[test]

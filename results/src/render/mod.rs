@@ -15,6 +15,7 @@ mod table;
 
 pub(crate) use csv::write_csv;
 
+pub(crate) use aggregate::over_shared_seeds;
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 pub(crate) use block::Block;
 pub use expected::Expected;

@@ -67,10 +67,11 @@ pub(in crate::analysis) fn trajectory(
     let mut heads = Vec::new();
     for (kind, layer, by_step) in &by_layer {
         let rows: Option<Vec<&Vec<f64>>> = steps.iter().map(|step| by_step.get(step)).collect();
-        let n_heads = rows.iter().flatten().map(|row| row.len()).min();
-        let (Some(rows), Some(n_heads)) = (rows, n_heads) else {
+        let n_heads = rows.iter().flatten().map(|row| row.len()).next();
+        let is_whole = |rows: &Vec<&Vec<f64>>| rows.iter().all(|row| Some(row.len()) == n_heads);
+        let (Some(rows), Some(n_heads)) = (rows.filter(is_whole), n_heads) else {
             return Ok(Err(format!(
-                "the log of {} lacks α of {kind} layer {layer} at some steps",
+                "the log of {} lacks α of {kind} layer {layer}, or of a head of it, at some steps",
                 folder.display()
             )));
         };

@@ -49,7 +49,17 @@ fn texts_and_folders_that_cannot_be_are_named() {
     says(
         "run",
         &["--text", "a", "--out", "run"],
-        &["cannot write a page to run", "--out"],
+        &["cannot write a page to run", "no regular file", "--out"],
+    );
+    #[cfg(unix)]
+    says(
+        "run",
+        &["--text", "a", "--out", "/dev/zero"],
+        &[
+            "cannot write a page to /dev/zero",
+            "no regular file",
+            "--out",
+        ],
     );
     attend(&bench, "run", &["--text", "a"]).success();
     assert!(bench.path("run/figures/attention.html").is_file());

@@ -78,5 +78,8 @@ fn ours(
         mean: mean(&means?)?,
         sd: standard_deviation(&by_seed),
         n: by_seed.len().max(1),
+        runs: (first.seeds.iter().map(|(seed, _)| *seed))
+            .zip(by_seed)
+            .collect(),
     })
 }

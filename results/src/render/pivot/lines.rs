@@ -76,6 +76,7 @@ impl Lines<'_> {
             mean: group.mean,
             sd: group.sd,
             n: group.n,
+            runs: group.by_seed(),
         });
         if let Some(p) = group.p_effective {
             let (least, most) = line.p_effective.unwrap_or((p, p));

@@ -52,6 +52,8 @@ pub struct MeanScore {
     pub sd: Option<f64>,
     /// Number of runs.
     pub n: usize,
+    /// Each run's, with its seed.
+    pub runs: Vec<(u64, f64)>,
 }
 
 /// One condition and p (of one kernel and variant), a cell for each column.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::metric::{Difference, Metric};
 use crate::paper;
 use crate::record::write_atomic;
-use crate::render::aggregate::Percent;
+use crate::render::aggregate::{Percent, over_shared_seeds};
 use crate::render::block::{self, Block};
 use crate::render::csv::{score_line, write_scores};
 use crate::render::number::{NOTHING, change, mean_sd, short};
@@ -111,8 +111,11 @@ impl PivotTable {
             table.push(self.cells(line, "ours", true, |at| self.ours(line, at)));
             if !is_dense && line.ours.iter().any(Option::is_some) {
                 table.push(self.cells(line, "change", false, |at| {
-                    let mean = |line: &PivotLine| line.ours[at].as_ref().map(|ours| ours.mean);
-                    self.change(at, mean(line), dense.and_then(mean))
+                    let base = dense.and_then(|dense| dense.ours[at].as_ref());
+                    let means = line.ours[at].as_ref().zip(base).and_then(|(ours, base)| {
+                        over_shared_seeds([&ours.runs, &base.runs], (ours.mean, base.mean))
+                    });
+                    self.change(at, means.map(|of| of.0), means.map(|of| of.1))
                 }));
             }
             if line.paper.iter().any(Option::is_some) {

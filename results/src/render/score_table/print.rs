@@ -7,7 +7,7 @@ use crate::condition::{Condition, MaskFamily};
 use crate::error::Result;
 use crate::metric::Difference;
 use crate::record::PaperReference;
-use crate::render::aggregate::{Group, Percent};
+use crate::render::aggregate::{Group, Percent, over_shared_seeds};
 use crate::render::csv::{score_line, write_scores};
 use crate::render::number::{NOTHING, change, grouped, mean_sd, short};
 use crate::render::table::{Align, Table};
@@ -56,8 +56,12 @@ impl ScoreTable {
             ];
             for &column in &columns {
                 cells.push(self.cell(line.cell(column)));
-                let mean = |line: &Printed<'_>| Some(line.group(column)?.mean);
-                cells.push(self.change(mean(&line), dense.as_ref().and_then(mean)));
+                let base = dense.as_ref().and_then(|dense| dense.group(column));
+                let means = line.group(column).zip(base).and_then(|(group, base)| {
+                    let runs = [&group.by_seed()[..], &base.by_seed()];
+                    over_shared_seeds(runs, (group.mean, base.mean))
+                });
+                cells.push(self.change(means.map(|of| of.0), means.map(|of| of.1)));
             }
             let value = |line: &Printed<'_>| Some(line.paper()?.value);
             cells.push(line.paper().map_or(NOTHING.into(), published));

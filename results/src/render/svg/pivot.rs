@@ -9,7 +9,7 @@ use crate::chart::Page;
 use crate::condition::{Condition, MaskFamily};
 use crate::error::{Result, ResultsError};
 use crate::metric::{Difference, Metric};
-use crate::render::aggregate::Percent;
+use crate::render::aggregate::{Percent, over_shared_seeds};
 use crate::render::number::{difference, short};
 use crate::render::pivot::{PivotColumn, PivotLayout, PivotLine, PivotTable};
 
@@ -157,14 +157,17 @@ fn sweep(table: &PivotTable, at: usize) -> Sweep {
             let score = line.ours[at].as_ref()?;
             Some((line.p?.get(), score.mean, score.sd.unwrap_or(0.0)))
         };
-        let start = dense.and_then(ours).map(|(_, mean, _)| mean);
-        let change = |(p, value, sd): (f64, f64, f64)| {
-            let start = start?;
+        let start = dense.and_then(|dense| dense.ours[at].as_ref());
+        let change = |line: &PivotLine| {
+            let (start, score) = (start?, line.ours[at].as_ref()?);
+            let runs = [&score.runs[..], &start.runs];
+            let (mean, base) = over_shared_seeds(runs, (score.mean, start.mean))?;
+            let sd = score.sd.unwrap_or(0.0);
             let sd = match how {
-                Difference::Relative => 100.0 * sd / start,
+                Difference::Relative => 100.0 * sd / base,
                 Difference::Points => sd,
             };
-            Some((p, difference(how, value, start), sd))
+            Some((line.p?.get(), difference(how, mean, base), sd))
         };
         let start = dense.and_then(|dense| dense.paper[at]);
         let published = |line: &PivotLine| {
@@ -174,7 +177,7 @@ fn sweep(table: &PivotTable, at: usize) -> Sweep {
         sweep.values.push(series(all().filter_map(ours).collect()));
         sweep
             .changes
-            .push(series(all().filter_map(ours).filter_map(change).collect()));
+            .push(series(all().filter_map(change).collect()));
         sweep
             .paper
             .push(series(all().filter_map(published).collect()));

@@ -7,6 +7,7 @@ use crate::chart::Page;
 use crate::condition::MaskFamily;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
+use crate::render::aggregate::over_shared_seeds;
 use crate::render::number::difference;
 use crate::render::score_table::{Printed, Row, ScoreTable};
 
@@ -29,12 +30,15 @@ pub fn p_sweep(table: &ScoreTable) -> Result<String> {
     let metric = table.metric;
     let (how, label, arrow) = (metric.difference(), metric.label(), metric.arrow());
     let mut changes = ours(table, |group, dense| {
+        let dense = dense?;
+        let runs = [&group.by_seed()[..], &dense.by_seed()];
+        let (mean, base) = over_shared_seeds(runs, (group.mean, dense.mean))?;
         let sd = group.sd.unwrap_or(0.0);
         let sd = match how {
-            Difference::Relative => 100.0 * sd / dense?,
+            Difference::Relative => 100.0 * sd / base,
             Difference::Points => sd,
         };
-        Some((difference(how, group.mean, dense?), sd))
+        Some((difference(how, mean, base), sd))
     });
     let (mut published, corpora) = paper(table);
     for changes in [&mut changes, &mut published] {

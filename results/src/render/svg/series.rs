@@ -59,17 +59,16 @@ fn looks(table: &ScoreTable) -> Vec<(Row<'_>, MaskFamily, Line)> {
         .collect()
 }
 
-/// Our series: for each row the masks of each column, with `value(group, dense mean)` at each p.
+/// Our series: for each row the masks of each column, with `value(group, dense group)` at each p.
 pub(super) fn ours(
     table: &ScoreTable,
-    value: impl Fn(&Group, Option<f64>) -> Option<(f64, f64)>,
+    value: impl Fn(&Group, Option<&Group>) -> Option<(f64, f64)>,
 ) -> Vec<Series> {
     let n_rows = table.rows().len();
     let n_columns = table.columns().len();
     let draw = |(row, column, line): (Row<'_>, MaskFamily, Line)| {
         let dense_line = table.printed_row(&row).next().and_then(|line| line.dense());
-        let dense_group = dense_line.and_then(|line| line.group(column));
-        let dense = dense_group.map(|group| group.mean);
+        let dense = dense_line.as_ref().and_then(|line| line.group(column));
         // Masks with rows of their own start from the same dense run as the others.
         let start = dense_line.filter(|line| line.row != row);
         let lines = start.into_iter().chain(table.printed_row(&row));
