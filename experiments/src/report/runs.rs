@@ -79,7 +79,10 @@ pub(super) fn files(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
             let file = format!("figures/{}", name(&path));
             if path.is_file() && is_picture(&path) {
                 figures.push(file);
-            } else if path.extension().is_some_and(|of| of == "html") {
+            } else if path
+                .extension()
+                .is_some_and(|of| of == "html" || of == "md")
+            {
                 documents.push(file);
             }
         }

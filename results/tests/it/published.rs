@@ -85,7 +85,11 @@ fn the_published_page_follows_from_the_records() {
         } = Published::of(folder);
         let (tables, others): (Vec<String>, Vec<String>) =
             files(folder, "").into_iter().partition(is_picture);
-        let figures = files(folder, "figures").into_iter().filter(is_picture);
+        let in_figures = |name: &String| format!("figures/{name}");
+        let (figures, pages): (Vec<String>, Vec<String>) =
+            files(folder, "figures").into_iter().partition(is_picture);
+        let is_page = |name: &&String| name.ends_with(".html") || name.ends_with(".md");
+        let pages: Vec<String> = pages.iter().filter(is_page).map(in_figures).collect();
         let is_shown = |name: &String| {
             name.starts_with("TABLE") || name == "SAMPLES.md" || name == "recipe.toml"
         };
@@ -96,9 +100,9 @@ fn the_published_page_follows_from_the_records() {
             layout,
             expected: options.expected,
             figures: (tables.into_iter())
-                .chain(figures.map(|name| format!("figures/{name}")))
+                .chain(figures.iter().map(in_figures))
                 .collect(),
-            documents: others.into_iter().filter(is_shown).collect(),
+            documents: (others.into_iter().filter(is_shown)).chain(pages).collect(),
             notes: Vec::new(),
         }
     };
