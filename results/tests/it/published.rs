@@ -120,7 +120,6 @@ fn published_tables_follow_from_their_records() {
         .collect();
     assert!(!folders.is_empty());
     for folder in folders {
-        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
         let Published {
             records,
             options,
