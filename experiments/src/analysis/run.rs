@@ -19,9 +19,7 @@ use super::models::{Chosen, Models, dataset};
 use super::request::{Analyze, FigureName};
 use crate::device;
 use crate::protocol::run::TrainingSummary;
-use crate::protocol::{
-    Arm, MaskedModel, ModelFolder, Request, Row, Run, RunFolder, Stage, Task, Variant, note,
-};
+use crate::protocol::{MaskedModel, Request, Run, Stage, Task, note};
 use crate::recipe::Recipe;
 use crate::train::load_model;
 
