@@ -13,6 +13,7 @@ mod claims;
 mod figures;
 mod log;
 mod measure;
+mod models;
 pub mod open;
 mod request;
 mod run;
@@ -158,11 +159,11 @@ fn logs(paths: &[PathBuf], request: &Analyze) -> Result<Vec<(String, PathBuf)>> 
         let name = root.file_name().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_default();
         let of = match program_of(&root)? {
-            ProgramName::Lm => run::logs::<lm::LanguageModel>(&path, request, &name),
-            ProgramName::Iwslt => run::logs::<translation::Translation>(&path, request, &name),
-            ProgramName::Glue => run::logs::<glue::Glue>(&path, request, &name),
-            ProgramName::Squad => run::logs::<squad::Squad>(&path, request, &name),
-            ProgramName::Mlm => run::logs::<mlm::MaskedLanguageModel>(&path, request, &name),
+            ProgramName::Lm => models::logs::<lm::LanguageModel>(&path, request, &name),
+            ProgramName::Iwslt => models::logs::<translation::Translation>(&path, request, &name),
+            ProgramName::Glue => models::logs::<glue::Glue>(&path, request, &name),
+            ProgramName::Squad => models::logs::<squad::Squad>(&path, request, &name),
+            ProgramName::Mlm => models::logs::<mlm::MaskedLanguageModel>(&path, request, &name),
         };
         logs.extend(of?);
     }

@@ -7,7 +7,7 @@ use assert_cmd::assert::Assert;
 use serde_json::Value;
 
 use crate::bench::{Bench, Program, assert_says, refused, said, stdout};
-use crate::glue::GLUE;
+use crate::glue::{GLUE, published};
 use crate::iwslt::IWSLT;
 use crate::lm::LM;
 use crate::mlm::MLM;
@@ -293,6 +293,39 @@ fn encoders_give_what_an_encoder_has() {
         let corpus = source.unwrap()["corpus"].as_str().unwrap();
         assert!(corpus.ends_with(part), "{corpus}");
     }
+}
+
+#[test]
+fn tasks_of_one_run_stand_beside_each_other_also_those_that_joined_it() {
+    let bench = Bench::of(GLUE);
+    published(&bench);
+    let sets = ["prune.p=[0, 80]", "prune.random_masks=[0, 0]"];
+    let line = "--out run --device flex --data GLUE";
+    bench
+        .tiny_with(&format!("{line} --tasks rte"), &sets)
+        .success();
+    // The recipe in the folder stays that of the first.
+    let joined = format!("{line} --tasks stsb --resume");
+    bench.tiny_with(&joined, &sets).success();
+    told(sparta(&bench, "analyze run --device flex --quiet"));
+    let diversity = json(&bench, "run/figures/diversity.json");
+    for variant in ["rte, softmax", "stsb, softmax"] {
+        entry(&diversity, "series", "encoder-self", variant);
+    }
+    let overlap = json(&bench, "run/figures/pattern-overlap.json");
+    let matrices = list(&overlap, "matrices");
+    let of_tasks = matrices
+        .iter()
+        .find(|of| of["title"].as_str().unwrap().contains("between tasks"));
+    let of_tasks = of_tasks.expect("a matrix between tasks");
+    assert_eq!(of_tasks["labels"], serde_json::json!(["rte", "stsb"]));
+    let values = numbers(&of_tasks["overlap"]);
+    assert_eq!(values.len(), 4);
+    assert_eq!((values[0], values[3]), (1.0, 1.0));
+    assert!(
+        values[1] > 0.0 && values[1] < 1.0 && values[1] == values[2],
+        "{values:?}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod density;
 mod diversity;
 mod learned;
 mod omega;
+mod overlap;
 mod pattern;
 mod roles;
 

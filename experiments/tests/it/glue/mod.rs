@@ -34,7 +34,7 @@ fn bench() -> Bench {
 }
 
 /// Published folders with a few lines: RTE, STS-B and MNLI.
-fn published(bench: &Bench) {
+pub(crate) fn published(bench: &Bench) {
     let write = |name: &str, header: &str, line: &dyn Fn(usize) -> String| {
         let path = bench.path(format!("GLUE/{name}"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
