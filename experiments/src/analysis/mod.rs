@@ -32,7 +32,7 @@ use sparta_results::attention::claims_table;
 
 use crate::io::print_line;
 use crate::protocol::note;
-use crate::task::{glue, lm, mlm, squad, translation};
+use crate::protocol::program::with_task;
 use crate::train::watch;
 use crate::{device, memory};
 use run::Outcome;
@@ -141,13 +141,7 @@ fn seen(path: &Path) -> Result<PathBuf> {
 /// The figures of a run of any program.
 fn one(path: &Path, request: &Analyze) -> Result<Outcome> {
     let path = seen(path)?;
-    match program_of(&run_folder_of(&path)?)? {
-        ProgramName::Lm => run::analyze::<lm::LanguageModel>(&path, request),
-        ProgramName::Iwslt => run::analyze::<translation::Translation>(&path, request),
-        ProgramName::Glue => run::analyze::<glue::Glue>(&path, request),
-        ProgramName::Squad => run::analyze::<squad::Squad>(&path, request),
-        ProgramName::Mlm => run::analyze::<mlm::MaskedLanguageModel>(&path, request),
-    }
+    with_task!(program_of(&run_folder_of(&path)?)?, T => run::analyze::<T>(&path, request))
 }
 
 /// The logs of several runs, named apart.
@@ -158,13 +152,7 @@ fn logs(paths: &[PathBuf], request: &Analyze) -> Result<Vec<(String, PathBuf)>> 
         let root = run_folder_of(&path)?;
         let name = root.file_name().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_default();
-        let of = match program_of(&root)? {
-            ProgramName::Lm => models::logs::<lm::LanguageModel>(&path, request, &name),
-            ProgramName::Iwslt => models::logs::<translation::Translation>(&path, request, &name),
-            ProgramName::Glue => models::logs::<glue::Glue>(&path, request, &name),
-            ProgramName::Squad => models::logs::<squad::Squad>(&path, request, &name),
-            ProgramName::Mlm => models::logs::<mlm::MaskedLanguageModel>(&path, request, &name),
-        };
+        let of = with_task!(program_of(&root)?, T => models::logs::<T>(&path, request, &name));
         logs.extend(of?);
     }
     for (at, (name, folder)) in logs.iter().enumerate() {

@@ -11,6 +11,7 @@
 //!   seed-<n>/masks/<row>.safetensors    what each row hides
 //!   seed-<n>/rows/<row>/                as dense/
 //!   records/                            one run record a scored model
+//!   figures/                            what `sparta analyze` and `sparta attend` draw
 //!   TABLE.md  TABLE.csv  TABLE.svg
 //! ```
 //!
@@ -28,6 +29,8 @@ use crate::train::{Identity, short};
 
 /// Name of the resolved recipe in a run folder.
 const RECIPE: &str = "recipe.toml";
+/// Name of the note that a training has ended, in the folder of a model.
+pub(super) const TRAINED: &str = "trained.json";
 
 /// A run folder, by its paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl ModelFolder {
     /// The note that training has ended; written last.
     #[must_use]
     pub fn trained(&self) -> PathBuf {
-        self.path.join("trained.json")
+        self.path.join(TRAINED)
     }
 }
 

@@ -8,8 +8,7 @@ use anyhow::{Context, Result};
 use sparta_results::metric::Outcomes;
 use sparta_results::{Metric, RunRecord, Status};
 
-/// The note that a training has ended, in the folder of a model.
-const TRAINED: &str = "trained.json";
+use super::folder::TRAINED;
 
 /// A model of a run folder with its records.
 #[derive(Debug, Clone, PartialEq)]
