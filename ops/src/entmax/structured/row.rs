@@ -41,7 +41,8 @@ impl RowSolver {
         mut set: impl FnMut(usize, f64, i32),
     ) {
         let n = scores.len();
-        let scores = scores.zip(0u32..).filter(|(score, _)| !(*score <= hidden));
+        let is_visible = |(score, _): &(f64, u32)| *score > hidden || score.is_nan();
+        let scores = scores.zip(0u32..).filter(is_visible);
         self.visible.clear();
         self.visible.extend(scores);
         let is_valid = |&(score, _): &(f64, u32)| score < f64::INFINITY;
