@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokenize::count_tokens;
+use crate::tokenize::{Language, count_tokens};
 use crate::wikitext::WikiText;
 use crate::{Error, Result, Split, embedded, source, wikitext};
 
@@ -65,6 +65,13 @@ impl CorpusName {
             Self::StateOfTheUnion => "sotu",
             Self::WikiText2 => "wikitext2",
             Self::WikiText103 => "wikitext103",
+        }
+    }
+
+    /// What it is written in.
+    pub const fn language(self) -> Language {
+        match self {
+            Self::StateOfTheUnion | Self::WikiText2 | Self::WikiText103 => Language::En,
         }
     }
 

@@ -7,7 +7,10 @@
 //!                                                     └─► train  (loop, checkpoints, progress)
 //! ```
 
+pub mod analysis;
+pub mod attend;
 pub mod cli;
+pub mod compare;
 pub mod device;
 pub mod doctor;
 pub mod io;
@@ -15,6 +18,7 @@ pub mod memory;
 pub mod panics;
 pub mod protocol;
 pub mod recipe;
+pub mod report;
 pub mod task;
 pub mod train;
 pub mod version;

@@ -52,6 +52,9 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
+    /// Attention weights, or positions in them, that are not what a definition reads.
+    #[error("attention weights: {0}")]
+    Attention(String),
     /// Translations and references that do not belong together.
     #[error(
         "asked to score {hypotheses} translations against the references of {references} sentences; give one translation \
@@ -74,6 +77,17 @@ pub enum ResultsError {
         /// Number of references.
         expected: usize,
     },
+    /// Outcomes of a test set that cannot be scored or compared.
+    #[error("the units of the test set cannot be compared: {0}")]
+    Units(String),
+    /// What scoring left beside a model cannot be read.
+    #[error("{}: {problem}; delete it and score the model again: `eval --resume`", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A sentence that cannot be scored.
     #[error(
         "sentence {sentence} (counted from 0) has no reference; give at least one, or leave the sentence out"
@@ -92,20 +106,41 @@ pub enum ResultsError {
         /// What is possible.
         expected: &'static str,
     },
+    /// A file that would be overwritten and is not ours.
+    #[error(
+        "{} is there and was not made by a report, and is not overwritten; move it, or choose another folder", .0.display()
+    )]
+    NotOurs(PathBuf),
+    /// A form of a report that cannot be written.
+    #[error("cannot write the report: {0}")]
+    Render(String),
     /// There is nothing to draw or tabulate.
     #[error("no completed run to report; repeat the runs, or check the folder of the run records")]
     Empty,
     /// The plot could not be drawn.
-    #[error(
-        "cannot draw the plot: {0}; this is a defect of the renderer, the csv table holds the same numbers"
-    )]
+    #[error("cannot draw the plot: {0}; find it in the csv table, and repeat its run")]
     Plot(String),
+    /// Numbers that do not make a figure.
+    #[error("figure `{figure}`: {problem}")]
+    Figure {
+        /// Its name, or its file.
+        figure: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
     /// The csv writer failed.
     #[error("cannot write csv: {0}")]
     Csv(#[from] csv::Error),
 }
 
 impl ResultsError {
+    pub(crate) fn figure(figure: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Figure {
+            figure: figure.into(),
+            problem: problem.into(),
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

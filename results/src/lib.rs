@@ -9,21 +9,32 @@
 //!
 //! * [`metric`]: perplexity, BLEU, chrF, the scores of GLUE and SQuAD, with their signatures, and the
 //!   bootstrap.
+//! * [`attention`]: the figures of what attention does: diversity, density, α, roles of heads, claims.
 //! * [`condition`]: what a row stands for: dense, under a mask, or a baseline.
 //! * [`record`]: what a run leaves behind.
+//! * [`kept`]: what scoring leaves beside a model, unit by unit.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
+//! * [`significance`]: whether systems differ by more than the choice of the test set explains.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
+//! * [`overview`]: all tables of several runs: one page, LaTeX, csv, JSON.
+//! * [`figure`]: what attention does, as numbers and pictures.
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
+pub mod attention;
 pub mod bench;
+mod chart;
 pub mod condition;
 pub mod error;
+pub mod figure;
+pub mod kept;
 pub mod metric;
+pub mod overview;
 pub mod paper;
 pub mod record;
 pub mod render;
+pub mod significance;
 
 pub use condition::{Baseline, Condition, Mask, MaskFamily};
 pub use error::{Result, ResultsError};

@@ -2,7 +2,7 @@
 //!
 //! They are reference data, the only numbers of a table that no run made. Each table there names
 //! its metric, corpus and source; a value is found by table, row and nominal p in percent (p = 0
-//! where a paper prunes nothing).
+//! where a paper prunes nothing). The published figures are in [`figures`].
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::record::PaperReference;
+
+pub mod figures;
 
 /// The table of the AP paper that the language-model runs stand beside.
 pub const WIKITEXT103: &str = "wikitext103_txl_base";

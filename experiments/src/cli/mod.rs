@@ -1,11 +1,15 @@
 //! Command lines: what was typed → a request → an exit code.
 
+mod analyze;
+mod attend;
+mod compare;
 mod glue;
 mod iwslt;
 mod lm;
 mod mlm;
 mod options;
 mod program;
+mod report;
 mod sparta;
 mod squad;
 #[cfg(test)]

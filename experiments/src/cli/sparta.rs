@@ -7,11 +7,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use super::analyze::{AnalyzeOptions, analyze};
+use super::attend::{self, AttendOptions};
+use super::compare::CompareOptions;
+use super::report::ReportOptions;
 use super::{report_outcome, usage};
 use crate::io::print_line;
-use crate::{doctor, panics, version};
+use crate::{compare, doctor, panics, report, version};
 
-/// Help around the experiments.
+/// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
 #[command(name = "sparta", version = version::LONG)]
 struct Sparta {
@@ -27,6 +31,12 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    Report(ReportOptions),
+    Compare(CompareOptions),
+    /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
+    Analyze(AnalyzeOptions),
+    /// Show what a trained model attends to in a text, as one HTML page
+    Attend(AttendOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
     Plot {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
@@ -52,6 +62,10 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_line(text)?;
             Ok(())
         }
+        SpartaCommand::Report(options) => report::report(&options.request()),
+        SpartaCommand::Compare(options) => compare::compare(&options.request()),
+        SpartaCommand::Analyze(options) => analyze(options),
+        SpartaCommand::Attend(options) => attend::run(options),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)
                 .with_context(|| summary.display().to_string())?;

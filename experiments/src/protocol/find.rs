@@ -90,8 +90,21 @@ pub(crate) fn find<T: Task>(
     )
 }
 
+/// Names of what is in the folders of a run's seeds: those of variants, or of their data sets.
+pub(crate) fn in_seeds(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for seed in seeds(root) {
+        let entries = std::fs::read_dir(root.join(format!("seed-{seed}")));
+        let entries = entries.into_iter().flatten().flatten();
+        names.extend(entries.filter_map(|e| e.file_name().into_string().ok()));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Seeds that a run folder has, smallest first.
-fn seeds(root: &Path) -> Vec<u64> {
+pub(crate) fn seeds(root: &Path) -> Vec<u64> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut seeds: Vec<u64> = entries
         .filter_map(|e| e.file_name().to_str()?.strip_prefix("seed-")?.parse().ok())

@@ -228,10 +228,16 @@ impl ArmFolder {
         self.path.join("observed.json")
     }
 
+    /// The masks of all rows.
+    #[must_use]
+    pub fn masks(&self) -> PathBuf {
+        self.path.join("masks")
+    }
+
     /// The mask of a row.
     #[must_use]
     pub fn mask(&self, row: &str) -> PathBuf {
-        self.path.join("masks").join(format!("{row}.safetensors"))
+        self.masks().join(format!("{row}.safetensors"))
     }
 
     /// What a pattern or mask was made from, as its file says.

@@ -18,8 +18,8 @@ use super::folder::ModelFolder;
 use super::records::Subject;
 use super::rows::{Arm, Row};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
-use super::stage::Fetch;
-use super::task::{BothMasks, MaskedModel, Observed, Phase, Scoring, Task};
+use super::stage::{Fetch, Stage};
+use super::task::{BothMasks, Examples, Line, MaskedModel, Observed, Phase, Scoring, Task};
 use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::train::watch::stop_if_interrupted;
@@ -190,7 +190,14 @@ impl<'a, T: Task> Protocol<'a, T> {
         }
         let (network, _) = self.trained(arm, &arm.folder.dense())?;
         let before = attention::calls();
-        let pass = self.task.observe(&arm.variant, &network, &self.on.device)?;
+        let model = MaskedModel {
+            network: &network,
+            masks: self.task.masks(None, &self.on.device)?,
+            device: &self.on.device,
+        };
+        let pass = self
+            .task
+            .observe(&arm.variant, &model, Examples::Observed)?;
         let padding = self.run.recipe.threshold().semantics.padding();
         let layers = self.task.attention(&arm.variant);
         let header = layers.into_iter().fold(
@@ -207,6 +214,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                     kind,
                     weights,
                     placement,
+                    ids: _,
                 } = observed;
                 for (layer, weights) in weights.into_iter().enumerate() {
                     pattern.observe_tensor(kind, layer, weights, &placement)?;
@@ -236,9 +244,15 @@ impl<'a, T: Task> Protocol<'a, T> {
         let last = lines.last().context("a model stands in no line")?;
         let path = self.run.record_path(&folder, last);
         let what = format!("the score of {}", folder.identity.run);
-        if self.run.is_finished(&path, &what)? {
+        let is_recorded = self.run.is_finished(&path, &what)?;
+        // Scores of earlier versions left nothing beside the model that it can be compared by.
+        let is_kept = folder.path.join(T::KEPT).is_file();
+        if is_recorded && (is_kept || self.run.request.stage != Stage::Eval) {
             return Ok(());
         }
+        // What is only measured of a model is no sum over a test set.
+        let is_scored = |line: &Line| !is_recorded || line.attention.is_none();
+        let lines: Vec<Line> = lines.into_iter().filter(is_scored).collect();
         let mask = match row {
             None => None,
             Some(row) => self.mask(arm, row)?,
@@ -268,6 +282,14 @@ impl<'a, T: Task> Protocol<'a, T> {
             .map(|(line, value)| format!("{} {} {value:.2}", line.label.row, line.metric.label()))
             .collect();
         progress.finish(&format!("{}: {}", folder.identity.run, words.join(", ")));
+        if is_recorded {
+            self.run.note(&format!(
+                "{}: {} is added; its records stay as they are",
+                folder.identity.run,
+                T::KEPT
+            ));
+            return Ok(());
+        }
         let subject = self.subject(arm, row.map(|row| (row, mask.as_ref())));
         let records = self.run.describe(&subject, &lines)?;
         self.run

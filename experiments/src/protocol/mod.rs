@@ -9,9 +9,11 @@ pub(crate) mod init;
 mod lock;
 mod masks;
 pub mod method;
+pub(crate) mod program;
 pub(crate) mod records;
 pub(crate) mod rows;
 pub(crate) mod run;
+pub(crate) mod scored;
 mod stage;
 pub mod task;
 
@@ -19,13 +21,15 @@ pub use cost::Cost;
 pub use folder::{ArmFolder, ModelFolder, RunFolder};
 pub use lock::RunLock;
 pub use masks::AttentionLayers;
+pub use records::TableRequest;
 pub use rows::{Arm, Pruned, Row, Variant};
 pub use run::Run;
+pub use scored::UnitScores;
 pub(crate) use stage::note;
 pub use stage::{Fetch, Request, Stage};
 pub use task::{
-    Amount, BaselineLine, BothMasks, Label, Line, MaskedModel, Observation, Observed, Phase,
-    Scoring, Task,
+    Amount, BaselineLine, BothMasks, ExampleIds, Examples, Label, Line, MaskedModel, Observation,
+    Observed, Phase, Scoring, Side, Task,
 };
 
 use anyhow::Result;
@@ -43,7 +47,7 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
         return dry_run::run::<T>(&run);
     }
     match request.stage {
-        Stage::Report => T::report(run.recipe, &run.folder),
+        Stage::Report => records::report::<T>(run.recipe, &run.folder),
         Stage::Prepare => {
             watch::listen()?;
             let task = T::open(&run, Fetch::Allowed)?;
@@ -62,7 +66,7 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
             let protocol = Protocol::<T>::open(run)?;
             protocol.go()?;
             let run = Run::new(request);
-            T::report(run.recipe, &run.folder)
+            records::report::<T>(run.recipe, &run.folder)
         }
     }
 }

@@ -263,7 +263,7 @@ fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
 }
 
 /// What the table should have, and the command for what it lacks; `labels` names the lines of a model.
-fn expected<T: Task>(
+pub(crate) fn expected<T: Task>(
     recipe: &T::Recipe,
     folder: &RunFolder,
     labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
@@ -300,40 +300,40 @@ fn expected<T: Task>(
     Ok(all)
 }
 
-/// Makes the table from the records of the run folder: files in it, and the text on standard
-/// output, with `extra` after it.
-///
-/// # Errors
-/// A folder without records.
-pub(crate) fn report<T: Task>(
-    recipe: &T::Recipe,
-    folder: &RunFolder,
-    (title, extra): (String, &str),
-    labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
-) -> Result<()> {
-    let records = load_all(folder.records())?;
-    let expected = expected::<T>(recipe, folder, labels)?;
-    let report = sparta_results::report(&records, &ReportOptions { title, expected })?;
-    let files = report.write(folder.root())?;
-    print(&report.terminal(None), extra, &files)
+/// What the records of a run folder cannot say of their table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableRequest {
+    /// Its title.
+    pub title: String,
+    /// What stands in columns, where that is not p.
+    pub layout: Option<PivotLayout>,
+    /// The runs that it should have, and the commands that make them.
+    pub expected: Vec<Expected>,
 }
 
-/// Makes a table whose columns are tasks or measures; see [`report`].
+/// Makes the table from the records of the run folder: files in it, and the text on standard output.
 ///
 /// # Errors
 /// A folder without records.
-pub(crate) fn pivot<T: Task>(
-    recipe: &T::Recipe,
-    folder: &RunFolder,
-    (title, layout): (String, PivotLayout),
-    labels: impl Fn(&Variant, Option<&Row>) -> Vec<Label>,
-) -> Result<()> {
+pub(crate) fn report<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<()> {
     let records = load_all(folder.records())?;
-    let expected = expected::<T>(recipe, folder, labels)?;
+    let TableRequest {
+        title,
+        layout,
+        expected,
+    } = T::table(recipe, folder)?;
     let options = ReportOptions { title, expected };
-    let table = sparta_results::render::pivot(&records, layout, &options)?;
-    let files = table.write(folder.root())?;
-    print(&table.terminal(None), "", &files)
+    let (text, files) = match layout {
+        None => {
+            let report = sparta_results::report(&records, &options)?;
+            (report.terminal(None), report.write(folder.root())?)
+        }
+        Some(layout) => {
+            let table = sparta_results::render::pivot(&records, layout, &options)?;
+            (table.terminal(None), table.write(folder.root())?)
+        }
+    };
+    print(&text, &T::after_table(recipe, folder)?, &files)
 }
 
 fn print(table: &str, extra: &str, files: &[PathBuf]) -> Result<()> {

@@ -1,21 +1,27 @@
 //! What the protocol asks of a task: its data, its network, its batches, its score, and the lines of the table that a
 //! model stands in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::Split;
+use sparta_datasets::tokenize::Language;
+use sparta_model::layer::LearnedAlphas;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::cost::Cost;
 use super::folder::{ModelFolder, RunFolder};
 use super::masks::AttentionLayers;
+use super::records::TableRequest;
 use super::rows::{Row, Variant};
 use super::run::Run;
+use super::scored::UnitScores;
 use super::stage::Fetch;
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::recipe::Recipe;
 use crate::train::{Objective, TrainingConfig};
@@ -44,11 +50,33 @@ pub trait Task: Sized {
     /// A name that the recipe's checks cannot know.
     fn variants(recipe: &Self::Recipe) -> Result<Vec<Variant>>;
 
-    /// Makes the table from the records of a run folder.
+    /// What the records of a run folder cannot say of their table.
     ///
     /// # Errors
     /// A folder without records.
-    fn report(recipe: &Self::Recipe, folder: &RunFolder) -> Result<()>;
+    fn table(recipe: &Self::Recipe, folder: &RunFolder) -> Result<TableRequest>;
+
+    /// Text after the printed table, and files beside it.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn after_table(_recipe: &Self::Recipe, _folder: &RunFolder) -> Result<String> {
+        Ok(String::new())
+    }
+
+    /// The file that scoring leaves beside a model, from which [`Task::unit_scores`] has what each unit adds.
+    const KEPT: &'static str;
+
+    /// The scores of a model unit by unit of the test set, from what scoring left beside it and its records.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    fn unit_scores(
+        recipe: &Self::Recipe,
+        run: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>>;
 
     // ── data ──
 
@@ -58,6 +86,13 @@ pub trait Task: Sized {
     /// # Errors
     /// What is missing or damaged, each saying what to do.
     fn open(run: &Run<'_, Self::Recipe>, fetch: Fetch) -> Result<Self>;
+
+    /// Opens what a run folder has, to read its models again: nothing is written, no lock is taken, and pretrained
+    /// weights are not needed.
+    ///
+    /// # Errors
+    /// Data that are gone or damaged, each saying what to do.
+    fn reopen(run: &Run<'_, Self::Recipe>) -> Result<Self>;
 
     /// The task for a dry run: on a part of the data, or on synthetic data where they are not at hand. Writes nothing.
     ///
@@ -120,16 +155,29 @@ pub trait Task: Sized {
         device: &Device,
     ) -> Result<Self::Objective<'a>>;
 
-    /// A pass over the training set that gives attention weights; the network is in evaluation mode on the device.
+    /// A pass over examples that gives attention weights: the network is in evaluation mode, under its masks, and a
+    /// decoder is given the targets (teacher forcing).
     ///
     /// # Errors
     /// Too little data.
     fn observe<'a>(
         &'a self,
         of: &'a Variant,
-        network: &'a Self::Network,
-        device: &'a Device,
+        model: &'a MaskedModel<'a, Self::Network, Self::Masks>,
+        examples: Examples,
     ) -> Result<Observation<'a>>;
+
+    /// Token ids as people read them.
+    ///
+    /// # Errors
+    /// An id that the tokenizer of the side does not have.
+    fn tokens(&self, side: Side, ids: &[u32]) -> Result<Tokens>;
+
+    /// The language of the texts that the encoder reads; of a network without one, of its texts.
+    fn language(&self) -> Language;
+
+    /// The learned α of each layer and head; empty for a network that learns none.
+    fn learned_alphas(&self, of: &Variant, network: &Self::Network) -> Vec<LearnedAlphas>;
 
     // ── scores ──
 
@@ -211,7 +259,64 @@ pub struct Scoring<'a> {
     pub on: &'a OpenDevice,
 }
 
-/// A pass over the training set.
+/// The examples of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Examples {
+    /// What the recipe observes: its part of the training set.
+    Observed,
+    /// The first examples of a split, as many as are asked for; none is all of them. Examples are pairs, texts, windows,
+    /// and of running text the segments that a language model reads at once.
+    First {
+        /// The split.
+        split: Split,
+        /// How many.
+        n: Option<usize>,
+    },
+}
+
+impl Examples {
+    /// How many of `all` are meant, where a recipe observes `observed` (0 is all).
+    #[must_use]
+    pub fn of(self, all: usize, observed: usize) -> usize {
+        match self {
+            Self::Observed if observed == 0 => all,
+            Self::Observed => observed.min(all),
+            Self::First { n, .. } => n.unwrap_or(all).min(all),
+        }
+    }
+
+    /// Where they are from.
+    #[must_use]
+    pub const fn split(self) -> Split {
+        match self {
+            Self::Observed => Split::Train,
+            Self::First { split, .. } => split,
+        }
+    }
+}
+
+/// Where a network reads tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// In its encoder.
+    Encoder,
+    /// In its decoder.
+    Decoder,
+}
+
+impl Side {
+    /// Where queries and keys of an attention type are read.
+    #[must_use]
+    pub const fn of(kind: AttentionType) -> [Self; 2] {
+        match kind {
+            AttentionType::EncoderSelf => [Self::Encoder; 2],
+            AttentionType::DecoderSelf => [Self::Decoder; 2],
+            AttentionType::Cross => [Self::Decoder, Self::Encoder],
+        }
+    }
+}
+
+/// A pass over examples.
 pub struct Observation<'a> {
     /// What is observed: `corpus:split:number`.
     pub corpus: String,
@@ -231,6 +336,28 @@ pub struct Observed {
     pub weights: Vec<Tensor<4>>,
     /// Where they lie in the grid, and what is padding.
     pub placement: Placement,
+    /// Token ids of each example, padding left out.
+    pub ids: Vec<ExampleIds>,
+}
+
+/// Token ids of one example under one attention type.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExampleIds {
+    /// Those that attend.
+    pub queries: Vec<u32>,
+    /// Those that are attended to; a memory's come first.
+    pub keys: Vec<u32>,
+}
+
+impl ExampleIds {
+    /// Of tokens that attend to each other.
+    #[must_use]
+    pub fn of_self(ids: Vec<u32>) -> Self {
+        Self {
+            queries: ids.clone(),
+            keys: ids,
+        }
+    }
 }
 
 /// How much is done, and in which steps.

@@ -120,6 +120,15 @@ impl Recipe for GlueRecipe {
 
     sections!();
 
+    fn choose_found(&mut self, folders: &[String]) {
+        let names = ClassificationTask::all().map(ClassificationTask::name);
+        let found = names.filter(|name| folders.iter().any(|folder| folder == name));
+        let found: Vec<String> = found.map(str::to_owned).collect();
+        if !found.is_empty() {
+            self.tasks = found;
+        }
+    }
+
     fn choice(&self) -> String {
         format!(
             "{} --tasks {}",
@@ -133,6 +142,7 @@ impl Recipe for GlueRecipe {
         one.set_seeds(Vec::new());
         one.tasks.clear();
         one.masks_mut().clear_added();
+        one.heading_mut().interrogatives.clear();
         one
     }
 

@@ -177,6 +177,11 @@ impl Recipe for LmRecipe {
         self.prune.check()?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
+        ensure!(
+            self.heading.interrogatives.is_empty(),
+            "`interrogatives` is for networks with an encoder: a language model reads the question mark after the words \
+             that ask; leave it out"
+        );
         if self.data.vocab_size == 1 || self.data.vocab_size == 2 {
             bail!("`data.vocab_size` must be 0 (every word) or more than the 2 special words");
         }

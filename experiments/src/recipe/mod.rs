@@ -130,6 +130,10 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         self.heading_mut().seeds = seeds;
     }
 
+    /// Chooses the data sets that a run folder has models of, by the folders in those of its seeds, where the choice of
+    /// data sets is no part of what makes a run.
+    fn choose_found(&mut self, _folders: &[String]) {}
+
     /// Checks numbers against each other.
     ///
     /// # Errors
@@ -199,6 +203,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
         one.masks_mut().clear_added();
+        one.heading_mut().interrogatives.clear();
         one
     }
 

@@ -19,13 +19,27 @@ pub struct Heading {
     pub table: String,
     /// Seeds to run; outside the recipe hash.
     pub seeds: Vec<u64>,
+    /// Words that ask, for the figure of interrogation heads; none are those of the corpus' language. Outside the recipe
+    /// hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrogatives: Vec<String>,
 }
 
 impl Heading {
     /// # Errors
     /// No seed, one twice, or a name that is none for a folder.
     pub(super) fn check(&self) -> Result<()> {
-        let Self { table, seeds } = self;
+        let Self {
+            table,
+            seeds,
+            interrogatives,
+        } = self;
+        ensure!(
+            interrogatives
+                .iter()
+                .all(|word| !word.is_empty() && !word.contains(char::is_whitespace)),
+            "`interrogatives` are single words; found {interrogatives:?}"
+        );
         ensure!(!seeds.is_empty(), "`seeds` must name at least one seed");
         for (i, seed) in seeds.iter().enumerate() {
             ensure!(
@@ -196,6 +210,9 @@ impl Intervals {
 
 /// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
 pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
+
+/// Keys that change no result, only what is drawn of it: a recipe may lack them.
+pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use anyhow::{Result, bail};
 use toml::{Table, Value};
 
 use super::nearest;
-use super::sections::ADD_RUNS;
+use super::sections::{ADD_RUNS, DRAWN};
 
 /// Checks that `table` has exactly the keys of `reference`, each with a value of its type (an
-/// integer may stand for a float); those that only add runs may be missing.
+/// integer may stand for a float); those that only add runs, or choose what is drawn, may be missing.
 ///
 /// `name` is the reference's name among the shipped recipes.
 ///
@@ -21,6 +21,10 @@ pub fn check_shape(table: &Table, reference: &Table, name: &str) -> Result<()> {
     walk(table, reference, "", &known)
 }
 
+fn may_be_missing(path: &str) -> bool {
+    ADD_RUNS.contains(&path) || DRAWN.contains(&path)
+}
+
 /// The keys of the reference recipe.
 struct Known<'a> {
     keys: Vec<String>,
@@ -31,7 +35,7 @@ fn walk(table: &Table, reference: &Table, prefix: &str, known: &Known<'_>) -> Re
     for (key, value) in table {
         let path = format!("{prefix}{key}");
         let Some(expected) = reference.get(key) else {
-            if ADD_RUNS.contains(&path.as_str()) {
+            if may_be_missing(&path) {
                 continue;
             }
             let hint = suggest(&path, known);
@@ -46,7 +50,7 @@ fn walk(table: &Table, reference: &Table, prefix: &str, known: &Known<'_>) -> Re
     }
     for (key, expected) in reference {
         let path = format!("{prefix}{key}");
-        if !table.contains_key(key) && !ADD_RUNS.contains(&path.as_str()) {
+        if !table.contains_key(key) && !may_be_missing(&path) {
             bail!(
                 "missing {} `{path}`; every number of a recipe is explicit, e.g. `{path} = {}`",
                 if expected.is_table() {

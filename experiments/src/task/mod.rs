@@ -4,5 +4,6 @@ mod encoder;
 pub mod glue;
 pub mod lm;
 pub mod mlm;
+mod segments;
 pub mod squad;
 pub mod translation;

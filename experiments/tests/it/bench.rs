@@ -75,12 +75,39 @@ impl Bench {
         self.command().args(line.split_whitespace()).assert()
     }
 
+    /// Names of the records of a run, in order.
+    pub fn record_names(&self, run: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(run).join("records")).expect("records");
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.flatten().map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs `sparta` in the folder, with words as typed.
+    pub fn sparta(&self, line: &str) -> Assert {
+        Command::new(env!("CARGO_BIN_EXE_sparta"))
+            .current_dir(self.folder.path())
+            .env("SPARTA_CACHE", self.path("cache"))
+            .args(line.split_whitespace())
+            .assert()
+    }
+
     /// Runs the program with words as typed and lines on standard input.
     pub fn piped(&self, line: &str, input: &str) -> Assert {
         self.command()
             .args(line.split_whitespace())
             .write_stdin(input.to_owned())
             .assert()
+    }
+
+    /// Runs `sparta` in the folder, with words that may hold spaces.
+    pub fn sparta_of(&self, words: &[&str]) -> Assert {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sparta"));
+        command
+            .current_dir(self.folder.path())
+            .env("SPARTA_CACHE", self.path("cache"));
+        command.args(words).assert()
     }
 
     /// As [`Bench::piped`] with edits of the recipe, and with standard output to a device that is always full.

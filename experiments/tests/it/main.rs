@@ -1,11 +1,15 @@
 //! The programs as a user runs them: real processes, real files, tables small enough for seconds.
 
+mod analyze;
+mod attend;
 mod bench;
+mod compare;
 mod doctor;
 mod glue;
 mod golden;
 mod iwslt;
 mod lm;
 mod mlm;
+mod report;
 mod squad;
 mod variants;

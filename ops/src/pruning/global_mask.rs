@@ -382,7 +382,7 @@ impl GlobalMask {
         })
     }
 
-    fn layer(&self, key: LayerKey) -> Result<&MaskLayer, PruningError> {
+    pub(super) fn layer(&self, key: LayerKey) -> Result<&MaskLayer, PruningError> {
         self.layers
             .get(&key)
             .ok_or_else(|| unknown_layer(key, self.layers()))

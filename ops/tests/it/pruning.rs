@@ -4,6 +4,7 @@ mod block_masks;
 mod files;
 mod masks;
 mod observing;
+mod overlaps;
 mod random_masks;
 mod reports;
 mod tensors;

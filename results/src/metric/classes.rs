@@ -37,10 +37,16 @@ pub fn f1(predicted: &[usize], expected: &[usize]) -> Result<f64> {
     let positive = |classes: &[usize]| classes.iter().filter(|&&class| class == 1).count();
     let pairs = predicted.iter().zip(expected);
     let both = pairs.filter(|&(&p, &e)| p == 1 && e == 1).count();
-    Ok(match positive(predicted) + positive(expected) {
-        0 => 0.0,
-        all => 2.0 * both as f64 / all as f64,
-    })
+    let all = positive(predicted) + positive(expected);
+    Ok(f1_of_counts(both as f64, all as f64))
+}
+
+/// F1 of class 1 from how often both have it, and how often either has (both counting twice).
+pub(super) fn f1_of_counts(both: f64, all: f64) -> f64 {
+    match all == 0.0 {
+        true => 0.0,
+        false => 2.0 * both / all,
+    }
 }
 
 /// Matthews correlation of two labellings, −1 to 1, for any number of classes (Gorodkin 2004):
@@ -64,17 +70,26 @@ pub fn matthews(predicted: &[usize], expected: &[usize]) -> Result<f64> {
         classes.iter().for_each(|&class| counts[class] += 1.0);
         counts
     };
-    let (p, t) = (counts(predicted), counts(expected));
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let s = expected.len() as f64;
     let right = predicted
         .iter()
         .zip(expected)
         .filter(|(p, e)| p == e)
         .count() as f64;
-    let spread = (s * s - dot(&p, &p)) * (s * s - dot(&t, &t));
-    if spread == 0.0 {
-        return Ok(0.0);
+    Ok(matthews_of_counts(
+        right,
+        &counts(predicted),
+        &counts(expected),
+    ))
+}
+
+/// Matthews correlation from how many are right and how often each class is predicted (`p`) and
+/// expected (`t`).
+pub(super) fn matthews_of_counts(right: f64, p: &[f64], t: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let s: f64 = t.iter().sum();
+    let spread = (s * s - dot(p, p)) * (s * s - dot(t, t));
+    match spread == 0.0 {
+        true => 0.0,
+        false => (right * s - dot(p, t)) / spread.sqrt(),
     }
-    Ok((right * s - dot(&p, &t)) / spread.sqrt())
 }

@@ -8,11 +8,13 @@ pub mod classes;
 mod corpus;
 pub mod correlation;
 pub mod glue;
+mod outcomes;
 mod perplexity;
 mod signature;
 pub mod squad;
 
 pub use corpus::{CorpusMetric, ReferenceCount, Statistics};
+pub use outcomes::{Outcomes, Statistic};
 pub use perplexity::{Perplexity, PerplexitySignature};
 pub use signature::{ScoreSignature, TaskSignature};
 

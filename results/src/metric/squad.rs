@@ -63,6 +63,13 @@ pub fn word_f1(predicted: &str, expected: &str) -> f64 {
     2.0 * precision * recall / (precision + recall)
 }
 
+/// Whether an answer is one of the expected ones, and its F1 with the one that fits best, 0 to 1.
+pub fn answer_scores(predicted: &str, expected: &[&str]) -> (bool, f64) {
+    let best = expected.iter().map(|expected| word_f1(predicted, expected));
+    let best = best.fold(0.0, f64::max);
+    (expected.iter().any(|e| exact_match(predicted, e)), best)
+}
+
 /// Exact match and F1 over questions, both 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SquadScore {
@@ -93,9 +100,9 @@ where
             return Err(ResultsError::NoReference { sentence: n });
         }
         if let Some(predicted) = predicted {
-            let best = expected.iter().map(|expected| word_f1(predicted, expected));
-            f1 += best.fold(0.0, f64::max);
-            exact += usize::from(expected.iter().any(|e| exact_match(predicted, e)));
+            let (is_exact, best) = answer_scores(predicted, &expected);
+            f1 += best;
+            exact += usize::from(is_exact);
         }
         n += 1;
     }

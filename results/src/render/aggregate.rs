@@ -47,7 +47,7 @@ pub struct GroupKey {
 
 impl GroupKey {
     /// The word of the condition in csv tables, where p = 0 starts the series of AP's masks.
-    pub(super) fn csv_mask(&self) -> String {
+    pub(crate) fn csv_mask(&self) -> String {
         match (self.condition, self.p) {
             (Condition::Dense, Some(_)) => MaskFamily::Ap.to_string(),
             (condition, _) => condition.to_string(),
@@ -76,6 +76,14 @@ pub struct Group {
     pub tokens_per_second: Vec<f64>,
     /// Devices that trained.
     pub devices: BTreeSet<String>,
+    /// Seconds from the start of training to the score, of each run that says both.
+    pub seconds: Vec<f64>,
+    /// When the last run was scored, in seconds since 1970.
+    pub finished: Option<u64>,
+    /// Commits of the programs that made the runs, of those that name it.
+    pub commits: BTreeSet<String>,
+    /// Which implementations of attention ran.
+    pub attention: BTreeSet<String>,
     /// Version and commit of the programs that made the runs, `sparta 0.1.0, commit 1a2b3c4d5e6f`;
     /// runs that do not name their commit are left out.
     pub builds: BTreeSet<String>,
@@ -92,7 +100,8 @@ pub struct Aggregate {
     pub groups: Vec<Group>,
     /// `id (status)` of runs that are not completed, or have no finite score.
     pub unfinished: Vec<String>,
-    /// Ids of runs that another run of the same key and seeds, finished later, replaces.
+    /// Ids of runs that another run of the same key and seeds, finished later, replaces; with the device, where the other
+    /// run is of another one.
     pub replaced: Vec<String>,
 }
 
@@ -120,7 +129,10 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
                     .or_default()
                     .insert((record.seed, mask_seed), record)
                 {
-                    result.replaced.push(older.id.clone());
+                    result.replaced.push(match older.device == record.device {
+                        true => older.id.clone(),
+                        false => format!("{} on {}", older.id, older.device),
+                    });
                 }
             }
             Status::Running | Status::Interrupted | Status::Diverged => {
@@ -183,10 +195,23 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
             .filter_map(|run| run.tokens_per_second)
             .collect(),
         devices: runs.values().map(|run| run.device.clone()).collect(),
+        seconds: runs.values().filter_map(|run| seconds(run)).collect(),
+        finished: runs.values().filter_map(|run| run.finished).max(),
+        commits: (runs.values())
+            .filter_map(|run| run.commit().map(str::to_owned))
+            .collect(),
+        attention: (runs.values())
+            .filter_map(|run| run.attention.clone())
+            .collect(),
         builds: runs.values().filter_map(|run| build(run)).collect(),
         seeds: runs.keys().copied().collect(),
         values,
     })
+}
+
+/// From the start of training to the score.
+fn seconds(run: &RunRecord) -> Option<f64> {
+    Some(run.finished?.saturating_sub(run.started) as f64)
 }
 
 /// The program that made a run, where the run names its commit.

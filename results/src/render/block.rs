@@ -3,7 +3,7 @@
 use crate::render::table::Table;
 
 /// A piece of a printed report.
-pub(super) enum Block {
+pub(crate) enum Block {
     Table(Table),
     Text(String),
 }
@@ -31,7 +31,7 @@ pub(super) fn markdown(title: &str, blocks: &[Block]) -> String {
 /// The tables as LaTeX, everything else as its comments.
 pub(super) fn latex(title: &str, blocks: &[Block]) -> String {
     print(&format!("% {title}"), blocks, Table::to_latex, |text| {
-        format!("% {text}")
+        format!("% {}", text.replace('\n', " "))
     })
 }
 

@@ -6,7 +6,7 @@ use crate::render::aggregate::{Group, Percent};
 use crate::render::number::short;
 
 /// Joins rows of cells to csv text with `\n` line ends, quoting where needed.
-pub(super) fn write_csv<R, C>(rows: impl IntoIterator<Item = R>) -> Result<String>
+pub(crate) fn write_csv<R, C>(rows: impl IntoIterator<Item = R>) -> Result<String>
 where
     R: IntoIterator<Item = C>,
     C: AsRef<[u8]>,

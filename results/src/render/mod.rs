@@ -13,9 +13,14 @@ mod score_table;
 pub mod svg;
 mod table;
 
+pub(crate) use csv::write_csv;
+
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
+pub(crate) use block::Block;
 pub use expected::Expected;
+pub(crate) use number::{NOTHING, change, difference, grouped, mean_sd, short, signed};
 pub use pivot::{MeanScore, PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, pivot};
+pub(crate) use report::labels;
 pub use report::{Report, ReportOptions, report};
 pub use score_table::{Cell, Line, RowName, ScoreTable};
 pub use table::{Align, Column, Table};

@@ -3,10 +3,10 @@
 use crate::metric::Difference;
 
 /// What stands in a cell that has no number.
-pub(super) const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 
 /// `value ± sd (n)` where n > 1, else the value alone.
-pub(super) fn mean_sd(mean: f64, sd: Option<f64>, n: usize, decimals: usize) -> String {
+pub(crate) fn mean_sd(mean: f64, sd: Option<f64>, n: usize, decimals: usize) -> String {
     match sd {
         Some(sd) => format!("{mean:.decimals$} ± {sd:.decimals$} ({n})"),
         None => format!("{mean:.decimals$}"),
@@ -14,7 +14,7 @@ pub(super) fn mean_sd(mean: f64, sd: Option<f64>, n: usize, decimals: usize) -> 
 }
 
 /// Change of `value` against `reference`: `+1.23 %`, or `+1.23` in points.
-pub(super) fn change(how: Difference, value: f64, reference: f64) -> String {
+pub(crate) fn change(how: Difference, value: f64, reference: f64) -> String {
     // Rounded first, so that no "-0.00" is printed.
     let rounded = (difference(how, value, reference) * 100.0).round() / 100.0;
     let number = if rounded == 0.0 {
@@ -29,15 +29,24 @@ pub(super) fn change(how: Difference, value: f64, reference: f64) -> String {
 }
 
 /// `100 · (value − reference) / reference`, or `value − reference` in points.
-pub(super) fn difference(how: Difference, value: f64, reference: f64) -> f64 {
+pub(crate) fn difference(how: Difference, value: f64, reference: f64) -> f64 {
     match how {
         Difference::Relative => 100.0 * (value - reference) / reference,
         Difference::Points => value - reference,
     }
 }
 
+/// With its sign, as `+1.23` or `-0.50`; what rounds to 0 has none.
+pub(crate) fn signed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:+.decimals$}");
+    match text.trim_start_matches(['+', '-']).parse() {
+        Ok(0.0) => text.trim_start_matches(['+', '-']).to_owned(),
+        Ok::<f64, _>(_) | Err(_) => text,
+    }
+}
+
 /// At most `decimals` places, without trailing zeros.
-pub(super) fn short(value: f64, decimals: usize) -> String {
+pub(crate) fn short(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     if !text.contains('.') {
         return text;
@@ -46,7 +55,7 @@ pub(super) fn short(value: f64, decimals: usize) -> String {
 }
 
 /// Whole number with thin groups of three, as `12,345`.
-pub(super) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -129,7 +129,7 @@ pub(super) fn build_notes<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Op
 
 /// Printed name of each (row, recipe hash): the row, with the start of the hash where one row has
 /// several.
-pub(super) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
+pub(crate) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
     let pairs: BTreeSet<(String, String)> = groups
         .iter()
         .map(|group| (group.key.row.clone(), group.key.recipe_hash.clone()))
@@ -244,7 +244,7 @@ impl Report {
         Ok(files.into_iter().map(|(path, _)| path).collect())
     }
 
-    fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         for table in &self.tables {
             blocks.push(Block::Table(table.table()));

@@ -53,20 +53,21 @@ fn the_plot_has_every_series_beside_the_papers_lines() {
         "softmax, blocks",
         "softmax/causal, ap",
         "softmax/causal, blocks64",
-        "paper, SQuAD at p = 90: −9.4 %",
-        "paper, SQuAD at p = 90: −27.0 %",
-        "4096",
+        "paper, SQuAD at p = 90, time: −9.4 %",
+        "paper, SQuAD at p = 90, memory: −27.0 %",
+        ">4096<",
     ] {
         assert!(text.contains(label), "{label}");
     }
     // The heads of the longest sequence only, and no causal row among the plain ones: two points of
-    // ours and two of the peer; two and two of memory; then of each mask one a p, and two ends of
-    // each line of reference.
-    assert_eq!(text.matches("<circle").count(), 4 + 4 + (4 + 4) + (4 + 2));
+    // ours and two of the peer; two and two of memory; then of each of three masks one a p. Each of the
+    // six series has a mark in its legend; lines of reference have none.
+    let marks = text.matches("<circle").count() + text.matches("<path").count();
+    assert_eq!(marks, (4 + 4 + 3) + (4 + 4 + 3));
     assert_eq!(text, svg::cost(&rows(SUMMARY)).unwrap());
     let only_masks: Vec<_> = rows(SUMMARY).split_off(5);
     let text = svg::cost(&only_masks).unwrap();
-    assert!(text.contains("softmax, blocks") && !text.contains("tokens"));
+    assert!(text.contains("softmax, blocks") && !text.contains(">tokens<"));
     assert!(matches!(svg::cost(&[]), Err(ResultsError::Empty)));
 }
 

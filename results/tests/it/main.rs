@@ -1,11 +1,17 @@
 //! Tests of the crate through its public interface, in one binary.
 
+mod attention;
+mod attention_parity;
 mod bench;
+mod claims;
 mod classification;
+mod figure;
+mod overview;
 mod parity;
 mod pivot;
 mod published;
 mod record;
 mod report;
+mod significance;
 mod support;
 mod translation;

@@ -2,7 +2,7 @@
 
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::GlueColumn;
-use sparta_results::render::{PivotLayout, pivot};
+use sparta_results::render::{PivotLayout, pivot, svg};
 use sparta_results::{Baseline, Expected, Metric, ReportOptions, ResultsError, RunRecord, paper};
 
 use crate::support::{AP, ap_blocks, run};
@@ -220,7 +220,7 @@ fn squad_has_a_line_for_each_kernel_and_keeps_the_place_of_block_sparse() {
     );
     let dir = tempfile::tempdir().unwrap();
     let files = table.write(dir.path()).unwrap();
-    assert_eq!(files.len(), 2);
+    assert_eq!(files.len(), 3);
     assert_eq!(
         std::fs::read_to_string(&files[1]).unwrap(),
         table.csv().unwrap()
@@ -306,4 +306,55 @@ fn nothing_to_lay_out_is_an_error() {
         let error = pivot(&[], layout, &options(Vec::new())).unwrap_err();
         assert!(matches!(error, ResultsError::Empty));
     }
+}
+
+#[test]
+fn tasks_are_drawn_as_curves_beside_the_papers() {
+    let mut records = glue_records();
+    records.push(task(GlueColumn::Rte, 90.0, 1, 50.25));
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    let text = svg::pivot(&table).unwrap();
+    for label in [
+        "RTE ↑",
+        "MRPC ↑",
+        "average of 4 ↑",
+        "change against p = 0",
+        "the same: paper, GLUE",
+        "change (points)",
+    ] {
+        assert!(text.contains(label), "{label} in {text}");
+    }
+    assert_eq!(text, svg::pivot(&table).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let files = table.write(dir.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&files[2]).unwrap(), text);
+}
+
+#[test]
+fn measures_of_two_p_are_drawn_as_bars() {
+    let record = |row: &str, metric: Metric, p: f64, value: f64| RunRecord {
+        table: "squad".into(),
+        paper: None,
+        ..of(row, metric, p, 1, value)
+    };
+    let records = [
+        record("dense", Metric::Seconds, 0.0, 95.8),
+        record("block-sparse", Metric::Seconds, 0.0, 95.41),
+        record("block-sparse", Metric::Seconds, 90.0, 86.5),
+        record("block-sparse", Metric::ExactMatch, 90.0, 3.75),
+    ];
+    let table = pivot(&records, PivotLayout::Squad, &options(Vec::new())).unwrap();
+    let text = svg::pivot(&table).unwrap();
+    for label in [
+        ">time (s) ↓<",
+        ">dense, p = 0<",
+        ">block-sparse, ap, p = 90<",
+        ">86.50<",
+        ">paper, SQuAD v1.1<",
+        ">86.44<",
+        ">3.75<",
+    ] {
+        assert!(text.contains(label), "{label} in {text}");
+    }
+    assert!(!text.contains(">memory (GB) ↓<"), "nothing was measured");
 }

@@ -1,22 +1,28 @@
-//! The published tables are what their records give.
+//! The published tables and plots are what their records give. `SPARTA_PUBLISHED=write cargo test --release -p
+//! sparta-results published` writes them again, for a change that is meant to alter them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use sparta_results::bench::plot;
+use sparta_results::figure::{
+    AlphaFigure, CurvesFigure, DensityFigure, DensityHistogramFigure, DiversityFigure, Figure,
+    OmegaFigure, OverlapFigure, PatternFigure, RoleFigure, SparsityFigure, TrajectoryFigure, load,
+    save,
+};
+use sparta_results::overview::{Overview, RunFiles};
 use sparta_results::render::{PivotLayout, pivot};
 use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
-#[test]
-fn published_tables_follow_from_their_records() {
-    let published = Path::new("published");
-    let folders: Vec<_> = fs::read_dir(published)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    assert!(!folders.is_empty());
-    for folder in folders {
-        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+/// A published folder, and what the program knew besides its records.
+struct Published {
+    records: Vec<RunRecord>,
+    options: ReportOptions,
+    layout: Option<PivotLayout>,
+}
+
+impl Published {
+    fn of(folder: &Path) -> Self {
         let records = load_all(folder.join("records")).unwrap();
         // The order of the rows is that of the runs that the program expected.
         let csv = csv::Reader::from_path(folder.join("TABLE.csv")).unwrap();
@@ -34,23 +40,92 @@ fn published_tables_follow_from_their_records() {
                 command: String::new(),
             })
         };
-        let markdown = read("TABLE.md");
-        let title = markdown
-            .lines()
-            .next()
-            .unwrap()
-            .trim_start_matches("# ")
-            .to_string();
+        let markdown = fs::read_to_string(folder.join("TABLE.md")).unwrap();
+        let title = markdown.lines().next().unwrap();
         let options = ReportOptions {
-            title,
+            title: title.trim_start_matches("# ").to_string(),
             expected: rows.iter().filter_map(|row| expect(row)).collect(),
         };
-        let written = tempfile::tempdir().unwrap();
         let layout = match records[0].table.split('-').next() {
             Some("glue") => Some(PivotLayout::Glue),
             Some("squad") => Some(PivotLayout::Squad),
             Some(_) | None => None,
         };
+        Self {
+            records,
+            options,
+            layout,
+        }
+    }
+}
+
+/// The page of all of them, as `sparta report results/published` makes it.
+#[test]
+fn the_published_page_follows_from_the_records() {
+    let published = Path::new("published");
+    let mut folders: Vec<PathBuf> = fs::read_dir(published)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    let files = |folder: &Path, inner: &str| -> Vec<String> {
+        let entries = fs::read_dir(folder.join(inner)).into_iter().flatten();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    let is_picture = |name: &String| name.ends_with(".svg") || name.ends_with(".png");
+    let run = |folder: &PathBuf| {
+        let Published {
+            records,
+            options,
+            layout,
+        } = Published::of(folder);
+        let (tables, others): (Vec<String>, Vec<String>) =
+            files(folder, "").into_iter().partition(is_picture);
+        let figures = files(folder, "figures").into_iter().filter(is_picture);
+        let is_shown = |name: &String| {
+            name.starts_with("TABLE") || name == "SAMPLES.md" || name == "recipe.toml"
+        };
+        RunFiles {
+            folder: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            records,
+            title: options.title,
+            layout,
+            expected: options.expected,
+            figures: (tables.into_iter())
+                .chain(figures.map(|name| format!("figures/{name}")))
+                .collect(),
+            documents: others.into_iter().filter(is_shown).collect(),
+            notes: Vec::new(),
+        }
+    };
+    let overview = Overview::new("Results: published", folders.iter().map(run).collect()).unwrap();
+    let committed = fs::read_to_string(published.join("index.html")).unwrap();
+    assert!(
+        overview.html() == committed,
+        "the records now give another page: make it again with `sparta report results/published`"
+    );
+}
+
+#[test]
+fn published_tables_follow_from_their_records() {
+    let published = Path::new("published");
+    let folders: Vec<_> = fs::read_dir(published)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let Published {
+            records,
+            options,
+            layout,
+        } = Published::of(&folder);
+        let written = tempfile::tempdir().unwrap();
         let files = match layout {
             Some(layout) => {
                 let table = pivot(&records, layout, &options).unwrap();
@@ -59,15 +134,32 @@ fn published_tables_follow_from_their_records() {
             None => report(&records, &options).unwrap().write(written.path()),
         };
         for file in files.unwrap() {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let new = fs::read_to_string(&file).unwrap();
-            assert!(
-                new == read(&name),
-                "{}: the records now give\n{new}",
-                folder.join(&name).display()
-            );
+            compare(&file, &folder.join(file.file_name().unwrap()));
         }
     }
+}
+
+#[test]
+fn published_plots_of_benches_follow_from_their_summaries() {
+    let folder = Path::new("bench/2026-11-23-2-core-epyc/attention");
+    let copied = tempfile::tempdir().unwrap();
+    let summary = copied.path().join("summary.csv");
+    fs::copy(folder.join("summary.csv"), &summary).unwrap();
+    for file in plot(&summary).unwrap() {
+        compare(&file, &folder.join(file.file_name().unwrap()));
+    }
+}
+
+/// Whether `published` has the text of `new`; writes it where that is asked for.
+fn compare(new: &Path, published: &Path) {
+    let text = fs::read_to_string(new).unwrap();
+    if std::env::var("SPARTA_PUBLISHED").is_ok_and(|what| what == "write") {
+        fs::write(published, text).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(published).unwrap_or_default();
+    let path = published.display();
+    assert!(text == found, "{path}: the records now give\n{text}");
 }
 
 /// Old records are read and written to the byte, so that the version before reads what is written now.
@@ -90,4 +182,50 @@ fn published_records_are_written_as_they_were() {
         }
     }
     assert!(n_records >= 127, "{n_records} published records");
+}
+
+/// The JSON of a published figure gives its CSV and its picture.
+#[test]
+fn published_figures_follow_from_their_numbers() {
+    let mut n_figures = 0;
+    for folder in fs::read_dir("published").unwrap() {
+        let figures = folder.unwrap().path().join("figures");
+        if !figures.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(&figures).unwrap() {
+            let file = file.unwrap().path();
+            let is_json = file.extension().is_some_and(|end| end == "json");
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            if !is_json || name == "claims" {
+                continue;
+            }
+            let written = tempfile::tempdir().unwrap();
+            let kind = name.split('-').take(2).collect::<Vec<_>>();
+            let again: fn(&Path, &Path) -> Vec<PathBuf> = match kind.as_slice() {
+                ["pattern", "sparsity"] => again::<SparsityFigure>,
+                ["pattern", "overlap"] => again::<OverlapFigure>,
+                ["pattern", _] => again::<PatternFigure>,
+                ["density", "histogram"] => again::<DensityHistogramFigure>,
+                ["density"] => again::<DensityFigure>,
+                ["alpha"] => again::<AlphaFigure>,
+                ["trajectory"] => again::<TrajectoryFigure>,
+                ["diversity"] => again::<DiversityFigure>,
+                ["positional" | "merging" | "interrogation"] => again::<RoleFigure>,
+                ["omega"] => again::<OmegaFigure>,
+                ["curves"] => again::<CurvesFigure>,
+                _ => panic!("{}: no figure of ours", file.display()),
+            };
+            for new in again(&file, written.path()) {
+                compare(&new, &figures.join(new.file_name().unwrap()));
+            }
+            n_figures += 1;
+        }
+    }
+    assert!(n_figures >= 25, "{n_figures} published figures");
+}
+
+/// Writes a figure again from its JSON.
+fn again<F: Figure>(json: &Path, folder: &Path) -> Vec<PathBuf> {
+    save(&load::<F>(json).unwrap(), folder).unwrap()
 }

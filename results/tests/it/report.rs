@@ -278,20 +278,23 @@ fn svg_shows_each_series_and_its_bars() {
         "random",
         "paper, WikiText-103",
         "nominal p (%)",
-        "change of perplexity against p = 0",
+        "perplexity ↓ on our corpus",
+        "change against p = 0",
     ] {
         assert!(text.contains(label), "{label}");
     }
-    // 3 + 3 points on the left, 3 + 3 + 3 on the right.
-    assert_eq!(text.matches("<circle").count(), 15);
+    // Circles are the masks of ap: 3 points of ours, 3 changes and 3 published ones, and 1 in the legend.
+    assert_eq!(text.matches("<circle").count(), 10);
+    // Squares are random masks: 3 points, 3 changes, 1 in the legend.
+    assert_eq!(text.matches("<path").count(), 7);
     let mut without_spread = table();
     without_spread.retain(|record| ![random(2), random(3)].contains(&record.condition));
     let plain = report(&without_spread, &ReportOptions::default()).unwrap();
     let plain = svg::p_sweep(&plain.tables[0]).unwrap();
     let bar_strokes = |text: &str| {
         let thin = |line: &&str| {
-            line.contains("#D55E00")
-                && line.contains("stroke-width=\"1\"")
+            line.contains("#d55e00")
+                && line.contains("stroke-width=\"1.2\"")
                 && line.contains("<polyline")
         };
         text.lines().filter(thin).count()

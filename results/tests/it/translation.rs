@@ -188,21 +188,25 @@ fn scores_of_two_metrics_stand_in_two_tables() {
 }
 
 #[test]
-fn a_sweep_of_rows_has_one_line_each_and_the_papers_dashed() {
+fn a_sweep_has_a_line_for_each_row_and_bars_for_dense_models() {
     let text = svg::p_sweep(&table().tables[0]).unwrap();
     for label in [
         "BLEU ↑ on our corpus",
-        "change of BLEU against p = 0",
+        "change against p = 0",
         "change (points)",
-        "paper, cross",
+        "the same: paper, IWSLT14 de-en",
         "enc-self",
+        // Dense models have no p: they stand below as bars, with their number.
+        "Dense models",
+        "paper, IWSLT17 de-en",
+        ">29.83<",
     ] {
         assert!(text.contains(label), "{label}");
     }
     assert!(!text.contains("NaN") && !text.contains("inf"));
-    // Ten runs on the left; on the right three rows of ours and three published ones, with p = 0
-    // and 80 each.
-    assert_eq!(text.matches("<circle").count(), 10 + 6 + 6);
+    // A mark for each of seven runs, six changes and six published ones, and four in the legend.
+    let marks = text.matches("<circle").count() + text.matches("<path").count();
+    assert_eq!(marks, 7 + 6 + 6 + 4);
 }
 
 #[test]
@@ -218,12 +222,16 @@ fn rows_without_p_are_drawn_side_by_side() {
         .collect();
     let report = report(&dense, &ReportOptions::default()).unwrap();
     let text = svg::by_row(&report.tables[0]).unwrap();
-    assert_eq!(text.matches("<circle").count(), 6);
+    assert_eq!(text.matches("<circle").count(), 0);
+    // Three bars of ours, three published ones and the ground.
+    assert_eq!(text.matches("<rect").count(), 7);
     for label in [
-        "softmax",
-        "1.5-entmax",
-        "alpha-entmax",
+        ">softmax<",
+        ">1.5-entmax<",
+        ">alpha-entmax<",
+        ">20.50<",
         "paper, IWSLT17 de-en",
+        ">29.90<",
     ] {
         assert!(text.contains(label), "{label}");
     }

@@ -1,18 +1,21 @@
 //! What a task for a pretrained encoder says of itself: the rest is the same for all.
 
+use std::path::Path;
+
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::Split;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
 use sparta_ops::attention::Implementation;
 use sparta_results::render::PivotLayout;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::pretrained::Sources;
 use crate::device::OpenDevice;
-use crate::protocol::{Fetch, MaskedModel, Run, RunFolder, Scoring, Variant};
+use crate::protocol::{Fetch, MaskedModel, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::EncoderRecipe;
 use crate::train::HeadRate;
 
@@ -104,14 +107,22 @@ pub trait Head: Sized {
     /// What the attention is observed on, for the pattern's header.
     fn corpus(&self) -> &str;
 
+    /// Number of examples of a split.
+    fn n_examples(&self, split: Split) -> usize;
+
+    /// What the published data set calls a split: GLUE and SQuAD validate and test on `dev`.
+    fn part(&self, split: Split) -> &str;
+
     /// Number of training examples.
-    fn n_train(&self) -> usize;
+    fn n_train(&self) -> usize {
+        self.n_examples(Split::Train)
+    }
 
     /// Number of those in an epoch: more, where a few synthetic ones stand for them.
     fn n_epoch(&self) -> usize;
 
-    /// Mean tokens of a training example, padding not counted.
-    fn mean_len(&self) -> f64;
+    /// Mean tokens of an example of a split, padding not counted.
+    fn mean_len(&self, split: Split) -> f64;
 
     /// The network with a new head.
     fn init(&self, config: &BertConfig, device: &Device) -> Self::Network;
@@ -128,8 +139,13 @@ pub trait Head: Sized {
     /// The loss `[1]` of some training examples.
     fn loss(&self, model: &Model<'_, Self::Network>, indices: &[u32]) -> Result<Tensor<1>>;
 
-    /// Some training examples as the encoder reads them, and their lengths.
-    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)>;
+    /// Some examples of a split as the encoder reads them, and the token ids of each, padding left out.
+    fn input(
+        &self,
+        split: Split,
+        indices: &[u32],
+        device: &Device,
+    ) -> Result<(BertInput, Vec<Vec<u32>>)>;
 
     /// The mean loss over what is watched while training.
     fn valid_loss(&self, model: &Model<'_, Self::Network>) -> Result<f64>;
@@ -146,6 +162,19 @@ pub trait Head: Sized {
         scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>>;
+
+    /// The file that scoring leaves beside a model, unit by unit.
+    const KEPT: &'static str;
+
+    /// The scores of a model unit by unit; see [`Task::unit_scores`](crate::protocol::Task::unit_scores).
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    fn unit_scores(
+        recipe: &Self::Recipe,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>>;
 
     /// Number of examples that are scored.
     fn n_scored(&self) -> usize;

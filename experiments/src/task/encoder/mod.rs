@@ -1,28 +1,39 @@
 //! Tasks for a pretrained encoder: fine-tuning with a [`Head`], on one data set or several.
 
+mod attend;
 pub(super) mod batch;
 mod head;
 mod network;
 mod objective;
 mod pretrained;
+mod trained;
 
+pub use attend::attend;
 pub use head::{BaselineScore, Column, Head, Model};
 pub use network::{grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
+pub use trained::Trained;
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::batch::ExampleOrder;
+use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
+use sparta_model::layer::LearnedAlphas;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_results::RunRecord;
 
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::init::new_weights;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
-    Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
+    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::{EncoderRecipe, Recipe, RetrainStart};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
@@ -96,7 +107,7 @@ impl<H: Head> Task for Encoder<H> {
         Ok(variants(recipe, &H::datasets(recipe)?))
     }
 
-    fn report(recipe: &H::Recipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &H::Recipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: {} under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -115,7 +126,22 @@ impl<H: Head> Task for Encoder<H> {
             };
             rows[of.dataset].iter().map(label).collect()
         };
-        records::pivot::<Self>(recipe, folder, (title, H::LAYOUT), labels)
+        Ok(TableRequest {
+            title,
+            layout: Some(H::LAYOUT),
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = H::KEPT;
+
+    fn unit_scores(
+        recipe: &H::Recipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        H::unit_scores(recipe, model, records)
     }
 
     fn open(run: &Run<'_, H::Recipe>, fetch: Fetch) -> Result<Self> {
@@ -126,6 +152,15 @@ impl<H: Head> Task for Encoder<H> {
         let heads = H::open(run, &sources, &pretrained.tokenizer, fetch)?;
         run.enter()?;
         pretrained.enter(model.network, &run.folder, &sources)?;
+        Ok(Self::new(run.recipe, pretrained, heads))
+    }
+
+    fn reopen(run: &Run<'_, H::Recipe>) -> Result<Self> {
+        let sources = Sources::of(run.request).or_remembered(&run.folder)?;
+        let model = run.recipe.model();
+        let pretrained = Pretrained::of_run(model, &run.folder, H::Recipe::PROGRAM)?
+            .computed_by(run.request.attention);
+        let heads = H::open(run, &sources, &pretrained.tokenizer, Fetch::Never)?;
         Ok(Self::new(run.recipe, pretrained, heads))
     }
 
@@ -236,36 +271,50 @@ impl<H: Head> Task for Encoder<H> {
     fn observe<'a>(
         &'a self,
         of: &'a Variant,
-        network: &'a H::Network,
-        device: &'a Device,
+        model: &'a Model<'a, H::Network>,
+        examples: Examples,
     ) -> Result<Observation<'a>> {
         let (head, observe) = (self.head(of), self.recipe.observe());
-        let n = match observe.examples {
-            0 => head.n_train(),
-            n => n.min(head.n_train()),
-        };
+        let split = examples.split();
+        let n = examples.of(head.n_examples(split), observe.examples);
         let order = ExampleOrder::in_order(n, observe.batch_size)?;
         let n_batches = order.n_batches();
         let weights = move |i| -> Result<Vec<Observed>> {
             let indices = order.get(i).unwrap_or_default();
-            let (input, lengths) = head.input(indices, device)?;
-            let valid = lengths.iter().map(|&length| Valid::first(length, length));
-            let output = head.bert(network).forward(input.return_weights());
+            let (input, ids) = head.input(split, indices, model.device)?;
+            let valid = ids.iter().map(|ids| Valid::first(ids.len(), ids.len()));
+            let valid = valid.collect();
+            let input = input.masks(model.masks.clone()).return_weights();
+            let output = head.bert(model.network).forward(input);
             Ok(vec![Observed {
                 kind: AttentionType::EncoderSelf,
                 weights: output.weights,
-                placement: Placement::at(0, 0).with_valid(valid.collect()),
+                placement: Placement::at(0, 0).with_valid(valid),
+                ids: ids.into_iter().map(ExampleIds::of_self).collect(),
             }])
         };
         Ok(Observation {
-            corpus: format!("{}:train:{n}", head.corpus()),
+            corpus: format!("{}:{}:{n}", head.corpus(), head.part(split)),
             words: format!("{n} examples"),
             amount: Amount {
                 n: n_batches as u64,
-                tokens: n as f64 * head.mean_len() / n_batches.max(1) as f64,
+                tokens: n as f64 * head.mean_len(split) / n_batches.max(1) as f64,
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
+        Tokens::of_pretrained(&self.pretrained.tokenizer, ids)
+    }
+
+    fn language(&self) -> Language {
+        // Every data set of labelled texts and of questions that there is.
+        Language::En
+    }
+
+    fn learned_alphas(&self, of: &Variant, network: &H::Network) -> Vec<LearnedAlphas> {
+        self.head(of).bert(network).learned_alphas()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>> {

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
 use sparta_model::LayerMask;
 use sparta_model::layer::LearnedAlphas;
@@ -63,7 +64,7 @@ impl<H: Head> Objective<H::Network> for HeadLoss<'_, H> {
     }
 
     fn tokens_per_step(&self) -> f64 {
-        self.batch_size.min(self.head.n_train()) as f64 * self.head.mean_len()
+        self.batch_size.min(self.head.n_train()) as f64 * self.head.mean_len(Split::Train)
     }
 
     fn learned_alphas(&self, network: &H::Network) -> Vec<LearnedAlphas> {

@@ -1,10 +1,13 @@
 //! Tables of labelled texts: GLUE's tasks, and the shipped one.
 
+mod attend;
 mod corpus;
 mod predict;
 mod prediction;
 mod subject;
+mod units;
 
+pub use attend::attend;
 pub use predict::{Predict, predict};
 
 use super::encoder::Encoder;

@@ -1,24 +1,20 @@
 //! `glue predict`: lines in, labels and scores out.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use burn::module::Module;
 use sparta_datasets::batch::EncodedExample;
 use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
-use sparta_ops::pruning::GlobalMask;
 
 use super::Glue;
 use super::prediction::{self, LabelHead, Prediction};
-use crate::device::{self, DeviceChoice};
+use crate::device::DeviceChoice;
 use crate::io::{Reader, print_line};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
-use crate::protocol::run::TrainingSummary;
-use crate::recipe::{EncoderRecipe, GlueRecipe, Recipe};
-use crate::task::encoder::{self, Model, Pretrained, batch, layer_masks};
-use crate::train::load_model;
+use crate::recipe::{EncoderRecipe, GlueRecipe};
+use crate::task::encoder::{self, Trained, batch};
 
 /// What `glue predict` asks for.
 #[derive(Debug, Clone)]
@@ -39,37 +35,16 @@ pub struct Predict {
 /// A folder without a trained model, a model and tokenizer that do not fit, or a line without its
 /// tab; each says what to do.
 pub fn predict(request: &Predict) -> Result<()> {
-    let found: Found<GlueRecipe> = find::<Glue>(&request.model, |recipe| {
-        // Tasks are no part of what makes a run: any may be there.
-        let names: Vec<String> = ClassificationTask::all()
-            .map(|task| task.name().to_owned())
-            .collect();
-        Ok(encoder::variants(recipe, &names))
-    })?;
-    let (recipe, variant) = (&found.recipe, &found.arm.variant);
-    let task = ClassificationTask::all()
-        .nth(variant.dataset)
-        .context("the variant has no task")?;
-    let head = LabelHead::of(task, &recipe.head);
-    let pretrained = Pretrained::of_run(recipe.model(), &found.run, GlueRecipe::PROGRAM)?;
-    let opened = device::open(request.device, GlueRecipe::PROGRAM)?;
-    let training = opened.device.clone().autodiff();
-    TrainingSummary::load(&found.folder)?
-        .check_vocabulary(&found.folder, &pretrained.tokenizer.hash())?;
-    let config = pretrained.config.clone();
-    let empty = head.init(&config.with_mechanism(variant.normalizer), &training);
-    let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
-    let mask = found
-        .arm
-        .mask(found.row.as_ref())
-        .map(GlobalMask::load)
-        .transpose()?;
+    let found = find_model(&request.model)?;
+    let recipe = &found.recipe;
+    let (task, head) = head_of(&found)?;
     let max_len = recipe.max_len();
-    let model = Model {
-        network: &network,
-        masks: layer_masks(mask.as_ref(), max_len, &opened.device)?,
-        device: &opened.device,
-    };
+    let sizes = (recipe.model(), max_len);
+    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+        head.init(config, device)
+    })?;
+    let tokenizer = &trained.pretrained.tokenizer;
+    let model = trained.model();
     let outputs = match head.labels {
         Labels::Classes(names) => format!("label, then the probabilities of {}", names.join(", ")),
         Labels::Score => "a number from 0 to 5".to_owned(),
@@ -79,16 +54,16 @@ pub fn predict(request: &Predict) -> Result<()> {
         &format!(
             "model {} ({task}, {}) · device {} · out: {outputs}",
             found.folder.path.display(),
-            match mask {
+            match &trained.mask {
                 Some(_) => "under its mask",
                 None => "no mask",
             },
-            opened.note
+            trained.device.note
         ),
     );
     let shape = (
         batch::padding(recipe.data.padding, max_len),
-        pretrained.tokenizer.special().pad,
+        tokenizer.special().pad,
         recipe.eval.batch_size,
     );
     let mut lines = std::io::stdin().lock().lines();
@@ -107,7 +82,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .enumerate()
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
-        let examples = EncodedExample::encode_all(&examples, &pretrained.tokenizer, max_len)?;
+        let examples = EncodedExample::encode_all(&examples, tokenizer, max_len)?;
         let predictions = prediction::predict(&model, &examples, head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());
@@ -124,6 +99,28 @@ pub fn predict(request: &Predict) -> Result<()> {
         }
         number += chunk.len();
     }
+}
+
+/// The model that a path names.
+///
+/// # Errors
+/// A path that is in no run folder, or names no model of it.
+pub(super) fn find_model(path: &Path) -> Result<Found<GlueRecipe>> {
+    find::<Glue>(path, |recipe| {
+        // Tasks are no part of what makes a run: any may be there.
+        let names: Vec<String> = ClassificationTask::all()
+            .map(|task| task.name().to_owned())
+            .collect();
+        Ok(encoder::variants(recipe, &names))
+    })
+}
+
+/// The task of a model, and the head that it has for it.
+pub(super) fn head_of(found: &Found<GlueRecipe>) -> Result<(ClassificationTask, LabelHead)> {
+    let task = ClassificationTask::all()
+        .nth(found.arm.variant.dataset)
+        .context("the variant has no task")?;
+    Ok((task, LabelHead::of(task, &found.recipe.head)))
 }
 
 fn example(line: &str, is_pair: bool, number: usize) -> Result<TextExample> {

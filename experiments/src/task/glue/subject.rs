@@ -1,5 +1,7 @@
 //! A task of labelled texts: its parts as token ids, its losses and scores.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::Split;
@@ -10,22 +12,21 @@ use sparta_datasets::batch::{
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
+use sparta_results::kept::PREDICTIONS;
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::{GlueColumn, Predictions, score};
 use sparta_results::render::PivotLayout;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::corpus;
 use super::prediction::{LabelHead, Prediction, input, predict};
+use super::units;
 use crate::device::OpenDevice;
 use crate::io::write_text;
-use crate::protocol::{Fetch, Run, RunFolder, Scoring, Variant};
+use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::GlueRecipe;
 use crate::task::encoder::{BaselineScore, Column, Head, Model, Sources, batch};
 use crate::train::HeadRate;
-
-/// Predictions of the reported parts, beside a model.
-const PREDICTIONS: &str = "predictions.tsv";
 
 /// Some examples of a task, encoded.
 pub(super) struct Examples {
@@ -140,6 +141,15 @@ impl TextHead {
             columns,
             description,
         })
+    }
+
+    /// The examples of a split; of several reported parts the first is the test split.
+    fn examples(&self, split: Split) -> &[EncodedExample] {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid => &self.valid.examples,
+            Split::Test => &self.reported[0].examples,
+        }
     }
 
     fn padded(&self, examples: &[EncodedExample], indices: &[u32]) -> Result<ClassificationBatch> {
@@ -294,13 +304,22 @@ impl Head for TextHead {
         self.task.name()
     }
 
-    fn n_train(&self) -> usize {
-        self.train.len()
+    fn n_examples(&self, split: Split) -> usize {
+        self.examples(split).len()
     }
 
-    fn mean_len(&self) -> f64 {
-        let tokens: usize = self.train.iter().map(|e| e.encoding.len()).sum();
-        tokens as f64 / self.train.len().max(1) as f64
+    fn part(&self, split: Split) -> &str {
+        match split {
+            Split::Train => Split::Train.name(),
+            Split::Valid => self.valid.name,
+            Split::Test => self.reported[0].name,
+        }
+    }
+
+    fn mean_len(&self, split: Split) -> f64 {
+        let examples = self.examples(split);
+        let tokens: usize = examples.iter().map(|e| e.encoding.len()).sum();
+        tokens as f64 / examples.len().max(1) as f64
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
@@ -323,10 +342,16 @@ impl Head for TextHead {
         self.batch_loss(model, &self.padded(&self.train, indices)?)
     }
 
-    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
-        let padded = self.padded(&self.train, indices)?;
-        let length = |&i: &u32| self.train[i as usize].encoding.len();
-        Ok((input(&padded, device), indices.iter().map(length).collect()))
+    fn input(
+        &self,
+        split: Split,
+        indices: &[u32],
+        device: &Device,
+    ) -> Result<(BertInput, Vec<Vec<u32>>)> {
+        let examples = self.examples(split);
+        let padded = self.padded(examples, indices)?;
+        let ids = |&i: &u32| examples[i as usize].encoding.ids.clone();
+        Ok((input(&padded, device), indices.iter().map(ids).collect()))
     }
 
     fn valid_loss(&self, model: &Model<'_, BertClassifier>) -> Result<f64> {
@@ -357,7 +382,8 @@ impl Head for TextHead {
                 let expected = example.label.context("an example has no label")?;
                 let scores = match prediction {
                     Prediction::Classes(p) => p.iter().map(|p| format!("{p:.4}")).collect(),
-                    Prediction::Score(score) => vec![format!("{score:.4}")],
+                    // Every digit, so that correlations can be had again.
+                    Prediction::Score(score) => vec![score.to_string()],
                 };
                 text += &format!(
                     "{}\t{index}\t{}\t{}\t{}\n",
@@ -375,6 +401,16 @@ impl Head for TextHead {
         }
         write_text(&scoring.folder.path.join(PREDICTIONS), &text)?;
         Ok(values)
+    }
+
+    const KEPT: &'static str = PREDICTIONS;
+
+    fn unit_scores(
+        recipe: &GlueRecipe,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        units::unit_scores(recipe, model, records)
     }
 
     fn n_scored(&self) -> usize {

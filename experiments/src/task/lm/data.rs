@@ -1,11 +1,12 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
 use anyhow::{Result, anyhow, bail};
+use sparta_datasets::batch::{IGNORE, LmBatch};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split, source};
 
-use crate::protocol::{Fetch, Run, RunFolder};
+use crate::protocol::{ExampleIds, Fetch, Run, RunFolder};
 use crate::recipe::LmRecipe;
 use crate::recipe::lm::DataRecipe;
 use crate::train::rng::{self, Purpose};
@@ -19,6 +20,8 @@ pub struct LmData {
     pub hash: String,
     /// One line about them.
     pub description: String,
+    /// The words; in a dry run without the corpus none but the special ones.
+    pub vocabulary: Vocabulary,
     splits: [TokenStore; 3],
 }
 
@@ -118,6 +121,7 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
         description: format!(
             "data: vocabulary {vocab_size} words; train {train}, valid {valid}, test {test} tokens"
         ),
+        vocabulary,
         splits,
     };
     let needed = recipe.train.batch_size * 2;
@@ -152,7 +156,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
     let name = recipe.data.corpus;
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
-    let (ids, vocab_size, hash, description): (Vec<u32>, _, _, _) = match (
+    let (ids, vocab_size, vocabulary, hash, description): (Vec<u32>, _, _, _, _) = match (
         name.load(from, &source::cache_dir()?),
         published_vocabulary(recipe.data.corpus),
     ) {
@@ -161,6 +165,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
             (
                 vocabulary.ids_of(&corpus.train).take(n).collect(),
                 vocabulary.len(),
+                vocabulary.clone(),
                 vocabulary.hash(),
                 format!("{name}, {} words, read and not stored", vocabulary.len()),
             )
@@ -171,6 +176,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
             (
                 (0..n as u64).map(draw).collect(),
                 vocab_size,
+                Vocabulary::from_text("", None, 1)?,
                 "0".repeat(64),
                 format!(
                     "{name} is not at hand: two SYNTHETIC batches over its published {vocab_size} words"
@@ -185,5 +191,22 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
         splits: [store(&ids)?, store(&[])?, store(&[])?],
         hash,
         description,
+        vocabulary,
     })
+}
+
+/// Token ids of each column of a batch with those of the last `memory` positions before it, which `read` keeps.
+pub fn ids(batch: &LmBatch, read: &mut [Vec<u32>], memory: usize) -> Vec<ExampleIds> {
+    let columns = batch.input.chunks(batch.len.max(1));
+    let targets = batch.target.chunks(batch.len.max(1));
+    let column = |((input, target), read): ((&[i32], &[i32]), &mut Vec<u32>)| {
+        // Padding is at the end of a column.
+        let n = target.iter().take_while(|&&id| id != IGNORE).count();
+        read.drain(..read.len().saturating_sub(memory));
+        let queries: Vec<u32> = input[..n].iter().map(|&id| id as u32).collect();
+        let keys = [read.as_slice(), &queries].concat();
+        read.extend(input.iter().map(|&id| id as u32));
+        ExampleIds { queries, keys }
+    };
+    columns.zip(targets).zip(read).map(column).collect()
 }

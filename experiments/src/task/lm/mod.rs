@@ -1,26 +1,37 @@
 //! The language-model table: a Transformer-XL on a stream of words, scored by perplexity.
 
+mod attend;
 mod data;
 mod network;
 mod objective;
+
+pub use attend::attend;
+
+use std::path::Path;
 
 use anyhow::Result;
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
+use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
+use sparta_model::layer::LearnedAlphas;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric, PerplexitySignature};
+use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_results::kept::{SEGMENTS, Segment};
+use sparta_results::{Baseline, Metric, PerplexitySignature, RunRecord};
 
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, MaskedModel,
-    Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Examples, Fetch, Label, Line,
+    MaskedModel, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side,
+    TableRequest, Task, UnitScores, Variant, records,
 };
 use crate::recipe::{LmRecipe, Recipe};
+use crate::task::segments;
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
 use objective::{NextWord, input_tokens};
@@ -110,7 +121,7 @@ impl Task for LanguageModel {
         Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
     }
 
-    fn report(recipe: &LmRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &LmRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: test perplexity under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -119,11 +130,30 @@ impl Task for LanguageModel {
             recipe.threshold().semantics.as_str()
         );
         let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
-        records::report::<Self>(recipe, folder, (title, ""), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = SEGMENTS;
+
+    fn unit_scores(
+        _: &LmRecipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        segments::unit_scores(&model.join(SEGMENTS), records)
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
         Ok(Self::new(run, data::prepare(run, fetch)?))
+    }
+
+    fn reopen(run: &Run<'_, LmRecipe>) -> Result<Self> {
+        Ok(Self::new(run, data::open(run.recipe, &run.folder)?))
     }
 
     fn stand_in(run: &Run<'_, LmRecipe>) -> Result<Self> {
@@ -210,18 +240,31 @@ impl Task for LanguageModel {
     fn observe<'a>(
         &'a self,
         _: &'a Variant,
-        network: &'a TransformerXl,
-        device: &'a Device,
+        model: &'a MaskedModel<'a, TransformerXl, Self::Masks>,
+        examples: Examples,
     ) -> Result<Observation<'a>> {
-        let (recipe, all) = (&self.recipe, self.data.tokens(Split::Train));
-        let n = match recipe.observe.train_tokens {
-            0 => all.len(),
-            n => n.min(all.len()),
+        let (recipe, split) = (&self.recipe, examples.split());
+        let (all, tgt_len) = (self.data.tokens(split), recipe.model.tgt_len);
+        let (stream, n) = match examples {
+            Examples::Observed => {
+                let n = examples.of(all.len(), recipe.observe.train_tokens);
+                let stream = LmStream::new(&all[..n], recipe.observe.batch_size, tgt_len)?;
+                (stream, n)
+            }
+            Examples::First { n, .. } => {
+                // A token more: the last target.
+                let n = n.map_or(all.len(), |n| n.saturating_mul(tgt_len).saturating_add(1));
+                let n = n.min(all.len());
+                let batch_size = recipe.eval.batch_size.min(n.saturating_sub(1)).max(1);
+                let stream = LmStream::for_eval(&all[..n], batch_size, tgt_len)?;
+                (stream, n)
+            }
         };
-        let stream = LmStream::new(&all[..n], recipe.observe.batch_size, recipe.model.tgt_len)?;
         let amount = amount(&stream);
+        let (network, device) = (model.network, model.device);
         let mem_len = network.lengths().mem_len;
         let mut mems = None;
+        let mut read = vec![Vec::new(); stream.batch_size()];
         let weights = move |i| -> Result<Vec<Observed>> {
             let Some(batch) = stream.get(i) else {
                 return Ok(Vec::new());
@@ -229,28 +272,52 @@ impl Task for LanguageModel {
             let output = network.forward(TransformerXlInput {
                 tokens: input_tokens(&batch, device),
                 mems: mems.take(),
-                masks: None,
+                masks: model.masks.clone(),
                 return_weights: true,
             });
             mems = Some(output.mems);
             let weights = output.weights.unwrap_or_default();
             // Of the memory's columns only the last exist while it fills.
-            let missing = weights.first().map_or(0, |weights| {
+            let memory = weights.first().map_or(0, |weights| {
                 let [_, _, seq_q, seq_kv] = weights.dims();
-                mem_len - (seq_kv - seq_q)
+                seq_kv - seq_q
             });
+            let ids = data::ids(&batch, &mut read, memory);
+            let placement = Placement::at(0, mem_len - memory);
+            let valid = ids.iter().map(|ids| Valid {
+                rows: 0..ids.queries.len(),
+                cols: 0..ids.keys.len(),
+            });
+            let placement = match ids.iter().any(|ids| ids.queries.len() < batch.len) {
+                // What the last columns lack.
+                true => placement.with_valid(valid.collect()),
+                false => placement,
+            };
             Ok(vec![Observed {
                 kind: AttentionType::DecoderSelf,
                 weights,
-                placement: Placement::at(0, missing),
+                placement,
+                ids,
             }])
         };
         Ok(Observation {
-            corpus: format!("{}:train:{n}", recipe.data.corpus.name()),
+            corpus: format!("{}:{split}:{n}", recipe.data.corpus.name()),
             words: format!("{n} tokens"),
             amount,
             batches: Box::new((0..amount.n as usize).map(weights)),
         })
+    }
+
+    fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
+        Tokens::of_words(&self.data.vocabulary, ids)
+    }
+
+    fn language(&self) -> Language {
+        self.recipe.data.corpus.language()
+    }
+
+    fn learned_alphas(&self, _: &Variant, network: &TransformerXl) -> Vec<LearnedAlphas> {
+        network.learned_alphas()
     }
 
     fn lines(&self, _: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
@@ -274,11 +341,13 @@ impl Task for LanguageModel {
         &self,
         _: &Variant,
         model: &MaskedModel<'_, TransformerXl, Self::Masks>,
-        _: &Scoring<'_>,
+        scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let (stream, masks) = (self.test_stream()?, model.masks.as_deref());
-        let score = objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        let (score, segments) =
+            objective::perplexity(model.network, &stream, masks, model.device, at)?;
+        Segment::save_all(&scoring.folder.path.join(SEGMENTS), &segments)?;
         Ok(vec![score.ppl()])
     }
 

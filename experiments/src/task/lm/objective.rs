@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use sparta_datasets::batch::{LmBatch, LmStream};
+use sparta_datasets::batch::{IGNORE, LmBatch, LmStream};
 use sparta_model::LayerMask;
 use sparta_model::layer::LearnedAlphas;
 use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
 use sparta_results::Perplexity;
+use sparta_results::kept::Segment;
 
 use crate::protocol::BothMasks;
 use crate::train::rng::{self, Purpose};
@@ -94,7 +95,7 @@ impl Objective<TransformerXl> for NextWord<'_> {
         let masks = self.masks.plain.as_deref();
         let (tokens, batch_size) = self.valid;
         let stream = LmStream::for_eval(tokens, batch_size, self.tgt_len)?;
-        let score = perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
+        let (score, _) = perplexity(&model.valid(), &stream, masks, &device, &mut |_| ())?;
         Ok(Validation::of(score.nll()))
     }
 
@@ -120,7 +121,8 @@ impl Objective<TransformerXl> for NextWord<'_> {
     }
 }
 
-/// Scores every target of a stream; `model` is in evaluation mode on `device`.
+/// Scores every target of a stream, and says what each segment of the text adds, in the order of the text; `model` is in
+/// evaluation mode on `device`.
 ///
 /// # Errors
 /// A score that is not finite, or Ctrl-C.
@@ -130,8 +132,9 @@ pub fn perplexity(
     masks: Option<&[LayerMask]>,
     device: &Device,
     at: &mut dyn FnMut(u64),
-) -> Result<Perplexity> {
+) -> Result<(Perplexity, Vec<Segment>)> {
     let mut sum = Perplexity::default();
+    let mut segments = Vec::new();
     let mut mems = None;
     for batch in stream.iter() {
         let output = model.forward(TransformerXlInput {
@@ -152,8 +155,21 @@ pub fn perplexity(
             batch.index
         );
         sum.add(total, batch.n_targets() as u64);
+        let rows = nll.chunks(batch.len).zip(batch.target.chunks(batch.len));
+        for (column, (nll, targets)) in rows.enumerate() {
+            let tokens = targets.iter().filter(|&&target| target != IGNORE).count() as u64;
+            if tokens > 0 {
+                segments.push(Segment {
+                    segment: (column * stream.n_batches() + batch.index) as u64,
+                    nll: nll.iter().map(|&x| f64::from(x)).sum(),
+                    tokens,
+                    right: None,
+                });
+            }
+        }
         at(batch.index as u64 + 1);
         stop_if_interrupted("scoring")?;
     }
-    Ok(sum)
+    segments.sort_by_key(|of| of.segment);
+    Ok((sum, segments))
 }

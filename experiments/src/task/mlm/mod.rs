@@ -1,26 +1,37 @@
 //! Masked language modelling: a BERT with its head for word pieces, on running text, scored by accuracy and
 //! pseudo-perplexity.
 
+mod attend;
 mod text;
+
+pub use attend::attend;
+
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
+use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::pretrained::Encoding;
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
+use sparta_model::layer::LearnedAlphas;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::encoder::{Model, Pretrained, SCORE_COPIES, Sources, grid, layer_masks, p_of};
+use super::segments;
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::init::new_weights;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Label, Line, Observation,
-    Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Task, Variant, records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
+    Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::mlm::MlmDataRecipe;
 use crate::recipe::{MlmRecipe, Recipe};
@@ -112,7 +123,7 @@ impl Task for MaskedLanguageModel {
         Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
     }
 
-    fn report(recipe: &MlmRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &MlmRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: masked language modelling under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -126,7 +137,22 @@ impl Task for MaskedLanguageModel {
                 p: p_of(recipe, row),
             }]
         };
-        records::report::<Self>(recipe, folder, (title, ""), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    const KEPT: &'static str = SEGMENTS;
+
+    fn unit_scores(
+        _: &MlmRecipe,
+        _: &RunFolder,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        segments::unit_scores(&model.join(SEGMENTS), records)
     }
 
     fn open(run: &Run<'_, MlmRecipe>, fetch: Fetch) -> Result<Self> {
@@ -138,6 +164,15 @@ impl Task for MaskedLanguageModel {
         let text = Text::load(run.recipe, &pretrained.tokenizer, from, fetch)?;
         run.enter()?;
         pretrained.enter(model.network, &run.folder, &sources)?;
+        Self::new(run.recipe, pretrained, text)
+    }
+
+    fn reopen(run: &Run<'_, MlmRecipe>) -> Result<Self> {
+        let sources = Sources::of(run.request).or_remembered(&run.folder)?;
+        let pretrained = Pretrained::of_run(&run.recipe.model, &run.folder, MlmRecipe::PROGRAM)?
+            .computed_by(run.request.attention);
+        let from = sources.data.as_deref();
+        let text = Text::load(run.recipe, &pretrained.tokenizer, from, Fetch::Never)?;
         Self::new(run.recipe, pretrained, text)
     }
 
@@ -288,31 +323,35 @@ impl Task for MaskedLanguageModel {
     fn observe<'a>(
         &'a self,
         _: &'a Variant,
-        network: &'a BertMaskedLm,
-        device: &'a Device,
+        model: &'a Model<'a, BertMaskedLm>,
+        examples: Examples,
     ) -> Result<Observation<'a>> {
-        let (observe, windows) = (&self.recipe.observe, self.text.windows(Split::Train));
-        let n = match observe.windows {
-            0 => windows.len(),
-            n => n.min(windows.len()),
-        };
+        let (observe, split) = (&self.recipe.observe, examples.split());
+        let windows = self.text.windows(split);
+        let n = examples.of(windows.len(), observe.windows);
         let order = ExampleOrder::in_order(n, observe.batch_size)?;
         let n_batches = order.n_batches();
         let weights = move |i| -> Result<Vec<Observed>> {
             let indices = order.get(i).unwrap_or_default();
-            let batch = self.text.batch(Split::Train, indices, FIXED)?;
+            let batch = self.text.batch(split, indices, FIXED)?;
             let lengths = indices.iter().map(|&index| windows[index as usize].len());
+            let rows = batch.ids.chunks(batch.len).zip(lengths.clone());
+            // As the network reads them: masked.
+            let ids = rows.map(|(row, n)| row[..n].iter().map(|&id| id as u32).collect());
+            let ids = ids.map(ExampleIds::of_self).collect();
             let valid = lengths.map(|length| Valid::first(length, length));
-            let input = text::input(&batch, device).return_weights();
+            let input = text::input(&batch, model.device).masks(model.masks.clone());
+            let input = input.return_weights();
             Ok(vec![Observed {
                 kind: KIND,
-                weights: network.bert.forward(input).weights,
+                weights: model.network.bert.forward(input).weights,
                 placement: Placement::at(0, 0).with_valid(valid.collect()),
+                ids,
             }])
         };
         let n_tokens: usize = windows[..n].iter().map(Encoding::len).sum();
         Ok(Observation {
-            corpus: format!("{}:train:{n}", self.text.name),
+            corpus: format!("{}:{split}:{n}", self.text.name),
             words: format!("{n} windows"),
             amount: Amount {
                 n: n_batches as u64,
@@ -320,6 +359,18 @@ impl Task for MaskedLanguageModel {
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
+        Tokens::of_pretrained(&self.pretrained.tokenizer, ids)
+    }
+
+    fn language(&self) -> Language {
+        self.recipe.data.corpus.language()
+    }
+
+    fn learned_alphas(&self, _: &Variant, network: &BertMaskedLm) -> Vec<LearnedAlphas> {
+        network.bert.learned_alphas()
     }
 
     fn lines(&self, _: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
@@ -354,11 +405,14 @@ impl Task for MaskedLanguageModel {
         &self,
         _: &Variant,
         model: &Model<'_, BertMaskedLm>,
-        _: &Scoring<'_>,
+        scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let how = (self.passes(), self.recipe.eval.batch_size);
-        values(text::score(&self.text, model, how, at)?)
+        let (score, segments) = text::score(&self.text, model, how, at)?;
+        let values = values(score)?;
+        Segment::save_all(&scoring.folder.path.join(SEGMENTS), &segments)?;
+        Ok(values)
     }
 
     fn baselines(&self) -> Result<Vec<BaselineLine>> {

@@ -1,5 +1,6 @@
 //! Running text with masked word pieces: windows, the training loss, scores, and the unigram baseline.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
@@ -15,6 +16,7 @@ use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
 use sparta_model::layer::LearnedAlphas;
 use sparta_results::Perplexity;
+use sparta_results::kept::Segment;
 
 use crate::protocol::{BothMasks, Fetch};
 use crate::recipe::MlmRecipe;
@@ -248,34 +250,54 @@ impl MaskedScore {
     }
 }
 
-/// Scores a network on the masked word pieces of a batch.
+/// Scores a network on the masked word pieces of a batch, and adds to what each window has.
 ///
 /// # Errors
 /// Scores that are not finite.
-fn score_batch(model: &Model<'_, BertMaskedLm>, batch: &MaskedBatch) -> Result<MaskedScore> {
+fn score_batch(
+    model: &Model<'_, BertMaskedLm>,
+    batch: &MaskedBatch,
+    segments: &mut BTreeMap<u32, Segment>,
+) -> Result<MaskedScore> {
     if batch.n_targets() == 0 {
         return Ok(MaskedScore::default());
     }
     let input = input(batch, model.device).masks(model.masks.clone());
     let scores = model.network.masked(input, &batch.labels);
     let best = scores.logits.clone().argmax(1).squeeze_dim::<1>(1);
-    let right = best.equal(scores.targets.clone()).float().sum();
-    let nll: f64 = batch::read(scores.nll())?.into_iter().map(f64::from).sum();
+    let right = batch::read(best.equal(scores.targets.clone()).float())?;
+    let losses = batch::read(scores.nll())?;
+    let nll: f64 = losses.iter().copied().map(f64::from).sum();
     ensure!(
         nll.is_finite(),
         "the score of window {} is not finite",
         batch.indices[0]
     );
     let mut score = MaskedScore {
-        n_correct: batch::read(right)?[0] as u64,
+        n_correct: right.iter().filter(|&&is_right| is_right > 0.0).count() as u64,
         ..MaskedScore::default()
     };
+    let mut losses = losses.into_iter().map(f64::from).zip(right);
+    for (&window, labels) in batch.indices.iter().zip(batch.labels.chunks(batch.len)) {
+        let n = labels.iter().filter(|&&label| label >= 0).count();
+        let segment = segments.entry(window).or_insert(Segment {
+            segment: u64::from(window),
+            nll: 0.0,
+            tokens: 0,
+            right: Some(0),
+        });
+        for (loss, is_right) in losses.by_ref().take(n) {
+            segment.nll += loss;
+            segment.tokens += 1;
+            segment.right = segment.right.map(|right| right + u64::from(is_right > 0.0));
+        }
+    }
     score.nll.add(nll, scores.n_masked() as u64);
     Ok(score)
 }
 
-/// Scores a network on every word piece of the test split, each masked in one of `passes` passes; `at` is told how many
-/// batches are done.
+/// Scores a network on every word piece of the test split, each masked in one of `passes` passes, and says what each
+/// window adds; `at` is told how many batches are done.
 ///
 /// # Errors
 /// Scores that are not finite, or Ctrl-C.
@@ -284,7 +306,8 @@ pub(super) fn score(
     model: &Model<'_, BertMaskedLm>,
     (passes, batch_size): (usize, usize),
     at: &mut dyn FnMut(u64),
-) -> Result<MaskedScore> {
+) -> Result<(MaskedScore, Vec<Segment>)> {
+    let mut segments = BTreeMap::new();
     let order = ExampleOrder::in_order(text.windows(Split::Test).len(), batch_size)?;
     let mut total = MaskedScore::default();
     let mut n_done = 0;
@@ -295,13 +318,14 @@ pub(super) fn score(
             total.add(score_batch(
                 model,
                 &text.batch(Split::Test, indices, choice)?,
+                &mut segments,
             )?);
             n_done += 1;
             at(n_done);
             stop_if_interrupted("scoring")?;
         }
     }
-    Ok(total)
+    Ok((total, segments.into_values().collect()))
 }
 
 /// Cross-entropy of masked word pieces, others in each epoch (RoBERTa's dynamic masking, Liu et al. 2019).
@@ -380,6 +404,7 @@ impl Objective<BertMaskedLm> for MaskedTokens<'_> {
             total.add(score_batch(
                 &model,
                 &self.text.batch(Split::Valid, indices, FIXED)?,
+                &mut BTreeMap::new(),
             )?);
             stop_if_interrupted("validation")?;
         }

@@ -1,11 +1,13 @@
 //! The SQuAD table: exact match, F1, and the time and memory of training steps with attention that holds all scores and
 //! with one that skips blocks.
 
+mod attend;
 mod corpus;
 mod cost;
 mod kernels;
 mod subject;
 
+pub use attend::attend;
 pub use cost::{Measure, measure};
 
 use super::encoder::Encoder;

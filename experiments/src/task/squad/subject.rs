@@ -1,29 +1,31 @@
 //! SQuAD: windows of paragraphs, places of answers, exact match and F1.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
+use sparta_datasets::source::sha256;
 use sparta_datasets::squad::{
     QuestionPlace, Scored, SpanOptions, SquadCorpus, Window, WindowOptions, best_spans, windows,
 };
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
 use sparta_ops::attention::Implementation;
-use sparta_results::metric::TaskSignature;
-use sparta_results::metric::squad::squad;
+use sparta_results::kept::{QUESTIONS, Question};
+use sparta_results::metric::squad::{answer_scores, squad};
+use sparta_results::metric::{Outcomes, TaskSignature};
 use sparta_results::render::PivotLayout;
-use sparta_results::{Metric, load_all, paper};
+use sparta_results::{Metric, RunRecord, load_all, paper};
 
 use super::corpus::{self, spread};
 use super::cost::{self, Cost};
 use super::kernels::{self, Kernels};
 use crate::device::OpenDevice;
 use crate::io::write_text;
-use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, Variant};
+use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Column, Head, Model, Sources, batch};
 use crate::train::HeadRate;
@@ -123,6 +125,14 @@ impl SpanHead {
             config_dir: run.folder.data(),
             description,
         })
+    }
+
+    /// The windows of a split; the published test set is not public, and everything is judged on dev.
+    fn windows(&self, split: Split) -> &[Window] {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid | Split::Test => &self.test,
+        }
     }
 
     fn padded(&self, windows: &[Window], indices: &[u32]) -> Result<SpanBatch> {
@@ -263,13 +273,21 @@ impl Head for SpanHead {
         self.corpus.name
     }
 
-    fn n_train(&self) -> usize {
-        self.train.len()
+    fn n_examples(&self, split: Split) -> usize {
+        self.windows(split).len()
     }
 
-    fn mean_len(&self) -> f64 {
-        let tokens: usize = self.train.iter().map(|w| w.encoding.len()).sum();
-        tokens as f64 / self.train.len() as f64
+    fn part(&self, split: Split) -> &str {
+        match split {
+            Split::Train => Split::Train.name(),
+            Split::Valid | Split::Test => "dev",
+        }
+    }
+
+    fn mean_len(&self, split: Split) -> f64 {
+        let windows = self.windows(split);
+        let tokens: usize = windows.iter().map(|w| w.encoding.len()).sum();
+        tokens as f64 / windows.len() as f64
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertSpanFinder {
@@ -292,10 +310,16 @@ impl Head for SpanHead {
         self.batch_loss(model, &self.train, indices)
     }
 
-    fn input(&self, indices: &[u32], device: &Device) -> Result<(BertInput, Vec<usize>)> {
-        let padded = self.padded(&self.train, indices)?;
-        let length = |&i: &u32| self.train[i as usize].encoding.len();
-        Ok((input(&padded, device), indices.iter().map(length).collect()))
+    fn input(
+        &self,
+        split: Split,
+        indices: &[u32],
+        device: &Device,
+    ) -> Result<(BertInput, Vec<Vec<u32>>)> {
+        let windows = self.windows(split);
+        let padded = self.padded(windows, indices)?;
+        let ids = |&i: &u32| windows[i as usize].encoding.ids.clone();
+        Ok((input(&padded, device), indices.iter().map(ids).collect()))
     }
 
     fn valid_loss(&self, model: &Model<'_, BertSpanFinder>) -> Result<f64> {
@@ -375,6 +399,23 @@ impl Head for SpanHead {
             .collect();
         let text = serde_json::to_string_pretty(&by_id).context("cannot write the answers")?;
         write_text(&scoring.folder.path.join(PREDICTIONS), &(text + "\n"))?;
+        let questions: Vec<Question> = answers
+            .iter()
+            .map(|(place, text)| {
+                let (_, question) = place.of(&self.corpus.dev);
+                let expected: Vec<&str> =
+                    question.answers.iter().map(|a| a.text.as_str()).collect();
+                // A question without a prediction counts 0, as in the score.
+                let (is_exact, f1) =
+                    (text.as_deref()).map_or((false, 0.0), |text| answer_scores(text, &expected));
+                Question {
+                    id: question.id.clone(),
+                    exact_match: u8::from(is_exact),
+                    f1,
+                }
+            })
+            .collect();
+        Question::save_all(&scoring.folder.path.join(QUESTIONS), &questions)?;
         let scored = squad(answers.iter().map(|(place, text)| {
             let (_, question) = place.of(&self.corpus.dev);
             let expected = question.answers.iter().map(|answer| answer.text.as_str());
@@ -405,6 +446,38 @@ impl Head for SpanHead {
             .iter()
             .map(|line| value(line).with_context(|| format!("{} has no value", line.metric)))
             .collect()
+    }
+
+    const KEPT: &'static str = QUESTIONS;
+
+    /// Quality alone: time and memory are no sums over questions.
+    fn unit_scores(
+        _: &SquadRecipe,
+        model: &Path,
+        records: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        let questions = Question::load_all(&model.join(QUESTIONS))?;
+        let ids: Vec<&str> = questions.iter().map(|of| of.id.as_str()).collect();
+        let test_set = sha256(ids.join("\n").as_bytes());
+        let mut scores = Vec::new();
+        for record in records {
+            let outcomes = match record.metric {
+                Metric::ExactMatch => {
+                    let right = |of: &Question| (f64::from(of.exact_match), 1.0);
+                    Outcomes::percentage(questions.iter().map(right))?
+                }
+                Metric::AnswerF1 => Outcomes::percentage(questions.iter().map(|of| (of.f1, 1.0)))?,
+                _ => continue,
+            };
+            scores.push(UnitScores {
+                metric: record.metric,
+                signature: record.signature.clone(),
+                units: "questions",
+                outcomes,
+                test_set: test_set.clone(),
+            });
+        }
+        Ok(scores)
     }
 
     fn n_scored(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The translation tables: an encoder–decoder for each normaliser, pruned by attention type, scored by BLEU.
 
+mod attend;
 mod batch;
 mod corpus;
 mod data;
@@ -9,23 +10,32 @@ mod rows;
 mod samples;
 mod score;
 mod search;
+mod trained;
 mod translate;
+mod units;
 
+pub use attend::attend;
 pub use translate::{Translate, translate};
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, TokenBucket};
+use sparta_datasets::tokenize::Language;
+use sparta_model::layer::LearnedAlphas;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric};
+use sparta_results::{Baseline, Metric, RunRecord};
 
+use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Fetch, Line, MaskedModel, Observation,
-    Observed, Phase, Row, Run, RunFolder, Scoring, Task, Variant, records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Examples, Fetch, Line, MaskedModel,
+    Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, TableRequest, Task,
+    UnitScores, Variant, records,
 };
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::TrainingConfig;
@@ -68,7 +78,7 @@ impl Task for Translation {
         Ok(rows::variants(recipe))
     }
 
-    fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<()> {
+    fn table(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<TableRequest> {
         let title = format!(
             "{}: test BLEU by normaliser, and under attention pruning ({}, {} thresholds, {} semantics)",
             recipe.table(),
@@ -76,16 +86,38 @@ impl Task for Translation {
             recipe.threshold().scope.as_str(),
             recipe.threshold().semantics.as_str()
         );
-        let samples = samples::report(recipe, folder)?;
         let labels = |of: &Variant, row: Option<&Row>| {
             let lines = rows::lines(recipe, of, row);
             lines.into_iter().map(|line| line.label).collect()
         };
-        records::report::<Self>(recipe, folder, (title, &samples), labels)
+        Ok(TableRequest {
+            title,
+            layout: None,
+            expected: records::expected::<Self>(recipe, folder, labels)?,
+        })
+    }
+
+    fn after_table(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<String> {
+        samples::report(recipe, folder)
+    }
+
+    const KEPT: &'static str = samples::LINES;
+
+    fn unit_scores(
+        recipe: &TranslationRecipe,
+        run: &RunFolder,
+        model: &Path,
+        _: &[RunRecord],
+    ) -> Result<Vec<UnitScores>> {
+        data::open(recipe, run)?.unit_scores(recipe, model)
     }
 
     fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {
         Ok(Self::new(run, data::prepare(run, fetch)?))
+    }
+
+    fn reopen(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
+        Ok(Self::new(run, data::open(run.recipe, &run.folder)?))
     }
 
     fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
@@ -175,14 +207,13 @@ impl Task for Translation {
     fn observe<'a>(
         &'a self,
         _: &'a Variant,
-        network: &'a Seq2Seq,
-        device: &'a Device,
+        model: &'a MaskedModel<'a, Seq2Seq, Seq2SeqMasks>,
+        examples: Examples,
     ) -> Result<Observation<'a>> {
-        let (recipe, store) = (&self.recipe, self.data.store(Split::Train));
+        let (recipe, split) = (&self.recipe, examples.split());
+        let store = self.data.store(split);
         let mut lengths = store.lengths();
-        if recipe.observe.train_pairs > 0 {
-            lengths.truncate(recipe.observe.train_pairs);
-        }
+        lengths.truncate(examples.of(lengths.len(), recipe.observe.train_pairs));
         let options = BucketOptions::tokens(recipe.observe.max_tokens);
         let bucket = TokenBucket::in_order(&lengths, &options)
             .context("`observe.max_tokens` of the recipe")?;
@@ -192,17 +223,19 @@ impl Task for Translation {
         let weights = move |i| -> Result<Vec<Observed>> {
             let batch = store.batch(bucket.get(i).unwrap_or_default(), padding);
             // Targets are given: teacher forcing.
-            let output = network.forward(input(&batch, device).return_weights());
+            let read = input(&batch, model.device).masks(model.masks.clone());
+            let output = model.network.forward(read.return_weights());
             let weights = output.weights.context("the model gave no weights")?;
             let observed = |kind| Observed {
                 kind,
                 weights: weights.of(kind).to_vec(),
                 placement: Placement::at(0, 0).with_valid(valid_cells(&batch, kind)),
+                ids: batch::ids(&batch, kind),
             };
             Ok(AttentionType::ALL.map(observed).into())
         };
         Ok(Observation {
-            corpus: format!("{}:train:{}", self.data.corpus.name, lengths.len()),
+            corpus: format!("{}:{split}:{}", self.data.corpus.name, lengths.len()),
             words: format!("{} pairs", lengths.len()),
             amount: Amount {
                 n: n_batches as u64,
@@ -210,6 +243,22 @@ impl Task for Translation {
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    fn tokens(&self, side: Side, ids: &[u32]) -> Result<Tokens> {
+        let vocabulary = match side {
+            Side::Encoder => &self.data.vocabulary.source,
+            Side::Decoder => &self.data.vocabulary.target,
+        };
+        Tokens::of_bpe(vocabulary, ids)
+    }
+
+    fn language(&self) -> Language {
+        self.data.corpus.source
+    }
+
+    fn learned_alphas(&self, _: &Variant, network: &Seq2Seq) -> Vec<LearnedAlphas> {
+        network.learned_alphas()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

@@ -14,7 +14,7 @@ use crate::protocol::{ModelFolder, Row, RunFolder};
 use crate::recipe::{Recipe, TranslationRecipe};
 
 /// Translations of the test set, one a line as BLEU read them before it joined or cut words.
-const LINES: &str = "test.txt";
+pub(super) const LINES: &str = "test.txt";
 /// Their score and speed.
 const NOTE: &str = "test.json";
 /// How many sentences the file shows, and how many are printed.

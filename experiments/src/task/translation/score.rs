@@ -12,7 +12,7 @@ use super::data::PairData;
 use crate::recipe::TranslationRecipe;
 
 /// The BLEU of the recipe.
-fn bleu(recipe: &TranslationRecipe) -> Bleu {
+pub(super) fn bleu(recipe: &TranslationRecipe) -> Bleu {
     Bleu {
         tokenize: recipe.eval.tokenize,
         lowercase: recipe.data.lowercase,
@@ -41,13 +41,22 @@ impl PairData {
         Ok(bleu(recipe).corpus(&hypotheses, &references)?)
     }
 
-    /// Tokenised lines as BLEU gets them: joined again where it brings its own tokeniser.
+    /// Tokenised lines as the recipe's BLEU gets them.
     fn as_scored(
         &self,
         recipe: &TranslationRecipe,
         lines: impl Iterator<Item = String>,
     ) -> Vec<String> {
-        match recipe.eval.tokenize {
+        self.as_scored_by(recipe.eval.tokenize, lines)
+    }
+
+    /// Tokenised lines as a score gets them: joined again where it brings its own tokeniser.
+    pub(super) fn as_scored_by(
+        &self,
+        tokenize: BleuTokenizer,
+        lines: impl Iterator<Item = String>,
+    ) -> Vec<String> {
+        match tokenize {
             BleuTokenizer::None => lines.collect(),
             BleuTokenizer::V13a | BleuTokenizer::Intl | BleuTokenizer::Char => {
                 let detokenizer = detokenizer(self.corpus.target);

@@ -179,6 +179,19 @@ impl MechanismConfig {
         self.settings().label()
     }
 
+    /// Whether each head learns an α.
+    pub const fn learns_alpha(&self) -> bool {
+        match self {
+            Self::DotProduct(NormalizerConfig::AlphaEntmax { .. }) => true,
+            Self::DotProduct(
+                NormalizerConfig::Softmax
+                | NormalizerConfig::Sparsemax
+                | NormalizerConfig::Entmax15
+                | NormalizerConfig::Entmax { .. },
+            ) => false,
+        }
+    }
+
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`
     /// of a network needs.
     ///

@@ -1,11 +1,12 @@
-//! How sure a score is: bootstrap resampling of the test sentences (Koehn, 2004), as sacreBLEU does
-//! it.
+//! How sure a score is: bootstrap resampling of the units of the test set (Efron, 1979; of the
+//! sentences of a translation: Koehn, 2004), with the samples of sacreBLEU.
 
 mod random;
 
+pub(crate) use random::NumpyRandom;
+
 use crate::error::{Result, ResultsError};
-use crate::metric::corpus::{CorpusMetric, Statistics};
-use random::NumpyRandom;
+use crate::metric::outcomes::Outcomes;
 
 /// Resampling of the test set. The samples are those that sacreBLEU draws with the same seed: the
 /// generator is numpy's.
@@ -27,7 +28,7 @@ impl Default for Bootstrap {
     }
 }
 
-/// A score with the spread that the choice of test sentences gives it.
+/// A score with the spread that the choice of test units gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// Score of the whole test set.
@@ -50,111 +51,105 @@ impl std::fmt::Display for Estimate {
     }
 }
 
-/// Two systems on the same test set.
+/// The difference of two systems on the same test set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Comparison {
+pub struct PairedBootstrap {
     /// The system compared with.
     pub baseline: Estimate,
     /// The other one.
     pub system: Estimate,
-    /// How often a difference as large as the real one comes from the choice of sentences alone;
-    /// below 0.05 the systems differ.
+    /// Score of the system less that of the baseline.
+    pub difference: f64,
+    /// The interval that holds 95 % of the samples' differences.
+    pub interval: [f64; 2],
+    /// How often a difference as large as the real one comes from the choice of units alone, in
+    /// either direction: `(1 + #{|Δ* − mean Δ*| ≥ |Δ|}) / (1 + n_samples)`.
     pub p_value: f64,
+    /// The same as sacreBLEU has it: `(1 + #{|Δ*| − mean |Δ*| > |Δ|}) / (1 + n_samples)`. It is about
+    /// half of the other one for systems that differ, and not 1 for systems that are the same.
+    pub sacrebleu_p_value: f64,
 }
 
 impl Bootstrap {
-    /// Score of one system with its confidence interval.
-    ///
-    /// # Errors
-    /// See [`CorpusMetric::statistics`]; [`ResultsError::MetricSetting`] without samples.
-    pub fn confidence<M: CorpusMetric, H: AsRef<str>, R: AsRef<str>>(
-        &self,
-        metric: &M,
-        hypotheses: &[H],
-        references: &[Vec<R>],
-    ) -> Result<Estimate> {
-        let statistics = metric.statistics(hypotheses, references)?;
-        let scores = self.scores(metric, [&statistics])?;
-        Ok(estimate(
-            metric,
-            &statistics,
-            scores.into_iter().map(|[score]| score).collect(),
-        ))
-    }
-
     /// Paired test of `system` against `baseline`: both are scored on the same samples.
     ///
-    /// `p = (1 + #{samples with | |Δ*| − mean |Δ*| > |Δ| }) / (1 + n_samples)`, Δ being the
-    /// difference on the whole test set and Δ* that on a sample.
+    /// Δ is the difference on the whole test set and Δ* that on a sample.
     ///
     /// # Errors
-    /// See [`CorpusMetric::statistics`]; [`ResultsError::MetricSetting`] without samples.
-    pub fn paired<M: CorpusMetric, B: AsRef<str>, H: AsRef<str>, R: AsRef<str>>(
-        &self,
-        metric: &M,
-        baseline: &[B],
-        system: &[H],
-        references: &[Vec<R>],
-    ) -> Result<Comparison> {
-        let baseline = metric.statistics(baseline, references)?;
-        let system = metric.statistics(system, references)?;
-        let pairs = self.scores(metric, [&baseline, &system])?;
+    /// [`ResultsError::Units`] for outcomes that do not go together, [`ResultsError::MetricSetting`]
+    /// without samples.
+    pub fn paired(&self, baseline: &Outcomes, system: &Outcomes) -> Result<PairedBootstrap> {
+        baseline.check_pair(system)?;
+        let pairs = self.scores([baseline, system])?;
+        let mut differences: Vec<f64> = pairs.iter().map(|[b, s]| s - b).collect();
         let (of_baseline, of_system) = pairs.iter().map(|[b, s]| (*b, *s)).unzip();
         let (baseline, system) = (
-            estimate(metric, &baseline, of_baseline),
-            estimate(metric, &system, of_system),
+            estimate(baseline.score(), of_baseline),
+            estimate(system.score(), of_system),
         );
-        let differences: Vec<f64> = pairs.iter().map(|[b, s]| (s - b).abs()).collect();
-        let mean = mean(&differences);
-        let real = (baseline.score - system.score).abs();
-        let n_beyond = differences.iter().filter(|of| **of - mean > real).count();
-        let p_value = (n_beyond + 1) as f64 / (self.n_samples + 1) as f64;
-        Ok(Comparison {
+        let difference = system.score - baseline.score;
+        let share = |n: usize| (n + 1) as f64 / (self.n_samples + 1) as f64;
+        let mean_difference = mean(differences.iter().copied());
+        let least = difference.abs() - rounding(baseline.score, system.score);
+        let as_large = |of: &&f64| (**of - mean_difference).abs() >= least;
+        let p_value = share(differences.iter().filter(as_large).count());
+        let mean_size = mean(differences.iter().map(|of| of.abs()));
+        let beyond = |of: &&f64| of.abs() - mean_size > difference.abs();
+        let sacrebleu_p_value = share(differences.iter().filter(beyond).count());
+        differences.sort_by(f64::total_cmp);
+        Ok(PairedBootstrap {
             baseline,
             system,
+            difference,
+            interval: middle(&differences),
             p_value,
+            sacrebleu_p_value,
         })
     }
 
-    /// Scores of each sample, all systems on the same sentences.
-    fn scores<M: CorpusMetric, const N: usize>(
-        &self,
-        metric: &M,
-        systems: [&Statistics; N],
-    ) -> Result<Vec<[f64; N]>> {
-        let n_sentences = systems.first().map_or(0, |of| of.n_sentences());
-        let range = u32::try_from(n_sentences).unwrap_or(u32::MAX);
+    /// Scores of each sample, all systems on the same units.
+    fn scores<const N: usize>(&self, systems: [&Outcomes; N]) -> Result<Vec<[f64; N]>> {
+        let n_units = systems.first().map_or(0, |of| of.n_units());
+        let range = u32::try_from(n_units).unwrap_or(u32::MAX);
         if self.n_samples == 0 || range == u32::MAX {
             return Err(ResultsError::MetricSetting {
                 what: "bootstrap",
-                found: format!("{} samples of {n_sentences} sentences", self.n_samples),
-                expected: "at least one sample, in general 1000, of fewer than 2^32 sentences",
+                found: format!("{} samples of {n_units} units", self.n_samples),
+                expected: "at least one sample, in general 1000, of fewer than 2^32 units",
             });
         }
         let mut random = NumpyRandom::new(self.seed);
-        let mut sample = vec![0; n_sentences];
+        let mut sample = vec![0; n_units];
         let draw = |_| {
             sample.fill_with(|| random.below(range) as usize);
-            systems.map(|system| metric.score_of(&system.sum(sample.iter().copied())))
+            systems.map(|system| system.score_of(sample.iter().map(|&unit| system.row(unit))))
         };
         Ok((0..self.n_samples).map(draw).collect())
     }
 }
 
-fn estimate<M: CorpusMetric>(
-    metric: &M,
-    statistics: &Statistics,
-    mut scores: Vec<f64>,
-) -> Estimate {
+/// What two scores that are equal may differ by after sums in another order.
+pub(crate) fn rounding(a: f64, b: f64) -> f64 {
+    1e-12 * (a.abs() + b.abs())
+}
+
+fn estimate(score: f64, mut scores: Vec<f64>) -> Estimate {
     scores.sort_by(f64::total_cmp);
-    let cut = scores.len() / 40;
+    let [low, high] = middle(&scores);
     Estimate {
-        score: metric.score_of(&statistics.total()),
-        mean: mean(&scores),
-        ci: 0.5 * (scores[scores.len() - cut - 1] - scores[cut]),
+        score,
+        mean: mean(scores.iter().copied()),
+        ci: 0.5 * (high - low),
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+/// The interval that holds 95 % of sorted values, at least one.
+fn middle(sorted: &[f64]) -> [f64; 2] {
+    let cut = sorted.len() / 40;
+    [sorted[cut], sorted[sorted.len() - cut - 1]]
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    values.sum::<f64>() / n
 }

@@ -10,15 +10,17 @@ const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
 
 /// numpy's default generator.
 #[derive(Debug, Clone)]
-pub(super) struct NumpyRandom {
+pub(crate) struct NumpyRandom {
     state: u128,
     increment: u128,
     /// Upper half of the last 64 bits, not used yet.
     half: Option<u32>,
+    /// Bits of the last draw of [`NumpyRandom::flip`], and how many are left.
+    bits: (u32, u32),
 }
 
 impl NumpyRandom {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let words = seed_words(seed);
         let wide = |at: usize| {
             // numpy gives the upper 64 bits first, each of them with its lower word first.
@@ -29,6 +31,7 @@ impl NumpyRandom {
             state: 0,
             increment: wide(4) << 1 | 1,
             half: None,
+            bits: (0, 0),
         };
         random.step();
         random.state = random.state.wrapping_add(wide(0));
@@ -59,7 +62,7 @@ impl NumpyRandom {
     }
 
     /// A number below `range`, all with the same probability; `range` is at least 1.
-    pub(super) fn below(&mut self, range: u32) -> u32 {
+    pub(crate) fn below(&mut self, range: u32) -> u32 {
         if range <= 1 {
             return 0;
         }
@@ -70,6 +73,18 @@ impl NumpyRandom {
                 return (product >> 32) as u32;
             }
         }
+    }
+}
+
+impl NumpyRandom {
+    /// A fair coin, as `integers(2, dtype=bool)` throws it: the bits of 32 at a time, lowest first.
+    pub(crate) fn flip(&mut self) -> bool {
+        let (bits, left) = match self.bits {
+            (_, 0) => (self.next_u32(), 32),
+            (bits, left) => (bits >> 1, left),
+        };
+        self.bits = (bits, left - 1);
+        bits & 1 == 1
     }
 }
 
@@ -126,6 +141,20 @@ mod tests {
         NUMPY
             .iter()
             .for_each(|(seed, n, expected)| assert_eq!(draw(*seed, *n), *expected, "{seed} {n}"));
+    }
+
+    /// `numpy.random.default_rng(12345).integers(2, size=70, dtype=bool)` of numpy 2.4.
+    #[test]
+    fn coins_are_those_of_numpy() {
+        let fixture: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/parity/significance.json")).unwrap();
+        let expected = fixture["coins"].as_str().unwrap();
+        let mut random = NumpyRandom::new(12345);
+        let found: String = expected
+            .chars()
+            .map(|_| if random.flip() { '1' } else { '0' })
+            .collect();
+        assert_eq!(found, expected);
     }
 
     const NUMPY: &[(u64, u32, [u32; 12])] = &[

@@ -15,6 +15,7 @@ use crate::render::pivot::{
     PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, published,
 };
 use crate::render::score_table::{RowName, with_marks};
+use crate::render::svg;
 use crate::render::table::{Align, Table};
 
 impl PivotTable {
@@ -57,20 +58,29 @@ impl PivotTable {
         write_scores(lines)
     }
 
-    /// Writes TABLE.md and TABLE.csv into `dir`; returns the files.
+    /// Writes TABLE.md, TABLE.csv and, where there is a score to draw, TABLE.svg into `dir`; returns
+    /// the files.
     ///
     /// # Errors
-    /// [`crate::ResultsError::Io`] if the disk refuses.
+    /// [`crate::ResultsError::Io`] if the disk refuses, [`crate::ResultsError::Plot`] if the plot
+    /// cannot be drawn.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let dir = dir.as_ref();
-        let files = [
+        let mut files = vec![
             (dir.join("TABLE.md"), self.markdown()),
             (dir.join("TABLE.csv"), self.csv()?),
         ];
+        if self
+            .lines
+            .iter()
+            .any(|line| line.ours.iter().any(Option::is_some))
+        {
+            files.push((dir.join("TABLE.svg"), svg::pivot(self)?));
+        }
         files
             .iter()
             .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
-        Ok(files.map(|(path, _)| path).into())
+        Ok(files.into_iter().map(|(path, _)| path).collect())
     }
 
     /// The table: for each condition and p our numbers, their change against p = 0 of the same
@@ -127,7 +137,7 @@ impl PivotTable {
     }
 
     /// The p = 0 line that a line's changes refer to.
-    fn dense(&self, line: &PivotLine) -> Option<&PivotLine> {
+    pub(in crate::render) fn dense(&self, line: &PivotLine) -> Option<&PivotLine> {
         let dense = |row: &str| {
             self.lines.iter().find(|other| {
                 (other.row.as_str(), &other.variant, other.p)
@@ -137,6 +147,17 @@ impl PivotTable {
         // A mask changes nothing in a dense kernel at p = 0: its dense run is that of the kernel
         // without masks.
         dense(&line.row).or_else(|| dense(SQUAD_KERNELS[0]))
+    }
+
+    /// Where the published numbers of a column were taken.
+    pub(in crate::render) fn corpora(&self, at: usize) -> Vec<String> {
+        let has_some = self.lines.iter().any(|line| line.paper[at].is_some());
+        let source = published::source(self, at).filter(|_| has_some);
+        let table = source.and_then(|source| paper::tables().get(source));
+        table
+            .map(|table| table.corpus.clone())
+            .into_iter()
+            .collect()
     }
 
     fn cells(
@@ -191,7 +212,7 @@ impl PivotTable {
         self.columns[at].metric.map_or(2, Metric::decimals)
     }
 
-    fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = vec![Block::Table(self.table())];
         for column in self
             .columns

@@ -92,15 +92,20 @@ pub(super) fn places(layout: PivotLayout) -> Vec<(&'static str, Condition, Perce
     all.filter_map(place).collect()
 }
 
+/// The published table of a column.
+pub(super) fn source(table: &PivotTable, at: usize) -> Option<&'static str> {
+    match (table.layout, table.columns.get(at)?.metric) {
+        (PivotLayout::Glue, _) => Some(paper::GLUE),
+        (PivotLayout::Squad, Some(metric)) => Source::of(metric).map(|source| source.table()),
+        (PivotLayout::Squad, None) => None,
+    }
+}
+
 /// The published tables that numbers of `table` were taken from.
 pub(super) fn sources(table: &PivotTable) -> Vec<&'static str> {
     let mut sources = Vec::new();
-    for (at, column) in table.columns.iter().enumerate() {
-        let source = match (table.layout, column.metric) {
-            (PivotLayout::Glue, _) => Some(paper::GLUE),
-            (PivotLayout::Squad, Some(metric)) => Source::of(metric).map(|source| source.table()),
-            (PivotLayout::Squad, None) => None,
-        };
+    for at in 0..table.columns.len() {
+        let source = source(table, at);
         let is_used = table.lines.iter().any(|line| line.paper[at].is_some());
         if let Some(source) = source.filter(|source| is_used && !sources.contains(source)) {
             sources.push(source);

@@ -1,10 +1,9 @@
 //! Time and memory of attention.
 
-use plotters::prelude::*;
-
-use super::series::{OURS, PAPER, Series};
-use super::{Axis, SIZE, nominal_p, panel, plot_error, values_of, y_range};
+use super::series::{Series, finite, look};
+use super::sweep::legend;
 use crate::bench::{BenchRow, BenchShape, DENSE};
+use crate::chart::{Axis, Colour, Line, Mark, PAPER, Page, Panel, Rect, Svg};
 use crate::error::{Result, ResultsError};
 use crate::paper;
 
@@ -13,85 +12,74 @@ use crate::paper;
 /// block-sparse kernel at p = 90). A panel without rows stays out.
 ///
 /// # Errors
-/// [`ResultsError::Empty`] if nothing can be drawn, [`ResultsError::Plot`] if drawing fails.
+/// [`ResultsError::Empty`] if nothing can be drawn, [`ResultsError::Plot`] for a number that is not
+/// finite.
 pub fn cost(rows: &[BenchRow]) -> Result<String> {
     let lengths = [by_length(rows, true), by_length(rows, false)];
     let sweeps = [by_p(rows, true), by_p(rows, false)];
-    let halves = [&lengths, &sweeps]
-        .into_iter()
-        .filter(|panels| panels.iter().any(|series| !series.is_empty()))
-        .count();
-    if halves == 0 {
+    let has_some = |of: &[Vec<Series>; 2]| of.iter().any(|series| !series.is_empty());
+    if !has_some(&lengths) && !has_some(&sweeps) {
         return Err(ResultsError::Empty);
     }
-    let mut text = String::new();
-    {
-        let size = (SIZE.0, SIZE.1 * halves as u32);
-        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        root.fill(&WHITE).map_err(plot_error)?;
-        let mut areas = root.split_evenly((halves, 2)).into_iter();
+    finite(lengths.iter().chain(&sweeps).flatten())?;
+    let mut page = Page::new("Cost of attention");
+    if has_some(&lengths) {
+        page.heading("Forward and backward, against the number of tokens");
+        legend(&mut page, lengths.iter().flatten());
         let captions = [
-            ("time of forward and backward", "milliseconds"),
+            ("time", "milliseconds"),
             ("memory beside the inputs", "MiB"),
         ];
-        for ((caption, unit), series) in captions.into_iter().zip(&lengths) {
-            if let Some(area) = (lengths.iter().any(|s| !s.is_empty()))
-                .then(|| areas.next())
-                .flatten()
-            {
-                let axes = [tokens(series), powers(unit, series)];
-                panel(
-                    &area,
-                    caption,
-                    axes,
-                    series,
-                    &SeriesLabelPosition::UpperLeft,
-                )?;
-            }
+        let frames = page.row(2, 280.0, 16.0);
+        for (((caption, unit), series), frame) in captions.into_iter().zip(&lengths).zip(frames) {
+            let x = Axis::powers_of_two("tokens", places(series));
+            let y = Axis::log(unit, values(series));
+            draw(&mut page.svg, frame, caption, [x, y], series);
         }
-        let captions = ["time", "memory"].map(|what| format!("change of {what} under a mask"));
-        for (caption, series) in captions.iter().zip(&sweeps) {
-            if let Some(area) = areas.next() {
-                let axes = [nominal_p(), values_of("change (%)", series)];
-                panel(
-                    &area,
-                    caption,
-                    axes,
-                    series,
-                    &SeriesLabelPosition::LowerLeft,
-                )?;
-            }
-        }
-        root.present().map_err(plot_error)?;
     }
-    Ok(text)
+    if has_some(&sweeps) {
+        page.heading("Change under a mask, against the same kernel without one");
+        legend(&mut page, sweeps.iter().flatten());
+        let frames = page.row(2, 290.0, 16.0);
+        for ((caption, series), frame) in ["time", "memory"].into_iter().zip(&sweeps).zip(frames) {
+            let x = Axis::linear("nominal p (%)", -4.0, 100.0, 11);
+            let y = Axis::around("change (%)", values(series), 6);
+            draw(&mut page.svg, frame, caption, [x, y], series);
+        }
+    }
+    Ok(page.finish())
 }
 
-/// Tokens as powers of two.
-fn tokens(series: &[Series]) -> Axis<'static> {
-    let points = || series.iter().flat_map(|series| &series.points);
-    let low = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
-    let high = points().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
-    Axis {
-        name: "tokens",
-        range: low - 0.25..high + 0.25,
-        labels: 1 + (high - low).max(1.0) as usize,
-        format: Some(|power| format!("{:.0}", power.exp2())),
+fn places(series: &[Series]) -> impl Iterator<Item = f64> {
+    series
+        .iter()
+        .flat_map(|series| &series.points)
+        .map(|point| point.0)
+}
+
+fn values(series: &[Series]) -> impl Iterator<Item = f64> {
+    series
+        .iter()
+        .flat_map(|series| &series.points)
+        .map(|point| point.1)
+}
+
+fn draw(svg: &mut Svg, frame: Rect, title: &str, [x, y]: [Axis; 2], series: &[Series]) {
+    let mut panel = Panel::new(svg, frame, title, x, y);
+    if series.is_empty() {
+        panel.empty("no such row in the summary");
+    }
+    for Series { line, points, .. } in series {
+        let points: Vec<_> = points.iter().map(|&(x, y, _)| Some((x, y))).collect();
+        panel.line(&points, *line);
     }
 }
 
-/// A measure as powers of ten.
-fn powers<'a>(name: &'a str, series: &[Series]) -> Axis<'a> {
-    let points = series.iter().flat_map(|series| &series.points);
-    Axis {
-        name,
-        range: y_range(points.map(|&(_, value, sd)| (value, sd))),
-        labels: 6,
-        format: Some(|power| {
-            let value = 10f64.powf(power);
-            let decimals = (1.0 - power).ceil().clamp(0.0, 3.0) as usize;
-            format!("{value:.decimals$}")
-        }),
+/// What stands beside ours for comparison.
+fn beside(colour: Colour, dash: &'static str) -> Line {
+    Line {
+        dash,
+        ..Line::new(colour, Mark::None)
     }
 }
 
@@ -119,7 +107,7 @@ fn by_length(rows: &[BenchRow], time: bool) -> Vec<Series> {
     let rows = || rows.iter().filter(|(_, of)| heads(of) == heads(longest));
     let mut named: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
     let mut add = |name: String, of: &BenchShape, value: f64| {
-        let point = ((of.seq_q as f64).log2(), value.log10());
+        let point = (of.seq_q as f64, value);
         match named.iter_mut().find(|(of, _)| *of == name) {
             Some((_, points)) if points.iter().all(|old| old.0 != point.0) => points.push(point),
             Some(_) => {}
@@ -140,17 +128,29 @@ fn by_length(rows: &[BenchRow], time: bool) -> Vec<Series> {
             add(name, of, scores / f64::from(1 << 20));
         }
     }
-    let series = named.into_iter().zip(OURS.into_iter().cycle());
-    let drawn = series.map(|((name, mut points), colour)| {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let dashed = rows().all(|(row, _)| row.case != name);
-        Series {
-            name,
-            colour: if dashed { PAPER } else { colour },
-            dashed,
-            points: points.into_iter().map(|(x, y)| (x, y, 0.0)).collect(),
-        }
-    });
+    let drawn = named
+        .into_iter()
+        .enumerate()
+        .map(|(at, (name, mut points))| {
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let is_ours = rows().any(|(row, _)| row.case == name);
+            let line = match (is_ours, time) {
+                (true, _) => look(at),
+                (false, true) => Line {
+                    mark: Mark::Square,
+                    ..beside(PAPER, "6 4")
+                },
+                (false, false) => Line {
+                    mark: Mark::Diamond,
+                    ..beside(PAPER, "2 3")
+                },
+            };
+            Series {
+                name,
+                line,
+                points: points.into_iter().map(|(x, y)| (x, y, 0.0)).collect(),
+            }
+        });
     drawn.filter(|series| series.points.len() > 1).collect()
 }
 
@@ -181,9 +181,8 @@ fn by_p(rows: &[BenchRow], time: bool) -> Vec<Series> {
         match named.iter_mut().find(|series| series.name == name) {
             Some(series) => series.points.push(point),
             None => named.push(Series {
-                colour: OURS[named.len() % OURS.len()],
+                line: look(named.len()),
                 name,
-                dashed: false,
                 points: vec![point],
             }),
         }
@@ -194,10 +193,9 @@ fn by_p(rows: &[BenchRow], time: bool) -> Vec<Series> {
     for series in &mut named {
         series.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    let reference = |name: &str, from: f64, to: f64| Series {
+    let reference = |name: &str, line: Line, from: f64, to: f64| Series {
         name: name.to_owned(),
-        colour: PAPER,
-        dashed: true,
+        line,
         points: vec![(0.0, from, 0.0), (100.0, to, 0.0)],
     };
     let table = if time {
@@ -208,13 +206,14 @@ fn by_p(rows: &[BenchRow], time: bool) -> Vec<Series> {
     let published = |p| paper::value(table, "triton", p);
     if let (Some(before), Some(after)) = (published(0.0), published(90.0)) {
         let change = 100.0 * (after / before - 1.0);
-        let name = format!("paper, SQuAD at p = 90: {change:.1} %").replace('-', "−");
-        named.push(reference(&name, change, change));
+        let what = if time { "time" } else { "memory" };
+        let name = format!("paper, SQuAD at p = 90, {what}: {change:.1} %").replace('-', "−");
+        let dash = if time { "8 3" } else { "8 3 2 3" };
+        named.push(reference(&name, beside(PAPER, dash), change, change));
     }
     if time {
-        let mut ideal = reference("what is hidden costs nothing", 0.0, -100.0);
-        ideal.colour = RGBColor(190, 190, 190);
-        named.push(ideal);
+        let line = beside(Colour(170, 170, 170), "2 3");
+        named.push(reference("what is hidden costs nothing", line, 0.0, -100.0));
     }
     named
 }

@@ -1,36 +1,51 @@
 //! What the lines of a plot are.
 
-use plotters::prelude::RGBColor;
-
+use crate::chart::{Line, Mark, SERIES};
 use crate::condition::MaskFamily;
+use crate::error::{Result, ResultsError};
 use crate::render::aggregate::Group;
 use crate::render::number::difference;
 use crate::render::score_table::{Row, ScoreTable};
 
-/// Okabe and Ito's colours, which stay apart for colour-blind eyes.
-pub(super) const OURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(204, 121, 167),
-    RGBColor(0, 0, 0),
-    RGBColor(178, 160, 0),
-];
-pub(super) const PAPER: RGBColor = RGBColor(110, 110, 110);
-
 /// One line of a plot: (p, value, sd) by rising p.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     pub(super) name: String,
-    pub(super) colour: RGBColor,
-    /// Dashed lines are published ones that need the colour of their row.
-    pub(super) dashed: bool,
+    pub(super) line: Line,
     pub(super) points: Vec<(f64, f64, f64)>,
 }
 
-/// Each row and column with a score, with its colour.
-fn coloured(table: &ScoreTable) -> Vec<(Row<'_>, MaskFamily, RGBColor)> {
+impl Series {
+    /// Whether it has nothing but a dense run.
+    pub(super) fn is_dense(&self) -> bool {
+        self.points.iter().all(|&(p, ..)| p == 0.0)
+    }
+}
+
+/// Refuses numbers that have no place in a plot.
+pub(super) fn finite<'a>(series: impl IntoIterator<Item = &'a Series>) -> Result<()> {
+    for Series { name, points, .. } in series {
+        for (p, value, sd) in points {
+            if !(p.is_finite() && value.is_finite() && sd.is_finite()) {
+                let problem = format!("{name} has the value {value}, which is not finite");
+                return Err(ResultsError::Plot(problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The look of the series at a place: its colour and mark, and dashes where colours start again.
+pub(super) fn look(at: usize) -> Line {
+    let line = Line::new(SERIES[at % SERIES.len()], Mark::of(at));
+    match at / SERIES.len() % 2 {
+        0 => line,
+        _ => line.dashed(),
+    }
+}
+
+/// Each row and column with a score, with its look.
+fn looks(table: &ScoreTable) -> Vec<(Row<'_>, MaskFamily, Line)> {
     let columns = table.columns();
     let rows = table.rows().into_iter();
     let all = rows.flat_map(|row| columns.iter().map(move |&column| (row, column)));
@@ -39,8 +54,8 @@ fn coloured(table: &ScoreTable) -> Vec<(Row<'_>, MaskFamily, RGBColor)> {
         lines.any(|line| line.group(*column).is_some())
     };
     all.filter(is_there)
-        .zip(OURS.into_iter().cycle())
-        .map(|((row, column), colour)| (row, column, colour))
+        .enumerate()
+        .map(|(at, (row, column))| (row, column, look(at)))
         .collect()
 }
 
@@ -51,7 +66,7 @@ pub(super) fn ours(
 ) -> Vec<Series> {
     let n_rows = table.rows().len();
     let n_columns = table.columns().len();
-    let draw = |(row, column, colour): (Row<'_>, MaskFamily, RGBColor)| {
+    let draw = |(row, column, line): (Row<'_>, MaskFamily, Line)| {
         let dense_line = table.printed_row(&row).next().and_then(|line| line.dense());
         let dense_group = dense_line.and_then(|line| line.group(column));
         let dense = dense_group.map(|group| group.mean);
@@ -69,22 +84,22 @@ pub(super) fn ours(
         };
         Series {
             name,
-            colour,
-            dashed: false,
+            line,
             points: points.collect(),
         }
     };
-    coloured(table)
+    looks(table)
         .into_iter()
         .map(draw)
         .filter(|series| !series.points.is_empty())
         .collect()
 }
 
-/// The changes of the published rows: one line if they are all the same, else one for each row in
-/// the colour of ours.
-pub(super) fn paper(table: &ScoreTable) -> Vec<Series> {
+/// The changes of the published rows in the look of ours, each set of numbers once, and the corpora
+/// they were taken on.
+pub(super) fn paper(table: &ScoreTable) -> (Vec<Series>, Vec<String>) {
     let how = table.metric.difference();
+    let looks = looks(table);
     let mut series: Vec<Series> = Vec::new();
     let mut corpora = Vec::new();
     for row in table.rows() {
@@ -97,24 +112,18 @@ pub(super) fn paper(table: &ScoreTable) -> Vec<Series> {
             Some((line.line.p.get(), difference(how, value, dense.value), 0.0))
         });
         let points: Vec<_> = points.collect();
-        let colour = coloured(table)
-            .into_iter()
-            .find(|(of, ..)| *of == row)
-            .map_or(PAPER, |(.., of)| of);
+        let line = looks.iter().find(|(of, ..)| *of == row);
+        let Some(&(.., line)) = line else { continue };
         if points.len() > 1 && !series.iter().any(|old| old.points == points) {
-            corpora.push(&dense.corpus);
+            if !corpora.contains(&dense.corpus) {
+                corpora.push(dense.corpus.clone());
+            }
             series.push(Series {
-                name: format!("paper, {row}"),
-                colour,
-                dashed: true,
+                name: row.to_string(),
+                line,
                 points,
             });
         }
     }
-    if let ([only], [corpus]) = (series.as_mut_slice(), corpora.as_slice()) {
-        only.name = format!("paper, {corpus}");
-        only.colour = PAPER;
-        only.dashed = false;
-    }
-    series
+    (series, corpora)
 }

@@ -1,0 +1,82 @@
+//! Which published claims hold on a run: what was measured, as the claims are about.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use sparta_ops::pruning::AttentionType;
+use sparta_results::attention::{Claim, Findings, ModelFindings, claims, claims_table};
+use sparta_results::figure::TrajectoryFigure;
+
+use super::measure::{Alphas, Measured};
+use crate::io::write_text;
+
+/// The claims on what was measured, with the trajectories of the learned α and what else a network says of itself.
+pub(super) fn of(
+    all: &[Measured],
+    learned: Option<(&str, &Alphas)>,
+    trajectory: Option<(&str, &TrajectoryFigure)>,
+) -> Vec<Claim> {
+    let mut findings = Findings::default();
+    for measured in all {
+        let model = findings
+            .normalizers
+            .entry(measured.variant.clone())
+            .or_default();
+        fill(model, measured);
+    }
+    if let Some((variant, alphas)) = learned {
+        let model = findings.normalizers.entry(variant.to_owned()).or_default();
+        let of =
+            |(kind, layers): (&AttentionType, &Vec<Vec<f64>>)| (kind.to_string(), layers.concat());
+        model.alphas = alphas.iter().map(of).collect();
+    }
+    if let Some((variant, trajectory)) = trajectory {
+        let model = findings.normalizers.entry(variant.to_owned()).or_default();
+        let heads = trajectory.heads.iter();
+        model.trajectories = heads.filter_map(|head| head.trajectory()).collect();
+    }
+    claims(&findings)
+}
+
+fn fill(model: &mut ModelFindings, measured: &Measured) {
+    for (kind, types) in &measured.types {
+        let layers = || types.layers.iter();
+        let diversity: Option<Vec<f64>> = layers().map(|layer| layer.diversity.mean()).collect();
+        model
+            .diversity
+            .insert(kind.to_string(), diversity.unwrap_or_default());
+        let density = layers().map(|layer| layer.density.heads()).collect();
+        model.density.insert(kind.to_string(), density);
+        if *kind == AttentionType::EncoderSelf {
+            let n_offsets = layers().next().map_or(0, |layer| layer.positional.len());
+            for at in 0..n_offsets {
+                let of = layers().map(|layer| &layer.positional[at]);
+                let heads = of.clone().map(|of| of.heads()).collect();
+                let offset = of.map(|of| of.offset()).next().unwrap_or(0);
+                model.positional.insert(offset, heads);
+            }
+            model.merging = layers().map(|layer| layer.merging.heads()).collect();
+            model.interrogation = layers().map(|layer| layer.interrogation.heads()).collect();
+        }
+    }
+}
+
+/// Writes the claims beside the figures, as JSON, CSV and Markdown.
+///
+/// # Errors
+/// If the disk refuses.
+pub(super) fn save(claims: &[Claim], folder: &Path) -> Result<Vec<PathBuf>> {
+    let table = claims_table(claims);
+    let files = [
+        ("json", serde_json::to_string_pretty(claims)? + "\n"),
+        ("csv", table.to_csv()?),
+        ("md", table.to_markdown()),
+    ];
+    let mut written = Vec::new();
+    for (ending, text) in files {
+        let path = folder.join(format!("claims.{ending}"));
+        write_text(&path, &text)?;
+        written.push(path);
+    }
+    Ok(written)
+}

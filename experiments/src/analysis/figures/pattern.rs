@@ -1,0 +1,469 @@
+//! Mean attention and the masks made from it: pictures, sparsity, and overlap.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, GlobalMask, MaskKind, MaskOverlap, SparsityReport,
+};
+use sparta_results::figure::{
+    BlocksLeft, Grid, HeadPattern, MaskSparsity, OverlapFigure, OverlapMatrix, PatternFigure,
+    Source, SparsityFigure,
+};
+
+use super::Made;
+use crate::protocol::Arm;
+
+/// The nominal p of the mask beside a pattern, where there is one of at most that.
+const SHOWN_P: f64 = 0.8;
+/// Sizes of blocks whose share is shown.
+const BLOCK_SIZES: [usize; 3] = [16, 32, 64];
+
+/// One dense model of the run, with what figures call it.
+pub(in crate::analysis) struct Observed {
+    /// Its folder.
+    pub(in crate::analysis) arm: Arm,
+    /// Its row normaliser, as figures name it.
+    pub(in crate::analysis) variant: String,
+    /// Its data set, where a run has several.
+    pub(in crate::analysis) dataset: String,
+}
+
+/// A mask of a model.
+struct MaskFile {
+    mask: GlobalMask,
+    types: Vec<AttentionType>,
+}
+
+impl MaskFile {
+    /// The masks of a model, by type, kind and p.
+    fn all(arm: &Arm) -> Result<Vec<Self>> {
+        let folder = arm.folder.masks();
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let is_mask = |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors");
+        let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).filter(is_mask).collect();
+        paths.sort();
+        let mut masks = Vec::new();
+        for path in paths {
+            let mask = GlobalMask::load(&path)?;
+            ensure!(
+                mask.model() == arm.folder.model_name(),
+                "{} was made from another model; delete it and make it again with the subcommand `prune`",
+                path.display()
+            );
+            let mut types: Vec<AttentionType> = mask.layers().map(|(kind, _)| kind).collect();
+            types.dedup();
+            masks.push(Self { mask, types });
+        }
+        let key = |of: &Self| (of.types.len(), of.types.clone(), order(of.mask.kind()));
+        masks.sort_by(|a, b| {
+            let by_p = || a.mask.p().total_cmp(&b.mask.p());
+            key(a).cmp(&key(b)).then_with(by_p)
+        });
+        Ok(masks)
+    }
+
+    fn is_ap_of(&self, types: &[AttentionType]) -> bool {
+        self.mask.kind() == MaskKind::Ap && self.types == types
+    }
+}
+
+/// Place among kinds, and what tells masks of a kind apart.
+const fn order(kind: MaskKind) -> (u8, u64) {
+    match kind {
+        MaskKind::Ap => (0, 0),
+        MaskKind::ApBlocks { block_size } => (1, block_size as u64),
+        MaskKind::Random { seed } => (2, seed),
+    }
+}
+
+fn words(kind: MaskKind) -> String {
+    match kind {
+        MaskKind::Ap => "AP".to_owned(),
+        MaskKind::ApBlocks { block_size } => format!("AP, blocks of {block_size}"),
+        MaskKind::Random { seed } => format!("random (seed {seed})"),
+    }
+}
+
+/// What the patterns and masks of a run give.
+#[derive(Default)]
+pub(in crate::analysis) struct Patterns {
+    /// A figure for each attention type and model.
+    pub(in crate::analysis) patterns: Vec<PatternFigure>,
+    /// What masks hide.
+    pub(in crate::analysis) sparsity: Option<SparsityFigure>,
+    /// How far masks agree.
+    pub(in crate::analysis) overlap: Option<OverlapFigure>,
+    /// What is missing of them.
+    pub(in crate::analysis) missing: Vec<String>,
+}
+
+/// The figures of patterns: of the models of one seed (`shown`), and of the masks of all (`all`).
+///
+/// # Errors
+/// A file that is damaged, or of another model.
+pub(in crate::analysis) fn pattern(
+    run: &str,
+    shown: &[Observed],
+    all: &[Observed],
+) -> Result<Made<Patterns>> {
+    let mut made = Patterns::default();
+    let mut sparsities = Vec::new();
+    let mut without = Vec::new();
+    for of in shown {
+        let path = of.arm.folder.pattern();
+        if !path.exists() {
+            without.push(of.variant.as_str());
+            continue;
+        }
+        let pattern = AttentionPattern::load(&path)?;
+        ensure!(
+            pattern.header().model == of.arm.folder.model_name(),
+            "{} was observed on another model; delete it and make it again with the subcommand `observe`",
+            path.display()
+        );
+        let masks = MaskFile::all(&of.arm)?;
+        if masks.is_empty() {
+            let none = format!("{} has no mask: nothing is pruned of it", of.variant);
+            made.missing.push(none);
+        }
+        let source = observed_on(run, &pattern);
+        let several = shown.len() > 1;
+        made.patterns
+            .extend(of_types(of, &pattern, &masks, &source, several)?);
+        for file in &masks {
+            let mask = match several {
+                true => format!("{}, {}", of.variant, words(file.mask.kind())),
+                false => words(file.mask.kind()),
+            };
+            for more in sparsity(mask, file, &pattern)? {
+                // Pruned alone or together with another type, a type has the same thresholds and the same mask.
+                if !sparsities.contains(&more) {
+                    sparsities.push(more);
+                }
+            }
+        }
+    }
+    if made.patterns.is_empty() {
+        return Ok(Err(format!(
+            "the attention of {} was not observed (no pattern.safetensors); run the stage `observe` of the same program",
+            without.join(", ")
+        )));
+    }
+    for variant in without {
+        let none = format!("the attention of {variant} was not observed: nothing is pruned of it");
+        made.missing.push(none);
+    }
+    let source = made.patterns[0].source.clone();
+    made.sparsity = (!sparsities.is_empty()).then_some(SparsityFigure {
+        source: source.clone(),
+        masks: sparsities,
+    });
+    let matrices = overlaps(all)?;
+    match matrices.is_empty() {
+        true => made.missing.push(
+            "no two masks to compare: the run has one seed, normaliser, data set and p of each attention".to_owned(),
+        ),
+        false => made.overlap = Some(OverlapFigure { source, matrices }),
+    }
+    Ok(Ok(made))
+}
+
+/// What a pattern was observed on; its header says `corpus:split:number`.
+fn observed_on(run: &str, pattern: &AttentionPattern) -> Source {
+    let corpus = &pattern.header().corpus;
+    let mut parts = corpus.rsplitn(2, ':');
+    let n: Option<u64> = parts.next().and_then(|n| n.parse().ok());
+    let name = parts.next().filter(|_| n.is_some()).unwrap_or(corpus);
+    let name = name.replace(':', ", ");
+    // A decoder alone reads a text without sequences, and its header counts the tokens.
+    let mut kinds = pattern.header().grids.keys().map(|(kind, _)| *kind);
+    let is_stream = kinds.all(|kind| kind == AttentionType::DecoderSelf);
+    let (corpus, n_sequences) = match (n, is_stream) {
+        (Some(n), true) => (format!("{name}, {n} tokens"), None),
+        (n, _) => (name, n),
+    };
+    Source {
+        run: run.to_owned(),
+        corpus,
+        n_sequences,
+    }
+}
+
+/// A figure for each attention type of a model.
+fn of_types(
+    of: &Observed,
+    pattern: &AttentionPattern,
+    masks: &[MaskFile],
+    source: &Source,
+    several: bool,
+) -> Result<Vec<PatternFigure>> {
+    let mut layers: BTreeMap<AttentionType, usize> = BTreeMap::new();
+    for &(kind, _) in pattern.header().grids.keys() {
+        *layers.entry(kind).or_default() += 1;
+    }
+    let mut figures = Vec::new();
+    for (kind, n_layers) in layers {
+        let mask = shown_mask(masks, kind);
+        let n_heads: usize = (0..n_layers)
+            .filter_map(|layer| pattern.header().grids.get(&(kind, layer)))
+            .map(|grid| grid.n_heads)
+            .sum();
+        let n_grids = if mask.is_some() { 2 * n_heads } else { n_heads };
+        let report = mask.map(|of| SparsityReport::new(&of.mask, pattern));
+        let report = report.transpose()?;
+        let mut heads = Vec::new();
+        for layer in 0..n_layers {
+            let hidden = mask.map(|of| &of.mask);
+            let side = Grid::side(n_grids);
+            heads.extend(of_layer(pattern, hidden, (kind, layer), side)?);
+        }
+        for head in &mut heads {
+            let of_head = report
+                .iter()
+                .flat_map(|report| &report.heads)
+                .find(|of| (of.attention_type, of.layer, of.head) == (kind, head.layer, head.head));
+            head.effective = of_head.map(|of| of.sparsity.effective);
+        }
+        figures.push(PatternFigure {
+            source: source.clone(),
+            attention: kind.to_string(),
+            variant: of.variant.clone(),
+            named_by_variant: several,
+            mask: mask.map(|of| {
+                let types: Vec<&str> = of.types.iter().map(|of| of.as_str()).collect();
+                let p = 100.0 * of.mask.p();
+                match types.as_slice() {
+                    [_] => format!("p = {p} %"),
+                    several => format!("p = {p} % of {} together", several.join(" and ")),
+                }
+            }),
+            heads,
+        });
+    }
+    Ok(figures)
+}
+
+/// The mask to show beside the pattern of a type: of that type alone if there is one, and of p = 80 % or the next below.
+fn shown_mask(masks: &[MaskFile], kind: AttentionType) -> Option<&MaskFile> {
+    let mine = || {
+        let is_ap = |of: &&MaskFile| of.mask.kind() == MaskKind::Ap;
+        masks
+            .iter()
+            .filter(is_ap)
+            .filter(|of| of.types.contains(&kind))
+    };
+    let n_types = mine().map(|of| of.types.len()).min()?;
+    let of_fewest = || mine().filter(|of| of.types.len() == n_types);
+    let mut below = of_fewest().filter(|of| of.mask.p() <= SHOWN_P + 1e-9);
+    below.next_back().or_else(|| of_fewest().next())
+}
+
+/// The heads of a layer, within the cells that were observed.
+fn of_layer(
+    pattern: &AttentionPattern,
+    mask: Option<&GlobalMask>,
+    (kind, layer): (AttentionType, usize),
+    side: usize,
+) -> Result<Vec<HeadPattern>> {
+    let grid = *pattern
+        .header()
+        .grids
+        .get(&(kind, layer))
+        .with_context(|| format!("the pattern has no {kind} layer {layer}"))?;
+    let mut bounds = (0, 0);
+    for row in 0..grid.n_rows {
+        for col in 0..grid.n_cols {
+            if pattern.count(kind, layer, row, col)? > 0 {
+                bounds = (bounds.0.max(row + 1), bounds.1.max(col + 1));
+            }
+        }
+    }
+    let (rows, cols) = bounds;
+    let hidden = mask.map(|mask| mask.cells(kind, layer, rows, cols));
+    let hidden = hidden.transpose()?;
+    let mut heads = Vec::with_capacity(grid.n_heads);
+    for head in 0..grid.n_heads {
+        let mean = |row, col| {
+            let mean = pattern.mean(kind, layer, head, row, col).ok().flatten();
+            mean.filter(|_| grid.rule.is_legal(row, col))
+                .map(|mean| mean as f32)
+        };
+        let is_hidden = |cells: &[bool], row: usize, col: usize| {
+            let cell = cells[(head * rows + row) * cols + col];
+            grid.rule
+                .is_legal(row, col)
+                .then_some(f32::from(u8::from(cell)))
+        };
+        heads.push(HeadPattern {
+            layer,
+            head,
+            mean: Grid::of(rows, cols, side, mean),
+            hidden: hidden
+                .as_deref()
+                .map(|cells| Grid::of(rows, cols, side, |row, col| is_hidden(cells, row, col))),
+            effective: None,
+        });
+    }
+    Ok(heads)
+}
+
+/// What a mask hides of each attention type.
+fn sparsity(
+    mask: String,
+    file: &MaskFile,
+    pattern: &AttentionPattern,
+) -> Result<Vec<MaskSparsity>> {
+    let report = SparsityReport::new(&file.mask, pattern)?;
+    let of_type = |&kind: &AttentionType| {
+        let heads = || report.heads.iter().filter(|of| of.attention_type == kind);
+        let by_layer = |value: &dyn Fn(&sparta_ops::pruning::Sparsity) -> f64| {
+            let mut layers: Vec<Vec<f64>> = Vec::new();
+            for of in heads() {
+                if layers.len() <= of.layer {
+                    layers.push(Vec::new());
+                }
+                if let Some(layer) = layers.last_mut() {
+                    layer.push(value(&of.sparsity));
+                }
+            }
+            layers
+        };
+        let left = |block_size: usize| BlocksLeft {
+            block_size,
+            left: by_layer(&|sparsity| {
+                let of_size = sparsity
+                    .blocks
+                    .iter()
+                    .find(|of| of.block_size == block_size);
+                of_size.map_or(1.0, |of| 1.0 - of.share)
+            }),
+        };
+        MaskSparsity {
+            mask: mask.clone(),
+            attention: kind.to_string(),
+            nominal: file.mask.p(),
+            effective: by_layer(&|sparsity| sparsity.effective),
+            token_weighted: by_layer(&|sparsity| sparsity.token_weighted),
+            blocks: BLOCK_SIZES.map(left).into(),
+        }
+    };
+    Ok(file.types.iter().map(of_type).collect())
+}
+
+/// A mask with everything that masks of a run differ in.
+struct Placed {
+    seed: u64,
+    dataset: String,
+    variant: String,
+    file: MaskFile,
+}
+
+/// Matrices between seeds, tasks and normalisers at the p that is shown, and between all p.
+fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
+    let mut placed = Vec::new();
+    for of in all {
+        placed.extend(MaskFile::all(&of.arm)?.into_iter().map(|file| Placed {
+            seed: of.arm.folder.seed(),
+            dataset: of.dataset.clone(),
+            variant: of.variant.clone(),
+            file,
+        }));
+    }
+    placed.retain(|of| of.file.mask.kind() == MaskKind::Ap);
+    let mut sets: Vec<Vec<AttentionType>> = placed.iter().map(|of| of.file.types.clone()).collect();
+    sets.sort_by_key(|types| (types.len(), types.clone()));
+    sets.dedup();
+    let mut matrices = Vec::new();
+    for types in &sets {
+        let of_set: Vec<&Placed> = placed.iter().filter(|of| of.file.is_ap_of(types)).collect();
+        let names: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
+        let names = names.join(" and ");
+        let mut ps: Vec<f64> = of_set.iter().map(|of| of.file.mask.p()).collect();
+        ps.sort_by(f64::total_cmp);
+        let mut below = ps.iter().copied().filter(|&p| p <= SHOWN_P + 1e-9);
+        let Some(p) = below.next_back().or(ps.first().copied()) else {
+            continue;
+        };
+        let at_p: Vec<&Placed> = of_set
+            .iter()
+            .copied()
+            .filter(|of| (of.file.mask.p() - p).abs() < 1e-9)
+            .collect();
+        let percent = 100.0 * p;
+        type Name = fn(&Placed) -> String;
+        // What is compared, which masks, at which p, what they have in common, and the name of each.
+        type Group<'a> = (&'static str, &'a [&'a Placed], String, [Name; 2], Name);
+        let seed: Name = |of| format!("seed {}", of.seed);
+        let dataset: Name = |of| of.dataset.clone();
+        let variant: Name = |of| of.variant.clone();
+        let nominal: Name = |of| format!("p = {:.0} %", 100.0 * of.file.mask.p());
+        let groups: [Group<'_>; 4] = [
+            (
+                "seeds",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [dataset, variant],
+                seed,
+            ),
+            (
+                "tasks",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [seed, variant],
+                dataset,
+            ),
+            (
+                "normalisers",
+                &at_p,
+                format!(", p = {percent:.0} %"),
+                [seed, dataset],
+                variant,
+            ),
+            ("p", &of_set, String::new(), [seed, variant], nominal),
+        ];
+        for (what, masks, p, same, label) in groups {
+            // Masks of p are compared within one data set too.
+            let within = |of: &Placed| match what {
+                "p" => format!("{}, {}", same.map(|name| name(of)).join(", "), of.dataset),
+                _ => same.map(|name| name(of)).join(", "),
+            };
+            let mut groups: BTreeMap<String, Vec<&Placed>> = BTreeMap::new();
+            for of in masks {
+                groups.entry(within(of)).or_default().push(of);
+            }
+            for (group, masks) in groups.iter().filter(|(_, masks)| masks.len() > 1) {
+                let group = group.trim_matches([',', ' ']);
+                let title = format!("between {what}: {names}{p}; {group}");
+                matrices.push(matrix(title, masks, label)?);
+            }
+        }
+    }
+    Ok(matrices)
+}
+
+fn matrix(title: String, masks: &[&Placed], label: fn(&Placed) -> String) -> Result<OverlapMatrix> {
+    let mut expected = Vec::new();
+    let mut overlap = vec![vec![None; masks.len()]; masks.len()];
+    for (i, a) in masks.iter().enumerate() {
+        for (j, b) in masks.iter().enumerate() {
+            // Grids of data sets of other lengths cannot be compared.
+            let found = match MaskOverlap::new(&a.file.mask, &b.file.mask) {
+                Ok(found) => found.total,
+                Err(_) => continue,
+            };
+            overlap[i][j] = found.jaccard();
+            expected.extend(found.expected().filter(|_| i < j));
+        }
+    }
+    // Masks that hide different shares have no one number.
+    let low = expected.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = expected.iter().copied().fold(0.0, f64::max);
+    Ok(OverlapMatrix {
+        title,
+        labels: masks.iter().map(|of| label(of)).collect(),
+        overlap,
+        by_chance: (!expected.is_empty() && high - low < 0.01).then_some((low + high) / 2.0),
+    })
+}

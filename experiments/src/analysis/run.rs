@@ -1,0 +1,532 @@
+//! The figures of one run: its models are found, read again where that is needed, and each figure is written or says
+//! why not.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::module::Module;
+use sparta_datasets::tokenize::Language;
+use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::GlobalMask;
+use sparta_results::attention::Claim;
+use sparta_results::figure::{Figure, Published, Role, Source, TrajectoryFigure, save};
+use sparta_results::paper::figures::pair;
+
+use super::claims;
+use super::figures::{self, Made, NO_ALPHA, Observed};
+use super::measure::{Alphas, Measured, Wanted, learned_alphas, measure};
+use super::open::run_folder_of;
+use super::request::{Analyze, FigureName};
+use crate::device;
+use crate::protocol::find::{find, in_seeds, seeds};
+use crate::protocol::run::TrainingSummary;
+use crate::protocol::{
+    Arm, MaskedModel, ModelFolder, Request, Row, Run, RunFolder, Stage, Task, Variant, note,
+};
+use crate::recipe::Recipe;
+use crate::train::load_model;
+
+/// What became of the figures of a run.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The files written.
+    pub(super) files: Vec<PathBuf>,
+    /// Figures that there are not, and why.
+    pub(super) absent: Vec<(FigureName, String)>,
+    /// Published claims on what was measured.
+    pub(super) claims: Vec<Claim>,
+}
+
+impl Outcome {
+    /// Writes a figure into a folder, or notes why there is none.
+    ///
+    /// # Errors
+    /// Numbers that do not belong together, or a disk that refuses.
+    pub(super) fn take<F: Figure>(
+        &mut self,
+        name: FigureName,
+        made: Made<F>,
+        folder: &Path,
+    ) -> Result<()> {
+        match made {
+            Ok(figure) => self.files.extend(save(&figure, folder)?),
+            Err(reason) => self.absent.push((name, reason)),
+        }
+        Ok(())
+    }
+}
+
+/// One model to read.
+struct Chosen {
+    arm: Arm,
+    row: Option<Row>,
+    /// As figures call it.
+    label: String,
+}
+
+impl Chosen {
+    fn folder(&self) -> ModelFolder {
+        self.arm.model(self.row.as_ref())
+    }
+}
+
+/// The models that a path names, and those of the whole run.
+struct Models<R> {
+    recipe: R,
+    folder: RunFolder,
+    chosen: Vec<Chosen>,
+    /// The dense models of all seeds, for masks and curves.
+    all: Vec<Observed>,
+    /// The run and which of its models, for people.
+    name: String,
+    /// What it learned from, for people.
+    corpus: String,
+    /// Where the figures go.
+    out: PathBuf,
+}
+
+/// Names of variants in figures: the normaliser, with the data set where there are several.
+fn labels(variants: &[Variant]) -> Vec<String> {
+    let several = variants.iter().any(|of| of.dataset != variants[0].dataset);
+    let name = |of: &Variant| {
+        let label = of.normalizer.label();
+        let is_other = |other: &&Variant| {
+            other.normalizer != of.normalizer && other.normalizer.label() == label
+        };
+        // Two with one name, such as α-entmax with two bounds, are told apart by their words.
+        let normalizer = match variants.iter().find(is_other) {
+            None => label,
+            Some(_) => of.normalizer.to_string(),
+        };
+        match several {
+            true => format!("{}, {normalizer}", dataset(of)),
+            false => normalizer,
+        }
+    };
+    variants.iter().map(name).collect()
+}
+
+/// The folder of a data set, where variants have such.
+fn dataset(of: &Variant) -> String {
+    let name = of.folder.split('/').next().unwrap_or_default();
+    name.to_owned()
+}
+
+impl<R: Recipe> Models<R> {
+    fn find<T: Task<Recipe = R>>(path: &Path, request: &Analyze) -> Result<Self> {
+        let there = in_seeds(&run_folder_of(path)?);
+        let with_found = |recipe: &R| {
+            let mut recipe = recipe.clone();
+            recipe.choose_found(&there);
+            recipe
+        };
+        let found = find::<T>(path, |recipe| T::variants(&with_found(recipe)))?;
+        let (recipe, folder) = (with_found(&found.recipe), found.run);
+        let root = folder.root().to_owned();
+        let is_whole = path.components().collect::<PathBuf>() == root;
+        let variants = T::variants(&recipe)?;
+        let names = labels(&variants);
+        let seeds = seeds(&root);
+        let trained = |seed: u64| {
+            let arms = variants.iter().zip(&names).map(|(variant, label)| {
+                let arm = Arm::of(&folder, &recipe, seed, variant.clone());
+                (arm, label.clone())
+            });
+            let arms = arms.filter(|(arm, _)| arm.model(None).trained().is_file());
+            arms.collect::<Vec<_>>()
+        };
+        let several = variants.iter().any(|of| of.dataset != variants[0].dataset);
+        let observed = |(arm, variant): (Arm, String)| Observed {
+            dataset: match several {
+                true => dataset(&arm.variant),
+                false => String::new(),
+            },
+            variant,
+            arm,
+        };
+        let all = seeds
+            .iter()
+            .flat_map(|&seed| trained(seed))
+            .map(observed)
+            .collect();
+        let shown = root.file_name().map_or_else(
+            || root.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        let (chosen, name, out) = match is_whole {
+            true => {
+                let seed = match request.seed {
+                    Some(seed) => seed,
+                    None => *seeds
+                        .iter()
+                        .find(|&&seed| !trained(seed).is_empty())
+                        .with_context(|| no_model::<R>(&root))?,
+                };
+                let chosen: Vec<Chosen> = trained(seed)
+                    .into_iter()
+                    .map(|(arm, label)| Chosen {
+                        arm,
+                        row: None,
+                        label,
+                    })
+                    .collect();
+                if chosen.is_empty() {
+                    let with: Vec<String> = seeds.iter().map(u64::to_string).collect();
+                    bail!(
+                        "{} has no trained model of seed {seed}; it has the seeds {}",
+                        root.display(),
+                        with.join(", ")
+                    );
+                }
+                let out = match request.seed {
+                    // The figures of the run itself are those of its first seed.
+                    Some(seed) => root.join(format!("seed-{seed}")),
+                    None => root.clone(),
+                };
+                (chosen, format!("{shown}, seed {seed}"), out)
+            }
+            false => {
+                ensure!(
+                    request.seed.is_none(),
+                    "{} is a model of one seed; leave `--seed` out, or give the run folder {}",
+                    path.display(),
+                    root.display()
+                );
+                TrainingSummary::load(&found.folder)?;
+                let at = variants.iter().position(|of| *of == found.arm.variant);
+                let label = at.and_then(|at| names.get(at)).cloned();
+                let identity = &found.folder.identity;
+                let name = format!("{shown}, seed {}, {}", identity.seed, identity.run);
+                let chosen = Chosen {
+                    arm: found.arm,
+                    row: found.row,
+                    label: label.unwrap_or_default(),
+                };
+                (vec![chosen], name, path.to_owned())
+            }
+        };
+        let titles: Vec<&str> = recipe
+            .needs()?
+            .corpora
+            .iter()
+            .map(|of| of.title())
+            .collect();
+        Ok(Self {
+            corpus: titles.join(", "),
+            recipe,
+            folder,
+            chosen,
+            all,
+            name,
+            out: out.join("figures"),
+        })
+    }
+
+    /// What is measured of parameters alone.
+    fn parameters(&self, of: &Chosen) -> Source {
+        Source {
+            run: format!("{}, {}", self.name, of.label),
+            corpus: self.corpus.clone(),
+            n_sequences: None,
+        }
+    }
+
+    /// Names and folders of the models whose training is drawn.
+    fn curves(&self, prefix: Option<&str>) -> Vec<(String, PathBuf)> {
+        let of = |folder: &ModelFolder, name: String| {
+            let name = match prefix {
+                Some(prefix) => format!("{prefix}: {name}"),
+                None => name,
+            };
+            (name, folder.path.clone())
+        };
+        // A model alone, or the dense models of all seeds.
+        match self.chosen.as_slice() {
+            [one] if one.row.is_some() => {
+                let folder = one.folder();
+                let name = folder.identity.run.clone();
+                vec![of(&folder, name)]
+            }
+            chosen => {
+                let mut seeds: Vec<u64> = self.all.iter().map(|of| of.arm.folder.seed()).collect();
+                seeds.dedup();
+                let is_whole = self.out == self.folder.root().join("figures");
+                let named = |arm: &&Observed| {
+                    is_whole || chosen.iter().any(|of| of.arm.folder == arm.arm.folder)
+                };
+                let several = is_whole && seeds.len() > 1;
+                let shown = self.all.iter().filter(named);
+                let name = |arm: &Observed| match several {
+                    true => format!("{}, seed {}", arm.variant, arm.arm.folder.seed()),
+                    false => arm.variant.clone(),
+                };
+                shown
+                    .map(|arm| of(&arm.arm.model(None), name(arm)))
+                    .collect()
+            }
+        }
+    }
+}
+
+fn no_model<R: Recipe>(root: &Path) -> String {
+    format!(
+        "the run {} has no trained model yet; run `{} train --out {} --resume`",
+        root.display(),
+        R::PROGRAM,
+        root.display()
+    )
+}
+
+/// The folders of logs of a run, for curves of several runs.
+///
+/// # Errors
+/// As [`analyze`].
+pub(super) fn logs<T: Task>(
+    path: &Path,
+    request: &Analyze,
+    prefix: &str,
+) -> Result<Vec<(String, PathBuf)>> {
+    Ok(Models::<T::Recipe>::find::<T>(path, request)?.curves(Some(prefix)))
+}
+
+/// Makes the figures of a run, or of one model of it.
+///
+/// # Errors
+/// No model, files that are damaged, or Ctrl-C; a figure that cannot be is no error.
+pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome> {
+    let models = Models::find::<T>(path, request)?;
+    let out = request.out.clone().unwrap_or_else(|| models.out.clone());
+    let mut outcome = Outcome::default();
+    let read = read::<T>(&models, request, &mut outcome)?;
+    let (mut learned_of, mut alphas) = (None, None);
+    let published = read.published();
+    if request.asks(FigureName::Alpha) && read.is_open {
+        let learned = read.learned.iter().find(|(_, alphas)| !alphas.is_empty());
+        let of = learned.map(|(at, alphas)| (&models.chosen[*at], alphas));
+        let made = match of {
+            None => Err(NO_ALPHA.to_owned()),
+            Some((chosen, of)) => {
+                learned_of = Some(chosen.label.as_str());
+                alphas = Some(of);
+                figures::alpha(models.parameters(chosen), of, &published)
+            }
+        };
+        outcome.take(FigureName::Alpha, made, &out)?;
+    }
+    let mut trajectory: Option<(&str, TrajectoryFigure)> = None;
+    if request.asks(FigureName::Trajectory) {
+        let learns = |of: &&Chosen| of.arm.variant.normalizer.learns_alpha();
+        let made = match models.chosen.iter().find(learns) {
+            None => Err(NO_ALPHA.to_owned()),
+            Some(chosen) => {
+                let source = models.parameters(chosen);
+                let made = figures::trajectory(source, &chosen.folder().path)?;
+                trajectory = made
+                    .as_ref()
+                    .ok()
+                    .map(|of| (chosen.label.as_str(), of.clone()));
+                made
+            }
+        };
+        outcome.take(FigureName::Trajectory, made, &out)?;
+    }
+    if read.is_open {
+        figures_of_pass(request, &models.name, &read, &mut outcome, &out)?;
+    }
+    if request.asks(FigureName::Pattern) {
+        patterns(&models, &mut outcome, &out)?;
+    }
+    if request.asks(FigureName::Curves) {
+        let made = figures::curves(&models.curves(None))?;
+        outcome.take(FigureName::Curves, made, &out)?;
+    }
+    let learned = learned_of.zip(alphas);
+    let trajectory = trajectory.as_ref().map(|(label, of)| (*label, of));
+    if !read.measured.is_empty() || learned.is_some() || trajectory.is_some() {
+        outcome.claims = claims::of(&read.measured, learned, trajectory);
+        // A network of another kind has nothing to say to any of them.
+        if outcome.claims.iter().any(|claim| claim.holds.is_some()) {
+            outcome.files.extend(claims::save(&outcome.claims, &out)?);
+        }
+    }
+    Ok(outcome)
+}
+
+/// What the models of a run say, and the data they were asked on.
+#[derive(Default)]
+struct Read {
+    /// Whether the data were there.
+    is_open: bool,
+    language: Option<Language>,
+    has_list: bool,
+    measured: Vec<Measured>,
+    /// By place among the chosen models.
+    learned: Vec<(usize, Alphas)>,
+}
+
+impl Read {
+    /// The published panels beside ours: of the pair with the language of the encoder as its source, else of the paper's
+    /// own, WMT14 en-de.
+    fn published(&self) -> Published {
+        let name = match self.language {
+            Some(Language::De) => "de-en",
+            Some(Language::Ja) => "ja-en",
+            Some(Language::Ro) => "ro-en",
+            Some(Language::En | Language::Cs | Language::Fr) | None => "en-de",
+        };
+        pair(name).map(Published::of).unwrap_or_default()
+    }
+}
+
+/// Opens data and models, and reads the validation set where a figure needs it. Data that are gone take the figures
+/// that need them with them, and no others.
+fn read<T: Task>(
+    models: &Models<T::Recipe>,
+    request: &Analyze,
+    outcome: &mut Outcome,
+) -> Result<Read> {
+    const NEED_DATA: [FigureName; 7] = [
+        FigureName::Alpha,
+        FigureName::Density,
+        FigureName::DensityHistogram,
+        FigureName::Diversity,
+        FigureName::Positional,
+        FigureName::Merging,
+        FigureName::Interrogation,
+    ];
+    let needed: Vec<FigureName> = NEED_DATA
+        .into_iter()
+        .filter(|&figure| request.asks(figure))
+        .collect();
+    if needed.is_empty() {
+        return Ok(Read::default());
+    }
+    let asked = Request {
+        stage: Stage::Report,
+        recipe: models.recipe.clone(),
+        device: request.device,
+        attention: Implementation::Auto,
+        dry_run: false,
+        resume: true,
+        out: Some(models.folder.root().to_owned()),
+        data: request.data.clone(),
+        weights: None,
+        quiet: request.quiet,
+    };
+    let task = match T::reopen(&Run::new(&asked)) {
+        Ok(task) => task,
+        Err(error) => {
+            let reason = format!("the data of the run cannot be read: {error:#}");
+            let absent = needed.into_iter().map(|figure| (figure, reason.clone()));
+            outcome.absent.extend(absent);
+            return Ok(Read::default());
+        }
+    };
+    let on = device::open(request.device, T::Recipe::PROGRAM)?;
+    note(
+        request.quiet,
+        &format!("{} · device {}", models.name, on.note),
+    );
+    let training = on.device.clone().autodiff();
+    let recipe_list = &models.recipe.heading().interrogatives;
+    let wanted = Wanted::of(request, recipe_list, &task);
+    let mut read = Read {
+        is_open: true,
+        language: Some(task.language()),
+        has_list: wanted.interrogatives.is_some(),
+        ..Read::default()
+    };
+    for (at, chosen) in models.chosen.iter().enumerate() {
+        let (variant, folder) = (&chosen.arm.variant, chosen.folder());
+        let summary = TrainingSummary::load(&folder)?;
+        summary.check_vocabulary(&folder, &task.tokenizer_hash())?;
+        let empty = task.network(variant, folder.identity.seed, &training)?;
+        let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
+        if request.asks(FigureName::Alpha) {
+            read.learned
+                .push((at, learned_alphas(&task, variant, &network)?));
+        }
+        if !wanted.anything() {
+            continue;
+        }
+        let mask = chosen.arm.mask(chosen.row.as_ref());
+        let mask = mask.map(GlobalMask::load).transpose()?;
+        let model = MaskedModel {
+            network: &network,
+            masks: task.masks(mask.as_ref(), &on.device)?,
+            device: &on.device,
+        };
+        let names = (variant, chosen.label.as_str());
+        read.measured
+            .push(measure(&task, names, &model, &wanted, request)?);
+    }
+    Ok(read)
+}
+
+/// The figures of what the pass measured.
+fn figures_of_pass(
+    request: &Analyze,
+    run: &str,
+    read: &Read,
+    outcome: &mut Outcome,
+    out: &Path,
+) -> Result<()> {
+    let (all, published) = (&read.measured, read.published());
+    if request.asks(FigureName::Density) {
+        let made = figures::density(run, all, &published);
+        outcome.take(FigureName::Density, made, out)?;
+    }
+    if request.asks(FigureName::DensityHistogram) {
+        let made = figures::density_histogram(run, all, &published);
+        outcome.take(FigureName::DensityHistogram, made, out)?;
+    }
+    if request.asks(FigureName::Diversity) {
+        let made = figures::diversity(run, all, &published);
+        outcome.take(FigureName::Diversity, made, out)?;
+    }
+    let roles = [
+        (FigureName::Positional, Role::Positional),
+        (FigureName::Merging, Role::Merging),
+        (FigureName::Interrogation, Role::Interrogation),
+    ];
+    for (figure, role) in roles {
+        if request.asks(figure) {
+            let made = figures::role(role, run, all, read.has_list);
+            outcome.take(figure, made, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The figures of patterns and masks.
+fn patterns<R: Recipe>(models: &Models<R>, outcome: &mut Outcome, out: &Path) -> Result<()> {
+    let name = FigureName::Pattern;
+    let shown: Vec<Observed> = models
+        .chosen
+        .iter()
+        .map(|of| Observed {
+            arm: of.arm.clone(),
+            variant: of.label.clone(),
+            dataset: dataset(&of.arm.variant),
+        })
+        .collect();
+    let patterns = match figures::pattern(&models.name, &shown, &models.all)? {
+        Ok(patterns) => patterns,
+        Err(reason) => {
+            outcome.absent.push((name, reason));
+            return Ok(());
+        }
+    };
+    for figure in patterns.patterns {
+        outcome.take(name, Ok(figure), out)?;
+    }
+    if let Some(figure) = patterns.sparsity {
+        outcome.take(name, Ok(figure), out)?;
+    }
+    if let Some(figure) = patterns.overlap {
+        outcome.take(name, Ok(figure), out)?;
+    }
+    let missing = patterns.missing.into_iter().map(|reason| (name, reason));
+    outcome.absent.extend(missing);
+    Ok(())
+}

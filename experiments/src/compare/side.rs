@@ -1,0 +1,200 @@
+//! What a path names: a run folder with its models, one model, or the model of a record.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use sparta_results::{Metric, RunRecord, load_all};
+
+use crate::analysis::{ProgramName, program_of};
+use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::scored::{self, ScoredModel};
+use crate::protocol::{RunFolder, Task, UnitScores};
+
+/// How far outcomes may be from the score of the record, relative to it: sums are taken in another order.
+const CLOSE: f64 = 1e-6;
+/// The same of correlations, whose numbers earlier versions kept to four decimals.
+const CLOSE_CORRELATION: f64 = 1e-3;
+
+/// What one path names.
+#[derive(Debug, Clone)]
+pub(super) struct Side {
+    /// The path as it was typed.
+    pub(super) path: PathBuf,
+    /// Whether it is a run folder, whose models are meant.
+    pub(super) is_run: bool,
+    /// The models, by seed, variant and row.
+    pub(super) models: Vec<Model>,
+}
+
+/// A scored model.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    /// What it is called.
+    pub(super) name: String,
+    /// The run folder.
+    pub(super) root: PathBuf,
+    program: ProgramName,
+    /// Its folder and records.
+    pub(super) scored: ScoredModel,
+}
+
+impl Side {
+    /// Finds what a path names.
+    ///
+    /// # Errors
+    /// A path that is in no run folder, or a run, model or record without a scored model.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        ensure!(
+            path.exists(),
+            "there is no {}; give run folders, folders of models in them (RUN/seed-1/dense), or run records",
+            path.display()
+        );
+        let path: PathBuf = path.components().collect();
+        let root = path
+            .ancestors()
+            .find(|folder| folder.join("recipe.toml").is_file())
+            .with_context(|| {
+                format!(
+                    "{} is in no run folder (no recipe.toml in it or above it); make one with `lm`, `iwslt`, `glue`, \
+                     `squad` or `mlm`",
+                    path.display()
+                )
+            })?;
+        let program = program_of(root)?;
+        let folder = RunFolder::at(root.to_owned());
+        let eval = format!(
+            "{} eval --recipe {} --out {} --resume",
+            program,
+            folder.recipe().display(),
+            root.display()
+        );
+        ensure!(
+            folder.records().is_dir(),
+            "{} has no records yet; score its models with `{eval}`",
+            root.display()
+        );
+        let records = load_all(folder.records())?;
+        let models = scored::models(root, &records)?;
+        let only = match path.is_file() {
+            true => Some(RunRecord::load(&path)?),
+            false => None,
+        };
+        let is_run = path == root;
+        let is_named = |model: &ScoredModel| match &only {
+            Some(record) => model.records.iter().any(|of| of.id == record.id),
+            None => is_run || model.path == path,
+        };
+        let model = |mut scored: ScoredModel| {
+            if let Some(record) = &only {
+                scored.records.retain(|of| of.id == record.id);
+            }
+            Model {
+                name: scored.path.display().to_string(),
+                root: root.to_owned(),
+                program,
+                scored,
+            }
+        };
+        let known: Vec<String> = models
+            .iter()
+            .map(|of| of.path.display().to_string())
+            .collect();
+        let models: Vec<Model> = models.into_iter().filter(is_named).map(model).collect();
+        if models.is_empty() {
+            match known.is_empty() {
+                true => bail!(
+                    "{} has no trained and scored model (published runs keep records alone; a run that is not finished \
+                     goes on with `{}`)",
+                    root.display(),
+                    eval.replace(" eval ", " reproduce ")
+                ),
+                false => bail!(
+                    "{} is no trained and scored model of {}; those are {}",
+                    path.display(),
+                    root.display(),
+                    known.join(", ")
+                ),
+            }
+        }
+        Ok(Self {
+            path,
+            is_run,
+            models,
+        })
+    }
+}
+
+impl Model {
+    /// Its scores unit by unit, held to its records.
+    ///
+    /// # Errors
+    /// Nothing kept, or something that gives another score than the record says.
+    pub(super) fn unit_scores(&self) -> Result<Vec<UnitScores>> {
+        let (root, model) = (&self.root, &self.scored);
+        let eval = format!(
+            "{} eval --recipe {} --out {} --resume",
+            self.program,
+            root.join("recipe.toml").display(),
+            root.display()
+        );
+        let scores = with_task!(self.program, T => {
+            ensure!(
+                model.path.join(T::KEPT).is_file(),
+                "{} has no {}, which says what each unit of the test set adds: an earlier version scored the model, or it \
+                 was removed; add it with `{eval}` (records stay as they are)",
+                model.path.display(),
+                T::KEPT
+            );
+            let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
+            let scores = T::unit_scores(&recipe, &RunFolder::at(root.clone()), &model.path, &model.records)?;
+            check(T::KEPT, model, &scores, &eval)?;
+            scores
+        });
+        ensure!(
+            !scores.is_empty(),
+            "{} has only scores that are measured once (time, memory), which no test can compare",
+            model.path.display()
+        );
+        Ok(scores)
+    }
+
+    /// The signatures of its records.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = &str> {
+        self.scored
+            .records
+            .iter()
+            .map(|record| record.signature.as_str())
+    }
+
+    /// Whether one of its records has a signature.
+    pub(super) fn has_recorded(&self, signature: &str) -> bool {
+        self.recorded().any(|of| of == signature)
+    }
+}
+
+/// Refuses outcomes that give another score than the record has.
+fn check(file: &str, model: &ScoredModel, scores: &[UnitScores], eval: &str) -> Result<()> {
+    for score in scores {
+        let close = match score.metric {
+            Metric::Pearson | Metric::Spearman | Metric::PearsonSpearman => CLOSE_CORRELATION,
+            _ => CLOSE,
+        };
+        let of_score = |record: &&RunRecord| {
+            (record.metric, &record.signature) == (score.metric, &score.signature)
+        };
+        for record in model.records.iter().filter(of_score) {
+            let (Some(said), found) = (record.value, score.outcomes.score()) else {
+                continue;
+            };
+            ensure!(
+                (said - found).abs() <= close * said.abs().max(1.0),
+                "{} gives {} {found}, and the record {} says {said}: they are of different scorings; delete the record and \
+                 the file, and score the model again with `{eval}`",
+                model.path.join(file).display(),
+                score.metric.label(),
+                record.id
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! `sparta report`: the tables of one run or of a folder of runs, from their records alone.
+
+mod runs;
+mod scores;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use sparta_results::overview::{Format, Overview, RunFiles};
+use sparta_results::{RunRecord, load_all};
+
+use crate::analysis::{ProgramName, program_of};
+use crate::io::print_line;
+use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::{RunFolder, TableRequest, Task};
+use runs::relative;
+
+/// What `sparta report` asks for.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Run folders, or folders of them.
+    pub paths: Vec<PathBuf>,
+    /// Where the files go, if not into the one folder that was named.
+    pub out: Option<PathBuf>,
+    /// Forms besides the page.
+    pub formats: Vec<Format>,
+    /// Whether kept translations are scored by chrF and tokenised BLEU too.
+    pub all_scores: bool,
+}
+
+/// Prints the tables and writes the files.
+///
+/// # Errors
+/// Folders without runs or records, and a file that would be overwritten and is not ours.
+pub fn report(request: &Report) -> Result<()> {
+    let found = runs::find(&request.paths)?;
+    let out = out_folder(request)?;
+    let mut files = Vec::new();
+    for run in &found {
+        files.push(run_files(run, &out, request.all_scores)?);
+    }
+    if files.iter().all(|of| of.records.is_empty()) {
+        let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
+        bail!("{}", waiting.join("; "));
+    }
+    let name = |path: &Path| {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        name.filter(|name| !name.is_empty() && name != ".")
+            .unwrap_or("runs".into())
+    };
+    let title = match found.as_slice() {
+        [run] => format!("Results: {}", name(run)),
+        _ => match request.paths.as_slice() {
+            [path] => format!("Results: {}", name(path)),
+            _ => format!("Results of {} runs", found.len()),
+        },
+    };
+    let overview = Overview::new(&title, files).with_context(|| {
+        let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
+        waiting.join("; ")
+    })?;
+    let mut formats = vec![Format::Html];
+    formats.extend(request.formats.iter().copied());
+    let written = overview.write(&out, &formats)?;
+    let mut text = overview.terminal(None);
+    for waiting in &overview.waiting {
+        text += &format!("\n{waiting}\n");
+    }
+    text += "\n";
+    for file in written {
+        text += &format!("{}\n", file.display());
+    }
+    print_line(text.trim_end())?;
+    Ok(())
+}
+
+/// Where the files go: the folder that was asked for, or the only one that was named.
+fn out_folder(request: &Report) -> Result<PathBuf> {
+    match (&request.out, request.paths.as_slice()) {
+        (Some(out), _) => {
+            std::fs::create_dir_all(out)
+                .with_context(|| format!("cannot make the folder {}", out.display()))?;
+            Ok(out.clone())
+        }
+        (None, [path]) => Ok(path.clone()),
+        (None, _) => {
+            bail!("of several folders none is that of the report; name one with `--out DIR`")
+        }
+    }
+}
+
+/// What to type for records that are not there.
+fn missing_records(root: &Path) -> String {
+    let recipe = root.join("recipe.toml");
+    let program = program_of(root).map_or("the program that made it", ProgramName::as_str);
+    format!(
+        "{} has no completed record yet; go on with `{program} reproduce --recipe {} --out {} --resume`",
+        root.display(),
+        recipe.display(),
+        root.display()
+    )
+}
+
+/// What a run folder gives to the report.
+fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
+    let folder = RunFolder::at(root.to_owned());
+    let mut records: Vec<RunRecord> = match folder.records().is_dir() {
+        true => load_all(folder.records())?,
+        false => Vec::new(),
+    };
+    let mut notes = Vec::new();
+    let request = match program_of(root) {
+        Ok(program) => with_task!(program, T => {
+            let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
+            ensure_one_recipe(root, &records, &crate::recipe::Recipe::hash(&recipe))?;
+            if all_scores {
+                match scores::further::<T>(&recipe, &folder, &records) {
+                    Ok(further) => records.extend(further),
+                    Err(error) => notes.push(format!("no further scores: {error:#}")),
+                }
+            }
+            match records.is_empty() {
+                // Rows of some tables are known from records alone.
+                true => TableRequest {
+                    title: String::new(),
+                    layout: None,
+                    expected: Vec::new(),
+                },
+                false => T::table(&recipe, &folder)?,
+            }
+        }),
+        // The records are as good as before; only what is missing cannot be said.
+        Err(error) => {
+            notes.push(format!("which runs are missing cannot be said: {error:#}"));
+            TableRequest {
+                title: String::new(),
+                layout: None,
+                expected: Vec::new(),
+            }
+        }
+    };
+    if records.is_empty() {
+        notes.push(missing_records(root));
+    }
+    let (figures, documents) = runs::files(root)?;
+    Ok(RunFiles {
+        folder: relative(out, root)?,
+        records,
+        title: request.title,
+        layout: request.layout,
+        expected: request.expected,
+        figures,
+        documents,
+        notes,
+    })
+}
+
+/// Refuses records of another recipe than that of their folder.
+fn ensure_one_recipe(root: &Path, records: &[RunRecord], hash: &str) -> Result<()> {
+    for record in records {
+        ensure!(
+            record.recipe_hash == hash,
+            "{} holds the record {} of another recipe (hash {} and not {}); move it to the run folder of its own recipe",
+            root.display(),
+            record.id,
+            crate::train::short(&record.recipe_hash),
+            crate::train::short(hash)
+        );
+    }
+    Ok(())
+}

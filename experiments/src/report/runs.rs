@@ -1,0 +1,157 @@
+//! Run folders and the files in them.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// How deep runs are looked for below a folder.
+const DEPTH: usize = 3;
+/// Pictures that a page can show.
+const PICTURES: [&str; 2] = ["svg", "png"];
+
+/// The run folders that some paths name or hold, each once, in the order of the paths, then by name.
+///
+/// # Errors
+/// A path without a run in it.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        ensure!(
+            path.is_dir(),
+            "there is no folder {}; give run folders or a folder of them, or make a run with `lm`, `iwslt`, `glue`, \
+             `squad` or `mlm` (in runs/, where `sparta report` looks without a path)",
+            path.display()
+        );
+        let mut runs = Vec::new();
+        collect(path, DEPTH, &mut runs)?;
+        if runs.is_empty() {
+            bail!(
+                "{} is no run folder and holds none (there is no recipe.toml in it or below); make a run with `lm`, \
+                 `iwslt`, `glue`, `squad` or `mlm`, e.g. `lm --out {}`",
+                path.display(),
+                path.join("NAME").display()
+            );
+        }
+        for run in runs {
+            if !found.contains(&run) {
+                found.push(run);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn collect(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join("recipe.toml").is_file() {
+        runs.push(folder.to_owned());
+        return Ok(());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for path in entries(folder)? {
+        if path.is_dir() && !name(&path).starts_with('.') {
+            collect(&path, depth - 1, runs)?;
+        }
+    }
+    Ok(())
+}
+
+/// Pictures of a run folder, and other files to link to, relative to it and by name.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(super) fn files(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut figures, mut documents) = (Vec::new(), Vec::new());
+    for path in entries(root)? {
+        let (name, is_file) = (name(&path), path.is_file());
+        let is_table = name.starts_with("TABLE");
+        if is_file && is_table && is_picture(&path) {
+            figures.push(name);
+        } else if is_file && (is_table || name == "SAMPLES.md" || name == "recipe.toml") {
+            documents.push(name);
+        }
+    }
+    let own = root.join("figures");
+    if own.is_dir() {
+        for path in entries(&own)? {
+            let file = format!("figures/{}", name(&path));
+            if path.is_file() && is_picture(&path) {
+                figures.push(file);
+            } else if path.extension().is_some_and(|of| of == "html") {
+                documents.push(file);
+            }
+        }
+    }
+    Ok((figures, documents))
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    PICTURES.iter().any(|picture| extension == *picture)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read {}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        paths.push(entry.with_context(failed)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The way from one folder to another, with `/`; `.` from a folder to itself.
+///
+/// # Errors
+/// A folder that is not there.
+pub(super) fn relative(from: &Path, to: &Path) -> Result<String> {
+    let whole = |path: &Path| {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        path.canonicalize()
+            .with_context(|| format!("cannot open {}", path.display()))
+    };
+    let (from, to) = (whole(from)?, whole(to)?);
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from[shared..].iter().map(|_| "..".to_owned());
+    let down = to[shared..]
+        .iter()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let parts: Vec<String> = up.chain(down).collect();
+    Ok(match parts.is_empty() {
+        true => ".".to_owned(),
+        false => parts.join("/"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_from_folder_to_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["runs/a", "runs/b/deep"].map(|name| folder.path().join(name));
+        for path in [&a, &b] {
+            fs::create_dir_all(path).unwrap();
+        }
+        assert_eq!(relative(&a, &b).unwrap(), "../b/deep");
+        assert_eq!(relative(&a, &a).unwrap(), ".");
+        assert_eq!(relative(folder.path(), &b).unwrap(), "runs/b/deep");
+        assert!(relative(&a, &folder.path().join("none")).is_err());
+    }
+}

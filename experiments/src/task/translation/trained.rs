@@ -1,0 +1,190 @@
+//! A trained model of a run folder with everything around it: text in, translations and attention out.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use burn::module::Module;
+use burn::tensor::Device;
+use sparta_datasets::batch::PairBatch;
+use sparta_datasets::pairs::{PairVocabulary, ParallelCorpus};
+use sparta_datasets::tokenize::{Dictionary, Language};
+use sparta_model::decode::Hypothesis;
+use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks, Seq2SeqWeights};
+use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::GlobalMask;
+
+use super::batch::input;
+use super::corpus::{Preparer, detokenizer};
+use super::data::{Longest, open_vocabulary, vocabulary_hash};
+use super::search::Search;
+use super::{Translation, network, rows};
+use crate::device::{self, DeviceChoice};
+use crate::protocol::ModelFolder;
+use crate::protocol::find::{Found, find};
+use crate::protocol::run::TrainingSummary;
+use crate::recipe::{Recipe, TranslationRecipe};
+use crate::train::load_model;
+
+/// A model that translates.
+pub(super) struct Trained {
+    pub(super) recipe: TranslationRecipe,
+    pub(super) vocabulary: PairVocabulary,
+    pub(super) corpus: ParallelCorpus,
+    pub(super) folder: ModelFolder,
+    pub(super) network: Seq2Seq,
+    pub(super) mask: Option<GlobalMask>,
+    /// The attention of its layers, in words.
+    pub(super) attention: String,
+    device: Device,
+    pub(super) device_note: String,
+}
+
+/// A translation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Candidate {
+    /// As it is written.
+    pub(super) text: String,
+    /// By which they are ranked.
+    pub(super) score: f64,
+    /// Its pieces, without the end.
+    pub(super) ids: Vec<u32>,
+}
+
+impl Trained {
+    /// The model that a path names, on a device.
+    ///
+    /// # Errors
+    /// A folder without a trained model, or a model and tokenizers that do not fit.
+    pub(super) fn open(path: &Path, device: DeviceChoice) -> Result<Self> {
+        let found: Found<TranslationRecipe> =
+            find::<Translation>(path, |recipe| Ok(rows::variants(recipe)))?;
+        let mask = found
+            .arm
+            .mask(found.row.as_ref())
+            .map(GlobalMask::load)
+            .transpose()?;
+        let Found {
+            run,
+            recipe,
+            arm,
+            folder,
+            ..
+        } = found;
+        let trained = TrainingSummary::load(&folder)?;
+        let (vocabulary, corpus) = open_vocabulary(&run)?;
+        trained.check_vocabulary(&folder, &vocabulary_hash(&vocabulary))?;
+        let opened = device::open(device, TranslationRecipe::PROGRAM)?;
+        let training = opened.device.clone().autodiff();
+        let seed = folder.identity.seed;
+        let sizes = (vocabulary.source.len(), vocabulary.target.len());
+        let attention = (arm.variant.normalizer, Implementation::Auto);
+        let empty = network::init(&recipe.model, sizes, attention, seed, &training)?;
+        let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
+        Ok(Self {
+            recipe,
+            vocabulary,
+            corpus,
+            folder,
+            network,
+            mask,
+            attention: arm.variant.normalizer.label(),
+            device: opened.device,
+            device_note: opened.note,
+        })
+    }
+
+    /// Text as it is typed → tokenised text as the corpus has it.
+    pub(super) fn prepare(&self, language: Language, line: &str) -> String {
+        Preparer::new(&self.recipe.data, language).prepare(line)
+    }
+
+    fn masks(&self, longest: Longest) -> Result<Seq2SeqMasks> {
+        let rows = self.recipe.prune.rows;
+        network::layer_masks(self.mask.as_ref(), longest, rows, &self.device)
+    }
+
+    /// The best translations of sources, given as ids ending in `</s>`; a source that is its end alone stays blank.
+    ///
+    /// # Errors
+    /// Settings that cannot be.
+    pub(super) fn translate(
+        &self,
+        sources: &[Vec<u32>],
+        (beam, n_best): (Option<usize>, usize),
+    ) -> Result<Vec<Vec<Candidate>>> {
+        let max_len = self.network.max_len();
+        let longest = Longest {
+            source: sources.iter().map(Vec::len).max().unwrap_or(1),
+            target: max_len,
+        };
+        let masks = self.masks(longest)?;
+        let beam = beam.unwrap_or(self.recipe.eval.beam_size).max(n_best);
+        let search = Search::new(&self.recipe, &masks, &self.device)
+            .with_config(|c| c.with_beam_size(beam).with_n_best(n_best));
+        let views = sources.iter().map(Vec::as_slice).filter(|s| s.len() > 1);
+        let mut found = search
+            .n_best(&self.network, &views.collect::<Vec<_>>())?
+            .into_iter();
+        let blank = || {
+            vec![Hypothesis {
+                tokens: Vec::new(),
+                log_probabilities: Vec::new(),
+                score: 0.0,
+                finished: true,
+            }]
+        };
+        let found: Vec<Vec<Hypothesis>> = sources
+            .iter()
+            .map(|source| match source.len() {
+                0 | 1 => blank(),
+                _ => found.next().unwrap_or_default(),
+            })
+            .collect();
+        let detokenizer = detokenizer(self.corpus.target);
+        let candidate = |hypothesis: Hypothesis| -> Result<Candidate> {
+            let ids: Vec<u32> = hypothesis.tokens.iter().map(|&t| t as u32).collect();
+            Ok(Candidate {
+                text: detokenizer.detokenize(&self.vocabulary.target.decode(&ids)?),
+                score: hypothesis.score,
+                ids,
+            })
+        };
+        let all = found.into_iter();
+        all.map(|of_line| of_line.into_iter().map(candidate).collect())
+            .collect()
+    }
+
+    /// Refuses a sentence that the network cannot read.
+    ///
+    /// # Errors
+    /// How long it is and how long it may be.
+    pub(super) fn check_length(&self, what: &str, n_tokens: usize) -> Result<()> {
+        let max_len = self.network.max_len();
+        if n_tokens > max_len {
+            bail!("{what} has {n_tokens} tokens; the model reads at most {max_len}: split it");
+        }
+        Ok(())
+    }
+
+    /// The attention of the network while it reads a source and, token by token, this target; both end in `</s>`.
+    ///
+    /// # Errors
+    /// A mask without one of its layers.
+    pub(super) fn weights(&self, source: &[u32], target: &[u32]) -> Result<Seq2SeqWeights> {
+        let batch = PairBatch::new(&[(source, target)], self.recipe.data.pad_source);
+        let masks = self.masks(Longest {
+            source: batch.source_len,
+            target: batch.target_len,
+        })?;
+        let request = input(&batch, &self.device).masks(masks).return_weights();
+        let weights = self.network.forward(request).weights;
+        weights.context("the model gave no weights")
+    }
+}
+
+/// A translation with its end, as the network is asked to write it.
+pub(super) fn with_end(ids: &[u32]) -> Vec<u32> {
+    let mut ids = ids.to_vec();
+    ids.push(Dictionary::EOS);
+    ids
+}

@@ -1,0 +1,222 @@
+//! `sparta report`: tables from records alone, and what it must refuse.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::{Bench, assert_says, said, stdout};
+use crate::lm::LM;
+
+/// Dense, p = 0 and one mask.
+const ONE_MASK: &[&str] = &["prune.p=[0, 60]", "prune.random_masks=[0, 0]"];
+
+fn bench() -> Bench {
+    Bench::of(LM)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => drop(fs::copy(&path, &target).unwrap()),
+        }
+    }
+}
+
+/// The committed page of the published runs is what their records give.
+#[test]
+fn the_published_page_follows_from_the_records() {
+    let bench = bench();
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");
+    copy(&published, &bench.path("results/published"));
+    let path = bench.path("results/published/index.html");
+    let committed = fs::read_to_string(&path).expect("results/published/index.html");
+    fs::remove_file(&path).unwrap();
+    bench.sparta("report results/published").success();
+    let made = fs::read_to_string(&path).unwrap();
+    assert!(
+        made == committed,
+        "the records now give another page: make it again with `sparta report results/published`"
+    );
+    // Every link goes to a file that is there.
+    let mut n_links = 0;
+    for piece in committed
+        .split("href=\"")
+        .chain(committed.split("src=\""))
+        .skip(1)
+    {
+        let target = piece.split('"').next().unwrap();
+        if !target.is_empty() && !target.starts_with(['#', '<']) {
+            assert!(
+                bench.path("results/published").join(target).exists(),
+                "{target}"
+            );
+            n_links += 1;
+        }
+    }
+    assert!(n_links > 40, "{n_links}");
+}
+
+#[test]
+fn a_run_is_reported_by_its_own_recipe() {
+    let bench = bench();
+    bench
+        .tiny_with("--out runs/mine --device flex", ONE_MASK)
+        .success();
+    let csv = bench.csv("runs/mine");
+    // Without a path: the runs in `runs`. Nothing is missing, although the shipped recipe has more p.
+    let text = stdout(
+        &bench
+            .sparta("report --json --latex --csv --markdown")
+            .success(),
+    );
+    assert_says(
+        &text,
+        &[
+            "lm-small: test perplexity",
+            "runs/index.html",
+            "runs/REPORT.md",
+            "runs/REPORT.tex",
+            "runs/REPORT.csv",
+            "runs/REPORT.json",
+        ],
+    );
+    assert!(!text.contains("missing"), "{text}");
+    let html = bench.read("runs/index.html");
+    assert_says(
+        &html,
+        &["href=\"mine/TABLE.md\"", "src=\"mine/TABLE.svg\"", "flex"],
+    );
+    let json: serde_json::Value = serde_json::from_str(&bench.read("runs/REPORT.json")).unwrap();
+    let scores = json["tables"][0]["scores"].as_array().unwrap();
+    let value = |p: f64| scores.iter().find(|s| s["p_nominal"] == p).unwrap()["mean"].as_f64();
+    let in_csv = crate::lm::value(&csv, "ap", "60").parse::<f64>().unwrap();
+    assert!((value(60.0).unwrap() - in_csv).abs() < 1e-6);
+    // The table of the program is left alone, and a figure that is added is shown.
+    assert_eq!(bench.csv("runs/mine"), csv);
+    fs::create_dir(bench.path("runs/mine/figures")).unwrap();
+    fs::write(bench.path("runs/mine/figures/density.svg"), "<svg/>").unwrap();
+    bench.sparta("report runs/mine").success();
+    let html = bench.read("runs/mine/index.html");
+    assert_says(
+        &html,
+        &["src=\"./figures/density.svg\"", "src=\"./TABLE.svg\""],
+    );
+
+    // A run that is missing comes with its command.
+    let record = bench
+        .record_names("runs/mine")
+        .into_iter()
+        .find(|name| name.ends_with("-ap-p60.run.json"));
+    fs::remove_file(bench.path("runs/mine/records").join(record.unwrap())).unwrap();
+    let command = "lm reproduce --recipe runs/mine/recipe.toml --out runs/mine --resume --seeds 1";
+    let text = stdout(&bench.sparta("report").success());
+    assert_says(&text, &["missing", command]);
+    assert_says(&bench.read("runs/index.html"), &[command]);
+    bench
+        .run(&format!("{} --quiet --device flex", &command[3..]))
+        .success();
+    let text = stdout(&bench.sparta("report").success());
+    assert!(!text.contains("missing"), "{text}");
+}
+
+/// Other seeds of a recipe in another folder join its table; another recipe does not.
+#[test]
+fn runs_of_one_recipe_are_joined() {
+    let bench = bench();
+    let p0 = ["prune.p=[0]", "prune.random_masks=[0]"];
+    bench
+        .tiny_with("--out runs/one --device flex --seeds 1", &p0)
+        .success();
+    bench
+        .tiny_with("--out runs/two --device flex --seeds 2", &p0)
+        .success();
+    let faster = [p0.as_slice(), &["train.lr=0.01"]].concat();
+    bench
+        .tiny_with("--out runs/other --device flex", &faster)
+        .success();
+    bench.sparta("report --csv").success();
+    let csv = bench.read("runs/REPORT.csv");
+    let of_control: Vec<Vec<&str>> = csv
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .filter(|cells| cells[4] == "0" && cells[8] == "perplexity")
+        .collect();
+    let n_seeds: Vec<&str> = of_control.iter().map(|cells| cells[11]).collect();
+    assert_eq!(n_seeds.len(), 2, "{csv}");
+    assert!(n_seeds.contains(&"2") && n_seeds.contains(&"1"), "{csv}");
+    let html = bench.read("runs/index.html");
+    assert_says(
+        &html,
+        &[
+            "± ",
+            " (2)",
+            "href=\"one\"",
+            "href=\"two\"",
+            "href=\"other\"",
+        ],
+    );
+    // Several folders need a place for the page.
+    let text = said(&bench.sparta("report runs/one runs/two"), 1);
+    assert_says(&text, &["--out DIR"]);
+    bench
+        .sparta("report runs/one runs/two --out pages/here")
+        .success();
+    assert_says(
+        &bench.read("pages/here/index.html"),
+        &["href=\"../../runs/one\"", " (2)"],
+    );
+}
+
+#[test]
+fn folders_without_records_say_what_to_type() {
+    let bench = bench();
+    let text = said(&bench.sparta("report"), 1);
+    assert_says(&text, &["there is no folder runs", "make a run with `lm`"]);
+    fs::create_dir_all(bench.path("runs/thesis")).unwrap();
+    fs::write(bench.path("runs/thesis/notes.txt"), "precious").unwrap();
+    let text = said(&bench.sparta("report runs"), 1);
+    assert_says(
+        &text,
+        &["runs is no run folder and holds none", "recipe.toml"],
+    );
+    bench.tiny("train --out runs/half --device flex").success();
+    let text = said(&bench.sparta("report runs/half"), 1);
+    let command = "lm reproduce --recipe runs/half/recipe.toml --out runs/half --resume";
+    assert_says(&text, &["runs/half has no completed record yet", command]);
+    assert!(!bench.path("runs/half/index.html").exists());
+    // Beside a finished run it waits.
+    bench
+        .tiny_with("--out runs/whole --device flex", ONE_MASK)
+        .success();
+    let text = stdout(&bench.sparta("report").success());
+    assert_says(&text, &["half has no completed run yet", command]);
+    // A page that somebody else wrote is kept.
+    fs::write(bench.path("runs/index.html"), "<p>mine</p>").unwrap();
+    let text = said(&bench.sparta("report"), 1);
+    assert_says(&text, &["runs/index.html", "not overwritten"]);
+    assert_eq!(bench.read("runs/index.html"), "<p>mine</p>");
+    // Records of another recipe do not slip into a table.
+    bench
+        .tiny_with(
+            "--out runs/other --device flex",
+            &["prune.p=[0]", "prune.random_masks=[0]", "train.lr=0.01"],
+        )
+        .success();
+    let record = bench.record_names("runs/other").remove(0);
+    let [from, to] =
+        ["other", "whole"].map(|run| bench.path(format!("runs/{run}/records/{record}")));
+    fs::copy(from, to).unwrap();
+    let text = said(&bench.sparta("report runs/whole"), 1);
+    assert_says(&text, &["of another recipe", &record[..8]]);
+    // A recipe that no program reads: the records are shown, and it is said what cannot be.
+    fs::write(bench.path("runs/other/recipe.toml"), "table = \"x\"").unwrap();
+    let text = stdout(&bench.sparta("report runs/other --markdown").success());
+    assert_says(&text, &["perplexity"]);
+    assert_says(
+        &bench.read("runs/other/index.html"),
+        &["which runs are missing cannot be said"],
+    );
+}

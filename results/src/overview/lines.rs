@@ -1,0 +1,179 @@
+//! Every score of a table with where it comes from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::condition::Condition;
+use crate::metric::{Difference, Metric};
+use crate::record::PaperReference;
+use crate::render::{Group, Percent, RowName, SQUAD_KERNELS, difference};
+
+/// One score: the mean over runs that differ only in their seeds, and where they come from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScoreLine {
+    /// Row of the table, `row@hash` where one row has several recipes.
+    pub row: String,
+    /// Which of the row's networks, where there are several.
+    pub variant: Option<String>,
+    /// `ap`, `random`, … , `none`, or a baseline.
+    pub mask: String,
+    /// Nominal p in percent; none for baselines and dense checkpoints.
+    pub p_nominal: Option<f64>,
+    /// Percentage of legal cells hidden.
+    pub p_effective: Option<f64>,
+    /// The same, weighted by use.
+    pub p_token_weighted: Option<f64>,
+    /// Which score.
+    pub metric: Metric,
+    /// Its protocol.
+    pub signature: String,
+    /// Mean over runs.
+    pub mean: f64,
+    /// Standard deviation over runs, of several.
+    pub sd: Option<f64>,
+    /// Number of runs.
+    pub n: usize,
+    /// Score of each run.
+    pub values: Vec<f64>,
+    /// Seed and mask seed of each run.
+    pub seeds: Vec<(u64, Option<u64>)>,
+    /// Change against p = 0, in percent or, of scores that are percentages, in points.
+    pub change: Option<f64>,
+    /// The published number.
+    pub paper: Option<PaperReference>,
+    /// Its change against the published p = 0.
+    pub paper_change: Option<f64>,
+    /// Mean less the published number.
+    pub less_paper: Option<f64>,
+    /// Seconds from the start of training to the score, of each run.
+    pub seconds: Vec<f64>,
+    /// When the last run was scored, in seconds since 1970.
+    pub finished: Option<u64>,
+    /// Target tokens per second of training, of each run that has them.
+    pub tokens_per_second: Vec<f64>,
+    /// Devices that trained.
+    pub devices: BTreeSet<String>,
+    /// Which implementations of attention ran.
+    pub attention: BTreeSet<String>,
+    /// Commits of the programs that made the runs.
+    pub commits: BTreeSet<String>,
+    #[serde(skip)]
+    condition: Condition,
+}
+
+impl ScoreLine {
+    /// Row, variant and what it stands for: `transformer-xl, ap`.
+    pub(super) fn name(&self) -> String {
+        let row = RowName {
+            row: self.row.clone(),
+            variant: self.variant.clone(),
+        };
+        row.to_string()
+    }
+
+    /// What it is, in words: `ap`, `dense`, `unigram, add one`.
+    pub(super) fn mask_words(&self) -> String {
+        match (self.condition, self.p_nominal) {
+            (Condition::Dense, Some(_)) => "dense".to_owned(),
+            (condition, _) => condition.description(),
+        }
+    }
+
+    /// Whether changes are in percent.
+    pub(super) fn difference(&self) -> Difference {
+        self.metric.difference()
+    }
+}
+
+/// The lines of some groups, in the order of tables: by metric and signature, networks by row and p before baselines.
+pub(super) fn lines(
+    groups: &[Group],
+    labels: &BTreeMap<(String, String), String>,
+) -> Vec<ScoreLine> {
+    let mut lines: Vec<(&Group, ScoreLine)> = groups
+        .iter()
+        .map(|group| (group, line(group, groups, labels)))
+        .collect();
+    lines.sort_by_cached_key(|(group, line)| {
+        let key = &group.key;
+        let is_baseline = matches!(key.condition, Condition::Baseline(_));
+        (
+            (key.metric, key.signature.clone(), is_baseline),
+            (line.row.clone(), key.variant.clone()),
+            (key.p.is_none(), key.condition, key.p),
+        )
+    });
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), String>) -> ScoreLine {
+    let key = &group.key;
+    let row = labels.get(&(key.row.clone(), key.recipe_hash.clone()));
+    let dense = dense(group, groups);
+    let how = key.metric.difference();
+    let is_network = !matches!(key.condition, Condition::Baseline(_));
+    let paper = group.paper.as_ref().filter(|_| is_papers(key.condition));
+    let paper_of = |of: &Group| of.paper.as_ref().map(|paper| paper.value);
+    let change = |value: Option<f64>, base: Option<f64>| {
+        let change = difference(how, value?, base?);
+        change.is_finite().then_some(change)
+    };
+    let (change, paper_change) = match dense.filter(|_| is_network && key.p.is_some()) {
+        None => (None, None),
+        Some(dense) => (
+            change(Some(group.mean), Some(dense.mean)),
+            change(paper.map(|paper| paper.value), paper_of(dense)),
+        ),
+    };
+    ScoreLine {
+        row: row.unwrap_or(&key.row).clone(),
+        variant: key.variant.clone(),
+        mask: key.csv_mask(),
+        p_nominal: key.p.map(Percent::get),
+        p_effective: group.p_effective.filter(|_| key.p.is_some()),
+        p_token_weighted: group.p_token_weighted.filter(|_| key.p.is_some()),
+        metric: key.metric,
+        signature: key.signature.clone(),
+        mean: group.mean,
+        sd: group.sd,
+        n: group.n,
+        values: group.values.clone(),
+        seeds: group.seeds.clone(),
+        change,
+        paper: paper.cloned(),
+        paper_change,
+        less_paper: paper.map(|paper| group.mean - paper.value),
+        seconds: group.seconds.clone(),
+        finished: group.finished,
+        tokens_per_second: group.tokens_per_second.clone(),
+        devices: group.devices.clone(),
+        attention: group.attention.clone(),
+        commits: group.commits.clone(),
+        condition: key.condition,
+    }
+}
+
+/// Whether the published numbers were made under this condition.
+fn is_papers(condition: Condition) -> bool {
+    match condition {
+        Condition::Dense => true,
+        Condition::Masked(mask) => mask.family.is_published(),
+        Condition::Baseline(_) => false,
+    }
+}
+
+/// The runs at p = 0 that a group's change refers to: of its row, or of the kernel without masks.
+fn dense<'a>(group: &Group, groups: &'a [Group]) -> Option<&'a Group> {
+    let key = &group.key;
+    let of_row = |row: &str| {
+        groups.iter().find(|of| {
+            let other = &of.key;
+            (other.p, other.condition) == (Some(Percent::ZERO), Condition::Dense)
+                && (&other.recipe_hash, &other.variant) == (&key.recipe_hash, &key.variant)
+                && (other.metric, &other.signature) == (key.metric, &key.signature)
+                && other.row == row
+        })
+    };
+    of_row(&key.row).or_else(|| of_row(SQUAD_KERNELS[0]))
+}
