@@ -32,10 +32,10 @@ fn fused(x: &[f64], y: &[f64], lambda: f64) -> Result<(), String> {
     let tau = (rise - moved) / (end - first + 1) as f64;
 
     let mut u = 0.0;
-    for i in 0..n {
-        u += y[i] - x[i] + tau;
+    for (i, (x, y)) in x.iter().zip(y).enumerate() {
+        u += y - x + tau;
         let target = edge(i);
-        if y[i] > 0.0 {
+        if *y > 0.0 {
             let off = target.map_or(0.0, |target| (u - target).abs());
             if off > CLOSE || u.abs() > lambda + CLOSE {
                 return Err(format!("edge {i}: {u} for {target:?}"));
