@@ -10,6 +10,7 @@ use sparta_ops::attention::{AttentionOptions, BlockMask, Implementation};
 use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
 
 use crate::error::ModelError;
+use crate::layer::mechanism::Abilities;
 
 /// The block sizes that fused attention may have.
 const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
@@ -209,16 +210,19 @@ impl LayerMask {
 }
 
 /// Hides the cells of a mask in the form that the attention's implementation takes, which is chosen here for the
-/// whole call; all other options are set.
+/// whole call, within the abilities of the mechanism; all other options are set.
 pub(crate) fn hide(
     options: &mut AttentionOptions,
     mask: Option<LayerMask>,
+    abilities: Abilities,
     device: &Device,
     [seq_q, seq_kv]: [usize; 2],
 ) {
     let Some(mask) = mask else { return };
     // What it cannot be is left for the attention itself to report.
-    if let Ok(implementation) = options.resolve(device, [seq_q, seq_kv]) {
+    if abilities.fused
+        && let Ok(implementation) = options.resolve(device, [seq_q, seq_kv])
+    {
         options.implementation = implementation;
     }
     // Few queries, as in decoding, have no block to skip.
@@ -288,13 +292,14 @@ mod tests {
     #[test]
     fn a_mask_hides_in_the_way_of_who_computes() {
         let device = Device::flex();
-        let way = |implementation, shape: [usize; 2]| {
+        let way_of = |abilities, implementation, shape: [usize; 2]| {
             let cells = Tensor::<3, Bool>::tril_mask([2, shape[0], shape[1]], 0, &device);
             let options = AttentionOptions::new(Normalizer::Softmax);
             let mut options = options.implementation(implementation);
-            hide(&mut options, Some(cells.into()), &device, shape);
+            hide(&mut options, Some(cells.into()), abilities, &device, shape);
             (options.block_mask.is_some(), options.global_mask.is_some())
         };
+        let way = |implementation, shape| way_of(Abilities::ALL, implementation, shape);
         let (cells, blocks) = ((false, true), (true, false));
         assert_eq!(way(Implementation::Reference, [256, 256]), cells);
         assert_eq!(way(Implementation::Fused, [256, 256]), blocks);
@@ -302,5 +307,11 @@ mod tests {
         assert_eq!(way(Implementation::Fused, [5, 256]), cells);
         assert_eq!(way(Implementation::Auto, [256, 256]), blocks);
         assert_eq!(way(Implementation::Auto, [64, 64]), cells); // where it does not pay
+        // A mechanism without kernels has no use for blocks.
+        let none = Abilities {
+            fused: false,
+            ..Abilities::ALL
+        };
+        assert_eq!(way_of(none, Implementation::Auto, [256, 256]), cells);
     }
 }

@@ -1,7 +1,8 @@
 //! The mathematics of sparse attention on every Burn backend.
 //!
-//! - [`mod@entmax`]: the row mappings softmax, sparsemax, 1.5-entmax, α-entmax, normmax and budget, with
-//!   gradients in the scores and in α (Peters et al. 2019; Correia et al. 2019).
+//! - [`mod@entmax`]: the row mappings softmax, sparsemax, 1.5-entmax, α-entmax, normmax, budget, fusedmax
+//!   and oscarmax, with gradients in the scores and in α (Peters et al. 2019; Correia et al. 2019; Niculae &
+//!   Blondel 2017).
 //! - [`attention`]: [`attention::sparse_attention`], scaled dot-product attention with any of these
 //!   normalisers and any combination of masks.
 //! - [`pruning`]: the mean attention of a training set, its percentiles and the global masks cut
@@ -38,4 +39,4 @@ pub mod testing;
 
 pub use activation::gelu;
 pub use backend::SpartaBackend;
-pub use entmax::{PerRow, entmax, entmax15, softmax, sparsemax};
+pub use entmax::{PerRow, entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};

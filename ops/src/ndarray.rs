@@ -27,6 +27,7 @@ macro_rules! storage {
             NdArrayTensor::F32($storage) => $body,
             NdArrayTensor::F64($storage) => $body,
             NdArrayTensor::I64($storage) => $body,
+            NdArrayTensor::I32($storage) => $body,
             other => unreachable!("no kernel reads {:?}", other.dtype()),
         }
     };

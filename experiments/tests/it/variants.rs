@@ -23,9 +23,17 @@ fn lines(bench: &Bench, run: &str) -> Vec<[String; 4]> {
 }
 
 #[test]
-fn the_language_model_has_masks_on_each_of_four_normalizers() {
+fn the_language_model_has_masks_on_each_of_six_normalizers() {
     let bench = Bench::of(LM);
-    let names = ["softmax", "sparsemax", "entmax15", "alpha_entmax"];
+    let names = [
+        "softmax",
+        "sparsemax",
+        "entmax15",
+        "alpha_entmax",
+        "fusedmax(0.1)",
+        "oscarmax(0.01)",
+    ];
+    let folder = |name: &str| name.replace('(', "-").replace(')', "");
     let list = format!("model.normalizers={names:?}");
     let sets = [&list, "prune.p=[0, 60]", "prune.random_masks=[0, 1]"];
     bench.tiny_with("--out run --device flex", &sets).success();
@@ -44,7 +52,7 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
             "rows/random-p60-m1/model",
         ];
         for file in rows {
-            let path = bench.path(format!("run/seed-1/{name}/{file}.safetensors"));
+            let path = bench.path(format!("run/seed-1/{}/{file}.safetensors", folder(name)));
             assert!(path.exists(), "{}", path.display());
         }
     }
@@ -57,7 +65,7 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
     assert_ne!(mask("softmax"), mask("sparsemax"));
     // α is logged from the start, a number a head, where it is learned, and moves.
     for name in names {
-        let metrics = bench.read(format!("run/seed-1/{name}/dense/metrics.jsonl"));
+        let metrics = bench.read(format!("run/seed-1/{}/dense/metrics.jsonl", folder(name)));
         let alphas: Vec<Vec<f64>> = metrics
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
@@ -71,7 +79,7 @@ fn the_language_model_has_masks_on_each_of_four_normalizers() {
         );
         assert!(alphas.first() != alphas.last() || alphas.is_empty());
         // Times are beside them, for as many steps.
-        let timing = bench.read(format!("run/seed-1/{name}/dense/timing.jsonl"));
+        let timing = bench.read(format!("run/seed-1/{}/dense/timing.jsonl", folder(name)));
         let steps = metrics.lines().filter(|line| line.contains("train/nll"));
         assert_eq!(timing.lines().count(), steps.count());
     }

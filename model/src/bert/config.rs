@@ -111,7 +111,11 @@ impl BertConfig {
         check(divides, "n_heads", &self.n_heads, &expected)?;
         check_dropout("dropout", self.dropout)?;
         check_dropout("attention_dropout", self.attention_dropout)?;
-        self.mechanism.check("mechanism", Self::NEEDED)
+        let needed = Abilities {
+            fused: self.implementation == Implementation::Fused,
+            ..Self::NEEDED
+        };
+        self.mechanism.check("mechanism", needed)
     }
 
     /// Makes the network with random weights, without a pooler.

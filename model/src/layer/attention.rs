@@ -284,7 +284,9 @@ impl MultiHeadAttention {
             ..AttentionOptions::default()
         };
         let seq_kv = input.keys.key.dims()[2];
-        hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
+        let abilities = self.mechanism.abilities();
+        let sizes = [seq_q, seq_kv];
+        hide(&mut options, input.global_mask, abilities, &device, sizes);
         let query = self.split(&self.query, input.query);
         let attended = (self.mechanism).attend(query, input.keys.key, input.keys.value, options);
 
@@ -304,14 +306,14 @@ impl MultiHeadAttention {
     }
 
     /// The α of each head, `[n_heads]`: learned, fixed, 1 for softmax or 2 for sparsemax. None for a
-    /// mechanism without a row normaliser.
+    /// mechanism without a row normaliser of the α-entmax family.
     ///
     /// # Shapes
     /// - output: `[n_heads]`
     pub fn alpha(&self) -> Option<Tensor<1>> {
         let device = self.query.weight.val().device();
         let normalizer = self.mechanism.normalizer()?;
-        Some(normalizer.alpha(&device))
+        normalizer.alpha(&device)
     }
 
     /// `[batch, seq, d_model]` mapped to `[batch, n_heads, seq, d_head]`. Flat rows make one large

@@ -225,7 +225,9 @@ impl RelativeAttention {
             },
             ..AttentionOptions::default()
         };
-        hide(&mut options, input.global_mask, &device, [seq_q, seq_kv]);
+        let abilities = self.mechanism.abilities();
+        let sizes = [seq_q, seq_kv];
+        hide(&mut options, input.global_mask, abilities, &device, sizes);
         let attended = (self.mechanism).attend(content_query, key, value, options);
 
         let output = attended

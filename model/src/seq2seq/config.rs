@@ -165,7 +165,11 @@ impl Seq2SeqConfig {
             ),
             ("cross", self.cross, AttentionType::Cross),
         ] {
-            mechanism.check(field, Self::needed_abilities(kind))?;
+            let needed = Abilities {
+                fused: self.implementation == Implementation::Fused,
+                ..Self::needed_abilities(kind)
+            };
+            mechanism.check(field, needed)?;
         }
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;

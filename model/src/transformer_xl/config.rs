@@ -96,6 +96,7 @@ impl TransformerXlConfig {
             causal: true,
             relative: true,
             global_mask: self.same_length,
+            fused: self.implementation == Implementation::Fused,
             ..Abilities::NONE
         }
     }

@@ -27,6 +27,8 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
     MechanismConfig::DotProduct(NormalizerConfig::Entmax15),
     MechanismConfig::DotProduct(NormalizerConfig::Entmax { alpha: 1.3 }),
     MechanismConfig::DotProduct(NormalizerConfig::AlphaEntmax { alpha_min: None }),
+    MechanismConfig::DotProduct(NormalizerConfig::Fusedmax { lambda: 0.1 }),
+    MechanismConfig::DotProduct(NormalizerConfig::Oscarmax { lambda: 0.01 }),
 ];
 
 /// The place of each kind in the catalogue.
@@ -38,6 +40,8 @@ fn place(config: &MechanismConfig) -> usize {
             NormalizerConfig::Entmax15 => 2,
             NormalizerConfig::Entmax { .. } => 3,
             NormalizerConfig::AlphaEntmax { .. } => 4,
+            NormalizerConfig::Fusedmax { .. } => 5,
+            NormalizerConfig::Oscarmax { .. } => 6,
         },
     }
 }
@@ -110,13 +114,15 @@ fn every_mechanism_is_in_the_catalogue_and_has_its_words() {
     }
     let labels = CATALOGUE.map(|config| config.label());
     assert_eq!(
-        labels[..5],
+        labels[..7],
         [
             "softmax",
             "sparsemax",
             "1.5-entmax",
             "1.3-entmax",
-            "alpha-entmax"
+            "alpha-entmax",
+            "fusedmax(0.1)",
+            "oscarmax(0.01)"
         ]
     );
     let bounded = NormalizerConfig::AlphaEntmax {
@@ -141,6 +147,9 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "softmax(1)",
         "",
         "alpha_entmax(1.01)",
+        "fusedmax",
+        "fusedmax(x)",
+        "oscarmax()",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -156,6 +165,12 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         error.to_string().contains("model.normalizer.alpha"),
         "{error}"
     );
+    for words in ["fusedmax(-0.1)", "oscarmax(inf)", "fusedmax(NaN)"] {
+        let config: MechanismConfig = words.parse().unwrap();
+        let error = config.check("model.normalizer", Abilities::NONE);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("model.normalizer.lambda"), "{error}");
+    }
 }
 
 /// Each network asks for what it does with a mechanism.

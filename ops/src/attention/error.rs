@@ -1,5 +1,7 @@
 //! The errors of asking wrongly.
 
+use crate::entmax::EntmaxError;
+
 /// What is wrong with the arguments of attention.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AttentionError {
@@ -13,6 +15,9 @@ pub enum AttentionError {
         /// What fits.
         expected: Vec<usize>,
     },
+    /// A λ for which the row normaliser is not defined.
+    #[error(transparent)]
+    Normalizer(#[from] EntmaxError),
     /// Dropout outside [0, 1).
     #[error("dropout = {0}: it is a probability in [0, 1)")]
     Dropout(f64),

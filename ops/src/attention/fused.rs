@@ -8,7 +8,6 @@ use super::{
     Normalizer,
 };
 use crate::backend::SpartaBackend;
-use crate::entmax::Mapping;
 
 pub(super) fn attend(
     query: Tensor<4>,
@@ -19,14 +18,17 @@ pub(super) fn attend(
     let d_head = query.dims()[3];
     let alpha = match &options.normalizer {
         Normalizer::Entmax(alpha) => Some(alpha.clone().into_dispatch()),
-        Normalizer::Softmax | Normalizer::Sparsemax | Normalizer::Entmax15 => None,
+        Normalizer::Softmax
+        | Normalizer::Sparsemax
+        | Normalizer::Entmax15
+        | Normalizer::Fusedmax { .. }
+        | Normalizer::Oscarmax { .. } => None,
     };
+    let mapping = options.normalizer.fused_mapping().unwrap_or_else(|name| {
+        panic!("fused attention has no kernel for {name}: AttentionOptions::resolve refuses it")
+    });
     let spec = AttentionSpec {
-        mapping: match options.normalizer {
-            Normalizer::Softmax => Mapping::Softmax,
-            Normalizer::Sparsemax => Mapping::Sparsemax,
-            Normalizer::Entmax15 | Normalizer::Entmax(_) => Mapping::Entmax15,
-        },
+        mapping,
         scale: options.scale.unwrap_or(1.0 / (d_head as f64).sqrt()),
         causal: options.causal,
         packing: options.packing,

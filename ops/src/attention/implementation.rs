@@ -20,7 +20,8 @@ pub enum Implementation {
     /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
     Reference,
     /// Kernels that hold one block of queries' scores at a time and skip what is zero: memory grows
-    /// with `seq_q + seq_kv`. On a GPU there are none for a relative term and for the gradient of a bias.
+    /// with `seq_q + seq_kv`. There are none for fusedmax and oscarmax; on a GPU there are none for a relative
+    /// term and for the gradient of a bias.
     Fused,
 }
 
@@ -160,9 +161,22 @@ fn kernels(device: &Device) -> Kernels {
     }
 }
 
-/// The part of a request that the kernels of its device do not serve, in words; those of CPUs serve every.
-#[cfg(feature = "cube")]
+/// The part of a request that the kernels of its device do not serve, in words.
 fn unserved(
+    options: &AttentionOptions,
+    device: &Device,
+    dtype: DType,
+    sizes: [usize; 2],
+) -> Option<String> {
+    match options.normalizer.fused_mapping() {
+        Ok(_) => unserved_on(options, device, dtype, sizes),
+        Err(name) => Some(format!("the row normaliser {name}")),
+    }
+}
+
+/// The same of the kernels of a device; those of CPUs serve everything that any do.
+#[cfg(feature = "cube")]
+fn unserved_on(
     options: &AttentionOptions,
     device: &Device,
     dtype: DType,
@@ -178,6 +192,6 @@ fn unserved(
 }
 
 #[cfg(not(feature = "cube"))]
-fn unserved(_: &AttentionOptions, _: &Device, _: DType, _: [usize; 2]) -> Option<String> {
+fn unserved_on(_: &AttentionOptions, _: &Device, _: DType, _: [usize; 2]) -> Option<String> {
     None
 }

@@ -4,6 +4,7 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use super::error::{AttentionError, expect};
 use super::{BlockMask, Implementation, Packing};
+use crate::entmax::{Mapping, check_lambda};
 
 /// How a row of scores becomes a row of weights.
 #[derive(Clone, Debug)]
@@ -18,6 +19,30 @@ pub enum Normalizer {
     Entmax15,
     /// One α per head, `[n_heads]`, with gradient.
     Entmax(Tensor<1>),
+    /// [`crate::fusedmax`] along the visible keys: equal weights for runs of neighbours.
+    Fusedmax {
+        /// Strength λ ≥ 0 of the penalty.
+        lambda: f64,
+    },
+    /// [`crate::oscarmax`] of the visible keys: equal weights for scores that are close.
+    Oscarmax {
+        /// Strength λ ≥ 0 of the penalty.
+        lambda: f64,
+    },
+}
+
+impl Normalizer {
+    /// The mapping of the fused kernels, which of an α per head read that; or the name of a normaliser that has
+    /// no kernels: its rows cannot be solved tile by tile.
+    pub(super) fn fused_mapping(&self) -> Result<Mapping, &'static str> {
+        match self {
+            Self::Softmax => Ok(Mapping::Softmax),
+            Self::Sparsemax => Ok(Mapping::Sparsemax),
+            Self::Entmax15 | Self::Entmax(_) => Ok(Mapping::Entmax15),
+            Self::Fusedmax { .. } => Err("fusedmax"),
+            Self::Oscarmax { .. } => Err("oscarmax"),
+        }
+    }
 }
 
 /// The term of a score that depends on the distance of a key: adds `scale · query_i · positions_t`
@@ -199,8 +224,12 @@ impl AttentionOptions {
         }
         expect("key", &key, &[batch, n_kv_heads, seq_kv, d_head])?;
         expect("value", &value, &[batch, n_kv_heads, seq_kv, value[3]])?;
-        if let Normalizer::Entmax(alpha) = &self.normalizer {
-            expect("alpha", &alpha.dims(), &[n_heads])?;
+        match &self.normalizer {
+            Normalizer::Entmax(alpha) => expect("alpha", &alpha.dims(), &[n_heads])?,
+            Normalizer::Fusedmax { lambda } | Normalizer::Oscarmax { lambda } => {
+                check_lambda(*lambda)?;
+            }
+            Normalizer::Softmax | Normalizer::Sparsemax | Normalizer::Entmax15 => {}
         }
         if let Some(mask) = &self.key_padding {
             expect("key_padding", &mask.dims(), &[batch, seq_kv])?;

@@ -7,7 +7,7 @@ use super::packing::{hidden_cells, visible_keys};
 use super::{AttentionOptions, AttentionOutput, Dropout, Implementation, Normalizer, RelativeTerm};
 use crate::backend::SpartaBackend;
 use crate::primitive::HIDDEN;
-use crate::{entmax, entmax15, softmax, sparsemax};
+use crate::{entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
 
 pub(super) fn attend(
     query: Tensor<4>,
@@ -49,6 +49,8 @@ pub(super) fn attend(
         Normalizer::Sparsemax => sparsemax(scores, 3),
         Normalizer::Entmax15 => entmax15(scores, 3),
         Normalizer::Entmax(alpha) => entmax(scores, alpha.reshape([1, n_heads, 1, 1]), 3),
+        Normalizer::Fusedmax { lambda } => fusedmax(scores, lambda, 3),
+        Normalizer::Oscarmax { lambda } => oscarmax(scores, lambda, 3),
     };
     let kept = dropout(weights.clone(), options.dropout, options.dropout_seed);
     AttentionOutput {

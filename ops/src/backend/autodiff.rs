@@ -6,8 +6,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::SpartaBackend;
 use crate::attention::{self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
-use crate::entmax::autodiff::{ParametricMapping, map_rows, map_rows_by};
-use crate::entmax::{Bisection, Mapping};
+use crate::entmax::autodiff::{ParametricMapping, map_rows, map_rows_by, map_rows_structured};
+use crate::entmax::{Bisection, Mapping, StructuredMapping};
 use crate::{activation, loss};
 
 /// A float tensor of the autodiff backend, which has a node of the graph.
@@ -74,6 +74,13 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
             ParametricMapping::Budget,
             |scores, budget| B::budget_forward(scores, budget, n_iter),
         )
+    }
+
+    fn structured_forward(
+        scores: FloatTensor<Self>,
+        mapping: StructuredMapping,
+    ) -> (FloatTensor<Self>, IntTensor<Self>) {
+        map_rows_structured::<B, C>(scores, mapping)
     }
 
     fn cross_entropy_forward(

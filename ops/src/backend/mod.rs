@@ -18,7 +18,7 @@ use burn::tensor::Shape;
 use crate::attention::{
     self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, Dropout,
 };
-use crate::entmax::{Bisection, Mapping, reference};
+use crate::entmax::{self, Bisection, Mapping, StructuredMapping, reference};
 use crate::{activation, loss};
 
 mod autodiff;
@@ -134,6 +134,25 @@ pub trait SpartaBackend: Backend {
         budget: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         reference::budget_backward::<Self>(weights, grad, budget)
+    }
+
+    /// Weights of scores `[rows, n]` in groups of equal ones, and the group of each, `[rows, n]` in i32: from 1
+    /// where there is weight, 0 where there is none, −1 in rows with a NaN.
+    #[fusion(meta = |scores, _mapping| {
+        let groups = scores.shape.clone();
+        (scores.clone(), burn::backend::fusion::custom::TensorSpec::new(groups, burn::tensor::DType::I32))
+    })]
+    fn structured_forward(
+        scores: FloatTensor<Self>,
+        mapping: StructuredMapping,
+    ) -> (FloatTensor<Self>, IntTensor<Self>) {
+        entmax::structured_forward::<Self>(scores, mapping)
+    }
+
+    /// Gradient of [`SpartaBackend::structured_forward`] in the scores, given its groups.
+    #[fusion(dtype = grad, shape = grad)]
+    fn structured_backward(groups: IntTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        entmax::structured_backward::<Self>(groups, grad)
     }
 
     /// Negative log-likelihood `[rows]` of a target class `[rows]` under softmax of `[rows, n]`; 0

@@ -45,6 +45,23 @@ macro_rules! run_on_host {
             crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
         }
 
+        fn structured_forward(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+            mapping: crate::entmax::StructuredMapping,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::IntTensor<Self>,
+        ) {
+            crate::cpu::structured_forward::<Self>(scores, mapping)
+        }
+
+        fn structured_backward(
+            groups: burn::backend::tensor::IntTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::structured_backward::<Self>(groups, grad)
+        }
+
         fn cross_entropy_forward(
             logits: burn::backend::tensor::FloatTensor<Self>,
             targets: burn::backend::tensor::IntTensor<Self>,

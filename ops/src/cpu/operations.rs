@@ -11,7 +11,7 @@ use super::tensor::{HostBackend, HostTensor};
 use super::workspace::{RowLayout, Workspace};
 use super::{backward, forward, gelu, loss as kernel};
 use crate::backend::SpartaBackend;
-use crate::entmax::{Mapping, reference};
+use crate::entmax::{self, Mapping, StructuredMapping, reference};
 use crate::primitive::hidden_at;
 use crate::{activation, loss};
 
@@ -122,6 +122,42 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     }, else reference::backward_rows::<B>(weights, grad, alpha))
 }
 
+/// The row solver of the definition, on elements where they lie.
+pub(crate) fn structured_forward<B: HostBackend>(
+    scores: FloatTensor<B>,
+    mapping: StructuredMapping,
+) -> (FloatTensor<B>, IntTensor<B>) {
+    by_type!(scores, E => {
+        let (shape, device) = (scores.shape().dims::<2>(), scores.device());
+        let hidden = hidden_at(scores.dtype());
+        let (weights, groups) = {
+            let scores = scores.read::<E>();
+            let score = |i, j| scores.elements[scores.at(i, j)].widen().to_f64();
+            entmax::structured_solve(shape, score, hidden, mapping, narrow::<E>)
+        };
+        (
+            B::float_from_data(TensorData::new(weights, shape), &device),
+            B::int_from_data(TensorData::new(groups, shape), &device),
+        )
+    }, else entmax::structured_forward::<B>(scores, mapping))
+}
+
+pub(crate) fn structured_backward<B: HostBackend>(
+    groups: IntTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    by_type!(grad, E => {
+        let (shape, device) = (grad.shape().dims::<2>(), grad.device());
+        let gradients = {
+            let (groups, grad) = (groups.read::<i32>(), grad.read::<E>());
+            let group = |i, j| groups.elements[groups.at(i, j)];
+            let grad = |i, j| grad.elements[grad.at(i, j)].widen().to_f64();
+            entmax::structured_gradients(shape, group, grad, narrow::<E>)
+        };
+        B::float_from_data(TensorData::new(gradients, shape), &device)
+    }, else entmax::structured_backward::<B>(groups, grad))
+}
+
 pub(crate) fn cross_entropy_forward<B: HostBackend>(
     logits: FloatTensor<B>,
     targets: IntTensor<B>,
@@ -208,6 +244,10 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
             group.iter_mut().for_each(gelu::gelu_backward);
         }).0
     }, else activation::reference::gelu_backward::<B>(x, grad))
+}
+
+fn narrow<E: Stored>(value: f64) -> E {
+    E::narrow(Float::from_f64(value))
 }
 
 /// The score at or below which one is hidden.

@@ -55,6 +55,12 @@ pub(crate) const BUDGET: Domain = Domain {
     contains: |budget| budget >= 0.0,
 };
 
+pub(crate) const LAMBDA: Domain = Domain {
+    argument: "lambda",
+    needs: "fusedmax and oscarmax need a finite lambda >= 0 (0 is sparsemax)",
+    contains: |lambda| lambda >= 0.0,
+};
+
 impl Domain {
     pub(crate) fn check(self, value: f64) -> Result<(), EntmaxError> {
         let Self {

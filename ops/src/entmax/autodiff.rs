@@ -6,9 +6,9 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind, unary},
 };
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 
-use super::Mapping;
+use super::{Mapping, StructuredMapping};
 use crate::backend::SpartaBackend;
 
 /// A mapping without a parameter that has a gradient.
@@ -35,6 +35,38 @@ impl<B: SpartaBackend> Backward<B, 1> for MapRows {
         let (weights, mapping) = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |grad| {
             B::entmax_backward(weights, grad, mapping)
+        });
+    }
+}
+
+/// A mapping to groups of equal weights, of which only the groups are kept for the backward pass.
+pub(crate) fn map_rows_structured<B: SpartaBackend, C: CheckpointStrategy>(
+    scores: FloatTensor<Autodiff<B, C>>,
+    mapping: StructuredMapping,
+) -> (FloatTensor<Autodiff<B, C>>, IntTensor<B>) {
+    let (scores, node) = scores.into_parts();
+    let (weights, groups) = B::structured_forward(scores, mapping);
+    let weights = match MapRowsStructured
+        .prepare::<C>([node])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => prep.finish(groups.clone(), weights),
+        OpsKind::UnTracked(prep) => prep.finish(weights),
+    };
+    (weights, groups)
+}
+
+#[derive(Debug)]
+struct MapRowsStructured;
+
+impl<B: SpartaBackend> Backward<B, 1> for MapRowsStructured {
+    type State = IntTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let groups = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::structured_backward(groups, grad)
         });
     }
 }

@@ -3,7 +3,7 @@
 /// What is wrong with the arguments of a mapping.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EntmaxError {
-    /// α or a budget is outside its range.
+    /// α, λ or a budget is outside its range.
     #[error("{argument} = {value}: {needs}")]
     OutOfRange {
         /// The argument's name.

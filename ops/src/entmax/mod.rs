@@ -1,4 +1,5 @@
-//! Row mappings from scores to weights: softmax, sparsemax, 1.5-entmax, α-entmax, normmax, budget.
+//! Row mappings from scores to weights: softmax, sparsemax, 1.5-entmax, α-entmax, normmax, budget,
+//! fusedmax, oscarmax.
 //!
 //! `entmax_α(z) = argmax_{p ∈ Δ} pᵀz + H_α(p)` with the Tsallis entropy
 //! `H_α(p) = (1 − Σpᵅ)/(α(α−1))` (Shannon at α = 1), that is `p = [(α−1)z − τ]₊^{1/(α−1)}`.
@@ -16,6 +17,7 @@ mod bisection;
 mod error;
 pub(crate) mod reference;
 mod rows;
+mod structured;
 
 use burn::backend::Dispatch;
 use burn::tensor::{AsIndex, Int, Tensor};
@@ -26,9 +28,14 @@ pub use bisection::{
     try_entmax_bisect, try_normmax_bisect, try_sparsemax_bisect,
 };
 pub use error::EntmaxError;
+pub use structured::{StructuredMapping, fusedmax, oscarmax, try_fusedmax, try_oscarmax};
 
 pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, no_nan};
 pub(crate) use rows::{by_rows, dimension};
+pub(crate) use structured::{
+    backward as structured_backward, check_lambda, forward as structured_forward,
+    gradients as structured_gradients, solve as structured_solve,
+};
 
 use crate::backend::SpartaBackend;
 

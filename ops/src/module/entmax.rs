@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::entmax::{
-    EntmaxError, budget_bisect, entmax, entmax15, normmax_bisect, softmax, sparsemax,
-    try_budget_bisect, try_entmax, try_entmax15, try_normmax_bisect, try_softmax, try_sparsemax,
+    EntmaxError, budget_bisect, entmax, entmax15, fusedmax, normmax_bisect, oscarmax, softmax,
+    sparsemax, try_budget_bisect, try_entmax, try_entmax15, try_fusedmax, try_normmax_bisect,
+    try_oscarmax, try_softmax, try_sparsemax,
 };
 
 /// Which mapping of scores to weights.
@@ -27,6 +28,16 @@ pub enum RowMapping {
     Normmax {
         /// Any α > 1.
         alpha: f64,
+    },
+    /// Fusedmax: equal weights for runs of neighbours.
+    Fusedmax {
+        /// Strength λ ≥ 0 of the penalty.
+        lambda: f64,
+    },
+    /// Oscarmax: equal weights for scores that are close.
+    Oscarmax {
+        /// Strength λ ≥ 0 of the penalty.
+        lambda: f64,
     },
     /// Weights in [0, 1] with a given sum.
     Budget {
@@ -90,6 +101,8 @@ impl Entmax {
             RowMapping::Entmax15 => entmax15(scores, dim),
             RowMapping::Entmax { alpha } => entmax(scores, alpha, dim),
             RowMapping::Normmax { alpha } => normmax_bisect(scores, alpha, dim, None),
+            RowMapping::Fusedmax { lambda } => fusedmax(scores, lambda, dim),
+            RowMapping::Oscarmax { lambda } => oscarmax(scores, lambda, dim),
             RowMapping::Budget { budget } => budget_bisect(scores, budget, dim, None),
         }
     }
@@ -100,7 +113,7 @@ impl Entmax {
     /// As [`Entmax::forward`].
     ///
     /// # Errors
-    /// NaN scores, an α or a budget outside its range, a dimension that does not exist.
+    /// NaN scores, an α, a λ or a budget outside its range, a dimension that does not exist.
     pub fn try_forward<const D: usize>(&self, scores: Tensor<D>) -> Result<Tensor<D>, EntmaxError> {
         let dim = self.dim as isize;
         match self.mapping {
@@ -109,6 +122,8 @@ impl Entmax {
             RowMapping::Entmax15 => try_entmax15(scores, dim),
             RowMapping::Entmax { alpha } => try_entmax(scores, alpha, dim),
             RowMapping::Normmax { alpha } => try_normmax_bisect(scores, alpha, dim, None),
+            RowMapping::Fusedmax { lambda } => try_fusedmax(scores, lambda, dim),
+            RowMapping::Oscarmax { lambda } => try_oscarmax(scores, lambda, dim),
             RowMapping::Budget { budget } => try_budget_bisect(scores, budget, dim, None),
         }
     }

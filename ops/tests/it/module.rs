@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 use sparta_ops::entmax::{budget_bisect, normmax_bisect};
 use sparta_ops::module::{AlphaEntmaxConfig, EntmaxConfig, RowMapping};
 use sparta_ops::testing::{assert_close, normal, tensor, values};
-use sparta_ops::{entmax, entmax15, softmax, sparsemax};
+use sparta_ops::{entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
 
 #[test]
 fn every_mapping_along_any_dimension() {
@@ -22,6 +22,14 @@ fn every_mapping_along_any_dimension() {
             (
                 RowMapping::Normmax { alpha: 1.3 },
                 normmax_bisect(z(), 1.3, dim, None),
+            ),
+            (
+                RowMapping::Fusedmax { lambda: 0.1 },
+                fusedmax(z(), 0.1, dim),
+            ),
+            (
+                RowMapping::Oscarmax { lambda: 0.05 },
+                oscarmax(z(), 0.05, dim),
             ),
             (
                 RowMapping::Budget { budget: 2.0 },

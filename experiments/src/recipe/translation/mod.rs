@@ -203,7 +203,9 @@ fn key(normalizer: MechanismConfig) -> Option<&'static str> {
         NormalizerConfig::Sparsemax => Some("sparsemax"),
         NormalizerConfig::Entmax15 => Some("entmax15"),
         NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
-        NormalizerConfig::Entmax { .. } => None,
+        NormalizerConfig::Entmax { .. }
+        | NormalizerConfig::Fusedmax { .. }
+        | NormalizerConfig::Oscarmax { .. } => None,
     }
 }
 

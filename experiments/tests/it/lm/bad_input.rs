@@ -41,6 +41,22 @@ fn an_unknown_recipe_lists_the_shipped_ones() {
     assert_says(&text, &["no recipe `small/ml`", "did you mean `small/lm`?"]);
 }
 
+/// Before anything is trained, whichever way it is run.
+#[test]
+fn fused_attention_of_a_normalizer_without_kernels_is_refused() {
+    let bench = bench();
+    for line in ["--dry-run", "--out run"] {
+        let line = format!("{line} --device flex --attention-by fused");
+        let run = bench.tiny_with(&line, &["model.normalizers=[\"fusedmax(0.1)\"]"]);
+        let text = said(&run, 1);
+        assert_says(
+            &text,
+            &["fusedmax(0.1) cannot be computed by fused attention"],
+        );
+    }
+    assert!(!bench.path("run/seed-1/dense/model.safetensors").exists());
+}
+
 #[test]
 fn a_missing_corpus_says_how_to_get_it() {
     let bench = bench();

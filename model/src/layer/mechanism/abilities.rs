@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use sparta_ops::attention::AttentionOptions;
+use sparta_ops::attention::{AttentionOptions, Implementation};
 
 use crate::error::ModelError;
 
@@ -31,6 +31,8 @@ pub struct Abilities {
     pub cross: bool,
     /// It can start from weights that were pretrained with softmax attention.
     pub pretrained: bool,
+    /// The kernels of fused attention compute it: a call that insists on them can be served.
+    pub fused: bool,
 }
 
 impl Abilities {
@@ -44,6 +46,7 @@ impl Abilities {
         relative: true,
         cross: true,
         pretrained: true,
+        fused: true,
     };
 
     /// Nothing.
@@ -56,6 +59,7 @@ impl Abilities {
         relative: false,
         cross: false,
         pretrained: false,
+        fused: false,
     };
 
     /// The first of the needed abilities that is not here, as what "cannot" is followed by.
@@ -80,6 +84,11 @@ impl Abilities {
                 needed.pretrained,
                 self.pretrained,
                 "start from pretrained weights",
+            ),
+            (
+                needed.fused,
+                self.fused,
+                "be computed by fused attention (`auto` can)",
             ),
         ]
         .into_iter()
@@ -127,6 +136,7 @@ impl Abilities {
             causal: options.causal,
             key_padding: options.key_padding.is_some() || options.key_lengths.is_some(),
             relative: options.relative.is_some(),
+            fused: options.implementation == Implementation::Fused,
             ..Self::NONE
         }
     }
@@ -156,6 +166,7 @@ mod tests {
             needing(|a| a.relative = true),
             needing(|a| a.cross = true),
             needing(|a| a.pretrained = true),
+            needing(|a| a.fused = true),
         ];
         let words = [
             "weights",
@@ -166,6 +177,7 @@ mod tests {
             "relative",
             "another sequence",
             "pretrained",
+            "fused",
         ];
         for (lacks, word) in lacks.into_iter().zip(words) {
             assert!(lacks.contains(word), "{lacks}: {word}");
@@ -181,6 +193,7 @@ mod tests {
         let options = options
             .causal()
             .return_weights()
+            .implementation(Implementation::Fused)
             .global_mask(mask)
             .key_padding(Tensor::<2, Bool>::tril_mask([2, 2], 0, &device));
         let needed = Abilities {
@@ -188,6 +201,7 @@ mod tests {
             global_mask: true,
             causal: true,
             key_padding: true,
+            fused: true,
             ..Abilities::NONE
         };
         assert_eq!(Abilities::needed_by(&options), needed);

@@ -7,12 +7,13 @@ use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use super::{NormalizerConfig, RowNormalizer};
 use crate::error::ModelError;
 
-/// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax or one of the α-entmax family.
+/// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
+/// oscarmax.
 ///
-/// It can do everything that may be asked of a mechanism.
+/// It can do everything that may be asked of a mechanism, but for fusedmax and oscarmax by fused attention.
 ///
 /// # Source
-/// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 for π.
+/// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
 #[derive(Module, Debug)]
 pub struct DotProduct {
     /// From a row of scores to a row of weights.
@@ -32,7 +33,10 @@ impl Attend for DotProduct {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::ALL
+        Abilities {
+            fused: self.normalizer.is_fused(),
+            ..Abilities::ALL
+        }
     }
 }
 
@@ -48,7 +52,10 @@ impl MechanismSettings for NormalizerConfig {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::ALL
+        Abilities {
+            fused: self.is_fused(),
+            ..Abilities::ALL
+        }
     }
 
     fn label(&self) -> String {
@@ -57,6 +64,7 @@ impl MechanismSettings for NormalizerConfig {
             Self::Entmax15 => "1.5-entmax".to_owned(),
             Self::Entmax { alpha } => format!("{alpha}-entmax"),
             Self::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
+            Self::Fusedmax { .. } | Self::Oscarmax { .. } => self.to_string(),
         }
     }
 

@@ -102,7 +102,7 @@ pub struct HeadShape {
 }
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
-/// `entmax(1.3)`, `alpha_entmax`.
+/// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -142,12 +142,14 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 5] = [
+    pub const WORDS: [&'static str; 7] = [
         "softmax",
         "sparsemax",
         "entmax15",
         "entmax(1.3)",
         "alpha_entmax",
+        "fusedmax(0.1)",
+        "oscarmax(0.01)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {

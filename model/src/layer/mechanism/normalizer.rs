@@ -11,13 +11,15 @@ use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
 
-/// The row normaliser of an attention layer: softmax or a member of the α-entmax family.
+/// The row normaliser of an attention layer: softmax, a member of the α-entmax family, or sparsemax with a
+/// penalty that makes weights equal.
 ///
 /// α-entmax(z) = argmax over the simplex of pᵀz + Hᵀ_α(p); α = 1 is softmax, α = 2 is sparsemax,
-/// and every α > 1 can give weights of exactly zero.
+/// and every α > 1 can give weights of exactly zero. Fusedmax and oscarmax are sparsemax less λ times a
+/// penalty: [`sparta_ops::fusedmax`], [`sparta_ops::oscarmax`].
 ///
 /// # Source
-/// Peters, Niculae, Martins 2019; Correia, Niculae, Martins 2019.
+/// Peters, Niculae, Martins 2019; Correia, Niculae, Martins 2019; Niculae, Blondel 2017.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NormalizerConfig {
     /// Dense attention.
@@ -37,6 +39,16 @@ pub enum NormalizerConfig {
         /// authors' code uses 1.01; our entmax is exact down to α = 1 and needs no bound.
         alpha_min: Option<f64>,
     },
+    /// Equal weights for runs of neighbouring keys.
+    Fusedmax {
+        /// Strength λ ≥ 0 of the penalty, on the scale of the scores.
+        lambda: f64,
+    },
+    /// Equal weights for keys of close scores.
+    Oscarmax {
+        /// Strength λ ≥ 0 of the penalty, on the scale of the scores.
+        lambda: f64,
+    },
 }
 
 impl NormalizerConfig {
@@ -47,6 +59,12 @@ impl NormalizerConfig {
             ("sparsemax", None) => Some(Self::Sparsemax),
             ("entmax15", None) => Some(Self::Entmax15),
             ("entmax", Some(alpha)) => alpha.parse().ok().map(|alpha| Self::Entmax { alpha }),
+            ("fusedmax", Some(lambda)) => {
+                lambda.parse().ok().map(|lambda| Self::Fusedmax { lambda })
+            }
+            ("oscarmax", Some(lambda)) => {
+                lambda.parse().ok().map(|lambda| Self::Oscarmax { lambda })
+            }
             ("alpha_entmax", None) => Some(Self::alpha_entmax()),
             ("alpha_entmax", Some(argument)) => {
                 let min = argument.strip_prefix("alpha_min")?.trim_start();
@@ -59,7 +77,7 @@ impl NormalizerConfig {
         }
     }
 
-    /// That α or its bound is one for which the map is defined; `field` is where it is from.
+    /// That α, its bound or λ is one for which the map is defined; `field` is where it is from.
     pub(super) fn check(&self, field: &str) -> Result<(), ModelError> {
         match *self {
             Self::Softmax
@@ -78,6 +96,12 @@ impl NormalizerConfig {
                 let ok = (1.0..=2.0).contains(&min);
                 check(ok, &format!("{field}.alpha_min"), &min, "in [1, 2]")
             }
+            Self::Fusedmax { lambda } | Self::Oscarmax { lambda } => check(
+                lambda >= 0.0 && lambda.is_finite(),
+                &format!("{field}.lambda"),
+                &lambda,
+                "at least 0 and finite",
+            ),
         }
     }
 
@@ -86,29 +110,49 @@ impl NormalizerConfig {
         Self::AlphaEntmax { alpha_min: None }
     }
 
+    /// Whether the kernels of fused attention know it.
+    pub(super) fn is_fused(&self) -> bool {
+        match self {
+            Self::Softmax
+            | Self::Sparsemax
+            | Self::Entmax15
+            | Self::Entmax { .. }
+            | Self::AlphaEntmax { .. } => true,
+            Self::Fusedmax { .. } | Self::Oscarmax { .. } => false,
+        }
+    }
+
     /// Number of parameters that the normaliser of a layer of `n_heads` heads has.
     pub fn n_params(&self, n_heads: usize) -> usize {
         match self {
-            Self::Softmax | Self::Sparsemax | Self::Entmax15 | Self::Entmax { .. } => 0,
+            Self::Softmax
+            | Self::Sparsemax
+            | Self::Entmax15
+            | Self::Entmax { .. }
+            | Self::Fusedmax { .. }
+            | Self::Oscarmax { .. } => 0,
             Self::AlphaEntmax { .. } => n_heads,
         }
     }
 
     /// Makes the normaliser of one attention layer.
     pub fn init(&self, n_heads: usize, device: &Device) -> RowNormalizer {
-        let fixed = |alpha| (alpha, None, None);
-        let (fixed_alpha, raw_alpha, alpha_min) = match *self {
-            Self::Softmax => fixed(1.0),
-            Self::Sparsemax => fixed(2.0),
-            Self::Entmax15 => fixed(1.5),
-            Self::Entmax { alpha } => fixed(alpha),
+        let fixed = |map| (map, None, None);
+        let (map, raw_alpha, alpha_min) = match *self {
+            Self::Softmax => fixed(FixedMap::Alpha(1.0)),
+            Self::Sparsemax => fixed(FixedMap::Alpha(2.0)),
+            Self::Entmax15 => fixed(FixedMap::Alpha(1.5)),
+            Self::Entmax { alpha } => fixed(FixedMap::Alpha(alpha)),
             Self::AlphaEntmax { alpha_min } => {
-                (1.5, Some(normal([n_heads], 0.0, 1.0, device)), alpha_min)
+                let raw_alpha = normal([n_heads], 0.0, 1.0, device);
+                (FixedMap::Alpha(1.5), Some(raw_alpha), alpha_min)
             }
+            Self::Fusedmax { lambda } => fixed(FixedMap::Fusedmax { lambda }),
+            Self::Oscarmax { lambda } => fixed(FixedMap::Oscarmax { lambda }),
         };
         RowNormalizer {
             raw_alpha,
-            fixed_alpha,
+            map,
             alpha_min,
             n_heads,
         }
@@ -126,6 +170,8 @@ impl fmt::Display for NormalizerConfig {
             Self::AlphaEntmax {
                 alpha_min: Some(min),
             } => write!(f, "alpha_entmax(alpha_min={min})"),
+            Self::Fusedmax { lambda } => write!(f, "fusedmax({lambda})"),
+            Self::Oscarmax { lambda } => write!(f, "oscarmax({lambda})"),
         }
     }
 }
@@ -135,42 +181,70 @@ impl fmt::Display for NormalizerConfig {
 pub struct RowNormalizer {
     /// Where α is learned, the a of each head, `[n_heads]`: α = 1 + sigmoid(a).
     pub raw_alpha: Option<Param<Tensor<1>>>,
-    fixed_alpha: f64,
+    #[module(skip)]
+    map: FixedMap,
     alpha_min: Option<f64>,
     n_heads: usize,
 }
 
+/// What a normaliser is where it learns nothing.
+#[derive(Debug, Clone, Copy)]
+enum FixedMap {
+    /// α-entmax.
+    Alpha(f64),
+    Fusedmax {
+        lambda: f64,
+    },
+    Oscarmax {
+        lambda: f64,
+    },
+}
+
 impl RowNormalizer {
-    /// The α of each head: 1 for softmax, 2 for sparsemax.
+    /// The α of each head: 1 for softmax, 2 for sparsemax. None for fusedmax and oscarmax, which have no α.
     ///
     /// # Shapes
     /// - output: `[n_heads]`
-    pub fn alpha(&self, device: &Device) -> Tensor<1> {
-        let Some(raw) = &self.raw_alpha else {
-            return Tensor::full([self.n_heads], self.fixed_alpha, device);
-        };
-        let entmax = AlphaEntmax {
-            raw_alpha: raw.clone(),
-            shape: vec![self.n_heads],
-            alpha_min: self.alpha_min,
-        };
-        entmax.alpha()
+    pub fn alpha(&self, device: &Device) -> Option<Tensor<1>> {
+        self.learned_alpha().or(match self.map {
+            FixedMap::Alpha(alpha) => Some(self.same_alpha(alpha, device)),
+            FixedMap::Fusedmax { .. } | FixedMap::Oscarmax { .. } => None,
+        })
     }
 
     /// The learned α of each head, `[n_heads]`; none where α is fixed.
     pub fn learned_alpha(&self) -> Option<Tensor<1>> {
-        let raw = self.raw_alpha.as_ref()?;
-        Some(self.alpha(&raw.val().device()))
+        let entmax = AlphaEntmax {
+            raw_alpha: self.raw_alpha.clone()?,
+            shape: vec![self.n_heads],
+            alpha_min: self.alpha_min,
+        };
+        Some(entmax.alpha())
     }
 
     /// What to hand to `sparta_ops::attention::sparse_attention`. A fixed α of 1, 1.5 or 2 takes
     /// the exact algorithm for it.
     pub fn normalizer(&self, device: &Device) -> Normalizer {
-        match (&self.raw_alpha, self.fixed_alpha) {
-            (None, 1.0) => Normalizer::Softmax,
-            (None, 1.5) => Normalizer::Entmax15,
-            (None, 2.0) => Normalizer::Sparsemax,
-            (None, _) | (Some(_), _) => Normalizer::Entmax(self.alpha(device)),
+        match (self.learned_alpha(), self.map) {
+            (Some(alpha), _) => Normalizer::Entmax(alpha),
+            (None, FixedMap::Alpha(1.0)) => Normalizer::Softmax,
+            (None, FixedMap::Alpha(1.5)) => Normalizer::Entmax15,
+            (None, FixedMap::Alpha(2.0)) => Normalizer::Sparsemax,
+            (None, FixedMap::Alpha(alpha)) => Normalizer::Entmax(self.same_alpha(alpha, device)),
+            (None, FixedMap::Fusedmax { lambda }) => Normalizer::Fusedmax { lambda },
+            (None, FixedMap::Oscarmax { lambda }) => Normalizer::Oscarmax { lambda },
         }
+    }
+
+    /// Whether the kernels of fused attention know it.
+    pub(super) fn is_fused(&self) -> bool {
+        match self.map {
+            FixedMap::Alpha(_) => true,
+            FixedMap::Fusedmax { .. } | FixedMap::Oscarmax { .. } => false,
+        }
+    }
+
+    fn same_alpha(&self, alpha: f64, device: &Device) -> Tensor<1> {
+        Tensor::full([self.n_heads], alpha, device)
     }
 }

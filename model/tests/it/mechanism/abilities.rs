@@ -4,7 +4,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertInput;
 use sparta_model::import::{ImportOptions, Weights, import_bert};
-use sparta_ops::attention::{AttentionOptions, RelativeTerm};
+use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig};
+use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::*;
 use crate::bert::{import, parity};
@@ -207,6 +208,56 @@ fn a_query_gets_the_same_alone_as_among_others() {
             let off = distance(&one, &values(part(&all, i..i + 1)));
             assert!(off < 1e-6, "{config}, query {i}: {off}");
         }
+    }
+}
+
+/// What the kernels compute is what the definition does; whoever they do not know is refused by name, by every
+/// network, before anything is made.
+#[test]
+fn fused_attention_is_the_same_or_refused() {
+    let device = Device::flex();
+    let of = |implementation| AttentionOptions::default().implementation(implementation);
+    for config in CATALOGUE {
+        if config.abilities().fused {
+            let made = config.init(SHAPE, &device);
+            let at = inputs(BATCH, SEQ, &device);
+            let fused = context(&made, at.clone(), of(Implementation::Fused));
+            let reference = context(&made, at, of(Implementation::Reference));
+            assert!(distance(&fused, &reference) < 1e-5, "{config}");
+            continue;
+        }
+        let xl = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4).with_mechanism(config);
+        let seq2seq = Seq2SeqConfig::new(10, 12, 16, 2, 32, 1, 1).with_mechanism(config);
+        let bert = BertConfig::new(10, 16, 2, 32, 2).with_mechanism(config);
+        let fused = Implementation::Fused;
+        for refused in [
+            xl.with_implementation(fused).validate(),
+            seq2seq.with_implementation(fused).validate(),
+            bert.with_implementation(fused).validate(),
+        ] {
+            let error = refused.expect_err("no kernels").to_string();
+            assert!(error.contains(&config.to_string()), "{error}");
+        }
+    }
+}
+
+/// A layer chooses who computes a masked call; with enough keys for kernels it still asks of no mechanism what that
+/// cannot do.
+#[test]
+fn a_masked_layer_of_many_keys_is_computed() {
+    const KEYS: usize = 160;
+    let device = Device::flex();
+    let x: Tensor<3> = tensor([1, KEYS, 16], 6, &device);
+    let mask = cells([2, KEYS, KEYS], &device, |cell| cell % 3 == 0);
+    for config in able(|abilities| abilities.global_mask) {
+        let layer = MultiHeadAttentionConfig::new(16, 2)
+            .with_mechanism(config)
+            .init(&device);
+        let input = AttentionInput::self_attention(x.clone());
+        let plain = values(layer.forward(input.clone()).context);
+        let masked = values(layer.forward(input.global_mask(mask.clone())).context);
+        let off = distance(&plain, &masked);
+        assert!(off.is_finite() && off > 0.0, "{config}: {off}");
     }
 }
 

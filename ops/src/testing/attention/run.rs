@@ -185,7 +185,11 @@ impl AttentionCase {
         let positions = options.relative.clone().map(|term| term.positions);
         let alpha = match &options.normalizer {
             Normalizer::Entmax(alpha) => Some(alpha.clone()),
-            Normalizer::Softmax | Normalizer::Sparsemax | Normalizer::Entmax15 => None,
+            Normalizer::Softmax
+            | Normalizer::Sparsemax
+            | Normalizer::Entmax15
+            | Normalizer::Fusedmax { .. }
+            | Normalizer::Oscarmax { .. } => None,
         };
         let upstream = self.upstream(&round(batch * n_heads * seq_q * d_value, 4, 1.0));
         let upstream: Tensor<4> = tensor(

@@ -304,6 +304,29 @@ fn what_fused_cannot_do_is_an_error_or_the_reference() {
     assert_eq!("fused".parse(), Ok(Implementation::Fused));
 }
 
+/// A row of fusedmax or oscarmax cannot be solved tile by tile: asking for that is an error by name on every
+/// device, and `auto` takes the definition where it would have taken kernels.
+#[test]
+fn fused_refuses_the_normalizers_without_kernels() {
+    for TestDevice { name, device, .. } in devices() {
+        for (normalizer, word) in [
+            (Normalizer::Fusedmax { lambda: 0.1 }, "fusedmax"),
+            (Normalizer::Oscarmax { lambda: 0.01 }, "oscarmax"),
+        ] {
+            let x: Tensor<4> = Tensor::ones([1, 1, 160, 2], &device);
+            let options = AttentionOptions::new(normalizer);
+            let auto = sparse_attention(x.clone(), x.clone(), x.clone(), options.clone());
+            assert_eq!(auto.implementation, Implementation::Reference, "{name}");
+            let fused = options.implementation(Implementation::Fused);
+            let error = try_sparse_attention(x.clone(), x.clone(), x, fused);
+            let error = error.expect_err("no kernels").to_string();
+            let expected =
+                format!("for the row normaliser {word}: ask for the implementation auto");
+            assert!(error.contains(&expected), "{name}: {error}");
+        }
+    }
+}
+
 /// Nothing to see is nothing to add: every implementation gives zeros, and zero gradients.
 #[test]
 fn without_keys_the_context_is_zero() {

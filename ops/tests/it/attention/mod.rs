@@ -8,7 +8,7 @@ use sparta_ops::attention::{
     AttentionError, AttentionOptions, Normalizer, sparse_attention, try_sparse_attention,
 };
 use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
-use sparta_ops::{entmax, entmax15, softmax, sparsemax};
+use sparta_ops::{entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
 
 const BATCH: usize = 2;
 const HEADS: usize = 3;
@@ -36,6 +36,8 @@ fn normalizer(name: &str, device: &Device) -> Normalizer {
         "softmax" => Normalizer::Softmax,
         "sparsemax" => Normalizer::Sparsemax,
         "entmax15" => Normalizer::Entmax15,
+        "fusedmax" => Normalizer::Fusedmax { lambda: 0.2 },
+        "oscarmax" => Normalizer::Oscarmax { lambda: 0.03 },
         "alpha" => Normalizer::Entmax(tensor(&[1.1, 1.5, 2.3], [HEADS], DType::F32, device)),
         other => panic!("no normaliser {other}"),
     }
@@ -48,6 +50,8 @@ fn weights_of(name: &str, head: usize, scores: &[f64]) -> Vec<f64> {
         "softmax" => softmax(z, 0),
         "sparsemax" => sparsemax(z, 0),
         "entmax15" => entmax15(z, 0),
+        "fusedmax" => fusedmax(z, 0.2, 0),
+        "oscarmax" => oscarmax(z, 0.03, 0),
         "alpha" => entmax(z, [1.1f32, 1.5, 2.3][head] as f64, 0),
         other => panic!("no normaliser {other}"),
     })
@@ -56,7 +60,7 @@ fn weights_of(name: &str, head: usize, scores: &[f64]) -> Vec<f64> {
 /// Every normaliser and mask kind, square and rectangular, against loops over scalars.
 #[rstest]
 fn equals_scalar_loops(
-    #[values("softmax", "sparsemax", "entmax15", "alpha")] name: &str,
+    #[values("softmax", "sparsemax", "entmax15", "alpha", "fusedmax", "oscarmax")] name: &str,
     #[values(Masks::None, Masks::Causal, Masks::All)] masks: Masks,
     #[values((7, 7), (3, 9), (1, 4))] sizes: (usize, usize),
 ) {
@@ -136,7 +140,7 @@ fn a_fully_hidden_query_gives_zeros() {
             &device,
         )
         .require_grad();
-        for name in ["softmax", "alpha"] {
+        for name in ["softmax", "alpha", "fusedmax", "oscarmax"] {
             let options = AttentionOptions::new(normalizer(name, &device)).extra_mask(mask(
                 |i| i / 4 == 2,
                 [4, 4],
@@ -199,6 +203,13 @@ fn bad_shapes_are_errors_that_name_the_argument() {
     ] {
         let error = result.expect_err("a bad shape");
         assert!(error.to_string().starts_with(argument), "{error}");
+    }
+    for normalizer in [
+        Normalizer::Fusedmax { lambda: -0.5 },
+        Normalizer::Oscarmax { lambda: -0.5 },
+    ] {
+        let error = attempt(k.clone(), AttentionOptions::new(normalizer)).expect_err("negative");
+        assert!(error.to_string().starts_with("lambda = -0.5"), "{error}");
     }
     let error = attempt(k, AttentionOptions::default().dropout(1.0)).err();
     assert_eq!(error, Some(AttentionError::Dropout(1.0)));

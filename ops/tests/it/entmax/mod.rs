@@ -9,4 +9,5 @@ mod invariants;
 mod iterations;
 mod normmax;
 mod peer;
+mod structured;
 mod vectors;
