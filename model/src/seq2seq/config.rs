@@ -108,21 +108,26 @@ impl Seq2SeqConfig {
     }
 
     /// What the network needs of the mechanism of a type of attention.
-    pub fn needed_abilities(attention_type: AttentionType) -> Abilities {
+    pub fn needed_abilities(&self, attention_type: AttentionType) -> Abilities {
+        let any = Abilities {
+            dropout: self.attention_dropout > 0.0,
+            ..Abilities::NONE
+        };
         match attention_type {
             AttentionType::EncoderSelf => Abilities {
+                bidirectional: true,
                 key_padding: true,
-                ..Abilities::NONE
+                ..any
             },
             AttentionType::DecoderSelf => Abilities {
                 causal: true,
                 incremental: true,
-                ..Abilities::NONE
+                ..any
             },
             AttentionType::Cross => Abilities {
                 cross: true,
                 key_padding: true,
-                ..Abilities::NONE
+                ..any
             },
         }
     }
@@ -165,7 +170,7 @@ impl Seq2SeqConfig {
             ),
             ("cross", self.cross, AttentionType::Cross),
         ] {
-            mechanism.check(field, Self::needed_abilities(kind))?;
+            mechanism.check(field, self.needed_abilities(kind))?;
         }
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;

@@ -17,6 +17,8 @@ pub struct Abilities {
     pub weights: bool,
     /// Single cells can be hidden, head by head: a global mask can prune it.
     pub global_mask: bool,
+    /// A query can see keys on both sides of it: what an encoder does.
+    pub bidirectional: bool,
     /// No query sees a later key, exactly.
     pub causal: bool,
     /// A decoder can write with it: the last query alone, attending to the keys so far, gets the
@@ -31,6 +33,10 @@ pub struct Abilities {
     pub cross: bool,
     /// It can start from weights that were pretrained with softmax attention.
     pub pretrained: bool,
+    /// Single weights can be dropped while training.
+    pub dropout: bool,
+    /// It can go on from a state of fixed size, in place of the keys that were read before.
+    pub state: bool,
 }
 
 impl Abilities {
@@ -38,24 +44,30 @@ impl Abilities {
     pub const ALL: Self = Self {
         weights: true,
         global_mask: true,
+        bidirectional: true,
         causal: true,
         incremental: true,
         key_padding: true,
         relative: true,
         cross: true,
         pretrained: true,
+        dropout: true,
+        state: true,
     };
 
     /// Nothing.
     pub const NONE: Self = Self {
         weights: false,
         global_mask: false,
+        bidirectional: false,
         causal: false,
         incremental: false,
         key_padding: false,
         relative: false,
         cross: false,
         pretrained: false,
+        dropout: false,
+        state: false,
     };
 
     /// The first of the needed abilities that is not here, as what "cannot" is followed by.
@@ -63,6 +75,11 @@ impl Abilities {
         [
             (needed.weights, self.weights, "return its weights"),
             (needed.global_mask, self.global_mask, "have a global mask"),
+            (
+                needed.bidirectional,
+                self.bidirectional,
+                "let queries see later keys",
+            ),
             (needed.causal, self.causal, "be causal"),
             (
                 needed.incremental,
@@ -81,9 +98,24 @@ impl Abilities {
                 self.pretrained,
                 "start from pretrained weights",
             ),
+            (
+                needed.dropout,
+                self.dropout,
+                "drop attention weights (set their dropout to 0)",
+            ),
+            (
+                needed.state,
+                self.state,
+                "go on from a state in place of earlier keys",
+            ),
         ]
         .into_iter()
         .find_map(|(needed, has, what)| (needed && !has).then_some(what))
+    }
+
+    /// Whether earlier keys are kept as a state: where there are no scores that distances could be added to.
+    pub(super) fn carries_state(self) -> bool {
+        self.state && !self.relative
     }
 
     /// Checks that a mechanism with these abilities has those that the setting `field` needs.
@@ -127,6 +159,7 @@ impl Abilities {
             causal: options.causal,
             key_padding: options.key_padding.is_some() || options.key_lengths.is_some(),
             relative: options.relative.is_some(),
+            dropout: options.dropout > 0.0,
             ..Self::NONE
         }
     }
@@ -150,22 +183,28 @@ mod tests {
         let lacks = [
             needing(|a| a.weights = true),
             needing(|a| a.global_mask = true),
+            needing(|a| a.bidirectional = true),
             needing(|a| a.causal = true),
             needing(|a| a.incremental = true),
             needing(|a| a.key_padding = true),
             needing(|a| a.relative = true),
             needing(|a| a.cross = true),
             needing(|a| a.pretrained = true),
+            needing(|a| a.dropout = true),
+            needing(|a| a.state = true),
         ];
         let words = [
             "weights",
             "global mask",
+            "later keys",
             "causal",
             "one token after the other",
             "padding",
             "relative",
             "another sequence",
             "pretrained",
+            "drop attention weights",
+            "from a state",
         ];
         for (lacks, word) in lacks.into_iter().zip(words) {
             assert!(lacks.contains(word), "{lacks}: {word}");
@@ -180,6 +219,7 @@ mod tests {
         assert_eq!(Abilities::needed_by(&options), Abilities::NONE);
         let options = options
             .causal()
+            .dropout(0.1)
             .return_weights()
             .global_mask(mask)
             .key_padding(Tensor::<2, Bool>::tril_mask([2, 2], 0, &device));
@@ -188,6 +228,7 @@ mod tests {
             global_mask: true,
             causal: true,
             key_padding: true,
+            dropout: true,
             ..Abilities::NONE
         };
         assert_eq!(Abilities::needed_by(&options), needed);

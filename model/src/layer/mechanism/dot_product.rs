@@ -9,7 +9,7 @@ use crate::error::ModelError;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax or one of the α-entmax family.
 ///
-/// It can do everything that may be asked of a mechanism.
+/// It can do everything that may be asked of a mechanism but go on without the keys.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 for π.
@@ -18,6 +18,12 @@ pub struct DotProduct {
     /// From a row of scores to a row of weights.
     pub normalizer: RowNormalizer,
 }
+
+/// Everything but a state of fixed size: it keeps the keys.
+const ABILITIES: Abilities = Abilities {
+    state: false,
+    ..Abilities::ALL
+};
 
 impl Attend for DotProduct {
     fn attend(
@@ -32,7 +38,7 @@ impl Attend for DotProduct {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::ALL
+        ABILITIES
     }
 }
 
@@ -48,7 +54,7 @@ impl MechanismSettings for NormalizerConfig {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::ALL
+        ABILITIES
     }
 
     fn label(&self) -> String {
