@@ -138,7 +138,7 @@ impl TrainingConfig {
             }
         };
         let last = (steps - steps / 10).min(first_kept);
-        self.redraw_every > 0 && step > 0 && step % self.redraw_every == 0 && step < last
+        self.redraw_every > 0 && step > 0 && step.is_multiple_of(self.redraw_every) && step < last
     }
 }
 

@@ -333,7 +333,7 @@ fn features_are_drawn_anew_on_schedule_but_not_at_the_end_nor_within_a_mean() {
             .filter(|&step| config.redraws_before(step))
             .collect()
     };
-    assert_eq!(redrawn(0, Selection::Last), []);
+    assert!(redrawn(0, Selection::Last).is_empty());
     assert_eq!(redrawn(30, Selection::Last), [30, 60]);
     assert_eq!(redrawn(40, Selection::BestLoss), [40, 80]);
     // Not at step 90, in the last tenth, nor from the first of the parameters that a mean is of.
@@ -341,5 +341,5 @@ fn features_are_drawn_anew_on_schedule_but_not_at_the_end_nor_within_a_mean() {
     let mean = Selection::Average { n: 4, every: 10 };
     assert_eq!(redrawn(15, mean), [15, 30, 45, 60]);
     let all = Selection::Average { n: 11, every: 10 };
-    assert_eq!(redrawn(15, all), []);
+    assert!(redrawn(15, all).is_empty());
 }

@@ -37,7 +37,7 @@ pub fn check_pretrained(config: &BertConfig) -> Result<()> {
         ..config.needed_abilities()
     };
     config.mechanism.check("model.normalizers", needed)?;
-    Ok(config.validate().context("[model] of the recipe")?)
+    config.validate().context("[model] of the recipe")
 }
 
 /// The cells of a layer for sequences up to `max_len`.

@@ -33,6 +33,8 @@ use crate::error::ModelError;
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
 /// [`MechanismConfig`].
 #[derive(Module, Debug)]
+// One a layer, beside tensors: a box would only stand between them and the module.
+#[allow(clippy::large_enum_variant)]
 pub enum Mechanism {
     /// Every query scores every key.
     DotProduct(DotProduct),

@@ -247,9 +247,9 @@ fn a_state_goes_on_token_by_token_and_row_by_row() {
         let found = read(taken, query.clone().select(0, order));
         let chosen = |i: usize| {
             let context = |row: usize| {
-                let one = |t: Tensor<4>| t.slice([row..row + 1]);
+                let one = |t: Tensor<4>| t.narrow(0, row, 1);
                 let sums = one(state.sums.clone());
-                let z: Tensor<3> = state.normalizer.clone().slice([row..row + 1]);
+                let z: Tensor<3> = state.normalizer.clone().narrow(0, row, 1);
                 let phi = one(query.clone());
                 let above = phi.clone().matmul(sums);
                 above / phi.matmul(z.unsqueeze_dim(3))
