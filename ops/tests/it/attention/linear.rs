@@ -473,3 +473,31 @@ fn features_have_the_kernel_as_their_mean() {
     );
     mean_is((-0.5 * apart).exp(), &trigonometric_features, &independent);
 }
+
+/// Of queries and keys, of the random rows (what a learned bandwidth multiplies), in f64.
+#[test]
+fn features_have_the_gradients_of_their_formulas() {
+    type Map = fn(Tensor<4>, Tensor<3>) -> Tensor<4>;
+    let maps: [(&str, Map); 3] = [
+        ("positive", |x, w| positive_exponents(x, w, 0.7).exp()),
+        ("relu", |x, w| relu_features(x, w, 0.7, 1e-3)),
+        ("trigonometric", trigonometric_features),
+    ];
+    for (name, map) in maps {
+        let inputs = [
+            (normal(2 * 2 * 3 * 4, 1), [2, 2, 3, 4]),
+            (normal(2 * 5 * 4, 2), [1, 2, 5, 4]),
+        ];
+        let found = gradcheck(name, &inputs, |of| {
+            let [x, w] = of else { panic!("two inputs") };
+            let phi = map(x.clone(), w.clone().reshape([2, 5, 4]));
+            let n = phi.dims().iter().product();
+            let weights = tensor::<4>(&normal(n, 3), phi.dims(), DType::F64, &phi.device());
+            (phi * weights).sum()
+        });
+        assert!(
+            found.iter().all(|of| of.iter().any(|g| g.abs() > 1e-2)),
+            "{name}"
+        );
+    }
+}
