@@ -12,13 +12,17 @@ pub use config::TransformerXlConfig;
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::{
-    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, LearnedAlphas, RelativeAttention,
-    RelativeAttentionInput, relative_positions,
+    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, LearnedAlphas, MechanismState, Past,
+    RelativeAttention, RelativeAttentionInput, relative_positions,
 };
 use crate::masks::LayerMask;
 
 /// Transformer-XL (Dai et al. 2019): causal relative attention over the current segment and a memory
 /// of the layer's earlier inputs, adaptive embedding and softmax.
+///
+/// With a mechanism that carries a state ([`crate::layer::MechanismConfig::carries_state`]), which has no scores to
+/// add distances to, words have the sinusoids of their positions in the segment added, and each layer's state
+/// after a segment goes on into the next in place of the memory, unless `mem_len` is 0.
 ///
 /// # Source
 /// `MemTransformerLM` (attention type 0) of kimiyoung/transformer-xl at 44781ed, with the same
@@ -31,12 +35,14 @@ pub struct TransformerXl {
     pub softmax: AdaptiveSoftmax,
     /// The layers, from the words up.
     pub layers: Vec<TransformerXlLayer>,
-    /// u, `[n_heads, d_head]`, shared by the layers.
-    pub content_bias: Param<Tensor<2>>,
-    /// v, `[n_heads, d_head]`, shared by the layers.
-    pub position_bias: Param<Tensor<2>>,
+    /// u, `[n_heads, d_head]`, shared by the layers; none where positions are absolute.
+    pub content_bias: Option<Param<Tensor<2>>>,
+    /// v, `[n_heads, d_head]`, shared by the layers; none where positions are absolute.
+    pub position_bias: Option<Param<Tensor<2>>>,
     /// On word embeddings, positions and the final output.
     pub dropout: Dropout,
+    n_heads: usize,
+    d_head: usize,
     #[module(skip)]
     lengths: Lengths,
 }
@@ -64,7 +70,8 @@ pub struct Lengths {
 }
 
 /// The memory: every layer's input at the last positions, `[batch, mlen, d_model]` with
-/// `mlen ≤ mem_len`, without gradient. Empty before the first segment and where `mem_len` is 0.
+/// `mlen ≤ mem_len`, or with a mechanism that carries a state [`MechanismState::packed`], without gradient. Empty
+/// before the first segment and where `mem_len` is 0.
 pub type Mems = Vec<Tensor<3>>;
 
 /// What [`TransformerXl::forward`] works on.
@@ -155,7 +162,7 @@ impl TransformerXl {
         let Lengths {
             tgt_len, mem_len, ..
         } = self.lengths;
-        let expected = [self.content_bias.dims()[0], tgt_len, mem_len + tgt_len];
+        let expected = [self.n_heads, tgt_len, mem_len + tgt_len];
         match masks.iter().position(|mask| mask.dims() != expected) {
             Some(layer) => Err(ModelError::MaskShape {
                 layer,
@@ -184,32 +191,59 @@ impl TransformerXl {
         let [batch, seq_q] = input.tokens.dims();
         let device = input.tokens.device();
         let mems = input.mems.unwrap_or_default();
-        let mlen = mems.first().map_or(0, |memory| memory.dims()[1]);
+        let mlen = match self.has_distances() {
+            true => mems.first().map_or(0, |memory| memory.dims()[1]),
+            false => 0,
+        };
         self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
         let seq_kv = mlen + seq_q;
 
-        let mut hidden = drop_values(&self.dropout, self.embedding.forward(input.tokens));
+        let mut hidden = self.embedding.forward(input.tokens);
         let d_model = hidden.dims()[2];
         let clamp_len = self.lengths.clamp_len;
-        let positions = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
-        let positions = drop_values(&self.dropout, positions);
+        let positions = match self.has_distances() {
+            true => {
+                hidden = drop_values(&self.dropout, hidden);
+                let of = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
+                Some(drop_values(&self.dropout, of))
+            }
+            false => {
+                // The distances to the first word of the segment are the positions in it.
+                let of = relative_positions(seq_q - 1, seq_q, d_model, None, &device).flip([0]);
+                hidden = drop_values(&self.dropout, hidden + of.unsqueeze_dim(0));
+                None
+            }
+        };
         let extra_mask = self.same_length_mask(seq_q, mlen, &device);
 
         let mut new_mems = Vec::with_capacity(self.layers.len());
         let mut weights = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
             let memory = mems.get(i).cloned();
-            new_mems.extend(self.remember(memory.clone(), &hidden));
+            let past = match (&positions, &self.content_bias, &self.position_bias) {
+                (Some(positions), Some(content_bias), Some(position_bias)) => {
+                    new_mems.extend(self.remember(memory.clone(), &hidden));
+                    Past::Memory {
+                        memory,
+                        positions: positions.clone(),
+                        content_bias: content_bias.val(),
+                        position_bias: position_bias.val(),
+                    }
+                }
+                (None, _, _) | (_, None, _) | (_, _, None) => {
+                    Past::State(memory.map(|packed| MechanismState::unpacked(packed, self.d_head)))
+                }
+            };
             let attended = layer.attention.forward(RelativeAttentionInput {
                 hidden,
-                memory,
-                positions: positions.clone(),
-                content_bias: self.content_bias.val(),
-                position_bias: self.position_bias.val(),
+                past,
                 global_mask: (input.masks.as_ref()).map(|masks| self.align(&masks[i], seq_q, mlen)),
                 extra_mask: extra_mask.clone(),
                 return_weights: input.return_weights,
             });
+            if self.lengths.mem_len > 0 {
+                new_mems.extend(attended.state.map(MechanismState::packed));
+            }
             weights.extend(attended.weights);
             hidden = layer.feed_forward.forward(attended.hidden);
         }
@@ -252,6 +286,11 @@ impl TransformerXl {
         let log_p = self.softmax.log_probabilities(rows, &self.embedding);
         let vocab_size = log_p.dims()[1];
         log_p.reshape([batch, seq_q, vocab_size])
+    }
+
+    /// Whether scores depend on distances; otherwise positions are absolute, and layers carry states.
+    fn has_distances(&self) -> bool {
+        self.content_bias.is_some()
     }
 
     /// The last `mem_len` positions of memory and segment; nothing where `mem_len` is 0.
@@ -318,9 +357,12 @@ impl TransformerXl {
             mlen <= mem_len,
             "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
         );
+        let rows = match self.has_distances() {
+            true => [batch, mlen],
+            false => [batch, self.n_heads],
+        };
         assert!(
-            mems.iter()
-                .all(|memory| memory.dims()[..2] == [batch, mlen]),
+            mems.iter().all(|memory| memory.dims()[..2] == rows),
             "the memory was made with another batch size than {batch}, or its layers differ in length"
         );
         if let Some(Err(error)) = masks.map(|masks| self.check_masks(masks)) {

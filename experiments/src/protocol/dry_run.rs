@@ -55,6 +55,9 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     request.attention.on(&on.device)?;
     let mut task = T::stand_in(run)?;
     let variants = T::variants(recipe)?;
+    for variant in &variants {
+        task.check(variant)?;
+    }
     print_line(format!(
         "recipe      {} ({})",
         recipe.table(),
@@ -84,6 +87,15 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         variants.len(),
         recipe.retrain_start().words()
     ))?;
+    let mut said = Vec::new();
+    for reason in variants.iter().filter_map(Variant::is_dense_alone) {
+        if !said.contains(&reason) {
+            print_line(format!(
+                "            a dense model alone, no masks: {reason}"
+            ))?;
+            said.push(reason);
+        }
+    }
     print_line(format!(
         "memory      about {} (weights, gradients, optimiser {}; one batch {})",
         gigabytes(cost.parameter_bytes() + cost.activation_bytes()),

@@ -57,6 +57,9 @@ impl<'a, T: Task> Protocol<'a, T> {
         for line in task.describe() {
             run.note(&line);
         }
+        for variant in T::variants(recipe)? {
+            task.check(&variant)?;
+        }
         let training = on.device.clone().autodiff();
         Ok(Self {
             run,

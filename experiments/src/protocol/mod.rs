@@ -34,6 +34,7 @@ pub use task::{
 
 use anyhow::Result;
 
+use crate::recipe::Recipe;
 use crate::train::watch;
 use method::Protocol;
 
@@ -42,6 +43,7 @@ use method::Protocol;
 /// # Errors
 /// One error with its causes, each saying what to do next.
 pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
+    rows::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
     let run = Run::new(request);
     if request.dry_run {
         return dry_run::run::<T>(&run);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use sparta_model::layer::MechanismConfig;
+use anyhow::{Context, Result, bail};
+use sparta_model::layer::{Abilities, MechanismConfig};
 use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
 use sparta_results::{Condition, MaskFamily};
 
@@ -30,6 +30,13 @@ impl Pruned {
     }
 }
 
+/// What masks take: they are made of weights, and hide single cells.
+const PRUNING: Abilities = Abilities {
+    weights: true,
+    global_mask: true,
+    ..Abilities::NONE
+};
+
 /// What one dense model of a seed stands for: how attention weights come from scores, and where a table has
 /// several data sets, for which of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +54,8 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// One variant a normaliser, in folders of their names where there are several.
+    /// One variant a normaliser, in folders of their names where there are several. A mechanism that has no weights,
+    /// or that no mask can prune, has a dense model alone.
     #[must_use]
     pub fn each(
         normalizers: &[MechanismConfig],
@@ -64,9 +72,32 @@ impl Variant {
             normalizer,
             is_one_of_several: several,
             dataset,
-            pruned: pruned.to_vec(),
+            pruned: match normalizer.abilities().lacks(PRUNING) {
+                None => pruned.to_vec(),
+                Some(_) => Vec::new(),
+            },
         };
         normalizers.iter().map(variant).collect()
+    }
+
+    /// What keeps it from being pruned, in words.
+    #[must_use]
+    pub(crate) fn is_dense_alone(&self) -> Option<String> {
+        let lacks = self.normalizer.abilities().lacks(PRUNING)?;
+        Some(format!("{} cannot {lacks}", self.normalizer))
+    }
+
+    /// The p that a model of it stands at. A dense model is p = 0 where nothing else is: where the models of other rows
+    /// are not trained further from it, or there are none.
+    #[must_use]
+    pub(crate) fn p_of(&self, row: Option<&Row>, start: RetrainStart) -> Option<f64> {
+        match (row, start) {
+            (Some(row), _) => Some(f64::from(row.p)),
+            (None, RetrainStart::Pretrained) => Some(0.0),
+            (None, RetrainStart::Dense | RetrainStart::Scratch) => {
+                self.pruned.is_empty().then_some(0.0)
+            }
+        }
     }
 
     /// Whether published values can stand beside it: where there are several normalisers, they are softmax's.
@@ -91,10 +122,34 @@ impl Variant {
     }
 }
 
+/// That masks are asked for only where a mechanism can be pruned.
+///
+/// # Errors
+/// A mechanism that is pruned and cannot be, or masks of which no mechanism can have any.
+pub(crate) fn check_masks(variants: &[Variant], masks: &Masks) -> Result<()> {
+    let asked: Vec<u32> = masks.p.iter().copied().filter(|&p| p > 0).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let lacking = |of: &&Variant| !of.pruned.is_empty() && of.is_dense_alone().is_some();
+    let none_can = variants.iter().all(|of| of.is_dense_alone().is_some());
+    let refused = match none_can {
+        true => variants.first(),
+        false => variants.iter().find(lacking),
+    };
+    if let Some(cannot) = refused.and_then(Variant::is_dense_alone) {
+        bail!(
+            "`prune.p` asks for masks that hide {asked:?} per cent, but {cannot}: set `prune.p = [0]` and \
+             `prune.random_masks = [0]`, or name a mechanism that can in `model.normalizers`"
+        );
+    }
+    Ok(())
+}
+
 /// The words of a mechanism without what shells and file systems mind: `entmax-1.3`.
 pub(crate) fn folder_name(mechanism: MechanismConfig) -> String {
     let words = mechanism.to_string();
-    words.trim_end_matches(')').replace(['(', '='], "-")
+    words.trim_end_matches(')').replace(['(', '=', ','], "-")
 }
 
 /// A variant of one seed, and its folder.
@@ -323,5 +378,46 @@ mod tests {
             folders(&[softmax, entmax], "rte"),
             ["rte/softmax", "rte/entmax-1.3"]
         );
+        let favor = "favor(m=16,redraw=0)".parse().unwrap();
+        assert_eq!(
+            folders(&[softmax, favor], ""),
+            ["softmax", "favor-m-16-redraw-0"]
+        );
+    }
+
+    #[test]
+    fn a_mechanism_without_weights_has_its_dense_model_alone() {
+        let [softmax, favor] = ["softmax", "favor(m=16)"].map(|words| words.parse().unwrap());
+        let pruned = [Pruned::only(AttentionType::DecoderSelf)];
+        let variants = |of: &[MechanismConfig]| Variant::each(of, (0, ""), &pruned);
+        let masks = |p: &[u32]| Masks {
+            p: p.to_vec(),
+            random_masks: vec![0; p.len()],
+            block_sizes: Vec::new(),
+        };
+        let both = variants(&[softmax, favor]);
+        assert_eq!(both[0].pruned, pruned);
+        assert!(both[1].pruned.is_empty());
+        assert!(Row::all(&both[1].pruned, &masks(&[0, 40])).is_empty());
+        assert!(check_masks(&both, &masks(&[0, 40])).is_ok());
+        let alone = variants(&[favor]);
+        assert!(check_masks(&alone, &masks(&[0])).is_ok());
+        let error = check_masks(&alone, &masks(&[0, 40]))
+            .unwrap_err()
+            .to_string();
+        for word in [
+            "favor(m=16) cannot return its weights",
+            "[40]",
+            "prune.p = [0]",
+        ] {
+            assert!(error.contains(word), "{error}");
+        }
+        // A task that prunes it all the same is refused too.
+        let mut forced = both;
+        forced[1].pruned = pruned.to_vec();
+        let error = check_masks(&forced, &masks(&[0, 40]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("favor(m=16)"), "{error}");
     }
 }

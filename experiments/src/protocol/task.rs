@@ -112,6 +112,13 @@ pub trait Task: Sized {
 
     // ── network ──
 
+    /// That the network of a variant can be built, and its attention mechanism do what this task asks of it: found out
+    /// before anything is trained.
+    ///
+    /// # Errors
+    /// Sizes that do not go together, or an ability that the mechanism lacks.
+    fn check(&self, of: &Variant) -> Result<()>;
+
     /// A network of a variant with new weights, the same for a seed on every device.
     ///
     /// # Errors

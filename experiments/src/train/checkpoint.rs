@@ -398,7 +398,9 @@ mod tests {
     use super::*;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
-    use sparta_model::layer::{MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig};
+    use sparta_model::layer::{
+        AttentionInput, Mechanism, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig,
+    };
 
     #[derive(Module, Debug)]
     struct Layers {
@@ -499,6 +501,48 @@ mod tests {
         assert_ne!(parameters(&other), wanted);
         let read = load_model(&path, other, &saved.identity).unwrap();
         assert_eq!(parameters(&read), wanted);
+    }
+
+    /// Random features are part of the model: another draw is replaced by that of the file, and stays untrained.
+    #[test]
+    fn random_features_are_saved_with_the_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let device = Device::flex().autodiff();
+        for (words, drawn) in [
+            ("favor(m=6)", "Favor.projection"),
+            ("rfa_gate(m=3)", "Rfa.frequencies"),
+        ] {
+            let layers = || Layers {
+                layers: vec![
+                    MultiHeadAttentionConfig::new(4, 2)
+                        .with_dropout(0.0)
+                        .with_mechanism(words.parse().unwrap())
+                        .init(&device),
+                ],
+            };
+            let output = |of: &Layers| {
+                let x = TensorData::from([[[0.1f32, -0.2, 0.3, 0.4], [0.5, 0.1, -0.3, 0.2]]]);
+                let x = Tensor::<3>::from_data(x, &device);
+                let input = AttentionInput::self_attention(x).causal();
+                of.layers[0].forward(input).context.into_data()
+            };
+            let [saved, other] = [layers(), layers()];
+            let name = format!("layers.0.mechanism.{drawn}");
+            assert_ne!(parameters(&saved)[&name], parameters(&other)[&name]);
+            assert_ne!(output(&saved), output(&other));
+            save_model(&path, &saved, &identity("h"), 1).unwrap();
+            let read = load_model(&path, other, &identity("h")).unwrap();
+            assert_eq!(parameters(&read), parameters(&saved));
+            assert_eq!(output(&read), output(&saved));
+            assert_eq!(output(&read), output(&read), "evaluation draws nothing");
+            let tracked = match &read.layers[0].mechanism {
+                Mechanism::Favor(favor) => favor.projection.val().is_require_grad(),
+                Mechanism::Rfa(rfa) => rfa.frequencies.val().is_require_grad(),
+                Mechanism::DotProduct(_) => panic!("no random features"),
+            };
+            assert!(!tracked, "{words}");
+        }
     }
 
     #[test]

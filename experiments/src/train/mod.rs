@@ -31,6 +31,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use serde_json::Value;
 use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::mechanism::redraw;
 use sparta_ops::attention::{self, Calls};
 
 use selection::Selector;
@@ -120,6 +121,25 @@ pub struct TrainingConfig {
     pub valid_every: u64,
     /// A checkpoint every so many steps.
     pub checkpoint_every: u64,
+    /// Random features of attention are drawn anew every so many steps; 0 = never.
+    pub redraw_every: u64,
+}
+
+impl TrainingConfig {
+    /// Whether random features are drawn anew before step `step`, counted from 0: not in the last tenth, in which what
+    /// was learned settles on one draw, nor between parameters whose mean is kept.
+    #[must_use]
+    pub fn redraws_before(&self, step: u64) -> bool {
+        let steps = self.schedule.steps;
+        let first_kept = match self.selection {
+            Selection::Last | Selection::BestLoss | Selection::BestBleu => steps,
+            Selection::Average { n, every } => {
+                steps.saturating_sub(every.saturating_mul(n.saturating_sub(1)))
+            }
+        };
+        let last = (steps - steps / 10).min(first_kept);
+        self.redraw_every > 0 && step > 0 && step.is_multiple_of(self.redraw_every) && step < last
+    }
 }
 
 /// One training run.
@@ -395,6 +415,13 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .model
             .take()
             .context("the model was lost in training")?;
+        let model = match arguments.config.redraws_before(step) {
+            true => {
+                let seed = rng::hash(arguments.identity.seed, rng::Purpose::Features, step);
+                redraw(model, seed)
+            }
+            false => model,
+        };
         self.device
             .seed(rng::hash(arguments.identity.seed, rng::Purpose::Step, step));
         let (value, gradients) = self.gradients(&model, step)?;

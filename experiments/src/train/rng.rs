@@ -15,6 +15,8 @@ pub enum Purpose {
     Order,
     /// Random masks.
     Mask,
+    /// Random features of attention.
+    Features,
 }
 
 /// A 64-bit seed from (seed, purpose, step); splitmix64 finalised twice.
@@ -25,6 +27,7 @@ pub fn hash(seed: u64, purpose: Purpose, step: u64) -> u64 {
         Purpose::Step => 0x2,
         Purpose::Order => 0x3,
         Purpose::Mask => 0x4,
+        Purpose::Features => 0x5,
     };
     mix(mix(seed ^ (tag << 56)).wrapping_add(step))
 }

@@ -75,6 +75,7 @@ fn arguments(steps: u64, checkpoint_every: u64) -> TrainingArguments {
             log_every: 2,
             valid_every: 0,
             checkpoint_every,
+            redraw_every: 0,
         },
         resume: true,
         quiet: true,
@@ -318,4 +319,27 @@ fn the_best_is_the_one_validation_chose() {
     // The model that is kept is validated once more.
     assert_eq!(objective.validated.len(), 5);
     assert_eq!(objective.validated[4], objective.validated[1]);
+}
+
+#[test]
+fn features_are_drawn_anew_on_schedule_but_not_at_the_end_nor_within_a_mean() {
+    let redrawn = |every, selection| -> Vec<u64> {
+        let config = TrainingConfig {
+            redraw_every: every,
+            selection,
+            ..arguments(100, 5).config
+        };
+        (0..100)
+            .filter(|&step| config.redraws_before(step))
+            .collect()
+    };
+    assert!(redrawn(0, Selection::Last).is_empty());
+    assert_eq!(redrawn(30, Selection::Last), [30, 60]);
+    assert_eq!(redrawn(40, Selection::BestLoss), [40, 80]);
+    // Not at step 90, in the last tenth, nor from the first of the parameters that a mean is of.
+    assert_eq!(redrawn(15, Selection::Last), [15, 30, 45, 60, 75]);
+    let mean = Selection::Average { n: 4, every: 10 };
+    assert_eq!(redrawn(15, mean), [15, 30, 45, 60]);
+    let all = Selection::Average { n: 11, every: 10 };
+    assert!(redrawn(15, all).is_empty());
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod glue;
 mod golden;
 mod iwslt;
+mod linear;
 mod lm;
 mod mlm;
 mod report;

@@ -64,10 +64,15 @@ pub struct BertConfig {
 
 impl BertConfig {
     /// What the network needs of its attention mechanism.
-    pub const NEEDED: Abilities = Abilities {
-        key_padding: true,
-        ..Abilities::NONE
-    };
+    pub fn needed_abilities(&self) -> Abilities {
+        Abilities {
+            bidirectional: true,
+            key_padding: true,
+            dropout: self.attention_dropout > 0.0,
+            fused: self.implementation == Implementation::Fused,
+            ..Abilities::NONE
+        }
+    }
 
     /// Dot-product attention with this row normaliser as the mechanism.
     pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
@@ -111,11 +116,7 @@ impl BertConfig {
         check(divides, "n_heads", &self.n_heads, &expected)?;
         check_dropout("dropout", self.dropout)?;
         check_dropout("attention_dropout", self.attention_dropout)?;
-        let needed = Abilities {
-            fused: self.implementation == Implementation::Fused,
-            ..Self::NEEDED
-        };
-        self.mechanism.check("mechanism", needed)
+        self.mechanism.check("mechanism", self.needed_abilities())
     }
 
     /// Makes the network with random weights, without a pooler.

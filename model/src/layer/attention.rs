@@ -4,10 +4,10 @@ use burn::config::Config;
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
-use sparta_ops::attention::{AttentionOptions, Implementation};
+use sparta_ops::attention::{AttentionOptions, AttentionOutput, Implementation};
 
 use super::dropout::rate_now;
-use super::key_value::{CachedInput, KeyValue};
+use super::key_value::{Cache, CachedInput, KeyValue};
 use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
 use crate::masks::{LayerMask, hide};
 
@@ -270,18 +270,13 @@ impl MultiHeadAttention {
     /// # Shapes
     /// As [`CachedInput`] has them; context: `[batch, seq_q, d_model]`.
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
-        let [batch, seq_q, _] = input.query.dims();
+        let [_, seq_q, _] = input.query.dims();
         let device = input.query.device();
         let mut options = AttentionOptions {
             causal: input.causal,
             key_padding: input.key_padding,
-            dropout: rate_now(&self.dropout, &device),
             return_weights: input.return_weights,
-            implementation: match input.return_weights {
-                true => Implementation::Reference,
-                false => self.implementation,
-            },
-            ..AttentionOptions::default()
+            ..self.options(input.return_weights, &device)
         };
         let seq_kv = input.keys.key.dims()[2];
         let abilities = self.mechanism.abilities();
@@ -289,7 +284,66 @@ impl MultiHeadAttention {
         hide(&mut options, input.global_mask, abilities, &device, sizes);
         let query = self.split(&self.query, input.query);
         let attended = (self.mechanism).attend(query, input.keys.key, input.keys.value, options);
+        self.joined(attended)
+    }
 
+    /// One token of each hypothesis attends to those before it and to itself; gives what the next one needs.
+    ///
+    /// # Shapes
+    /// - input, context: `[batch, 1, d_model]`
+    /// - global mask: `[n_heads, 1, tokens so far]`
+    pub(crate) fn attend_next(
+        &self,
+        input: Tensor<3>,
+        past: Option<Cache>,
+        global_mask: Option<LayerMask>,
+    ) -> (MultiHeadAttentionOutput, Cache) {
+        let new = self.keys(input.clone());
+        let (earlier, before) = match past {
+            Some(Cache::Keys(keys)) => (Some(keys), None),
+            Some(Cache::State(state)) => (None, Some(state)),
+            None => (None, None),
+        };
+        if !self.mechanism.carries_state() {
+            let keys = match earlier {
+                Some(keys) => keys.append(new),
+                None => new,
+            };
+            let output = self.attend(CachedInput {
+                query: input,
+                keys: keys.clone(),
+                causal: false,
+                key_padding: None,
+                global_mask,
+                return_weights: false,
+            });
+            return (output, Cache::Keys(keys));
+        }
+        let device = input.device();
+        let mut options = self.options(false, &device).causal();
+        let [_, seq, _] = input.dims();
+        let abilities = self.mechanism.abilities();
+        hide(&mut options, global_mask, abilities, &device, [seq, seq]);
+        let query = self.split(&self.query, input);
+        let continued = (self.mechanism).attend_from(query, new.key, new.value, before, options);
+        (self.joined(continued.output), Cache::State(continued.state))
+    }
+
+    /// What every call asks for.
+    fn options(&self, return_weights: bool, device: &Device) -> AttentionOptions {
+        AttentionOptions {
+            dropout: rate_now(&self.dropout, device),
+            implementation: match return_weights {
+                true => Implementation::Reference,
+                false => self.implementation,
+            },
+            ..AttentionOptions::default()
+        }
+    }
+
+    /// The output map of the heads' contexts together.
+    fn joined(&self, attended: AttentionOutput) -> MultiHeadAttentionOutput {
+        let [batch, _, seq_q, _] = attended.context.dims();
         let rows = attended.context.swap_dims(1, 2);
         let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
         let context = self.output.forward(rows);

@@ -2,7 +2,29 @@
 
 use burn::prelude::*;
 
+use super::mechanism::MechanismState;
 use crate::masks::LayerMask;
+
+/// What a decoder's layer knows of the tokens that it has read.
+#[derive(Debug, Clone)]
+// One a layer, as large as its tensors: a box would only hide them.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Cache {
+    /// Their keys and values.
+    Keys(KeyValue),
+    /// What a mechanism that carries a state keeps of them.
+    State(MechanismState),
+}
+
+impl Cache {
+    /// The rows of the batch at `index`, in that order.
+    pub(crate) fn select(self, index: Tensor<1, Int>) -> Self {
+        match self {
+            Self::Keys(keys) => Self::Keys(keys.select(index)),
+            Self::State(state) => Self::State(state.select(index)),
+        }
+    }
+}
 
 /// Keys and values of a layer, by head.
 #[derive(Debug, Clone)]

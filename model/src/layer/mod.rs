@@ -26,11 +26,13 @@ pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
-    Abilities, DotProduct, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, RowNormalizer,
+    Abilities, DotProduct, Favor, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig,
+    MechanismState, NormalizerConfig, Rfa, RfaConfig, RowNormalizer,
 };
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;
 pub use positional::relative_positions;
 pub use relative_attention::{
-    RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput, RelativeAttentionOutput,
+    Past, RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput,
+    RelativeAttentionOutput,
 };

@@ -8,7 +8,7 @@ use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::dropout::{drop_values, rate_now};
-use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
+use super::mechanism::{HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
 
@@ -51,6 +51,9 @@ pub struct RelativeAttentionConfig {
 ///
 /// No map has a bias. `u` and `v` belong to the model, which shares them between layers.
 ///
+/// A mechanism that has no scores to add distances to, but a state, reads the state in place of the memory:
+/// score(i, j) = q_i·k_j / √d_head is then what its kernel is of, and there is no W_r.
+///
 /// # Source
 /// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
 #[derive(Module, Debug)]
@@ -61,8 +64,8 @@ pub struct RelativeAttention {
     pub key: Param<Tensor<2>>,
     /// `[d_model, n_heads · d_head]`.
     pub value: Param<Tensor<2>>,
-    /// W_r, `[d_model, n_heads · d_head]`.
-    pub position: Param<Tensor<2>>,
+    /// W_r, `[d_model, n_heads · d_head]`, where scores depend on distances.
+    pub position: Option<Param<Tensor<2>>>,
     /// `[n_heads · d_head, d_model]`.
     pub output: Param<Tensor<2>>,
     /// Normalisation of the sum, or of the input with `pre_norm`.
@@ -94,7 +97,7 @@ impl RelativeAttentionConfig {
             query: map([self.d_model, d_heads]),
             key: map([self.d_model, d_heads]),
             value: map([self.d_model, d_heads]),
-            position: map([self.d_model, d_heads]),
+            position: (!self.mechanism.carries_state()).then(|| map([self.d_model, d_heads])),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
             mechanism: self.mechanism.init(self.head_shape(), device),
@@ -109,7 +112,11 @@ impl RelativeAttentionConfig {
 
     /// Number of parameters, without making them (u and v are counted by the model).
     pub fn n_params(&self) -> usize {
-        5 * self.d_model * self.n_heads * self.d_head
+        let n_maps = match self.mechanism.carries_state() {
+            true => 4,
+            false => 5,
+        };
+        n_maps * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
             + self.mechanism.n_params(self.head_shape())
     }
@@ -128,21 +135,35 @@ impl RelativeAttentionConfig {
 pub struct RelativeAttentionInput {
     /// The current segment, `[batch, seq_q, d_model]`.
     pub hidden: Tensor<3>,
-    /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
-    pub memory: Option<Tensor<3>>,
-    /// [`super::relative_positions`] of the distances `seq_kv − 1, …, 0, −1`, where
-    /// `seq_kv = mlen + seq_q`: `[seq_kv + 1, d_model]`.
-    pub positions: Tensor<2>,
-    /// u, `[n_heads, d_head]`.
-    pub content_bias: Tensor<2>,
-    /// v, `[n_heads, d_head]`.
-    pub position_bias: Tensor<2>,
+    /// What came before, and how far away it is.
+    pub past: Past,
     /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
     pub global_mask: Option<LayerMask>,
     /// A mask for every head, `[seq_q, seq_kv]`, besides the causal one.
     pub extra_mask: Option<Tensor<2, Bool>>,
     /// Whether to return the attention weights.
     pub return_weights: bool,
+}
+
+/// What is before the segment, as the layer's mechanism reads it.
+#[derive(Debug, Clone)]
+// Made and taken apart once a layer: a box would only hide the tensors.
+#[allow(clippy::large_enum_variant)]
+pub enum Past {
+    /// Hidden states, and distances to them.
+    Memory {
+        /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
+        memory: Option<Tensor<3>>,
+        /// [`super::relative_positions`] of the distances `seq_kv − 1, …, 0, −1`, where
+        /// `seq_kv = mlen + seq_q`: `[seq_kv + 1, d_model]`.
+        positions: Tensor<2>,
+        /// u, `[n_heads, d_head]`.
+        content_bias: Tensor<2>,
+        /// v, `[n_heads, d_head]`.
+        position_bias: Tensor<2>,
+    },
+    /// The state of a mechanism that carries one, without gradient; none before the first segment.
+    State(Option<MechanismState>),
 }
 
 /// What [`RelativeAttention::forward`] gives.
@@ -152,21 +173,24 @@ pub struct RelativeAttentionOutput {
     pub hidden: Tensor<3>,
     /// Weights before dropout, `[batch, n_heads, seq_q, seq_kv]`, if asked for.
     pub weights: Option<Tensor<4>>,
+    /// The state after the segment, of a mechanism that carries one.
+    pub state: Option<MechanismState>,
 }
 
 impl RelativeAttention {
-    /// Attends from the segment to memory and segment, causally.
+    /// Attends from the segment to memory and segment, or from state and segment, causally.
     ///
     /// # Shapes
     /// With `seq_kv = mlen + seq_q`:
     /// - hidden: `[batch, seq_q, d_model]`, memory: `[batch, mlen, d_model]`
-    /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`
+    /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`; a state has no
+    ///   memory, `mlen = 0`
     /// - global mask: `[n_heads, seq_q, seq_kv]`, extra mask: `[seq_q, seq_kv]`
     /// - output: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
-    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
-    /// for.
+    /// If a shape does not fit the others or the layer, the past is of the other kind, or the mechanism lacks
+    /// an ability that is asked for.
     ///
     /// # Source
     /// Dai et al. 2019, section 3.3.
@@ -175,18 +199,19 @@ impl RelativeAttention {
         let [batch, seq_q, d_model] = hidden.dims();
         let [width, _] = self.query.dims();
         assert_shape!(hidden, [_, _, width]);
-        if let Some(memory) = &input.memory {
+        let device = hidden.device();
+        let memory = match &input.past {
+            Past::Memory { memory, .. } => memory.clone(),
+            Past::State(_) => None,
+        };
+        if let Some(memory) = &memory {
             assert_shape!(memory, [batch, _, width]);
         }
-        assert_shape!(input.content_bias, [self.n_heads, self.d_head]);
-        assert_shape!(input.position_bias, [self.n_heads, self.d_head]);
-        let device = hidden.device();
-        let mut context = match input.memory {
+        let mut context = match memory {
             Some(memory) => Tensor::cat(vec![memory, hidden.clone()], 1),
             None => hidden.clone(),
         };
         let seq_kv = context.dims()[1];
-        assert_shape!(input.positions, [seq_kv + 1, width]);
         let mut source = hidden.clone();
         if self.pre_norm {
             context = self.norm.forward(context);
@@ -195,27 +220,15 @@ impl RelativeAttention {
                 .slice([0..batch, seq_kv - seq_q..seq_kv, 0..d_model]);
         }
 
-        // Flat [batch · seq, d_model] rows make one large matrix product of each map. The factor
-        // 1/√d_head goes into the queries, the smallest tensor of the score.
+        // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let scale = 1.0 / (self.d_head as f64).sqrt();
         let source = source.reshape([batch * seq_q, d_model]);
-        let query = source.matmul(self.query.val()).mul_scalar(scale);
-        let with_bias =
-            |bias: Tensor<2>| query.clone() + bias.reshape([1, d_heads]).mul_scalar(scale);
-        let content_query = self.split(with_bias(input.content_bias), batch);
-        let position_query = self.split(with_bias(input.position_bias), batch);
+        let query = source.matmul(self.query.val());
         let context = context.reshape([batch * seq_kv, d_model]);
         let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
-
         let mut options = AttentionOptions {
             causal: true,
-            scale: Some(1.0),
-            relative: Some(RelativeTerm {
-                query: position_query,
-                positions: self.position_keys(input.positions),
-            }),
             extra_mask: input.extra_mask,
             dropout: rate_now(&self.dropatt, &device),
             return_weights: input.return_weights,
@@ -228,7 +241,46 @@ impl RelativeAttention {
         let abilities = self.mechanism.abilities();
         let sizes = [seq_q, seq_kv];
         hide(&mut options, input.global_mask, abilities, &device, sizes);
-        let attended = (self.mechanism).attend(content_query, key, value, options);
+        let (attended, state) = match (&self.position, input.past) {
+            (
+                Some(position),
+                Past::Memory {
+                    memory: _,
+                    positions,
+                    content_bias,
+                    position_bias,
+                },
+            ) => {
+                assert_shape!(content_bias, [self.n_heads, self.d_head]);
+                assert_shape!(position_bias, [self.n_heads, self.d_head]);
+                assert_shape!(positions, [seq_kv + 1, width]);
+                // The factor 1/√d_head goes into the queries, the smallest tensor of the score.
+                let scale = 1.0 / (self.d_head as f64).sqrt();
+                let query = query.mul_scalar(scale);
+                let with_bias = |bias: Tensor<2>| {
+                    let bias = bias.reshape([1, d_heads]).mul_scalar(scale);
+                    self.split(query.clone() + bias, batch)
+                };
+                options.scale = Some(1.0);
+                options.relative = Some(RelativeTerm {
+                    query: with_bias(position_bias),
+                    positions: self.position_keys(positions, position),
+                });
+                let query = with_bias(content_bias);
+                (self.mechanism.attend(query, key, value, options), None)
+            }
+            (None, Past::State(state)) => {
+                let query = self.split(query, batch);
+                let continued = (self.mechanism).attend_from(query, key, value, state, options);
+                (continued.output, Some(continued.state))
+            }
+            (Some(_), Past::State(_)) => {
+                panic!("the past is a state, but this layer's mechanism reads a memory")
+            }
+            (None, Past::Memory { .. }) => {
+                panic!("the past is a memory, but this layer's mechanism reads a state")
+            }
+        };
 
         let output = attended
             .context
@@ -243,14 +295,15 @@ impl RelativeAttention {
                 false => self.norm.forward(sum),
             },
             weights: attended.weights,
+            state,
         }
     }
 
     /// r of every distance, `[n_heads, seq_kv + 1, d_head]`.
-    fn position_keys(&self, positions: Tensor<2>) -> Tensor<3> {
+    fn position_keys(&self, positions: Tensor<2>, position: &Param<Tensor<2>>) -> Tensor<3> {
         let n = positions.dims()[0];
         positions
-            .matmul(self.position.val())
+            .matmul(position.val())
             .reshape([n, self.n_heads, self.d_head])
             .swap_dims(0, 1)
     }

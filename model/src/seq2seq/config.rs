@@ -108,21 +108,27 @@ impl Seq2SeqConfig {
     }
 
     /// What the network needs of the mechanism of a type of attention.
-    pub fn needed_abilities(attention_type: AttentionType) -> Abilities {
+    pub fn needed_abilities(&self, attention_type: AttentionType) -> Abilities {
+        let any = Abilities {
+            dropout: self.attention_dropout > 0.0,
+            fused: self.implementation == Implementation::Fused,
+            ..Abilities::NONE
+        };
         match attention_type {
             AttentionType::EncoderSelf => Abilities {
+                bidirectional: true,
                 key_padding: true,
-                ..Abilities::NONE
+                ..any
             },
             AttentionType::DecoderSelf => Abilities {
                 causal: true,
                 incremental: true,
-                ..Abilities::NONE
+                ..any
             },
             AttentionType::Cross => Abilities {
                 cross: true,
                 key_padding: true,
-                ..Abilities::NONE
+                ..any
             },
         }
     }
@@ -165,11 +171,7 @@ impl Seq2SeqConfig {
             ),
             ("cross", self.cross, AttentionType::Cross),
         ] {
-            let needed = Abilities {
-                fused: self.implementation == Implementation::Fused,
-                ..Self::needed_abilities(kind)
-            };
-            mechanism.check(field, needed)?;
+            mechanism.check(field, self.needed_abilities(kind))?;
         }
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;

@@ -1,4 +1,4 @@
-//! Writing one token after the other, with the keys and values of earlier ones kept.
+//! Writing one token after the other, with what is kept of earlier ones: keys and values, or a state.
 
 use burn::prelude::*;
 use burn::tensor::module::embedding;
@@ -6,7 +6,7 @@ use burn::tensor::{TensorData, assert_shape};
 use sparta_ops::pruning::AttentionType;
 
 use super::{Encoded, Seq2Seq, Seq2SeqMasks, normalize};
-use crate::layer::key_value::{CachedInput, KeyValue};
+use crate::layer::key_value::{Cache, CachedInput, KeyValue};
 
 /// What a decoder remembers between two tokens.
 ///
@@ -23,7 +23,7 @@ pub struct DecoderState {
 
 #[derive(Debug, Clone)]
 struct LayerState {
-    target: Option<KeyValue>,
+    target: Option<Cache>,
     source: KeyValue,
 }
 
@@ -75,7 +75,10 @@ impl DecoderState {
         Self {
             layers: (self.layers.into_iter())
                 .map(|layer| LayerState {
-                    target: layer.target.map(|keys| pick(keys, &rows_index)),
+                    target: (layer.target).map(|cache| match &rows_index {
+                        Some(index) => cache.select(index.clone()),
+                        None => cache,
+                    }),
                     source: pick(layer.source, &sentences_index),
                 })
                 .collect(),
@@ -158,21 +161,11 @@ impl Seq2Seq {
         for (i, (layer, past)) in self.decoder.iter().zip(layers).enumerate() {
             let mut target = None;
             let output = layer.self_attention.around(hidden, |attention, query| {
-                let new = attention.keys(query.clone());
-                let keys = match past.target {
-                    Some(keys) => keys.append(new),
-                    None => new,
-                };
-                target = Some(keys.clone());
                 let kind = AttentionType::DecoderSelf;
-                attention.attend(CachedInput {
-                    query,
-                    keys,
-                    causal: false,
-                    key_padding: None,
-                    global_mask: masks.row(kind, i, length, length + 1, 1),
-                    return_weights: false,
-                })
+                let mask = masks.row(kind, i, length, length + 1, 1);
+                let (output, cache) = attention.attend_next(query, past.target, mask);
+                target = Some(cache);
+                output
             });
             let source_len = past.source.key.dims()[2];
             let by_sentence = output.context.reshape([n_sentences, n_queries, d_model]);

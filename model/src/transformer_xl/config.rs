@@ -60,7 +60,8 @@ pub struct TransformerXlConfig {
     /// Use the word embeddings' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
-    /// The attention mechanism of every layer: one that can be causal and takes a relative term.
+    /// The attention mechanism of every layer: one that can be causal, and takes a relative term or
+    /// carries a state in place of the memory.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
     /// Dropout probability of word embeddings, positions, layer outputs and the final output.
@@ -92,10 +93,13 @@ impl TransformerXlConfig {
 
     /// What the network needs of its attention mechanism.
     pub fn needed_abilities(&self) -> Abilities {
+        let carries_state = self.mechanism.carries_state();
         Abilities {
             causal: true,
-            relative: true,
+            relative: !carries_state,
+            state: carries_state,
             global_mask: self.same_length,
+            dropout: self.dropatt > 0.0,
             fused: self.implementation == Implementation::Fused,
             ..Abilities::NONE
         }
@@ -123,6 +127,11 @@ impl TransformerXlConfig {
         check_dropout("dropout", self.dropout)?;
         check_dropout("dropatt", self.dropatt)?;
         self.mechanism.check("mechanism", self.needed_abilities())?;
+        if let Some(clamp_len) = self.clamp_len {
+            let expected = format!("not given: {} knows no distances", self.mechanism);
+            let known = !self.mechanism.carries_state();
+            check(known, "clamp_len", &clamp_len, &expected)?;
+        }
         let clusters = self.adaptive();
         let rising = clusters.bounds().is_sorted_by(|a, b| a < b);
         let expected = format!(
@@ -151,7 +160,11 @@ impl TransformerXlConfig {
             panic!("{error}");
         }
         let adaptive = self.adaptive();
-        let bias = || parameter::normal([self.n_heads, self.d_head], 0.0, self.init_std, device);
+        let bias = || {
+            let shape = [self.n_heads, self.d_head];
+            let bias = || parameter::normal(shape, 0.0, self.init_std, device);
+            (!self.mechanism.carries_state()).then(bias)
+        };
         TransformerXl {
             embedding: adaptive.init_embedding(device),
             softmax: adaptive.init_softmax(device),
@@ -164,6 +177,8 @@ impl TransformerXlConfig {
             content_bias: bias(),
             position_bias: bias(),
             dropout: DropoutConfig::new(self.dropout).init(),
+            n_heads: self.n_heads,
+            d_head: self.d_head,
             lengths: Lengths {
                 tgt_len: self.tgt_len,
                 mem_len: self.mem_len,
@@ -176,7 +191,11 @@ impl TransformerXlConfig {
     /// Number of parameters, without making them.
     pub fn n_params(&self) -> usize {
         let layer = self.attention().n_params() + self.feed_forward().n_params();
-        self.adaptive().n_params() + self.n_layers * layer + 2 * self.n_heads * self.d_head
+        let biases = match self.mechanism.carries_state() {
+            true => 0,
+            false => 2 * self.n_heads * self.d_head,
+        };
+        self.adaptive().n_params() + self.n_layers * layer + biases
     }
 
     fn adaptive(&self) -> AdaptiveConfig {

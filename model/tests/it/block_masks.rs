@@ -121,7 +121,10 @@ fn a_language_model_learns_under_blocks_what_it_learns_under_cells(
                 let gradients = loss.backward();
                 for layer in &model.layers {
                     found.push(gradient(&layer.attention.query.val(), &gradients));
-                    found.push(gradient(&layer.attention.position.val(), &gradients));
+                    found.push(gradient(
+                        &layer.attention.position.as_ref().unwrap().val(),
+                        &gradients,
+                    ));
                 }
             }
             found

@@ -4,6 +4,7 @@
 //! what it claims is so.
 
 mod abilities;
+mod favor;
 mod gradients;
 
 use burn::module::Module;
@@ -11,7 +12,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
+    Abilities, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
+    RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -29,6 +31,10 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
     MechanismConfig::DotProduct(NormalizerConfig::AlphaEntmax { alpha_min: None }),
     MechanismConfig::DotProduct(NormalizerConfig::Fusedmax { lambda: 0.1 }),
     MechanismConfig::DotProduct(NormalizerConfig::Oscarmax { lambda: 0.01 }),
+    MechanismConfig::Favor(FavorConfig::new(FavorKernel::Softmax).with_features(64)),
+    MechanismConfig::Favor(FavorConfig::new(FavorKernel::Relu).with_features(64)),
+    MechanismConfig::Rfa(RfaConfig::new(false).with_frequencies(64)),
+    MechanismConfig::Rfa(RfaConfig::new(true).with_frequencies(64)),
 ];
 
 /// The place of each kind in the catalogue.
@@ -43,6 +49,12 @@ fn place(config: &MechanismConfig) -> usize {
             NormalizerConfig::Fusedmax { .. } => 5,
             NormalizerConfig::Oscarmax { .. } => 6,
         },
+        MechanismConfig::Favor(favor) => match favor.kernel {
+            FavorKernel::Softmax => 7,
+            FavorKernel::Relu => 8,
+        },
+        MechanismConfig::Rfa(RfaConfig { gate: false, .. }) => 9,
+        MechanismConfig::Rfa(RfaConfig { gate: true, .. }) => 10,
     }
 }
 
@@ -150,6 +162,11 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "fusedmax",
         "fusedmax(x)",
         "oscarmax()",
+        "favor(64)",
+        "favor(m=x)",
+        "favor(m=64,m=32)",
+        "favor(m=64,tau=1)",
+        "favor()",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -157,6 +174,14 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
             "{error}"
         );
     }
+    let none = "favor(m=0)".parse::<MechanismConfig>().unwrap();
+    let error = none.check("model.normalizers", Abilities::NONE);
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("model.normalizers.m")
+    );
     let error = MechanismConfig::from(NormalizerConfig::Entmax { alpha: 0.5 });
     let error = error
         .check("model.normalizer", Abilities::NONE)
@@ -177,11 +202,13 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
 #[test]
 fn networks_say_what_they_need() {
     let xl = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4);
-    let decoder = Seq2SeqConfig::needed_abilities(AttentionType::DecoderSelf);
-    let cross = Seq2SeqConfig::needed_abilities(AttentionType::Cross);
-    let encoder = Seq2SeqConfig::needed_abilities(AttentionType::EncoderSelf);
+    let translator = Seq2SeqConfig::new(9, 9, 8, 2, 8, 1, 1);
+    let decoder = translator.needed_abilities(AttentionType::DecoderSelf);
+    let cross = translator.needed_abilities(AttentionType::Cross);
+    let encoder = translator.needed_abilities(AttentionType::EncoderSelf);
     // What an encoder's mechanism may be: Nyström or Linformer.
     let encoders_only = Abilities {
+        bidirectional: true,
         key_padding: true,
         pretrained: true,
         ..Abilities::NONE
@@ -201,14 +228,44 @@ fn networks_say_what_they_need() {
             .check(encoder, &"linformer", "encoder_self")
             .is_ok()
     );
-    let bert = BertConfig::NEEDED;
-    assert!(encoders_only.check(bert, &"linformer", "mechanism").is_ok());
+    let bert = BertConfig::new(9, 8, 2, 8, 1).with_attention_dropout(0.0);
+    let needed = bert.needed_abilities();
+    assert!(
+        encoders_only
+            .check(needed, &"linformer", "mechanism")
+            .is_ok()
+    );
+    let gated = MechanismConfig::Rfa(RfaConfig::new(true));
+    let error = gated.check("mechanism", needed).unwrap_err().to_string();
+    assert!(
+        error.contains("rfa_gate cannot let queries see later keys"),
+        "{error}"
+    );
+    let dropping = bert.with_attention_dropout(0.1).needed_abilities();
+    assert!(
+        refused(dropping, "mechanism").contains("drop attention weights (set their dropout to 0)")
+    );
     let absolute = Abilities {
         relative: false,
         ..Abilities::ALL
     };
     let error = absolute.check(xl.needed_abilities(), &"rfa", "mechanism");
     assert!(error.unwrap_err().to_string().contains("relative"));
+    // Without distances, but with a state, it is given no distances.
+    let favor = MechanismConfig::Favor(FavorConfig::new(FavorKernel::Softmax));
+    let stateful = xl.with_mechanism(favor);
+    assert!(stateful.validate().is_ok());
+    let error = stateful.clone().with_clamp_len(Some(3)).validate();
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("favor knows no distances")
+    );
+    let error = stateful.clone().with_same_length(true).validate();
+    assert!(error.unwrap_err().to_string().contains("global mask"));
+    let error = stateful.with_dropatt(0.1).validate();
+    assert!(error.unwrap_err().to_string().contains("dropout"));
 }
 
 #[test]

@@ -72,6 +72,58 @@ fn a_later_word_does_not_change_an_earlier_output() {
     }
 }
 
+/// With linear attention a state takes the place of the memory: earlier segments count, later words do not, and
+/// nothing is kept where `mem_len` is 0.
+#[test]
+fn a_state_goes_from_segment_to_segment() {
+    let device = Device::flex();
+    for words in [
+        "favor(m=32)",
+        "favor_relu(m=32)",
+        "rfa(m=32)",
+        "rfa_gate(m=32)",
+    ] {
+        let config = config(2, 8, 8).with_mechanism(words.parse().unwrap());
+        let model = config.init(&device);
+        assert_eq!(config.n_params(), model.num_params(), "{words}");
+        let text = some_words(24, VOCAB, 1);
+        let run = |model: &TransformerXl, text: &[i32]| {
+            let mut mems = None;
+            let mut found = Vec::new();
+            for segment in text.chunks(8) {
+                let mut input = TransformerXlInput::new(crate::words(segment, 1, &device));
+                input.mems = mems.take();
+                let output = model.forward(input);
+                found.extend(hidden(&output));
+                mems = Some(output.mems);
+            }
+            (found, mems.unwrap_or_default())
+        };
+        let (a, mems) = run(&model, &text);
+        assert_eq!(mems.len(), 2);
+        for (changed, first_changed) in [(3, 3), (13, 13)] {
+            let mut other = text.clone();
+            other[changed] = (other[changed] + 1) % VOCAB as i32;
+            let (b, _) = run(&model, &other);
+            let rows = first_changed * D_MODEL;
+            assert_eq!(a[..rows], b[..rows], "{words}");
+            // The last segment remembers it.
+            assert!(
+                distance(&a[16 * D_MODEL..], &b[16 * D_MODEL..]) > 1e-4,
+                "{words}"
+            );
+        }
+        let forgetful = model.clone().with_lengths(Lengths {
+            mem_len: 0,
+            ..model.lengths()
+        });
+        let (alone, mems) = run(&forgetful, &text);
+        assert!(mems.is_empty());
+        let (last, _) = run(&model, &text[16..]);
+        assert!(distance(&alone[16 * D_MODEL..], &last) < 1e-6, "{words}");
+    }
+}
+
 /// Memory holds each layer's input, so segments with enough memory see exactly what one long segment
 /// sees, in any number of layers, as long as no position is forgotten.
 #[rstest]
@@ -276,10 +328,10 @@ fn attention_weights_equal_the_formula() {
         .collect();
     let sinusoids = burn::tensor::TensorData::new(sinusoids, [mlen + seq_q, D_MODEL]);
     let sinusoids = Tensor::<2>::from_data(sinusoids, &device);
-    let position = rows(sinusoids.matmul(layer.position.val()));
+    let position = rows(sinusoids.matmul(layer.position.as_ref().unwrap().val()));
     let (u, v) = (
-        rows(model.content_bias.val()),
-        rows(model.position_bias.val()),
+        rows(model.content_bias.as_ref().unwrap().val()),
+        rows(model.position_bias.as_ref().unwrap().val()),
     );
 
     for head in 0..HEADS {
@@ -418,7 +470,12 @@ fn weights_start_as_published() {
         0.0,
         0.02,
     );
-    check("u", values(model.content_bias.val()), 0.0, 0.02);
+    check(
+        "u",
+        values(model.content_bias.as_ref().unwrap().val()),
+        0.0,
+        0.02,
+    );
     check("norm scale", values(gamma), 1.0, 0.02);
     assert!(
         values(model.softmax.biases[0].val())

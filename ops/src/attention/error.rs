@@ -93,6 +93,9 @@ pub enum AttentionError {
         /// The device.
         device: String,
     },
+    /// Chunks of no key.
+    #[error("chunk = 0: linear attention reads at least one key at a time")]
+    NoChunk,
     /// Heads of width zero have no scores.
     #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
     NoWidth(Vec<usize>),

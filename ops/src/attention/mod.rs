@@ -8,6 +8,7 @@ mod dropout;
 mod error;
 mod fused;
 mod implementation;
+pub mod linear;
 mod options;
 mod packing;
 mod reference;

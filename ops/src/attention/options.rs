@@ -289,8 +289,8 @@ impl AttentionOptions {
             || self.extra_mask.is_some()
     }
 
-    /// Turns lengths into padding.
-    pub(super) fn fold_lengths(&mut self, seq_kv: usize) {
+    /// Turns `key_lengths` into `key_padding`, joined to what is there.
+    pub fn fold_lengths(&mut self, seq_kv: usize) {
         let Some(lengths) = self.key_lengths.take() else {
             return;
         };

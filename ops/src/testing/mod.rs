@@ -4,9 +4,9 @@
 pub mod attention;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use rand_xoshiro::SplitMix64;
-use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 use serde::Deserialize;
+
+use crate::attention::linear::features::gaussian;
 
 /// A device that tests run on.
 #[derive(Clone, Debug)]
@@ -222,14 +222,7 @@ pub fn gradcheck<const D: usize>(
 
 /// Deterministic standard-normal values, the same on every platform.
 pub fn normal(n: usize, seed: u64) -> Vec<f64> {
-    let mut stream = SplitMix64::seed_from_u64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
-    let mut uniform = move || (stream.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    (0..n)
-        .map(|_| {
-            let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt();
-            radius * (std::f64::consts::TAU * uniform()).cos()
-        })
-        .collect()
+    gaussian(n, seed.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 /// Number of rows of [`scores_of_every_scale`].

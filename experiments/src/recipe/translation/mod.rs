@@ -197,15 +197,17 @@ impl PruneRecipe {
 
 /// The key that says what is pruned of the model with a normaliser.
 fn key(normalizer: MechanismConfig) -> Option<&'static str> {
-    let MechanismConfig::DotProduct(normalizer) = normalizer;
     match normalizer {
-        NormalizerConfig::Softmax => Some("softmax"),
-        NormalizerConfig::Sparsemax => Some("sparsemax"),
-        NormalizerConfig::Entmax15 => Some("entmax15"),
-        NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
-        NormalizerConfig::Entmax { .. }
-        | NormalizerConfig::Fusedmax { .. }
-        | NormalizerConfig::Oscarmax { .. } => None,
+        MechanismConfig::DotProduct(normalizer) => match normalizer {
+            NormalizerConfig::Softmax => Some("softmax"),
+            NormalizerConfig::Sparsemax => Some("sparsemax"),
+            NormalizerConfig::Entmax15 => Some("entmax15"),
+            NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
+            NormalizerConfig::Entmax { .. }
+            | NormalizerConfig::Fusedmax { .. }
+            | NormalizerConfig::Oscarmax { .. } => None,
+        },
+        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => None,
     }
 }
 

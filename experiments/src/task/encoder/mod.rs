@@ -10,7 +10,7 @@ mod trained;
 
 pub use attend::attend;
 pub use head::{BaselineScore, Column, Head, Model};
-pub use network::{grid, layer_masks};
+pub use network::{check_pretrained, grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
 pub use trained::Trained;
 
@@ -35,7 +35,7 @@ use crate::protocol::{
     Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
     Task, UnitScores, Variant, records,
 };
-use crate::recipe::{EncoderRecipe, Recipe, RetrainStart};
+use crate::recipe::{EncoderRecipe, Recipe};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
 use objective::HeadLoss;
 
@@ -77,15 +77,6 @@ pub(super) fn variants<R: EncoderRecipe>(recipe: &R, datasets: &[String]) -> Vec
     datasets.iter().enumerate().flat_map(of).collect()
 }
 
-/// The p that a row stands at; the dense model is p = 0 where no other model is.
-pub(super) fn p_of<R: Recipe>(recipe: &R, row: Option<&Row>) -> Option<f64> {
-    match (row, recipe.retrain_start()) {
-        (Some(row), _) => Some(f64::from(row.p)),
-        (None, RetrainStart::Pretrained) => Some(0.0),
-        (None, RetrainStart::Dense | RetrainStart::Scratch) => None,
-    }
-}
-
 /// The row without a mask, or the one with a mask.
 fn row_of<'a>(row: Option<&Row>, [plain, masked]: [&'a String; 2]) -> &'a String {
     match row.and_then(|row| row.mask) {
@@ -122,7 +113,7 @@ impl<H: Head> Task for Encoder<H> {
         let labels = |of: &Variant, row: Option<&Row>| {
             let label = |[plain, masked]: &[String; 2]| Label {
                 row: row_of(row, [plain, masked]).clone(),
-                p: p_of(recipe, row),
+                p: of.p_of(row, recipe.retrain_start()),
             };
             rows[of.dataset].iter().map(label).collect()
         };
@@ -187,6 +178,10 @@ impl<H: Head> Task for Encoder<H> {
 
     fn tokenizer_hash(&self) -> String {
         self.pretrained.tokenizer.hash()
+    }
+
+    fn check(&self, of: &Variant) -> Result<()> {
+        check_pretrained(&self.config(of))
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<H::Network> {
@@ -255,6 +250,7 @@ impl<H: Head> Task for Encoder<H> {
             log_every: intervals.log_every,
             valid_every: intervals.valid_every,
             checkpoint_every: intervals.checkpoint_every,
+            redraw_every: of.normalizer.redraw_every(),
         }
     }
 
@@ -322,7 +318,7 @@ impl<H: Head> Task for Encoder<H> {
             file: column.name(),
             label: Label {
                 row: row_of(row, [&column.row, &column.masked_row]).clone(),
-                p: p_of(&self.recipe, row),
+                p: of.p_of(row, self.recipe.retrain_start()),
             },
             metric: column.metric,
             signature: column.signature,

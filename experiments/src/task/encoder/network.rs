@@ -1,8 +1,9 @@
 //! The recipe's encoder, and its masks.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_model::bert::BertConfig;
+use sparta_model::layer::Abilities;
 use sparta_model::{LayerMask, masks_of};
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
@@ -24,6 +25,19 @@ pub(super) fn config(sizes: BertConfig, model: &EncoderModelRecipe) -> BertConfi
     sizes
         .with_dropout(model.dropout)
         .with_attention_dropout(model.attention_dropout)
+}
+
+/// That a network can be built, and its mechanism start from pretrained weights.
+///
+/// # Errors
+/// An ability that the mechanism lacks; dimensions that do not go together.
+pub fn check_pretrained(config: &BertConfig) -> Result<()> {
+    let needed = Abilities {
+        pretrained: true,
+        ..config.needed_abilities()
+    };
+    config.mechanism.check("model.normalizers", needed)?;
+    config.validate().context("[model] of the recipe")
 }
 
 /// The cells of a layer for sequences up to `max_len`.

@@ -102,8 +102,8 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             key => global.reason(layer, head, query, missing + key),
         };
         let alpha = network.layers.iter().map(|layer| {
-            let normalizer = layer.attention.mechanism.normalizer();
-            normalizer.map(|normalizer| normalizer.alpha(device))
+            let normalizer = layer.attention.mechanism.normalizer()?;
+            normalizer.alpha(device)
         });
         let queries = sequences.len();
         sequences.push(sequence("words", start..end, start)?);

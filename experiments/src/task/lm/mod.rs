@@ -94,11 +94,11 @@ impl LanguageModel {
     }
 }
 
-/// The line that a model stands in; the dense checkpoint is before the further steps of all rows.
-fn label(row: Option<&Row>) -> Label {
+/// The line that a model stands in.
+fn label(recipe: &LmRecipe, of: &Variant, row: Option<&Row>) -> Label {
     Label {
         row: ROW.to_owned(),
-        p: row.map(|row| f64::from(row.p)),
+        p: of.p_of(row, recipe.retrain_start()),
     }
 }
 
@@ -129,7 +129,7 @@ impl Task for LanguageModel {
             recipe.threshold().scope.as_str(),
             recipe.threshold().semantics.as_str()
         );
-        let labels = |_: &Variant, row: Option<&Row>| vec![label(row)];
+        let labels = |of: &Variant, row: Option<&Row>| vec![label(recipe, of, row)];
         Ok(TableRequest {
             title,
             layout: None,
@@ -175,6 +175,11 @@ impl Task for LanguageModel {
         self.data.hash.clone()
     }
 
+    fn check(&self, of: &Variant) -> Result<()> {
+        let attention = (of.normalizer, self.attention);
+        network::checked(&self.recipe.model, self.data.vocab_size, attention).map(drop)
+    }
+
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<TransformerXl> {
         let attention = (of.normalizer, self.attention);
         let model = &self.recipe.model;
@@ -208,7 +213,7 @@ impl Task for LanguageModel {
         }
     }
 
-    fn training(&self, _: &Variant, phase: Phase) -> TrainingConfig {
+    fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {
         let train = &self.recipe.train;
         let schedule = match phase {
             Phase::Dense => train.optimizer.schedule(train.steps),
@@ -221,6 +226,7 @@ impl Task for LanguageModel {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
+            redraw_every: of.normalizer.redraw_every(),
         }
     }
 
@@ -320,10 +326,10 @@ impl Task for LanguageModel {
         network.learned_alphas()
     }
 
-    fn lines(&self, _: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
+    fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
         let paper = &self.recipe.paper;
         Ok(vec![Line {
-            label: label(row),
+            label: label(&self.recipe, of, row),
             file: String::new(),
             metric: Metric::Perplexity,
             signature: self.signature()?,

@@ -43,6 +43,21 @@ pub fn config(
     .with_implementation(attention)
 }
 
+/// [`config`], if a network can be built from it.
+///
+/// # Errors
+/// An ability that the mechanism lacks; dimensions that do not go together, by recipe key.
+pub fn checked(
+    model: &ModelRecipe,
+    vocab_size: usize,
+    attention: (MechanismConfig, Implementation),
+) -> Result<TransformerXlConfig> {
+    let config = config(model, vocab_size, attention);
+    (attention.0).check("model.normalizers", config.needed_abilities())?;
+    config.validate().context("[model] of the recipe")?;
+    Ok(config)
+}
+
 /// New weights, the same for the same seed on every device.
 ///
 /// # Errors
@@ -54,8 +69,7 @@ pub fn init(
     seed: u64,
     device: &Device,
 ) -> Result<TransformerXl> {
-    let config = config(model, vocab_size, attention);
-    config.validate().context("[model] of the recipe")?;
+    let config = checked(model, vocab_size, attention)?;
     Ok(new_weights(seed, device, |host| config.init(host)))
 }
 

@@ -23,7 +23,9 @@ use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
 use sparta_results::{Baseline, Metric, RunRecord};
 
-use super::encoder::{Model, Pretrained, SCORE_COPIES, Sources, grid, layer_masks, p_of};
+use super::encoder::{
+    Model, Pretrained, SCORE_COPIES, Sources, check_pretrained, grid, layer_masks,
+};
 use super::segments;
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -131,10 +133,10 @@ impl Task for MaskedLanguageModel {
             recipe.threshold().scope.as_str(),
             recipe.threshold().semantics.as_str()
         );
-        let labels = |_: &Variant, row: Option<&Row>| {
+        let labels = |of: &Variant, row: Option<&Row>| {
             vec![Label {
                 row: Self::row(recipe),
-                p: p_of(recipe, row),
+                p: of.p_of(row, recipe.retrain_start()),
             }]
         };
         Ok(TableRequest {
@@ -231,6 +233,10 @@ impl Task for MaskedLanguageModel {
         self.pretrained.tokenizer.hash()
     }
 
+    fn check(&self, of: &Variant) -> Result<()> {
+        check_pretrained(&self.config(of))
+    }
+
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<BertMaskedLm> {
         let config = self.config(of);
         Ok(new_weights(seed, device, |host| {
@@ -283,7 +289,7 @@ impl Task for MaskedLanguageModel {
         }
     }
 
-    fn training(&self, _: &Variant, phase: Phase) -> TrainingConfig {
+    fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {
         let (train, retrain) = (&self.recipe.train, &self.recipe.retrain);
         TrainingConfig {
             schedule: match phase {
@@ -302,6 +308,7 @@ impl Task for MaskedLanguageModel {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
+            redraw_every: of.normalizer.redraw_every(),
         }
     }
 
@@ -373,12 +380,12 @@ impl Task for MaskedLanguageModel {
         network.bert.learned_alphas()
     }
 
-    fn lines(&self, _: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
+    fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
         let line = |metric: Metric| {
             Ok(Line {
                 label: Label {
                     row: Self::row(&self.recipe),
-                    p: p_of(&self.recipe, row),
+                    p: of.p_of(row, self.recipe.retrain_start()),
                 },
                 file: metric.to_string(),
                 metric,

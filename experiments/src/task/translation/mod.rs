@@ -140,6 +140,11 @@ impl Task for Translation {
         self.data.vocabulary_hash()
     }
 
+    fn check(&self, of: &Variant) -> Result<()> {
+        let attention = (of.normalizer, self.attention);
+        network::checked(&self.recipe.model, self.data.sizes(), attention).map(drop)
+    }
+
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Seq2Seq> {
         let attention = (of.normalizer, self.attention);
         let sizes = self.data.sizes();
@@ -177,7 +182,7 @@ impl Task for Translation {
         }
     }
 
-    fn training(&self, _: &Variant, phase: Phase) -> TrainingConfig {
+    fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {
         let train = &self.recipe.train;
         let schedule = match phase {
             Phase::Dense => train.optimizer.schedule(train.steps),
@@ -190,6 +195,7 @@ impl Task for Translation {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
+            redraw_every: of.normalizer.redraw_every(),
         }
     }
 

@@ -37,6 +37,23 @@ pub(super) fn config(
     .with_output(model.output)
 }
 
+/// [`config`], if a network can be built from it.
+///
+/// # Errors
+/// An ability that the mechanism lacks; dimensions that do not go together, by recipe key.
+pub(super) fn checked(
+    model: &ModelRecipe,
+    sizes: (usize, usize),
+    attention: (MechanismConfig, Implementation),
+) -> Result<Seq2SeqConfig> {
+    let config = config(model, sizes, attention);
+    for kind in AttentionType::ALL {
+        (attention.0).check("model.normalizers", config.needed_abilities(kind))?;
+    }
+    config.validate().context("[model] of the recipe")?;
+    Ok(config)
+}
+
 /// New weights, the same for the same seed on every device.
 ///
 /// # Errors
@@ -48,8 +65,7 @@ pub(super) fn init(
     seed: u64,
     device: &Device,
 ) -> Result<Seq2Seq> {
-    let config = config(model, sizes, attention);
-    config.validate().context("[model] of the recipe")?;
+    let config = checked(model, sizes, attention)?;
     Ok(new_weights(seed, device, |host| config.init(host)))
 }
 

@@ -17,6 +17,8 @@ pub struct Abilities {
     pub weights: bool,
     /// Single cells can be hidden, head by head: a global mask can prune it.
     pub global_mask: bool,
+    /// A query can see keys on both sides of it: what an encoder does.
+    pub bidirectional: bool,
     /// No query sees a later key, exactly.
     pub causal: bool,
     /// A decoder can write with it: the last query alone, attending to the keys so far, gets the
@@ -31,6 +33,10 @@ pub struct Abilities {
     pub cross: bool,
     /// It can start from weights that were pretrained with softmax attention.
     pub pretrained: bool,
+    /// Single weights can be dropped while training.
+    pub dropout: bool,
+    /// It can go on from a state of fixed size, in place of the keys that were read before.
+    pub state: bool,
     /// The kernels of fused attention compute it: a call that insists on them can be served.
     pub fused: bool,
 }
@@ -40,12 +46,15 @@ impl Abilities {
     pub const ALL: Self = Self {
         weights: true,
         global_mask: true,
+        bidirectional: true,
         causal: true,
         incremental: true,
         key_padding: true,
         relative: true,
         cross: true,
         pretrained: true,
+        dropout: true,
+        state: true,
         fused: true,
     };
 
@@ -53,12 +62,15 @@ impl Abilities {
     pub const NONE: Self = Self {
         weights: false,
         global_mask: false,
+        bidirectional: false,
         causal: false,
         incremental: false,
         key_padding: false,
         relative: false,
         cross: false,
         pretrained: false,
+        dropout: false,
+        state: false,
         fused: false,
     };
 
@@ -67,6 +79,11 @@ impl Abilities {
         [
             (needed.weights, self.weights, "return its weights"),
             (needed.global_mask, self.global_mask, "have a global mask"),
+            (
+                needed.bidirectional,
+                self.bidirectional,
+                "let queries see later keys",
+            ),
             (needed.causal, self.causal, "be causal"),
             (
                 needed.incremental,
@@ -86,6 +103,16 @@ impl Abilities {
                 "start from pretrained weights",
             ),
             (
+                needed.dropout,
+                self.dropout,
+                "drop attention weights (set their dropout to 0)",
+            ),
+            (
+                needed.state,
+                self.state,
+                "go on from a state in place of earlier keys",
+            ),
+            (
                 needed.fused,
                 self.fused,
                 "be computed by fused attention (`auto` can)",
@@ -93,6 +120,11 @@ impl Abilities {
         ]
         .into_iter()
         .find_map(|(needed, has, what)| (needed && !has).then_some(what))
+    }
+
+    /// Whether earlier keys are kept as a state: where there are no scores that distances could be added to.
+    pub(super) fn carries_state(self) -> bool {
+        self.state && !self.relative
     }
 
     /// Checks that a mechanism with these abilities has those that the setting `field` needs.
@@ -136,6 +168,7 @@ impl Abilities {
             causal: options.causal,
             key_padding: options.key_padding.is_some() || options.key_lengths.is_some(),
             relative: options.relative.is_some(),
+            dropout: options.dropout > 0.0,
             fused: options.implementation == Implementation::Fused,
             ..Self::NONE
         }
@@ -160,23 +193,29 @@ mod tests {
         let lacks = [
             needing(|a| a.weights = true),
             needing(|a| a.global_mask = true),
+            needing(|a| a.bidirectional = true),
             needing(|a| a.causal = true),
             needing(|a| a.incremental = true),
             needing(|a| a.key_padding = true),
             needing(|a| a.relative = true),
             needing(|a| a.cross = true),
             needing(|a| a.pretrained = true),
+            needing(|a| a.dropout = true),
+            needing(|a| a.state = true),
             needing(|a| a.fused = true),
         ];
         let words = [
             "weights",
             "global mask",
+            "later keys",
             "causal",
             "one token after the other",
             "padding",
             "relative",
             "another sequence",
             "pretrained",
+            "drop attention weights",
+            "from a state",
             "fused",
         ];
         for (lacks, word) in lacks.into_iter().zip(words) {
@@ -192,6 +231,7 @@ mod tests {
         assert_eq!(Abilities::needed_by(&options), Abilities::NONE);
         let options = options
             .causal()
+            .dropout(0.1)
             .return_weights()
             .implementation(Implementation::Fused)
             .global_mask(mask)
@@ -201,6 +241,7 @@ mod tests {
             global_mask: true,
             causal: true,
             key_padding: true,
+            dropout: true,
             fused: true,
             ..Abilities::NONE
         };

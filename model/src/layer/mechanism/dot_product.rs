@@ -10,7 +10,8 @@ use crate::error::ModelError;
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
 /// oscarmax.
 ///
-/// It can do everything that may be asked of a mechanism, but for fusedmax and oscarmax by fused attention.
+/// It can do everything that may be asked of a mechanism but go on without the keys, and but for fusedmax and
+/// oscarmax by fused attention.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
@@ -19,6 +20,12 @@ pub struct DotProduct {
     /// From a row of scores to a row of weights.
     pub normalizer: RowNormalizer,
 }
+
+/// Everything but a state of fixed size: it keeps the keys.
+const ABILITIES: Abilities = Abilities {
+    state: false,
+    ..Abilities::ALL
+};
 
 impl Attend for DotProduct {
     fn attend(
@@ -35,7 +42,7 @@ impl Attend for DotProduct {
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.normalizer.is_fused(),
-            ..Abilities::ALL
+            ..ABILITIES
         }
     }
 }
@@ -54,7 +61,7 @@ impl MechanismSettings for NormalizerConfig {
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.is_fused(),
-            ..Abilities::ALL
+            ..ABILITIES
         }
     }
 

@@ -5,8 +5,13 @@
 //! every ability that it claims; CONTRIBUTING.md, "Add an attention mechanism", goes step by step.
 
 mod abilities;
+mod arguments;
 mod dot_product;
+mod favor;
 mod normalizer;
+mod random;
+mod rfa;
+mod state;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,16 +22,26 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 pub use abilities::Abilities;
 pub use dot_product::DotProduct;
+pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use random::redraw;
+pub use rfa::{Rfa, RfaConfig};
+pub use state::{Continued, MechanismState};
 
 use crate::error::ModelError;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
 /// [`MechanismConfig`].
 #[derive(Module, Debug)]
+// One a layer, beside tensors: a box would only stand between them and the module.
+#[allow(clippy::large_enum_variant)]
 pub enum Mechanism {
     /// Every query scores every key.
     DotProduct(DotProduct),
+    /// Softmax's or another kernel, by random features.
+    Favor(Favor),
+    /// The Gaussian kernel by random features, on queries and keys of length 1.
+    Rfa(Rfa),
 }
 
 /// What each mechanism is.
@@ -40,6 +55,18 @@ pub(crate) trait Attend {
         options: AttentionOptions,
     ) -> AttentionOutput;
 
+    /// As [`Mechanism::attend_from`]; none without the ability.
+    fn attend_from(
+        &self,
+        _query: Tensor<4>,
+        _key: Tensor<4>,
+        _value: Tensor<4>,
+        _state: Option<MechanismState>,
+        _options: AttentionOptions,
+    ) -> Option<Continued> {
+        None
+    }
+
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
 }
@@ -48,6 +75,8 @@ impl Mechanism {
     fn as_attend(&self) -> &dyn Attend {
         match self {
             Self::DotProduct(mechanism) => mechanism,
+            Self::Favor(mechanism) => mechanism,
+            Self::Rfa(mechanism) => mechanism,
         }
     }
 
@@ -70,11 +99,41 @@ impl Mechanism {
         value: Tensor<4>,
         options: AttentionOptions,
     ) -> AttentionOutput {
-        let needed = Abilities::needed_by(&options);
+        self.must_have(Abilities::needed_by(&options));
+        self.as_attend().attend(query, key, value, options)
+    }
+
+    /// [`Mechanism::attend`] to the keys that a state was made of and to those given: what all of them at
+    /// once would give these queries, without keeping any key.
+    ///
+    /// # Shapes
+    /// As there, `seq_kv` being the number of keys that are not in the state.
+    ///
+    /// # Panics
+    /// As there; without the ability `state`.
+    pub fn attend_from(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        state: Option<MechanismState>,
+        options: AttentionOptions,
+    ) -> Continued {
+        let needed = Abilities {
+            state: true,
+            ..Abilities::needed_by(&options)
+        };
+        self.must_have(needed);
+        (self
+            .as_attend()
+            .attend_from(query, key, value, state, options))
+        .unwrap_or_else(|| panic!("a mechanism that claims to go on from a state does not"))
+    }
+
+    fn must_have(&self, needed: Abilities) {
         if let Some(lacks) = self.abilities().lacks(needed) {
             panic!("the attention mechanism of this layer cannot {lacks}");
         }
-        self.as_attend().attend(query, key, value, options)
     }
 
     /// What can be asked of it.
@@ -82,10 +141,16 @@ impl Mechanism {
         self.as_attend().abilities()
     }
 
+    /// [`MechanismConfig::carries_state`].
+    pub fn carries_state(&self) -> bool {
+        self.abilities().carries_state()
+    }
+
     /// The row normaliser, where it has one.
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
+            Self::Favor(_) | Self::Rfa(_) => None,
         }
     }
 }
@@ -102,7 +167,8 @@ pub struct HeadShape {
 }
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
-/// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`.
+/// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -115,6 +181,10 @@ pub struct HeadShape {
 pub enum MechanismConfig {
     /// [`DotProduct`] with this row normaliser.
     DotProduct(NormalizerConfig),
+    /// [`Favor`] with these settings.
+    Favor(FavorConfig),
+    /// [`Rfa`] with these settings.
+    Rfa(RfaConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -142,7 +212,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 7] = [
+    pub const WORDS: [&'static str; 11] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -150,11 +220,26 @@ impl MechanismConfig {
         "alpha_entmax",
         "fusedmax(0.1)",
         "oscarmax(0.01)",
+        "favor(m=64)",
+        "favor_relu(m=64)",
+        "rfa(m=64)",
+        "rfa_gate(m=64)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
             Self::DotProduct(normalizer) => normalizer,
+            Self::Favor(settings) => settings,
+            Self::Rfa(settings) => settings,
+        }
+    }
+
+    /// Optimiser steps between two draws of random features in training; 0 where they are drawn once, or
+    /// there are none.
+    pub fn redraw_every(&self) -> u64 {
+        match self {
+            Self::DotProduct(_) | Self::Rfa(_) => 0,
+            Self::Favor(settings) => settings.redraw,
         }
     }
 
@@ -173,6 +258,12 @@ impl MechanismConfig {
         self.settings().abilities()
     }
 
+    /// Whether a stream of segments hands on a state in place of a memory of keys: where it has no scores that
+    /// a relative term could be added to.
+    pub fn carries_state(&self) -> bool {
+        self.abilities().carries_state()
+    }
+
     /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
     /// where they have none.
     pub fn label(&self) -> String {
@@ -187,8 +278,12 @@ impl MechanismConfig {
                 NormalizerConfig::Softmax
                 | NormalizerConfig::Sparsemax
                 | NormalizerConfig::Entmax15
-                | NormalizerConfig::Entmax { .. },
-            ) => false,
+                | NormalizerConfig::Entmax { .. }
+                | NormalizerConfig::Fusedmax { .. }
+                | NormalizerConfig::Oscarmax { .. },
+            )
+            | Self::Favor(_)
+            | Self::Rfa(_) => false,
         }
     }
 
@@ -225,8 +320,9 @@ impl FromStr for MechanismConfig {
             known: Self::WORDS.join(", "),
         };
         let (word, argument) = split_argument(text).ok_or_else(unknown)?;
-        NormalizerConfig::of(word, argument)
-            .map(Self::DotProduct)
+        (NormalizerConfig::of(word, argument).map(Self::DotProduct))
+            .or_else(|| FavorConfig::of(word, argument).map(Self::Favor))
+            .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
             .ok_or_else(unknown)
     }
 }

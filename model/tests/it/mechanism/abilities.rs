@@ -4,7 +4,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertInput;
 use sparta_model::import::{ImportOptions, Weights, import_bert};
-use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig};
+use sparta_model::layer::{AttentionInput, MechanismState, MultiHeadAttentionConfig};
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::*;
@@ -103,6 +103,25 @@ fn no_query_sees_a_later_key() {
             rows(&now, SEQ - 1..SEQ),
             "{config}"
         );
+    }
+}
+
+/// Without a causal mask every key reaches every query, and where it stands among them does not matter.
+#[test]
+fn keys_are_seen_from_both_sides() {
+    let device = Device::flex();
+    let turned = Tensor::<1, Int>::from_ints([4, 6, 0, 2, 5, 1, 3], &device);
+    for config in able(|abilities| abilities.bidirectional) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let all = context(
+            &made,
+            [query.clone(), key.clone(), value.clone()],
+            AttentionOptions::default(),
+        );
+        let [key, value] = [key, value].map(|tensor| tensor.select(2, turned.clone()));
+        let other = context(&made, [query, key, value], AttentionOptions::default());
+        assert!(distance(&all, &other) < 1e-5, "{config}");
     }
 }
 
@@ -267,7 +286,8 @@ fn pretrained_weights_fill_the_network_around_it() {
     let device = Device::flex();
     let weights = Weights::from_safetensors(&import::file("spans", import::as_is)).unwrap();
     for config in able(|abilities| abilities.pretrained) {
-        let model = (parity::tiny().with_mechanism(config)).init_span_finder(&device);
+        let tiny = parity::tiny().with_attention_dropout(0.0);
+        let model = tiny.with_mechanism(config).init_span_finder(&device);
         let strict = ImportOptions::default();
         let (model, report) = import_bert(model, weights.clone(), &strict).unwrap();
         assert!(
@@ -277,5 +297,72 @@ fn pretrained_weights_fill_the_network_around_it() {
         let tokens = Tensor::<2, Int>::from_ints([[1, 5, 6, 2]], &device);
         let start = values(model.forward(BertInput::new(tokens)).start);
         assert!(start.iter().all(|score| score.is_finite()), "{config}");
+    }
+}
+
+/// Keys read in parts, with the state handed on, are as all of them at once: under a causal mask, and for a
+/// query that sees all.
+#[test]
+fn a_state_stands_for_the_keys_that_were_read() {
+    let device = Device::flex();
+    for config in able(|abilities| abilities.state) {
+        let made = config.init(SHAPE, &device);
+        let at = inputs(BATCH, SEQ, &device);
+        // The largest keys come late.
+        let order = |tensor: &Tensor<4>| {
+            let grows = Tensor::<1, Int>::arange(1..SEQ as i64 + 1, &device).float();
+            tensor.clone() * grows.reshape([1, 1, SEQ, 1]).mul_scalar(0.3)
+        };
+        let at = [at[0].clone(), order(&at[1]), at[2].clone()];
+        for (causal, splits) in [(true, &[2, 3, 7][..]), (true, &[5, 7]), (false, &[1, 4, 7])] {
+            let options = || AttentionOptions {
+                causal,
+                ..AttentionOptions::default()
+            };
+            let whole = context(&made, at.clone(), options());
+            let (mut rows, mut state, mut from) = (Vec::new(), None, 0);
+            for &to in splits {
+                let queries = if causal {
+                    part(&at[0], from..to)
+                } else {
+                    at[0].clone()
+                };
+                let [key, value] = [&at[1], &at[2]].map(|tensor| part(tensor, from..to));
+                let continued = made.attend_from(queries, key, value, state.take(), options());
+                // A checkpoint holds it as rows.
+                let packed = continued.state.packed();
+                state = Some(MechanismState::unpacked(packed, SHAPE.d_head));
+                rows.push(continued.output.context);
+                from = to;
+            }
+            let found = match causal {
+                true => Tensor::cat(rows, 2),
+                false => rows.pop().unwrap(),
+            };
+            let off = distance(&values(found), &whole);
+            assert!(off < 1e-5, "{config}, {causal}, {splits:?}: {off}");
+        }
+    }
+}
+
+/// A beam takes the rows of a state in the order of its hypotheses.
+#[test]
+fn states_follow_their_rows() {
+    let device = Device::flex();
+    let order = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
+    for config in able(|abilities| abilities.state) {
+        let made = config.init(SHAPE, &device);
+        let [query, key, value] = inputs(BATCH, SEQ, &device);
+        let causal = || AttentionOptions::default().causal();
+        let before = made.attend_from(query.clone(), key.clone(), value.clone(), None, causal());
+        let next = |rows: &dyn Fn(Tensor<4>) -> Tensor<4>, state| {
+            let [query, key, value] = [4, 5, 6].map(|seed| rows(heads(BATCH, 1, seed, &device)));
+            let continued = made.attend_from(query, key, value, Some(state), causal());
+            continued.output.context
+        };
+        let select = |tensor: Tensor<4>| tensor.select(0, order.clone());
+        let later = select(next(&|tensor| tensor, before.state.clone()));
+        let sooner = next(&select, before.state.select(order.clone()));
+        assert!(distance(&values(later), &values(sooner)) < 1e-6, "{config}");
     }
 }

@@ -4,6 +4,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
 use sparta_model::LayerMask;
+use sparta_model::layer::MechanismConfig;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqInput, Seq2SeqMasks};
 
 use super::{ALL, HEADS, TARGET_VOCAB, config, padding, source};
@@ -91,10 +92,13 @@ fn a_token_at_a_time_equals_the_whole_sentence(
 ) {
     let device = Device::flex();
     let target = two_targets();
-    for normalizer in ALL {
+    let linear =
+        ["favor(m=32)", "favor_relu(m=32)", "rfa(m=32)"].map(|words| words.parse().unwrap());
+    let linear = linear.into_iter().filter(|_| !masked);
+    for mechanism in ALL.map(MechanismConfig::from).into_iter().chain(linear) {
         let model = config()
             .with_pre_norm(pre_norm)
-            .with_normalizer(normalizer)
+            .with_mechanism(mechanism)
             .init(&device);
         let masks = match masked {
             true => masks(MaskRows::True, &device),
@@ -104,7 +108,7 @@ fn a_token_at_a_time_equals_the_whole_sentence(
         let whole = at_once(&model, &target, masks, &device);
         for (i, (step, whole)) in steps.iter().zip(&whole).enumerate() {
             let difference = distance(step, whole);
-            assert!(difference < 2e-5, "{normalizer:?}, token {i}: {difference}");
+            assert!(difference < 2e-5, "{mechanism}, token {i}: {difference}");
         }
     }
 }

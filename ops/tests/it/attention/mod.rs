@@ -1,6 +1,7 @@
 //! Attention against a scalar implementation, masks, and the errors of bad shapes.
 
 mod fused;
+mod linear;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;

@@ -14,7 +14,7 @@ use super::{MAPS, Map};
 fn holes_are_as_nothing() {
     let full = normal(40, 41);
     let upstream = normal(40, 42);
-    let hole = |i: usize| i % 5 == 0 || (11..19).contains(&i) || i == 39;
+    let hole = |i: usize| i.is_multiple_of(5) || (11..19).contains(&i) || i == 39;
     let visible: Vec<usize> = (0..40).filter(|i| !hole(*i)).collect();
     for device in devices() {
         let autodiff = device.device.clone().autodiff();
