@@ -12,8 +12,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
-    RfaConfig,
+    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig,
+    NormalizerConfig, RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -24,23 +24,27 @@ use crate::values;
 
 /// One of each kind of mechanism, in the order of [`MechanismConfig::WORDS`].
 const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
-    MechanismConfig::DotProduct(NormalizerConfig::Softmax),
-    MechanismConfig::DotProduct(NormalizerConfig::Sparsemax),
-    MechanismConfig::DotProduct(NormalizerConfig::Entmax15),
-    MechanismConfig::DotProduct(NormalizerConfig::Entmax { alpha: 1.3 }),
-    MechanismConfig::DotProduct(NormalizerConfig::AlphaEntmax { alpha_min: None }),
-    MechanismConfig::DotProduct(NormalizerConfig::Fusedmax { lambda: 0.1 }),
-    MechanismConfig::DotProduct(NormalizerConfig::Oscarmax { lambda: 0.01 }),
+    dot_product(NormalizerConfig::Softmax),
+    dot_product(NormalizerConfig::Sparsemax),
+    dot_product(NormalizerConfig::Entmax15),
+    dot_product(NormalizerConfig::Entmax { alpha: 1.3 }),
+    dot_product(NormalizerConfig::AlphaEntmax { alpha_min: None }),
+    dot_product(NormalizerConfig::Fusedmax { lambda: 0.1 }),
+    dot_product(NormalizerConfig::Oscarmax { lambda: 0.01 }),
     MechanismConfig::Favor(FavorConfig::new(FavorKernel::Softmax).with_features(64)),
     MechanismConfig::Favor(FavorConfig::new(FavorKernel::Relu).with_features(64)),
     MechanismConfig::Rfa(RfaConfig::new(false).with_frequencies(64)),
     MechanismConfig::Rfa(RfaConfig::new(true).with_frequencies(64)),
 ];
 
+const fn dot_product(normalizer: NormalizerConfig) -> MechanismConfig {
+    MechanismConfig::DotProduct(DotProductConfig::new(normalizer))
+}
+
 /// The place of each kind in the catalogue.
 fn place(config: &MechanismConfig) -> usize {
     match config {
-        MechanismConfig::DotProduct(normalizer) => match normalizer {
+        MechanismConfig::DotProduct(settings) => match settings.normalizer {
             NormalizerConfig::Softmax => 0,
             NormalizerConfig::Sparsemax => 1,
             NormalizerConfig::Entmax15 => 2,

@@ -198,7 +198,7 @@ impl PruneRecipe {
 /// The key that says what is pruned of the model with a normaliser.
 fn key(normalizer: MechanismConfig) -> Option<&'static str> {
     match normalizer {
-        MechanismConfig::DotProduct(normalizer) => match normalizer {
+        MechanismConfig::DotProduct(settings) => match settings.normalizer {
             NormalizerConfig::Softmax => Some("softmax"),
             NormalizerConfig::Sparsemax => Some("sparsemax"),
             NormalizerConfig::Entmax15 => Some("entmax15"),

@@ -1,10 +1,12 @@
 //! Scaled dot-product attention: every query scores every key.
 
+use std::fmt;
+
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
 
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use super::{NormalizerConfig, RowNormalizer};
+use super::{NormalizerConfig, RowNormalizer, split_argument};
 use crate::error::ModelError;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
@@ -47,35 +49,79 @@ impl Attend for DotProduct {
     }
 }
 
-impl MechanismSettings for NormalizerConfig {
+/// Settings of [`DotProduct`], in the words of recipes: a row normaliser, then its parts, each after a `+`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DotProductConfig {
+    /// From a row of scores to a row of weights.
+    pub normalizer: NormalizerConfig,
+}
+
+impl From<NormalizerConfig> for DotProductConfig {
+    fn from(normalizer: NormalizerConfig) -> Self {
+        Self::new(normalizer)
+    }
+}
+
+impl DotProductConfig {
+    /// A row normaliser without parts.
+    pub const fn new(normalizer: NormalizerConfig) -> Self {
+        Self { normalizer }
+    }
+
+    /// The settings that words stand for.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let mut words = text.split('+').map(split_argument);
+        let (word, argument) = words.next()??;
+        let config = Self::from(NormalizerConfig::of(word, argument)?);
+        words.try_fold(config, |config, part| {
+            let (word, argument) = part?;
+            config.with_part(word, argument)
+        })
+    }
+
+    /// The same with one more part, of which each is taken once.
+    fn with_part(self, _word: &str, _argument: Option<&str>) -> Option<Self> {
+        None
+    }
+}
+
+impl fmt::Display for DotProductConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.normalizer.fmt(f)
+    }
+}
+
+impl MechanismSettings for DotProductConfig {
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
         Mechanism::DotProduct(DotProduct {
-            normalizer: self.init(shape.n_heads, device),
+            normalizer: self.normalizer.init(shape.n_heads, device),
         })
     }
 
     fn n_params(&self, shape: HeadShape) -> usize {
-        self.n_params(shape.n_heads)
+        self.normalizer.n_params(shape.n_heads)
     }
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            fused: self.is_fused(),
+            fused: self.normalizer.is_fused(),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        match self {
-            Self::Softmax | Self::Sparsemax => self.to_string(),
-            Self::Entmax15 => "1.5-entmax".to_owned(),
-            Self::Entmax { alpha } => format!("{alpha}-entmax"),
-            Self::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
-            Self::Fusedmax { .. } | Self::Oscarmax { .. } => self.to_string(),
+        match self.normalizer {
+            NormalizerConfig::Softmax | NormalizerConfig::Sparsemax => self.to_string(),
+            NormalizerConfig::Entmax15 => "1.5-entmax".to_owned(),
+            NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
+            NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
+            NormalizerConfig::Fusedmax { .. } | NormalizerConfig::Oscarmax { .. } => {
+                self.to_string()
+            }
         }
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
-        self.check(field)
+        self.normalizer.check(field)
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 pub use abilities::Abilities;
-pub use dot_product::DotProduct;
+pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub use random::redraw;
@@ -179,8 +179,8 @@ pub struct HeadShape {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum MechanismConfig {
-    /// [`DotProduct`] with this row normaliser.
-    DotProduct(NormalizerConfig),
+    /// [`DotProduct`] with these settings.
+    DotProduct(DotProductConfig),
     /// [`Favor`] with these settings.
     Favor(FavorConfig),
     /// [`Rfa`] with these settings.
@@ -209,7 +209,7 @@ pub(crate) trait MechanismSettings: fmt::Display {
 
 impl MechanismConfig {
     /// Softmax attention.
-    pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
+    pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
     pub const WORDS: [&'static str; 11] = [
@@ -228,7 +228,7 @@ impl MechanismConfig {
 
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
-            Self::DotProduct(normalizer) => normalizer,
+            Self::DotProduct(settings) => settings,
             Self::Favor(settings) => settings,
             Self::Rfa(settings) => settings,
         }
@@ -273,17 +273,8 @@ impl MechanismConfig {
     /// Whether each head learns an α.
     pub const fn learns_alpha(&self) -> bool {
         match self {
-            Self::DotProduct(NormalizerConfig::AlphaEntmax { .. }) => true,
-            Self::DotProduct(
-                NormalizerConfig::Softmax
-                | NormalizerConfig::Sparsemax
-                | NormalizerConfig::Entmax15
-                | NormalizerConfig::Entmax { .. }
-                | NormalizerConfig::Fusedmax { .. }
-                | NormalizerConfig::Oscarmax { .. },
-            )
-            | Self::Favor(_)
-            | Self::Rfa(_) => false,
+            Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
+            Self::Favor(_) | Self::Rfa(_) => false,
         }
     }
 
@@ -301,7 +292,7 @@ impl MechanismConfig {
 
 impl From<NormalizerConfig> for MechanismConfig {
     fn from(normalizer: NormalizerConfig) -> Self {
-        Self::DotProduct(normalizer)
+        Self::DotProduct(normalizer.into())
     }
 }
 
@@ -319,9 +310,11 @@ impl FromStr for MechanismConfig {
             found: text.to_owned(),
             known: Self::WORDS.join(", "),
         };
+        if let Some(settings) = DotProductConfig::of(text) {
+            return Ok(Self::DotProduct(settings));
+        }
         let (word, argument) = split_argument(text).ok_or_else(unknown)?;
-        (NormalizerConfig::of(word, argument).map(Self::DotProduct))
-            .or_else(|| FavorConfig::of(word, argument).map(Self::Favor))
+        (FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
             .ok_or_else(unknown)
     }

@@ -110,6 +110,19 @@ impl NormalizerConfig {
         Self::AlphaEntmax { alpha_min: None }
     }
 
+    /// Whether each head learns an α.
+    pub(super) const fn learns_alpha(&self) -> bool {
+        match self {
+            Self::AlphaEntmax { .. } => true,
+            Self::Softmax
+            | Self::Sparsemax
+            | Self::Entmax15
+            | Self::Entmax { .. }
+            | Self::Fusedmax { .. }
+            | Self::Oscarmax { .. } => false,
+        }
+    }
+
     /// Whether the kernels of fused attention know it.
     pub(super) fn is_fused(&self) -> bool {
         match self {
