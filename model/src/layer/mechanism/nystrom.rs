@@ -155,21 +155,27 @@ impl Attend for Nystrom {
         value: Tensor<4>,
         options: AttentionOptions,
     ) -> AttentionOutput {
-        let settings = NystromSettings {
-            landmarks: self.landmarks,
-            iterations: self.iterations,
-            convolution: (self.convolution.as_ref()).map(Param::val),
-        };
         let options = AttentionOptions {
             normalizer: Normalizer::Softmax,
             ..options
         };
-        nystrom_attention(query, key, value, settings, options)
+        nystrom_attention(query, key, value, self.settings(), options)
             .unwrap_or_else(|error| panic!("nystrom: {error}"))
     }
 
     fn abilities(&self) -> Abilities {
         ABILITIES
+    }
+}
+
+impl Nystrom {
+    /// What its attention is made of: for [`sparta_ops::attention::nystrom::nystrom_residual`] too.
+    pub fn settings(&self) -> NystromSettings {
+        NystromSettings {
+            landmarks: self.landmarks,
+            iterations: self.iterations,
+            convolution: (self.convolution.as_ref()).map(Param::val),
+        }
     }
 }
 
