@@ -106,11 +106,11 @@ fn no_query_sees_a_later_key() {
     }
 }
 
-/// Without a causal mask every key reaches every query, and where it stands among them does not matter.
+/// Without a causal mask every key reaches every query, and a row has no direction.
 #[test]
 fn keys_are_seen_from_both_sides() {
     let device = Device::flex();
-    let turned = Tensor::<1, Int>::from_ints([4, 6, 0, 2, 5, 1, 3], &device);
+    let turned = Tensor::<1, Int>::from_ints([6, 5, 4, 3, 2, 1, 0], &device);
     for config in able(|abilities| abilities.bidirectional) {
         let made = config.init(SHAPE, &device);
         let [query, key, value] = inputs(BATCH, SEQ, &device);
@@ -173,7 +173,7 @@ fn padding_moves_nothing() {
     }
 }
 
-/// A relative term of zero adds nothing, and one that is very low at one distance hides the keys there.
+/// A relative term of zero adds nothing, and one that is very low at one distance is as low a bias there.
 #[test]
 fn the_relative_term_belongs_to_distances() {
     const HIDDEN_DISTANCE: usize = 2;
@@ -200,10 +200,12 @@ fn the_relative_term_belongs_to_distances() {
         let zero = context(&made, at.clone(), options().relative(term(0.0)));
         assert!(distance(&plain, &zero) < 1e-6, "{config}");
         let low = context(&made, at.clone(), options().relative(term(-1e4)));
-        let at_distance = |cell: usize| cell / SEQ == cell % SEQ + HIDDEN_DISTANCE;
-        let mask = cells([SEQ, SEQ], &device, at_distance);
-        let masked = context(&made, at, options().extra_mask(mask));
-        assert!(distance(&masked, &low) < 1e-5, "{config}");
+        let at_distance = |cell: usize| cell / SEQ % SEQ == cell % SEQ + HIDDEN_DISTANCE;
+        let shape = [1, SHAPE.n_heads, SEQ, SEQ];
+        let bias =
+            Tensor::zeros(shape, &device).mask_fill(cells(shape, &device, at_distance), -1e4);
+        let biased = context(&made, at, options().bias(bias));
+        assert!(distance(&biased, &low) < 1e-5, "{config}");
         assert!(distance(&plain, &low) > 1e-2, "{config}");
     }
 }
