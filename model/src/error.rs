@@ -25,6 +25,33 @@ pub enum ModelError {
         /// The field of the configuration.
         field: String,
     },
+    /// An attention mechanism cannot do what one type of a network's attention needs of it.
+    #[error(
+        "{mechanism} cannot {lacks}, as {attention_type} attention needs: give `{field}` {instead}"
+    )]
+    MechanismOfType {
+        /// The mechanism, as in recipes.
+        mechanism: String,
+        /// What it cannot do.
+        lacks: &'static str,
+        /// Which attention needs it.
+        attention_type: AttentionType,
+        /// What to write instead.
+        instead: String,
+        /// The key of the recipe.
+        field: String,
+    },
+    /// Mechanisms of types of attention that cannot be told apart.
+    #[error(
+        "`{found}` names mechanisms by type of attention, but {problem}: write one of `encoder=`, `decoder=`, \
+         `cross=` before each, e.g. `decoder=rfa(m=32) cross=rfa(m=32)`"
+    )]
+    MechanismTypes {
+        /// The words.
+        found: String,
+        /// What is wrong with them.
+        problem: String,
+    },
     /// A word that stands for no attention mechanism.
     #[error("`{found}` is no attention mechanism; known are {known}")]
     UnknownMechanism {

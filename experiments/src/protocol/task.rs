@@ -174,6 +174,18 @@ pub trait Task: Sized {
         examples: Examples,
     ) -> Result<Observation<'a>>;
 
+    /// Reads the first examples of the test set, one at a time and without padding, until each type of attention has had
+    /// so many queries or there are no more: what is watched of mechanisms is of these.
+    ///
+    /// # Errors
+    /// Too little data.
+    fn read(
+        &self,
+        of: &Variant,
+        model: &MaskedModel<'_, Self::Network, Self::Masks>,
+        n_queries: usize,
+    ) -> Result<()>;
+
     /// Token ids as people read them.
     ///
     /// # Errors

@@ -27,7 +27,8 @@ pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
     Abilities, DotProduct, DotProductConfig, Favor, FavorConfig, FavorKernel, HeadShape, Mechanism,
-    MechanismConfig, MechanismState, NormalizerConfig, Rfa, RfaConfig, RowNormalizer,
+    MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Rfa, RfaConfig,
+    RowNormalizer,
 };
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;

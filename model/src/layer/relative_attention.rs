@@ -6,8 +6,10 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
+use sparta_ops::pruning::AttentionType;
 
 use super::dropout::{drop_values, rate_now};
+use super::mechanism::observe::within;
 use super::mechanism::{HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
@@ -267,11 +269,13 @@ impl RelativeAttention {
                     positions: self.position_keys(positions, position),
                 });
                 let query = with_bias(content_bias);
-                (self.mechanism.attend(query, key, value, options), None)
+                let attend = || self.mechanism.attend(query, key, value, options);
+                (within(AttentionType::DecoderSelf, attend), None)
             }
             (None, Past::State(state)) => {
                 let query = self.split(query, batch);
-                let continued = (self.mechanism).attend_from(query, key, value, state, options);
+                let attend = || (self.mechanism).attend_from(query, key, value, state, options);
+                let continued = within(AttentionType::DecoderSelf, attend);
                 (continued.output, Some(continued.state))
             }
             (Some(_), Past::State(_)) => {

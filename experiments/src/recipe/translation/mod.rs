@@ -8,7 +8,9 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::batch::PaddingSide;
 use sparta_datasets::translation::TranslationCorpus;
-use sparta_model::layer::{MechanismConfig, NormalizerConfig, OutputMap};
+use sparta_model::layer::{
+    DotProductConfig, MechanismConfig, MechanismsByType, NormalizerConfig, OutputMap,
+};
 use sparta_model::seq2seq::{MaskRows, Sharing};
 use sparta_results::metric::bleu::BleuTokenizer;
 
@@ -96,8 +98,8 @@ pub struct ModelRecipe {
     pub pre_norm: bool,
     /// Which embeddings are one.
     pub share: Sharing,
-    /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<MechanismConfig>,
+    /// Mechanisms of attention, one for all types or by type, each with a dense model of its own.
+    pub normalizers: Vec<MechanismsByType>,
     /// Mapping from scores to words.
     pub output: OutputMap,
 }
@@ -168,6 +170,9 @@ pub struct PruneRecipe {
     pub entmax15: Vec<PrunedName>,
     /// What is pruned of the model with a learned α.
     pub alpha_entmax: Vec<PrunedName>,
+    /// What is pruned of the model with any other mechanism, as far as that can be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PrunedName>,
     /// How they are made.
     #[serde(flatten)]
     pub threshold: Threshold,
@@ -176,38 +181,48 @@ pub struct PruneRecipe {
 }
 
 impl PruneRecipe {
-    /// What is pruned of the model with a normaliser; nothing of one that has no key.
+    /// What is pruned of the model with some mechanisms.
     #[must_use]
-    pub fn of(&self, normalizer: MechanismConfig) -> &[PrunedName] {
-        let list =
-            key(normalizer).and_then(|key| self.lists().into_iter().find(|(k, _)| *k == key));
+    pub fn of(&self, mechanisms: MechanismsByType) -> &[PrunedName] {
+        let key = key(mechanisms);
+        let list = self.lists().into_iter().find(|(of, _)| *of == key);
         list.map_or(&[], |(_, list)| list)
     }
 
     /// What is pruned, by the key that says so.
-    fn lists(&self) -> [(&'static str, &[PrunedName]); 4] {
+    fn lists(&self) -> [(&'static str, &[PrunedName]); 5] {
         [
             ("softmax", &self.softmax),
             ("sparsemax", &self.sparsemax),
             ("entmax15", &self.entmax15),
             ("alpha_entmax", &self.alpha_entmax),
+            (OTHERS, &self.others),
         ]
     }
 }
 
-/// The key that says what is pruned of the model with a normaliser.
-fn key(normalizer: MechanismConfig) -> Option<&'static str> {
+/// The key of mechanisms that have no key of their own.
+const OTHERS: &str = "others";
+
+/// The key that says what is pruned of the model with some mechanisms: a row normaliser without parts of every type has
+/// one of its name.
+fn key(mechanisms: MechanismsByType) -> &'static str {
+    let normalizer = match mechanisms.only() {
+        Some(MechanismConfig::DotProduct(settings))
+            if settings == DotProductConfig::new(settings.normalizer) =>
+        {
+            settings.normalizer
+        }
+        Some(_) | None => return OTHERS,
+    };
     match normalizer {
-        MechanismConfig::DotProduct(settings) => match settings.normalizer {
-            NormalizerConfig::Softmax => Some("softmax"),
-            NormalizerConfig::Sparsemax => Some("sparsemax"),
-            NormalizerConfig::Entmax15 => Some("entmax15"),
-            NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
-            NormalizerConfig::Entmax { .. }
-            | NormalizerConfig::Fusedmax { .. }
-            | NormalizerConfig::Oscarmax { .. } => None,
-        },
-        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => None,
+        NormalizerConfig::Softmax => "softmax",
+        NormalizerConfig::Sparsemax => "sparsemax",
+        NormalizerConfig::Entmax15 => "entmax15",
+        NormalizerConfig::AlphaEntmax { .. } => "alpha_entmax",
+        NormalizerConfig::Entmax { .. }
+        | NormalizerConfig::Fusedmax { .. }
+        | NormalizerConfig::Oscarmax { .. } => OTHERS,
     }
 }
 
@@ -326,10 +341,14 @@ impl TranslationRecipe {
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
         for (name, list) in self.prune.lists() {
-            let is_trained = |&normalizer: &MechanismConfig| key(normalizer) == Some(name);
+            let is_trained = |&mechanisms: &MechanismsByType| key(mechanisms) == name;
+            let missing = match name {
+                OTHERS => "a mechanism without a key of its own".to_owned(),
+                normalizer => format!("\"{normalizer}\""),
+            };
             ensure!(
                 list.is_empty() || self.model.normalizers.iter().any(is_trained),
-                "`prune.{name}` prunes a model that is not trained: add \"{name}\" to \
+                "`prune.{name}` prunes a model that is not trained: add {missing} to \
                  `model.normalizers`, or set `prune.{name} = []`"
             );
             for (i, pruned) in list.iter().enumerate() {
@@ -371,6 +390,18 @@ mod tests {
             ("model.normalizers=[\"softmax\"]", "prune.entmax15"),
             ("prune.softmax=[\"crossed\"]", "crossed"),
             ("prune.softmax=[\"cross\", \"cross\"]", "twice"),
+            (
+                "prune.others=[\"cross\"]",
+                "a mechanism without a key of its own",
+            ),
+            (
+                "model.normalizers=[\"softmax\", \"encoder=nonsense\"]",
+                "`nonsense` is no attention mechanism",
+            ),
+            (
+                "model.normalizers=[\"softmax\", \"cross=rfa softmax\"]",
+                "`softmax` has no type",
+            ),
             ("model.width=3", "unknown key `model.width`"),
         ] {
             let e = error(&[set]);

@@ -28,6 +28,7 @@ use sparta_model::layer::LearnedAlphas;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
+use sparta_results::render::Layout;
 use sparta_results::{Baseline, Metric, RunRecord};
 
 use crate::analysis::Tokens;
@@ -92,7 +93,7 @@ impl Task for Translation {
         };
         Ok(TableRequest {
             title,
-            layout: None,
+            layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -141,12 +142,12 @@ impl Task for Translation {
     }
 
     fn check(&self, of: &Variant) -> Result<()> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanisms, self.attention);
         network::checked(&self.recipe.model, self.data.sizes(), attention).map(drop)
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Seq2Seq> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanisms, self.attention);
         let sizes = self.data.sizes();
         network::init(&self.recipe.model, sizes, attention, seed, device)
     }
@@ -169,7 +170,7 @@ impl Task for Translation {
     fn cost(&self, of: &Variant) -> Cost {
         let (model, sizes) = (&self.recipe.model, self.data.sizes());
         Cost {
-            n_params: network::config(model, sizes, (of.normalizer, self.attention)).n_params(),
+            n_params: network::config(model, sizes, (of.mechanisms, self.attention)).n_params(),
             tokens: self.max_tokens,
             // The decoder attends twice.
             n_layers: model.n_encoder_layers + 2 * model.n_decoder_layers,
@@ -195,7 +196,7 @@ impl Task for Translation {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
-            redraw_every: of.normalizer.redraw_every(),
+            redraw_every: of.mechanisms.redraw_every(),
         }
     }
 
@@ -249,6 +250,28 @@ impl Task for Translation {
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    /// Targets are given: teacher forcing.
+    fn read(
+        &self,
+        _: &Variant,
+        model: &MaskedModel<'_, Seq2Seq, Seq2SeqMasks>,
+        n_queries: usize,
+    ) -> Result<()> {
+        let store = self.data.store(Split::Test);
+        let (mut in_source, mut in_target) = (0, 0);
+        for (i, (source, target)) in store.lengths().into_iter().enumerate() {
+            if in_source.min(in_target) >= n_queries {
+                break;
+            }
+            let batch = store.batch(&[i as u32], self.recipe.data.pad_source);
+            let read = input(&batch, model.device).masks(model.masks.clone());
+            model.network.forward(read);
+            in_source += source;
+            in_target += target;
+        }
+        Ok(())
     }
 
     fn tokens(&self, side: Side, ids: &[u32]) -> Result<Tokens> {

@@ -99,7 +99,7 @@ fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(Str
     let (mut dense, mut pruned) = (Vec::new(), Vec::new());
     for of in rows::variants(recipe) {
         let arm = folder.arm(recipe, seed, &of.folder);
-        dense.push((of.normalizer.label(), arm.dense()));
+        dense.push((of.mechanisms.label(), arm.dense()));
         for row in Row::all(&of.pruned, recipe.masks()) {
             if row.mask == Some(MaskFamily::Ap) && row.p == largest {
                 for line in rows::lines(recipe, &of, Some(&row)) {

@@ -77,7 +77,7 @@ impl Trained {
         let training = opened.device.clone().autodiff();
         let seed = folder.identity.seed;
         let sizes = (vocabulary.source.len(), vocabulary.target.len());
-        let attention = (arm.variant.normalizer, Implementation::Auto);
+        let attention = (arm.variant.mechanisms, Implementation::Auto);
         let empty = network::init(&recipe.model, sizes, attention, seed, &training)?;
         let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
         Ok(Self {
@@ -87,7 +87,7 @@ impl Trained {
             folder,
             network,
             mask,
-            attention: arm.variant.normalizer.label(),
+            attention: arm.variant.mechanisms.label(),
             device: opened.device,
             device_note: opened.note,
         })

@@ -5,6 +5,7 @@ use std::fmt;
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
 
+use super::observe::{Observable, ObservedCall};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use super::{NormalizerConfig, RowNormalizer, split_argument};
 use crate::error::ModelError;
@@ -46,6 +47,16 @@ impl Attend for DotProduct {
             fused: self.normalizer.is_fused(),
             ..ABILITIES
         }
+    }
+
+    /// How many keys have weight, and what the normaliser says of the weights.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        let Some(weights) = call.weights(self) else {
+            return Vec::new();
+        };
+        let mut found = call.support(&weights);
+        found.extend(self.normalizer.observe(&weights, || call.visible(true)));
+        found
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod abilities;
 mod arguments;
+mod by_type;
 mod dot_product;
 mod favor;
 mod normalizer;
+pub(crate) mod observe;
 mod random;
 mod rfa;
 mod state;
@@ -21,14 +23,17 @@ use serde::{Deserialize, Serialize};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 pub use abilities::Abilities;
+pub use by_type::MechanismsByType;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use observe::{Observable, Readings, watch};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
 pub use state::{Continued, MechanismState};
 
 use crate::error::ModelError;
+use observe::ObservedCall;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
 /// [`MechanismConfig`].
@@ -69,6 +74,10 @@ pub(crate) trait Attend {
 
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
+
+    /// What is watched of it in a call, which tables show beside the score: at least one quantity of a call without a
+    /// state.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable>;
 }
 
 impl Mechanism {
@@ -100,6 +109,7 @@ impl Mechanism {
         options: AttentionOptions,
     ) -> AttentionOutput {
         self.must_have(Abilities::needed_by(&options));
+        self.note((&query, &key, &value), None, &options);
         self.as_attend().attend(query, key, value, options)
     }
 
@@ -124,10 +134,28 @@ impl Mechanism {
             ..Abilities::needed_by(&options)
         };
         self.must_have(needed);
+        self.note((&query, &key, &value), state.as_ref(), &options);
         (self
             .as_attend()
             .attend_from(query, key, value, state, options))
         .unwrap_or_else(|| panic!("a mechanism that claims to go on from a state does not"))
+    }
+
+    /// See [`watch`].
+    fn note(
+        &self,
+        (query, key, value): (&Tensor<4>, &Tensor<4>, &Tensor<4>),
+        state: Option<&MechanismState>,
+        options: &AttentionOptions,
+    ) {
+        let call = ObservedCall {
+            query,
+            key,
+            value,
+            options,
+            state,
+        };
+        observe::note(self.as_attend(), &call);
     }
 
     fn must_have(&self, needed: Abilities) {

@@ -7,6 +7,7 @@ use burn::prelude::*;
 use sparta_ops::attention::Normalizer;
 use sparta_ops::module::AlphaEntmax;
 
+use super::observe::{Observable, groups};
 use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
@@ -246,6 +247,19 @@ impl RowNormalizer {
             (None, FixedMap::Alpha(alpha)) => Normalizer::Entmax(self.same_alpha(alpha, device)),
             (None, FixedMap::Fusedmax { lambda }) => Normalizer::Fusedmax { lambda },
             (None, FixedMap::Oscarmax { lambda }) => Normalizer::Oscarmax { lambda },
+        }
+    }
+
+    /// What is watched of its rows of weights besides how many are not zero.
+    pub(super) fn observe(
+        &self,
+        weights: &Tensor<4>,
+        visible: impl FnOnce() -> Tensor<4>,
+    ) -> Option<Observable> {
+        match self.map {
+            FixedMap::Alpha(_) => None,
+            FixedMap::Fusedmax { .. } => Some(groups(weights, visible(), true)),
+            FixedMap::Oscarmax { .. } => Some(groups(weights, visible(), false)),
         }
     }
 
