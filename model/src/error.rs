@@ -60,6 +60,16 @@ pub enum ModelError {
         /// Words that are known.
         known: String,
     },
+    /// An argument of an attention mechanism that is known, but not here.
+    #[error("{mechanism} has no {argument}: {reason}")]
+    Argument {
+        /// The mechanism's word.
+        mechanism: String,
+        /// The argument, as given.
+        argument: String,
+        /// Why, and what to write in place of it.
+        reason: &'static str,
+    },
     /// A word that stands for no map from scores to words.
     #[error("`{found}` is no output map; known are softmax, sparsemax, entmax15, entmax(1.3)")]
     UnknownOutput {

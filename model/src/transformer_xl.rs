@@ -231,7 +231,8 @@ impl TransformerXl {
                     }
                 }
                 (None, _, _) | (_, None, _) | (_, _, None) => {
-                    Past::State(memory.map(|packed| MechanismState::unpacked(packed, self.d_head)))
+                    let mechanism = &layer.attention.mechanism;
+                    Past::State(memory.map(|packed| mechanism.unpack(packed, self.d_head)))
                 }
             };
             let attended = layer.attention.forward(RelativeAttentionInput {

@@ -10,6 +10,7 @@ mod golden;
 mod iwslt;
 mod linear;
 mod lm;
+mod low_rank;
 mod mlm;
 mod report;
 mod squad;

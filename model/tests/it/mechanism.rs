@@ -6,6 +6,7 @@
 mod abilities;
 mod favor;
 mod gradients;
+mod low_rank;
 mod observe;
 
 use burn::module::Module;
@@ -13,8 +14,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig,
-    NormalizerConfig, RfaConfig,
+    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, LinformerConfig, Mechanism,
+    MechanismConfig, NormalizerConfig, NystromConfig, RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -36,6 +37,14 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
     MechanismConfig::Favor(FavorConfig::new(FavorKernel::Relu).with_features(64)),
     MechanismConfig::Rfa(RfaConfig::new(false).with_frequencies(64)),
     MechanismConfig::Rfa(RfaConfig::new(true).with_frequencies(64)),
+    MechanismConfig::Linformer(LinformerConfig::new(false).with_rank(5)),
+    MechanismConfig::Linformer(LinformerConfig::new(true).with_rank(5)),
+    // Fewer landmarks than keys.
+    MechanismConfig::Nystrom(NystromConfig {
+        landmarks: 3,
+        convolution: 3,
+        iterations: 6,
+    }),
 ];
 
 const fn dot_product(normalizer: NormalizerConfig) -> MechanismConfig {
@@ -60,6 +69,9 @@ fn place(config: &MechanismConfig) -> usize {
         },
         MechanismConfig::Rfa(RfaConfig { gate: false, .. }) => 9,
         MechanismConfig::Rfa(RfaConfig { gate: true, .. }) => 10,
+        MechanismConfig::Linformer(LinformerConfig { slots: false, .. }) => 11,
+        MechanismConfig::Linformer(LinformerConfig { slots: true, .. }) => 12,
+        MechanismConfig::Nystrom(_) => 13,
     }
 }
 
@@ -172,6 +184,11 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "favor(m=64,m=32)",
         "favor(m=64,tau=1)",
         "favor()",
+        "linformer(64)",
+        "linformer(k=64,sharing=heads)",
+        "linformer_slots(k=x)",
+        "nystrom(m=32,slots=1)",
+        "nystrom(m=-1)",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -211,7 +228,7 @@ fn networks_say_what_they_need() {
     let decoder = translator.needed_abilities(AttentionType::DecoderSelf);
     let cross = translator.needed_abilities(AttentionType::Cross);
     let encoder = translator.needed_abilities(AttentionType::EncoderSelf);
-    // What an encoder's mechanism may be: Nyström or Linformer.
+    // What an encoder's mechanism may be: Nyström.
     let encoders_only = Abilities {
         bidirectional: true,
         key_padding: true,

@@ -96,6 +96,35 @@ pub enum AttentionError {
     /// Chunks of no key.
     #[error("chunk = 0: linear attention reads at least one key at a time")]
     NoChunk,
+    /// An option that a mechanism without a score of each query and key has no place for.
+    #[error(
+        "{mechanism} attention has no score of each query and key that {request} could change: leave it out, or \
+         take sparse_attention"
+    )]
+    Unserved {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// The option.
+        request: &'static str,
+    },
+    /// More keys than there are columns of a projection.
+    #[error(
+        "{n_keys} keys, but the projections have columns for {n_positions}: make them for the longest sequence"
+    )]
+    Positions {
+        /// Keys.
+        n_keys: usize,
+        /// Columns.
+        n_positions: usize,
+    },
+    /// Attention by landmarks without any.
+    #[error("landmarks = 0: Nyström attention needs at least one")]
+    NoLandmarks,
+    /// A convolution that has no middle.
+    #[error(
+        "a convolution over {0} positions: their number must be odd, so that one is in the middle"
+    )]
+    EvenConvolution(usize),
     /// Heads of width zero have no scores.
     #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
     NoWidth(Vec<usize>),

@@ -9,11 +9,13 @@ mod error;
 mod fused;
 mod implementation;
 pub mod linear;
+pub mod linformer;
+pub mod nystrom;
 mod options;
 mod packing;
 mod reference;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, DType, Tensor};
 
 pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
 pub use calls::{Calls, calls};
@@ -107,4 +109,22 @@ pub fn try_sparse_attention(
     };
     calls::count(output.implementation);
     Ok(output)
+}
+
+/// Half types are computed in f32.
+fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+/// Rows of zeros where a key is hidden, `[batch, n_heads, seq_kv, …]`.
+fn without_hidden(tensor: Tensor<4>, padding: Option<&Tensor<2, Bool>>) -> Tensor<4> {
+    let Some(padding) = padding else {
+        return tensor;
+    };
+    let shape @ [batch, _, seq_kv, _] = tensor.dims();
+    let hidden = padding.clone().reshape([batch, 1, seq_kv, 1]);
+    tensor.mask_fill(hidden.expand(shape), 0.0)
 }

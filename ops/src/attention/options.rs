@@ -278,6 +278,26 @@ impl AttentionOptions {
         }
     }
 
+    /// Refuses what only a mechanism with a score of each query and key can have.
+    pub(super) fn refuse_cells(&self, mechanism: &'static str) -> Result<(), AttentionError> {
+        let request = [
+            (self.causal, "a causal mask"),
+            (self.packing.is_some(), "packing"),
+            (self.global_mask.is_some(), "a global mask"),
+            (self.block_mask.is_some(), "a block mask"),
+            (self.extra_mask.is_some(), "an extra mask"),
+            (self.bias.is_some(), "a bias"),
+            (self.relative.is_some(), "a relative term"),
+            (self.return_weights, "returning weights"),
+        ]
+        .into_iter()
+        .find_map(|(is_asked_for, request)| is_asked_for.then_some(request));
+        match request {
+            None => Ok(()),
+            Some(request) => Err(AttentionError::Unserved { mechanism, request }),
+        }
+    }
+
     /// Whether a tensor says what is hidden; causality takes none.
     #[cfg(feature = "cube")]
     pub(crate) fn has_mask(&self) -> bool {

@@ -9,7 +9,9 @@ mod arguments;
 mod by_type;
 mod dot_product;
 mod favor;
+mod linformer;
 mod normalizer;
+mod nystrom;
 pub(crate) mod observe;
 mod random;
 mod rfa;
@@ -26,11 +28,14 @@ pub use abilities::Abilities;
 pub use by_type::MechanismsByType;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
+pub use linformer::{Linformer, LinformerConfig, Sharing};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub use observe::{Observable, Readings, watch};
+pub(crate) use nystrom::beside_pretrained;
+pub use nystrom::{Nystrom, NystromConfig};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
-pub use state::{Continued, MechanismState};
+pub use state::{Continued, MechanismState, ShiftedSums};
 
 use crate::error::ModelError;
 use observe::ObservedCall;
@@ -47,6 +52,10 @@ pub enum Mechanism {
     Favor(Favor),
     /// The Gaussian kernel by random features, on queries and keys of length 1.
     Rfa(Rfa),
+    /// Projected keys, or a memory of slots.
+    Linformer(Linformer),
+    /// Landmarks.
+    Nystrom(Nystrom),
 }
 
 /// What each mechanism is.
@@ -72,6 +81,11 @@ pub(crate) trait Attend {
         None
     }
 
+    /// As [`Mechanism::unpack`].
+    fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        MechanismState::unpacked_sums(packed, d_value)
+    }
+
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
 
@@ -86,6 +100,8 @@ impl Mechanism {
             Self::DotProduct(mechanism) => mechanism,
             Self::Favor(mechanism) => mechanism,
             Self::Rfa(mechanism) => mechanism,
+            Self::Linformer(mechanism) => mechanism,
+            Self::Nystrom(mechanism) => mechanism,
         }
     }
 
@@ -158,6 +174,17 @@ impl Mechanism {
         observe::note(self.as_attend(), &call);
     }
 
+    /// The state that [`MechanismState::packed`] made rows of, of values of a size.
+    ///
+    /// # Shapes
+    /// - packed: as there
+    ///
+    /// # Panics
+    /// If the rows are not those of a state of this mechanism.
+    pub fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        self.as_attend().unpack(packed, d_value)
+    }
+
     fn must_have(&self, needed: Abilities) {
         if let Some(lacks) = self.abilities().lacks(needed) {
             panic!("the attention mechanism of this layer cannot {lacks}");
@@ -178,7 +205,7 @@ impl Mechanism {
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
         }
     }
 }
@@ -196,7 +223,8 @@ pub struct HeadShape {
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
-/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`.
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
+/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -213,6 +241,10 @@ pub enum MechanismConfig {
     Favor(FavorConfig),
     /// [`Rfa`] with these settings.
     Rfa(RfaConfig),
+    /// [`Linformer`] with these settings.
+    Linformer(LinformerConfig),
+    /// [`Nystrom`] with these settings.
+    Nystrom(NystromConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -240,7 +272,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 14] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -252,6 +284,9 @@ impl MechanismConfig {
         "favor_relu(m=64)",
         "rfa(m=64)",
         "rfa_gate(m=64)",
+        "linformer(k=64)",
+        "linformer_slots(k=64)",
+        "nystrom(m=32)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {
@@ -259,6 +294,8 @@ impl MechanismConfig {
             Self::DotProduct(settings) => settings,
             Self::Favor(settings) => settings,
             Self::Rfa(settings) => settings,
+            Self::Linformer(settings) => settings,
+            Self::Nystrom(settings) => settings,
         }
     }
 
@@ -266,7 +303,7 @@ impl MechanismConfig {
     /// there are none.
     pub fn redraw_every(&self) -> u64 {
         match self {
-            Self::DotProduct(_) | Self::Rfa(_) => 0,
+            Self::DotProduct(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => 0,
             Self::Favor(settings) => settings.redraw,
         }
     }
@@ -302,7 +339,7 @@ impl MechanismConfig {
     pub const fn learns_alpha(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
-            Self::Favor(_) | Self::Rfa(_) => false,
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => false,
         }
     }
 
@@ -342,8 +379,12 @@ impl FromStr for MechanismConfig {
             return Ok(Self::DotProduct(settings));
         }
         let (word, argument) = split_argument(text).ok_or_else(unknown)?;
+        if let Some(settings) = LinformerConfig::of(word, argument)? {
+            return Ok(Self::Linformer(settings));
+        }
         (FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
+            .or_else(|| NystromConfig::of(word, argument).map(Self::Nystrom))
             .ok_or_else(unknown)
     }
 }

@@ -2,6 +2,8 @@
 
 mod fused;
 mod linear;
+mod linformer;
+mod nystrom;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;
