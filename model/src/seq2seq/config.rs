@@ -172,6 +172,7 @@ impl Seq2SeqConfig {
             ("cross", self.cross, AttentionType::Cross),
         ] {
             mechanism.check(field, self.needed_abilities(kind))?;
+            mechanism.check_layer(field, self.n_heads, None)?;
         }
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;

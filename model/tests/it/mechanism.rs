@@ -6,6 +6,7 @@
 mod abilities;
 mod favor;
 mod gradients;
+mod pattern;
 
 use burn::module::Module;
 use burn::prelude::*;

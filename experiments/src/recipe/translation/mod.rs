@@ -325,6 +325,16 @@ impl TranslationRecipe {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
+        for mechanism in &self.model.normalizers {
+            let counts = mechanism
+                .static_pattern()
+                .is_some_and(|of| of.counts_positions());
+            ensure!(
+                !counts || self.data.pad_source == PaddingSide::Right,
+                "{mechanism} counts positions from the first of a sentence, and `data.pad_source = \"left\"` moves \
+                 them: set `data.pad_source = \"right\"`"
+            );
+        }
         for (name, list) in self.prune.lists() {
             let is_trained = |&normalizer: &MechanismConfig| key(normalizer) == Some(name);
             ensure!(

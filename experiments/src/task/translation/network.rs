@@ -69,6 +69,15 @@ pub(super) fn init(
     Ok(new_weights(seed, device, |host| config.init(host)))
 }
 
+/// The mechanism of one type of attention.
+pub(super) fn mechanism(config: &Seq2SeqConfig, kind: AttentionType) -> MechanismConfig {
+    match kind {
+        AttentionType::EncoderSelf => config.encoder_self,
+        AttentionType::DecoderSelf => config.decoder_self,
+        AttentionType::Cross => config.cross,
+    }
+}
+
 /// The cells of one type of attention, for sentences up to `longest`.
 pub(super) fn grid(model: &ModelRecipe, kind: AttentionType, longest: Longest) -> Grid {
     let Longest { source, target } = longest;
