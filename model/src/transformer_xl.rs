@@ -238,6 +238,7 @@ impl TransformerXl {
             let attended = layer.attention.forward(RelativeAttentionInput {
                 hidden,
                 past,
+                mem_len: self.lengths.mem_len,
                 global_mask: (input.masks.as_ref()).map(|masks| self.align(&masks[i], seq_q, mlen)),
                 extra_mask: extra_mask.clone(),
                 return_weights: input.return_weights,

@@ -27,8 +27,8 @@ pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
     Abilities, DotProduct, DotProductConfig, Favor, FavorConfig, FavorKernel, HeadShape, Linformer,
-    LinformerConfig, Mechanism, MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Nystrom,
-    NystromConfig, Rfa, RfaConfig, RowNormalizer,
+    LinformerConfig, Mechanism, MechanismConfig, MechanismState, MechanismsByType,
+    NormalizerConfig, Nystrom, NystromConfig, Rfa, RfaConfig, RowNormalizer,
 };
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;

@@ -8,6 +8,7 @@ mod favor;
 mod gradients;
 mod low_rank;
 mod observe;
+mod pattern;
 
 use burn::module::Module;
 use burn::prelude::*;

@@ -12,6 +12,7 @@ use sparta_model::layer::{
     DotProductConfig, MechanismConfig, MechanismsByType, NormalizerConfig, OutputMap,
 };
 use sparta_model::seq2seq::{MaskRows, Sharing};
+use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
@@ -340,6 +341,17 @@ impl TranslationRecipe {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
+        for mechanism in &self.model.normalizers {
+            let counts = AttentionType::ALL.into_iter().any(|kind| {
+                let pattern = mechanism.of(kind).static_pattern();
+                pattern.is_some_and(|of| of.counts_positions())
+            });
+            ensure!(
+                !counts || self.data.pad_source == PaddingSide::Right,
+                "{mechanism} counts positions from the first of a sentence, and `data.pad_source = \"left\"` moves \
+                 them: set `data.pad_source = \"right\"`"
+            );
+        }
         for (name, list) in self.prune.lists() {
             let is_trained = |&mechanisms: &MechanismsByType| key(mechanisms) == name;
             let missing = match name {

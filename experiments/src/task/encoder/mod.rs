@@ -215,12 +215,13 @@ impl<H: Head> Task for Encoder<H> {
         Ok(network)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let config = &self.pretrained.config;
         vec![AttentionLayers {
             kind: AttentionType::EncoderSelf,
             n_layers: config.n_layers,
             grid: network::grid(config, self.recipe.max_len()),
+            pattern: self.config(of).static_pattern(),
         }]
     }
 

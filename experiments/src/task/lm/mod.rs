@@ -189,11 +189,12 @@ impl Task for LanguageModel {
         network::init(model, self.data.vocab_size, attention, seed, device)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         vec![AttentionLayers {
             kind: AttentionType::DecoderSelf,
             n_layers: self.recipe.model.n_layers,
             grid: network::grid(&self.recipe.model),
+            pattern: of.mechanism(AttentionType::DecoderSelf).static_pattern(),
         }]
     }
 

@@ -263,12 +263,13 @@ impl Task for MaskedLanguageModel {
         Ok(network)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let config = &self.pretrained.config;
         vec![AttentionLayers {
             kind: KIND,
             n_layers: config.n_layers,
             grid: grid(config, self.recipe.data.max_len),
+            pattern: self.config(of).static_pattern(),
         }]
     }
 

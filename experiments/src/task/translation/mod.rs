@@ -152,12 +152,13 @@ impl Task for Translation {
         network::init(&self.recipe.model, sizes, attention, seed, device)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let (model, longest) = (&self.recipe.model, self.data.longest_of(&[Split::Train]));
         let layers = |kind| AttentionLayers {
             kind,
             n_layers: network::n_layers(model, kind),
             grid: network::grid(model, kind, longest),
+            pattern: of.mechanism(kind).static_pattern(),
         };
         AttentionType::ALL.map(layers).into()
     }

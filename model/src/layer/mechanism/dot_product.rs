@@ -4,10 +4,11 @@ use std::fmt;
 
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
+use sparta_ops::pruning::{PruningError, StaticPattern};
 
 use super::observe::{Observable, ObservedCall};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use super::{NormalizerConfig, RowNormalizer, split_argument};
+use super::{NormalizerConfig, RowNormalizer, StaticMasks, split_argument};
 use crate::error::ModelError;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
@@ -22,6 +23,9 @@ use crate::error::ModelError;
 pub struct DotProduct {
     /// From a row of scores to a row of weights.
     pub normalizer: RowNormalizer,
+    /// Which cells there are.
+    #[module(skip)]
+    pub(super) pattern: Option<StaticMasks>,
 }
 
 /// Everything but a state of fixed size: it keeps the keys.
@@ -45,6 +49,7 @@ impl Attend for DotProduct {
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.normalizer.is_fused(),
+            cross: self.pattern.is_none(),
             ..ABILITIES
         }
     }
@@ -65,6 +70,8 @@ impl Attend for DotProduct {
 pub struct DotProductConfig {
     /// From a row of scores to a row of weights.
     pub normalizer: NormalizerConfig,
+    /// Which cells there are: `+fixed(l=16,c=2)`, `+strided(l=16)`, `+local(w=16)`, `+random(keep=0.25,seed=1)`.
+    pub pattern: Option<StaticPattern>,
 }
 
 impl From<NormalizerConfig> for DotProductConfig {
@@ -76,7 +83,10 @@ impl From<NormalizerConfig> for DotProductConfig {
 impl DotProductConfig {
     /// A row normaliser without parts.
     pub const fn new(normalizer: NormalizerConfig) -> Self {
-        Self { normalizer }
+        Self {
+            normalizer,
+            pattern: None,
+        }
     }
 
     /// The settings that words stand for.
@@ -90,15 +100,49 @@ impl DotProductConfig {
         })
     }
 
+    fn write_parts(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        match &self.pattern {
+            Some(pattern) => write!(f, "+{pattern}"),
+            None => Ok(()),
+        }
+    }
+
     /// The same with one more part, of which each is taken once.
-    fn with_part(self, _word: &str, _argument: Option<&str>) -> Option<Self> {
-        None
+    fn with_part(mut self, word: &str, argument: Option<&str>) -> Option<Self> {
+        let is_new = match word {
+            "fixed" | "strided" | "local" | "random" => {
+                let pattern = format!("{word}({})", argument?).parse().ok()?;
+                self.pattern.replace(pattern).is_none()
+            }
+            _ => false,
+        };
+        is_new.then_some(self)
     }
 }
 
 impl fmt::Display for DotProductConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.normalizer.fmt(f)
+        self.normalizer.fmt(f)?;
+        self.write_parts(f)
+    }
+}
+
+fn of_pattern(error: PruningError, field: &str) -> ModelError {
+    match error {
+        PruningError::StaticPattern {
+            field: name,
+            found,
+            expected,
+        } => ModelError::Config {
+            field: format!("{field}.{name}"),
+            found,
+            expected,
+        },
+        other => ModelError::Config {
+            field: field.to_owned(),
+            found: other.to_string(),
+            expected: "a static pattern in range".to_owned(),
+        },
     }
 }
 
@@ -106,6 +150,7 @@ impl MechanismSettings for DotProductConfig {
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
+            pattern: self.pattern.map(StaticMasks::from),
         })
     }
 
@@ -116,23 +161,31 @@ impl MechanismSettings for DotProductConfig {
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.normalizer.is_fused(),
+            cross: self.pattern.is_none(),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        match self.normalizer {
-            NormalizerConfig::Softmax | NormalizerConfig::Sparsemax => self.to_string(),
+        let mut label = match self.normalizer {
+            NormalizerConfig::Softmax
+            | NormalizerConfig::Sparsemax
+            | NormalizerConfig::Fusedmax { .. }
+            | NormalizerConfig::Oscarmax { .. } => self.normalizer.to_string(),
             NormalizerConfig::Entmax15 => "1.5-entmax".to_owned(),
             NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
             NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
-            NormalizerConfig::Fusedmax { .. } | NormalizerConfig::Oscarmax { .. } => {
-                self.to_string()
-            }
-        }
+        };
+        // Writing to a string does not fail.
+        let _ = self.write_parts(&mut label);
+        label
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
-        self.normalizer.check(field)
+        self.normalizer.check(field)?;
+        match self.pattern.map(|pattern| pattern.check()) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(of_pattern(error, field)),
+        }
     }
 }
