@@ -5,15 +5,18 @@ use std::fmt;
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
 
+use super::parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use super::{NormalizerConfig, RowNormalizer, split_argument};
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
 /// oscarmax.
 ///
 /// It can do everything that may be asked of a mechanism but go on without the keys, and but for fusedmax and
-/// oscarmax by fused attention.
+/// oscarmax by fused attention. With a span it cannot attend to another sequence, start from pretrained weights unless
+/// the span is full, nor be computed by fused attention unless π is softmax.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
@@ -21,6 +24,10 @@ use crate::error::ModelError;
 pub struct DotProduct {
     /// From a row of scores to a row of weights.
     pub normalizer: RowNormalizer,
+    /// How far each head reads, where that is learned.
+    pub span: Option<AdaptiveSpan>,
+    /// Which heads are open, where that is learned.
+    pub gate: Option<HeadGate>,
 }
 
 /// Everything but a state of fixed size: it keeps the keys.
@@ -38,14 +45,62 @@ impl Attend for DotProduct {
         mut options: AttentionOptions,
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
-        sparse_attention(query, key, value, options)
+        options.span = self.span.as_ref().map(AdaptiveSpan::span);
+        let output = sparse_attention(query, key, value, options);
+        match &self.gate {
+            Some(gate) => gated(output, &gate.gates_now()),
+            None => output,
+        }
     }
 
     fn abilities(&self) -> Abilities {
+        let span = self.span.as_ref();
         Abilities {
-            fused: self.normalizer.is_fused(),
+            fused: self.normalizer.is_fused() && (span.is_none() || self.normalizer.is_softmax()),
+            cross: span.is_none(),
+            pretrained: span.is_none_or(AdaptiveSpan::starts_full),
             ..ABILITIES
         }
+    }
+}
+
+impl DotProduct {
+    /// What training adds to the loss for its parts.
+    pub(super) fn penalty(&self) -> Option<Tensor<1>> {
+        let span = self.span.as_ref().map(AdaptiveSpan::penalty);
+        let gate = self.gate.as_ref().map(HeadGate::penalty);
+        match (span, gate) {
+            (Some(span), Some(gate)) => Some(span + gate),
+            (span, gate) => span.or(gate),
+        }
+    }
+
+    /// What each head has learned.
+    pub(super) fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        let alpha = self.normalizer.learned_alpha();
+        let span = self.span.as_ref().map(AdaptiveSpan::reach);
+        let gate = self.gate.as_ref().map(HeadGate::gates);
+        [
+            (LearnedName::Alpha, alpha),
+            (LearnedName::Span, span),
+            (LearnedName::Gate, gate),
+        ]
+        .into_iter()
+        .filter_map(|(name, values)| Some((name, values?)))
+        .collect()
+    }
+}
+
+/// Contexts and weights of each head times its gate.
+fn gated(output: AttentionOutput, gates: &Tensor<1>) -> AttentionOutput {
+    let times = |tensor: Tensor<4>| {
+        let gates = gates.clone().cast(tensor.dtype());
+        tensor * gates.reshape([1, -1, 1, 1])
+    };
+    AttentionOutput {
+        context: times(output.context),
+        weights: output.weights.map(times),
+        implementation: output.implementation,
     }
 }
 
@@ -54,6 +109,10 @@ impl Attend for DotProduct {
 pub struct DotProductConfig {
     /// From a row of scores to a row of weights.
     pub normalizer: NormalizerConfig,
+    /// `+span(…)`: each head learns how far it reads.
+    pub span: Option<SpanConfig>,
+    /// `+gate(…)`: training closes heads.
+    pub gate: Option<GateConfig>,
 }
 
 impl From<NormalizerConfig> for DotProductConfig {
@@ -65,7 +124,11 @@ impl From<NormalizerConfig> for DotProductConfig {
 impl DotProductConfig {
     /// A row normaliser without parts.
     pub const fn new(normalizer: NormalizerConfig) -> Self {
-        Self { normalizer }
+        Self {
+            normalizer,
+            span: None,
+            gate: None,
+        }
     }
 
     /// The settings that words stand for.
@@ -80,14 +143,31 @@ impl DotProductConfig {
     }
 
     /// The same with one more part, of which each is taken once.
-    fn with_part(self, _word: &str, _argument: Option<&str>) -> Option<Self> {
-        None
+    fn with_part(self, word: &str, argument: Option<&str>) -> Option<Self> {
+        match word {
+            "span" if self.span.is_none() => {
+                let span = Some(SpanConfig::of(argument)?);
+                Some(Self { span, ..self })
+            }
+            "gate" if self.gate.is_none() => {
+                let gate = Some(GateConfig::of(argument)?);
+                Some(Self { gate, ..self })
+            }
+            _ => None,
+        }
+    }
+
+    /// Its parts in words, each after a `+`.
+    fn parts(&self) -> String {
+        let span = self.span.map(|span| format!("+{span}"));
+        let gate = self.gate.map(|gate| format!("+{gate}"));
+        [span, gate].into_iter().flatten().collect()
     }
 }
 
 impl fmt::Display for DotProductConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.normalizer.fmt(f)
+        write!(f, "{}{}", self.normalizer, self.parts())
     }
 }
 
@@ -95,33 +175,42 @@ impl MechanismSettings for DotProductConfig {
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
+            span: self.span.map(|span| span.init(shape, device)),
+            gate: self.gate.map(|gate| gate.init(shape, device)),
         })
     }
 
     fn n_params(&self, shape: HeadShape) -> usize {
-        self.normalizer.n_params(shape.n_heads)
+        let n_parts = usize::from(self.span.is_some()) + usize::from(self.gate.is_some());
+        self.normalizer.n_params(shape.n_heads) + n_parts * shape.n_heads
     }
 
     fn abilities(&self) -> Abilities {
+        let (span, is_softmax) = (self.span, self.normalizer == NormalizerConfig::Softmax);
         Abilities {
-            fused: self.normalizer.is_fused(),
+            fused: self.normalizer.is_fused() && (span.is_none() || is_softmax),
+            cross: span.is_none(),
+            pretrained: span.is_none_or(|span| span.start == SpanStart::Full),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        match self.normalizer {
-            NormalizerConfig::Softmax | NormalizerConfig::Sparsemax => self.to_string(),
+        let normalizer = match self.normalizer {
+            NormalizerConfig::Softmax | NormalizerConfig::Sparsemax => self.normalizer.to_string(),
             NormalizerConfig::Entmax15 => "1.5-entmax".to_owned(),
             NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
             NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
             NormalizerConfig::Fusedmax { .. } | NormalizerConfig::Oscarmax { .. } => {
-                self.to_string()
+                self.normalizer.to_string()
             }
-        }
+        };
+        normalizer + &self.parts()
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
-        self.normalizer.check(field)
+        self.normalizer.check(field)?;
+        self.span.map_or(Ok(()), |span| span.check(field))?;
+        self.gate.map_or(Ok(()), |gate| gate.check(field))
     }
 }

@@ -9,9 +9,11 @@ mod arguments;
 mod dot_product;
 mod favor;
 mod normalizer;
+mod parts;
 mod random;
 mod rfa;
 mod state;
+mod upkeep;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,11 +26,15 @@ pub use abilities::Abilities;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
 pub use state::{Continued, MechanismState};
+use upkeep::MOST_LOG_ODDS;
+pub use upkeep::{bound, own_rate, settle_gates};
 
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
 /// [`MechanismConfig`].
@@ -155,6 +161,27 @@ impl Mechanism {
     }
 }
 
+impl Mechanism {
+    /// What training adds to the loss for it, `[1]`; none where it has no parameter that is penalised.
+    ///
+    /// # Shapes
+    /// - output: `[1]`
+    pub fn penalty(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.penalty(),
+            Self::Favor(_) | Self::Rfa(_) => None,
+        }
+    }
+
+    /// What each head has learned besides weights, `[n_heads]` each.
+    pub fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.learned(),
+            Self::Favor(_) | Self::Rfa(_) => Vec::new(),
+        }
+    }
+}
+
 /// The attention layer that a mechanism is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadShape {
@@ -168,7 +195,8 @@ pub struct HeadShape {
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
-/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`.
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`. A row normaliser may have parts after a `+`:
+/// `softmax+span(s=128)`, `entmax15+gate(lambda=0.01)`, `softmax+span+gate`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};

@@ -1,0 +1,7 @@
+//! Parts that dot-product attention may have besides its row normaliser: words of recipes after a `+`.
+
+mod gate;
+mod span;
+
+pub use gate::{GateConfig, HeadGate};
+pub use span::{AdaptiveSpan, SpanConfig, SpanStart};
