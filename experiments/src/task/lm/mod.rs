@@ -16,7 +16,7 @@ use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
@@ -347,8 +347,8 @@ impl Task for LanguageModel {
         self.recipe.data.corpus.language()
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &TransformerXl) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n TransformerXl) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

@@ -24,7 +24,7 @@ use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, TokenBucket};
 use sparta_datasets::tokenize::Language;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
@@ -287,8 +287,8 @@ impl Task for Translation {
         self.data.corpus.source
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &Seq2Seq) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n Seq2Seq) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

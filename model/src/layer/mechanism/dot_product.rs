@@ -7,15 +7,18 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention}
 use sparta_ops::pruning::{PruningError, StaticPattern};
 
 use super::observe::{Observable, ObservedCall};
+use super::parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use super::{NormalizerConfig, RowNormalizer, StaticMasks, split_argument};
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
 /// oscarmax.
 ///
 /// It can do everything that may be asked of a mechanism but go on without the keys, and but for fusedmax and
-/// oscarmax by fused attention.
+/// oscarmax by fused attention. With a span it cannot attend to another sequence, start from pretrained weights unless
+/// the span is full, nor be computed by fused attention unless π is softmax.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
@@ -26,6 +29,10 @@ pub struct DotProduct {
     /// Which cells there are.
     #[module(skip)]
     pub(super) pattern: Option<StaticMasks>,
+    /// How far each head reads, where that is learned.
+    pub span: Option<AdaptiveSpan>,
+    /// Which heads are open, where that is learned.
+    pub gate: Option<HeadGate>,
 }
 
 /// Everything but a state of fixed size: it keeps the keys.
@@ -43,13 +50,20 @@ impl Attend for DotProduct {
         mut options: AttentionOptions,
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
-        sparse_attention(query, key, value, options)
+        options.span = self.span.as_ref().map(AdaptiveSpan::span);
+        let output = sparse_attention(query, key, value, options);
+        match &self.gate {
+            Some(gate) => gated(output, &gate.gates_now()),
+            None => output,
+        }
     }
 
     fn abilities(&self) -> Abilities {
+        let span = self.span.as_ref();
         Abilities {
-            fused: self.normalizer.is_fused(),
-            cross: self.pattern.is_none(),
+            fused: self.normalizer.is_fused() && (span.is_none() || self.normalizer.is_softmax()),
+            cross: self.pattern.is_none() && span.is_none(),
+            pretrained: span.is_none_or(AdaptiveSpan::starts_full),
             ..ABILITIES
         }
     }
@@ -65,6 +79,46 @@ impl Attend for DotProduct {
     }
 }
 
+impl DotProduct {
+    /// What training adds to the loss for its parts.
+    pub(super) fn penalty(&self) -> Option<Tensor<1>> {
+        let span = self.span.as_ref().map(AdaptiveSpan::penalty);
+        let gate = self.gate.as_ref().map(HeadGate::penalty);
+        match (span, gate) {
+            (Some(span), Some(gate)) => Some(span + gate),
+            (span, gate) => span.or(gate),
+        }
+    }
+
+    /// What each head has learned.
+    pub(super) fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        let alpha = self.normalizer.learned_alpha();
+        let span = self.span.as_ref().map(AdaptiveSpan::reach);
+        let gate = self.gate.as_ref().map(HeadGate::gates);
+        [
+            (LearnedName::Alpha, alpha),
+            (LearnedName::Span, span),
+            (LearnedName::Gate, gate),
+        ]
+        .into_iter()
+        .filter_map(|(name, values)| Some((name, values?)))
+        .collect()
+    }
+}
+
+/// Contexts and weights of each head times its gate.
+fn gated(output: AttentionOutput, gates: &Tensor<1>) -> AttentionOutput {
+    let times = |tensor: Tensor<4>| {
+        let gates = gates.clone().cast(tensor.dtype());
+        tensor * gates.reshape([1, -1, 1, 1])
+    };
+    AttentionOutput {
+        context: times(output.context),
+        weights: output.weights.map(times),
+        implementation: output.implementation,
+    }
+}
+
 /// Settings of [`DotProduct`], in the words of recipes: a row normaliser, then its parts, each after a `+`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DotProductConfig {
@@ -72,6 +126,10 @@ pub struct DotProductConfig {
     pub normalizer: NormalizerConfig,
     /// Which cells there are: `+fixed(l=16,c=2)`, `+strided(l=16)`, `+local(w=16)`, `+random(keep=0.25,seed=1)`.
     pub pattern: Option<StaticPattern>,
+    /// `+span(…)`: each head learns how far it reads.
+    pub span: Option<SpanConfig>,
+    /// `+gate(…)`: training closes heads.
+    pub gate: Option<GateConfig>,
 }
 
 impl From<NormalizerConfig> for DotProductConfig {
@@ -86,6 +144,8 @@ impl DotProductConfig {
         Self {
             normalizer,
             pattern: None,
+            span: None,
+            gate: None,
         }
     }
 
@@ -100,13 +160,6 @@ impl DotProductConfig {
         })
     }
 
-    fn write_parts(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        match &self.pattern {
-            Some(pattern) => write!(f, "+{pattern}"),
-            None => Ok(()),
-        }
-    }
-
     /// The same with one more part, of which each is taken once.
     fn with_part(mut self, word: &str, argument: Option<&str>) -> Option<Self> {
         let is_new = match word {
@@ -114,16 +167,25 @@ impl DotProductConfig {
                 let pattern = format!("{word}({})", argument?).parse().ok()?;
                 self.pattern.replace(pattern).is_none()
             }
+            "span" => self.span.replace(SpanConfig::of(argument)?).is_none(),
+            "gate" => self.gate.replace(GateConfig::of(argument)?).is_none(),
             _ => false,
         };
         is_new.then_some(self)
+    }
+
+    /// Its parts in words, each after a `+`.
+    fn parts(&self) -> String {
+        let pattern = self.pattern.map(|pattern| format!("+{pattern}"));
+        let span = self.span.map(|span| format!("+{span}"));
+        let gate = self.gate.map(|gate| format!("+{gate}"));
+        [pattern, span, gate].into_iter().flatten().collect()
     }
 }
 
 impl fmt::Display for DotProductConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.normalizer.fmt(f)?;
-        self.write_parts(f)
+        write!(f, "{}{}", self.normalizer, self.parts())
     }
 }
 
@@ -151,23 +213,28 @@ impl MechanismSettings for DotProductConfig {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
             pattern: self.pattern.map(StaticMasks::from),
+            span: self.span.map(|span| span.init(shape, device)),
+            gate: self.gate.map(|gate| gate.init(shape, device)),
         })
     }
 
     fn n_params(&self, shape: HeadShape) -> usize {
-        self.normalizer.n_params(shape.n_heads)
+        let n_parts = usize::from(self.span.is_some()) + usize::from(self.gate.is_some());
+        self.normalizer.n_params(shape.n_heads) + n_parts * shape.n_heads
     }
 
     fn abilities(&self) -> Abilities {
+        let (span, is_softmax) = (self.span, self.normalizer == NormalizerConfig::Softmax);
         Abilities {
-            fused: self.normalizer.is_fused(),
-            cross: self.pattern.is_none(),
+            fused: self.normalizer.is_fused() && (span.is_none() || is_softmax),
+            cross: self.pattern.is_none() && span.is_none(),
+            pretrained: span.is_none_or(|span| span.start == SpanStart::Full),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        let mut label = match self.normalizer {
+        let normalizer = match self.normalizer {
             NormalizerConfig::Softmax
             | NormalizerConfig::Sparsemax
             | NormalizerConfig::Fusedmax { .. }
@@ -176,16 +243,15 @@ impl MechanismSettings for DotProductConfig {
             NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
             NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
         };
-        // Writing to a string does not fail.
-        let _ = self.write_parts(&mut label);
-        label
+        normalizer + &self.parts()
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         self.normalizer.check(field)?;
-        match self.pattern.map(|pattern| pattern.check()) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(of_pattern(error, field)),
+        if let Some(Err(error)) = self.pattern.map(|pattern| pattern.check()) {
+            return Err(of_pattern(error, field));
         }
+        self.span.map_or(Ok(()), |span| span.check(field))?;
+        self.gate.map_or(Ok(()), |gate| gate.check(field))
     }
 }

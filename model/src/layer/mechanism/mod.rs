@@ -17,6 +17,7 @@ mod parts;
 mod random;
 mod rfa;
 mod state;
+mod upkeep;
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,13 +36,17 @@ pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub(crate) use nystrom::beside_pretrained;
 pub use nystrom::{Nystrom, NystromConfig};
 pub use observe::{Observable, Readings, watch};
+pub use parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 pub(crate) use parts::{Place, StaticMasks};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
 pub use state::{Continued, MechanismState, ShiftedSums};
+use upkeep::MOST_LOG_ODDS;
+pub use upkeep::{bound, own_rate, settle_gates};
 
 use crate::check::check;
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 use crate::masks::{Hidden, LayerMask, hide};
 use observe::ObservedCall;
 
@@ -248,6 +253,27 @@ impl Mechanism {
     }
 }
 
+impl Mechanism {
+    /// What training adds to the loss for it, `[1]`; none where it has no parameter that is penalised.
+    ///
+    /// # Shapes
+    /// - output: `[1]`
+    pub fn penalty(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.penalty(),
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+        }
+    }
+
+    /// What each head has learned besides weights, `[n_heads]` each.
+    pub fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.learned(),
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => Vec::new(),
+        }
+    }
+}
+
 /// The attention layer that a mechanism is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadShape {
@@ -262,8 +288,8 @@ pub struct HeadShape {
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
 /// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
-/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`. A row normaliser may have parts: `softmax+local(w=16)`,
-/// `entmax15+fixed(l=16,c=2)`.
+/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`. A row normaliser may have parts after a `+`:
+/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};

@@ -1,5 +1,9 @@
-//! Parts of dot-product attention: what a row of scores has besides its normaliser.
+//! Parts that dot-product attention may have besides its row normaliser: words of recipes after a `+`.
 
+mod gate;
 mod pattern;
+mod span;
 
+pub use gate::{GateConfig, HeadGate};
 pub(crate) use pattern::{Place, StaticMasks};
+pub use span::{AdaptiveSpan, SpanConfig, SpanStart};
