@@ -214,6 +214,9 @@ pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
 /// Keys that change no result, only what is drawn of it: a recipe may lack them.
 pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
+/// Keys that came later, with a default that is what there was before: an earlier recipe lacks them.
+pub(super) const LATER: [&str; 1] = ["eval.search"];
+
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Masks {
