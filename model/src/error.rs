@@ -76,6 +76,22 @@ pub enum ModelError {
         /// The word.
         found: String,
     },
+    /// A word that stands for no search.
+    #[error("`{found}` is no search; known are beam, exact, exact(prefixes=10000)")]
+    UnknownSearch {
+        /// The word.
+        found: String,
+    },
+    /// Exact search of a model whose output map gives every token probability.
+    #[error(
+        "exact search needs an output map that gives most tokens probability 0: {output} gives every \
+         sequence of tokens some, which are too many to look at. Use beam search, or train a model with \
+         `output` sparsemax, entmax15 or entmax(1.3)"
+    )]
+    DenseOutput {
+        /// The output map.
+        output: String,
+    },
     /// The number of global masks is not the number of layers.
     #[error(
         "the model has {expected} layers, but {found} global masks were given; \

@@ -6,6 +6,7 @@ mod layers;
 mod loss;
 mod masks;
 mod state;
+mod support;
 
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm};
@@ -20,6 +21,7 @@ pub use layers::DecoderLayer;
 pub use loss::Seq2SeqLoss;
 pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
+pub use support::TargetSupport;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;

@@ -6,6 +6,7 @@ mod corpus;
 mod data;
 mod network;
 mod objective;
+mod output;
 mod rows;
 mod samples;
 mod score;
@@ -43,6 +44,7 @@ use crate::train::TrainingConfig;
 use batch::{input, valid_cells};
 use data::PairData;
 use objective::NextPiece;
+use output::Reader;
 use search::Search;
 
 /// Name of the baselines' row.
@@ -326,7 +328,14 @@ impl Task for Translation {
         let found = search.translate(model.network, store, at)?;
         let lines = self.data.decode(&found.translations)?;
         let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
-        samples::save(scoring.folder, &lines, &bleu, &found)?;
+        let reader = Reader {
+            recipe,
+            network: model.network,
+            masks: &model.masks,
+            device: model.device,
+        };
+        let output = reader.note(store, &found)?;
+        samples::save(scoring.folder, &lines, &bleu, (&found, output))?;
         Ok(vec![bleu.score; scoring.lines.len()])
     }
 

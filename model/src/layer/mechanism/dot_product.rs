@@ -75,6 +75,13 @@ impl Attend for DotProduct {
         };
         let mut found = call.support(&weights);
         found.extend(self.normalizer.observe(&weights, || call.visible(true)));
+        if let Some(span) = &self.span {
+            found.push(Observable::of_tensor("span", span.reach()));
+        }
+        if let Some(gate) = &self.gate {
+            let is_open = gate.gates().greater_elem(0.0).float();
+            found.push(Observable::of_tensor("open heads %", is_open * 100.0));
+        }
         found
     }
 }
