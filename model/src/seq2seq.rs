@@ -6,6 +6,7 @@ mod layers;
 mod loss;
 mod masks;
 mod state;
+mod support;
 
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm};
@@ -20,12 +21,13 @@ pub use layers::DecoderLayer;
 pub use loss::Seq2SeqLoss;
 pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
+pub use support::TargetSupport;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
-use crate::layer::{LearnedAlphas, Mechanism, OutputMap};
+use crate::layer::{Mechanism, OutputMap, PlacedMechanism};
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -94,8 +96,8 @@ impl Seq2Seq {
         self.positions.n_rows()
     }
 
-    /// The learned α of each attention, layer and head.
-    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+    /// The mechanism of each attention and layer.
+    pub fn mechanisms(&self) -> Vec<PlacedMechanism<'_>> {
         fn of(block: &AttentionBlock) -> &Mechanism {
             &block.attention.mechanism
         }
@@ -103,9 +105,9 @@ impl Seq2Seq {
         let in_encoder = encoder.map(|layer| of(&layer.self_attention));
         let in_decoder = decoder.clone().map(|layer| of(&layer.self_attention));
         let cross = decoder.map(|layer| of(&layer.cross_attention));
-        LearnedAlphas::of(AttentionType::EncoderSelf, in_encoder)
-            .chain(LearnedAlphas::of(AttentionType::DecoderSelf, in_decoder))
-            .chain(LearnedAlphas::of(AttentionType::Cross, cross))
+        PlacedMechanism::of(AttentionType::EncoderSelf, in_encoder)
+            .chain(PlacedMechanism::of(AttentionType::DecoderSelf, in_decoder))
+            .chain(PlacedMechanism::of(AttentionType::Cross, cross))
             .collect()
     }
 

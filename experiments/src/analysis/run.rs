@@ -79,7 +79,7 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
     }
     let mut trajectory: Option<(&str, TrajectoryFigure)> = None;
     if request.asks(FigureName::Trajectory) {
-        let learns = |of: &&Chosen| of.arm.variant.normalizer.learns_alpha();
+        let learns = |of: &&Chosen| of.arm.variant.mechanisms.learns_alpha();
         let made = match models.chosen.iter().find(learns) {
             None => Err(NO_ALPHA.to_owned()),
             Some(chosen) => {

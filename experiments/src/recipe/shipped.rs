@@ -23,7 +23,12 @@ macro_rules! shipped {
 }
 
 /// Language models; the first is the default and the reference for every key.
-pub(super) const LM: &[Shipped] = shipped!["small/lm", "lm/wikitext2", "lm/wikitext103-base"];
+pub(super) const LM: &[Shipped] = shipped![
+    "small/lm",
+    "lm/wikitext2",
+    "lm/wikitext103-base",
+    "related/lm",
+];
 
 /// Translation; the first is the default and the reference for every key.
 pub(super) const TRANSLATION: &[Shipped] = shipped![
@@ -35,10 +40,16 @@ pub(super) const TRANSLATION: &[Shipped] = shipped![
     "wmt/wmt16-ro-en",
     "wmt/wmt14-en-de",
     "wmt/kftt-ja-en",
+    "related/iwslt",
 ];
 
 /// Labelled texts; the first is the default and the reference for every key.
-pub(super) const GLUE: &[Shipped] = shipped!["small/glue", "glue/minilm-l6", "glue/bert-base"];
+pub(super) const GLUE: &[Shipped] = shipped![
+    "small/glue",
+    "glue/minilm-l6",
+    "glue/bert-base",
+    "related/glue",
+];
 
 /// Answers in paragraphs; the first is the default and the reference for every key.
 pub(super) const SQUAD: &[Shipped] = shipped!["small/squad", "squad/minilm-l6", "squad/bert-base"];

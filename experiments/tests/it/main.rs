@@ -12,6 +12,7 @@ mod linear;
 mod lm;
 mod low_rank;
 mod mlm;
+mod parts;
 mod report;
 mod squad;
 mod variants;

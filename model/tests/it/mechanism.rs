@@ -7,6 +7,9 @@ mod abilities;
 mod favor;
 mod gradients;
 mod low_rank;
+mod observe;
+mod parts;
+mod pattern;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -114,9 +117,47 @@ fn cells<const D: usize>(
     Tensor::from_data(TensorData::new(cells, shape), device)
 }
 
+/// Dot-product attention with each of its parts, and with several.
+const WITH_PARTS: [&str; 5] = [
+    "softmax+span(r=2.5,s=14,start=1.3)",
+    "entmax15+span(r=2.5,s=14,start=2)",
+    "softmax+gate(start=1)",
+    "alpha_entmax+gate(lambda=0.01)",
+    "softmax+span(r=3,s=14,start=full)+gate",
+];
+
+/// Every mechanism, with parts and without.
+fn every() -> Vec<MechanismConfig> {
+    let with_parts = WITH_PARTS.map(|words| words.parse().unwrap());
+    CATALOGUE.into_iter().chain(with_parts).collect()
+}
+
+/// How a key counts by its place among the keys.
+#[derive(PartialEq)]
+enum Places {
+    /// Not at all.
+    None,
+    /// By its distance: before and after are alike.
+    Distances,
+    /// Each place has a part of its own.
+    Each,
+}
+
+fn places(config: &MechanismConfig) -> Places {
+    match config {
+        MechanismConfig::DotProduct(settings) => match (settings.pattern, settings.span) {
+            (Some(_), _) => Places::Each,
+            (None, Some(_)) => Places::Distances,
+            (None, None) => Places::None,
+        },
+        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => Places::None,
+        MechanismConfig::Linformer(_) | MechanismConfig::Nystrom(_) => Places::Each,
+    }
+}
+
 /// Every mechanism with an ability; there must be one, or the test says nothing.
 fn able(has: impl Fn(Abilities) -> bool) -> Vec<MechanismConfig> {
-    let able: Vec<_> = (CATALOGUE.into_iter())
+    let able: Vec<_> = (every().into_iter())
         .filter(|config| has(config.abilities()))
         .collect();
     assert!(!able.is_empty(), "no mechanism has this ability");
@@ -291,7 +332,7 @@ fn networks_say_what_they_need() {
 
 #[test]
 fn parameters_are_counted_without_making_them() {
-    for config in CATALOGUE {
+    for config in every() {
         let made = config.init(SHAPE, &Device::flex()).num_params();
         assert_eq!(config.n_params(SHAPE), made, "{config}");
     }

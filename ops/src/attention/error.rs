@@ -63,6 +63,14 @@ pub enum AttentionError {
         "packed sequences have no common distances: give each its own row of the batch, or drop the relative term"
     )]
     PackedDistances,
+    /// A ramp that does not fall.
+    #[error("span.ramp = {0}: the keys over which weights fall to 0 are more than 0, and finite")]
+    Ramp(f64),
+    /// Distances of packed sequences.
+    #[error(
+        "packed sequences have no common distances: give each its own row of the batch, or drop the span"
+    )]
+    PackedSpan,
     /// A block size that kernels do not have.
     #[error("blocks of {0}: block masks have blocks of 16, 32, 64 or 128")]
     BlockSize(usize),

@@ -14,6 +14,7 @@ pub mod nystrom;
 mod options;
 mod packing;
 mod reference;
+mod span;
 
 use burn::tensor::{Bool, DType, Tensor};
 
@@ -31,6 +32,7 @@ pub use error::AttentionError;
 pub use implementation::Implementation;
 pub use options::{AttentionOptions, AttentionOutput, Normalizer, RelativeTerm};
 pub use packing::Packing;
+pub use span::Span;
 
 pub(crate) use autodiff::forward as tracked_forward;
 pub(crate) use dropout::dropout_mask;
@@ -42,7 +44,7 @@ pub(crate) use dropout::dropout_mask;
 ))]
 pub(crate) use packing::visible_keys;
 
-/// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.
+/// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`, with a [`Span`] of weights that it limits.
 ///
 /// # Shapes
 /// - query: `[batch, n_heads, seq_q, d_head]`

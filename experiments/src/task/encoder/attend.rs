@@ -53,7 +53,7 @@ pub fn attend<R, N>(
     };
     let hidden = |layer, head, query, key| global.reason(layer, head, query, key);
     let view = View::new(KIND, "Encoder", between, &weights, hidden, alpha.collect())?;
-    let mechanism = found.arm.variant.normalizer.label();
+    let mechanism = found.arm.variant.mechanisms.label();
     let mut facts = facts_of(&found.folder, &mechanism, trained.mask.as_ref());
     facts.extend(texts.iter().map(|&(name, text)| (name, text.to_owned())));
     Ok(Attended {

@@ -56,8 +56,8 @@ pub fn attend(request: &Attend) -> Result<Attended> {
 
     let opened = device::open(request.device, LmRecipe::PROGRAM)?;
     let device = &opened.device;
-    let normalizer = found.arm.variant.normalizer;
-    let attention = (normalizer, Implementation::Auto);
+    let mechanism = found.arm.variant.mechanism(AttentionType::DecoderSelf);
+    let attention = (mechanism, Implementation::Auto);
     let seed = found.folder.identity.seed;
     let training = device.clone().autodiff();
     let empty = network::init(model, vocabulary.len(), attention, seed, &training)?;
@@ -132,7 +132,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             alpha.collect(),
         )?);
     }
-    let mut facts = facts_of(&found.folder, &normalizer.label(), mask.as_ref());
+    let mut facts = facts_of(&found.folder, &mechanism.label(), mask.as_ref());
     facts.push((
         "Segments",
         format!("{} words, memory of {}", lengths.tgt_len, lengths.mem_len),

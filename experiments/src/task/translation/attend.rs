@@ -8,7 +8,7 @@ use sparta_datasets::tokenize::{Dictionary, Language};
 use sparta_model::seq2seq::MaskRows;
 use sparta_ops::pruning::AttentionType;
 
-use super::trained::{Trained, with_end};
+use super::trained::{Trained, Wish, with_end};
 use crate::analysis::Tokens;
 use crate::attend::{
     Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, check_size, facts_of, not_blank,
@@ -42,8 +42,13 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             (Some(words), ids, format!("{typed} (given)"))
         }
         None => {
-            let found = model.translate(std::slice::from_ref(&source), (None, 1))?;
-            let Some(best) = found.into_iter().flatten().next() else {
+            let wish = Wish {
+                beam: None,
+                n_best: 1,
+                search: None,
+            };
+            let found = model.translate(std::slice::from_ref(&source), wish)?;
+            let Some(best) = found.into_iter().flat_map(|found| found.candidates).next() else {
                 bail!("the model found no translation; give one by `--target`");
             };
             let how = format!(

@@ -11,6 +11,7 @@ use sparta_ops::attention::linear::{LinearOptions, LinearState, linear_attention
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
@@ -182,6 +183,13 @@ impl Attend for Favor {
 
     fn abilities(&self) -> Abilities {
         ABILITIES
+    }
+
+    /// How far what the features imply is from softmax attention of the same queries and keys.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        call.softmax_error(self, || {
+            call.softmax(call.query.clone(), call.key.clone(), None)
+        })
     }
 }
 

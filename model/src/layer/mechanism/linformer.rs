@@ -11,6 +11,7 @@ use sparta_ops::attention::linformer::{
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, Normalizer};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
@@ -255,6 +256,15 @@ impl Attend for Linformer {
 
     fn abilities(&self) -> Abilities {
         abilities(self.slots)
+    }
+
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        let rank = self.key_projection.dims()[1];
+        let mut found = vec![Observable::of("rank", [rank as f64])];
+        found.extend(call.softmax_error(self, || {
+            call.softmax(call.query.clone(), call.key.clone(), None)
+        }));
+        found
     }
 }
 

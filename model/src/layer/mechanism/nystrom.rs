@@ -4,10 +4,11 @@ use std::fmt;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
-use sparta_ops::attention::nystrom::{NystromSettings, nystrom_attention};
+use sparta_ops::attention::nystrom::{NystromSettings, nystrom_attention, nystrom_residual};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, Normalizer};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
 use crate::error::ModelError;
@@ -166,11 +167,17 @@ impl Attend for Nystrom {
     fn abilities(&self) -> Abilities {
         ABILITIES
     }
+
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        let (query, key) = (call.query.clone(), call.key.clone());
+        let residual = nystrom_residual(query, key, &self.settings(), call.by_definition())
+            .unwrap_or_else(|error| panic!("nystrom: {error}"));
+        vec![Observable::of_tensor("residual", residual)]
+    }
 }
 
 impl Nystrom {
-    /// What its attention is made of: for [`sparta_ops::attention::nystrom::nystrom_residual`] too.
-    pub fn settings(&self) -> NystromSettings {
+    fn settings(&self) -> NystromSettings {
         NystromSettings {
             landmarks: self.landmarks,
             iterations: self.iterations,

@@ -10,6 +10,7 @@ use sparta_ops::attention::linear::{LinearOptions, linear_attention};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
@@ -194,6 +195,15 @@ impl Attend for Rfa {
 
     fn abilities(&self) -> Abilities {
         abilities(self.gate_weight.is_some())
+    }
+
+    /// How far what the features imply is from softmax attention of the same directions, whose scores are
+    /// `q̂·k̂/τ²` with the bandwidth at 1; a gate and a learned bandwidth are part of the distance.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        call.softmax_error(self, || {
+            let [query, key] = [call.query, call.key].map(|x| of_length_one(x.clone()));
+            call.softmax(query, key, Some(1.0 / (self.tau * self.tau)))
+        })
     }
 }
 

@@ -162,9 +162,9 @@ impl Continued {
 /// If the options say more about scores: a bias, or packed sequences.
 pub(super) fn key_padding(mut options: AttentionOptions, seq_kv: usize) -> Option<Tensor<2, Bool>> {
     assert!(
-        options.bias.is_none() && options.packing.is_none(),
-        "this attention mechanism has no scores that a bias could be added to, and packs no sequences: \
-         leave `bias` and `packing` out, or take a dot-product mechanism"
+        options.bias.is_none() && options.packing.is_none() && options.span.is_none(),
+        "this attention mechanism has no scores that a bias could be added to or a span limit, and packs no sequences: \
+         leave `bias`, `span` and `packing` out, or take a dot-product mechanism"
     );
     options.fold_lengths(seq_kv);
     options.key_padding

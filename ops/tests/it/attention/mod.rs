@@ -4,6 +4,7 @@ mod fused;
 mod linear;
 mod linformer;
 mod nystrom;
+mod span;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;
