@@ -76,10 +76,11 @@ pub fn linear_attention(
     let phi_query = phi_query.cast(wide);
     let phi_key = super::without_hidden(phi_key.cast(wide), key_padding.as_ref());
     let mut log_gate = log_gate.map(|gate| gate.cast(wide));
-    if let (Some(padding), Some(gate)) = (key_padding, log_gate.take()) {
+    if let (Some(padding), Some(gate)) = (key_padding, &mut log_gate) {
         let [batch, n_heads, seq_kv] = gate.dims();
         let hidden = padding.reshape([batch, 1, seq_kv]);
-        log_gate = Some(gate.mask_fill(hidden.expand([batch, n_heads, seq_kv]), 0.0));
+        let hidden = hidden.expand([batch, n_heads, seq_kv]);
+        *gate = gate.clone().mask_fill(hidden, 0.0);
     }
     // z is what S is of values that are all 1.
     let [batch, n_heads, seq_kv, _] = value.dims();
