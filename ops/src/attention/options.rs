@@ -295,15 +295,35 @@ impl AttentionOptions {
 
     /// Refuses what only a mechanism with a score of each query and key can have.
     pub(super) fn refuse_cells(&self, mechanism: &'static str) -> Result<(), AttentionError> {
+        // Every option by name: a new one is decided on here.
+        let Self {
+            normalizer: _,
+            causal,
+            key_padding: _,
+            key_lengths: _,
+            packing,
+            global_mask,
+            block_mask,
+            extra_mask,
+            bias,
+            relative,
+            span,
+            scale: _,
+            dropout: _,
+            dropout_seed: _,
+            return_weights,
+            implementation: _,
+        } = self;
         let request = [
-            (self.causal, "a causal mask"),
-            (self.packing.is_some(), "packing"),
-            (self.global_mask.is_some(), "a global mask"),
-            (self.block_mask.is_some(), "a block mask"),
-            (self.extra_mask.is_some(), "an extra mask"),
-            (self.bias.is_some(), "a bias"),
-            (self.relative.is_some(), "a relative term"),
-            (self.return_weights, "returning weights"),
+            (*causal, "a causal mask"),
+            (packing.is_some(), "packing"),
+            (global_mask.is_some(), "a global mask"),
+            (block_mask.is_some(), "a block mask"),
+            (extra_mask.is_some(), "an extra mask"),
+            (bias.is_some(), "a bias"),
+            (relative.is_some(), "a relative term"),
+            (span.is_some(), "a span"),
+            (*return_weights, "returning weights"),
         ]
         .into_iter()
         .find_map(|(is_asked_for, request)| is_asked_for.then_some(request));

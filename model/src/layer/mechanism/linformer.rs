@@ -25,13 +25,13 @@ const RANK: usize = 64;
 /// keys; or with slots, under a causal mask, `E K` and `F V` summed up to each query, a memory that goes on from
 /// segment to segment and from token to token.
 ///
-/// A position is the place of a key in its sequence. With slots it is counted on through a text, modulo `max_len`; without
-/// them `max_len` is the most keys there can be.
+/// A position is the place of a key in its sequence. With slots it is counted on through a text, modulo `max_len`, and
+/// with the first the slots start anew: they hold at most `max_len` keys. Without them that is the most keys there can be.
 ///
 /// # Source
 /// Wang et al. 2020, "Linformer: Self-Attention with Linear Complexity", section 4, keys and values being projected after
 /// their linear maps (lucidrains/linformer; the authors' code in fairseq projects the input of the layer). Slots:
-/// Peng et al. 2022, "ABC: Attention with Bounded-memory Control"; columns modulo `max_len` are ours.
+/// Peng et al. 2022, "ABC: Attention with Bounded-memory Control"; that they start anew is ours.
 #[derive(Module, Debug)]
 pub struct Linformer {
     /// E, `[n_heads or 1, k, max_len]`, from N(0, 1/k).

@@ -1,6 +1,6 @@
 //! The causal form: a memory of k slots, which each key and value is written to by its column of E and F.
 
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
 use super::Projections;
 use crate::attention::error::{AttentionError, expect};
@@ -74,7 +74,8 @@ pub struct SlotOutput {
 /// `context_i = softmax(scale·q_i K̄_iᵀ) V̄_i` with `K̄_i = Σ_{j ≤ i} E_{:,p(j)} k_jᵀ` and
 /// `V̄_i = Σ_{j ≤ i} F_{:,p(j)} v_jᵀ` under a causal mask, and those after the last key for every query without one,
 /// which is [`super::linformer_attention`]. `p(j)` is the position of a key, from the first that was ever read,
-/// modulo the number of columns.
+/// modulo the number of columns. With the first column the slots start anew, so that they never hold two keys by one column:
+/// sums that went on for ever would drown the last keys of a long text.
 ///
 /// A hidden key adds nothing, but has a position. A query that reads empty slots gets a zero context and no
 /// gradient. Causal queries are aligned with the last keys, and the state that comes back goes on where this
@@ -93,8 +94,8 @@ pub struct SlotOutput {
 /// A shape that does not fit the others, named with what was expected; chunks of no key; projections without a column.
 ///
 /// # Source
-/// Peng et al. 2022, "ABC: Attention with Bounded-memory Control", section 3 and 4.1: Linformer as the memory control
-/// whose weights depend on the position alone. The columns modulo their number are ours.
+/// Peng et al. 2022, "ABC: Attention with Bounded-memory Control" (arXiv 2110.02488), which has Linformer as the
+/// memory whose control depends on the position alone. That the slots start anew is ours.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -141,9 +142,19 @@ pub fn slot_attention(
     let keys = without_hidden(key.cast(wide), padding.as_ref());
     let values = without_hidden(value.cast(wide), padding.as_ref());
     let position = options.state.as_ref().map(|state| state.position.clone());
+    let place = Places::of(
+        n_keys,
+        projections.n_positions(),
+        position.as_ref(),
+        &device,
+    );
     let columns = |projection: &Tensor<3>| {
-        let columns = written_by(projection.clone().cast(wide), n_keys, position.as_ref());
+        let columns = place.columns(projection.clone().cast(wide));
         columns.expand([batch, n_heads, n_keys, k])
+    };
+    let log_gate = || {
+        let gate = place.log_gate(wide)?;
+        Some(gate.expand([batch, n_heads, n_keys]))
     };
     let (slot_keys, slot_values) = match options.state {
         Some(state) => (state.keys.cast(wide), state.values.cast(wide)),
@@ -156,14 +167,14 @@ pub fn slot_attention(
     let writing = Keys {
         phi: keys,
         values: columns(&projections.key),
-        log_gate: None,
+        log_gate: log_gate(),
     };
     let query = query.cast(wide).mul_scalar(scale);
     let (scores, slot_keys) = writing.read_by(query, slot_keys.swap_dims(2, 3), order);
     let writing = Keys {
         phi: columns(&projections.value),
         values,
-        log_gate: None,
+        log_gate: log_gate(),
     };
     let (context, slot_values) = writing.read_by(softmax(scores, 3), slot_values, order);
     calls::count(order.implementation);
@@ -225,29 +236,57 @@ impl SlotOptions {
     }
 }
 
-/// The columns by which `n` keys are written, `[batch or 1, n_heads or 1, n, k]`: from `position` on, or from
-/// the first.
-fn written_by(projection: Tensor<3>, n: usize, position: Option<&Tensor<1, Int>>) -> Tensor<4> {
-    let [heads, k, n_positions] = projection.dims();
-    let device = projection.device();
-    let place = Tensor::<1, Int>::arange(0..n as i64, &device);
-    let (batch, place) = match position {
-        None if n <= n_positions => {
-            let first = projection.slice([0..heads, 0..k, 0..n]);
-            return first.swap_dims(1, 2).unsqueeze_dim(0);
+/// What is left of the slots when they start anew, as a logarithm: e^−10000 is 0 in every type.
+const NOTHING: f64 = -1e4;
+
+/// The positions of n keys.
+struct Places {
+    n: usize,
+    /// `[batch or 1, n]`, less than n_positions each; none for the first n.
+    wrapped: Option<Tensor<2, Int>>,
+}
+
+impl Places {
+    /// From `position` on, or from the first.
+    fn of(n: usize, n_positions: usize, from: Option<&Tensor<1, Int>>, device: &Device) -> Self {
+        let place: Tensor<2, Int> = Tensor::<1, Int>::arange(0..n as i64, device).unsqueeze_dim(0);
+        let place = match from {
+            None if n <= n_positions => return Self { n, wrapped: None },
+            None => place,
+            Some(position) => {
+                let [batch] = position.dims();
+                let start: Tensor<2, Int> = position.clone().unsqueeze_dim(1);
+                place.expand([batch, n]) + start.expand([batch, n])
+            }
+        };
+        Self {
+            n,
+            wrapped: Some(place.remainder_scalar(n_positions as i64)),
         }
-        None => (1, place),
-        Some(position) => {
-            let [batch] = position.dims();
-            let rows: Tensor<2, Int> = place.unsqueeze_dim(0);
-            let start: Tensor<2, Int> = position.clone().unsqueeze_dim(1);
-            let place = rows.expand([batch, n]) + start.expand([batch, n]);
-            (batch, place.reshape([batch * n]))
+    }
+
+    /// The columns of a projection, `[batch or 1, n_heads or 1, n, k]`.
+    fn columns(&self, projection: Tensor<3>) -> Tensor<4> {
+        let [heads, k, _] = projection.dims();
+        match &self.wrapped {
+            None => {
+                let first = projection.slice([0..heads, 0..k, 0..self.n]);
+                first.swap_dims(1, 2).unsqueeze_dim(0)
+            }
+            Some(place) => {
+                let [batch, n] = place.dims();
+                projection
+                    .select(2, place.clone().reshape([batch * n]))
+                    .reshape([heads, k, batch, n])
+                    .permute([2, 0, 3, 1])
+            }
         }
-    };
-    let place = place.remainder_scalar(n_positions as i64);
-    projection
-        .select(2, place)
-        .reshape([heads, k, batch, n])
-        .permute([2, 0, 3, 1])
+    }
+
+    /// The logarithm of what is left of the slots before each key, `[batch or 1, 1, n]`; none where they go on.
+    fn log_gate(&self, dtype: DType) -> Option<Tensor<3>> {
+        let is_first = self.wrapped.clone()?.equal_elem(0);
+        let gate = is_first.float().cast(dtype).mul_scalar(NOTHING);
+        Some(gate.unsqueeze_dim(1))
+    }
 }
