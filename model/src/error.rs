@@ -60,11 +60,37 @@ pub enum ModelError {
         /// Words that are known.
         known: String,
     },
+    /// An argument of an attention mechanism that is known, but not here.
+    #[error("{mechanism} has no {argument}: {reason}")]
+    Argument {
+        /// The mechanism's word.
+        mechanism: String,
+        /// The argument, as given.
+        argument: String,
+        /// Why, and what to write in place of it.
+        reason: &'static str,
+    },
     /// A word that stands for no map from scores to words.
     #[error("`{found}` is no output map; known are softmax, sparsemax, entmax15, entmax(1.3)")]
     UnknownOutput {
         /// The word.
         found: String,
+    },
+    /// A word that stands for no search.
+    #[error("`{found}` is no search; known are beam, exact, exact(prefixes=10000)")]
+    UnknownSearch {
+        /// The word.
+        found: String,
+    },
+    /// Exact search of a model whose output map gives every token probability.
+    #[error(
+        "exact search needs an output map that gives most tokens probability 0: {output} gives every \
+         sequence of tokens some, which are too many to look at. Use beam search, or train a model with \
+         `output` sparsemax, entmax15 or entmax(1.3)"
+    )]
+    DenseOutput {
+        /// The output map.
+        output: String,
     },
     /// The number of global masks is not the number of layers.
     #[error(

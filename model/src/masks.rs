@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_ops::attention::{AttentionOptions, BlockMask, Implementation};
-use sparta_ops::pruning::{AttentionType, GlobalMask, PruningError};
+use sparta_ops::pruning::{
+    AttentionType, CellRule, GlobalMask, IndexSets, PruningError, StaticPattern,
+};
 
 use crate::error::ModelError;
-use crate::layer::mechanism::Abilities;
+use crate::layer::mechanism::{Abilities, StaticMasks};
 
 /// The block sizes that fused attention may have.
 const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
@@ -45,7 +47,9 @@ struct Whole {
     shape: [usize; 3],
     device: Device,
     block_size: usize,
-    /// At least one of the two is there.
+    /// What decides the cells, of a mask that no tensor was given for.
+    pattern: Option<(StaticPattern, CellRule)>,
+    /// At least one of the three is there.
     cells: OnceLock<Tensor<3, Bool>>,
     hidden: OnceLock<Vec<bool>>,
     blocks: Mutex<Vec<(Part, BlockMask)>>,
@@ -64,7 +68,7 @@ impl fmt::Debug for LayerMask {
 impl From<Tensor<3, Bool>> for LayerMask {
     fn from(cells: Tensor<3, Bool>) -> Self {
         let (shape, device) = (cells.dims(), cells.device());
-        let mask = Self::of(shape, device, BLOCK_SIZE);
+        let mask = Self::of(shape, device, BLOCK_SIZE, None);
         mask.whole.cells.get_or_init(|| cells);
         mask
     }
@@ -91,16 +95,47 @@ impl LayerMask {
         let n_heads = mask.grid(attention_type, layer)?.n_heads;
         let fits = |size: &usize| BLOCK_SIZES.contains(size);
         let block_size = mask.kind().block_size().filter(fits).unwrap_or(BLOCK_SIZE);
-        let of_layer = Self::of([n_heads, rows, columns], device.clone(), block_size);
+        let of_layer = Self::of([n_heads, rows, columns], device.clone(), block_size, None);
         of_layer.whole.hidden.get_or_init(|| hidden);
         Ok(of_layer)
     }
 
-    fn of(shape: [usize; 3], device: Device, block_size: usize) -> Self {
+    /// The mask of a static pattern for the first `size` positions, one head where all see the same.
+    pub(crate) fn of_pattern(
+        pattern: StaticPattern,
+        n_heads: usize,
+        causal: bool,
+        size: usize,
+        device: &Device,
+    ) -> Self {
+        let rule = match causal {
+            true => CellRule::Causal { memory: 0 },
+            false => CellRule::Full,
+        };
+        let block_size = match pattern.sets {
+            // The largest blocks that are seen or hidden as a whole.
+            IndexSets::Fixed { l, c, .. } => (BLOCK_SIZES.into_iter().rev())
+                .find(|size| *size <= BLOCK_SIZE && l % size == 0 && c % size == 0)
+                .unwrap_or(BLOCK_SIZE),
+            IndexSets::Strided { .. } | IndexSets::Local { .. } | IndexSets::Random { .. } => {
+                BLOCK_SIZE
+            }
+        };
+        let shape = [pattern.distinct_heads(n_heads), size, size];
+        Self::of(shape, device.clone(), block_size, Some((pattern, rule)))
+    }
+
+    fn of(
+        shape: [usize; 3],
+        device: Device,
+        block_size: usize,
+        pattern: Option<(StaticPattern, CellRule)>,
+    ) -> Self {
         let whole = Whole {
             shape,
             device,
             block_size,
+            pattern,
             cells: OnceLock::new(),
             hidden: OnceLock::new(),
             blocks: Mutex::default(),
@@ -147,13 +182,70 @@ impl LayerMask {
     pub fn cells(&self) -> Tensor<3, Bool> {
         let Whole { shape, device, .. } = &*self.whole;
         let cells = self.whole.cells.get_or_init(|| {
-            let hidden = self.whole.hidden.get().cloned().unwrap_or_default();
+            let hidden = match (self.whole.hidden.get(), self.whole.pattern) {
+                (Some(hidden), _) => hidden.clone(),
+                (None, Some((pattern, rule))) => pattern.cells(rule, *shape),
+                (None, None) => Vec::new(),
+            };
             Tensor::from_data(TensorData::new(hidden, *shape), device)
         });
         match self.dims() == *shape {
             true => cells.clone(),
             false => (cells.clone()).slice([0..shape[0], self.rows.clone(), self.columns.clone()]),
         }
+    }
+
+    /// Whether it is the same part of the same mask.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.whole, &other.whole)
+            && (&self.rows, &self.columns) == (&other.rows, &other.columns)
+    }
+
+    /// What either of two masks of as many rows and columns hides; one of a single head is every head's.
+    pub(crate) fn join(&self, other: &Self) -> Self {
+        let [n_heads, rows, columns] = self.dims();
+        let n_heads = n_heads.max(other.dims()[0]);
+        let mut hidden = Vec::with_capacity(n_heads * rows * columns);
+        let (a, b) = (self.reader(), other.reader());
+        for head in 0..n_heads {
+            for row in 0..rows {
+                hidden.extend(
+                    (0..columns).map(|column| a(head, row, column) || b(head, row, column)),
+                );
+            }
+        }
+        let block_size = self.whole.block_size.min(other.whole.block_size);
+        let device = other.whole.device.clone();
+        let joined = Self::of([n_heads, rows, columns], device, block_size, None);
+        joined.whole.hidden.get_or_init(|| hidden);
+        joined
+    }
+
+    /// Whether a cell of this part is hidden.
+    fn reader(&self) -> Box<dyn Fn(usize, usize, usize) -> bool + '_> {
+        let [n_heads, all_rows, all_columns] = self.whole.shape;
+        let (first_row, first_column) = (self.rows.start, self.columns.start);
+        let is_drawn = |pattern: &StaticPattern| matches!(pattern.sets, IndexSets::Random { .. });
+        if let Some((pattern, rule)) = self.whole.pattern
+            && !is_drawn(&pattern)
+        {
+            return Box::new(move |head, row, column| {
+                let (row, column) = (first_row + row, first_column + column);
+                pattern.hidden(rule, n_heads, head % n_heads, row, column)
+            });
+        }
+        let hidden =
+            self.whole
+                .hidden
+                .get_or_init(|| match (self.whole.cells.get(), self.whole.pattern) {
+                    (Some(cells), _) => cells.to_data().iter::<bool>().collect(),
+                    (None, Some((pattern, rule))) => pattern.cells(rule, self.whole.shape),
+                    (None, None) => Vec::new(),
+                });
+        Box::new(move |head, row, column| {
+            let (row, column) = (first_row + row, first_column + column);
+            hidden[(head % n_heads * all_rows + row) * all_columns + column]
+        })
     }
 
     /// The same cells as blocks, `[n_heads, rows, columns]`. Under a causal mask, aligned bottom right, a block is hidden too if every
@@ -174,15 +266,7 @@ impl LayerMask {
     }
 
     fn cut(&self, causal: bool) -> BlockMask {
-        let [_, all_rows, all_columns] = self.whole.shape;
-        let hidden = self.whole.hidden.get_or_init(|| {
-            let cells = self.whole.cells.get().map(Tensor::to_data);
-            cells.map_or_else(Vec::new, |cells| cells.iter::<bool>().collect())
-        });
-        let is_hidden = |head: usize, row: usize, column: usize| {
-            let (row, column) = (self.rows.start + row, self.columns.start + column);
-            hidden[(head * all_rows + row) * all_columns + column]
-        };
+        let is_hidden = self.reader();
         let [n_heads, rows, columns] = self.dims();
         let block_size = self.whole.block_size;
         // Columns from the first that a query may see under a causal mask.
@@ -209,16 +293,58 @@ impl LayerMask {
     }
 }
 
-/// Hides the cells of a mask in the form that the attention's implementation takes, which is chosen here for the
-/// whole call, within the abilities of the mechanism; all other options are set.
+/// What is hidden in a call of a layer besides causality and padding.
+#[derive(Default)]
+pub(crate) struct Hidden<'a> {
+    /// The layer's global mask.
+    pub(crate) global: Option<LayerMask>,
+    /// The part of a static pattern, and where what it hides together with global masks is kept.
+    pub(crate) pattern: Option<(LayerMask, &'a StaticMasks)>,
+}
+
+impl From<Option<LayerMask>> for Hidden<'_> {
+    fn from(global: Option<LayerMask>) -> Self {
+        let pattern = None;
+        Self { global, pattern }
+    }
+}
+
+impl Hidden<'_> {
+    fn cells(self) -> Option<Tensor<3, Bool>> {
+        let global = self.global.map(|mask| mask.cells());
+        let pattern = self.pattern.map(|(part, _)| part.cells());
+        [global, pattern].into_iter().flatten().reduce(either)
+    }
+
+    fn blocks(self, causal: bool) -> Option<BlockMask> {
+        let mask = match (self.global, self.pattern) {
+            (Some(global), Some((part, masks))) => masks.joined(&global, &part),
+            (Some(global), None) => global,
+            (None, pattern) => pattern?.0,
+        };
+        Some(mask.blocks(causal))
+    }
+}
+
+/// What either mask hides, `[n_heads or 1, rows, columns]`.
+fn either(a: Tensor<3, Bool>, b: Tensor<3, Bool>) -> Tensor<3, Bool> {
+    let (left, right) = (a.dims(), b.dims());
+    let shape: [usize; 3] = std::array::from_fn(|d| left[d].max(right[d]));
+    a.expand(shape).bool_or(b.expand(shape))
+}
+
+/// Hides cells in the form that the attention's implementation takes, which is chosen here for the whole call,
+/// within the abilities of the mechanism; all other options are set.
 pub(crate) fn hide(
     options: &mut AttentionOptions,
-    mask: Option<LayerMask>,
+    hidden: Hidden<'_>,
     abilities: Abilities,
     device: &Device,
     [seq_q, seq_kv]: [usize; 2],
 ) {
-    let Some(mask) = mask else { return };
+    if hidden.global.is_none() && hidden.pattern.is_none() {
+        return;
+    }
     // What it cannot be is left for the attention itself to report.
     if abilities.fused
         && let Ok(implementation) = options.resolve(device, [seq_q, seq_kv])
@@ -227,10 +353,12 @@ pub(crate) fn hide(
     }
     // Few queries, as in decoding, have no block to skip.
     let in_blocks = seq_q >= BLOCK_SIZES[0] && options.implementation == Implementation::Fused;
-    match in_blocks {
-        true => options.block_mask = Some(mask.blocks(options.causal)),
-        false => options.global_mask = Some(mask.cells()),
+    if in_blocks && options.block_mask.is_none() {
+        options.block_mask = hidden.blocks(options.causal);
+        return;
     }
+    let given = options.global_mask.take();
+    options.global_mask = [given, hidden.cells()].into_iter().flatten().reduce(either);
 }
 
 /// The masks of one attention type for each layer from the first up, or none where `mask` has none of that
@@ -288,6 +416,25 @@ mod tests {
     use super::*;
     use sparta_ops::attention::Normalizer;
 
+    /// A window of 64 keys leaves each block of queries two blocks of keys, of up to 64.
+    #[test]
+    fn what_a_window_hides_is_skipped() {
+        let window: StaticPattern = "local(w=64)".parse().unwrap();
+        let grid = LayerMask::of_pattern(window, 4, true, 4096, &Device::flex());
+        assert_eq!(grid.dims(), [1, 4096, 4096]);
+        let blocks = grid.blocks(true);
+        let seen = (64 * 2 - 1) as f64 / (64 * 64) as f64;
+        assert!((blocks.fraction_hidden() - (1.0 - seen)).abs() < 1e-9);
+        // Summaries and blocks of 32: nothing is partial but the diagonal.
+        let fixed: StaticPattern = "fixed(l=128,c=32)".parse().unwrap();
+        let grid = LayerMask::of_pattern(fixed, 4, true, 512, &Device::flex());
+        let blocks = grid.blocks(true);
+        assert_eq!(blocks.block_size(), 32);
+        // Of 16 · 16 blocks: 4 · 10 of own blocks, and one summary of each earlier one for 4 rows each.
+        let seen = (4 * 10 + 4 * (1 + 2 + 3)) as f64 / 256.0;
+        assert!((blocks.fraction_hidden() - (1.0 - seen)).abs() < 1e-9);
+    }
+
     /// Cells for the definition and for the few queries of decoding, blocks for everything else.
     #[test]
     fn a_mask_hides_in_the_way_of_who_computes() {
@@ -296,7 +443,8 @@ mod tests {
             let cells = Tensor::<3, Bool>::tril_mask([2, shape[0], shape[1]], 0, &device);
             let options = AttentionOptions::new(Normalizer::Softmax);
             let mut options = options.implementation(implementation);
-            hide(&mut options, Some(cells.into()), abilities, &device, shape);
+            let hidden = Some(LayerMask::from(cells)).into();
+            hide(&mut options, hidden, abilities, &device, shape);
             (options.block_mask.is_some(), options.global_mask.is_some())
         };
         let way = |implementation, shape| way_of(Abilities::ALL, implementation, shape);

@@ -12,7 +12,7 @@ pub use config::TransformerXlConfig;
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::{
-    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, LearnedAlphas, MechanismState, Past,
+    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, MechanismState, Past, PlacedMechanism,
     RelativeAttention, RelativeAttentionInput, relative_positions,
 };
 use crate::masks::LayerMask;
@@ -142,10 +142,10 @@ impl TransformerXl {
         self
     }
 
-    /// The learned α of each layer and head.
-    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+    /// The attention mechanism of each layer.
+    pub fn mechanisms(&self) -> Vec<PlacedMechanism<'_>> {
         let layers = self.layers.iter().map(|layer| &layer.attention.mechanism);
-        LearnedAlphas::of(AttentionType::DecoderSelf, layers).collect()
+        PlacedMechanism::of(AttentionType::DecoderSelf, layers).collect()
     }
 
     /// Checks that global masks fit the network: one per layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
@@ -231,12 +231,14 @@ impl TransformerXl {
                     }
                 }
                 (None, _, _) | (_, None, _) | (_, _, None) => {
-                    Past::State(memory.map(|packed| MechanismState::unpacked(packed, self.d_head)))
+                    let mechanism = &layer.attention.mechanism;
+                    Past::State(memory.map(|packed| mechanism.unpack(packed, self.d_head)))
                 }
             };
             let attended = layer.attention.forward(RelativeAttentionInput {
                 hidden,
                 past,
+                mem_len: self.lengths.mem_len,
                 global_mask: (input.masks.as_ref()).map(|masks| self.align(&masks[i], seq_q, mlen)),
                 extra_mask: extra_mask.clone(),
                 return_weights: input.return_weights,

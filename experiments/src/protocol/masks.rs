@@ -1,7 +1,9 @@
 //! Patterns and masks of an arm: thresholds, files, and the checks that they belong together.
 
 use anyhow::{Context, Result, bail, ensure};
-use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Grid, SparsityReport};
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, GlobalMask, Grid, SparsityReport, StaticPattern,
+};
 use sparta_results::MaskFamily;
 
 use super::cost::describe_sparsity;
@@ -19,6 +21,8 @@ pub struct AttentionLayers {
     pub n_layers: usize,
     /// The cells of each.
     pub grid: Grid,
+    /// The cells of it that the network sees, if a static pattern hides others.
+    pub pattern: Option<StaticPattern>,
 }
 
 impl<R: Recipe> Run<'_, R> {

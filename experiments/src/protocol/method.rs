@@ -211,7 +211,13 @@ impl<'a, T: Task> Protocol<'a, T> {
         let layers = self.task.attention(&arm.variant);
         let header = layers.into_iter().fold(
             PatternHeader::new(pass.corpus, arm.folder.model_name()).with_padding(padding),
-            |header, of| header.with_layers(of.kind, of.n_layers, of.grid),
+            |header, of| {
+                let header = header.with_layers(of.kind, of.n_layers, of.grid);
+                match of.pattern {
+                    Some(pattern) => header.with_static(of.kind, of.n_layers, pattern),
+                    None => header,
+                }
+            },
         );
         let mut pattern = AttentionPattern::new(header);
         let mut progress = self

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::tokenize::Language;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
 use sparta_results::{Baseline, Metric, RunRecord};
@@ -195,8 +195,8 @@ pub trait Task: Sized {
     /// The language of the texts that the encoder reads; of a network without one, of its texts.
     fn language(&self) -> Language;
 
-    /// The learned α of each layer and head; empty for a network that learns none.
-    fn learned_alphas(&self, of: &Variant, network: &Self::Network) -> Vec<LearnedAlphas>;
+    /// The attention mechanism of each layer.
+    fn mechanisms<'n>(&self, of: &Variant, network: &'n Self::Network) -> Vec<PlacedMechanism<'n>>;
 
     // ── scores ──
 

@@ -221,8 +221,9 @@ pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
 /// Keys that change no result, only what is drawn of it: a recipe may lack them.
 pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
-/// Keys of tables of mechanisms: what stands in rows, and what is pruned. A recipe from before there were any lacks them.
-pub(super) const OF_MECHANISMS: [&str; 3] = ["layout", "prune.only", "prune.others"];
+/// Keys that came later, with a default that is what there was before: an earlier recipe lacks them. Those of tables of
+/// mechanisms say what stands in rows, and what is pruned.
+pub(super) const LATER: [&str; 4] = ["layout", "prune.only", "prune.others", "eval.search"];
 
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

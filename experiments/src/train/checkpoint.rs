@@ -539,7 +539,9 @@ mod tests {
             let tracked = match &read.layers[0].mechanism {
                 Mechanism::Favor(favor) => favor.projection.val().is_require_grad(),
                 Mechanism::Rfa(rfa) => rfa.frequencies.val().is_require_grad(),
-                Mechanism::DotProduct(_) => panic!("no random features"),
+                Mechanism::DotProduct(_) | Mechanism::Linformer(_) | Mechanism::Nystrom(_) => {
+                    panic!("no random features")
+                }
             };
             assert!(!tracked, "{words}");
         }

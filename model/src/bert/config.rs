@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::nn::DropoutConfig;
 use burn::prelude::*;
 use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::StaticPattern;
 
 use super::{
     Bert, BertClassifier, BertEmbeddings, BertMaskedLm, BertSpanFinder, MaskedLmHead, Pooling,
@@ -74,6 +75,12 @@ impl BertConfig {
         }
     }
 
+    /// The static pattern of visible cells that every layer has, if there is one: the mechanism's, with the first
+    /// position visible, which stands for the sequence.
+    pub fn static_pattern(&self) -> Option<StaticPattern> {
+        self.mechanism.with_first_visible().static_pattern()
+    }
+
     /// Dot-product attention with this row normaliser as the mechanism.
     pub fn with_normalizer(self, normalizer: NormalizerConfig) -> Self {
         self.with_mechanism(normalizer.into())
@@ -116,7 +123,8 @@ impl BertConfig {
         check(divides, "n_heads", &self.n_heads, &expected)?;
         check_dropout("dropout", self.dropout)?;
         check_dropout("attention_dropout", self.attention_dropout)?;
-        self.mechanism.check("mechanism", self.needed_abilities())
+        self.mechanism.check("mechanism", self.needed_abilities())?;
+        (self.mechanism).check_layer("mechanism", self.n_heads, None)
     }
 
     /// Makes the network with random weights, without a pooler.
@@ -236,7 +244,7 @@ impl BertConfig {
     fn layer(&self, device: &Device) -> EncoderLayer {
         let (init, d_model) = (self.weight_init(), self.d_model);
         let mut attention = MultiHeadAttentionConfig::new(d_model, self.n_heads)
-            .with_mechanism(self.mechanism)
+            .with_mechanism(self.mechanism.with_first_visible())
             .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
             .with_implementation(self.implementation)

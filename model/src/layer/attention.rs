@@ -8,7 +8,7 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, Implementation};
 
 use super::dropout::rate_now;
 use super::key_value::{Cache, CachedInput, KeyValue};
-use super::mechanism::{HeadShape, Mechanism, MechanismConfig, NormalizerConfig};
+use super::mechanism::{Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Place};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -137,6 +137,7 @@ pub struct AttentionInput {
     key_padding: Option<Tensor<2, Bool>>,
     global_mask: Option<LayerMask>,
     return_weights: bool,
+    is_cross: bool,
 }
 
 impl AttentionInput {
@@ -151,6 +152,7 @@ impl AttentionInput {
             key_padding: None,
             global_mask: None,
             return_weights: false,
+            is_cross: false,
         }
     }
 
@@ -162,7 +164,10 @@ impl AttentionInput {
     /// Attention of a decoder's `[batch, seq_q, d_model]` to an encoder's output
     /// `[batch, seq_kv, d_model]`.
     pub fn cross(query: Tensor<3>, memory: Tensor<3>) -> Self {
-        Self::new(query, memory.clone(), memory)
+        Self {
+            is_cross: true,
+            ..Self::new(query, memory.clone(), memory)
+        }
     }
 
     /// Hides the keys after each query; the last query is aligned with the last key.
@@ -239,6 +244,12 @@ impl MultiHeadAttention {
         if let Some(padding) = &input.key_padding {
             assert_shape!(padding, [batch, seq_kv]);
         }
+        if input.is_cross || (seq_q != seq_kv && !input.causal) {
+            self.mechanism.must_have(Abilities {
+                cross: true,
+                ..Abilities::NONE
+            });
+        }
         let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
         let keys = KeyValue {
             key: self.split(&self.key, input.key),
@@ -270,20 +281,17 @@ impl MultiHeadAttention {
     /// # Shapes
     /// As [`CachedInput`] has them; context: `[batch, seq_q, d_model]`.
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
-        let [_, seq_q, _] = input.query.dims();
         let device = input.query.device();
-        let mut options = AttentionOptions {
+        let options = AttentionOptions {
             causal: input.causal,
             key_padding: input.key_padding,
             return_weights: input.return_weights,
             ..self.options(input.return_weights, &device)
         };
-        let seq_kv = input.keys.key.dims()[2];
-        let abilities = self.mechanism.abilities();
-        let sizes = [seq_q, seq_kv];
-        hide(&mut options, input.global_mask, abilities, &device, sizes);
         let query = self.split(&self.query, input.query);
-        let attended = (self.mechanism).attend(query, input.keys.key, input.keys.value, options);
+        let KeyValue { key, value } = input.keys;
+        let place = (input.global_mask, Place::Sequence);
+        let attended = (self.mechanism).attend_at(query, key, value, options, place);
         self.joined(attended)
     }
 
@@ -323,7 +331,8 @@ impl MultiHeadAttention {
         let mut options = self.options(false, &device).causal();
         let [_, seq, _] = input.dims();
         let abilities = self.mechanism.abilities();
-        hide(&mut options, global_mask, abilities, &device, [seq, seq]);
+        let hidden = global_mask.into();
+        hide(&mut options, hidden, abilities, &device, [seq, seq]);
         let query = self.split(&self.query, input);
         let continued = (self.mechanism).attend_from(query, new.key, new.value, before, options);
         (self.joined(continued.output), Cache::State(continued.state))

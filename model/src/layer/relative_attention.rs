@@ -10,7 +10,9 @@ use sparta_ops::pruning::AttentionType;
 
 use super::dropout::{drop_values, rate_now};
 use super::mechanism::observe::within;
-use super::mechanism::{HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig};
+use super::mechanism::{
+    HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place,
+};
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
 
@@ -139,6 +141,8 @@ pub struct RelativeAttentionInput {
     pub hidden: Tensor<3>,
     /// What came before, and how far away it is.
     pub past: Past,
+    /// Positions of a full memory, of which there may be fewer so far.
+    pub mem_len: usize,
     /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
     pub global_mask: Option<LayerMask>,
     /// A mask for every head, `[seq_q, seq_kv]`, besides the causal one.
@@ -240,9 +244,7 @@ impl RelativeAttention {
             },
             ..AttentionOptions::default()
         };
-        let abilities = self.mechanism.abilities();
-        let sizes = [seq_q, seq_kv];
-        hide(&mut options, input.global_mask, abilities, &device, sizes);
+        let mem_len = input.mem_len;
         let (attended, state) = match (&self.position, input.past) {
             (
                 Some(position),
@@ -269,11 +271,14 @@ impl RelativeAttention {
                     positions: self.position_keys(positions, position),
                 });
                 let query = with_bias(content_bias);
-                let attend = || self.mechanism.attend(query, key, value, options);
+                let place = (input.global_mask, Place::Segment { mem_len });
+                let attend = || (self.mechanism).attend_at(query, key, value, options, place);
                 (within(AttentionType::DecoderSelf, attend), None)
             }
             (None, Past::State(state)) => {
                 let query = self.split(query, batch);
+                let (abilities, hidden) = (self.mechanism.abilities(), input.global_mask.into());
+                hide(&mut options, hidden, abilities, &device, [seq_q, seq_kv]);
                 let attend = || (self.mechanism).attend_from(query, key, value, state, options);
                 let continued = within(AttentionType::DecoderSelf, attend);
                 (continued.output, Some(continued.state))

@@ -172,6 +172,7 @@ impl Seq2SeqConfig {
         check_dropout("attention_dropout", self.attention_dropout)?;
         check_dropout("activation_dropout", self.activation_dropout)?;
         self.mechanisms.check(|kind| self.needed_abilities(kind))?;
+        self.mechanisms.check_layers(self.n_heads)?;
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;
         }

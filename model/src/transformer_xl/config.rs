@@ -127,6 +127,8 @@ impl TransformerXlConfig {
         check_dropout("dropout", self.dropout)?;
         check_dropout("dropatt", self.dropatt)?;
         self.mechanism.check("mechanism", self.needed_abilities())?;
+        let tgt_len = Some(self.tgt_len);
+        (self.mechanism).check_layer("mechanism", self.n_heads, tgt_len)?;
         if let Some(clamp_len) = self.clamp_len {
             let expected = format!("not given: {} knows no distances", self.mechanism);
             let known = !self.mechanism.carries_state();

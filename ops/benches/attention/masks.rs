@@ -52,7 +52,7 @@ impl Pruned {
     fn of(mask: &GlobalMask, kind: AttentionType, name: String) -> Self {
         let block = match mask.kind() {
             MaskKind::ApBlocks { block_size } => block_size,
-            MaskKind::Ap | MaskKind::Random { .. } => BLOCK,
+            MaskKind::Ap | MaskKind::Random { .. } | MaskKind::Static { .. } => BLOCK,
         };
         let layers = mask.layers().filter(|(of, _)| *of == kind);
         let layers: Vec<usize> = layers.map(|(_, layer)| layer).collect();

@@ -67,7 +67,7 @@ fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
         };
         for row in block.rows.clone() {
             for col in block.cols.clone() {
-                if cells.grid.rule.is_legal(row, col) && cells.count(row, col) > 0 {
+                if cells.grid.rule.is_legal(row, col) && cells.is_candidate(head, row, col) {
                     bits.set(row, col, true);
                 }
             }
@@ -92,7 +92,7 @@ fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<
             let (mut sum, mut n_cells) = (0.0, 0);
             for row in rows.clone() {
                 for col in cols.start..cols.end.min(rule.legal_cols(row)) {
-                    if cells.count(row, col) > 0 {
+                    if cells.is_candidate(head, row, col) {
                         sum += cells.mean(head, row, col);
                         n_cells += 1;
                     }

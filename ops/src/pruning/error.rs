@@ -69,6 +69,37 @@ pub enum PruningError {
         known: String,
     },
 
+    /// A setting of a static pattern is out of range.
+    #[error("`{field}` of a static pattern is {found}, but it must be {expected}")]
+    StaticPattern {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// The values that are possible.
+        expected: String,
+    },
+
+    /// A static pattern cannot be laid over a grid.
+    #[error(
+        "the static pattern {pattern} has no cells for {attention_type} attention of {n_heads} heads, \
+         {n_rows} rows and {n_cols} columns: {reason}"
+    )]
+    StaticGrid {
+        /// The pattern, in words.
+        pattern: String,
+        /// The attention type.
+        attention_type: AttentionType,
+        /// Heads of the grid.
+        n_heads: usize,
+        /// Rows of the grid.
+        n_rows: usize,
+        /// Columns of the grid.
+        n_cols: usize,
+        /// What it needs.
+        reason: &'static str,
+    },
+
     /// The head asked for does not exist.
     #[error(
         "head {head} of {attention_type} attention, layer {layer}: it has heads 0 to {last}; ask for one of those",

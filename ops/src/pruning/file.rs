@@ -15,6 +15,7 @@ use safetensors::{Dtype, SafeTensors, View};
 
 use super::cells::{Grid, LayerKey, layer_name, parse_layer_name};
 use super::error::PruningError;
+use super::static_pattern::StaticPattern;
 
 /// A named tensor of the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,24 @@ impl Document {
     pub(super) fn insert_grid(&mut self, key: LayerKey, grid: &Grid) {
         self.metadata
             .insert(format!("grid.{}", layer_name(key)), grid.to_string());
+    }
+
+    pub(super) fn insert_static(&mut self, key: LayerKey, pattern: Option<StaticPattern>) {
+        if let Some(pattern) = pattern {
+            let name = format!("static.{}", layer_name(key));
+            self.metadata.insert(name, pattern.to_string());
+        }
+    }
+
+    /// The static pattern of a layer, where it has one.
+    pub(super) fn static_pattern(
+        &self,
+        path: &Path,
+        key: LayerKey,
+    ) -> Result<Option<StaticPattern>, PruningError> {
+        let name = format!("static.{}", layer_name(key));
+        let is_there = self.metadata.contains_key(&name);
+        is_there.then(|| self.parse(path, &name)).transpose()
     }
 
     /// A metadata entry, parsed; `Corrupt` if it is missing or does not parse.

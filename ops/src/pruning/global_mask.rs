@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,10 @@ use super::block_threshold;
 use super::blocks::BlockLayout;
 use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
+use super::file::Document;
 use super::pattern::AttentionPattern;
 use super::random::Draws;
+use super::static_pattern::{Kept, StaticPattern};
 use super::threshold::{self, Scope, Semantics};
 
 /// How the hidden cells of a mask were chosen.
@@ -30,15 +33,21 @@ pub enum MaskKind {
         /// The seed of the draw.
         seed: u64,
     },
+    /// What a static pattern hides.
+    Static {
+        /// The pattern.
+        pattern: StaticPattern,
+    },
 }
 
 impl MaskKind {
-    /// The name used in files and tables: `ap`, `ap-blocks` or `random`.
+    /// The name used in files and tables: `ap`, `ap-blocks`, `random` or `static`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ap => "ap",
             Self::ApBlocks { .. } => "ap-blocks",
             Self::Random { .. } => "random",
+            Self::Static { .. } => "static",
         }
     }
 
@@ -46,38 +55,43 @@ impl MaskKind {
     pub const fn block_size(self) -> Option<usize> {
         match self {
             Self::ApBlocks { block_size } => Some(block_size),
-            Self::Ap | Self::Random { .. } => None,
+            Self::Ap | Self::Random { .. } | Self::Static { .. } => None,
         }
     }
 
-    /// The number that files hold beside the name, and what it is.
-    pub(super) const fn number(self) -> Option<(&'static str, u64)> {
+    /// What files hold beside the name, and what it is.
+    pub(super) fn detail(self) -> Option<(&'static str, String)> {
         match self {
             Self::Ap => None,
-            Self::ApBlocks { block_size } => Some(("block_size", block_size as u64)),
-            Self::Random { seed } => Some(("seed", seed)),
+            Self::ApBlocks { block_size } => Some(("block_size", block_size.to_string())),
+            Self::Random { seed } => Some(("seed", seed.to_string())),
+            Self::Static { pattern } => Some(("pattern", pattern.to_string())),
         }
     }
 
-    /// The kind of that name, none for another word; `number` reads the one beside it.
-    pub(super) fn read<E>(
+    /// The kind of that name in a file, none for another word.
+    pub(super) fn read(
         name: &str,
-        number: impl FnOnce(&str) -> Result<u64, E>,
-    ) -> Result<Option<Self>, E> {
+        document: &Document,
+        path: &Path,
+    ) -> Result<Option<Self>, PruningError> {
         Ok(Some(match name {
             "ap" => Self::Ap,
             "ap-blocks" => Self::ApBlocks {
-                block_size: number("block_size")? as usize,
+                block_size: document.parse(path, "block_size")?,
             },
             "random" => Self::Random {
-                seed: number("seed")?,
+                seed: document.parse(path, "seed")?,
+            },
+            "static" => Self::Static {
+                pattern: document.parse(path, "pattern")?,
             },
             _ => return Ok(None),
         }))
     }
 }
 
-/// `ap`, `ap-blocks of 16×16` or `random (seed 7)`.
+/// `ap`, `ap-blocks of 16×16`, `random (seed 7)` or `static local(w=16)`.
 impl fmt::Display for MaskKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.as_str();
@@ -85,6 +99,7 @@ impl fmt::Display for MaskKind {
             Self::Ap => f.write_str(name),
             Self::ApBlocks { block_size } => write!(f, "{name} of {block_size}×{block_size}"),
             Self::Random { seed } => write!(f, "{name} (seed {seed})"),
+            Self::Static { pattern } => write!(f, "{name} {pattern}"),
         }
     }
 }
@@ -96,6 +111,15 @@ pub(super) struct MaskLayer {
     pub(super) heads: Vec<BitMatrix>,
     /// Cells the pattern had observations of.
     pub(super) observed: BitMatrix,
+    /// Cells that the network can see at all.
+    pub(super) kept: Kept,
+}
+
+impl MaskLayer {
+    /// Whether a legal cell was observed of a head that can see it.
+    fn is_candidate(&self, head: usize, row: usize, col: usize) -> bool {
+        self.observed.get(row, col) && !self.kept.hides(head, row, col)
+    }
 }
 
 /// The hidden cells of every attention type, layer and head, one bit a cell, `true` = hidden.
@@ -176,6 +200,7 @@ impl GlobalMask {
                 grid: cells.grid,
                 heads,
                 observed: cells.observed(),
+                kept: cells.kept.clone(),
             };
             layers.insert(key, layer);
         }
@@ -192,10 +217,55 @@ impl GlobalMask {
         }
     }
 
+    /// What a static pattern hides of layers with these grids, every legal cell of which counts as observed: the
+    /// mask of a network that sees these cells only.
+    ///
+    /// Positions beyond the grids stay visible (`corrected` semantics); `p` is the share of legal cells that is
+    /// hidden.
+    ///
+    /// # Errors
+    /// [`PruningError::StaticPattern`], [`PruningError::StaticGrid`].
+    pub fn from_static(
+        pattern: StaticPattern,
+        grids: impl IntoIterator<Item = ((AttentionType, usize), Grid)>,
+    ) -> Result<Self, PruningError> {
+        let mut layers = BTreeMap::new();
+        let (mut n_hidden, mut n_legal) = (0, 0);
+        for (key, grid) in grids {
+            pattern.check_grid(key, &grid)?;
+            let heads = pattern.bits(&grid);
+            let mut observed = BitMatrix::new(grid.n_rows, grid.n_cols);
+            for row in 0..grid.n_rows {
+                for col in 0..grid.n_cols.min(grid.rule.legal_cols(row)) {
+                    observed.set(row, col, true);
+                    n_legal += grid.n_heads;
+                    n_hidden += heads.iter().filter(|bits| bits.get(row, col)).count();
+                }
+            }
+            let kept = Kept::default();
+            let layer = MaskLayer {
+                grid,
+                heads,
+                observed,
+                kept,
+            };
+            layers.insert(key, layer);
+        }
+        Ok(Self {
+            kind: MaskKind::Static { pattern },
+            p: n_hidden as f64 / (n_legal as f64).max(1.0),
+            scope: Scope::Head,
+            semantics: Semantics::Corrected,
+            corpus: String::new(),
+            model: String::new(),
+            layers,
+        })
+    }
+
     /// A random mask that hides, for each layer and type, exactly as many legal cells as `mask`,
     /// drawn uniformly over the legal cells of all heads of that layer.
     ///
-    /// Cells that are illegal or were never observed stay as they are in `mask`. The same seed
+    /// Cells that are illegal, were never observed or are hidden by a static pattern stay as they are in `mask`. The same seed
     /// gives the same mask on every platform and in every release.
     pub fn random_like(mask: &Self, seed: u64) -> Self {
         let mut random = mask.clone();
@@ -203,13 +273,13 @@ impl GlobalMask {
         for (&key, layer) in &mut random.layers {
             let mut candidates = Vec::new();
             let mut n_hidden = 0;
-            for (head, bits) in layer.heads.iter_mut().enumerate() {
+            for head in 0..layer.heads.len() {
                 for row in 0..layer.grid.n_rows {
                     for col in 0..layer.grid.n_cols.min(layer.grid.rule.legal_cols(row)) {
-                        if layer.observed.get(row, col) {
+                        if layer.is_candidate(head, row, col) {
                             candidates.push((head as u32, row as u32, col as u32));
-                            n_hidden += usize::from(bits.get(row, col));
-                            bits.set(row, col, false);
+                            n_hidden += usize::from(layer.heads[head].get(row, col));
+                            layer.heads[head].set(row, col, false);
                         }
                     }
                 }
@@ -344,7 +414,7 @@ impl GlobalMask {
     ) -> Result<BlockLayout, PruningError> {
         let mask = self.layer((attention_type, layer))?;
         BlockLayout::new(&mask.grid, (rows, cols), block_size, |head, row, col| {
-            self.bit(mask, head, row, col)
+            self.bit(mask, head, row, col) || mask.kept.hides(head, row, col)
         })
     }
 

@@ -10,6 +10,7 @@ use super::cells::{Grid, LayerKey, layer_name};
 use super::error::PruningError;
 use super::file::{self, Document, StoredArray};
 use super::global_mask::{GlobalMask, MaskKind, MaskLayer};
+use super::static_pattern::Kept;
 
 const FORMAT: &str = "sparta-global-mask";
 const VERSION: u32 = 1;
@@ -34,8 +35,8 @@ impl GlobalMask {
         let mut document = Document::default();
         let mut put = |key: &str, value: String| document.metadata.insert(key.into(), value);
         put("kind", kind.as_str().into());
-        if let Some((what, number)) = kind.number() {
-            put(what, number.to_string());
+        if let Some((what, detail)) = kind.detail() {
+            put(what, detail);
         }
         put("p", p.to_string());
         put("scope", scope.to_string());
@@ -48,10 +49,12 @@ impl GlobalMask {
                 grid,
                 heads,
                 observed,
+                kept,
             },
         ) in layers
         {
             document.insert_grid(key, grid);
+            document.insert_static(key, kept.pattern);
             let words: Vec<u64> = heads
                 .iter()
                 .flat_map(|bits| bits.words().iter().copied())
@@ -77,7 +80,7 @@ impl GlobalMask {
         let path = path.as_ref();
         let document = file::read(path, FORMAT, VERSION)?;
         let name = document.text(path, "kind")?;
-        let kind = MaskKind::read(name, |what| document.parse(path, what))?
+        let kind = MaskKind::read(name, &document, path)?
             .ok_or_else(|| file::corrupt(path, format!("`kind` is `{name}`")))?;
         let mut layers = BTreeMap::new();
         for (key, grid) in document.grids(path)? {
@@ -126,9 +129,11 @@ fn load_layer(
         .map(|head| matrix(&hidden[head * per_head..(head + 1) * per_head]))
         .collect::<Result<Vec<_>, _>>()?;
     let observed = matrix(&words("observed", &[n_rows, words_per_row])?)?;
+    let kept = Kept::new(document.static_pattern(path, key)?, &grid);
     Ok(MaskLayer {
         grid,
         heads,
         observed,
+        kept,
     })
 }

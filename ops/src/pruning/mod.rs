@@ -51,6 +51,9 @@ mod pattern;
 mod pattern_file;
 mod random;
 mod report;
+mod static_pattern;
+mod static_random;
+mod static_words;
 mod tensor;
 mod threshold;
 
@@ -62,4 +65,5 @@ pub use observation::{Padding, PatternHeader, Placement, Valid};
 pub use overlap::{HeadOverlap, MaskOverlap, Overlap};
 pub use pattern::AttentionPattern;
 pub use report::{BlockSparsity, HeadSparsity, Sparsity, SparsityReport};
+pub use static_pattern::{Factors, IndexSets, StaticPattern};
 pub use threshold::{Scope, Semantics};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cells::{AttentionType, Grid, LayerKey};
 use super::error::PruningError;
+use super::static_pattern::{Kept, StaticPattern};
 
 /// What a pattern does with the padded rows and columns that a [`Placement`] names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
@@ -41,6 +42,8 @@ pub struct PatternHeader {
     pub padding: Padding,
     /// The grid of each attention type and layer.
     pub grids: BTreeMap<(AttentionType, usize), Grid>,
+    /// The static pattern of layers that have one: cells that it hides are no candidates of a mask.
+    pub static_patterns: BTreeMap<(AttentionType, usize), StaticPattern>,
 }
 
 impl PatternHeader {
@@ -64,6 +67,18 @@ impl PatternHeader {
         (0..n_layers).fold(self, |header, layer| {
             header.with(attention_type, layer, grid)
         })
+    }
+
+    /// Says that layers `0..n_layers` see the cells of a static pattern only.
+    pub fn with_static(
+        mut self,
+        attention_type: AttentionType,
+        n_layers: usize,
+        pattern: StaticPattern,
+    ) -> Self {
+        let layers = (0..n_layers).map(|layer| ((attention_type, layer), pattern));
+        self.static_patterns.extend(layers);
+        self
     }
 
     /// Chooses what is done with padding.
@@ -198,7 +213,7 @@ pub(super) fn check_length(found: usize, shape: &[usize]) -> Result<(), PruningE
 /// Refuses sums that no attention weights have.
 pub(super) fn check_weights(
     (attention_type, layer): LayerKey,
-    grid: &Grid,
+    (grid, kept): (&Grid, &Kept),
     sums: &[f64],
     block: ObservedBlock,
     placement: &Placement,
@@ -211,6 +226,8 @@ pub(super) fn check_weights(
                 "attention weights are not negative and finite; pass the weights, not the scores"
             } else if col >= legal && value != 0.0 {
                 "the cell is illegal under the cell rule; correct the placement or the rule"
+            } else if value != 0.0 && kept.hides(head, row, placement.col + col) {
+                "the static pattern hides the cell; correct the placement or the pattern"
             } else {
                 continue;
             };

@@ -143,6 +143,9 @@ fn layer_overlap(
                 continue;
             }
             for (head, overlap) in heads.iter_mut().enumerate() {
+                if of_a.kept.hides(head, row, col) || of_b.kept.hides(head, row, col) {
+                    continue;
+                }
                 let hidden = [&of_a.heads[head], &of_b.heads[head]].map(|bits| bits.get(row, col));
                 overlap.cells += 1;
                 overlap.hidden[0] += u64::from(hidden[0]);

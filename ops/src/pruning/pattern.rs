@@ -9,6 +9,7 @@ use super::error::PruningError;
 use super::observation::{
     ObservedBlock, Padding, PatternHeader, Placement, Valid, check_length, check_weights,
 };
+use super::static_pattern::{Kept, StaticPattern};
 
 /// Sums and counts of one layer. All heads see the same examples, so they share the counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,16 +17,23 @@ pub(super) struct Cells {
     pub(super) grid: Grid,
     pub(super) sums: Vec<f64>,
     pub(super) counts: Vec<u64>,
+    pub(super) kept: Kept,
 }
 
 impl Cells {
-    fn new(grid: Grid) -> Self {
+    fn new(grid: Grid, pattern: Option<StaticPattern>) -> Self {
         let sums = vec![0.0; grid.n_heads * grid.head_len()];
         Self {
             grid,
             sums,
             counts: vec![0; grid.head_len()],
+            kept: Kept::new(pattern, &grid),
         }
+    }
+
+    /// Whether a legal cell was observed of a head that can see it.
+    pub(super) fn is_candidate(&self, head: usize, row: usize, col: usize) -> bool {
+        self.count(row, col) > 0 && !self.kept.hides(head, row, col)
     }
 
     pub(super) fn count(&self, row: usize, col: usize) -> u64 {
@@ -81,7 +89,10 @@ impl AttentionPattern {
         let layers = header
             .grids
             .iter()
-            .map(|(&key, &grid)| (key, Cells::new(grid)))
+            .map(|(&key, &grid)| {
+                let pattern = header.static_patterns.get(&key).copied();
+                (key, Cells::new(grid, pattern))
+            })
             .collect();
         Self {
             header,
@@ -237,6 +248,13 @@ impl AttentionPattern {
         if left.grids != right.grids {
             return mismatch("the grids of two patterns", &left.grids, &right.grids);
         }
+        if left.static_patterns != right.static_patterns {
+            return mismatch(
+                "the static patterns of two patterns",
+                &left.static_patterns,
+                &right.static_patterns,
+            );
+        }
         self.padding_seen |= other.padding_seen;
         for (cells, more) in self.layers.values_mut().zip(other.layers.values()) {
             cells
@@ -260,6 +278,9 @@ impl AttentionPattern {
         let mut part = self.clone();
         part.header
             .grids
+            .retain(|(attention_type, _), _| attention_types.contains(attention_type));
+        part.header
+            .static_patterns
             .retain(|(attention_type, _), _| attention_types.contains(attention_type));
         part.layers
             .retain(|(attention_type, _), _| attention_types.contains(attention_type));
@@ -298,8 +319,9 @@ impl AttentionPattern {
         if batch == 0 || heads * rows * cols == 0 {
             return Ok(());
         }
-        let grid = self.layer(key)?.grid;
-        check_weights(key, &grid, sums, block, placement)?;
+        let cells = self.layer(key)?;
+        let grid = cells.grid;
+        check_weights(key, (&grid, &cells.kept), sums, block, placement)?;
 
         let counted = self.counted_part(placement).map(<[Valid]>::to_vec);
         let whole = Valid::first(rows, cols);

@@ -10,6 +10,7 @@ use super::error::PruningError;
 use super::file::{self, Document, StoredArray};
 use super::observation::{Padding, PatternHeader};
 use super::pattern::{AttentionPattern, Cells};
+use super::static_pattern::Kept;
 
 const FORMAT: &str = "sparta-attention-pattern";
 const VERSION: u32 = 1;
@@ -27,6 +28,7 @@ impl AttentionPattern {
             model,
             padding,
             grids: _,
+            static_patterns: _,
         } = &self.header;
         document.metadata.insert("corpus".into(), corpus.clone());
         document.metadata.insert("model".into(), model.clone());
@@ -44,6 +46,7 @@ impl AttentionPattern {
                 ..
             } = cells.grid;
             document.insert_grid(key, &cells.grid);
+            document.insert_static(key, cells.kept.pattern);
             let sums = StoredArray::f64(vec![n_heads, n_rows, n_cols], &cells.sums);
             let counts = StoredArray::u64(vec![n_rows, n_cols], &cells.counts);
             document
@@ -68,11 +71,18 @@ impl AttentionPattern {
             word if word == Padding::AveragedIn.as_str() => Padding::AveragedIn,
             word => return Err(file::corrupt(path, format!("`padding` is `{word}`"))),
         };
+        let grids = document.grids(path)?;
+        let mut static_patterns = BTreeMap::new();
+        for &key in grids.keys() {
+            let pattern = document.static_pattern(path, key)?;
+            static_patterns.extend(pattern.map(|pattern| (key, pattern)));
+        }
         let header = PatternHeader {
             corpus: document.text(path, "corpus")?.to_string(),
             model: document.text(path, "model")?.to_string(),
             padding,
-            grids: document.grids(path)?,
+            grids,
+            static_patterns,
         };
         let mut layers = BTreeMap::new();
         for (&key, &grid) in &header.grids {
@@ -87,7 +97,14 @@ impl AttentionPattern {
             };
             let sums = array("sum", Dtype::F64, &[n_heads, n_rows, n_cols])?.to_f64();
             let counts = array("count", Dtype::U64, &[n_rows, n_cols])?.to_u64();
-            layers.insert(key, Cells { grid, sums, counts });
+            let kept = Kept::new(header.static_patterns.get(&key).copied(), &grid);
+            let cells = Cells {
+                grid,
+                sums,
+                counts,
+                kept,
+            };
+            layers.insert(key, cells);
         }
         let padding_seen = document.parse(path, "padding_seen")?;
         Ok(Self {

@@ -30,7 +30,7 @@ pub struct BlockSparsity {
 /// What is hidden of a head, or of everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sparsity {
-    /// Legal cells within the observed bounds.
+    /// Legal cells within the observed bounds that a static pattern, if there is one, does not hide.
     pub legal_cells: u64,
     /// Those of them that are hidden.
     pub hidden_cells: u64,
@@ -185,6 +185,9 @@ fn layer_sparsity(
     for (head, sparsity) in heads.iter_mut().enumerate() {
         for row in 0..rows {
             for col in 0..cols.min(grid.rule.legal_cols(row)) {
+                if cells.kept.hides(head, row, col) {
+                    continue;
+                }
                 let uses = cells.count(row, col);
                 sparsity.legal_cells += 1;
                 sparsity.uses += uses;

@@ -282,7 +282,7 @@ fn hide_corrected(group: &[Head<'_>], p: f64, hidden: &mut Hidden) {
         let mixed_head = mix(((key.1 as u64) << 32) ^ head as u64);
         for row in 0..n_rows {
             for col in 0..n_cols.min(rule.legal_cols(row)) {
-                if cells.count(row, col) > 0 {
+                if cells.is_candidate(head, row, col) {
                     candidates.push(Candidate {
                         mean: cells.mean(head, row, col),
                         tie: mix(mixed_head ^ ((row as u64) << 32) ^ col as u64),

@@ -7,6 +7,7 @@ mod observing;
 mod overlaps;
 mod random_masks;
 mod reports;
+mod static_patterns;
 mod tensors;
 
 use sparta_ops::pruning::{

@@ -75,6 +75,7 @@ const fn order(kind: MaskKind) -> (u8, u64) {
         MaskKind::Ap => (0, 0),
         MaskKind::ApBlocks { block_size } => (1, block_size as u64),
         MaskKind::Random { seed } => (2, seed),
+        MaskKind::Static { .. } => (3, 0),
     }
 }
 
@@ -83,6 +84,7 @@ fn words(kind: MaskKind) -> String {
         MaskKind::Ap => "AP".to_owned(),
         MaskKind::ApBlocks { block_size } => format!("AP, blocks of {block_size}"),
         MaskKind::Random { seed } => format!("random (seed {seed})"),
+        MaskKind::Static { pattern } => pattern.to_string(),
     }
 }
 

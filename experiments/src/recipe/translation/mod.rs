@@ -8,10 +8,12 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::batch::PaddingSide;
 use sparta_datasets::translation::TranslationCorpus;
+use sparta_model::decode::SearchMethod;
 use sparta_model::layer::{
     DotProductConfig, MechanismConfig, MechanismsByType, NormalizerConfig, OutputMap,
 };
 use sparta_model::seq2seq::{MaskRows, Sharing};
+use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
@@ -241,6 +243,34 @@ pub struct EvalRecipe {
     pub batch_size: usize,
     /// How BLEU splits words.
     pub tokenize: BleuTokenizer,
+    /// How translations are looked for; recipes from before there was a choice lack it.
+    #[serde(default, skip_serializing_if = "SearchMethod::is_beam")]
+    pub search: SearchMethod,
+}
+
+impl EvalRecipe {
+    /// # Errors
+    /// Exact search over an output layer that leaves everything possible, or for scores that depend on the length.
+    fn check(&self, output: OutputMap) -> Result<()> {
+        let Self {
+            search,
+            length_penalty,
+            ..
+        } = self;
+        ensure!(
+            search.is_beam() || output.is_sparse(),
+            "`eval.search = \"{search}\"` needs a sparse output layer: with `model.output = \"{output}\"` every sequence \
+             of tokens has probability above 0, which are too many to look at; set `model.output` to entmax15, \
+             sparsemax or entmax(1.3), or `eval.search = \"beam\"`"
+        );
+        ensure!(
+            search.is_beam() || *length_penalty == 0.0,
+            "`eval.search = \"{search}\"` finds the most probable translation, and `eval.length_penalty = \
+             {length_penalty}` asks for another one: a longer prefix is never likelier, but its score divided by its \
+             length can be better; set `eval.length_penalty = 0.0`"
+        );
+        Ok(())
+    }
 }
 
 /// The published rows that stand beside ours, by table of `sparta_results::paper`.
@@ -305,6 +335,7 @@ impl Recipe for TranslationRecipe {
             ("max_len_a", self.eval.max_len_a),
         ];
         not_negative("eval", &lengths)?;
+        self.eval.check(m.output)?;
         self.heading.check()?;
         t.optimizer.check("train")?;
         t.intervals.check("train")?;
@@ -340,6 +371,17 @@ impl TranslationRecipe {
         self.prune.masks.check()?;
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
+        for mechanism in &self.model.normalizers {
+            let counts = AttentionType::ALL.into_iter().any(|kind| {
+                let pattern = mechanism.of(kind).static_pattern();
+                pattern.is_some_and(|of| of.counts_positions())
+            });
+            ensure!(
+                !counts || self.data.pad_source == PaddingSide::Right,
+                "{mechanism} counts positions from the first of a sentence, and `data.pad_source = \"left\"` moves \
+                 them: set `data.pad_source = \"right\"`"
+            );
+        }
         for (name, list) in self.prune.lists() {
             let is_trained = |&mechanisms: &MechanismsByType| key(mechanisms) == name;
             let missing = match name {
@@ -403,10 +445,36 @@ mod tests {
                 "`softmax` has no type",
             ),
             ("model.width=3", "unknown key `model.width`"),
+            ("eval.search=greedy", "known are beam, exact"),
+            ("eval.search=exact", "model.output"),
         ] {
             let e = error(&[set]);
             assert!(e.contains(word), "{set}: {e}");
         }
+    }
+
+    #[test]
+    fn exact_search_needs_a_sparse_output_and_scores_without_length() {
+        let e = error(&["eval.search=exact", "model.output=entmax15"]);
+        assert!(e.contains("eval.length_penalty = 1"), "{e}");
+        let mut sets = ["model.output=entmax15", "eval.length_penalty=0.0"].map(String::from);
+        let of = |sets: &[String]| TranslationRecipe::load("small/iwslt", sets).unwrap();
+        let beam = of(&sets);
+        sets[0] = "model.output=sparsemax".into();
+        let sets = [&sets[..], &["eval.search=exact(prefixes=50)".into()]].concat();
+        let exact = of(&sets);
+        assert_eq!(exact.eval.search.to_string(), "exact(prefixes=50)");
+        let sets: Vec<String> = sets.into_iter().take(2).collect();
+        assert_ne!(exact.hash(), of(&sets).hash());
+        // A recipe from before there was a choice means, and is, the same.
+        assert!(!beam.to_toml().contains("search"));
+        let text = TranslationRecipe::SHIPPED[0].text;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("search = "))
+            .unwrap();
+        let before = TranslationRecipe::parse(&text.replace(line, ""), &[]).unwrap();
+        assert_eq!(before.hash(), of(&[]).hash());
     }
 
     #[test]

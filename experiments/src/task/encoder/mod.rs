@@ -24,7 +24,7 @@ use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::RunRecord;
 use sparta_results::render::Layout;
@@ -215,12 +215,13 @@ impl<H: Head> Task for Encoder<H> {
         Ok(network)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let config = &self.pretrained.config;
         vec![AttentionLayers {
             kind: AttentionType::EncoderSelf,
             n_layers: config.n_layers,
             grid: network::grid(config, self.recipe.max_len()),
+            pattern: self.config(of).static_pattern(),
         }]
     }
 
@@ -331,8 +332,8 @@ impl<H: Head> Task for Encoder<H> {
         Language::En
     }
 
-    fn learned_alphas(&self, of: &Variant, network: &H::Network) -> Vec<LearnedAlphas> {
-        self.head(of).bert(network).learned_alphas()
+    fn mechanisms<'n>(&self, of: &Variant, network: &'n H::Network) -> Vec<PlacedMechanism<'n>> {
+        self.head(of).bert(network).mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>> {

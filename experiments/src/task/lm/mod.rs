@@ -16,7 +16,7 @@ use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
@@ -189,11 +189,12 @@ impl Task for LanguageModel {
         network::init(model, self.data.vocab_size, attention, seed, device)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         vec![AttentionLayers {
             kind: AttentionType::DecoderSelf,
             n_layers: self.recipe.model.n_layers,
             grid: network::grid(&self.recipe.model),
+            pattern: of.mechanism(AttentionType::DecoderSelf).static_pattern(),
         }]
     }
 
@@ -346,8 +347,8 @@ impl Task for LanguageModel {
         self.recipe.data.corpus.language()
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &TransformerXl) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n TransformerXl) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

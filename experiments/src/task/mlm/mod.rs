@@ -17,7 +17,7 @@ use sparta_datasets::tokenize::pretrained::Encoding;
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
@@ -263,12 +263,13 @@ impl Task for MaskedLanguageModel {
         Ok(network)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let config = &self.pretrained.config;
         vec![AttentionLayers {
             kind: KIND,
             n_layers: config.n_layers,
             grid: grid(config, self.recipe.data.max_len),
+            pattern: self.config(of).static_pattern(),
         }]
     }
 
@@ -396,8 +397,8 @@ impl Task for MaskedLanguageModel {
         self.recipe.data.corpus.language()
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &BertMaskedLm) -> Vec<LearnedAlphas> {
-        network.bert.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n BertMaskedLm) -> Vec<PlacedMechanism<'n>> {
+        network.bert.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

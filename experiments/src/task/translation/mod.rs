@@ -6,6 +6,7 @@ mod corpus;
 mod data;
 mod network;
 mod objective;
+mod output;
 mod rows;
 mod samples;
 mod score;
@@ -24,7 +25,7 @@ use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, TokenBucket};
 use sparta_datasets::tokenize::Language;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
@@ -43,6 +44,7 @@ use crate::train::TrainingConfig;
 use batch::{input, valid_cells};
 use data::PairData;
 use objective::NextPiece;
+use output::Reader;
 use search::Search;
 
 /// Name of the baselines' row.
@@ -152,12 +154,13 @@ impl Task for Translation {
         network::init(&self.recipe.model, sizes, attention, seed, device)
     }
 
-    fn attention(&self, _: &Variant) -> Vec<AttentionLayers> {
+    fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let (model, longest) = (&self.recipe.model, self.data.longest_of(&[Split::Train]));
         let layers = |kind| AttentionLayers {
             kind,
             n_layers: network::n_layers(model, kind),
             grid: network::grid(model, kind, longest),
+            pattern: of.mechanism(kind).static_pattern(),
         };
         AttentionType::ALL.map(layers).into()
     }
@@ -239,7 +242,8 @@ impl Task for Translation {
                 placement: Placement::at(0, 0).with_valid(valid_cells(&batch, kind)),
                 ids: batch::ids(&batch, kind),
             };
-            Ok(AttentionType::ALL.map(observed).into())
+            let all = AttentionType::ALL.map(observed).into_iter();
+            Ok(all.filter(|of| !of.weights.is_empty()).collect())
         };
         Ok(Observation {
             corpus: format!("{}:{split}:{}", self.data.corpus.name, lengths.len()),
@@ -286,8 +290,8 @@ impl Task for Translation {
         self.data.corpus.source
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &Seq2Seq) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n Seq2Seq) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
@@ -325,7 +329,14 @@ impl Task for Translation {
         let found = search.translate(model.network, store, at)?;
         let lines = self.data.decode(&found.translations)?;
         let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
-        samples::save(scoring.folder, &lines, &bleu, &found)?;
+        let reader = Reader {
+            recipe,
+            network: model.network,
+            masks: &model.masks,
+            device: model.device,
+        };
+        let output = reader.note(store, &found)?;
+        samples::save(scoring.folder, &lines, &bleu, (&found, output))?;
         Ok(vec![bleu.score; scoring.lines.len()])
     }
 

@@ -136,6 +136,12 @@ impl MechanismsByType {
         self.check_redraws()
     }
 
+    /// Checks that layers of `n_heads` heads can have them.
+    pub(crate) fn check_layers(&self, n_heads: usize) -> Result<(), ModelError> {
+        (AttentionType::ALL.into_iter())
+            .try_for_each(|kind| self.of(kind).check_layer(field(kind), n_heads, None))
+    }
+
     /// [`Self::check`] of what a list `key` of a recipe names.
     ///
     /// # Errors

@@ -4,17 +4,21 @@ use std::fmt;
 
 use burn::prelude::*;
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention};
+use sparta_ops::pruning::{PruningError, StaticPattern};
 
 use super::observe::{Observable, ObservedCall};
+use super::parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use super::{NormalizerConfig, RowNormalizer, split_argument};
+use super::{NormalizerConfig, RowNormalizer, StaticMasks, split_argument};
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
 /// oscarmax.
 ///
 /// It can do everything that may be asked of a mechanism but go on without the keys, and but for fusedmax and
-/// oscarmax by fused attention.
+/// oscarmax by fused attention. With a span it cannot attend to another sequence, start from pretrained weights unless
+/// the span is full, nor be computed by fused attention unless π is softmax.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
@@ -22,6 +26,13 @@ use crate::error::ModelError;
 pub struct DotProduct {
     /// From a row of scores to a row of weights.
     pub normalizer: RowNormalizer,
+    /// Which cells there are.
+    #[module(skip)]
+    pub(super) pattern: Option<StaticMasks>,
+    /// How far each head reads, where that is learned.
+    pub span: Option<AdaptiveSpan>,
+    /// Which heads are open, where that is learned.
+    pub gate: Option<HeadGate>,
 }
 
 /// Everything but a state of fixed size: it keeps the keys.
@@ -39,12 +50,20 @@ impl Attend for DotProduct {
         mut options: AttentionOptions,
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
-        sparse_attention(query, key, value, options)
+        options.span = self.span.as_ref().map(AdaptiveSpan::span);
+        let output = sparse_attention(query, key, value, options);
+        match &self.gate {
+            Some(gate) => gated(output, &gate.gates_now()),
+            None => output,
+        }
     }
 
     fn abilities(&self) -> Abilities {
+        let span = self.span.as_ref();
         Abilities {
-            fused: self.normalizer.is_fused(),
+            fused: self.normalizer.is_fused() && (span.is_none() || self.normalizer.is_softmax()),
+            cross: self.pattern.is_none() && span.is_none(),
+            pretrained: span.is_none_or(AdaptiveSpan::starts_full),
             ..ABILITIES
         }
     }
@@ -56,7 +75,54 @@ impl Attend for DotProduct {
         };
         let mut found = call.support(&weights);
         found.extend(self.normalizer.observe(&weights, || call.visible(true)));
+        if let Some(span) = &self.span {
+            found.push(Observable::of_tensor("span", span.reach()));
+        }
+        if let Some(gate) = &self.gate {
+            let is_open = gate.gates().greater_elem(0.0).float();
+            found.push(Observable::of_tensor("open heads %", is_open * 100.0));
+        }
         found
+    }
+}
+
+impl DotProduct {
+    /// What training adds to the loss for its parts.
+    pub(super) fn penalty(&self) -> Option<Tensor<1>> {
+        let span = self.span.as_ref().map(AdaptiveSpan::penalty);
+        let gate = self.gate.as_ref().map(HeadGate::penalty);
+        match (span, gate) {
+            (Some(span), Some(gate)) => Some(span + gate),
+            (span, gate) => span.or(gate),
+        }
+    }
+
+    /// What each head has learned.
+    pub(super) fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        let alpha = self.normalizer.learned_alpha();
+        let span = self.span.as_ref().map(AdaptiveSpan::reach);
+        let gate = self.gate.as_ref().map(HeadGate::gates);
+        [
+            (LearnedName::Alpha, alpha),
+            (LearnedName::Span, span),
+            (LearnedName::Gate, gate),
+        ]
+        .into_iter()
+        .filter_map(|(name, values)| Some((name, values?)))
+        .collect()
+    }
+}
+
+/// Contexts and weights of each head times its gate.
+fn gated(output: AttentionOutput, gates: &Tensor<1>) -> AttentionOutput {
+    let times = |tensor: Tensor<4>| {
+        let gates = gates.clone().cast(tensor.dtype());
+        tensor * gates.reshape([1, -1, 1, 1])
+    };
+    AttentionOutput {
+        context: times(output.context),
+        weights: output.weights.map(times),
+        implementation: output.implementation,
     }
 }
 
@@ -65,6 +131,12 @@ impl Attend for DotProduct {
 pub struct DotProductConfig {
     /// From a row of scores to a row of weights.
     pub normalizer: NormalizerConfig,
+    /// Which cells there are: `+fixed(l=16,c=2)`, `+strided(l=16)`, `+local(w=16)`, `+random(keep=0.25,seed=1)`.
+    pub pattern: Option<StaticPattern>,
+    /// `+span(…)`: each head learns how far it reads.
+    pub span: Option<SpanConfig>,
+    /// `+gate(…)`: training closes heads.
+    pub gate: Option<GateConfig>,
 }
 
 impl From<NormalizerConfig> for DotProductConfig {
@@ -76,7 +148,12 @@ impl From<NormalizerConfig> for DotProductConfig {
 impl DotProductConfig {
     /// A row normaliser without parts.
     pub const fn new(normalizer: NormalizerConfig) -> Self {
-        Self { normalizer }
+        Self {
+            normalizer,
+            pattern: None,
+            span: None,
+            gate: None,
+        }
     }
 
     /// The settings that words stand for.
@@ -91,14 +168,50 @@ impl DotProductConfig {
     }
 
     /// The same with one more part, of which each is taken once.
-    fn with_part(self, _word: &str, _argument: Option<&str>) -> Option<Self> {
-        None
+    fn with_part(mut self, word: &str, argument: Option<&str>) -> Option<Self> {
+        let is_new = match word {
+            "fixed" | "strided" | "local" | "random" => {
+                let pattern = format!("{word}({})", argument?).parse().ok()?;
+                self.pattern.replace(pattern).is_none()
+            }
+            "span" => self.span.replace(SpanConfig::of(argument)?).is_none(),
+            "gate" => self.gate.replace(GateConfig::of(argument)?).is_none(),
+            _ => false,
+        };
+        is_new.then_some(self)
+    }
+
+    /// Its parts in words, each after a `+`.
+    fn parts(&self) -> String {
+        let pattern = self.pattern.map(|pattern| format!("+{pattern}"));
+        let span = self.span.map(|span| format!("+{span}"));
+        let gate = self.gate.map(|gate| format!("+{gate}"));
+        [pattern, span, gate].into_iter().flatten().collect()
     }
 }
 
 impl fmt::Display for DotProductConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.normalizer.fmt(f)
+        write!(f, "{}{}", self.normalizer, self.parts())
+    }
+}
+
+fn of_pattern(error: PruningError, field: &str) -> ModelError {
+    match error {
+        PruningError::StaticPattern {
+            field: name,
+            found,
+            expected,
+        } => ModelError::Config {
+            field: format!("{field}.{name}"),
+            found,
+            expected,
+        },
+        other => ModelError::Config {
+            field: field.to_owned(),
+            found: other.to_string(),
+            expected: "a static pattern in range".to_owned(),
+        },
     }
 }
 
@@ -106,33 +219,46 @@ impl MechanismSettings for DotProductConfig {
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
+            pattern: self.pattern.map(StaticMasks::from),
+            span: self.span.map(|span| span.init(shape, device)),
+            gate: self.gate.map(|gate| gate.init(shape, device)),
         })
     }
 
     fn n_params(&self, shape: HeadShape) -> usize {
-        self.normalizer.n_params(shape.n_heads)
+        let n_parts = usize::from(self.span.is_some()) + usize::from(self.gate.is_some());
+        self.normalizer.n_params(shape.n_heads) + n_parts * shape.n_heads
     }
 
     fn abilities(&self) -> Abilities {
+        let (span, is_softmax) = (self.span, self.normalizer == NormalizerConfig::Softmax);
         Abilities {
-            fused: self.normalizer.is_fused(),
+            fused: self.normalizer.is_fused() && (span.is_none() || is_softmax),
+            cross: self.pattern.is_none() && span.is_none(),
+            pretrained: span.is_none_or(|span| span.start == SpanStart::Full),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        match self.normalizer {
-            NormalizerConfig::Softmax | NormalizerConfig::Sparsemax => self.to_string(),
+        let normalizer = match self.normalizer {
+            NormalizerConfig::Softmax
+            | NormalizerConfig::Sparsemax
+            | NormalizerConfig::Fusedmax { .. }
+            | NormalizerConfig::Oscarmax { .. } => self.normalizer.to_string(),
             NormalizerConfig::Entmax15 => "1.5-entmax".to_owned(),
             NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
             NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
-            NormalizerConfig::Fusedmax { .. } | NormalizerConfig::Oscarmax { .. } => {
-                self.to_string()
-            }
-        }
+        };
+        normalizer + &self.parts()
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
-        self.normalizer.check(field)
+        self.normalizer.check(field)?;
+        if let Some(Err(error)) = self.pattern.map(|pattern| pattern.check()) {
+            return Err(of_pattern(error, field));
+        }
+        self.span.map_or(Ok(()), |span| span.check(field))?;
+        self.gate.map_or(Ok(()), |gate| gate.check(field))
     }
 }

@@ -13,7 +13,7 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 use super::arguments::Arguments;
 use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
-use super::state::{Continued, MechanismState, linear_padding};
+use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
 use crate::error::ModelError;
@@ -203,7 +203,8 @@ impl Favor {
         options: AttentionOptions,
     ) -> Continued {
         let scale = options.scale.unwrap_or((query.dims()[3] as f64).powf(-0.5));
-        let padding = linear_padding(options.clone(), key.dims()[2]);
+        let padding = key_padding(options.clone(), key.dims()[2]);
+        let state = state.map(MechanismState::into_sums);
         let projection: Tensor<3> = self.projection.val().unsqueeze_dim(0);
         let (phi_query, keys) = match self.kernel {
             FavorKernel::Relu => {

@@ -9,11 +9,15 @@ mod arguments;
 mod by_type;
 mod dot_product;
 mod favor;
+mod linformer;
 mod normalizer;
+mod nystrom;
 pub(crate) mod observe;
+mod parts;
 mod random;
 mod rfa;
 mod state;
+mod upkeep;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,18 +25,29 @@ use std::str::FromStr;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
+use sparta_ops::pruning::StaticPattern;
 
 pub use abilities::Abilities;
 pub use by_type::MechanismsByType;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
+pub use linformer::{Linformer, LinformerConfig, Sharing};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub(crate) use nystrom::beside_pretrained;
+pub use nystrom::{Nystrom, NystromConfig};
 pub use observe::{Observable, Readings, watch};
+pub use parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
+pub(crate) use parts::{Place, StaticMasks};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
-pub use state::{Continued, MechanismState};
+pub use state::{Continued, MechanismState, ShiftedSums};
+use upkeep::MOST_LOG_ODDS;
+pub use upkeep::{bound, own_rate, settle_gates};
 
+use crate::check::check;
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
+use crate::masks::{Hidden, LayerMask, hide};
 use observe::ObservedCall;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
@@ -47,6 +62,10 @@ pub enum Mechanism {
     Favor(Favor),
     /// The Gaussian kernel by random features, on queries and keys of length 1.
     Rfa(Rfa),
+    /// Projected keys, or a memory of slots.
+    Linformer(Linformer),
+    /// Landmarks.
+    Nystrom(Nystrom),
 }
 
 /// What each mechanism is.
@@ -72,6 +91,11 @@ pub(crate) trait Attend {
         None
     }
 
+    /// As [`Mechanism::unpack`].
+    fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        MechanismState::unpacked_sums(packed, d_value)
+    }
+
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
 
@@ -86,6 +110,8 @@ impl Mechanism {
             Self::DotProduct(mechanism) => mechanism,
             Self::Favor(mechanism) => mechanism,
             Self::Rfa(mechanism) => mechanism,
+            Self::Linformer(mechanism) => mechanism,
+            Self::Nystrom(mechanism) => mechanism,
         }
     }
 
@@ -108,9 +134,42 @@ impl Mechanism {
         value: Tensor<4>,
         options: AttentionOptions,
     ) -> AttentionOutput {
+        self.attend_at(query, key, value, options, (None, Place::Sequence))
+    }
+
+    /// [`Mechanism::attend`] under a layer's global mask, `[n_heads, seq_q, seq_kv]`, where queries and keys are at a
+    /// place.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn attend_at(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        mut options: AttentionOptions,
+        (global, place): (Option<LayerMask>, Place),
+    ) -> AttentionOutput {
+        let [_, n_heads, seq_q, _] = query.dims();
+        let seq_kv = key.dims()[2];
+        let device = query.device();
+        let part =
+            |masks: &StaticMasks| masks.part(&options, place, [n_heads, seq_q, seq_kv], &device);
+        let pattern = self.static_masks().map(|masks| (part(masks), masks));
+        let hidden = Hidden { global, pattern };
+        let sizes = [seq_q, seq_kv];
+        hide(&mut options, hidden, self.abilities(), &device, sizes);
         self.must_have(Abilities::needed_by(&options));
         self.note((&query, &key, &value), None, &options);
         self.as_attend().attend(query, key, value, options)
+    }
+
+    /// The static pattern, where it has one.
+    fn static_masks(&self) -> Option<&StaticMasks> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.pattern.as_ref(),
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+        }
     }
 
     /// [`Mechanism::attend`] to the keys that a state was made of and to those given: what all of them at
@@ -158,7 +217,18 @@ impl Mechanism {
         observe::note(self.as_attend(), &call);
     }
 
-    fn must_have(&self, needed: Abilities) {
+    /// The state that [`MechanismState::packed`] made rows of, of values of a size.
+    ///
+    /// # Shapes
+    /// - packed: as there
+    ///
+    /// # Panics
+    /// If the rows are not those of a state of this mechanism.
+    pub fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        self.as_attend().unpack(packed, d_value)
+    }
+
+    pub(crate) fn must_have(&self, needed: Abilities) {
         if let Some(lacks) = self.abilities().lacks(needed) {
             panic!("the attention mechanism of this layer cannot {lacks}");
         }
@@ -178,7 +248,28 @@ impl Mechanism {
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+        }
+    }
+}
+
+impl Mechanism {
+    /// What training adds to the loss for it, `[1]`; none where it has no parameter that is penalised.
+    ///
+    /// # Shapes
+    /// - output: `[1]`
+    pub fn penalty(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.penalty(),
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+        }
+    }
+
+    /// What each head has learned besides weights, `[n_heads]` each.
+    pub fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.learned(),
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => Vec::new(),
         }
     }
 }
@@ -196,7 +287,9 @@ pub struct HeadShape {
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
-/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`.
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
+/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`. A row normaliser may have parts after a `+`:
+/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -213,6 +306,10 @@ pub enum MechanismConfig {
     Favor(FavorConfig),
     /// [`Rfa`] with these settings.
     Rfa(RfaConfig),
+    /// [`Linformer`] with these settings.
+    Linformer(LinformerConfig),
+    /// [`Nystrom`] with these settings.
+    Nystrom(NystromConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -240,7 +337,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 14] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -252,6 +349,9 @@ impl MechanismConfig {
         "favor_relu(m=64)",
         "rfa(m=64)",
         "rfa_gate(m=64)",
+        "linformer(k=64)",
+        "linformer_slots(k=64)",
+        "nystrom(m=32)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {
@@ -259,6 +359,8 @@ impl MechanismConfig {
             Self::DotProduct(settings) => settings,
             Self::Favor(settings) => settings,
             Self::Rfa(settings) => settings,
+            Self::Linformer(settings) => settings,
+            Self::Nystrom(settings) => settings,
         }
     }
 
@@ -266,7 +368,7 @@ impl MechanismConfig {
     /// there are none.
     pub fn redraw_every(&self) -> u64 {
         match self {
-            Self::DotProduct(_) | Self::Rfa(_) => 0,
+            Self::DotProduct(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => 0,
             Self::Favor(settings) => settings.redraw,
         }
     }
@@ -302,8 +404,65 @@ impl MechanismConfig {
     pub const fn learns_alpha(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
-            Self::Favor(_) | Self::Rfa(_) => false,
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => false,
         }
+    }
+
+    /// The static pattern of visible cells, where there is one.
+    pub const fn static_pattern(&self) -> Option<StaticPattern> {
+        match self {
+            Self::DotProduct(settings) => settings.pattern,
+            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+        }
+    }
+
+    /// The same with a first position that all queries see and that sees all keys, if it has a static pattern.
+    pub(crate) const fn with_first_visible(mut self) -> Self {
+        if let Self::DotProduct(settings) = &mut self
+            && let Some(pattern) = &mut settings.pattern
+        {
+            pattern.first_visible = true;
+        }
+        self
+    }
+
+    /// Checks that a layer of `n_heads` heads can have it, in segments of `tgt_len` positions of a stream if it
+    /// reads one.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`].
+    pub(crate) fn check_layer(
+        &self,
+        field: &str,
+        n_heads: usize,
+        tgt_len: Option<usize>,
+    ) -> Result<(), ModelError> {
+        let Some(pattern) = self.static_pattern() else {
+            return Ok(());
+        };
+        let expected = format!(
+            "at least {}: `{field}` is {self}, whose halves of heads see different sets (form=merged has one)",
+            pattern.least_heads()
+        );
+        check(
+            n_heads >= pattern.least_heads(),
+            "n_heads",
+            &n_heads,
+            &expected,
+        )?;
+        let (Some(period), Some(tgt_len)) = (pattern.period(), tgt_len) else {
+            return Ok(());
+        };
+        let expected = format!(
+            "a multiple of l = {period}: `{field}` is {self}, whose columns would not stay in place from segment to \
+             segment"
+        );
+        check(
+            tgt_len.is_multiple_of(period),
+            "tgt_len",
+            &tgt_len,
+            &expected,
+        )
     }
 
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`
@@ -342,8 +501,12 @@ impl FromStr for MechanismConfig {
             return Ok(Self::DotProduct(settings));
         }
         let (word, argument) = split_argument(text).ok_or_else(unknown)?;
+        if let Some(settings) = LinformerConfig::of(word, argument)? {
+            return Ok(Self::Linformer(settings));
+        }
         (FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
+            .or_else(|| NystromConfig::of(word, argument).map(Self::Nystrom))
             .ok_or_else(unknown)
     }
 }

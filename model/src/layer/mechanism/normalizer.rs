@@ -271,6 +271,14 @@ impl RowNormalizer {
         }
     }
 
+    /// Whether it is softmax.
+    pub(super) fn is_softmax(&self) -> bool {
+        match self.map {
+            FixedMap::Alpha(alpha) => self.raw_alpha.is_none() && alpha == 1.0,
+            FixedMap::Fusedmax { .. } | FixedMap::Oscarmax { .. } => false,
+        }
+    }
+
     fn same_alpha(&self, alpha: f64, device: &Device) -> Tensor<1> {
         Tensor::full([self.n_heads], alpha, device)
     }

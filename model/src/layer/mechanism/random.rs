@@ -1,9 +1,11 @@
 //! Random matrices of mechanisms: drawn when a layer is made, saved with it, not trained.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
 use sparta_ops::attention::linear::features::orthogonal_gaussian;
+
+use super::upkeep::{Change, change};
 
 /// A seed from the device's generator, whose own seed then decides what is drawn from it.
 pub(super) fn drawn_seed(device: &Device) -> u64 {
@@ -41,36 +43,20 @@ pub(super) fn frozen<const D: usize>(
 /// assert_eq!(features(layer.clone()), features(layer));
 /// ```
 pub fn redraw<M: Module>(network: M, seed: u64) -> M {
-    network.map(&mut Redraw {
-        path: Vec::new(),
-        seed,
-        n_drawn: 0,
-    })
+    change(network, Redraw { seed, n_drawn: 0 })
 }
 
 struct Redraw {
-    path: Vec<String>,
     seed: u64,
     n_drawn: u64,
 }
 
-impl ModuleMapper for Redraw {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !self
-            .path
-            .ends_with(&["Favor".to_owned(), "projection".to_owned()])
-        {
-            return param;
+impl Change for Redraw {
+    fn of<const D: usize>(&mut self, path: &[String], old: Tensor<D>) -> Option<Tensor<D>> {
+        if !path.ends_with(&["Favor".to_owned(), "projection".to_owned()]) {
+            return None;
         }
-        let shape = param.dims();
+        let shape = old.dims();
         let (width, n_rows) = (shape[D - 1], shape[..D - 1].iter().product());
         let seed = self
             .seed
@@ -78,6 +64,6 @@ impl ModuleMapper for Redraw {
         self.n_drawn += 1;
         let rows = orthogonal_gaussian(n_rows, width, seed);
         let data = TensorData::new(rows, shape).convert::<f32>();
-        param.map(|old| Tensor::from_data(data, &old.device()).set_require_grad(false))
+        Some(Tensor::from_data(data, &old.device()))
     }
 }

@@ -12,7 +12,7 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 use super::arguments::Arguments;
 use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
-use super::state::{Continued, MechanismState, linear_padding};
+use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
 use crate::error::ModelError;
@@ -221,7 +221,7 @@ impl Rfa {
             "random feature attention scales queries and keys to length 1: `scale` has no meaning"
         );
         let [batch, n_heads, seq_kv, _] = key.dims();
-        let padding = linear_padding(options.clone(), seq_kv);
+        let padding = key_padding(options.clone(), seq_kv);
         let frequencies = self.frequencies.val() * self.bandwidth.val().unsqueeze_dim(1);
         let frequencies = frequencies.div_scalar(self.tau);
         let phi = |x| trigonometric_features(of_length_one(x), frequencies.clone());
@@ -238,7 +238,7 @@ impl Rfa {
             causal: options.causal,
             key_padding: padding,
             log_gate,
-            state: state.map(|state| state.sums),
+            state: state.map(|state| state.into_sums().sums),
             floor: FLOOR,
             implementation: options.implementation,
             ..LinearOptions::default()

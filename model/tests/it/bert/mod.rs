@@ -126,6 +126,7 @@ fn observed(model: &Bert, padding_rule: Padding, device: &Device) -> AttentionPa
         model: "bert".to_owned(),
         padding: padding_rule,
         grids: (0..2).map(|layer| ((kind, layer), grid)).collect(),
+        ..PatternHeader::default()
     };
     let mut pattern = AttentionPattern::new(header);
     let lengths = [4, SEQ];

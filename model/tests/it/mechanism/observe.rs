@@ -37,8 +37,10 @@ fn every_mechanism_says_something_of_itself() {
         let abilities = config.abilities();
         let attend = || {
             let [query, key, value] = inputs(BATCH, SEQ, &device);
-            let mut options = AttentionOptions::default();
-            options.causal = !abilities.bidirectional;
+            let options = AttentionOptions {
+                causal: !abilities.bidirectional,
+                ..AttentionOptions::default()
+            };
             mechanism.attend(query, key, value, options).context
         };
         let (context, readings) = watch(attend);

@@ -2,6 +2,9 @@
 
 mod fused;
 mod linear;
+mod linformer;
+mod nystrom;
+mod span;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;
