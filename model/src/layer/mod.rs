@@ -26,8 +26,8 @@ pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
-    Abilities, DotProduct, Favor, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig,
-    MechanismState, NormalizerConfig, Rfa, RfaConfig, RowNormalizer,
+    Abilities, DotProduct, Favor, FavorConfig, FavorKernel, HeadShape, Lsh, LshConfig, Mechanism,
+    MechanismConfig, MechanismState, NormalizerConfig, Rfa, RfaConfig, RowNormalizer,
 };
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;

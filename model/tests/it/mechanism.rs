@@ -6,14 +6,15 @@
 mod abilities;
 mod favor;
 mod gradients;
+mod lsh;
 
 use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig, NormalizerConfig,
-    RfaConfig,
+    Abilities, FavorConfig, FavorKernel, HeadShape, LshConfig, Mechanism, MechanismConfig,
+    NormalizerConfig, RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -35,6 +36,8 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
     MechanismConfig::Favor(FavorConfig::new(FavorKernel::Relu).with_features(64)),
     MechanismConfig::Rfa(RfaConfig::new(false).with_frequencies(64)),
     MechanismConfig::Rfa(RfaConfig::new(true).with_frequencies(64)),
+    // One chunk; several are in `lsh`.
+    MechanismConfig::Lsh(LshConfig::new().with_chunk(32)),
 ];
 
 /// The place of each kind in the catalogue.
@@ -55,6 +58,7 @@ fn place(config: &MechanismConfig) -> usize {
         },
         MechanismConfig::Rfa(RfaConfig { gate: false, .. }) => 9,
         MechanismConfig::Rfa(RfaConfig { gate: true, .. }) => 10,
+        MechanismConfig::Lsh(_) => 11,
     }
 }
 
@@ -167,6 +171,10 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "favor(m=64,m=32)",
         "favor(m=64,tau=1)",
         "favor()",
+        "lsh(32)",
+        "lsh(m=-1)",
+        "lsh(m=32,wrap=yes)",
+        "lsh(m=32,tau=1)",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -182,6 +190,14 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
             .to_string()
             .contains("model.normalizers.m")
     );
+    for (words, field) in [
+        ("lsh(m=0)", "model.normalizers.m"),
+        ("lsh(rounds=0)", "model.normalizers.rounds"),
+    ] {
+        let none: MechanismConfig = words.parse().unwrap();
+        let error = none.check("model.normalizers", Abilities::NONE);
+        assert!(error.unwrap_err().to_string().contains(field), "{words}");
+    }
     let error = MechanismConfig::from(NormalizerConfig::Entmax { alpha: 0.5 });
     let error = error
         .check("model.normalizer", Abilities::NONE)
@@ -266,6 +282,27 @@ fn networks_say_what_they_need() {
     assert!(error.unwrap_err().to_string().contains("global mask"));
     let error = stateful.with_dropatt(0.1).validate();
     assert!(error.unwrap_err().to_string().contains("dropout"));
+    // Without either it reads the memory by positions.
+    let lsh = MechanismConfig::Lsh(LshConfig::new());
+    let hashed = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4).with_mechanism(lsh);
+    let with_everything = hashed.clone().with_same_length(true).with_dropatt(0.1);
+    assert!(with_everything.validate().is_ok());
+    let error = hashed.with_clamp_len(Some(3)).validate().unwrap_err();
+    assert!(error.to_string().contains("lsh knows no distances"));
+    let error = lsh.check("cross", cross).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot attend to another sequence"),
+        "{error}"
+    );
+    let pretrained = Abilities {
+        pretrained: true,
+        ..Abilities::NONE
+    };
+    let error = lsh.check("mechanism", pretrained).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot start from pretrained weights"),
+        "{error}"
+    );
 }
 
 #[test]

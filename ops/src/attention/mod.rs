@@ -9,6 +9,7 @@ mod error;
 mod fused;
 mod implementation;
 pub mod linear;
+pub mod lsh;
 mod options;
 mod packing;
 mod reference;

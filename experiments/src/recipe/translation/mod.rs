@@ -207,7 +207,7 @@ fn key(normalizer: MechanismConfig) -> Option<&'static str> {
             | NormalizerConfig::Fusedmax { .. }
             | NormalizerConfig::Oscarmax { .. } => None,
         },
-        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => None,
+        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) | MechanismConfig::Lsh(_) => None,
     }
 }
 

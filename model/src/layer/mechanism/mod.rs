@@ -8,6 +8,7 @@ mod abilities;
 mod arguments;
 mod dot_product;
 mod favor;
+mod lsh;
 mod normalizer;
 mod random;
 mod rfa;
@@ -23,6 +24,7 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 pub use abilities::Abilities;
 pub use dot_product::DotProduct;
 pub use favor::{Favor, FavorConfig, FavorKernel};
+pub use lsh::{Lsh, LshConfig};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
@@ -42,6 +44,8 @@ pub enum Mechanism {
     Favor(Favor),
     /// The Gaussian kernel by random features, on queries and keys of length 1.
     Rfa(Rfa),
+    /// Softmax over the keys that hash near a query.
+    Lsh(Lsh),
 }
 
 /// What each mechanism is.
@@ -77,6 +81,7 @@ impl Mechanism {
             Self::DotProduct(mechanism) => mechanism,
             Self::Favor(mechanism) => mechanism,
             Self::Rfa(mechanism) => mechanism,
+            Self::Lsh(mechanism) => mechanism,
         }
     }
 
@@ -150,7 +155,7 @@ impl Mechanism {
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_) | Self::Rfa(_) | Self::Lsh(_) => None,
         }
     }
 }
@@ -168,7 +173,7 @@ pub struct HeadShape {
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
-/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`.
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `lsh(m=32,rounds=8)`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -185,6 +190,8 @@ pub enum MechanismConfig {
     Favor(FavorConfig),
     /// [`Rfa`] with these settings.
     Rfa(RfaConfig),
+    /// [`Lsh`] with these settings.
+    Lsh(LshConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -197,6 +204,11 @@ pub(crate) trait MechanismSettings: fmt::Display {
 
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
+
+    /// Whether keys are the queries, so that a layer has no key map.
+    fn shares_keys(&self) -> bool {
+        false
+    }
 
     /// The name in tables.
     fn label(&self) -> String {
@@ -212,7 +224,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(NormalizerConfig::Softmax);
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 12] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -224,6 +236,7 @@ impl MechanismConfig {
         "favor_relu(m=64)",
         "rfa(m=64)",
         "rfa_gate(m=64)",
+        "lsh(m=32)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {
@@ -231,6 +244,7 @@ impl MechanismConfig {
             Self::DotProduct(normalizer) => normalizer,
             Self::Favor(settings) => settings,
             Self::Rfa(settings) => settings,
+            Self::Lsh(settings) => settings,
         }
     }
 
@@ -240,6 +254,7 @@ impl MechanismConfig {
         match self {
             Self::DotProduct(_) | Self::Rfa(_) => 0,
             Self::Favor(settings) => settings.redraw,
+            Self::Lsh(settings) => settings.redraw,
         }
     }
 
@@ -264,6 +279,16 @@ impl MechanismConfig {
         self.abilities().carries_state()
     }
 
+    /// Whether keys are the queries: such a layer has no key map, and attends to nothing but its own sequence.
+    pub fn shares_keys(&self) -> bool {
+        self.settings().shares_keys()
+    }
+
+    /// Whether scores depend on distances, where a stream of segments has them: W_r of Transformer-XL.
+    pub fn has_distances(&self) -> bool {
+        self.abilities().relative
+    }
+
     /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
     /// where they have none.
     pub fn label(&self) -> String {
@@ -283,7 +308,8 @@ impl MechanismConfig {
                 | NormalizerConfig::Oscarmax { .. },
             )
             | Self::Favor(_)
-            | Self::Rfa(_) => false,
+            | Self::Rfa(_)
+            | Self::Lsh(_) => false,
         }
     }
 
@@ -323,6 +349,7 @@ impl FromStr for MechanismConfig {
         (NormalizerConfig::of(word, argument).map(Self::DotProduct))
             .or_else(|| FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
+            .or_else(|| LshConfig::of(word, argument).map(Self::Lsh))
             .ok_or_else(unknown)
     }
 }

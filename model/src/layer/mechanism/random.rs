@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
-use sparta_ops::attention::linear::features::orthogonal_gaussian;
+use sparta_ops::attention::linear::features::{gaussian, orthogonal_gaussian};
 
 /// A seed from the device's generator, whose own seed then decides what is drawn from it.
 pub(super) fn drawn_seed(device: &Device) -> u64 {
@@ -25,7 +25,7 @@ pub(super) fn frozen<const D: usize>(
     Param::from_tensor(Tensor::from_data(data, device)).set_require_grad(false)
 }
 
-/// Draws the random features of every [`super::Favor`] of a network anew, each layer's by a seed of its own.
+/// Draws the random features of every [`super::Favor`] and the rotations of every [`super::Lsh`] of a network anew, each layer's by a seed of its own.
 /// Training does so between steps; nothing else does.
 ///
 /// ```
@@ -64,10 +64,9 @@ impl ModuleMapper for Redraw {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !self
-            .path
-            .ends_with(&["Favor".to_owned(), "projection".to_owned()])
-        {
+        let is_at = |place: [&str; 2]| self.path.ends_with(&place.map(str::to_owned));
+        let (features, rotations) = (is_at(["Favor", "projection"]), is_at(["Lsh", "rotations"]));
+        if !features && !rotations {
             return param;
         }
         let shape = param.dims();
@@ -76,7 +75,10 @@ impl ModuleMapper for Redraw {
             .seed
             .wrapping_add(self.n_drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.n_drawn += 1;
-        let rows = orthogonal_gaussian(n_rows, width, seed);
+        let rows = match features {
+            true => orthogonal_gaussian(n_rows, width, seed),
+            false => gaussian(n_rows * width, seed),
+        };
         let data = TensorData::new(rows, shape).convert::<f32>();
         param.map(|old| Tensor::from_data(data, &old.device()).set_require_grad(false))
     }

@@ -71,7 +71,9 @@ fn features_are_drawn_by_the_seed_of_the_device_and_by_nothing_else() {
     };
     let projection = |layer: &sparta_model::layer::MultiHeadAttention| match &layer.mechanism {
         Mechanism::Favor(favor) => values(favor.projection.val()),
-        Mechanism::DotProduct(_) | Mechanism::Rfa(_) => panic!("not FAVOR+"),
+        Mechanism::DotProduct(_) | Mechanism::Rfa(_) | Mechanism::Lsh(_) => {
+            panic!("not FAVOR+")
+        }
     };
     let layer = made(1);
     assert_eq!(projection(&layer), projection(&made(1)));

@@ -2,6 +2,7 @@
 
 mod fused;
 mod linear;
+mod lsh;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;
