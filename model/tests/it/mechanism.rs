@@ -138,7 +138,7 @@ const WITH_PARTS: [&str; 5] = [
     "entmax15+span(r=2.5,s=14,start=2)",
     "softmax+gate(start=1)",
     "alpha_entmax+gate(lambda=0.01)",
-    "softmax+span(r=3,s=14,start=full)+gate",
+    "softmax+span(r=3.5,s=14,start=full)+gate",
 ];
 
 /// Every mechanism, with parts and without.
