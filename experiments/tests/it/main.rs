@@ -10,6 +10,7 @@ mod golden;
 mod iwslt;
 mod linear;
 mod lm;
+mod lsh;
 mod mlm;
 mod report;
 mod squad;
