@@ -7,6 +7,9 @@ use super::places::Places;
 use super::{LshOptions, own_key_hidden};
 use crate::primitive::HIDDEN;
 
+/// Of no chunk and no bucket.
+const FAR: f64 = 1e6;
+
 /// What [`super::reference::attend`] gives as context. Each round's keys are put in sorted order by a gather, and its sums
 /// `Σ_j e^{s_ij − t_i} v_j/N_ij` and `Σ_j e^{s_ij − t_i}/N_ij` back by a gather with the inverse permutation; the tops t cancel
 /// when rounds are added up.
@@ -35,8 +38,8 @@ pub(super) fn attend(
     let scores = scores.mask_fill(lists.hidden(places, options), 10.0 * HIDDEN);
     let top = scores.clone().inner().max_dim(3).clamp_min(HIDDEN);
     let mut weights = (scores - Tensor::from_inner(top.clone())).exp();
-    if let Some(share) = lists.share(places, options) {
-        weights = weights * Tensor::from_inner(share.cast(dtype));
+    if let Some(times) = lists.times(places, options) {
+        weights = weights / Tensor::from_inner(times.cast(dtype));
     }
     let total = weights.clone().sum_dim(3);
     let kept = dropout(weights, options.dropout, options.dropout_seed);
@@ -132,16 +135,18 @@ impl Lists {
         self.chunked(numbers.reshape([self.n_lists(), self.n, 1]), behind)
     }
 
-    /// Numbers of positions, as [`Self::folded`] has them; those of another round, `ahead` rounds on, in this one's order.
-    fn numbers(&self, numbers: &Tensor<4, Int>, order: &Tensor<4, Int>, ahead: usize) -> Tensor<4> {
-        let numbers = match ahead {
-            0 => numbers.clone(),
-            _ => {
-                let part = |rounds| {
-                    let all = [0..self.batch, 0..self.n_heads, rounds, 0..self.n];
-                    numbers.clone().slice(all)
-                };
-                Tensor::cat(vec![part(ahead..self.rounds), part(0..ahead)], 2)
+    /// Numbers of positions, as [`Self::folded`] has them: a round's own, or in every list those of one round.
+    fn numbers(
+        &self,
+        numbers: &Tensor<4, Int>,
+        order: &Tensor<4, Int>,
+        round: Option<usize>,
+    ) -> Tensor<4> {
+        let numbers = match round {
+            None => numbers.clone(),
+            Some(round) => {
+                let of_one = [0..self.batch, 0..self.n_heads, round..round + 1, 0..self.n];
+                numbers.clone().slice(of_one).expand(order.dims())
             }
         };
         self.folded(numbers.gather(3, order.clone()).float(), -9.0)
@@ -201,7 +206,7 @@ impl Lists {
         let mut position = self.position.clone();
         if let Some(padding) = &options.key_padding {
             let padding = padding.clone().reshape([batch, 1, 1, n]).expand(shape);
-            let padded = self.numbers(&padding.int(), &places.order, 0);
+            let padded = self.numbers(&padding.int(), &places.order, None);
             position = position.mask_fill(padded.greater_elem(0.5), nowhere);
         }
         let position = {
@@ -217,8 +222,8 @@ impl Lists {
             }
         };
         if options.same_bucket {
-            let buckets = self.numbers(&places.buckets, &places.order, 0);
-            let other = self.minus(buckets.clone(), buckets, -9.0);
+            let buckets = self.numbers(&places.buckets, &places.order, None);
+            let other = self.minus(buckets.clone(), buckets, FAR);
             hidden = hidden.bool_or(other.not_equal_elem(0.0));
         }
         match &options.mask {
@@ -250,53 +255,37 @@ impl Lists {
             .reshape(shape)
     }
 
-    /// 1/N of each cell, N being how often rounds find the pair; none where that is once, or not to be corrected.
-    fn share(&self, places: &Places, options: &LshOptions) -> Option<Tensor<4>> {
+    /// N of each cell, how often rounds find the pair; none where that is once, or not to be corrected.
+    fn times(&self, places: &Places, options: &LshOptions) -> Option<Tensor<4>> {
         if options.duplicates || (self.rounds == 1 && !self.wraps) {
             return None;
         }
-        // 1 where two whole numbers are equal, or the first is 0 or 1 above the second.
+        let of = |numbers, round| self.numbers(numbers, &places.order, Some(round));
+        let of_keys = |numbers| self.with_chunk_before(numbers, 0.0).swap_dims(2, 3);
+        // 1 where a whole number is 0, else 0.
         let is_zero = |apart: Tensor<4>| apart.abs().neg().add_scalar(1.0).clamp_min(0.0);
-        let is_near = |query: Tensor<4>, key| {
-            let apart = self.minus(query.sub_scalar(0.5), key, 1e6);
-            is_zero(apart).mul_scalar(2.0)
-        };
-        let chunks: Vec<Tensor<4>> = (0..self.rounds)
-            .map(|ahead| self.numbers(&places.chunk, &places.order, ahead))
-            .collect();
-        let mut found: Option<Tensor<4>> = None;
-        let mut add = |times: Tensor<4>| {
-            found = Some(match found.take() {
-                Some(found) => found + times,
-                None => times,
-            });
-        };
-        // Without wrapping a list's own round finds each of its pairs.
-        let first = usize::from(!self.wraps);
-        for (ahead, chunk) in chunks.iter().enumerate().skip(first) {
-            let near = is_near(chunk.clone(), chunk.clone());
-            add(match options.same_bucket {
+        let near = (0..self.rounds).map(|round| {
+            let chunk = of(&places.chunk, round);
+            // Half of 1 where the difference is 0 or 1.
+            let apart = self.minus(chunk.clone().sub_scalar(0.5), chunk, FAR);
+            let near = is_zero(apart).mul_scalar(2.0);
+            match options.same_bucket {
                 false => near,
                 true => {
-                    let buckets = self.numbers(&places.buckets, &places.order, ahead);
-                    near * is_zero(self.minus(buckets.clone(), buckets, 1e6))
+                    let bucket = of(&places.buckets, round);
+                    near * is_zero(self.minus(bucket.clone(), bucket, FAR))
                 }
-            });
-        }
-        if self.wraps {
-            let last = self.n_chunks as f64 - 1.0;
-            for (ahead, query) in chunks.iter().enumerate() {
-                let before = chunks[(ahead + self.rounds - 1) % self.rounds].clone();
-                let first = is_zero(query.clone());
-                let last = is_zero(before.sub_scalar(last));
-                add(first * self.with_chunk_before(last, 0.0).swap_dims(2, 3));
             }
-        }
-        let found = found?;
-        Some(match self.wraps {
-            false => found.add_scalar(1.0).recip(),
-            true => found.clamp_min(1.0).recip(),
-        })
+        });
+        let wrapping = if self.wraps { self.rounds } else { 0 };
+        let wrapped = (0..wrapping).map(|round| {
+            let before = of(&places.chunk, (round + self.rounds - 1) % self.rounds);
+            let in_last = is_zero(before.sub_scalar(self.n_chunks as f64 - 1.0));
+            is_zero(of(&places.chunk, round)) * of_keys(in_last)
+        });
+        // Cells that nothing finds are hidden.
+        let times = near.chain(wrapped).reduce(|sum, times| sum + times);
+        times.map(|times| times.clamp_min(1.0))
     }
 
     /// Rows of places, `[lists, n_chunks, size, width]`, at the queries: `[batch, n_heads, rounds, seq_q, width]`.

@@ -123,7 +123,7 @@ fn contexts_are_those_of_the_public_packages() {
     }
     let file: File = serde_json::from_str(include_str!("../../vectors/lsh_vectors.json")).unwrap();
     let shape @ [batch, n_heads, n, width] = file.shape;
-    assert_eq!(file.cases.len(), 25);
+    assert_eq!(file.cases.len(), 23);
     let is_padded = |row: usize| row % n >= file.unpadded[row / (n_heads * n)];
     for device in devices() {
         let (dtype, _) = wide(&device);
@@ -310,9 +310,9 @@ fn it_is_one_softmax_over_what_any_round_finds() {
                 let is_padded = |batch: usize, j: usize| batch == 1 && j >= n - 3;
                 // Chunks from counting who comes before.
                 let chunk_of = |list: usize, round: usize, i: usize| {
-                    let by = |j: usize| {
-                        let bucket = buckets[(list * rounds + round) * n + j];
-                        (is_padded(list / HEADS, j), bucket, j)
+                    let by = |j: usize| match is_padded(list / HEADS, j) {
+                        false => (false, buckets[(list * rounds + round) * n + j], j),
+                        true => (true, 0, j),
                     };
                     (0..n).filter(|&j| by(j) < by(i)).count() / chunk
                 };
