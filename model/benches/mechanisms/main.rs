@@ -23,6 +23,14 @@ use sparta_model::layer::MechanismConfig;
 use sparta_ops::attention::Implementation;
 use sparta_ops::testing::{TestDevice, devices};
 
+/// Parts of dot-product attention, besides the words that have none.
+const PARTS: [&str; 4] = [
+    "softmax+local(w=256)",
+    "softmax+fixed(l=128,c=32)",
+    "softmax+strided(l=128)",
+    "softmax+span",
+];
+
 /// The most memory of a call.
 const LARGEST_BYTES: f64 = 8.0 * (1u64 << 30) as f64;
 
@@ -92,7 +100,8 @@ impl Options {
             let read = word.parse();
             read.unwrap_or_else(|error| panic!("{error}"))
         };
-        let all: Vec<MechanismConfig> = MechanismConfig::WORDS.into_iter().map(of_word).collect();
+        let words = MechanismConfig::WORDS.into_iter().chain(PARTS);
+        let all: Vec<MechanismConfig> = words.map(of_word).collect();
         let is_causal = |config: &MechanismConfig| {
             let abilities = config.abilities();
             (self.causal && abilities.causal) || !abilities.bidirectional
