@@ -81,7 +81,7 @@ pub struct Encoded {
     pub memory: Tensor<3>,
     /// `[batch, source_len]`, `true` where hidden.
     pub padding: Option<Tensor<2, Bool>>,
-    /// The encoder's attention weights, one tensor per layer; empty unless asked for.
+    /// The encoder's attention weights, one tensor per layer; empty unless asked for, and of a mechanism without weights.
     pub weights: Vec<Tensor<4>>,
 }
 
@@ -213,6 +213,7 @@ impl Seq2Seq {
         let mut weights = Vec::new();
         for (i, layer) in self.encoder.iter().enumerate() {
             let mask = masks.corner(AttentionType::EncoderSelf, i, source_len, source_len);
+            let return_weights = return_weights && layer.self_attention.has_weights();
             let output = layer.forward(hidden, padding.clone(), mask, return_weights);
             hidden = output.context;
             weights.extend(output.weights);
@@ -239,9 +240,11 @@ impl Seq2Seq {
         let (mut decoder_self, mut cross) = (Vec::new(), Vec::new());
         for (i, layer) in self.decoder.iter().enumerate() {
             let own = masks.corner(AttentionType::DecoderSelf, i, target_len, target_len);
-            let output = layer.attend_to_target(hidden, padding.clone(), own, return_weights);
+            let own_weights = return_weights && layer.self_attention.has_weights();
+            let output = layer.attend_to_target(hidden, padding.clone(), own, own_weights);
             decoder_self.extend(output.weights);
             let mask = masks.corner(AttentionType::Cross, i, target_len, source_len);
+            let return_weights = return_weights && layer.cross_attention.has_weights();
             let output = layer.attend_to_source(output.context, &encoded, mask, return_weights);
             cross.extend(output.weights);
             hidden = layer.feed_forward.forward(output.context);

@@ -98,6 +98,39 @@ impl Variant {
         }
     }
 
+    /// What keeps all of its attention from being looked at, in words.
+    #[must_use]
+    pub(crate) fn has_no_weights(&self) -> Option<String> {
+        const LOOKED_AT: Abilities = Abilities {
+            weights: true,
+            ..Abilities::NONE
+        };
+        let reasons = AttentionType::ALL.map(|kind| {
+            let mechanism = self.mechanism(kind);
+            let lacks = mechanism.abilities().lacks(LOOKED_AT)?;
+            Some(format!("{mechanism} cannot {lacks}"))
+        });
+        match reasons {
+            [Some(first), Some(_), Some(_)] => Some(first),
+            _ => None,
+        }
+    }
+
+    /// That there is attention to look at.
+    ///
+    /// # Errors
+    /// What its mechanism cannot do.
+    pub(crate) fn check_weights(&self) -> Result<()> {
+        match self.has_no_weights() {
+            None => Ok(()),
+            Some(reason) => bail!(
+                "there is nothing to look at: {reason}; give the model of another row ({} is of {})",
+                self.words(),
+                self.mechanisms
+            ),
+        }
+    }
+
     /// What keeps attention from being pruned that should be, in words.
     fn is_not_prunable(&self) -> Option<String> {
         let types = self.pruned.iter().flat_map(|set| &set.types);

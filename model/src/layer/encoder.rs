@@ -59,6 +59,11 @@ impl AttentionBlock {
         };
         MultiHeadAttentionOutput { context, weights }
     }
+
+    /// Whether weights can be asked for.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.attention.mechanism.abilities().weights
+    }
 }
 
 impl EncoderLayer {

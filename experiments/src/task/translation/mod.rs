@@ -242,7 +242,8 @@ impl Task for Translation {
                 placement: Placement::at(0, 0).with_valid(valid_cells(&batch, kind)),
                 ids: batch::ids(&batch, kind),
             };
-            Ok(AttentionType::ALL.map(observed).into())
+            let all = AttentionType::ALL.map(observed).into_iter();
+            Ok(all.filter(|of| !of.weights.is_empty()).collect())
         };
         Ok(Observation {
             corpus: format!("{}:{split}:{}", self.data.corpus.name, lengths.len()),

@@ -19,9 +19,9 @@ use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
 use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
-use crate::protocol::ModelFolder;
 use crate::protocol::find::{Found, find};
 use crate::protocol::run::TrainingSummary;
+use crate::protocol::{ModelFolder, Variant};
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::load_model;
 
@@ -33,8 +33,8 @@ pub(super) struct Trained {
     pub(super) folder: ModelFolder,
     pub(super) network: Seq2Seq,
     pub(super) mask: Option<GlobalMask>,
-    /// The attention of its layers, in words.
-    pub(super) attention: String,
+    /// The attention of its layers.
+    pub(super) variant: Variant,
     device: Device,
     pub(super) device_note: String,
 }
@@ -107,7 +107,7 @@ impl Trained {
             folder,
             network,
             mask,
-            attention: arm.variant.mechanisms.label(),
+            variant: arm.variant,
             device: opened.device,
             device_note: opened.note,
         })

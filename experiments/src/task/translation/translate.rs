@@ -47,6 +47,9 @@ pub fn translate(request: &Translate) -> Result<()> {
     ensure!(request.beam != Some(0), "`--beam` must be at least 1");
     let model = Trained::open(&request.model, request.device)?;
     note(request.quiet, &describe(&model));
+    if request.attention.is_some() {
+        model.variant.check_weights()?;
+    }
     let mut dump = match &request.attention {
         None => None,
         Some(path) => Some(std::io::BufWriter::new(
@@ -213,7 +216,7 @@ fn translate_lines(
 }
 
 /// The attention of the best translation as one line of JSON: pieces of both sides, and for each
-/// type `[layer][head][row][column]`.
+/// type `[layer][head][row][column]`, with no layer where its mechanism has no weights.
 fn attention(model: &Trained, translated: &Translated) -> Result<String> {
     let Some(best) = translated.found.first() else {
         return Ok(json!({ "line": translated.number }).to_string());
