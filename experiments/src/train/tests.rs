@@ -420,7 +420,7 @@ fn penalties_of_attention_are_minimised_within_bounds() {
     // Adam's steps in a constant direction are the rate: 10 · 0.05.
     let of_step = |step: usize| &objective.seen[2 * step];
     assert_eq!(of_step(0), &[0.4, 0.4, 1.0, 1.0]);
-    let near = |found: f32, expected: f32| (found - expected).abs() < 1e-3;
+    let near = |found: f32, expected: f32| (found - expected).abs() < 1e-2;
     assert!(
         near(of_step(1)[0], 0.0),
         "0.4 − 0.5, in bounds: {:?}",
@@ -432,7 +432,7 @@ fn penalties_of_attention_are_minimised_within_bounds() {
         of[..2].iter().all(|z| (0.0..=1.0).contains(z)) && of[2..].iter().all(|a| a.abs() <= 4.6)
     };
     assert!(objective.seen.iter().all(within), "{:?}", objective.seen);
-    // Twelve steps lead to −5; every gate is closed in the end.
+    // Twelve steps close every gate, and what is closed is settled in the end.
     let last = Parts::numbers(&trained.model);
     assert!(last[2..].iter().all(|a| *a == -4.6), "{last:?}");
     let heads = Heads::of(&objective.mechanisms(&trained.model)).unwrap();
@@ -455,7 +455,9 @@ fn penalties_of_attention_are_minimised_within_bounds() {
     assert!((found - expected).abs() < 1e-3, "{found} {expected}");
     let told = lines.iter().filter_map(|line| line["train/nll"].as_f64());
     assert!(told.clone().count() > 2 && told.clone().all(|loss| loss == 6.0));
-    assert_eq!(lines.last().unwrap()["valid/nll"], 3.0);
+    assert!(lines.iter().any(|line| line["valid/nll"] == 3.0));
+    let settled = &lines.last().unwrap()["gate/cross/0"];
+    assert_eq!(*settled, serde_json::json!([0.0, 0.0]));
     assert_eq!(lines[0]["span/cross/1"], serde_json::json!([6.0, 6.0]));
 }
 

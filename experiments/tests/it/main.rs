@@ -11,6 +11,7 @@ mod iwslt;
 mod linear;
 mod lm;
 mod low_rank;
+mod lsh;
 mod mlm;
 mod parts;
 mod related;
