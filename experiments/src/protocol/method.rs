@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
-use sparta_model::layer::mechanism::watch;
 use sparta_ops::attention;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
@@ -355,8 +354,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         arm: &Arm,
         model: &MaskedModel<'_, T::Network, T::Masks>,
     ) -> Result<BTreeMap<String, f64>> {
-        let (read, readings) = watch(|| self.task.read(&arm.variant, model, WATCHED_QUERIES));
-        read?;
+        let readings = self.task.watch(&arm.variant, model, WATCHED_QUERIES)?;
         let mechanisms = arm.variant.mechanisms.distinct();
         let mut observed = BTreeMap::new();
         for (_, kinds) in &mechanisms {

@@ -330,6 +330,17 @@ pub(crate) fn layout(recipe: &impl Recipe, p: Layout) -> Layout {
     }
 }
 
+/// The title of the table of a recipe, of which `p` is that where p is what stands in its rows.
+pub(crate) fn title(recipe: &impl Recipe, p: String) -> String {
+    match recipe.layout() {
+        LayoutName::P => p,
+        LayoutName::Mechanism => format!(
+            "{}: attention mechanisms, their scores and what they cost",
+            recipe.table()
+        ),
+    }
+}
+
 /// What the records of a run folder cannot say of their table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableRequest {

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::tokenize::Language;
 use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::Readings;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
 use sparta_results::{Baseline, Metric, RunRecord};
@@ -174,17 +175,17 @@ pub trait Task: Sized {
         examples: Examples,
     ) -> Result<Observation<'a>>;
 
-    /// Reads the first examples of the test set, one at a time and without padding, until each type of attention has had
-    /// so many queries or there are no more: what is watched of mechanisms is of these.
+    /// What is watched of mechanisms while the network reads the first examples of the test set, one at a time and without
+    /// padding, until each type of attention has had so many queries or there are no more.
     ///
     /// # Errors
     /// Too little data.
-    fn read(
+    fn watch(
         &self,
         of: &Variant,
         model: &MaskedModel<'_, Self::Network, Self::Masks>,
         n_queries: usize,
-    ) -> Result<()>;
+    ) -> Result<Readings>;
 
     /// Token ids as people read them.
     ///

@@ -120,7 +120,7 @@ mod tests {
         ),
         (
             "related/lm",
-            "3911dc9261fb2c6c2466a6451ff11057e95399f9479eadcb3971da44a38df3f1",
+            "ee458b451512501d1a44601128134d074125b749a52fabd2b1a46dee13e7feb5",
         ),
         (
             "small/iwslt",
@@ -156,7 +156,7 @@ mod tests {
         ),
         (
             "related/iwslt",
-            "05ea4a78edf217ee5b22a207d769034cbcedc53d53e61cad8f4339959c71e903",
+            "725fc36325327a446d71a7b94727c12b5fdaa710c7aa83b86b5db8e9c6d26ab4",
         ),
         (
             "small/glue",
@@ -172,7 +172,7 @@ mod tests {
         ),
         (
             "related/glue",
-            "32cf413a8f21cdf5767875cec6a4ea879263091264ad5abd2463779ca0f92a62",
+            "3b9bffeb6f9d1cf7da861f2def104639d1bb0061902057b29ac41259bbed6ca2",
         ),
         (
             "small/squad",

@@ -25,6 +25,7 @@ use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
 use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::RunRecord;
 use sparta_results::render::Layout;
@@ -124,7 +125,7 @@ impl<H: Head> Task for Encoder<H> {
             rows[of.dataset].iter().map(label).collect()
         };
         Ok(TableRequest {
-            title,
+            title: records::title(recipe, title),
             layout: records::layout(recipe, Layout::Pivot(H::LAYOUT)),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
@@ -307,20 +308,29 @@ impl<H: Head> Task for Encoder<H> {
         })
     }
 
-    fn read(&self, of: &Variant, model: &Model<'_, H::Network>, n_queries: usize) -> Result<()> {
+    fn watch(
+        &self,
+        of: &Variant,
+        model: &Model<'_, H::Network>,
+        n_queries: usize,
+    ) -> Result<Readings> {
         let head = self.head(of);
         let (mut n_read, n) = (0, head.n_examples(Split::Test) as u32);
-        for index in 0..n {
-            if n_read >= n_queries {
-                break;
+        let read = || -> Result<()> {
+            for index in 0..n {
+                if n_read >= n_queries {
+                    break;
+                }
+                let (input, ids) = head.input(Split::Test, &[index], model.device)?;
+                let len = ids.first().map_or(0, Vec::len);
+                let input = batch::without_padding(input, len).masks(model.masks.clone());
+                head.bert(model.network).forward(input);
+                n_read += len;
             }
-            let (input, ids) = head.input(Split::Test, &[index], model.device)?;
-            let len = ids.first().map_or(0, Vec::len);
-            let input = batch::without_padding(input, len).masks(model.masks.clone());
-            head.bert(model.network).forward(input);
-            n_read += len;
-        }
-        Ok(())
+            Ok(())
+        };
+        let (read, readings) = watch(read);
+        read.map(|()| readings)
     }
 
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {

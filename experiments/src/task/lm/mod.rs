@@ -7,6 +7,7 @@ mod objective;
 
 pub use attend::attend;
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
@@ -17,6 +18,7 @@ use sparta_datasets::batch::LmStream;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
@@ -134,7 +136,7 @@ impl Task for LanguageModel {
         );
         let labels = |of: &Variant, row: Option<&Row>| vec![label(recipe, of, row)];
         Ok(TableRequest {
-            title,
+            title: records::title(recipe, title),
             layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
@@ -318,25 +320,37 @@ impl Task for LanguageModel {
         })
     }
 
-    /// Segments without a memory.
-    fn read(
+    /// Segments after a full memory; of a mechanism that hands on a state each by itself, since the keys in a state are
+    /// gone.
+    fn watch(
         &self,
-        _: &Variant,
+        of: &Variant,
         model: &MaskedModel<'_, TransformerXl, Self::Masks>,
         n_queries: usize,
-    ) -> Result<()> {
-        let (tokens, tgt_len) = (self.data.tokens(Split::Test), self.recipe.model.tgt_len);
-        let stream = LmStream::for_eval(tokens, 1, tgt_len)?;
-        for i in 0..n_queries.div_ceil(tgt_len).min(stream.n_batches()) {
-            let Some(batch) = stream.get(i) else { break };
-            model.network.forward(TransformerXlInput {
-                tokens: input_tokens(&batch, model.device),
-                mems: None,
-                masks: model.masks.clone(),
-                return_weights: false,
-            });
-        }
-        Ok(())
+    ) -> Result<Readings> {
+        let sizes = &self.recipe.model;
+        let stream = LmStream::for_eval(self.data.tokens(Split::Test), 1, sizes.tgt_len)?;
+        let carries_state = of.mechanism(AttentionType::DecoderSelf).carries_state();
+        let n_before = match carries_state {
+            true => 0,
+            false => sizes.mem_len.div_ceil(sizes.tgt_len),
+        };
+        let mut mems = None;
+        let mut read = |segments: Range<usize>| {
+            for batch in segments.map_while(|i| stream.get(i)) {
+                let output = model.network.forward(TransformerXlInput {
+                    tokens: input_tokens(&batch, model.device),
+                    mems: mems.take(),
+                    masks: model.masks.clone(),
+                    return_weights: false,
+                });
+                mems = (!carries_state).then_some(output.mems);
+            }
+        };
+        let n = n_queries.div_ceil(sizes.tgt_len);
+        read(0..n_before);
+        let ((), readings) = watch(|| read(n_before..n_before + n));
+        Ok(readings)
     }
 
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {

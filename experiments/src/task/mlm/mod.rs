@@ -18,6 +18,7 @@ use sparta_model::LayerMask;
 use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
 use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
@@ -143,7 +144,7 @@ impl Task for MaskedLanguageModel {
             }]
         };
         Ok(TableRequest {
-            title,
+            title: records::title(recipe, title),
             layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
@@ -373,20 +374,29 @@ impl Task for MaskedLanguageModel {
     }
 
     /// Masked windows, as in training.
-    fn read(&self, _: &Variant, model: &Model<'_, BertMaskedLm>, n_queries: usize) -> Result<()> {
+    fn watch(
+        &self,
+        _: &Variant,
+        model: &Model<'_, BertMaskedLm>,
+        n_queries: usize,
+    ) -> Result<Readings> {
         let windows = self.text.windows(Split::Test);
         let mut n_read = 0;
-        for (i, window) in windows.iter().enumerate() {
-            if n_read >= n_queries {
-                break;
+        let read = || -> Result<()> {
+            for (i, window) in windows.iter().enumerate() {
+                if n_read >= n_queries {
+                    break;
+                }
+                let masked = self.text.batch(Split::Test, &[i as u32], FIXED)?;
+                let input = text::input(&masked, model.device);
+                let input = batch::without_padding(input, window.len());
+                model.network.bert.forward(input.masks(model.masks.clone()));
+                n_read += window.len();
             }
-            let masked = self.text.batch(Split::Test, &[i as u32], FIXED)?;
-            let input = text::input(&masked, model.device);
-            let input = batch::without_padding(input, window.len());
-            model.network.bert.forward(input.masks(model.masks.clone()));
-            n_read += window.len();
-        }
-        Ok(())
+            Ok(())
+        };
+        let (read, readings) = watch(read);
+        read.map(|()| readings)
     }
 
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {

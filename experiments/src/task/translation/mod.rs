@@ -26,6 +26,7 @@ use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, TokenBucket};
 use sparta_datasets::tokenize::Language;
 use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
@@ -94,7 +95,7 @@ impl Task for Translation {
             lines.into_iter().map(|line| line.label).collect()
         };
         Ok(TableRequest {
-            title,
+            title: records::title(recipe, title),
             layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
@@ -257,25 +258,27 @@ impl Task for Translation {
     }
 
     /// Targets are given: teacher forcing.
-    fn read(
+    fn watch(
         &self,
         _: &Variant,
         model: &MaskedModel<'_, Seq2Seq, Seq2SeqMasks>,
         n_queries: usize,
-    ) -> Result<()> {
+    ) -> Result<Readings> {
         let store = self.data.store(Split::Test);
         let (mut in_source, mut in_target) = (0, 0);
-        for (i, (source, target)) in store.lengths().into_iter().enumerate() {
-            if in_source.min(in_target) >= n_queries {
-                break;
+        let read = || {
+            for (i, (source, target)) in store.lengths().into_iter().enumerate() {
+                if in_source.min(in_target) >= n_queries {
+                    break;
+                }
+                let batch = store.batch(&[i as u32], self.recipe.data.pad_source);
+                let read = input(&batch, model.device).masks(model.masks.clone());
+                model.network.forward(read);
+                in_source += source;
+                in_target += target;
             }
-            let batch = store.batch(&[i as u32], self.recipe.data.pad_source);
-            let read = input(&batch, model.device).masks(model.masks.clone());
-            model.network.forward(read);
-            in_source += source;
-            in_target += target;
-        }
-        Ok(())
+        };
+        Ok(watch(read).1)
     }
 
     fn tokens(&self, side: Side, ids: &[u32]) -> Result<Tokens> {
