@@ -22,7 +22,9 @@ use crate::masks::LayerMask;
 ///
 /// With a mechanism that carries a state ([`crate::layer::MechanismConfig::carries_state`]), which has no scores to
 /// add distances to, words have the sinusoids of their positions in the segment added, and each layer's state
-/// after a segment goes on into the next in place of the memory, unless `mem_len` is 0.
+/// after a segment goes on into the next in place of the memory, unless `mem_len` is 0. With one that has keys and no
+/// distances, the sinusoids of positions from the start of the segment (those of the memory are negative) are added to what
+/// queries and keys are made of ([`RelativeAttention`]), so that a memory has none of an earlier segment.
 ///
 /// # Source
 /// `MemTransformerLM` (attention type 0) of kimiyoung/transformer-xl at 44781ed, with the same
@@ -191,9 +193,9 @@ impl TransformerXl {
         let [batch, seq_q] = input.tokens.dims();
         let device = input.tokens.device();
         let mems = input.mems.unwrap_or_default();
-        let mlen = match self.has_distances() {
-            true => mems.first().map_or(0, |memory| memory.dims()[1]),
-            false => 0,
+        let mlen = match self.carries_state() {
+            true => 0,
+            false => mems.first().map_or(0, |memory| memory.dims()[1]),
         };
         self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
         let seq_kv = mlen + seq_q;
@@ -201,17 +203,22 @@ impl TransformerXl {
         let mut hidden = self.embedding.forward(input.tokens);
         let d_model = hidden.dims()[2];
         let clamp_len = self.lengths.clamp_len;
-        let positions = match self.has_distances() {
-            true => {
+        // The distances to the first word of the segment are the positions in it.
+        let from_start = |n| relative_positions(seq_q - 1, n, d_model, None, &device).flip([0]);
+        let positions = match (self.has_distances(), self.carries_state()) {
+            (true, _) => {
                 hidden = drop_values(&self.dropout, hidden);
                 let of = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
                 Some(drop_values(&self.dropout, of))
             }
-            false => {
-                // The distances to the first word of the segment are the positions in it.
-                let of = relative_positions(seq_q - 1, seq_q, d_model, None, &device).flip([0]);
+            (false, true) => {
+                let of = from_start(seq_q);
                 hidden = drop_values(&self.dropout, hidden + of.unsqueeze_dim(0));
                 None
+            }
+            (false, false) => {
+                hidden = drop_values(&self.dropout, hidden);
+                Some(drop_values(&self.dropout, from_start(seq_kv)))
             }
         };
         let extra_mask = self.same_length_mask(seq_q, mlen, &device);
@@ -230,7 +237,14 @@ impl TransformerXl {
                         position_bias: position_bias.val(),
                     }
                 }
-                (None, _, _) | (_, None, _) | (_, _, None) => {
+                (Some(positions), None, _) | (Some(positions), _, None) => {
+                    new_mems.extend(self.remember(memory.clone(), &hidden));
+                    Past::Window {
+                        memory,
+                        positions: positions.clone(),
+                    }
+                }
+                (None, _, _) => {
                     let mechanism = &layer.attention.mechanism;
                     Past::State(memory.map(|packed| mechanism.unpack(packed, self.d_head)))
                 }
@@ -290,9 +304,14 @@ impl TransformerXl {
         log_p.reshape([batch, seq_q, vocab_size])
     }
 
-    /// Whether scores depend on distances; otherwise positions are absolute, and layers carry states.
+    /// Whether scores depend on distances; otherwise positions are absolute.
     fn has_distances(&self) -> bool {
         self.content_bias.is_some()
+    }
+
+    /// Whether layers go on from a state in place of a memory.
+    fn carries_state(&self) -> bool {
+        (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.carries_state())
     }
 
     /// The last `mem_len` positions of memory and segment; nothing where `mem_len` is 0.
@@ -359,9 +378,9 @@ impl TransformerXl {
             mlen <= mem_len,
             "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
         );
-        let rows = match self.has_distances() {
-            true => [batch, mlen],
-            false => [batch, self.n_heads],
+        let rows = match self.carries_state() {
+            true => [batch, self.n_heads],
+            false => [batch, mlen],
         };
         assert!(
             mems.iter().all(|memory| memory.dims()[..2] == rows),

@@ -295,13 +295,15 @@ pub(crate) fn expected<T: Task>(
     for &seed in recipe.seeds() {
         let mut add = |variant: &Variant, row: Option<&Row>| {
             for label in labels(variant, row) {
-                // Without p it stands before the rows, not among them.
-                let Some(p) = label.p else { continue };
+                // Without p it stands before the rows of a table of p, not among them.
+                if label.p.is_none() && recipe.layout() == LayoutName::P {
+                    continue;
+                }
                 all.push(Expected {
                     row: label.row,
                     variant: variant.label(),
                     condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
-                    p: Some(p),
+                    p: label.p,
                     seed,
                     command: command.clone(),
                 });

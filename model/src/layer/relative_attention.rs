@@ -58,14 +58,18 @@ pub struct RelativeAttentionConfig {
 /// A mechanism that has no scores to add distances to, but a state, reads the state in place of the memory:
 /// score(i, j) = q_i·k_j / √d_head is then what its kernel is of, and there is no W_r.
 ///
+/// A mechanism with keys and no distances reads the memory with positions added to what queries and keys are made of, and not to
+/// what values are made of or the memory keeps (position-infused attention): q = W_q(x + sinusoid), k = W_k(x + sinusoid), v = W_v x.
+///
 /// # Source
-/// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
+/// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl. Positions without distances:
+/// Press, Smith, Lewis 2021, "Shortformer", section 5.
 #[derive(Module, Debug)]
 pub struct RelativeAttention {
     /// `[d_model, n_heads · d_head]`.
     pub query: Param<Tensor<2>>,
-    /// `[d_model, n_heads · d_head]`.
-    pub key: Param<Tensor<2>>,
+    /// `[d_model, n_heads · d_head]`; none where keys are the queries.
+    pub key: Option<Param<Tensor<2>>>,
     /// `[d_model, n_heads · d_head]`.
     pub value: Param<Tensor<2>>,
     /// W_r, `[d_model, n_heads · d_head]`, where scores depend on distances.
@@ -99,9 +103,9 @@ impl RelativeAttentionConfig {
         let map = |shape| normal(shape, 0.0, self.init_std, device);
         RelativeAttention {
             query: map([self.d_model, d_heads]),
-            key: map([self.d_model, d_heads]),
+            key: (!self.mechanism.shares_keys()).then(|| map([self.d_model, d_heads])),
             value: map([self.d_model, d_heads]),
-            position: (!self.mechanism.carries_state()).then(|| map([self.d_model, d_heads])),
+            position: (self.mechanism.has_distances()).then(|| map([self.d_model, d_heads])),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
             mechanism: self.mechanism.init(self.head_shape(), device),
@@ -116,10 +120,9 @@ impl RelativeAttentionConfig {
 
     /// Number of parameters, without making them (u and v are counted by the model).
     pub fn n_params(&self) -> usize {
-        let n_maps = match self.mechanism.carries_state() {
-            true => 4,
-            false => 5,
-        };
+        let n_maps = 3
+            + usize::from(!self.mechanism.shares_keys())
+            + usize::from(self.mechanism.has_distances());
         n_maps * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
             + self.mechanism.n_params(self.head_shape())
@@ -170,6 +173,13 @@ pub enum Past {
     },
     /// The state of a mechanism that carries one, without gradient; none before the first segment.
     State(Option<MechanismState>),
+    /// Hidden states, for a mechanism with keys and no distances.
+    Window {
+        /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
+        memory: Option<Tensor<3>>,
+        /// The vectors of the positions of memory and segment, `[seq_kv, d_model]`.
+        positions: Tensor<2>,
+    },
 }
 
 /// What [`RelativeAttention::forward`] gives.
@@ -190,7 +200,7 @@ impl RelativeAttention {
     /// With `seq_kv = mlen + seq_q`:
     /// - hidden: `[batch, seq_q, d_model]`, memory: `[batch, mlen, d_model]`
     /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`; a state has no
-    ///   memory, `mlen = 0`
+    ///   memory, `mlen = 0`; positions of a window: `[seq_kv, d_model]`
     /// - global mask: `[n_heads, seq_q, seq_kv]`, extra mask: `[seq_q, seq_kv]`
     /// - output: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
@@ -207,7 +217,7 @@ impl RelativeAttention {
         assert_shape!(hidden, [_, _, width]);
         let device = hidden.device();
         let memory = match &input.past {
-            Past::Memory { memory, .. } => memory.clone(),
+            Past::Memory { memory, .. } | Past::Window { memory, .. } => memory.clone(),
             Past::State(_) => None,
         };
         if let Some(memory) = &memory {
@@ -218,20 +228,39 @@ impl RelativeAttention {
             None => hidden.clone(),
         };
         let seq_kv = context.dims()[1];
+        let in_segment = |all: &Tensor<3>| {
+            let rows = [0..batch, seq_kv - seq_q..seq_kv, 0..d_model];
+            all.clone().slice(rows)
+        };
         let mut source = hidden.clone();
         if self.pre_norm {
             context = self.norm.forward(context);
-            source = context
-                .clone()
-                .slice([0..batch, seq_kv - seq_q..seq_kv, 0..d_model]);
+            source = in_segment(&context);
+        }
+        let mut placed = context.clone();
+        if let Past::Window { positions, .. } = &input.past {
+            assert_shape!(positions, [seq_kv, width]);
+            placed = placed + positions.clone().unsqueeze_dim(0);
+            source = in_segment(&placed);
         }
 
         // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let source = source.reshape([batch * seq_q, d_model]);
-        let query = source.matmul(self.query.val());
+        let placed = placed.reshape([batch * seq_kv, d_model]);
+        let (query, key) = match &self.key {
+            Some(map) => {
+                let source = source.reshape([batch * seq_q, d_model]);
+                (source.matmul(self.query.val()), placed.matmul(map.val()))
+            }
+            None => {
+                let key = placed.matmul(self.query.val());
+                let all = key.clone().reshape([batch, seq_kv, d_heads]);
+                let query = all.slice([0..batch, seq_kv - seq_q..seq_kv]);
+                (query.reshape([batch * seq_q, d_heads]), key)
+            }
+        };
+        let key = self.split(key, batch);
         let context = context.reshape([batch * seq_kv, d_model]);
-        let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
         let mut options = AttentionOptions {
             causal: true,
@@ -283,11 +312,17 @@ impl RelativeAttention {
                 let continued = within(AttentionType::DecoderSelf, attend);
                 (continued.output, Some(continued.state))
             }
-            (Some(_), Past::State(_)) => {
-                panic!("the past is a state, but this layer's mechanism reads a memory")
+            (None, Past::Window { .. }) => {
+                let query = self.split(query, batch);
+                let place = (input.global_mask, Place::Segment { mem_len });
+                let attend = || (self.mechanism).attend_at(query, key, value, options, place);
+                (within(AttentionType::DecoderSelf, attend), None)
+            }
+            (Some(_), Past::State(_) | Past::Window { .. }) => {
+                panic!("the past has no distances, but this layer's mechanism reads them")
             }
             (None, Past::Memory { .. }) => {
-                panic!("the past is a memory, but this layer's mechanism reads a state")
+                panic!("the past has distances, but this layer's mechanism reads none")
             }
         };
 

@@ -250,7 +250,11 @@ impl Seq2SeqConfig {
             max_len: Some(self.max_len),
         };
         let norm = 2 * d;
-        let block = |kind| 4 * (d * d + d) + norm + self.mechanisms.of(kind).n_params(shape);
+        let block = |kind| {
+            let mechanism = self.mechanisms.of(kind);
+            let n_maps = 3 + usize::from(!mechanism.shares_keys());
+            n_maps * (d * d + d) + norm + mechanism.n_params(shape)
+        };
         let feed_forward = self.feed_forward_config().n_params();
         let encoder = block(AttentionType::EncoderSelf) + feed_forward;
         let decoder =
@@ -280,7 +284,7 @@ impl Seq2SeqConfig {
             map
         };
         attention.query = input_map();
-        attention.key = input_map();
+        attention.key = attention.key.map(|_| input_map());
         attention.value = input_map();
         attention.output = xavier_linear(d, d, 1.0, device);
         attention

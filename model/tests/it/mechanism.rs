@@ -7,6 +7,7 @@ mod abilities;
 mod favor;
 mod gradients;
 mod low_rank;
+mod lsh;
 mod observe;
 mod parts;
 mod pattern;
@@ -16,8 +17,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, LinformerConfig, Mechanism,
-    MechanismConfig, NormalizerConfig, NystromConfig, RfaConfig,
+    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, LinformerConfig, LshConfig,
+    Mechanism, MechanismConfig, NormalizerConfig, NystromConfig, RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -47,6 +48,8 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
         convolution: 3,
         iterations: 6,
     }),
+    // One chunk; several are in `lsh`.
+    MechanismConfig::Lsh(LshConfig::new().with_chunk(32)),
 ];
 
 const fn dot_product(normalizer: NormalizerConfig) -> MechanismConfig {
@@ -74,8 +77,20 @@ fn place(config: &MechanismConfig) -> usize {
         MechanismConfig::Linformer(LinformerConfig { slots: false, .. }) => 11,
         MechanismConfig::Linformer(LinformerConfig { slots: true, .. }) => 12,
         MechanismConfig::Nystrom(_) => 13,
+        MechanismConfig::Lsh(_) => 14,
     }
 }
+
+/// The mechanism of a kind that something is.
+macro_rules! of_kind {
+    ($kind:ident, $mechanism:expr) => {
+        match $mechanism {
+            Mechanism::$kind(made) => made,
+            other => panic!("not {}: {other:?}", stringify!($kind)),
+        }
+    };
+}
+use of_kind;
 
 const BATCH: usize = 3;
 const SEQ: usize = 7;
@@ -152,6 +167,8 @@ fn places(config: &MechanismConfig) -> Places {
         },
         MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => Places::None,
         MechanismConfig::Linformer(_) | MechanismConfig::Nystrom(_) => Places::Each,
+        // One chunk holds every key.
+        MechanismConfig::Lsh(_) => Places::None,
     }
 }
 
@@ -229,6 +246,10 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "linformer_slots(k=x)",
         "nystrom(m=32,slots=1)",
         "nystrom(m=-1)",
+        "lsh(32)",
+        "lsh(m=-1)",
+        "lsh(m=32,wrap=yes)",
+        "lsh(m=32,tau=1)",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -244,6 +265,14 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
             .to_string()
             .contains("model.normalizers.m")
     );
+    for (words, field) in [
+        ("lsh(m=0)", "model.normalizers.m"),
+        ("lsh(rounds=0)", "model.normalizers.rounds"),
+    ] {
+        let none: MechanismConfig = words.parse().unwrap();
+        let error = none.check("model.normalizers", Abilities::NONE);
+        assert!(error.unwrap_err().to_string().contains(field), "{words}");
+    }
     let error = MechanismConfig::from(NormalizerConfig::Entmax { alpha: 0.5 });
     let error = error
         .check("model.normalizer", Abilities::NONE)
@@ -328,6 +357,27 @@ fn networks_say_what_they_need() {
     assert!(error.unwrap_err().to_string().contains("global mask"));
     let error = stateful.with_dropatt(0.1).validate();
     assert!(error.unwrap_err().to_string().contains("dropout"));
+    // Without either it reads the memory by positions.
+    let lsh = MechanismConfig::Lsh(LshConfig::new());
+    let hashed = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4).with_mechanism(lsh);
+    let with_everything = hashed.clone().with_same_length(true).with_dropatt(0.1);
+    assert!(with_everything.validate().is_ok());
+    let error = hashed.with_clamp_len(Some(3)).validate().unwrap_err();
+    assert!(error.to_string().contains("lsh knows no distances"));
+    let error = lsh.check("cross", cross).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot attend to another sequence"),
+        "{error}"
+    );
+    let pretrained = Abilities {
+        pretrained: true,
+        ..Abilities::NONE
+    };
+    let error = lsh.check("mechanism", pretrained).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot start from pretrained weights"),
+        "{error}"
+    );
 }
 
 #[test]

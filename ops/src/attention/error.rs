@@ -102,7 +102,7 @@ pub enum AttentionError {
         device: String,
     },
     /// Chunks of no key.
-    #[error("chunk = 0: linear attention reads at least one key at a time")]
+    #[error("chunk = 0: a chunk has at least one key")]
     NoChunk,
     /// An option that a mechanism without a score of each query and key has no place for.
     #[error(
@@ -133,6 +133,17 @@ pub enum AttentionError {
         "a convolution over {0} positions: their number must be odd, so that one is in the middle"
     )]
     EvenConvolution(usize),
+    /// More queries than keys where each query is a key.
+    #[error(
+        "query has {seq_q} places and key {seq_kv}: in LSH attention each query stands at the place of a key, the last \
+         query at the last one"
+    )]
+    NotShared {
+        /// Places of the query.
+        seq_q: usize,
+        /// Places of the key.
+        seq_kv: usize,
+    },
     /// Heads of width zero have no scores.
     #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
     NoWidth(Vec<usize>),

@@ -10,6 +10,7 @@ mod fused;
 mod implementation;
 pub mod linear;
 pub mod linformer;
+pub mod lsh;
 pub mod nystrom;
 mod options;
 mod packing;

@@ -151,7 +151,7 @@ fn either(a: Tensor<4, Bool>, b: Tensor<4, Bool>) -> Tensor<4, Bool> {
 
 /// `true` where key j comes after query i when the last query is aligned with the last key:
 /// `j > i + seq_kv − seq_q`.
-fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> {
+pub(super) fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> {
     let device = device.clone().inner();
     let n_before = seq_kv as i64 - seq_q as i64;
     let row = Tensor::<1, Int>::arange(0..seq_q as i64, &device)
@@ -164,7 +164,7 @@ fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> 
 }
 
 /// Without a seed the device's generator decides.
-fn dropout(weights: Tensor<4>, probability: f64, seed: Option<u64>) -> Tensor<4> {
+pub(super) fn dropout(weights: Tensor<4>, probability: f64, seed: Option<u64>) -> Tensor<4> {
     if probability == 0.0 {
         return weights;
     }

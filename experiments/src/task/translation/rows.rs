@@ -81,6 +81,17 @@ pub(super) fn lines<'a>(
         .filter(|name| of.pruned.contains(&name.pruned()))
         .collect();
     let is_control = row.mask.is_none();
+    if is_control && recipe.layout() == LayoutName::Mechanism {
+        // One control of the mechanism, whatever is pruned of it.
+        return vec![TableLine {
+            label: Label {
+                row: format!("{}, trained on without a mask", of.mechanisms.label()),
+                p: Some(0.0),
+            },
+            file: "",
+            paper: &recipe.paper.by_type,
+        }];
+    }
     all.iter()
         .filter(|name| is_control || name.pruned() == row.pruned)
         .map(|&name| TableLine {

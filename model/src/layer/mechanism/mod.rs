@@ -10,6 +10,7 @@ mod by_type;
 mod dot_product;
 mod favor;
 mod linformer;
+mod lsh;
 mod normalizer;
 mod nystrom;
 pub(crate) mod observe;
@@ -32,6 +33,7 @@ pub use by_type::MechanismsByType;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use linformer::{Linformer, LinformerConfig, Sharing};
+pub use lsh::{Lsh, LshConfig};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub(crate) use nystrom::beside_pretrained;
 pub use nystrom::{Nystrom, NystromConfig};
@@ -66,6 +68,8 @@ pub enum Mechanism {
     Linformer(Linformer),
     /// Landmarks.
     Nystrom(Nystrom),
+    /// Softmax over the keys that hash near a query.
+    Lsh(Lsh),
 }
 
 /// What each mechanism is.
@@ -112,6 +116,7 @@ impl Mechanism {
             Self::Rfa(mechanism) => mechanism,
             Self::Linformer(mechanism) => mechanism,
             Self::Nystrom(mechanism) => mechanism,
+            Self::Lsh(mechanism) => mechanism,
         }
     }
 
@@ -168,7 +173,11 @@ impl Mechanism {
     fn static_masks(&self) -> Option<&StaticMasks> {
         match self {
             Self::DotProduct(mechanism) => mechanism.pattern.as_ref(),
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 
@@ -248,7 +257,11 @@ impl Mechanism {
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 }
@@ -261,7 +274,11 @@ impl Mechanism {
     pub fn penalty(&self) -> Option<Tensor<1>> {
         match self {
             Self::DotProduct(mechanism) => mechanism.penalty(),
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 
@@ -269,7 +286,11 @@ impl Mechanism {
     pub fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
         match self {
             Self::DotProduct(mechanism) => mechanism.learned(),
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => Vec::new(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => Vec::new(),
         }
     }
 }
@@ -288,7 +309,7 @@ pub struct HeadShape {
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
 /// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
-/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`. A row normaliser may have parts after a `+`:
+/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`, `lsh(m=32,rounds=8)`. A row normaliser may have parts after a `+`:
 /// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`.
 ///
 /// ```
@@ -310,6 +331,8 @@ pub enum MechanismConfig {
     Linformer(LinformerConfig),
     /// [`Nystrom`] with these settings.
     Nystrom(NystromConfig),
+    /// [`Lsh`] with these settings.
+    Lsh(LshConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -322,6 +345,11 @@ pub(crate) trait MechanismSettings: fmt::Display {
 
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
+
+    /// Whether keys are the queries, so that a layer has no key map.
+    fn shares_keys(&self) -> bool {
+        false
+    }
 
     /// The name in tables.
     fn label(&self) -> String {
@@ -337,7 +365,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 14] = [
+    pub const WORDS: [&'static str; 15] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -352,6 +380,7 @@ impl MechanismConfig {
         "linformer(k=64)",
         "linformer_slots(k=64)",
         "nystrom(m=32)",
+        "lsh(m=32)",
     ];
 
     fn settings(&self) -> &dyn MechanismSettings {
@@ -361,6 +390,7 @@ impl MechanismConfig {
             Self::Rfa(settings) => settings,
             Self::Linformer(settings) => settings,
             Self::Nystrom(settings) => settings,
+            Self::Lsh(settings) => settings,
         }
     }
 
@@ -370,6 +400,7 @@ impl MechanismConfig {
         match self {
             Self::DotProduct(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => 0,
             Self::Favor(settings) => settings.redraw,
+            Self::Lsh(settings) => settings.redraw,
         }
     }
 
@@ -394,6 +425,16 @@ impl MechanismConfig {
         self.abilities().carries_state()
     }
 
+    /// Whether keys are the queries: such a layer has no key map, and attends to nothing but its own sequence.
+    pub fn shares_keys(&self) -> bool {
+        self.settings().shares_keys()
+    }
+
+    /// Whether scores depend on distances, where a stream of segments has them: W_r of Transformer-XL.
+    pub fn has_distances(&self) -> bool {
+        self.abilities().relative
+    }
+
     /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
     /// where they have none.
     pub fn label(&self) -> String {
@@ -404,7 +445,11 @@ impl MechanismConfig {
     pub const fn learns_alpha(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => false,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
         }
     }
 
@@ -412,7 +457,11 @@ impl MechanismConfig {
     pub const fn static_pattern(&self) -> Option<StaticPattern> {
         match self {
             Self::DotProduct(settings) => settings.pattern,
-            Self::Favor(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 
@@ -507,6 +556,7 @@ impl FromStr for MechanismConfig {
         (FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
             .or_else(|| NystromConfig::of(word, argument).map(Self::Nystrom))
+            .or_else(|| LshConfig::of(word, argument).map(Self::Lsh))
             .ok_or_else(unknown)
     }
 }

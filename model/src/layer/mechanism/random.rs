@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
-use sparta_ops::attention::linear::features::orthogonal_gaussian;
+use sparta_ops::attention::linear::features::{gaussian, orthogonal_gaussian};
 
 use super::upkeep::{Change, change};
 
@@ -27,7 +27,7 @@ pub(super) fn frozen<const D: usize>(
     Param::from_tensor(Tensor::from_data(data, device)).set_require_grad(false)
 }
 
-/// Draws the random features of every [`super::Favor`] of a network anew, each layer's by a seed of its own.
+/// Draws the random features of every [`super::Favor`] and the rotations of every [`super::Lsh`] of a network anew, each layer's by a seed of its own.
 /// Training does so between steps; nothing else does.
 ///
 /// ```
@@ -53,7 +53,9 @@ struct Redraw {
 
 impl Change for Redraw {
     fn of<const D: usize>(&mut self, path: &[String], old: Tensor<D>) -> Option<Tensor<D>> {
-        if !path.ends_with(&["Favor".to_owned(), "projection".to_owned()]) {
+        let is_at = |place: [&str; 2]| path.ends_with(&place.map(str::to_owned));
+        let (features, rotations) = (is_at(["Favor", "projection"]), is_at(["Lsh", "rotations"]));
+        if !features && !rotations {
             return None;
         }
         let shape = old.dims();
@@ -62,7 +64,10 @@ impl Change for Redraw {
             .seed
             .wrapping_add(self.n_drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.n_drawn += 1;
-        let rows = orthogonal_gaussian(n_rows, width, seed);
+        let rows = match features {
+            true => orthogonal_gaussian(n_rows, width, seed),
+            false => gaussian(n_rows * width, seed),
+        };
         let data = TensorData::new(rows, shape).convert::<f32>();
         Some(Tensor::from_data(data, &old.device()))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use sparta_ops::attention::linear::features::{gaussian, trigonometric_features};
+use sparta_ops::attention::linear::features::{gaussian, of_length_one, trigonometric_features};
 use sparta_ops::attention::linear::{LinearOptions, linear_attention};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
@@ -18,8 +18,6 @@ use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::parameter::zeros;
 
-/// Length below which queries and keys are not scaled to 1.
-const SHORTEST: f64 = 1e-6;
 /// Least absolute denominator.
 const FLOOR: f64 = 1e-6;
 /// At the start the gate keeps 0.9 of the state.
@@ -245,12 +243,6 @@ impl Rfa {
         };
         Continued::of(linear_attention(phi(query), phi_key, value, linear), shift)
     }
-}
-
-/// x/‖x‖.
-fn of_length_one(x: Tensor<4>) -> Tensor<4> {
-    let square = x.clone().square().sum_dim(3);
-    x / square.clamp_min(SHORTEST * SHORTEST).sqrt()
 }
 
 /// The keys of all heads at each position, `[batch, seq_kv, n_heads · d_head]`.

@@ -81,21 +81,21 @@ fn a_beam_that_holds_everything_is_exact(#[values(0, 1, 2, 3)] seed: u64) {
 #[test]
 fn the_probabilities_of_all_translations_sum_to_one() {
     let device = Device::flex();
-    // Sparsemax: 0.5 for the end, 0.3 and 0.2 for two tokens; the rest is longer than 12 tokens.
+    // Sparsemax: 0.5 for the end, 0.3 and 0.2 for two tokens; the rest is longer than 10 tokens.
     let model = constant(OutputMap::Sparsemax, [-9.0, 0.5, 0.3, 0.2, -9.0], &device);
     let config = likeliest()
         .with_min_len(0)
-        .with_max_len_b(12)
+        .with_max_len_b(10)
         .with_beam_size(5000)
         .with_n_best(5000);
     let (found, certificate) = found(&model, &[3, 4], &config);
     let p = found.hypotheses.iter().map(|h| h.score.exp());
     let sum: f64 = p.sum();
-    let too_long = 0.5f64.powi(13);
+    let too_long = 0.5f64.powi(11);
     assert!((sum + too_long - 1.0).abs() < 1e-5, "{sum}");
     assert!((certificate.too_long - too_long).abs() < 1e-7);
     assert!(certificate.is_exact() && certificate.forbidden == 0.0);
-    assert_eq!(found.hypotheses.len(), (1 << 13) - 1);
+    assert_eq!(found.hypotheses.len(), (1 << 11) - 1);
 }
 
 /// Whatever a beam drops is accounted for, and what it says to be proven is true.
@@ -113,7 +113,10 @@ fn a_narrow_beam_proves_nothing_that_is_wrong() {
                 let all = every_translation(&model, &source, MAX_LEN, &config, &device);
                 let (found, certificate) = found(&model, &source, &config);
                 assert!((parts(&certificate) - 1.0).abs() < 1e-4, "{certificate:?}");
-                let (best, tokens) = &all[0];
+                let Some((best, tokens)) = all.first() else {
+                    assert!(!certificate.proves_likeliest() && certificate.finished == 0.0);
+                    continue;
+                };
                 let has_best = certificate.best_finished >= best - 1e-4;
                 if certificate.proves_likeliest() {
                     n_proven += 1;

@@ -18,23 +18,11 @@ fn of(words: &str) -> MechanismConfig {
 }
 
 fn linformer(words: &str, shape: HeadShape, device: &Device) -> Linformer {
-    match of(words).init(shape, device) {
-        Mechanism::Linformer(made) => made,
-        Mechanism::DotProduct(_)
-        | Mechanism::Favor(_)
-        | Mechanism::Rfa(_)
-        | Mechanism::Nystrom(_) => panic!("not Linformer"),
-    }
+    of_kind!(Linformer, of(words).init(shape, device))
 }
 
 fn nystrom(words: &str, shape: HeadShape, device: &Device) -> Nystrom {
-    match of(words).init(shape, device) {
-        Mechanism::Nystrom(made) => made,
-        Mechanism::DotProduct(_)
-        | Mechanism::Favor(_)
-        | Mechanism::Rfa(_)
-        | Mechanism::Linformer(_) => panic!("not Nyström"),
-    }
+    of_kind!(Nystrom, of(words).init(shape, device))
 }
 
 #[derive(serde::Deserialize)]
@@ -199,13 +187,7 @@ fn what_is_shared_is_one_matrix() {
 #[test]
 fn networks_give_layers_their_lengths() {
     let device = Device::flex();
-    let columns = |mechanism: &Mechanism| match mechanism {
-        Mechanism::Linformer(made) => made.key_projection.dims()[2],
-        Mechanism::DotProduct(_)
-        | Mechanism::Favor(_)
-        | Mechanism::Rfa(_)
-        | Mechanism::Nystrom(_) => panic!("not Linformer"),
-    };
+    let columns = |mechanism: &Mechanism| of_kind!(Linformer, mechanism).key_projection.dims()[2];
     for words in ["linformer(k=3,sharing=none)", "linformer(k=3)"] {
         let bert = BertConfig::new(9, 8, 2, 8, 2)
             .with_mechanism(of(words))

@@ -3,6 +3,7 @@
 mod fused;
 mod linear;
 mod linformer;
+mod lsh;
 mod nystrom;
 mod span;
 
