@@ -76,8 +76,10 @@ impl Tree<'_> {
             before: start,
         }];
         while let Some(Prefix { live, before }) = stack.pop() {
-            certificate.limited |= certificate.n_read == self.max_prefixes;
-            if certificate.limited || live.sum <= best.bound() {
+            let is_beaten = live.sum <= best.bound();
+            let is_too_many = certificate.n_read == self.max_prefixes;
+            certificate.limited |= is_too_many && !is_beaten;
+            if is_too_many || is_beaten {
                 certificate.drop(live.sum);
                 continue;
             }

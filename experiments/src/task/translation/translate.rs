@@ -121,10 +121,13 @@ impl Proven {
         self.cut += certificate.cut;
         self.dead += certificate.n_dead;
         let Certificate { n_read, .. } = certificate;
+        let known = match certificate.proves_likeliest() {
+            true => "the likeliest is the first printed, and the others may not be the next",
+            false => "the best so far is printed, and nothing is proven",
+        };
         certificate.limited.then(|| {
             format!(
-                "line {}: stopped after {n_read} prefixes; the best so far is printed, and nothing is proven. Read more \
-                 with `--search 'exact(prefixes={})'`",
+                "line {}: stopped after {n_read} prefixes; {known}. Read more with `--search 'exact(prefixes={})'`",
                 line.number,
                 10 * n_read
             )
