@@ -69,6 +69,17 @@ pub struct Lengths {
     pub same_length: bool,
 }
 
+/// How the layers know where words are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Positions {
+    /// Scores depend on distances, by W_r, u and v.
+    Relative,
+    /// The mechanism biases scores by distance.
+    Biased,
+    /// In the segment, by sinusoids, and layers carry states.
+    Absolute,
+}
+
 /// The memory: every layer's input at the last positions, `[batch, mlen, d_model]` with
 /// `mlen ≤ mem_len`, or with a mechanism that carries a state [`MechanismState::packed`], without gradient. Empty
 /// before the first segment and where `mem_len` is 0.
@@ -191,9 +202,11 @@ impl TransformerXl {
         let [batch, seq_q] = input.tokens.dims();
         let device = input.tokens.device();
         let mems = input.mems.unwrap_or_default();
-        let mlen = match self.has_distances() {
-            true => mems.first().map_or(0, |memory| memory.dims()[1]),
-            false => 0,
+        let mlen = match self.positions() {
+            Positions::Relative | Positions::Biased => {
+                mems.first().map_or(0, |memory| memory.dims()[1])
+            }
+            Positions::Absolute => 0,
         };
         self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
         let seq_kv = mlen + seq_q;
@@ -201,13 +214,17 @@ impl TransformerXl {
         let mut hidden = self.embedding.forward(input.tokens);
         let d_model = hidden.dims()[2];
         let clamp_len = self.lengths.clamp_len;
-        let positions = match self.has_distances() {
-            true => {
+        let positions = match self.positions() {
+            Positions::Biased => {
+                hidden = drop_values(&self.dropout, hidden);
+                None
+            }
+            Positions::Relative => {
                 hidden = drop_values(&self.dropout, hidden);
                 let of = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
                 Some(drop_values(&self.dropout, of))
             }
-            false => {
+            Positions::Absolute => {
                 // The distances to the first word of the segment are the positions in it.
                 let of = relative_positions(seq_q - 1, seq_q, d_model, None, &device).flip([0]);
                 hidden = drop_values(&self.dropout, hidden + of.unsqueeze_dim(0));
@@ -229,6 +246,12 @@ impl TransformerXl {
                         content_bias: content_bias.val(),
                         position_bias: position_bias.val(),
                     }
+                }
+                (None, _, _) | (_, None, _) | (_, _, None)
+                    if self.positions() == Positions::Biased =>
+                {
+                    new_mems.extend(self.remember(memory.clone(), &hidden));
+                    Past::Hidden(memory)
                 }
                 (None, _, _) | (_, None, _) | (_, _, None) => {
                     Past::State(memory.map(|packed| MechanismState::unpacked(packed, self.d_head)))
@@ -289,9 +312,14 @@ impl TransformerXl {
         log_p.reshape([batch, seq_q, vocab_size])
     }
 
-    /// Whether scores depend on distances; otherwise positions are absolute, and layers carry states.
-    fn has_distances(&self) -> bool {
-        self.content_bias.is_some()
+    fn positions(&self) -> Positions {
+        let carries_state =
+            (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.carries_state());
+        match (self.content_bias.is_some(), carries_state) {
+            (true, _) => Positions::Relative,
+            (false, false) => Positions::Biased,
+            (false, true) => Positions::Absolute,
+        }
     }
 
     /// The last `mem_len` positions of memory and segment; nothing where `mem_len` is 0.
@@ -358,9 +386,9 @@ impl TransformerXl {
             mlen <= mem_len,
             "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
         );
-        let rows = match self.has_distances() {
-            true => [batch, mlen],
-            false => [batch, self.n_heads],
+        let rows = match self.positions() {
+            Positions::Relative | Positions::Biased => [batch, mlen],
+            Positions::Absolute => [batch, self.n_heads],
         };
         assert!(
             mems.iter().all(|memory| memory.dims()[..2] == rows),

@@ -149,7 +149,7 @@ pub(crate) fn check_masks(variants: &[Variant], masks: &Masks) -> Result<()> {
 /// The words of a mechanism without what shells and file systems mind: `entmax-1.3`.
 pub(crate) fn folder_name(mechanism: MechanismConfig) -> String {
     let words = mechanism.to_string();
-    words.trim_end_matches(')').replace(['(', '=', ','], "-")
+    words.replace(')', "").replace(['(', '=', ','], "-")
 }
 
 /// A variant of one seed, and its folder.

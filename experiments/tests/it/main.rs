@@ -11,6 +11,7 @@ mod iwslt;
 mod linear;
 mod lm;
 mod mlm;
+mod patterns;
 mod report;
 mod squad;
 mod variants;

@@ -9,7 +9,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::dropout::{drop_values, rate_now};
 use super::mechanism::{
-    HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place,
+    HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place, Surroundings,
 };
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
@@ -52,6 +52,8 @@ pub struct RelativeAttentionConfig {
 /// score(i, j) = ((q_i + u)·k_j + (q_i + v)·r_{i−j}) / √d_head, where r = W_r·sinusoid(distance).
 ///
 /// No map has a bias. `u` and `v` belong to the model, which shares them between layers.
+///
+/// A mechanism that biases scores by distance itself has score(i, j) = q_i·k_j / √d_head, and there is no W_r.
 ///
 /// A mechanism that has no scores to add distances to, but a state, reads the state in place of the memory:
 /// score(i, j) = q_i·k_j / √d_head is then what its kernel is of, and there is no W_r.
@@ -99,7 +101,7 @@ impl RelativeAttentionConfig {
             query: map([self.d_model, d_heads]),
             key: map([self.d_model, d_heads]),
             value: map([self.d_model, d_heads]),
-            position: (!self.mechanism.carries_state()).then(|| map([self.d_model, d_heads])),
+            position: (self.mechanism.abilities().relative).then(|| map([self.d_model, d_heads])),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
             mechanism: self.mechanism.init(self.head_shape(), device),
@@ -114,9 +116,9 @@ impl RelativeAttentionConfig {
 
     /// Number of parameters, without making them (u and v are counted by the model).
     pub fn n_params(&self) -> usize {
-        let n_maps = match self.mechanism.carries_state() {
-            true => 4,
-            false => 5,
+        let n_maps = match self.mechanism.abilities().relative {
+            true => 5,
+            false => 4,
         };
         n_maps * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
@@ -125,6 +127,7 @@ impl RelativeAttentionConfig {
 
     fn head_shape(&self) -> HeadShape {
         HeadShape {
+            d_model: self.d_model,
             n_heads: self.n_heads,
             d_head: self.d_head,
             max_len: self.max_len,
@@ -154,6 +157,9 @@ pub struct RelativeAttentionInput {
 // Made and taken apart once a layer: a box would only hide the tensors.
 #[allow(clippy::large_enum_variant)]
 pub enum Past {
+    /// Hidden states at earlier positions, `[batch, mlen, d_model]`, without gradient, of which the mechanism knows
+    /// the distances itself.
+    Hidden(Option<Tensor<3>>),
     /// Hidden states, and distances to them.
     Memory {
         /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
@@ -205,7 +211,7 @@ impl RelativeAttention {
         assert_shape!(hidden, [_, _, width]);
         let device = hidden.device();
         let memory = match &input.past {
-            Past::Memory { memory, .. } => memory.clone(),
+            Past::Memory { memory, .. } | Past::Hidden(memory) => memory.clone(),
             Past::State(_) => None,
         };
         if let Some(memory) = &memory {
@@ -226,8 +232,8 @@ impl RelativeAttention {
 
         // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let source = source.reshape([batch * seq_q, d_model]);
-        let query = source.matmul(self.query.val());
+        let rows = source.clone().reshape([batch * seq_q, d_model]);
+        let query = rows.matmul(self.query.val());
         let context = context.reshape([batch * seq_kv, d_model]);
         let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
@@ -242,7 +248,13 @@ impl RelativeAttention {
             },
             ..AttentionOptions::default()
         };
-        let mem_len = input.mem_len;
+        let surroundings = |global| Surroundings {
+            global,
+            place: Place::Segment {
+                mem_len: input.mem_len,
+            },
+            source: Some(source),
+        };
         let (attended, state) = match (&self.position, input.past) {
             (
                 Some(position),
@@ -269,8 +281,14 @@ impl RelativeAttention {
                     positions: self.position_keys(positions, position),
                 });
                 let query = with_bias(content_bias);
-                let place = (input.global_mask, Place::Segment { mem_len });
-                let attended = (self.mechanism).attend_at(query, key, value, options, place);
+                let surroundings = surroundings(input.global_mask);
+                let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
+                (attended, None)
+            }
+            (None, Past::Hidden(_)) => {
+                let query = self.split(query, batch);
+                let surroundings = surroundings(input.global_mask);
+                let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
                 (attended, None)
             }
             (None, Past::State(state)) => {
@@ -280,11 +298,11 @@ impl RelativeAttention {
                 let continued = (self.mechanism).attend_from(query, key, value, state, options);
                 (continued.output, Some(continued.state))
             }
-            (Some(_), Past::State(_)) => {
-                panic!("the past is a state, but this layer's mechanism reads a memory")
+            (Some(_), Past::State(_) | Past::Hidden(_)) => {
+                panic!("the past has no distances, but this layer's mechanism reads them")
             }
             (None, Past::Memory { .. }) => {
-                panic!("the past is a memory, but this layer's mechanism reads a state")
+                panic!("the past has distances, but this layer's mechanism does not read them")
             }
         };
 

@@ -60,8 +60,8 @@ pub struct TransformerXlConfig {
     /// Use the word embeddings' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
-    /// The attention mechanism of every layer: one that can be causal, and takes a relative term or
-    /// carries a state in place of the memory.
+    /// The attention mechanism of every layer: one that can be causal, and takes a relative term, biases scores by
+    /// distance itself, or carries a state in place of the memory.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
     /// Dropout probability of word embeddings, positions, layer outputs and the final output.
@@ -96,7 +96,7 @@ impl TransformerXlConfig {
         let carries_state = self.mechanism.carries_state();
         Abilities {
             causal: true,
-            relative: !carries_state,
+            relative: !carries_state && !self.mechanism.biases_distances(),
             state: carries_state,
             global_mask: self.same_length,
             dropout: self.dropatt > 0.0,
@@ -130,8 +130,11 @@ impl TransformerXlConfig {
         let tgt_len = Some(self.tgt_len);
         (self.mechanism).check_layer("mechanism", self.n_heads, tgt_len)?;
         if let Some(clamp_len) = self.clamp_len {
-            let expected = format!("not given: {} knows no distances", self.mechanism);
-            let known = !self.mechanism.carries_state();
+            let expected = format!(
+                "not given: {} knows no distances that could be clamped",
+                self.mechanism
+            );
+            let known = self.mechanism.abilities().relative;
             check(known, "clamp_len", &clamp_len, &expected)?;
         }
         let clusters = self.adaptive();
@@ -165,7 +168,7 @@ impl TransformerXlConfig {
         let bias = || {
             let shape = [self.n_heads, self.d_head];
             let bias = || parameter::normal(shape, 0.0, self.init_std, device);
-            (!self.mechanism.carries_state()).then(bias)
+            self.mechanism.abilities().relative.then(bias)
         };
         TransformerXl {
             embedding: adaptive.init_embedding(device),
@@ -193,9 +196,9 @@ impl TransformerXlConfig {
     /// Number of parameters, without making them.
     pub fn n_params(&self) -> usize {
         let layer = self.attention().n_params() + self.feed_forward().n_params();
-        let biases = match self.mechanism.carries_state() {
-            true => 0,
-            false => 2 * self.n_heads * self.d_head,
+        let biases = match self.mechanism.abilities().relative {
+            true => 2 * self.n_heads * self.d_head,
+            false => 0,
         };
         self.adaptive().n_params() + self.n_layers * layer + biases
     }

@@ -7,6 +7,7 @@ mod abilities;
 mod favor;
 mod gradients;
 mod pattern;
+mod scale;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -66,6 +67,7 @@ fn place(config: &MechanismConfig) -> usize {
 const BATCH: usize = 3;
 const SEQ: usize = 7;
 const SHAPE: HeadShape = HeadShape {
+    d_model: 16,
     n_heads: 2,
     d_head: 8,
     max_len: Some(2 * SEQ),

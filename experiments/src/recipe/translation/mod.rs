@@ -198,6 +198,8 @@ impl PruneRecipe {
 /// The key that says what is pruned of the model with a normaliser.
 fn key(normalizer: MechanismConfig) -> Option<&'static str> {
     match normalizer {
+        // What a normaliser has of parts is another network.
+        MechanismConfig::DotProduct(settings) if settings != settings.normalizer.into() => None,
         MechanismConfig::DotProduct(settings) => match settings.normalizer {
             NormalizerConfig::Softmax => Some("softmax"),
             NormalizerConfig::Sparsemax => Some("sparsemax"),

@@ -7,7 +7,8 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, sparse_attention}
 use sparta_ops::pruning::{PruningError, StaticPattern};
 
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use super::{NormalizerConfig, RowNormalizer, StaticMasks, split_argument};
+use super::{Nape, NormalizerConfig, RowNormalizer, RowScale, ScaleConfig};
+use super::{StaticMasks, split_argument};
 use crate::error::ModelError;
 
 /// π(query·keyᵀ/√d_head)·value with a row normaliser π: softmax, one of the α-entmax family, fusedmax or
@@ -25,6 +26,11 @@ pub struct DotProduct {
     /// Which cells there are.
     #[module(skip)]
     pub(super) pattern: Option<StaticMasks>,
+    /// What scores are multiplied by.
+    pub scale: Option<RowScale>,
+    /// What is added to scores by distance.
+    #[module(skip)]
+    nape: Option<Nape>,
 }
 
 /// Everything but a state of fixed size: it keeps the keys.
@@ -42,13 +48,24 @@ impl Attend for DotProduct {
         mut options: AttentionOptions,
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
+        if let Some(nape) = self.nape {
+            let [_, n_heads, seq_q, _] = query.dims();
+            let bias = nape.bias([n_heads, seq_q, key.dims()[2]], &query.device());
+            let bias = bias.cast(query.dtype());
+            options.bias = Some(match options.bias {
+                Some(given) => given + bias,
+                None => bias,
+            });
+        }
         sparse_attention(query, key, value, options)
     }
 
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.normalizer.is_fused(),
-            cross: self.pattern.is_none(),
+            cross: self.pattern.is_none() && self.nape.is_none(),
+            relative: self.nape.is_none(),
+            pretrained: self.nape.is_none(),
             ..ABILITIES
         }
     }
@@ -61,6 +78,10 @@ pub struct DotProductConfig {
     pub normalizer: NormalizerConfig,
     /// Which cells there are: `+fixed(l=16,c=2)`, `+strided(l=16)`, `+local(w=16)`, `+random(keep=0.25,seed=1)`.
     pub pattern: Option<StaticPattern>,
+    /// `+scale`: scores are multiplied by what grows with the number of keys.
+    pub scale: Option<ScaleConfig>,
+    /// `+nape`: half of the heads have a bias by distance, half no positions and the scale.
+    pub nape: Option<Nape>,
 }
 
 impl From<NormalizerConfig> for DotProductConfig {
@@ -75,44 +96,71 @@ impl DotProductConfig {
         Self {
             normalizer,
             pattern: None,
+            scale: None,
+            nape: None,
         }
     }
 
     /// The settings that words stand for.
     pub(super) fn of(text: &str) -> Option<Self> {
         let mut words = text.split('+').map(split_argument);
-        let (word, argument) = words.next()??;
-        let config = Self::from(NormalizerConfig::of(word, argument)?);
+        let config = match words.next()?? {
+            ("asentmax", argument) => Self {
+                scale: Some(ScaleConfig::of(argument)?),
+                ..Self::new(NormalizerConfig::Entmax15)
+            },
+            ("asentmax_nape", argument) => Self {
+                scale: Some(ScaleConfig::of(argument)?),
+                nape: Some(Nape::of(None)?),
+                ..Self::new(NormalizerConfig::Entmax15)
+            },
+            (word, argument) => NormalizerConfig::of(word, argument)?.into(),
+        };
         words.try_fold(config, |config, part| {
             let (word, argument) = part?;
             config.with_part(word, argument)
         })
     }
 
-    fn write_parts(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        match &self.pattern {
-            Some(pattern) => write!(f, "+{pattern}"),
-            None => Ok(()),
-        }
+    /// Its parts in words, each after a `+`.
+    fn parts(&self) -> String {
+        let pattern = self.pattern.map(|pattern| format!("+{pattern}"));
+        let scale = self.scale.map(|scale| format!("+{scale}"));
+        let nape = self.nape.map(|nape| format!("+{nape}"));
+        [pattern, scale, nape].into_iter().flatten().collect()
     }
 
     /// The same with one more part, of which each is taken once.
-    fn with_part(mut self, word: &str, argument: Option<&str>) -> Option<Self> {
-        let is_new = match word {
-            "fixed" | "strided" | "local" | "random" => {
-                let pattern = format!("{word}({})", argument?).parse().ok()?;
-                self.pattern.replace(pattern).is_none()
+    fn with_part(self, word: &str, argument: Option<&str>) -> Option<Self> {
+        match word {
+            "fixed" | "strided" | "local" | "random" if self.pattern.is_none() => {
+                let pattern = Some(format!("{word}({})", argument?).parse().ok()?);
+                Some(Self { pattern, ..self })
             }
-            _ => false,
-        };
-        is_new.then_some(self)
+            "scale" if self.scale.is_none() => {
+                let scale = Some(ScaleConfig::of(argument)?);
+                Some(Self { scale, ..self })
+            }
+            "nape" if self.nape.is_none() => {
+                let nape = Some(Nape::of(argument)?);
+                Some(Self { nape, ..self })
+            }
+            _ => None,
+        }
+    }
+
+    /// Heads whose scores are scaled: all, or those without a bias by distance.
+    const fn n_scaled(&self, n_heads: usize) -> usize {
+        match self.nape {
+            Some(_) => n_heads - Nape::n_biased(n_heads),
+            None => n_heads,
+        }
     }
 }
 
 impl fmt::Display for DotProductConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.normalizer.fmt(f)?;
-        self.write_parts(f)
+        write!(f, "{}{}", self.normalizer, self.parts())
     }
 }
 
@@ -140,23 +188,32 @@ impl MechanismSettings for DotProductConfig {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
             pattern: self.pattern.map(StaticMasks::from),
+            scale: (self.scale)
+                .map(|scale| scale.init(shape.d_model, self.n_scaled(shape.n_heads), device)),
+            nape: self.nape,
         })
     }
 
     fn n_params(&self, shape: HeadShape) -> usize {
-        self.normalizer.n_params(shape.n_heads)
+        let scale = match self.scale {
+            Some(_) => 2 * shape.d_model * self.n_scaled(shape.n_heads),
+            None => 0,
+        };
+        self.normalizer.n_params(shape.n_heads) + scale
     }
 
     fn abilities(&self) -> Abilities {
         Abilities {
             fused: self.normalizer.is_fused(),
-            cross: self.pattern.is_none(),
+            cross: self.pattern.is_none() && self.nape.is_none(),
+            relative: self.nape.is_none(),
+            pretrained: self.nape.is_none(),
             ..ABILITIES
         }
     }
 
     fn label(&self) -> String {
-        let mut label = match self.normalizer {
+        let normalizer = match self.normalizer {
             NormalizerConfig::Softmax
             | NormalizerConfig::Sparsemax
             | NormalizerConfig::Fusedmax { .. }
@@ -165,13 +222,14 @@ impl MechanismSettings for DotProductConfig {
             NormalizerConfig::Entmax { alpha } => format!("{alpha}-entmax"),
             NormalizerConfig::AlphaEntmax { .. } => "alpha-entmax".to_owned(),
         };
-        // Writing to a string does not fail.
-        let _ = self.write_parts(&mut label);
-        label
+        normalizer + &self.parts()
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         self.normalizer.check(field)?;
+        if let Some(scale) = &self.scale {
+            scale.check(field)?;
+        }
         match self.pattern.map(|pattern| pattern.check()) {
             None | Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(of_pattern(error, field)),
