@@ -21,7 +21,7 @@ pub use pooling::Pooling;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
-use crate::layer::{EncoderLayer, LearnedAlphas};
+use crate::layer::{EncoderLayer, PlacedMechanism};
 use crate::masks::{LayerMask, check_masks};
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
@@ -74,11 +74,11 @@ impl Bert {
         self.embeddings.positions.dims()[0]
     }
 
-    /// The learned α of each layer and head.
-    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+    /// The attention mechanism of each layer.
+    pub fn mechanisms(&self) -> Vec<PlacedMechanism<'_>> {
         let layers = self.encoder.iter();
         let mechanisms = layers.map(|layer| &layer.self_attention.attention.mechanism);
-        LearnedAlphas::of(AttentionType::EncoderSelf, mechanisms).collect()
+        PlacedMechanism::of(AttentionType::EncoderSelf, mechanisms).collect()
     }
 
     /// Checks that global masks fit the network and are large enough for sequences of this length.

@@ -25,6 +25,33 @@ pub enum ModelError {
         /// The field of the configuration.
         field: String,
     },
+    /// An attention mechanism cannot do what one type of a network's attention needs of it.
+    #[error(
+        "{mechanism} cannot {lacks}, as {attention_type} attention needs: give `{field}` {instead}"
+    )]
+    MechanismOfType {
+        /// The mechanism, as in recipes.
+        mechanism: String,
+        /// What it cannot do.
+        lacks: &'static str,
+        /// Which attention needs it.
+        attention_type: AttentionType,
+        /// What to write instead.
+        instead: String,
+        /// The key of the recipe.
+        field: String,
+    },
+    /// Mechanisms of types of attention that cannot be told apart.
+    #[error(
+        "`{found}` names mechanisms by type of attention, but {problem}: write one of `encoder=`, `decoder=`, \
+         `cross=` before each, e.g. `decoder=rfa(m=32) cross=rfa(m=32)`"
+    )]
+    MechanismTypes {
+        /// The words.
+        found: String,
+        /// What is wrong with them.
+        problem: String,
+    },
     /// A word that stands for no attention mechanism.
     #[error("`{found}` is no attention mechanism; known are {known}")]
     UnknownMechanism {
@@ -33,11 +60,37 @@ pub enum ModelError {
         /// Words that are known.
         known: String,
     },
+    /// An argument of an attention mechanism that is known, but not here.
+    #[error("{mechanism} has no {argument}: {reason}")]
+    Argument {
+        /// The mechanism's word.
+        mechanism: String,
+        /// The argument, as given.
+        argument: String,
+        /// Why, and what to write in place of it.
+        reason: &'static str,
+    },
     /// A word that stands for no map from scores to words.
     #[error("`{found}` is no output map; known are softmax, sparsemax, entmax15, entmax(1.3)")]
     UnknownOutput {
         /// The word.
         found: String,
+    },
+    /// A word that stands for no search.
+    #[error("`{found}` is no search; known are beam, exact, exact(prefixes=10000)")]
+    UnknownSearch {
+        /// The word.
+        found: String,
+    },
+    /// Exact search of a model whose output map gives every token probability.
+    #[error(
+        "exact search needs an output map that gives most tokens probability 0: {output} gives every \
+         sequence of tokens some, which are too many to look at. Use beam search, or train a model with \
+         `output` sparsemax, entmax15 or entmax(1.3)"
+    )]
+    DenseOutput {
+        /// The output map.
+        output: String,
     },
     /// The number of global masks is not the number of layers.
     #[error(

@@ -42,7 +42,8 @@
 //! `cls.predictions.decoder.weight` is the table of word embeddings once more; where it is another one,
 //! it is reported as a tensor without a parameter.
 //!
-//! Parameters of an attention mechanism (a learned α) have no published name and stay as they are.
+//! Parameters of an attention mechanism (a learned α) have no published name and stay as they are, but for those that
+//! would add to what the weights were trained with: a Nyström convolution starts at 0.
 
 mod bert;
 mod config;

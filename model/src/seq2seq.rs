@@ -6,6 +6,7 @@ mod layers;
 mod loss;
 mod masks;
 mod state;
+mod support;
 
 use burn::module::Param;
 use burn::nn::{Dropout, LayerNorm};
@@ -20,12 +21,13 @@ pub use layers::DecoderLayer;
 pub use loss::Seq2SeqLoss;
 pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
+pub use support::TargetSupport;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
-use crate::layer::{LearnedAlphas, Mechanism, OutputMap};
+use crate::layer::{Mechanism, OutputMap, PlacedMechanism};
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -79,7 +81,7 @@ pub struct Encoded {
     pub memory: Tensor<3>,
     /// `[batch, source_len]`, `true` where hidden.
     pub padding: Option<Tensor<2, Bool>>,
-    /// The encoder's attention weights, one tensor per layer; empty unless asked for.
+    /// The encoder's attention weights, one tensor per layer; empty unless asked for, and of a mechanism without weights.
     pub weights: Vec<Tensor<4>>,
 }
 
@@ -94,8 +96,8 @@ impl Seq2Seq {
         self.positions.n_rows()
     }
 
-    /// The learned α of each attention, layer and head.
-    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+    /// The mechanism of each attention and layer.
+    pub fn mechanisms(&self) -> Vec<PlacedMechanism<'_>> {
         fn of(block: &AttentionBlock) -> &Mechanism {
             &block.attention.mechanism
         }
@@ -103,9 +105,9 @@ impl Seq2Seq {
         let in_encoder = encoder.map(|layer| of(&layer.self_attention));
         let in_decoder = decoder.clone().map(|layer| of(&layer.self_attention));
         let cross = decoder.map(|layer| of(&layer.cross_attention));
-        LearnedAlphas::of(AttentionType::EncoderSelf, in_encoder)
-            .chain(LearnedAlphas::of(AttentionType::DecoderSelf, in_decoder))
-            .chain(LearnedAlphas::of(AttentionType::Cross, cross))
+        PlacedMechanism::of(AttentionType::EncoderSelf, in_encoder)
+            .chain(PlacedMechanism::of(AttentionType::DecoderSelf, in_decoder))
+            .chain(PlacedMechanism::of(AttentionType::Cross, cross))
             .collect()
     }
 
@@ -211,6 +213,7 @@ impl Seq2Seq {
         let mut weights = Vec::new();
         for (i, layer) in self.encoder.iter().enumerate() {
             let mask = masks.corner(AttentionType::EncoderSelf, i, source_len, source_len);
+            let return_weights = return_weights && layer.self_attention.has_weights();
             let output = layer.forward(hidden, padding.clone(), mask, return_weights);
             hidden = output.context;
             weights.extend(output.weights);
@@ -237,9 +240,11 @@ impl Seq2Seq {
         let (mut decoder_self, mut cross) = (Vec::new(), Vec::new());
         for (i, layer) in self.decoder.iter().enumerate() {
             let own = masks.corner(AttentionType::DecoderSelf, i, target_len, target_len);
-            let output = layer.attend_to_target(hidden, padding.clone(), own, return_weights);
+            let own_weights = return_weights && layer.self_attention.has_weights();
+            let output = layer.attend_to_target(hidden, padding.clone(), own, own_weights);
             decoder_self.extend(output.weights);
             let mask = masks.corner(AttentionType::Cross, i, target_len, source_len);
+            let return_weights = return_weights && layer.cross_attention.has_weights();
             let output = layer.attend_to_source(output.context, &encoded, mask, return_weights);
             cross.extend(output.weights);
             hidden = layer.feed_forward.forward(output.context);

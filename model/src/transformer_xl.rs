@@ -12,7 +12,7 @@ pub use config::TransformerXlConfig;
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::{
-    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, LearnedAlphas, MechanismState, Past,
+    AdaptiveEmbedding, AdaptiveSoftmax, FeedForward, MechanismState, Past, PlacedMechanism,
     RelativeAttention, RelativeAttentionInput, relative_positions,
 };
 use crate::masks::LayerMask;
@@ -22,7 +22,9 @@ use crate::masks::LayerMask;
 ///
 /// With a mechanism that carries a state ([`crate::layer::MechanismConfig::carries_state`]), which has no scores to
 /// add distances to, words have the sinusoids of their positions in the segment added, and each layer's state
-/// after a segment goes on into the next in place of the memory, unless `mem_len` is 0.
+/// after a segment goes on into the next in place of the memory, unless `mem_len` is 0. With one that has keys and no
+/// distances, the sinusoids of positions from the start of the segment (those of the memory are negative) are added to what
+/// queries and keys are made of ([`RelativeAttention`]), so that a memory has none of an earlier segment.
 ///
 /// # Source
 /// `MemTransformerLM` (attention type 0) of kimiyoung/transformer-xl at 44781ed, with the same
@@ -67,17 +69,6 @@ pub struct Lengths {
     pub clamp_len: Option<usize>,
     /// Whether every query sees equally many keys.
     pub same_length: bool,
-}
-
-/// How the layers know where words are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Positions {
-    /// Scores depend on distances, by W_r, u and v.
-    Relative,
-    /// The mechanism biases scores by distance.
-    Biased,
-    /// In the segment, by sinusoids, and layers carry states.
-    Absolute,
 }
 
 /// The memory: every layer's input at the last positions, `[batch, mlen, d_model]` with
@@ -153,10 +144,10 @@ impl TransformerXl {
         self
     }
 
-    /// The learned α of each layer and head.
-    pub fn learned_alphas(&self) -> Vec<LearnedAlphas> {
+    /// The attention mechanism of each layer.
+    pub fn mechanisms(&self) -> Vec<PlacedMechanism<'_>> {
         let layers = self.layers.iter().map(|layer| &layer.attention.mechanism);
-        LearnedAlphas::of(AttentionType::DecoderSelf, layers).collect()
+        PlacedMechanism::of(AttentionType::DecoderSelf, layers).collect()
     }
 
     /// Checks that global masks fit the network: one per layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
@@ -202,11 +193,9 @@ impl TransformerXl {
         let [batch, seq_q] = input.tokens.dims();
         let device = input.tokens.device();
         let mems = input.mems.unwrap_or_default();
-        let mlen = match self.positions() {
-            Positions::Relative | Positions::Biased => {
-                mems.first().map_or(0, |memory| memory.dims()[1])
-            }
-            Positions::Absolute => 0,
+        let mlen = match self.carries_state() {
+            true => 0,
+            false => mems.first().map_or(0, |memory| memory.dims()[1]),
         };
         self.check_input(batch, seq_q, mlen, &mems, input.masks.as_deref());
         let seq_kv = mlen + seq_q;
@@ -214,21 +203,23 @@ impl TransformerXl {
         let mut hidden = self.embedding.forward(input.tokens);
         let d_model = hidden.dims()[2];
         let clamp_len = self.lengths.clamp_len;
-        let positions = match self.positions() {
-            Positions::Biased => {
-                hidden = drop_values(&self.dropout, hidden);
-                None
-            }
-            Positions::Relative => {
+        // The distances to the first word of the segment are the positions in it.
+        let from_start = |n| relative_positions(seq_q - 1, n, d_model, None, &device).flip([0]);
+        let positions = match (self.has_distances(), self.carries_state()) {
+            (true, _) => {
                 hidden = drop_values(&self.dropout, hidden);
                 let of = relative_positions(seq_kv - 1, seq_kv + 1, d_model, clamp_len, &device);
                 Some(drop_values(&self.dropout, of))
             }
-            Positions::Absolute => {
-                // The distances to the first word of the segment are the positions in it.
-                let of = relative_positions(seq_q - 1, seq_q, d_model, None, &device).flip([0]);
+            (false, true) => {
+                let of = from_start(seq_q);
                 hidden = drop_values(&self.dropout, hidden + of.unsqueeze_dim(0));
                 None
+            }
+            (false, false) => {
+                hidden = drop_values(&self.dropout, hidden);
+                let is_absolute = !self.biases_distances();
+                is_absolute.then(|| drop_values(&self.dropout, from_start(seq_kv)))
             }
         };
         let extra_mask = self.same_length_mask(seq_q, mlen, &device);
@@ -237,8 +228,9 @@ impl TransformerXl {
         let mut weights = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
             let memory = mems.get(i).cloned();
-            let past = match (&positions, &self.content_bias, &self.position_bias) {
-                (Some(positions), Some(content_bias), Some(position_bias)) => {
+            let biases = self.content_bias.as_ref().zip(self.position_bias.as_ref());
+            let past = match (self.carries_state(), &positions, biases) {
+                (false, Some(positions), Some((content_bias, position_bias))) => {
                     new_mems.extend(self.remember(memory.clone(), &hidden));
                     Past::Memory {
                         memory,
@@ -247,14 +239,16 @@ impl TransformerXl {
                         position_bias: position_bias.val(),
                     }
                 }
-                (None, _, _) | (_, None, _) | (_, _, None)
-                    if self.positions() == Positions::Biased =>
-                {
+                (false, positions, None) | (false, positions @ None, Some(_)) => {
                     new_mems.extend(self.remember(memory.clone(), &hidden));
-                    Past::Hidden(memory)
+                    Past::Window {
+                        memory,
+                        positions: positions.clone(),
+                    }
                 }
-                (None, _, _) | (_, None, _) | (_, _, None) => {
-                    Past::State(memory.map(|packed| MechanismState::unpacked(packed, self.d_head)))
+                (true, _, _) => {
+                    let mechanism = &layer.attention.mechanism;
+                    Past::State(memory.map(|packed| mechanism.unpack(packed, self.d_head)))
                 }
             };
             let attended = layer.attention.forward(RelativeAttentionInput {
@@ -312,14 +306,19 @@ impl TransformerXl {
         log_p.reshape([batch, seq_q, vocab_size])
     }
 
-    fn positions(&self) -> Positions {
-        let carries_state =
-            (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.carries_state());
-        match (self.content_bias.is_some(), carries_state) {
-            (true, _) => Positions::Relative,
-            (false, false) => Positions::Biased,
-            (false, true) => Positions::Absolute,
-        }
+    /// Whether scores depend on distances; otherwise positions are absolute.
+    fn has_distances(&self) -> bool {
+        self.content_bias.is_some()
+    }
+
+    /// Whether layers bias scores by distance themselves.
+    fn biases_distances(&self) -> bool {
+        (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.biases_distances())
+    }
+
+    /// Whether layers go on from a state in place of a memory.
+    fn carries_state(&self) -> bool {
+        (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.carries_state())
     }
 
     /// The last `mem_len` positions of memory and segment; nothing where `mem_len` is 0.
@@ -386,9 +385,9 @@ impl TransformerXl {
             mlen <= mem_len,
             "the memory has {mlen} positions, but the model's mem_len is {mem_len}"
         );
-        let rows = match self.positions() {
-            Positions::Relative | Positions::Biased => [batch, mlen],
-            Positions::Absolute => [batch, self.n_heads],
+        let rows = match self.carries_state() {
+            true => [batch, self.n_heads],
+            false => [batch, mlen],
         };
         assert!(
             mems.iter().all(|memory| memory.dims()[..2] == rows),

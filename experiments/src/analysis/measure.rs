@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::Tensor;
 use sparta_datasets::Split;
+use sparta_model::layer::{LearnedName, PlacedMechanism};
 use sparta_ops::pruning::{AttentionType, Valid};
 use sparta_results::attention::{
     Density, Diversity, Interrogation, Legal, Merging, Positional, Weights,
@@ -231,7 +232,9 @@ pub(super) fn learned_alphas<T: Task>(
     network: &T::Network,
 ) -> Result<Alphas> {
     let mut alphas = Alphas::new();
-    for learned in task.learned_alphas(of, network) {
+    let placed = task.mechanisms(of, network);
+    let learned = placed.iter().flat_map(PlacedMechanism::learned);
+    for learned in learned.filter(|of| of.name == LearnedName::Alpha) {
         let layers = alphas.entry(learned.kind).or_default();
         ensure!(
             learned.layer == layers.len(),
@@ -239,7 +242,7 @@ pub(super) fn learned_alphas<T: Task>(
             learned.kind,
             learned.layer
         );
-        let values = read(learned.alphas)?;
+        let values = read(learned.values)?;
         layers.push(values.into_iter().map(f64::from).collect());
     }
     Ok(alphas)

@@ -43,22 +43,22 @@ pub(super) struct Models<R> {
     pub(super) out: PathBuf,
 }
 
-/// Names of variants in figures: the normaliser, with the data set where there are several.
+/// Names of variants in figures: the mechanism, with the data set where there are several.
 fn labels(variants: &[Variant]) -> Vec<String> {
     let several = variants.iter().any(|of| of.dataset != variants[0].dataset);
     let name = |of: &Variant| {
-        let label = of.normalizer.label();
+        let label = of.mechanisms.label();
         let is_other = |other: &&Variant| {
-            other.normalizer != of.normalizer && other.normalizer.label() == label
+            other.mechanisms != of.mechanisms && other.mechanisms.label() == label
         };
         // Two with one name, such as α-entmax with two bounds, are told apart by their words.
-        let normalizer = match variants.iter().find(is_other) {
+        let mechanism = match variants.iter().find(is_other) {
             None => label,
-            Some(_) => of.normalizer.to_string(),
+            Some(_) => of.mechanisms.to_string(),
         };
         match several {
-            true => format!("{}, {normalizer}", dataset(of)),
-            false => normalizer,
+            true => format!("{}, {mechanism}", dataset(of)),
+            false => mechanism,
         }
     };
     variants.iter().map(name).collect()

@@ -79,7 +79,7 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
     }
     let mut trajectory: Option<(&str, TrajectoryFigure)> = None;
     if request.asks(FigureName::Trajectory) {
-        let learns = |of: &&Chosen| of.arm.variant.normalizer.learns_alpha();
+        let learns = |of: &&Chosen| of.arm.variant.mechanisms.learns_alpha();
         let made = match models.chosen.iter().find(learns) {
             None => Err(NO_ALPHA.to_owned()),
             Some(chosen) => {
@@ -117,6 +117,16 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
     Ok(outcome)
 }
 
+/// The figures of attention weights.
+const OF_WEIGHTS: [FigureName; 6] = [
+    FigureName::Density,
+    FigureName::DensityHistogram,
+    FigureName::Diversity,
+    FigureName::Positional,
+    FigureName::Merging,
+    FigureName::Interrogation,
+];
+
 /// What the models of a run say, and the data they were asked on.
 #[derive(Default)]
 struct Read {
@@ -125,6 +135,8 @@ struct Read {
     language: Option<Language>,
     has_list: bool,
     measured: Vec<Measured>,
+    /// Why models are not among them, each reason for one.
+    without_weights: Vec<String>,
     /// By place among the chosen models.
     learned: Vec<(usize, Alphas)>,
 }
@@ -150,19 +162,8 @@ fn read<T: Task>(
     request: &Analyze,
     outcome: &mut Outcome,
 ) -> Result<Read> {
-    const NEED_DATA: [FigureName; 7] = [
-        FigureName::Alpha,
-        FigureName::Density,
-        FigureName::DensityHistogram,
-        FigureName::Diversity,
-        FigureName::Positional,
-        FigureName::Merging,
-        FigureName::Interrogation,
-    ];
-    let needed: Vec<FigureName> = NEED_DATA
-        .into_iter()
-        .filter(|&figure| request.asks(figure))
-        .collect();
+    let need_data = [FigureName::Alpha].into_iter().chain(OF_WEIGHTS);
+    let needed: Vec<FigureName> = need_data.filter(|&figure| request.asks(figure)).collect();
     if needed.is_empty() {
         return Ok(Read::default());
     }
@@ -214,6 +215,15 @@ fn read<T: Task>(
         if !wanted.anything() {
             continue;
         }
+        if let Some(reason) = variant.has_no_weights() {
+            let words = format!(
+                "{} is left out of figures of weights: {reason}",
+                chosen.label
+            );
+            note(request.quiet, &words);
+            read.without_weights.push(reason);
+            continue;
+        }
         let mask = chosen.arm.mask(chosen.row.as_ref());
         let mask = mask.map(GlobalMask::load).transpose()?;
         let model = MaskedModel {
@@ -237,6 +247,12 @@ fn figures_of_pass(
     out: &Path,
 ) -> Result<()> {
     let (all, published) = (&read.measured, read.published());
+    if all.is_empty() && !read.without_weights.is_empty() {
+        let reason = read.without_weights.join(", ");
+        let asked = OF_WEIGHTS.into_iter().filter(|&of| request.asks(of));
+        outcome.absent.extend(asked.map(|of| (of, reason.clone())));
+        return Ok(());
+    }
     if request.asks(FigureName::Density) {
         let made = figures::density(run, all, &published);
         outcome.take(FigureName::Density, made, out)?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow, ensure};
 use burn::tensor::Tensor;
-use sparta_ops::pruning::{AttentionType, GlobalMask};
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, StaticPattern};
 
 use super::cell::{Hidden, code};
 use crate::analysis::Tokens;
@@ -153,10 +153,12 @@ fn read<const D: usize>(values: Tensor<D>) -> Result<Vec<f32>> {
         .map_err(|e| anyhow!("cannot read the weights from the device: {e:?}"))
 }
 
-/// The cells that a global mask hides of one attention type, `[n_heads, rows, columns]` a layer.
+/// The cells that a global mask or a static pattern hides of one attention type, `[n_heads, rows, columns]` a layer.
 pub struct GlobalCells {
     shape: [usize; 2],
     layers: Vec<Option<Vec<bool>>>,
+    /// The same in every layer.
+    pattern: Option<Vec<bool>>,
 }
 
 impl GlobalCells {
@@ -179,22 +181,46 @@ impl GlobalCells {
         Ok(Self {
             shape: [rows, columns],
             layers: (0..n_layers).map(of).collect::<Result<_, _>>()?,
+            pattern: None,
         })
+    }
+
+    /// The same beside a static pattern of `n_heads` heads in a grid with this rule.
+    #[must_use]
+    pub fn with_pattern(
+        self,
+        pattern: Option<StaticPattern>,
+        rule: CellRule,
+        n_heads: usize,
+    ) -> Self {
+        let [rows, columns] = self.shape;
+        Self {
+            pattern: pattern.map(|pattern| pattern.cells(rule, [n_heads, rows, columns])),
+            ..self
+        }
     }
 
     /// Whether the mask hides a cell.
     #[must_use]
     pub fn hide(&self, layer: usize, head: usize, row: usize, column: usize) -> bool {
-        let [rows, columns] = self.shape;
         let cells = self.layers.get(layer).and_then(Option::as_ref);
-        cells.is_some_and(|cells| cells[(head * rows + row) * columns + column])
+        cells.is_some_and(|cells| cells[self.place(head, row, column)])
     }
 
-    /// The reason to be hidden, where the mask has one.
+    /// The reason to be hidden, where the mask or the pattern has one.
     #[must_use]
     pub fn reason(&self, layer: usize, head: usize, row: usize, column: usize) -> Option<Hidden> {
+        let pattern = self.pattern.as_ref();
+        if pattern.is_some_and(|cells| cells[self.place(head, row, column)]) {
+            return Some(Hidden::Pattern);
+        }
         self.hide(layer, head, row, column)
             .then_some(Hidden::GlobalMask)
+    }
+
+    fn place(&self, head: usize, row: usize, column: usize) -> usize {
+        let [rows, columns] = self.shape;
+        (head * rows + row) * columns + column
     }
 }
 

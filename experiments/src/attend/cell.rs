@@ -11,6 +11,8 @@ pub enum Hidden {
     GlobalMask,
     /// The key is further back than every query of the network may look (`same_length`).
     Distance,
+    /// The key is not in the static pattern of the attention.
+    Pattern,
 }
 
 impl Hidden {
@@ -20,6 +22,7 @@ impl Hidden {
             Self::Causal => u16::MAX,
             Self::GlobalMask => u16::MAX - 1,
             Self::Distance => u16::MAX - 2,
+            Self::Pattern => u16::MAX - 3,
         }
     }
 }
@@ -78,7 +81,7 @@ pub(super) struct Codes {
     first_fine: u16,
     one: u16,
     /// From this on hidden, by reason from the last number down.
-    hidden: [(u16, &'static str); 3],
+    hidden: [(u16, &'static str); 4],
 }
 
 impl Codes {
@@ -98,6 +101,10 @@ impl Codes {
             (
                 Hidden::Distance.code(),
                 "hidden: further back than the network looks",
+            ),
+            (
+                Hidden::Pattern.code(),
+                "hidden by the static pattern of the attention",
             ),
         ],
     };

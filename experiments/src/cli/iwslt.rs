@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sparta_model::decode::SearchMethod;
 
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT, TRANSLATE};
@@ -46,6 +47,10 @@ struct TranslateOptions {
     /// Hypotheses kept while searching [default: the recipe's, at least N]
     #[arg(long, value_name = "N")]
     beam: Option<usize>,
+    /// How to search: beam, exact (depth-first for the most probable translation, over a sparse output layer), or
+    /// exact(prefixes=N), which reads N prefixes of a line at most [default: the recipe's]
+    #[arg(long, value_name = "SEARCH")]
+    search: Option<SearchMethod>,
     /// Write the attention weights of each best translation here, one JSON object a line
     #[arg(long, value_name = "FILE")]
     attention: Option<PathBuf>,
@@ -73,6 +78,7 @@ pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             model: options.model,
             n_best: options.n_best,
             beam: options.beam,
+            search: options.search,
             attention: options.attention,
             device: cli.options.device()?,
             quiet: cli.options.quiet,

@@ -116,11 +116,11 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
             return finish(run, None);
         }
     }
-    // Seconds of a step by normaliser: the same network takes as long on another data set, where it is only tried.
+    // Seconds of a step by mechanism: the same network takes as long on another data set, where it is only tried.
     let mut timed: Vec<(&Variant, f64)> = Vec::new();
     let mut seconds = 0.0;
     for (variant, steps) in variants.iter().zip(&steps) {
-        let same = |(of, _): &&(&Variant, f64)| of.normalizer == variant.normalizer;
+        let same = |(of, _): &&(&Variant, f64)| of.mechanisms == variant.mechanisms;
         let known = timed.iter().find(same).map(|&(_, seconds)| seconds);
         let tried = try_step(&task, variant, recipe.seeds()[0], (&on, known.is_none()))?;
         print_line(format!(

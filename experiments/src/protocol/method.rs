@@ -8,14 +8,17 @@
 //!
 //! Each step reads files of the run folder and writes files of the run folder; what is finished is not made again.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
+use sparta_model::layer::mechanism::watch;
 use sparta_ops::attention;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
 use super::folder::ModelFolder;
-use super::records::Subject;
+use super::records::{Measured, Subject};
 use super::rows::{Arm, Row};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::stage::{Fetch, Stage};
@@ -25,6 +28,9 @@ use crate::recipe::{Recipe, RetrainStart};
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{load_model, short};
 use crate::version;
+
+/// Queries of each layer whose attention is watched after scoring.
+const WATCHED_QUERIES: usize = 64;
 
 /// The method at work on a task, in a run folder, on a device.
 pub struct Protocol<'a, T: Task> {
@@ -165,7 +171,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                 (network, objective),
                 config,
                 task.tokenizer_hash(),
-                &self.training,
+                (&self.training, self.on.choice.is_cpu()),
             )
             .inspect_err(|error| {
                 self.run.note_failure(error, started, || {
@@ -301,8 +307,12 @@ impl<'a, T: Task> Protocol<'a, T> {
         }
         let subject = self.subject(arm, row.map(|row| (row, mask.as_ref())));
         let records = self.run.describe(&subject, &lines)?;
-        self.run
-            .save_scores(&subject, records, &values, (&summary, scored))
+        let measured = Measured {
+            summary: &summary,
+            scored,
+            observed: self.observed(arm, &model)?,
+        };
+        self.run.save_scores(&subject, records, &values, &measured)
     }
 
     fn score_baselines(&self, seed: u64) -> Result<()> {
@@ -334,6 +344,36 @@ impl<'a, T: Task> Protocol<'a, T> {
             row: row.map(|(row, _)| row),
             mask: row.and_then(|(_, mask)| mask),
             device: self.on.choice,
+            parameters: self.task.cost(&arm.variant).n_params,
         }
+    }
+
+    /// What is watched of a model's mechanisms while it reads a few examples: of those that its variant is about, by type
+    /// where they are several.
+    fn observed(
+        &self,
+        arm: &Arm,
+        model: &MaskedModel<'_, T::Network, T::Masks>,
+    ) -> Result<BTreeMap<String, f64>> {
+        let (read, readings) = watch(|| self.task.read(&arm.variant, model, WATCHED_QUERIES));
+        read?;
+        let mechanisms = arm.variant.mechanisms.distinct();
+        let mut observed = BTreeMap::new();
+        for (_, kinds) in &mechanisms {
+            for found in readings.of(kinds) {
+                let Some(mean) = found.mean().filter(|mean| mean.is_finite()) else {
+                    continue;
+                };
+                let name = match mechanisms.len() {
+                    1 => found.name.to_owned(),
+                    _ => {
+                        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+                        format!("{}: {}", kinds.join("+"), found.name)
+                    }
+                };
+                observed.insert(name, mean);
+            }
+        }
+        Ok(observed)
     }
 }

@@ -1,11 +1,12 @@
 //! Scores → run records → the table.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use sparta_ops::attention::{Calls, Implementation};
 use sparta_ops::pruning::{GlobalMask, SparsityReport};
-use sparta_results::render::PivotLayout;
+use sparta_results::render::{Layout, mechanisms, pivot};
 use sparta_results::{
     Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
 };
@@ -16,7 +17,7 @@ use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
 use crate::io::print_line;
-use crate::recipe::Recipe;
+use crate::recipe::{LayoutName, Recipe};
 use crate::train::{Diverged, short};
 use crate::version;
 
@@ -27,6 +28,18 @@ pub(crate) struct Subject<'a> {
     pub(crate) row: Option<&'a Row>,
     pub(crate) mask: Option<&'a GlobalMask>,
     pub(crate) device: DeviceChoice,
+    /// Number of parameters of its network.
+    pub(crate) parameters: usize,
+}
+
+/// What was measured of a trained model besides its scores.
+pub(crate) struct Measured<'a> {
+    /// Its training.
+    pub(crate) summary: &'a TrainingSummary,
+    /// Calls of attention while it was scored.
+    pub(crate) scored: Calls,
+    /// What was watched of its mechanisms.
+    pub(crate) observed: BTreeMap<String, f64>,
 }
 
 /// What earlier versions say of a model whose calls they did not count.
@@ -105,6 +118,9 @@ impl<R: Recipe> Run<'_, R> {
             paper: None,
             steps: 0,
             tokens_per_second: None,
+            parameters: None,
+            peak_gigabytes: None,
+            observed: BTreeMap::new(),
             started: now(),
             finished: None,
             status: Status::Running,
@@ -142,6 +158,7 @@ impl<R: Recipe> Run<'_, R> {
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),
                 attention: line.attention.map(|of| of.as_str().to_owned()),
+                parameters: Some(subject.parameters as u64),
                 p_nominal: p,
                 p_effective: p.map(|_| effective),
                 p_token_weighted: p.map(|_| token_weighted),
@@ -161,9 +178,10 @@ impl<R: Recipe> Run<'_, R> {
         subject: &Subject<'_>,
         records: Vec<RunRecord>,
         values: &[f64],
-        (summary, scored): (&TrainingSummary, Calls),
+        measured: &Measured<'_>,
     ) -> Result<()> {
-        let calls = summary.attention.map(|trained| trained + scored);
+        let summary = measured.summary;
+        let calls = summary.attention.map(|trained| trained + measured.scored);
         let pattern = match subject.mask {
             None => None,
             Some(_) => Some(ObservationSummary::load(&subject.arm.folder)?.map(|s| s.attention)),
@@ -175,6 +193,8 @@ impl<R: Recipe> Run<'_, R> {
                 value: Some(value),
                 steps: summary.steps,
                 tokens_per_second: Some(summary.tokens_per_second),
+                peak_gigabytes: summary.peak_gigabytes,
+                observed: measured.observed.clone(),
                 started: summary.started,
                 finished: Some(now()),
                 status: Status::Completed,
@@ -275,13 +295,15 @@ pub(crate) fn expected<T: Task>(
     for &seed in recipe.seeds() {
         let mut add = |variant: &Variant, row: Option<&Row>| {
             for label in labels(variant, row) {
-                // Without p it stands before the rows, not among them.
-                let Some(p) = label.p else { continue };
+                // Without p it stands before the rows of a table of p, not among them.
+                if label.p.is_none() && recipe.layout() == LayoutName::P {
+                    continue;
+                }
                 all.push(Expected {
                     row: label.row,
                     variant: variant.label(),
                     condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
-                    p: Some(p),
+                    p: label.p,
                     seed,
                     command: command.clone(),
                 });
@@ -300,13 +322,21 @@ pub(crate) fn expected<T: Task>(
     Ok(all)
 }
 
+/// How the table of a recipe is laid out, of which `p` is the layout where p is what stands in its rows.
+pub(crate) fn layout(recipe: &impl Recipe, p: Layout) -> Layout {
+    match recipe.layout() {
+        LayoutName::P => p,
+        LayoutName::Mechanism => Layout::Mechanisms,
+    }
+}
+
 /// What the records of a run folder cannot say of their table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableRequest {
     /// Its title.
     pub title: String,
-    /// What stands in columns, where that is not p.
-    pub layout: Option<PivotLayout>,
+    /// What stands in its rows and columns.
+    pub layout: Layout,
     /// The runs that it should have, and the commands that make them.
     pub expected: Vec<Expected>,
 }
@@ -324,12 +354,16 @@ pub(crate) fn report<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<
     } = T::table(recipe, folder)?;
     let options = ReportOptions { title, expected };
     let (text, files) = match layout {
-        None => {
+        Layout::P => {
             let report = sparta_results::report(&records, &options)?;
             (report.terminal(None), report.write(folder.root())?)
         }
-        Some(layout) => {
-            let table = sparta_results::render::pivot(&records, layout, &options)?;
+        Layout::Pivot(layout) => {
+            let table = pivot(&records, layout, &options)?;
+            (table.terminal(None), table.write(folder.root())?)
+        }
+        Layout::Mechanisms => {
+            let table = mechanisms(&records, &options)?;
             (table.terminal(None), table.write(folder.root())?)
         }
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use sparta_model::layer::{Abilities, MechanismConfig};
+use sparta_model::layer::{Abilities, MechanismConfig, MechanismsByType};
 use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
 use sparta_results::{Condition, MaskFamily};
 
@@ -43,9 +43,9 @@ const PRUNING: Abilities = Abilities {
 pub struct Variant {
     /// Name in folders; empty where a seed has one dense model.
     pub folder: String,
-    /// The row normaliser of attention.
-    pub normalizer: MechanismConfig,
-    /// Whether the table holds other normalisers too, so that lines must say which.
+    /// The mechanism of each type of attention that its network has.
+    pub mechanisms: MechanismsByType,
+    /// Whether the table holds other mechanisms too, so that lines must say which.
     pub is_one_of_several: bool,
     /// Place of the data set among those of the recipe.
     pub dataset: usize,
@@ -54,37 +54,89 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// One variant a normaliser, in folders of their names where there are several. A mechanism that has no weights,
-    /// or that no mask can prune, has a dense model alone.
+    /// One variant a mechanism, in folders of their names where there are several. Attention that has no weights, or that no
+    /// mask can prune, stays whole: where that is all of it, or the mechanism is not to be pruned, there is a dense model
+    /// alone.
     #[must_use]
     pub fn each(
-        normalizers: &[MechanismConfig],
+        mechanisms: &[MechanismConfig],
         (dataset, folder): (usize, &str),
-        pruned: &[Pruned],
+        (pruned, is_pruned): (&[Pruned], impl Fn(MechanismConfig) -> bool),
     ) -> Vec<Self> {
-        let several = normalizers.len() > 1;
-        let variant = |&normalizer: &MechanismConfig| Self {
-            folder: match (several, folder) {
-                (false, folder) => folder.to_owned(),
-                (true, "") => folder_name(normalizer),
-                (true, folder) => format!("{folder}/{}", folder_name(normalizer)),
-            },
-            normalizer,
-            is_one_of_several: several,
-            dataset,
-            pruned: match normalizer.abilities().lacks(PRUNING) {
-                None => pruned.to_vec(),
-                Some(_) => Vec::new(),
-            },
+        let several = mechanisms.len() > 1;
+        let variant = |&mechanism: &MechanismConfig| {
+            let mechanisms = mechanism.into();
+            let pruned = if is_pruned(mechanism) { pruned } else { &[] };
+            Self {
+                folder: match (several, folder) {
+                    (false, folder) => folder.to_owned(),
+                    (true, "") => folder_name(mechanisms),
+                    (true, folder) => format!("{folder}/{}", folder_name(mechanisms)),
+                },
+                mechanisms,
+                is_one_of_several: several,
+                dataset,
+                pruned: prunable(mechanisms, pruned),
+            }
         };
-        normalizers.iter().map(variant).collect()
+        mechanisms.iter().map(variant).collect()
     }
 
-    /// What keeps it from being pruned, in words.
+    /// The mechanism of a type of attention.
+    #[must_use]
+    pub const fn mechanism(&self, kind: AttentionType) -> MechanismConfig {
+        self.mechanisms.of(kind)
+    }
+
+    /// What keeps all of its attention from being pruned, in words.
     #[must_use]
     pub(crate) fn is_dense_alone(&self) -> Option<String> {
-        let lacks = self.normalizer.abilities().lacks(PRUNING)?;
-        Some(format!("{} cannot {lacks}", self.normalizer))
+        let reasons = AttentionType::ALL.map(|kind| is_whole(self.mechanism(kind)));
+        match reasons {
+            [Some(first), Some(_), Some(_)] => Some(first),
+            _ => None,
+        }
+    }
+
+    /// What keeps all of its attention from being looked at, in words.
+    #[must_use]
+    pub(crate) fn has_no_weights(&self) -> Option<String> {
+        const LOOKED_AT: Abilities = Abilities {
+            weights: true,
+            ..Abilities::NONE
+        };
+        let reasons = AttentionType::ALL.map(|kind| {
+            let mechanism = self.mechanism(kind);
+            let lacks = mechanism.abilities().lacks(LOOKED_AT)?;
+            Some(format!("{mechanism} cannot {lacks}"))
+        });
+        match reasons {
+            [Some(first), Some(_), Some(_)] => Some(first),
+            _ => None,
+        }
+    }
+
+    /// That there is attention to look at.
+    ///
+    /// # Errors
+    /// What its mechanism cannot do.
+    pub(crate) fn check_weights(&self) -> Result<()> {
+        match self.has_no_weights() {
+            None => Ok(()),
+            Some(reason) => bail!(
+                "there is nothing to look at: {reason}; give the model of another row ({} is of {})",
+                self.words(),
+                self.mechanisms
+            ),
+        }
+    }
+
+    /// What keeps attention from being pruned that should be, in words.
+    fn is_not_prunable(&self) -> Option<String> {
+        let types = self.pruned.iter().flat_map(|set| &set.types);
+        types
+            .copied()
+            .find_map(|kind| is_whole(self.mechanism(kind)))
     }
 
     /// The p that a model of it stands at. A dense model is p = 0 where nothing else is: where the models of other rows
@@ -100,23 +152,23 @@ impl Variant {
         }
     }
 
-    /// Whether published values can stand beside it: where there are several normalisers, they are softmax's.
+    /// Whether published values can stand beside it: where there are several mechanisms, they are softmax's.
     #[must_use]
     pub fn has_published(&self) -> bool {
-        !self.is_one_of_several || self.normalizer == MechanismConfig::SOFTMAX
+        !self.is_one_of_several || self.mechanisms == MechanismsByType::SOFTMAX
     }
 
-    /// The normaliser where lines must say which.
+    /// The mechanism where lines must say which.
     #[must_use]
     pub fn label(&self) -> Option<String> {
-        self.is_one_of_several.then(|| self.normalizer.to_string())
+        self.is_one_of_several.then(|| self.mechanisms.to_string())
     }
 
     /// Name in messages.
     #[must_use]
     pub fn words(&self) -> String {
         match self.folder.as_str() {
-            "" => self.normalizer.to_string(),
+            "" => self.mechanisms.to_string(),
             folder => folder.to_owned(),
         }
     }
@@ -131,13 +183,12 @@ pub(crate) fn check_masks(variants: &[Variant], masks: &Masks) -> Result<()> {
     if asked.is_empty() {
         return Ok(());
     }
-    let lacking = |of: &&Variant| !of.pruned.is_empty() && of.is_dense_alone().is_some();
     let none_can = variants.iter().all(|of| of.is_dense_alone().is_some());
     let refused = match none_can {
-        true => variants.first(),
-        false => variants.iter().find(lacking),
+        true => variants.first().and_then(Variant::is_dense_alone),
+        false => variants.iter().find_map(Variant::is_not_prunable),
     };
-    if let Some(cannot) = refused.and_then(Variant::is_dense_alone) {
+    if let Some(cannot) = refused {
         bail!(
             "`prune.p` asks for masks that hide {asked:?} per cent, but {cannot}: set `prune.p = [0]` and \
              `prune.random_masks = [0]`, or name a mechanism that can in `model.normalizers`"
@@ -146,10 +197,26 @@ pub(crate) fn check_masks(variants: &[Variant], masks: &Masks) -> Result<()> {
     Ok(())
 }
 
-/// The words of a mechanism without what shells and file systems mind: `entmax-1.3`.
-pub(crate) fn folder_name(mechanism: MechanismConfig) -> String {
-    let words = mechanism.to_string();
-    words.replace(')', "").replace(['(', '=', ','], "-")
+/// The words of mechanisms without what shells and file systems mind: `entmax-1.3`, `decoder-rfa-m-32_cross-rfa-m-32`.
+pub(crate) fn folder_name(mechanisms: MechanismsByType) -> String {
+    let words = mechanisms.to_string().replace(')', "");
+    words.replace(['(', '=', ','], "-").replace(' ', "_")
+}
+
+/// What keeps a mechanism from being pruned, in words.
+pub(crate) fn is_whole(mechanism: MechanismConfig) -> Option<String> {
+    let lacks = mechanism.abilities().lacks(PRUNING)?;
+    Some(format!("{mechanism} cannot {lacks}"))
+}
+
+/// The sets of types that masks can prune with these mechanisms.
+pub(crate) fn prunable(mechanisms: MechanismsByType, pruned: &[Pruned]) -> Vec<Pruned> {
+    let can = |set: &&Pruned| {
+        set.types
+            .iter()
+            .all(|&kind| is_whole(mechanisms.of(kind)).is_none())
+    };
+    pruned.iter().filter(can).cloned().collect()
 }
 
 /// A variant of one seed, and its folder.
@@ -368,7 +435,7 @@ mod tests {
         let [softmax, sparsemax, entmax] =
             ["softmax", "sparsemax", "entmax(1.3)"].map(|words| words.parse().unwrap());
         let folders = |normalizers: &[MechanismConfig], folder| -> Vec<String> {
-            let variants = Variant::each(normalizers, (0, folder), &[]);
+            let variants = Variant::each(normalizers, (0, folder), (&[], |_| true));
             variants.into_iter().map(|variant| variant.folder).collect()
         };
         assert_eq!(folders(&[softmax], ""), [""]);
@@ -383,13 +450,19 @@ mod tests {
             folders(&[softmax, favor], ""),
             ["softmax", "favor-m-16-redraw-0"]
         );
+        let by_type = |words: &str| folder_name(words.parse().unwrap());
+        assert_eq!(
+            by_type("decoder=rfa(m=32) cross=rfa(m=32)"),
+            "decoder-rfa-m-32_cross-rfa-m-32"
+        );
+        assert_eq!(by_type("encoder=entmax15"), "encoder-entmax15");
     }
 
     #[test]
     fn a_mechanism_without_weights_has_its_dense_model_alone() {
         let [softmax, favor] = ["softmax", "favor(m=16)"].map(|words| words.parse().unwrap());
         let pruned = [Pruned::only(AttentionType::DecoderSelf)];
-        let variants = |of: &[MechanismConfig]| Variant::each(of, (0, ""), &pruned);
+        let variants = |of: &[MechanismConfig]| Variant::each(of, (0, ""), (&pruned, |_| true));
         let masks = |p: &[u32]| Masks {
             p: p.to_vec(),
             random_masks: vec![0; p.len()],

@@ -14,6 +14,7 @@ use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::lock::RunLock;
 use super::stage::{Request, Stage, note};
 use crate::io::write_text;
+use crate::memory;
 use crate::recipe::Recipe;
 use crate::train::watch::Progress;
 use crate::train::{
@@ -38,6 +39,10 @@ pub(crate) struct TrainingSummary {
     /// Hash of the tokenizers the model was trained with; files of earlier versions may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) vocabulary: Option<String>,
+    /// Largest resident memory of the process while it trained, in 10⁹ bytes, where the processor computed and the system
+    /// says; after an interruption, of the last part. Files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peak_gigabytes: Option<f64>,
     /// Calls of attention while training; files of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attention: Option<Calls>,
@@ -195,9 +200,10 @@ impl<'a, R: Recipe> Run<'a, R> {
         (network, mut objective): (M, O),
         config: TrainingConfig,
         vocabulary: String,
-        device: &Device,
+        (device, is_cpu): (&Device, bool),
     ) -> Result<()> {
         let started = now();
+        let is_measured = is_cpu && memory::forget_largest();
         let arguments = TrainingArguments {
             identity: folder.identity.clone(),
             config,
@@ -212,6 +218,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             attention,
             leftovers,
         } = train(network, &mut objective, &arguments, &folder.path, device)?;
+        let peak_gigabytes = memory::largest_resident().filter(|_| is_measured);
         save_model(&folder.model(), &model, &folder.identity, steps)?;
         let done = TrainingSummary {
             steps,
@@ -220,6 +227,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             started,
             finished: now(),
             vocabulary: Some(vocabulary),
+            peak_gigabytes,
             attention,
         };
         let text = serde_json::to_string_pretty(&done).context("cannot write trained.json")?;

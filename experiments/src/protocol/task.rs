@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::tokenize::Language;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
 use sparta_results::{Baseline, Metric, RunRecord};
@@ -174,6 +174,18 @@ pub trait Task: Sized {
         examples: Examples,
     ) -> Result<Observation<'a>>;
 
+    /// Reads the first examples of the test set, one at a time and without padding, until each type of attention has had
+    /// so many queries or there are no more: what is watched of mechanisms is of these.
+    ///
+    /// # Errors
+    /// Too little data.
+    fn read(
+        &self,
+        of: &Variant,
+        model: &MaskedModel<'_, Self::Network, Self::Masks>,
+        n_queries: usize,
+    ) -> Result<()>;
+
     /// Token ids as people read them.
     ///
     /// # Errors
@@ -183,8 +195,8 @@ pub trait Task: Sized {
     /// The language of the texts that the encoder reads; of a network without one, of its texts.
     fn language(&self) -> Language;
 
-    /// The learned α of each layer and head; empty for a network that learns none.
-    fn learned_alphas(&self, of: &Variant, network: &Self::Network) -> Vec<LearnedAlphas>;
+    /// The attention mechanism of each layer.
+    fn mechanisms<'n>(&self, of: &Variant, network: &'n Self::Network) -> Vec<PlacedMechanism<'n>>;
 
     // ── scores ──
 

@@ -6,7 +6,7 @@ use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::sections::check_normalizers;
-use super::{Intervals, Optimizer, Recipe, RetrainStart, WarmupFraction};
+use super::{Intervals, Optimizer, Prune, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
 
 /// A recipe for a task that a pretrained encoder is fine-tuned for.
@@ -17,6 +17,8 @@ pub trait EncoderRecipe: Recipe {
     fn train(&self) -> &EncoderTrainRecipe;
     /// The pass that averages attention.
     fn observe(&self) -> &EncoderObserveRecipe;
+    /// Thresholds and masks.
+    fn prune(&self) -> &Prune;
     /// Longest sequence in tokens: rows and columns of the masks.
     fn max_len(&self) -> usize;
 }

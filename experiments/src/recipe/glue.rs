@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_model::bert::Pooling;
-use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, positive};
 use super::encoder::{
@@ -107,6 +106,10 @@ impl EncoderRecipe for GlueRecipe {
         &self.observe
     }
 
+    fn prune(&self) -> &Prune {
+        &self.prune
+    }
+
     fn max_len(&self) -> usize {
         self.data.max_len
     }
@@ -156,7 +159,7 @@ impl Recipe for GlueRecipe {
 
     fn validate(&self) -> Result<()> {
         validate(self)?;
-        self.prune.check()?;
+        self.prune.check(&self.model.normalizers)?;
         positive("head", &[("lr_factor", self.head.lr_factor)])?;
         at_least_one("eval", &[("batch_size", self.eval.batch_size)])?;
         let tasks = self.classification_tasks()?;

@@ -174,7 +174,7 @@ impl Recipe for LmRecipe {
         check_normalizers(&m.normalizers)?;
         self.train.optimizer.check("train")?;
         self.train.intervals.check("train")?;
-        self.prune.check()?;
+        self.prune.check(&self.model.normalizers)?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         ensure!(
@@ -231,6 +231,8 @@ mod tests {
             ),
             ("prune.p=[0, 20, 20]", "prune.p"),
             ("model.normalizers=[\"softmax\", \"softmax\"]", "twice"),
+            ("prune.only=[\"entmax15\"]", "`prune.only` names `entmax15`"),
+            ("layout=rows", "unknown variant `rows`"),
         ] {
             let e = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[set.into()]).unwrap_err();
             assert!(format!("{e:#}").contains(word), "{set}: {e:#}");

@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
-use sparta_model::layer::MechanismConfig;
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
 use super::encoder::EncoderModelRecipe;
@@ -171,7 +170,7 @@ impl Recipe for MlmRecipe {
         t.optimizer.check("train")?;
         not_negative("train", &[("weight_decay", t.weight_decay)])?;
         t.intervals.check("train")?;
-        self.prune.check()?;
+        self.prune.check(&self.model.normalizers)?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Pretrained])
     }

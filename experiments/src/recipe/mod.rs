@@ -32,10 +32,6 @@ macro_rules! sections {
         fn retrain_start(&self) -> RetrainStart {
             self.retrain.start
         }
-
-        fn normalizers(&self) -> &[MechanismConfig] {
-            &self.model.normalizers
-        }
     };
 }
 
@@ -70,14 +66,13 @@ pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
-pub use words::{OptimizerName, RetrainStart};
+pub use words::{LayoutName, OptimizerName, RetrainStart};
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sparta_model::layer::MechanismConfig;
 
 /// Everything that determines the table of one task, by TOML keys.
 pub trait Recipe: Clone + Serialize + DeserializeOwned {
@@ -106,9 +101,6 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// Where training under a mask starts.
     fn retrain_start(&self) -> RetrainStart;
 
-    /// Row normalisers of attention, each with a dense model of its own.
-    fn normalizers(&self) -> &[MechanismConfig];
-
     /// What it reads that is not in it.
     ///
     /// # Errors
@@ -118,6 +110,11 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// Name of the table, and of its run folder.
     fn table(&self) -> &str {
         &self.heading().table
+    }
+
+    /// What stands in the rows of the table.
+    fn layout(&self) -> LayoutName {
+        self.heading().layout
     }
 
     /// Seeds to run; outside the recipe hash.

@@ -3,13 +3,16 @@
 //! A task's section flattens these in and adds what is its own; the order of the fields is the order of the
 //! keys in the text that is hashed.
 
-use anyhow::{Result, ensure};
+use std::fmt::Display;
+
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::{Scope, Semantics};
 
 use super::check::{at_least_one, in_unit_interval, not_negative, positive};
-use super::words::{OptimizerName, RetrainStart};
+use super::words::{LayoutName, OptimizerName, RetrainStart};
+use crate::protocol::rows::is_whole;
 use crate::train::{AdamSettings, Schedule, ScheduleName};
 
 /// What a recipe starts with.
@@ -23,6 +26,9 @@ pub struct Heading {
     /// hash.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interrogatives: Vec<String>,
+    /// What stands in the rows of the table, and so how records name them.
+    #[serde(default, skip_serializing_if = "LayoutName::is_default")]
+    pub layout: LayoutName,
 }
 
 impl Heading {
@@ -33,6 +39,7 @@ impl Heading {
             table,
             seeds,
             interrogatives,
+            layout: _,
         } = self;
         ensure!(
             interrogatives
@@ -67,11 +74,11 @@ fn once(seeds: &[u64]) -> String {
     firsts.join(",")
 }
 
-/// The row normalisers of a table.
+/// The mechanisms of a table.
 ///
 /// # Errors
 /// None, or one twice.
-pub(super) fn check_normalizers(normalizers: &[MechanismConfig]) -> Result<()> {
+pub(super) fn check_normalizers<M: PartialEq + Display>(normalizers: &[M]) -> Result<()> {
     at_least_one("model", &[("normalizers", normalizers.len())])?;
     for (i, normalizer) in normalizers.iter().enumerate() {
         ensure!(
@@ -214,6 +221,10 @@ pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
 /// Keys that change no result, only what is drawn of it: a recipe may lack them.
 pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
+/// Keys that came later, with a default that is what there was before: an earlier recipe lacks them. Those of tables of
+/// mechanisms say what stands in rows, and what is pruned.
+pub(super) const LATER: [&str; 4] = ["layout", "prune.only", "prune.others", "eval.search"];
+
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Masks {
@@ -311,16 +322,38 @@ pub struct Prune {
     /// Which masks.
     #[serde(flatten)]
     pub masks: Masks,
+    /// Those of `model.normalizers` whose models are pruned; all that can be where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<MechanismConfig>,
     /// How they are made.
     #[serde(flatten)]
     pub threshold: Threshold,
 }
 
 impl Prune {
+    /// Whether models with a mechanism are pruned, if they can be.
+    #[must_use]
+    pub fn prunes(&self, mechanism: MechanismConfig) -> bool {
+        self.only.is_empty() || self.only.contains(&mechanism)
+    }
+
     /// # Errors
-    /// As [`Masks`] and [`Threshold`].
-    pub(super) fn check(&self) -> Result<()> {
+    /// As [`Masks`] and [`Threshold`]; a mechanism to be pruned that is not in the table, or cannot be.
+    pub(super) fn check(&self, mechanisms: &[MechanismConfig]) -> Result<()> {
         self.masks.check()?;
+        for (i, pruned) in self.only.iter().enumerate() {
+            ensure!(
+                mechanisms.contains(pruned),
+                "`prune.only` names `{pruned}`, which is not trained: add it to `model.normalizers`, or leave it out"
+            );
+            ensure!(
+                !self.only[..i].contains(pruned),
+                "`prune.only` names `{pruned}` twice; name each once"
+            );
+            if let Some(cannot) = is_whole(*pruned) {
+                bail!("`prune.only` names `{pruned}`, but {cannot}: leave it out");
+            }
+        }
         self.threshold.check(&self.masks)
     }
 }

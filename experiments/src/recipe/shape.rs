@@ -4,10 +4,11 @@ use anyhow::{Result, bail};
 use toml::{Table, Value};
 
 use super::nearest;
-use super::sections::{ADD_RUNS, DRAWN};
+use super::sections::{ADD_RUNS, DRAWN, LATER};
 
 /// Checks that `table` has exactly the keys of `reference`, each with a value of its type (an
-/// integer may stand for a float); those that only add runs, or choose what is drawn, may be missing.
+/// integer may stand for a float); those that only add runs, choose what is drawn, or came later
+/// may be missing.
 ///
 /// `name` is the reference's name among the shipped recipes.
 ///
@@ -22,7 +23,7 @@ pub fn check_shape(table: &Table, reference: &Table, name: &str) -> Result<()> {
 }
 
 fn may_be_missing(path: &str) -> bool {
-    ADD_RUNS.contains(&path) || DRAWN.contains(&path)
+    [&ADD_RUNS[..], &DRAWN, &LATER].concat().contains(&path)
 }
 
 /// The keys of the reference recipe.

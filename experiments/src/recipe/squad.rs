@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::squad::SquadSet;
-use sparta_model::layer::MechanismConfig;
 
 use super::check::at_least_one;
 use super::encoder::{
@@ -12,7 +11,8 @@ use super::encoder::{
 };
 use super::renamed::NORMALIZER;
 use super::{
-    AnyCorpus, Heading, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
+    AnyCorpus, Heading, LayoutName, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped,
+    Threshold,
 };
 
 /// Everything that determines the SQuAD table; field names are the TOML keys, which
@@ -100,6 +100,10 @@ impl EncoderRecipe for SquadRecipe {
         &self.observe
     }
 
+    fn prune(&self) -> &Prune {
+        &self.prune
+    }
+
     fn max_len(&self) -> usize {
         self.data.max_len
     }
@@ -122,7 +126,11 @@ impl Recipe for SquadRecipe {
 
     fn validate(&self) -> Result<()> {
         validate(self)?;
-        self.prune.check()?;
+        self.prune.check(&self.model.normalizers)?;
+        ensure!(
+            self.heading.layout == LayoutName::P,
+            "`layout = \"mechanism\"` is for `lm`, `iwslt`, `glue` and `mlm`: the rows of this table are kernels"
+        );
         let of_data = [
             ("stride", self.data.stride),
             ("max_question", self.data.max_question),

@@ -70,3 +70,20 @@ impl RetrainStart {
         Ok(())
     }
 }
+
+/// What stands in the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayoutName {
+    /// The p of each model: tables of attention pruning.
+    #[default]
+    P,
+    /// The mechanisms, with what each costs beside its score.
+    Mechanism,
+}
+
+impl LayoutName {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use sparta_results::overview::{Format, Overview, RunFiles};
+use sparta_results::render::Layout;
 use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
@@ -131,7 +132,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
                 // Rows of some tables are known from records alone.
                 true => TableRequest {
                     title: String::new(),
-                    layout: None,
+                    layout: Layout::P,
                     expected: Vec::new(),
                 },
                 false => T::table(&recipe, &folder)?,
@@ -142,7 +143,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
             notes.push(format!("which runs are missing cannot be said: {error:#}"));
             TableRequest {
                 title: String::new(),
-                layout: None,
+                layout: Layout::P,
                 expected: Vec::new(),
             }
         }

@@ -512,6 +512,7 @@ mod tests {
         for (words, drawn) in [
             ("favor(m=6)", "Favor.projection"),
             ("rfa_gate(m=3)", "Rfa.frequencies"),
+            ("lsh(m=2,rounds=1)", "Lsh.rotations"),
         ] {
             let layers = || Layers {
                 layers: vec![
@@ -522,7 +523,9 @@ mod tests {
                 ],
             };
             let output = |of: &Layers| {
-                let x = TensorData::from([[[0.1f32, -0.2, 0.3, 0.4], [0.5, 0.1, -0.3, 0.2]]]);
+                // As many words as hashing puts into other chunks by another draw.
+                let x = (0..96).map(|i| (f64::from(i * i) * 0.37).sin() as f32);
+                let x = TensorData::new(x.collect::<Vec<_>>(), [1, 24, 4]);
                 let x = Tensor::<3>::from_data(x, &device);
                 let input = AttentionInput::self_attention(x).causal();
                 of.layers[0].forward(input).context.into_data()
@@ -539,7 +542,10 @@ mod tests {
             let tracked = match &read.layers[0].mechanism {
                 Mechanism::Favor(favor) => favor.projection.val().is_require_grad(),
                 Mechanism::Rfa(rfa) => rfa.frequencies.val().is_require_grad(),
-                Mechanism::DotProduct(_) => panic!("no random features"),
+                Mechanism::Lsh(lsh) => lsh.rotations.val().is_require_grad(),
+                Mechanism::DotProduct(_) | Mechanism::Linformer(_) | Mechanism::Nystrom(_) => {
+                    panic!("no random features")
+                }
             };
             assert!(!tracked, "{words}");
         }

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod epochs;
+mod learned;
 mod optimizer;
 pub mod rng;
 mod schedule;
@@ -16,6 +17,7 @@ pub use checkpoint::{
     Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
 };
 pub use epochs::{BatchOrder, Epochs};
+pub use learned::Heads;
 pub use optimizer::{AdamSettings, ClippedAdam, HeadRate, SavedMoments};
 pub use schedule::{Schedule, ScheduleName};
 pub use selection::Selection;
@@ -29,13 +31,12 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use serde_json::Value;
-use sparta_model::layer::LearnedAlphas;
-use sparta_model::layer::mechanism::redraw;
+use sparta_model::layer::PlacedMechanism;
+use sparta_model::layer::mechanism::{bound, redraw};
 use sparta_ops::attention::{self, Calls};
 
 use selection::Selector;
-use watch::{Interrupted, Metrics, Progress, is_interrupted, number, numbers};
+use watch::{Interrupted, Metrics, Progress, is_interrupted, number};
 
 /// What is minimised: batches in, a loss out, with a state from one to the next where there is one.
 pub trait Objective<M: Module> {
@@ -60,8 +61,9 @@ pub trait Objective<M: Module> {
     /// If the batches cannot be had.
     fn validate(&mut self, model: &M) -> Result<Validation>;
 
-    /// The learned α of each head, by attention type and layer; empty for a network that learns none.
-    fn learned_alphas(&self, _model: &M) -> Vec<LearnedAlphas> {
+    /// The attention mechanism of each layer; none where there is no attention. What they learn is logged, and their
+    /// penalties are added to the loss.
+    fn mechanisms<'m>(&self, _model: &'m M) -> Vec<PlacedMechanism<'m>> {
         Vec::new()
     }
 
@@ -238,6 +240,8 @@ struct Run<'a, M: Module, L: Objective<M>> {
     model: Option<M>,
     optimizer: ClippedAdam,
     selector: Selector<'a>,
+    /// Whether a mechanism of attention has a penalty, and parameters within bounds.
+    is_penalised: bool,
     objective: &'a mut L,
     arguments: &'a TrainingArguments,
     folder: &'a Path,
@@ -304,11 +308,12 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let mut metrics = Metrics::resume(&folder.join(METRICS), step)?;
         let timing = Metrics::resume(&folder.join(TIMING), step)?;
         if step == 0 {
-            let alphas = alphas(objective.learned_alphas(&model))?;
-            if !alphas.is_empty() {
-                metrics.write(0, alphas)?;
+            let learned = learned::fields(&objective.mechanisms(&model))?;
+            if !learned.is_empty() {
+                metrics.write(0, learned)?;
             }
         }
+        let is_penalised = learned::penalty(&objective.mechanisms(&model)).is_some();
         let progress = Progress::start(
             &arguments.identity.run,
             step,
@@ -320,6 +325,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             model: Some(model),
             optimizer,
             selector,
+            is_penalised,
             objective,
             arguments,
             folder,
@@ -379,17 +385,23 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .take()
             .context("the model was lost in training")?;
         let (model, is_last) = self.selector.result(model)?;
-        let kept = match is_last {
+        let (model, is_settled, heads) = learned::prune_heads(model, self.objective)?;
+        if is_settled {
+            let fields = learned::fields(&self.objective.mechanisms(&model))?;
+            self.metrics.write(self.step, fields)?;
+        }
+        let kept = match is_last && !is_settled {
             true => last,
             false => self.objective.validate(&model)?,
         };
         let valid_nll = kept.nll;
         let attention = self.calls();
         self.progress.finish(&format!(
-            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}",
+            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}{}",
             self.step,
             watch::duration(seconds),
-            self.objective.describe(&kept)
+            self.objective.describe(&kept),
+            heads.words()
         ));
         let mut leftovers = self.selector.files();
         leftovers.push(self.folder.join(CHECKPOINT));
@@ -427,6 +439,10 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let (value, gradients) = self.gradients(&model, step)?;
         let lr = arguments.config.schedule.at(step);
         let (model, norm) = self.optimizer.step(model, gradients, lr, self.device);
+        let model = match self.is_penalised {
+            true => bound(model),
+            false => model,
+        };
         self.model = Some(model);
         // The step before is read only now, when this one is on its way to the device.
         self.read_pending()?;
@@ -440,7 +456,16 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let n_parts = self.objective.n_parts(step);
         let mut part = |part| -> Result<_> {
             let loss = self.objective.loss(model, step, part)?;
+            // What is told is the task's loss.
             let value = loss.clone().inner();
+            let penalty = match part {
+                0 => learned::penalty(&self.objective.mechanisms(model)),
+                _ => None,
+            };
+            let loss = match penalty {
+                Some(penalty) => loss + penalty,
+                None => loss,
+            };
             Ok((value, GradientsParams::from_grads(loss.backward(), model)))
         };
         let (mut value, first) = part(0)?;
@@ -503,7 +528,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             number("train/grad_norm", window.norm),
             number("train/lr", window.lr),
         ];
-        fields.extend(alphas(self.objective.learned_alphas(model))?);
+        fields.extend(learned::fields(&self.objective.mechanisms(model))?);
         self.metrics.write(self.step, fields)?;
         let (from, seconds) = (self.timed, self.seconds());
         self.timed = (self.step, seconds);
@@ -557,18 +582,6 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         self.kept = Some(self.step);
         Ok(())
     }
-}
-
-/// `alpha/TYPE/LAYER` with one number a head.
-fn alphas(of: Vec<LearnedAlphas>) -> Result<Vec<(String, Value)>> {
-    let field = |of: LearnedAlphas| {
-        let values = of
-            .alphas
-            .try_into_vec_as::<f32>()
-            .map_err(|e| anyhow::anyhow!("cannot read α from the device: {e:?}"))?;
-        Ok(numbers(&format!("alpha/{}/{}", of.kind, of.layer), &values))
-    };
-    of.into_iter().map(field).collect()
 }
 
 #[cfg(all(test, feature = "flex"))]

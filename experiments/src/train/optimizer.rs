@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
+use sparta_model::layer::mechanism::own_rate;
 
 /// What PyTorch's `clip_grad_norm_` adds to the norm before dividing.
 const NORM_EPSILON: f64 = 1e-6;
@@ -28,7 +29,8 @@ pub struct AdamSettings {
     pub weight_decay: f64,
     /// Whether vectors (offsets, and scales of normalisation) decay too; matrices always do.
     pub decay_vectors: bool,
-    /// A new head on pretrained weights, if it learns at a rate of its own.
+    /// A new head on pretrained weights, if it learns at a rate of its own. Spans and gates of attention have theirs,
+    /// [`own_rate`], and no weight decay.
     pub head: Option<HeadRate>,
 }
 
@@ -207,14 +209,16 @@ impl ModuleMapper for Update<'_> {
         let path = self.path.join(".");
         let before = self.state.remove(&path);
         let weight = tensor.inner().reshape([-1]);
-        let lr = match self.head {
-            Some(head) if self.path.first().is_some_and(|name| name == head.module) => {
+        let own_rate = own_rate(&self.path);
+        let lr = match (self.head, own_rate) {
+            (_, Some(factor)) => self.lr * factor,
+            (Some(head), None) if self.path.first().is_some_and(|name| name == head.module) => {
                 self.lr * head.factor
             }
-            Some(_) | None => self.lr,
+            (Some(_) | None, None) => self.lr,
         };
         let decay = lr * self.weight_decay;
-        let decays = decay > 0.0 && (D > 1 || self.decay_vectors);
+        let decays = decay > 0.0 && (D > 1 || self.decay_vectors) && own_rate.is_none();
         let decayed = decays.then(|| weight.clone() * decay);
         let (updated, after) = self.adam.step::<1>(lr, weight, flat, before);
         let updated = match decayed {

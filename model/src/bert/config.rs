@@ -211,7 +211,8 @@ impl BertConfig {
     pub fn n_params(&self) -> usize {
         let d = self.d_model;
         let norm = 2 * d;
-        let attention = 4 * (d * d + d) + norm + self.mechanism.n_params(self.head_shape());
+        let n_maps = 3 + usize::from(!self.mechanism.shares_keys());
+        let attention = n_maps * (d * d + d) + norm + self.mechanism.n_params(self.head_shape());
         let layer = attention + self.feed_forward().n_params();
         (self.vocab_size + self.max_len + self.n_token_types) * d + norm + self.n_layers * layer
     }
@@ -249,12 +250,11 @@ impl BertConfig {
             .with_dropout(self.attention_dropout)
             .with_implementation(self.implementation)
             .init(device);
-        for map in [
-            &mut attention.query,
-            &mut attention.key,
-            &mut attention.value,
-            &mut attention.output,
-        ] {
+        let maps = [&mut attention.query]
+            .into_iter()
+            .chain(&mut attention.key)
+            .chain([&mut attention.value, &mut attention.output]);
+        for map in maps {
             *map = init.linear(d_model, d_model, device);
         }
         EncoderLayer {

@@ -12,6 +12,7 @@ pub(super) struct NextTokens {
     /// For softmax, log Σexp of each row.
     log_partition: Option<Vec<f32>>,
     vocab_size: usize,
+    is_sparse: bool,
 }
 
 impl NextTokens {
@@ -35,7 +36,17 @@ impl NextTokens {
             values: values.into_data().convert::<f32>(),
             log_partition,
             vocab_size,
+            is_sparse: map.is_sparse(),
         }
+    }
+
+    /// The tokens that a sparse output map gives probability, with it, by id; none for a dense one, which
+    /// gives all of them some.
+    pub(super) fn support(&self, row: usize) -> Option<impl Iterator<Item = (i32, f64)> + '_> {
+        self.is_sparse.then(|| {
+            let given = (0i32..).zip(self.row(row)).filter(|(_, p)| **p > 0.0);
+            given.map(|(token, p)| (token, f64::from(*p)))
+        })
     }
 
     fn row(&self, row: usize) -> &[f32] {
@@ -125,5 +136,16 @@ mod tests {
         assert_eq!(next.log_probability(0, 3), f64::NEG_INFINITY);
         let nan = tokens(OutputMap::Softmax, [f32::NAN; 5]);
         assert!(nan.best(0, 5, |_| true).is_empty());
+    }
+
+    #[test]
+    fn the_support_is_what_a_sparse_map_leaves() {
+        let next = tokens(
+            OutputMap::Sparsemax,
+            [0.0, 2.0, 1.5, f32::NEG_INFINITY, 0.0],
+        );
+        let found: Vec<(i32, f64)> = next.support(0).expect("sparse").collect();
+        assert_eq!(found, [(1, 0.75), (2, 0.25)]);
+        assert!(tokens(OutputMap::Softmax, [0.0; 5]).support(0).is_none());
     }
 }

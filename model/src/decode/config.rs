@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 
+use super::SearchMethod;
 use crate::check::{check, check_size};
 use crate::error::ModelError;
 
@@ -16,7 +17,17 @@ pub enum Stop {
     Beaten,
 }
 
-/// Settings of [`super::beam_search`]; defaults are those of fairseq's `generate`, apart from
+/// Whether a token may follow a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Allowed,
+    /// It is never written, or it would end what is too short.
+    Forbidden,
+    /// The prefix has as many tokens as may be.
+    TooLong,
+}
+
+/// Settings of [`super::search`]; defaults are those of fairseq's `generate`, apart from
 /// `max_len_b`.
 #[derive(Config, Debug)]
 pub struct DecodeConfig {
@@ -30,7 +41,7 @@ pub struct DecodeConfig {
     /// Hypotheses kept at a time; 1 is greedy search.
     #[config(default = 5)]
     pub beam_size: usize,
-    /// Hypotheses returned, at most `beam_size`.
+    /// Hypotheses returned; of beam search at most `beam_size`.
     #[config(default = 1)]
     pub n_best: usize,
     /// Hypotheses are ranked by log-probability / length^`length_penalty`, the end token counted.
@@ -53,6 +64,9 @@ pub struct DecodeConfig {
     /// the same result.
     #[config(default = true)]
     pub cache: bool,
+    /// How translations are looked for. Exact search maximises the probability, which is `length_penalty` = 0.
+    #[config(default = "SearchMethod::Beam")]
+    pub method: SearchMethod,
 }
 
 impl DecodeConfig {
@@ -67,9 +81,30 @@ impl DecodeConfig {
     /// [`ModelError::Config`] for the first setting that is out of range.
     pub fn validate(&self) -> Result<(), ModelError> {
         check_size("beam_size", self.beam_size)?;
-        let expected = format!("between 1 and beam_size = {}", self.beam_size);
-        let some = (1..=self.beam_size).contains(&self.n_best);
-        check(some, "n_best", &self.n_best, &expected)?;
+        match self.method {
+            SearchMethod::Beam => {
+                let expected = format!("between 1 and beam_size = {}", self.beam_size);
+                let some = (1..=self.beam_size).contains(&self.n_best);
+                check(some, "n_best", &self.n_best, &expected)?;
+            }
+            SearchMethod::Exact { max_prefixes } => {
+                check_size("n_best", self.n_best)?;
+                check_size("method.max_prefixes", max_prefixes)?;
+                check(
+                    self.length_penalty == 0.0,
+                    "length_penalty",
+                    &self.length_penalty,
+                    "0 with exact search: a longer prefix is never likelier, but its score divided by its \
+                     length can be better",
+                )?;
+                check(
+                    self.cache,
+                    "cache",
+                    &self.cache,
+                    "true with exact search: it goes back to what it has read",
+                )?;
+            }
+        }
         let finite = self.length_penalty.is_finite();
         check(finite, "length_penalty", &self.length_penalty, "finite")?;
         let counts = self.max_len_a.is_finite() && self.max_len_a >= 0.0;
@@ -81,6 +116,21 @@ impl DecodeConfig {
         )?;
         let can_end = !self.never.contains(&self.end);
         check(can_end, "never", &self.never, "without the end token")
+    }
+
+    /// Whether a token may follow a prefix of `length` tokens, where there may be `max_len`.
+    pub(super) fn rule(&self, token: i32, length: usize, max_len: usize) -> Rule {
+        if token == self.end {
+            return match length >= self.min_len || length >= max_len {
+                true => Rule::Allowed,
+                false => Rule::Forbidden,
+            };
+        }
+        match (self.never.contains(&token), length < max_len) {
+            (true, _) => Rule::Forbidden,
+            (false, false) => Rule::TooLong,
+            (false, true) => Rule::Allowed,
+        }
     }
 
     /// Most tokens of a translation.

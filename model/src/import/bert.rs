@@ -4,6 +4,7 @@ use burn::module::Module;
 
 use super::load::{Published, load};
 use super::{ImportError, ImportOptions, ImportReport, Weights};
+use crate::layer::mechanism::beside_pretrained;
 
 /// Puts published weights into a [`Bert`](crate::bert::Bert) or a network with a head on it, by the
 /// [key map](crate::import#bert).
@@ -22,7 +23,8 @@ pub fn import_bert<M: Module>(
     for (copy, original) in TIED {
         untie(&mut weights, copy, original);
     }
-    load(module, weights, published, options)
+    let (module, report) = load(module, weights, published, options)?;
+    Ok((beside_pretrained(module), report))
 }
 
 /// Names under which some files have a tensor once more, or instead.

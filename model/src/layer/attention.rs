@@ -69,8 +69,8 @@ pub struct MultiHeadAttentionConfig {
 pub struct MultiHeadAttention {
     /// `[d_model, n_heads · d_head]`.
     pub query: Linear,
-    /// `[d_model, n_heads · d_head]`.
-    pub key: Linear,
+    /// `[d_model, n_heads · d_head]`; none where keys are the queries.
+    pub key: Option<Linear>,
     /// `[d_model, n_heads · d_head]`.
     pub value: Linear,
     /// `[n_heads · d_head, d_model]`.
@@ -118,7 +118,7 @@ impl MultiHeadAttentionConfig {
         };
         MultiHeadAttention {
             query: linear(d_model, n_heads * d_head),
-            key: linear(d_model, n_heads * d_head),
+            key: (!self.mechanism.shares_keys()).then(|| linear(d_model, n_heads * d_head)),
             value: linear(d_model, n_heads * d_head),
             output: linear(n_heads * d_head, d_model),
             mechanism: self.mechanism.init(shape, device),
@@ -136,6 +136,7 @@ pub struct AttentionInput {
     query: Tensor<3>,
     key: Tensor<3>,
     value: Tensor<3>,
+    is_self: bool,
     causal: bool,
     key_padding: Option<Tensor<2, Bool>>,
     global_mask: Option<LayerMask>,
@@ -151,6 +152,7 @@ impl AttentionInput {
             query,
             key,
             value,
+            is_self: false,
             causal: false,
             key_padding: None,
             global_mask: None,
@@ -161,7 +163,10 @@ impl AttentionInput {
 
     /// Attention of a sequence `[batch, seq, d_model]` to itself.
     pub fn self_attention(input: Tensor<3>) -> Self {
-        Self::new(input.clone(), input.clone(), input)
+        Self {
+            is_self: true,
+            ..Self::new(input.clone(), input.clone(), input)
+        }
     }
 
     /// Attention of a decoder's `[batch, seq_q, d_model]` to an encoder's output
@@ -232,8 +237,8 @@ impl MultiHeadAttention {
     /// - context: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
-    /// If a shape does not fit the others or the layer, or the mechanism lacks an ability that is asked
-    /// for.
+    /// If a shape does not fit the others or the layer, the mechanism lacks an ability that is asked
+    /// for, or its keys are its queries and the input is not [`AttentionInput::self_attention`].
     ///
     /// # Source
     /// Vaswani et al. 2017, section 3.2.2.
@@ -253,9 +258,14 @@ impl MultiHeadAttention {
                 ..Abilities::NONE
             });
         }
+        assert!(
+            input.is_self || self.key.is_some(),
+            "the keys of this layer's attention mechanism are its queries, so that it cannot attend to another \
+             sequence: give it AttentionInput::self_attention"
+        );
         let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
         let keys = KeyValue {
-            key: self.split(&self.key, input.key),
+            key: self.split(self.key_map(), input.key),
             value: self.split(&self.value, input.value),
         };
         self.attend(CachedInput {
@@ -274,7 +284,7 @@ impl MultiHeadAttention {
     /// - input: `[batch, seq, d_model]`; keys and values: `[batch, n_heads, seq, d_head]`
     pub(crate) fn keys(&self, input: Tensor<3>) -> KeyValue {
         KeyValue {
-            key: self.split(&self.key, input.clone()),
+            key: self.split(self.key_map(), input.clone()),
             value: self.split(&self.value, input),
         }
     }
@@ -296,8 +306,17 @@ impl MultiHeadAttention {
             source: Some(input.query.clone()),
             ..Surroundings::default()
         };
-        let query = self.split(&self.query, input.query);
         let KeyValue { key, value } = input.keys;
+        let query = match &self.key {
+            Some(_) => self.split(&self.query, input.query),
+            // They are there already: the queries are the last keys.
+            None => {
+                let seq_q = input.query.dims()[1];
+                let [batch, n_heads, seq_kv, d_head] = key.dims();
+                let last = [0..batch, 0..n_heads, seq_kv - seq_q..seq_kv, 0..d_head];
+                key.clone().slice(last)
+            }
+        };
         let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
         self.joined(attended)
     }
@@ -368,6 +387,11 @@ impl MultiHeadAttention {
             context: context.reshape([batch, seq_q, d_model]),
             weights: attended.weights,
         }
+    }
+
+    /// What makes keys: the query map where they are the queries.
+    fn key_map(&self) -> &Linear {
+        self.key.as_ref().unwrap_or(&self.query)
     }
 
     /// Number of heads.

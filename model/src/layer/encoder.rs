@@ -2,8 +2,10 @@
 
 use burn::nn::{Dropout, LayerNorm};
 use burn::prelude::*;
+use sparta_ops::pruning::AttentionType;
 
 use super::dropout::drop_values;
+use super::mechanism::observe::within;
 use super::{AttentionInput, FeedForward, MultiHeadAttention, MultiHeadAttentionOutput};
 use crate::masks::LayerMask;
 
@@ -57,6 +59,11 @@ impl AttentionBlock {
         };
         MultiHeadAttentionOutput { context, weights }
     }
+
+    /// Whether weights can be asked for.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.attention.mechanism.abilities().weights
+    }
 }
 
 impl EncoderLayer {
@@ -78,7 +85,8 @@ impl EncoderLayer {
         let MultiHeadAttentionOutput { context, weights } =
             self.self_attention.around(hidden, |attention, query| {
                 let input = AttentionInput::self_attention(query);
-                attention.forward(input.hiding(padding, mask, return_weights))
+                let input = input.hiding(padding, mask, return_weights);
+                within(AttentionType::EncoderSelf, || attention.forward(input))
             });
         MultiHeadAttentionOutput {
             context: self.feed_forward.forward(context),

@@ -8,10 +8,10 @@ pub(crate) mod dropout;
 mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
-mod learned_alpha;
 pub mod mechanism;
 mod output_map;
 pub(crate) mod parameter;
+mod placed;
 mod positional;
 mod relative_attention;
 pub(crate) mod sinusoids;
@@ -24,13 +24,15 @@ pub use attention::{
 };
 pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
-pub use learned_alpha::LearnedAlphas;
 pub use mechanism::{
-    Abilities, DotProduct, DotProductConfig, Favor, FavorConfig, FavorKernel, HeadShape, Mechanism,
-    MechanismConfig, MechanismState, NormalizerConfig, Rfa, RfaConfig, RowNormalizer,
+    Abilities, AdaptiveSpan, DotProduct, DotProductConfig, Favor, FavorConfig, FavorKernel,
+    GateConfig, HeadGate, HeadShape, Linformer, LinformerConfig, Lsh, LshConfig, Mechanism,
+    MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Nystrom, NystromConfig,
+    Rfa, RfaConfig, RowNormalizer, SpanConfig, SpanStart,
 };
 pub use output_map::OutputMap;
 pub use parameter::WeightInit;
+pub use placed::{Learned, LearnedName, PlacedMechanism};
 pub use positional::relative_positions;
 pub use relative_attention::{
     Past, RelativeAttention, RelativeAttentionConfig, RelativeAttentionInput,

@@ -43,6 +43,15 @@ pub enum OutputMap {
 }
 
 impl OutputMap {
+    /// Whether tokens can get probability 0.
+    pub fn is_sparse(self) -> bool {
+        match self {
+            Self::Softmax => false,
+            Self::Sparsemax | Self::Entmax15 => true,
+            Self::Entmax { alpha } => alpha > 1.0,
+        }
+    }
+
     /// Probabilities of each row.
     ///
     /// # Shapes

@@ -6,8 +6,10 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
+use sparta_ops::pruning::AttentionType;
 
 use super::dropout::{drop_values, rate_now};
+use super::mechanism::observe::within;
 use super::mechanism::{
     HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place, Surroundings,
 };
@@ -53,19 +55,21 @@ pub struct RelativeAttentionConfig {
 ///
 /// No map has a bias. `u` and `v` belong to the model, which shares them between layers.
 ///
-/// A mechanism that biases scores by distance itself has score(i, j) = q_i·k_j / √d_head, and there is no W_r.
-///
 /// A mechanism that has no scores to add distances to, but a state, reads the state in place of the memory:
 /// score(i, j) = q_i·k_j / √d_head is then what its kernel is of, and there is no W_r.
 ///
+/// A mechanism with keys and no distances reads the memory with positions added to what queries and keys are made of, and not to
+/// what values are made of or the memory keeps (position-infused attention): q = W_q(x + sinusoid), k = W_k(x + sinusoid), v = W_v x.
+///
 /// # Source
-/// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl.
+/// Dai et al. 2019, section 3.3; `RelPartialLearnableMultiHeadAttn` of kimiyoung/transformer-xl. Positions without distances:
+/// Press, Smith, Lewis 2021, "Shortformer", section 5.
 #[derive(Module, Debug)]
 pub struct RelativeAttention {
     /// `[d_model, n_heads · d_head]`.
     pub query: Param<Tensor<2>>,
-    /// `[d_model, n_heads · d_head]`.
-    pub key: Param<Tensor<2>>,
+    /// `[d_model, n_heads · d_head]`; none where keys are the queries.
+    pub key: Option<Param<Tensor<2>>>,
     /// `[d_model, n_heads · d_head]`.
     pub value: Param<Tensor<2>>,
     /// W_r, `[d_model, n_heads · d_head]`, where scores depend on distances.
@@ -99,9 +103,9 @@ impl RelativeAttentionConfig {
         let map = |shape| normal(shape, 0.0, self.init_std, device);
         RelativeAttention {
             query: map([self.d_model, d_heads]),
-            key: map([self.d_model, d_heads]),
+            key: (!self.mechanism.shares_keys()).then(|| map([self.d_model, d_heads])),
             value: map([self.d_model, d_heads]),
-            position: (self.mechanism.abilities().relative).then(|| map([self.d_model, d_heads])),
+            position: (self.mechanism.has_distances()).then(|| map([self.d_model, d_heads])),
             output: map([d_heads, self.d_model]),
             norm: WeightInit::Normal { std: self.init_std }.layer_norm(self.d_model, 1e-5, device),
             mechanism: self.mechanism.init(self.head_shape(), device),
@@ -116,10 +120,9 @@ impl RelativeAttentionConfig {
 
     /// Number of parameters, without making them (u and v are counted by the model).
     pub fn n_params(&self) -> usize {
-        let n_maps = match self.mechanism.abilities().relative {
-            true => 5,
-            false => 4,
-        };
+        let n_maps = 3
+            + usize::from(!self.mechanism.shares_keys())
+            + usize::from(self.mechanism.has_distances());
         n_maps * self.d_model * self.n_heads * self.d_head
             + 2 * self.d_model
             + self.mechanism.n_params(self.head_shape())
@@ -157,9 +160,6 @@ pub struct RelativeAttentionInput {
 // Made and taken apart once a layer: a box would only hide the tensors.
 #[allow(clippy::large_enum_variant)]
 pub enum Past {
-    /// Hidden states at earlier positions, `[batch, mlen, d_model]`, without gradient, of which the mechanism knows
-    /// the distances itself.
-    Hidden(Option<Tensor<3>>),
     /// Hidden states, and distances to them.
     Memory {
         /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
@@ -174,6 +174,14 @@ pub enum Past {
     },
     /// The state of a mechanism that carries one, without gradient; none before the first segment.
     State(Option<MechanismState>),
+    /// Hidden states, for a mechanism with keys and no term by distance.
+    Window {
+        /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
+        memory: Option<Tensor<3>>,
+        /// The vectors of the positions of memory and segment, `[seq_kv, d_model]`; none where the mechanism biases
+        /// scores by distance itself.
+        positions: Option<Tensor<2>>,
+    },
 }
 
 /// What [`RelativeAttention::forward`] gives.
@@ -194,7 +202,7 @@ impl RelativeAttention {
     /// With `seq_kv = mlen + seq_q`:
     /// - hidden: `[batch, seq_q, d_model]`, memory: `[batch, mlen, d_model]`
     /// - positions: `[seq_kv + 1, d_model]`, content and position bias: `[n_heads, d_head]`; a state has no
-    ///   memory, `mlen = 0`
+    ///   memory, `mlen = 0`; positions of a window: `[seq_kv, d_model]`
     /// - global mask: `[n_heads, seq_q, seq_kv]`, extra mask: `[seq_q, seq_kv]`
     /// - output: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
@@ -211,7 +219,7 @@ impl RelativeAttention {
         assert_shape!(hidden, [_, _, width]);
         let device = hidden.device();
         let memory = match &input.past {
-            Past::Memory { memory, .. } | Past::Hidden(memory) => memory.clone(),
+            Past::Memory { memory, .. } | Past::Window { memory, .. } => memory.clone(),
             Past::State(_) => None,
         };
         if let Some(memory) = &memory {
@@ -222,20 +230,43 @@ impl RelativeAttention {
             None => hidden.clone(),
         };
         let seq_kv = context.dims()[1];
+        let in_segment = |all: &Tensor<3>| {
+            let rows = [0..batch, seq_kv - seq_q..seq_kv, 0..d_model];
+            all.clone().slice(rows)
+        };
         let mut source = hidden.clone();
         if self.pre_norm {
             context = self.norm.forward(context);
-            source = context
-                .clone()
-                .slice([0..batch, seq_kv - seq_q..seq_kv, 0..d_model]);
+            source = in_segment(&context);
+        }
+        let mut placed = context.clone();
+        if let Past::Window {
+            positions: Some(positions),
+            ..
+        } = &input.past
+        {
+            assert_shape!(positions, [seq_kv, width]);
+            placed = placed + positions.clone().unsqueeze_dim(0);
+            source = in_segment(&placed);
         }
 
         // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let rows = source.clone().reshape([batch * seq_q, d_model]);
-        let query = rows.matmul(self.query.val());
+        let placed = placed.reshape([batch * seq_kv, d_model]);
+        let (query, key) = match &self.key {
+            Some(map) => {
+                let source = source.clone().reshape([batch * seq_q, d_model]);
+                (source.matmul(self.query.val()), placed.matmul(map.val()))
+            }
+            None => {
+                let key = placed.matmul(self.query.val());
+                let all = key.clone().reshape([batch, seq_kv, d_heads]);
+                let query = all.slice([0..batch, seq_kv - seq_q..seq_kv]);
+                (query.reshape([batch * seq_q, d_heads]), key)
+            }
+        };
+        let key = self.split(key, batch);
         let context = context.reshape([batch * seq_kv, d_model]);
-        let key = self.split(context.clone().matmul(self.key.val()), batch);
         let value = self.split(context.matmul(self.value.val()), batch);
         let mut options = AttentionOptions {
             causal: true,
@@ -248,8 +279,8 @@ impl RelativeAttention {
             },
             ..AttentionOptions::default()
         };
-        let surroundings = |global| Surroundings {
-            global,
+        let surroundings = Surroundings {
+            global: None,
             place: Place::Segment {
                 mem_len: input.mem_len,
             },
@@ -281,28 +312,37 @@ impl RelativeAttention {
                     positions: self.position_keys(positions, position),
                 });
                 let query = with_bias(content_bias);
-                let surroundings = surroundings(input.global_mask);
-                let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
-                (attended, None)
-            }
-            (None, Past::Hidden(_)) => {
-                let query = self.split(query, batch);
-                let surroundings = surroundings(input.global_mask);
-                let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
-                (attended, None)
+                let surroundings = Surroundings {
+                    global: input.global_mask,
+                    ..surroundings
+                };
+                let attend =
+                    || (self.mechanism).attend_in(query, key, value, options, surroundings);
+                (within(AttentionType::DecoderSelf, attend), None)
             }
             (None, Past::State(state)) => {
                 let query = self.split(query, batch);
                 let (abilities, hidden) = (self.mechanism.abilities(), input.global_mask.into());
                 hide(&mut options, hidden, abilities, &device, [seq_q, seq_kv]);
-                let continued = (self.mechanism).attend_from(query, key, value, state, options);
+                let attend = || (self.mechanism).attend_from(query, key, value, state, options);
+                let continued = within(AttentionType::DecoderSelf, attend);
                 (continued.output, Some(continued.state))
             }
-            (Some(_), Past::State(_) | Past::Hidden(_)) => {
+            (None, Past::Window { .. }) => {
+                let query = self.split(query, batch);
+                let surroundings = Surroundings {
+                    global: input.global_mask,
+                    ..surroundings
+                };
+                let attend =
+                    || (self.mechanism).attend_in(query, key, value, options, surroundings);
+                (within(AttentionType::DecoderSelf, attend), None)
+            }
+            (Some(_), Past::State(_) | Past::Window { .. }) => {
                 panic!("the past has no distances, but this layer's mechanism reads them")
             }
             (None, Past::Memory { .. }) => {
-                panic!("the past has distances, but this layer's mechanism does not read them")
+                panic!("the past has distances, but this layer's mechanism reads none")
             }
         };
 

@@ -14,8 +14,8 @@ use crate::layer::parameter::{normal, uniform, xavier_linear};
 use crate::layer::sinusoids::Sinusoids;
 use crate::layer::{
     Abilities, Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, HeadShape,
-    MechanismConfig, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig, OutputMap,
-    WeightInit,
+    MechanismConfig, MechanismsByType, MultiHeadAttention, MultiHeadAttentionConfig,
+    NormalizerConfig, OutputMap, WeightInit,
 };
 
 /// Which tables of word embeddings are one and the same; serde's spelling is that of recipes.
@@ -77,15 +77,10 @@ pub struct Seq2SeqConfig {
     /// Number of the first position: in fairseq the padding token's id plus 1.
     #[config(default = 2)]
     pub first_position: usize,
-    /// Mechanism of the encoder's self-attention.
-    #[config(default = "MechanismConfig::SOFTMAX")]
-    pub encoder_self: MechanismConfig,
-    /// Mechanism of the decoder's self-attention: a causal one that can write token after token.
-    #[config(default = "MechanismConfig::SOFTMAX")]
-    pub decoder_self: MechanismConfig,
-    /// Mechanism of the decoder's attention to the encoder.
-    #[config(default = "MechanismConfig::SOFTMAX")]
-    pub cross: MechanismConfig,
+    /// Mechanisms of the three attentions; that of the decoder to itself is a causal one that can write token
+    /// after token.
+    #[config(default = "MechanismsByType::SOFTMAX")]
+    pub mechanisms: MechanismsByType,
     /// From scores to probabilities of the next token.
     #[config(default = "OutputMap::Softmax")]
     pub output: OutputMap,
@@ -97,9 +92,27 @@ pub struct Seq2SeqConfig {
 impl Seq2SeqConfig {
     /// The same mechanism in all three attentions.
     pub fn with_mechanism(self, mechanism: MechanismConfig) -> Self {
-        self.with_encoder_self(mechanism)
-            .with_decoder_self(mechanism)
-            .with_cross(mechanism)
+        self.with_mechanisms(mechanism.into())
+    }
+
+    /// Another mechanism for the encoder's self-attention.
+    pub fn with_encoder_self(self, mechanism: MechanismConfig) -> Self {
+        self.with_mechanism_of(AttentionType::EncoderSelf, mechanism)
+    }
+
+    /// Another mechanism for the decoder's self-attention.
+    pub fn with_decoder_self(self, mechanism: MechanismConfig) -> Self {
+        self.with_mechanism_of(AttentionType::DecoderSelf, mechanism)
+    }
+
+    /// Another mechanism for the decoder's attention to the encoder.
+    pub fn with_cross(self, mechanism: MechanismConfig) -> Self {
+        self.with_mechanism_of(AttentionType::Cross, mechanism)
+    }
+
+    fn with_mechanism_of(self, kind: AttentionType, mechanism: MechanismConfig) -> Self {
+        let mechanisms = self.mechanisms.with(kind, mechanism);
+        self.with_mechanisms(mechanisms)
     }
 
     /// Dot-product attention with the same row normaliser in all three attentions.
@@ -158,22 +171,8 @@ impl Seq2SeqConfig {
         check_dropout("dropout", self.dropout)?;
         check_dropout("attention_dropout", self.attention_dropout)?;
         check_dropout("activation_dropout", self.activation_dropout)?;
-        for (field, mechanism, kind) in [
-            (
-                "encoder_self",
-                self.encoder_self,
-                AttentionType::EncoderSelf,
-            ),
-            (
-                "decoder_self",
-                self.decoder_self,
-                AttentionType::DecoderSelf,
-            ),
-            ("cross", self.cross, AttentionType::Cross),
-        ] {
-            mechanism.check(field, self.needed_abilities(kind))?;
-            mechanism.check_layer(field, self.n_heads, None)?;
-        }
+        self.mechanisms.check(|kind| self.needed_abilities(kind))?;
+        self.mechanisms.check_layers(self.n_heads)?;
         if let OutputMap::Entmax { alpha } = self.output {
             check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;
         }
@@ -223,14 +222,14 @@ impl Seq2SeqConfig {
             },
             encoder: (0..self.n_encoder_layers)
                 .map(|_| EncoderLayer {
-                    self_attention: block(self.encoder_self),
+                    self_attention: block(self.mechanisms.encoder_self),
                     feed_forward: self.feed_forward(device),
                 })
                 .collect(),
             decoder: (0..self.n_decoder_layers)
                 .map(|_| DecoderLayer {
-                    self_attention: block(self.decoder_self),
-                    cross_attention: block(self.cross),
+                    self_attention: block(self.mechanisms.decoder_self),
+                    cross_attention: block(self.mechanisms.cross),
                     feed_forward: self.feed_forward(device),
                 })
                 .collect(),
@@ -252,11 +251,15 @@ impl Seq2SeqConfig {
             max_len: Some(self.max_len),
         };
         let norm = 2 * d;
-        let block =
-            |mechanism: &MechanismConfig| 4 * (d * d + d) + norm + mechanism.n_params(shape);
+        let block = |kind| {
+            let mechanism = self.mechanisms.of(kind);
+            let n_maps = 3 + usize::from(!mechanism.shares_keys());
+            n_maps * (d * d + d) + norm + mechanism.n_params(shape)
+        };
         let feed_forward = self.feed_forward_config().n_params();
-        let encoder = block(&self.encoder_self) + feed_forward;
-        let decoder = block(&self.decoder_self) + block(&self.cross) + feed_forward;
+        let encoder = block(AttentionType::EncoderSelf) + feed_forward;
+        let decoder =
+            block(AttentionType::DecoderSelf) + block(AttentionType::Cross) + feed_forward;
         let tables = match self.sharing {
             Sharing::None => self.source_vocab_size + 2 * self.target_vocab_size,
             Sharing::DecoderInputOutput => self.source_vocab_size + self.target_vocab_size,
@@ -282,7 +285,7 @@ impl Seq2SeqConfig {
             map
         };
         attention.query = input_map();
-        attention.key = input_map();
+        attention.key = attention.key.map(|_| input_map());
         attention.value = input_map();
         attention.output = xavier_linear(d, d, 1.0, device);
         attention

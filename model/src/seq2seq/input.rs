@@ -18,7 +18,7 @@ pub struct Seq2SeqInput {
     pub target_padding: Option<Tensor<2, Bool>>,
     /// Global masks.
     pub masks: Option<Seq2SeqMasks>,
-    /// Whether to return the attention weights.
+    /// Whether to return the attention weights of the types whose mechanism has such.
     pub return_weights: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Seq2SeqWeights {
 }
 
 impl Seq2SeqWeights {
-    /// The weights of one type of attention, one tensor per layer.
+    /// The weights of one type of attention, one tensor per layer; none of a mechanism that has no weights.
     pub fn of(&self, attention_type: AttentionType) -> &[Tensor<4>] {
         match attention_type {
             AttentionType::EncoderSelf => &self.encoder_self,

@@ -1,8 +1,10 @@
 //! The decoder's layers.
 
 use burn::prelude::*;
+use sparta_ops::pruning::AttentionType;
 
 use super::Encoded;
+use crate::layer::mechanism::observe::within;
 use crate::layer::{AttentionBlock, AttentionInput, FeedForward, MultiHeadAttentionOutput};
 use crate::masks::LayerMask;
 
@@ -27,7 +29,8 @@ impl DecoderLayer {
     ) -> MultiHeadAttentionOutput {
         self.self_attention.around(hidden, |attention, query| {
             let input = AttentionInput::self_attention(query).causal();
-            attention.forward(input.hiding(padding, mask, return_weights))
+            let input = input.hiding(padding, mask, return_weights);
+            within(AttentionType::DecoderSelf, || attention.forward(input))
         })
     }
 
@@ -40,7 +43,8 @@ impl DecoderLayer {
     ) -> MultiHeadAttentionOutput {
         self.cross_attention.around(hidden, |attention, query| {
             let input = AttentionInput::cross(query, encoded.memory.clone());
-            attention.forward(input.hiding(encoded.padding.clone(), mask, return_weights))
+            let input = input.hiding(encoded.padding.clone(), mask, return_weights);
+            within(AttentionType::Cross, || attention.forward(input))
         })
     }
 }

@@ -60,8 +60,9 @@ pub struct TransformerXlConfig {
     /// Use the word embeddings' projections in the softmax's tail clusters.
     #[config(default = true)]
     pub tie_projections: bool,
-    /// The attention mechanism of every layer: one that can be causal, and takes a relative term, biases scores by
-    /// distance itself, or carries a state in place of the memory.
+    /// The attention mechanism of every layer: one that can be causal. It takes a relative term, or carries a state in
+    /// place of the memory, or reads the memory by positions, or by
+    /// a bias of its own.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
     /// Dropout probability of word embeddings, positions, layer outputs and the final output.
@@ -93,11 +94,10 @@ impl TransformerXlConfig {
 
     /// What the network needs of its attention mechanism.
     pub fn needed_abilities(&self) -> Abilities {
-        let carries_state = self.mechanism.carries_state();
         Abilities {
             causal: true,
-            relative: !carries_state && !self.mechanism.biases_distances(),
-            state: carries_state,
+            relative: self.mechanism.has_distances(),
+            state: self.mechanism.carries_state(),
             global_mask: self.same_length,
             dropout: self.dropatt > 0.0,
             fused: self.implementation == Implementation::Fused,
@@ -134,7 +134,7 @@ impl TransformerXlConfig {
                 "not given: {} knows no distances that could be clamped",
                 self.mechanism
             );
-            let known = self.mechanism.abilities().relative;
+            let known = self.mechanism.has_distances();
             check(known, "clamp_len", &clamp_len, &expected)?;
         }
         let clusters = self.adaptive();
@@ -168,7 +168,7 @@ impl TransformerXlConfig {
         let bias = || {
             let shape = [self.n_heads, self.d_head];
             let bias = || parameter::normal(shape, 0.0, self.init_std, device);
-            self.mechanism.abilities().relative.then(bias)
+            (self.mechanism.has_distances()).then(bias)
         };
         TransformerXl {
             embedding: adaptive.init_embedding(device),
@@ -196,7 +196,7 @@ impl TransformerXlConfig {
     /// Number of parameters, without making them.
     pub fn n_params(&self) -> usize {
         let layer = self.attention().n_params() + self.feed_forward().n_params();
-        let biases = match self.mechanism.abilities().relative {
+        let biases = match self.mechanism.has_distances() {
             true => 2 * self.n_heads * self.d_head,
             false => 0,
         };

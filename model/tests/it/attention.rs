@@ -44,7 +44,7 @@ fn softmax_equals_the_attention_of_burn() {
     let ours = layer(NormalizerConfig::Softmax, &device);
     let mut theirs = BurnConfig::new(D_MODEL, HEADS).init(&device);
     theirs.query = ours.query.clone();
-    theirs.key = ours.key.clone();
+    theirs.key = ours.key.clone().expect("a key map");
     theirs.value = ours.value.clone();
     theirs.output = ours.output.clone();
 

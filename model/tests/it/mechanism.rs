@@ -6,6 +6,10 @@
 mod abilities;
 mod favor;
 mod gradients;
+mod low_rank;
+mod lsh;
+mod observe;
+mod parts;
 mod pattern;
 mod scale;
 
@@ -14,8 +18,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertConfig;
 use sparta_model::layer::mechanism::{
-    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, Mechanism, MechanismConfig,
-    NormalizerConfig, RfaConfig,
+    Abilities, DotProductConfig, FavorConfig, FavorKernel, HeadShape, LinformerConfig, LshConfig,
+    Mechanism, MechanismConfig, NormalizerConfig, NystromConfig, RfaConfig,
 };
 use sparta_model::seq2seq::Seq2SeqConfig;
 use sparta_model::transformer_xl::TransformerXlConfig;
@@ -37,6 +41,16 @@ const CATALOGUE: [MechanismConfig; MechanismConfig::WORDS.len()] = [
     MechanismConfig::Favor(FavorConfig::new(FavorKernel::Relu).with_features(64)),
     MechanismConfig::Rfa(RfaConfig::new(false).with_frequencies(64)),
     MechanismConfig::Rfa(RfaConfig::new(true).with_frequencies(64)),
+    MechanismConfig::Linformer(LinformerConfig::new(false).with_rank(5)),
+    MechanismConfig::Linformer(LinformerConfig::new(true).with_rank(5)),
+    // Fewer landmarks than keys.
+    MechanismConfig::Nystrom(NystromConfig {
+        landmarks: 3,
+        convolution: 3,
+        iterations: 6,
+    }),
+    // One chunk; several are in `lsh`.
+    MechanismConfig::Lsh(LshConfig::new().with_chunk(32)),
 ];
 
 const fn dot_product(normalizer: NormalizerConfig) -> MechanismConfig {
@@ -61,8 +75,23 @@ fn place(config: &MechanismConfig) -> usize {
         },
         MechanismConfig::Rfa(RfaConfig { gate: false, .. }) => 9,
         MechanismConfig::Rfa(RfaConfig { gate: true, .. }) => 10,
+        MechanismConfig::Linformer(LinformerConfig { slots: false, .. }) => 11,
+        MechanismConfig::Linformer(LinformerConfig { slots: true, .. }) => 12,
+        MechanismConfig::Nystrom(_) => 13,
+        MechanismConfig::Lsh(_) => 14,
     }
 }
+
+/// The mechanism of a kind that something is.
+macro_rules! of_kind {
+    ($kind:ident, $mechanism:expr) => {
+        match $mechanism {
+            Mechanism::$kind(made) => made,
+            other => panic!("not {}: {other:?}", stringify!($kind)),
+        }
+    };
+}
+use of_kind;
 
 const BATCH: usize = 3;
 const SEQ: usize = 7;
@@ -105,9 +134,49 @@ fn cells<const D: usize>(
     Tensor::from_data(TensorData::new(cells, shape), device)
 }
 
+/// Dot-product attention with each of its parts, and with several.
+const WITH_PARTS: [&str; 5] = [
+    "softmax+span(r=2.5,s=14,start=1.3)",
+    "entmax15+span(r=2.5,s=14,start=2)",
+    "softmax+gate(start=1)",
+    "alpha_entmax+gate(lambda=0.01)",
+    "softmax+span(r=3.5,s=14,start=full)+gate",
+];
+
+/// Every mechanism, with parts and without.
+fn every() -> Vec<MechanismConfig> {
+    let with_parts = WITH_PARTS.map(|words| words.parse().unwrap());
+    CATALOGUE.into_iter().chain(with_parts).collect()
+}
+
+/// How a key counts by its place among the keys.
+#[derive(PartialEq)]
+enum Places {
+    /// Not at all.
+    None,
+    /// By its distance: before and after are alike.
+    Distances,
+    /// Each place has a part of its own.
+    Each,
+}
+
+fn places(config: &MechanismConfig) -> Places {
+    match config {
+        MechanismConfig::DotProduct(settings) => match (settings.pattern, settings.span) {
+            (Some(_), _) => Places::Each,
+            (None, Some(_)) => Places::Distances,
+            (None, None) => Places::None,
+        },
+        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => Places::None,
+        MechanismConfig::Linformer(_) | MechanismConfig::Nystrom(_) => Places::Each,
+        // One chunk holds every key.
+        MechanismConfig::Lsh(_) => Places::None,
+    }
+}
+
 /// Every mechanism with an ability; there must be one, or the test says nothing.
 fn able(has: impl Fn(Abilities) -> bool) -> Vec<MechanismConfig> {
-    let able: Vec<_> = (CATALOGUE.into_iter())
+    let able: Vec<_> = (every().into_iter())
         .filter(|config| has(config.abilities()))
         .collect();
     assert!(!able.is_empty(), "no mechanism has this ability");
@@ -174,6 +243,15 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
         "favor(m=64,m=32)",
         "favor(m=64,tau=1)",
         "favor()",
+        "linformer(64)",
+        "linformer(k=64,sharing=heads)",
+        "linformer_slots(k=x)",
+        "nystrom(m=32,slots=1)",
+        "nystrom(m=-1)",
+        "lsh(32)",
+        "lsh(m=-1)",
+        "lsh(m=32,wrap=yes)",
+        "lsh(m=32,tau=1)",
     ] {
         let error = words.parse::<MechanismConfig>().unwrap_err().to_string();
         assert!(
@@ -189,6 +267,14 @@ fn words_that_say_nothing_are_refused_with_those_that_do() {
             .to_string()
             .contains("model.normalizers.m")
     );
+    for (words, field) in [
+        ("lsh(m=0)", "model.normalizers.m"),
+        ("lsh(rounds=0)", "model.normalizers.rounds"),
+    ] {
+        let none: MechanismConfig = words.parse().unwrap();
+        let error = none.check("model.normalizers", Abilities::NONE);
+        assert!(error.unwrap_err().to_string().contains(field), "{words}");
+    }
     let error = MechanismConfig::from(NormalizerConfig::Entmax { alpha: 0.5 });
     let error = error
         .check("model.normalizer", Abilities::NONE)
@@ -213,7 +299,7 @@ fn networks_say_what_they_need() {
     let decoder = translator.needed_abilities(AttentionType::DecoderSelf);
     let cross = translator.needed_abilities(AttentionType::Cross);
     let encoder = translator.needed_abilities(AttentionType::EncoderSelf);
-    // What an encoder's mechanism may be: Nyström or Linformer.
+    // What an encoder's mechanism may be: Nyström.
     let encoders_only = Abilities {
         bidirectional: true,
         key_padding: true,
@@ -273,11 +359,32 @@ fn networks_say_what_they_need() {
     assert!(error.unwrap_err().to_string().contains("global mask"));
     let error = stateful.with_dropatt(0.1).validate();
     assert!(error.unwrap_err().to_string().contains("dropout"));
+    // Without either it reads the memory by positions.
+    let lsh = MechanismConfig::Lsh(LshConfig::new());
+    let hashed = TransformerXlConfig::new(10, 1, 8, 2, 4, 8, 4, 4).with_mechanism(lsh);
+    let with_everything = hashed.clone().with_same_length(true).with_dropatt(0.1);
+    assert!(with_everything.validate().is_ok());
+    let error = hashed.with_clamp_len(Some(3)).validate().unwrap_err();
+    assert!(error.to_string().contains("lsh knows no distances"));
+    let error = lsh.check("cross", cross).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot attend to another sequence"),
+        "{error}"
+    );
+    let pretrained = Abilities {
+        pretrained: true,
+        ..Abilities::NONE
+    };
+    let error = lsh.check("mechanism", pretrained).unwrap_err().to_string();
+    assert!(
+        error.contains("lsh cannot start from pretrained weights"),
+        "{error}"
+    );
 }
 
 #[test]
 fn parameters_are_counted_without_making_them() {
-    for config in CATALOGUE {
+    for config in every() {
         let made = config.init(SHAPE, &Device::flex()).num_params();
         assert_eq!(config.n_params(SHAPE), made, "{config}");
     }

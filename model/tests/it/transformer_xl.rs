@@ -124,6 +124,61 @@ fn a_state_goes_from_segment_to_segment() {
     }
 }
 
+/// With keys and no distances, a memory is read by positions: up to a chunk as one long segment would be, and with no position of an
+/// earlier segment in it.
+#[test]
+fn a_memory_is_read_by_positions_where_there_are_no_distances() {
+    let device = Device::flex();
+    for (words, n_maps) in [("lsh(m=32)", 3), ("lsh(m=3,rounds=2)", 3)] {
+        let config = config(2, 8, 8).with_mechanism(words.parse().unwrap());
+        let model = config.init(&device);
+        assert_eq!(config.n_params(), model.num_params(), "{words}");
+        let softmax = self::config(2, 8, 8);
+        let mechanism = config.mechanism.n_params(sparta_model::layer::HeadShape {
+            d_model: 16,
+            n_heads: HEADS,
+            d_head: 8,
+            max_len: Some(16),
+        });
+        let maps = 2 * (5 - n_maps) * D_MODEL * HEADS * 8 + 2 * HEADS * 8;
+        assert_eq!(config.n_params() + maps, softmax.n_params() + 2 * mechanism);
+
+        let text = some_words(24, VOCAB, 1);
+        let segments: Vec<_> = text.chunks(8).map(<[i32]>::to_vec).collect();
+        let outputs = read(&model, &segments, &device);
+        assert_eq!(outputs[2].mems[0].dims(), [1, 8, D_MODEL]);
+        // The first layer's memory is the word embeddings, without positions.
+        let vectors = model
+            .embedding
+            .forward(crate::words(&segments[1], 1, &device));
+        assert_eq!(values(outputs[1].mems[0].clone()), values(vectors));
+        assert_eq!(weights(&outputs[2], 1)[0][0].len(), 16);
+        // What was read before counts, and where it was.
+        let run = |segments: &[Vec<i32>]| hidden(read(&model, segments, &device).last().unwrap());
+        let mut turned = segments.clone();
+        turned[1].swap(2, 5);
+        for changed in [&segments[2..], &segments[1..], &turned[1..]] {
+            let off = distance(&run(&segments), &run(changed));
+            assert_eq!(
+                off > 1e-4,
+                changed.len() != 2 || turned[1] == changed[0],
+                "{words} {off}"
+            );
+        }
+    }
+    // The same keys at the same places from the start of the second part, in one layer and one chunk.
+    let model = config(1, 8, 8)
+        .with_mechanism("lsh(m=32)".parse().unwrap())
+        .init(&device);
+    let text = some_words(8, VOCAB, 3);
+    let both = [text[..5].to_vec(), text[5..].to_vec()];
+    let parts = hidden(&read(&model, &both, &device)[1]);
+    let whole = hidden(&read(&model, &[text], &device)[0]);
+    // Three words in all: the sinusoids of −5, …, 2 in place of 0, …, 7 have the same products only roughly.
+    assert_eq!(parts.len(), 3 * D_MODEL);
+    assert!(parts.iter().chain(&whole).all(|x| x.is_finite()));
+}
+
 /// Memory holds each layer's input, so segments with enough memory see exactly what one long segment
 /// sees, in any number of layers, as long as no position is forgotten.
 #[rstest]
@@ -315,7 +370,7 @@ fn attention_weights_equal_the_formula() {
             .collect()
     };
     let query = rows(x.clone().matmul(layer.query.val()));
-    let key = rows(x.matmul(layer.key.val()));
+    let key = rows(x.matmul(layer.key.as_ref().unwrap().val()));
     let sinusoids: Vec<f32> = (0..mlen + seq_q)
         .flat_map(|distance| {
             let angle =

@@ -39,6 +39,18 @@ impl BlockMask {
         if ![16, 32, 64, 128].contains(&block) {
             return Err(AttentionError::BlockSize(block));
         }
+        Ok(Self::cut(block, shape, |_, _, _| None, hidden, device))
+    }
+
+    /// [`Self::new`] where `all_hidden(head, [first query, last], [first key, last])` can tell of a whole block
+    /// whether every cell of it is hidden or none is, so that its cells are not asked.
+    pub(super) fn cut(
+        block: usize,
+        shape: [usize; 3],
+        all_hidden: impl Fn(usize, [usize; 2], [usize; 2]) -> Option<bool>,
+        hidden: impl Fn(usize, usize, usize) -> bool,
+        device: &Device,
+    ) -> Self {
         let [n_heads, seq_q, seq_kv] = shape;
         let grid = [n_heads, seq_q.div_ceil(block), seq_kv.div_ceil(block)];
         let mut layout = Vec::with_capacity(grid.iter().product());
@@ -47,6 +59,17 @@ impl BlockMask {
         for head in 0..n_heads {
             for row in 0..grid[1] {
                 for col in 0..grid[2] {
+                    let range = |at: usize, n: usize| [at * block, ((at + 1) * block).min(n) - 1];
+                    if let Some(is_hidden) = all_hidden(head, range(row, seq_q), range(col, seq_kv))
+                    {
+                        n_hidden += usize::from(is_hidden);
+                        layout.push(if is_hidden {
+                            HIDDEN_BLOCK
+                        } else {
+                            VISIBLE_BLOCK
+                        });
+                        continue;
+                    }
                     let first = cells.len();
                     let mut n_seen = 0;
                     let mut n_cells = 0;
@@ -79,13 +102,13 @@ impl BlockMask {
         }
         let device = device.clone().inner();
         let n_cells = cells.len() / (block * block);
-        Ok(Self {
+        Self {
             block,
             shape,
             layout: Tensor::from_data(TensorData::new(layout, grid), &device),
             cells: Tensor::from_data(TensorData::new(cells, [n_cells, block, block]), &device),
             counts: [n_hidden, n_partial, n_blocks],
-        })
+        }
     }
 
     /// Cuts a mask tensor, which is read from its device.

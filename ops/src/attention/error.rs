@@ -63,6 +63,14 @@ pub enum AttentionError {
         "packed sequences have no common distances: give each its own row of the batch, or drop the relative term"
     )]
     PackedDistances,
+    /// A ramp that does not fall.
+    #[error("span.ramp = {0}: the keys over which weights fall to 0 are more than 0, and finite")]
+    Ramp(f64),
+    /// Distances of packed sequences.
+    #[error(
+        "packed sequences have no common distances: give each its own row of the batch, or drop the span"
+    )]
+    PackedSpan,
     /// A block size that kernels do not have.
     #[error("blocks of {0}: block masks have blocks of 16, 32, 64 or 128")]
     BlockSize(usize),
@@ -94,8 +102,48 @@ pub enum AttentionError {
         device: String,
     },
     /// Chunks of no key.
-    #[error("chunk = 0: linear attention reads at least one key at a time")]
+    #[error("chunk = 0: a chunk has at least one key")]
     NoChunk,
+    /// An option that a mechanism without a score of each query and key has no place for.
+    #[error(
+        "{mechanism} attention has no score of each query and key that {request} could change: leave it out, or \
+         take sparse_attention"
+    )]
+    Unserved {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// The option.
+        request: &'static str,
+    },
+    /// More keys than there are columns of a projection.
+    #[error(
+        "{n_keys} keys, but the projections have columns for {n_positions}: make them for the longest sequence"
+    )]
+    Positions {
+        /// Keys.
+        n_keys: usize,
+        /// Columns.
+        n_positions: usize,
+    },
+    /// Attention by landmarks without any.
+    #[error("landmarks = 0: Nyström attention needs at least one")]
+    NoLandmarks,
+    /// A convolution that has no middle.
+    #[error(
+        "a convolution over {0} positions: their number must be odd, so that one is in the middle"
+    )]
+    EvenConvolution(usize),
+    /// More queries than keys where each query is a key.
+    #[error(
+        "query has {seq_q} places and key {seq_kv}: in LSH attention each query stands at the place of a key, the last \
+         query at the last one"
+    )]
+    NotShared {
+        /// Places of the query.
+        seq_q: usize,
+        /// Places of the key.
+        seq_kv: usize,
+    },
     /// Heads of width zero have no scores.
     #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
     NoWidth(Vec<usize>),

@@ -13,9 +13,10 @@ pub(super) fn attend(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> AttentionOutput {
-    let d_head = query.dims()[3];
+    let [_, _, seq_q, d_head] = query.dims();
+    options.fold_span([seq_q, key.dims()[2]], query.dtype(), true);
     let alpha = match &options.normalizer {
         Normalizer::Entmax(alpha) => Some(alpha.clone().into_dispatch()),
         Normalizer::Softmax

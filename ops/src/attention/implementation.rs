@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{AttentionError, AttentionOptions};
+use crate::entmax::Mapping;
 
 /// Keys of a row, and queries, from which fused attention is no slower than its readable definition on a CPU:
 /// measured with heads of 32 and 64 (`benches/attention`, the cases "where `auto` changes over").
@@ -20,8 +21,8 @@ pub enum Implementation {
     /// The readable definition, which holds all scores at once: memory grows with `seq_q · seq_kv`.
     Reference,
     /// Kernels that hold one block of queries' scores at a time and skip what is zero: memory grows
-    /// with `seq_q + seq_kv`. There are none for fusedmax and oscarmax; on a GPU there are none for a relative
-    /// term and for the gradient of a bias.
+    /// with `seq_q + seq_kv`. There are none for fusedmax and oscarmax, nor for a span of a row normaliser
+    /// other than softmax; on a GPU there are none for a relative term and for the gradient of a bias or span.
     Fused,
 }
 
@@ -168,9 +169,15 @@ fn unserved(
     dtype: DType,
     sizes: [usize; 2],
 ) -> Option<String> {
-    match options.normalizer.fused_mapping() {
-        Ok(_) => unserved_on(options, device, dtype, sizes),
-        Err(name) => Some(format!("the row normaliser {name}")),
+    match (options.normalizer.fused_mapping(), &options.span) {
+        (Err(name), _) => Some(format!("the row normaliser {name}")),
+        // Only softmax's rows are those of other scores.
+        (Ok(Mapping::Sparsemax | Mapping::Entmax15 | Mapping::Alpha(_)), Some(_)) => {
+            Some("a span of a row normaliser other than softmax".to_owned())
+        }
+        (Ok(Mapping::Softmax), Some(_)) | (Ok(_), None) => {
+            unserved_on(options, device, dtype, sizes)
+        }
     }
 }
 

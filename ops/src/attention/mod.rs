@@ -9,11 +9,15 @@ mod error;
 mod fused;
 mod implementation;
 pub mod linear;
+pub mod linformer;
+pub mod lsh;
+pub mod nystrom;
 mod options;
 mod packing;
 mod reference;
+mod span;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, DType, Tensor};
 
 pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
 pub use calls::{Calls, calls};
@@ -29,6 +33,7 @@ pub use error::AttentionError;
 pub use implementation::Implementation;
 pub use options::{AttentionOptions, AttentionOutput, Normalizer, RelativeTerm};
 pub use packing::Packing;
+pub use span::Span;
 
 pub(crate) use autodiff::forward as tracked_forward;
 pub(crate) use dropout::dropout_mask;
@@ -40,7 +45,7 @@ pub(crate) use dropout::dropout_mask;
 ))]
 pub(crate) use packing::visible_keys;
 
-/// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`.
+/// `context = normaliser(scale·query·keyᵀ + bias, masks)·value`, with a [`Span`] of weights that it limits.
 ///
 /// # Shapes
 /// - query: `[batch, n_heads, seq_q, d_head]`
@@ -107,4 +112,22 @@ pub fn try_sparse_attention(
     };
     calls::count(output.implementation);
     Ok(output)
+}
+
+/// Half types are computed in f32.
+fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+/// Rows of zeros where a key is hidden, `[batch, n_heads, seq_kv, …]`.
+fn without_hidden(tensor: Tensor<4>, padding: Option<&Tensor<2, Bool>>) -> Tensor<4> {
+    let Some(padding) = padding else {
+        return tensor;
+    };
+    let shape @ [batch, _, seq_kv, _] = tensor.dims();
+    let hidden = padding.clone().reshape([batch, 1, seq_kv, 1]);
+    tensor.mask_fill(hidden.expand(shape), 0.0)
 }

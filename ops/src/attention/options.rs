@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::error::{AttentionError, expect};
-use super::{BlockMask, Implementation, Packing};
+use super::{BlockMask, Implementation, Packing, Span};
 use crate::entmax::{Mapping, check_lambda};
 
 /// How a row of scores becomes a row of weights.
@@ -81,6 +81,8 @@ pub struct AttentionOptions {
     pub bias: Option<Tensor<4>>,
     /// Added to the scores by distance.
     pub relative: Option<RelativeTerm>,
+    /// Limits how far away the keys of a head may be.
+    pub span: Option<Span>,
     /// Multiplies query·keyᵀ; `1/√d_head` unless given.
     pub scale: Option<f64>,
     /// Probability of dropping a weight, the others being scaled by `1/(1 − dropout)`.
@@ -113,6 +115,7 @@ impl AttentionOptions {
             extra_mask: None,
             bias: None,
             relative: None,
+            span: None,
             scale: None,
             dropout: 0.0,
             dropout_seed: None,
@@ -172,6 +175,12 @@ impl AttentionOptions {
     /// Adds a term that depends on distance.
     pub fn relative(mut self, term: RelativeTerm) -> Self {
         self.relative = Some(term);
+        self
+    }
+
+    /// Limits how far away the keys of a head may be.
+    pub fn span(mut self, span: Span) -> Self {
+        self.span = Some(span);
         self
     }
 
@@ -272,9 +281,55 @@ impl AttentionOptions {
                 return Err(AttentionError::PackedDistances);
             }
         }
+        if let Some(span) = &self.span {
+            span.check(n_heads)?;
+            if self.packing.is_some() {
+                return Err(AttentionError::PackedSpan);
+            }
+        }
         match (0.0..1.0).contains(&self.dropout) {
             true => Ok(()),
             false => Err(AttentionError::Dropout(self.dropout)),
+        }
+    }
+
+    /// Refuses what only a mechanism with a score of each query and key can have.
+    pub(super) fn refuse_cells(&self, mechanism: &'static str) -> Result<(), AttentionError> {
+        // Every option by name: a new one is decided on here.
+        let Self {
+            normalizer: _,
+            causal,
+            key_padding: _,
+            key_lengths: _,
+            packing,
+            global_mask,
+            block_mask,
+            extra_mask,
+            bias,
+            relative,
+            span,
+            scale: _,
+            dropout: _,
+            dropout_seed: _,
+            return_weights,
+            implementation: _,
+        } = self;
+        let request = [
+            (*causal, "a causal mask"),
+            (packing.is_some(), "packing"),
+            (global_mask.is_some(), "a global mask"),
+            (block_mask.is_some(), "a block mask"),
+            (extra_mask.is_some(), "an extra mask"),
+            (bias.is_some(), "a bias"),
+            (relative.is_some(), "a relative term"),
+            (span.is_some(), "a span"),
+            (*return_weights, "returning weights"),
+        ]
+        .into_iter()
+        .find_map(|(is_asked_for, request)| is_asked_for.then_some(request));
+        match request {
+            None => Ok(()),
+            Some(request) => Err(AttentionError::Unserved { mechanism, request }),
         }
     }
 
@@ -287,6 +342,18 @@ impl AttentionOptions {
             || self.global_mask.is_some()
             || self.block_mask.is_some()
             || self.extra_mask.is_some()
+            || self.span.is_some()
+    }
+
+    /// Whether there is a bias, and whether it has a gradient; a span becomes one.
+    #[cfg(feature = "cube")]
+    pub(crate) fn bias_is_tracked(&self) -> Option<bool> {
+        let bias = self.bias.as_ref().map(Tensor::is_tracked);
+        let span = (self.span.as_ref()).map(|span| span.length.is_tracked());
+        match (bias, span) {
+            (None, None) => None,
+            (bias, span) => Some(bias.unwrap_or(false) || span.unwrap_or(false)),
+        }
     }
 
     /// Turns `key_lengths` into `key_padding`, joined to what is there.

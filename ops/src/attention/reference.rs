@@ -13,13 +13,14 @@ pub(super) fn attend(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
-    options: AttentionOptions,
+    mut options: AttentionOptions,
 ) -> AttentionOutput {
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
     if seq_kv == 0 {
         return without_keys(query, value.dims()[3], &options);
     }
+    options.fold_span([seq_q, seq_kv], query.dtype(), false);
     let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
     let device = query.device();
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
@@ -51,6 +52,10 @@ pub(super) fn attend(
         Normalizer::Entmax(alpha) => entmax(scores, alpha.reshape([1, n_heads, 1, 1]), 3),
         Normalizer::Fusedmax { lambda } => fusedmax(scores, lambda, 3),
         Normalizer::Oscarmax { lambda } => oscarmax(scores, lambda, 3),
+    };
+    let weights = match &options.span {
+        Some(span) => span.limit(weights),
+        None => weights,
     };
     let kept = dropout(weights.clone(), options.dropout, options.dropout_seed);
     AttentionOutput {
@@ -146,7 +151,7 @@ fn either(a: Tensor<4, Bool>, b: Tensor<4, Bool>) -> Tensor<4, Bool> {
 
 /// `true` where key j comes after query i when the last query is aligned with the last key:
 /// `j > i + seq_kv − seq_q`.
-fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> {
+pub(super) fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> {
     let device = device.clone().inner();
     let n_before = seq_kv as i64 - seq_q as i64;
     let row = Tensor::<1, Int>::arange(0..seq_q as i64, &device)
@@ -159,7 +164,7 @@ fn causal_mask(seq_q: usize, seq_kv: usize, device: &Device) -> Tensor<2, Bool> 
 }
 
 /// Without a seed the device's generator decides.
-fn dropout(weights: Tensor<4>, probability: f64, seed: Option<u64>) -> Tensor<4> {
+pub(super) fn dropout(weights: Tensor<4>, probability: f64, seed: Option<u64>) -> Tensor<4> {
     if probability == 0.0 {
         return weights;
     }

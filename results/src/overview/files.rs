@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Overview;
-use super::text::CSV_HEAD;
+use super::text::{CSV_HEAD, FIRST_HEADS};
 use crate::error::{Result, ResultsError};
 use crate::record::write_atomic;
 
@@ -83,7 +83,7 @@ fn refuse_others(path: &Path) -> Result<()> {
         Err(error) => return Err(ResultsError::io("read", path, error)),
     };
     let head = String::from_utf8_lossy(&bytes);
-    match head.contains(MADE_BY) || head.starts_with(&CSV_HEAD.join(",")) {
+    match head.contains(MADE_BY) || head.starts_with(&CSV_HEAD[..FIRST_HEADS].join(",")) {
         true => Ok(()),
         false => Err(ResultsError::NotOurs(path.to_path_buf())),
     }

@@ -52,6 +52,15 @@ pub struct ScoreLine {
     pub finished: Option<u64>,
     /// Target tokens per second of training, of each run that has them.
     pub tokens_per_second: Vec<f64>,
+    /// Number of parameters of the network, where it was noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Largest resident memory of training in 10⁹ bytes, of each run that measured it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peak_gigabytes: Vec<f64>,
+    /// What was watched of the mechanism, of each run that has it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub observed: BTreeMap<String, Vec<f64>>,
     /// Devices that trained.
     pub devices: BTreeSet<String>,
     /// Which implementations of attention ran.
@@ -151,6 +160,9 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         seconds: group.seconds.clone(),
         finished: group.finished,
         tokens_per_second: group.tokens_per_second.clone(),
+        parameters: group.parameters,
+        peak_gigabytes: group.peak_gigabytes.clone(),
+        observed: group.observed.clone(),
         devices: group.devices.clone(),
         attention: group.attention.clone(),
         commits: group.commits.clone(),

@@ -20,8 +20,8 @@ use serde::Serialize;
 use crate::error::{Result, ResultsError};
 use crate::record::RunRecord;
 use crate::render::{
-    Block, Expected, PivotLayout, PivotTable, Report, ReportOptions, aggregate, labels, pivot,
-    report,
+    Block, Expected, Layout, MechanismTable, PivotTable, Report, ReportOptions, aggregate, labels,
+    mechanisms, pivot, report,
 };
 
 /// A run folder, as far as a report is about it.
@@ -33,8 +33,8 @@ pub struct RunFiles {
     pub records: Vec<RunRecord>,
     /// Heading; the name of the table where empty.
     pub title: String,
-    /// What stands in columns, where that is not p.
-    pub layout: Option<PivotLayout>,
+    /// What stands in its table's rows and columns.
+    pub layout: Layout,
     /// Runs that it should have.
     pub expected: Vec<Expected>,
     /// Pictures in the folder, relative to it.
@@ -109,6 +109,7 @@ pub struct MissingRun {
 enum View {
     Scores(Report),
     Pivot(PivotTable),
+    Mechanisms(MechanismTable),
 }
 
 impl View {
@@ -116,6 +117,7 @@ impl View {
         match self {
             Self::Scores(report) => &report.title,
             Self::Pivot(table) => &table.title,
+            Self::Mechanisms(table) => &table.title,
         }
     }
 
@@ -123,6 +125,7 @@ impl View {
         match self {
             Self::Scores(report) => report.blocks(),
             Self::Pivot(table) => table.blocks(),
+            Self::Mechanisms(table) => table.blocks(),
         }
     }
 }
@@ -215,8 +218,9 @@ impl TableOverview {
             expected,
         };
         let view = match first.layout {
-            None => View::Scores(report(&records, &options)?),
-            Some(layout) => View::Pivot(pivot(&records, layout, &options)?),
+            Layout::P => View::Scores(report(&records, &options)?),
+            Layout::Pivot(layout) => View::Pivot(pivot(&records, layout, &options)?),
+            Layout::Mechanisms => View::Mechanisms(mechanisms(&records, &options)?),
         };
         let table = records.first().map(|record| record.table.clone());
         let note = |run: &RunFiles| {

@@ -9,7 +9,7 @@ use crate::render::{short, write_csv};
 /// Version of the JSON format.
 const FORMAT: u32 = 1;
 /// Heads of the csv.
-pub(super) const CSV_HEAD: [&str; 22] = [
+pub(super) const CSV_HEAD: [&str; 25] = [
     "table",
     "recipe_hash",
     "row",
@@ -32,7 +32,13 @@ pub(super) const CSV_HEAD: [&str; 22] = [
     "devices",
     "attention",
     "commits",
+    "parameters",
+    "peak_gigabytes",
+    "observed",
 ];
+
+/// How many of the heads a csv of the first version has.
+pub(super) const FIRST_HEADS: usize = 22;
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -59,6 +65,7 @@ impl Overview {
         self.joined(|table| match &table.view {
             View::Scores(report) => report.terminal(width),
             View::Pivot(pivot) => pivot.terminal(width),
+            View::Mechanisms(table) => table.terminal(width),
         })
     }
 
@@ -67,6 +74,7 @@ impl Overview {
         let tables = self.joined(|table| match &table.view {
             View::Scores(report) => report.markdown(),
             View::Pivot(pivot) => pivot.markdown(),
+            View::Mechanisms(table) => table.markdown(),
         });
         format!("<!-- {} -->\n\n{tables}", super::files::MADE_BY)
     }
@@ -76,6 +84,7 @@ impl Overview {
         let tables = self.joined(|table| match &table.view {
             View::Scores(report) => report.latex(),
             View::Pivot(pivot) => pivot.latex(),
+            View::Mechanisms(table) => table.latex(),
         });
         format!(
             "% {}\n% needs \\usepackage{{booktabs}}\n\n{tables}",
@@ -152,6 +161,8 @@ fn csv_line(table: &TableOverview, line: &ScoreLine) -> Vec<String> {
     let all =
         |of: &std::collections::BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join("; ");
     let paper = line.paper.as_ref();
+    let observed = line.observed.iter();
+    let observed = observed.map(|(name, values)| format!("{name}={}", number(mean(values))));
     vec![
         table.table.clone(),
         table.recipe_hash.clone(),
@@ -175,5 +186,8 @@ fn csv_line(table: &TableOverview, line: &ScoreLine) -> Vec<String> {
         all(&line.devices),
         all(&line.attention),
         all(&line.commits),
+        (line.parameters).map_or(String::new(), |n| n.to_string()),
+        number(mean(&line.peak_gigabytes)),
+        observed.collect::<Vec<_>>().join("; "),
     ]
 }

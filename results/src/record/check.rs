@@ -95,13 +95,17 @@ impl RunRecord {
             }
         }
         let paper = self.paper.as_ref().map(|paper| paper.value);
-        let mut numbers = [self.value, self.tokens_per_second, paper]
-            .into_iter()
-            .flatten();
+        let numbers = [
+            self.value,
+            self.tokens_per_second,
+            self.peak_gigabytes,
+            paper,
+        ];
+        let mut numbers = (numbers.into_iter().flatten()).chain(self.observed.values().copied());
         if numbers.any(|number| !number.is_finite()) {
             return Err(
-                "value, tokens_per_second and paper must be finite; leave a value out and say \
-                 `diverged`"
+                "value, tokens_per_second, peak_gigabytes, observed and paper must be finite; leave a \
+                 value out and say `diverged`"
                     .into(),
             );
         }

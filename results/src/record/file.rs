@@ -15,7 +15,14 @@ use crate::error::{Result, ResultsError};
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
 /// Keys that a file may lack.
-const OPTIONAL: [&str; 3] = ["variant", "attention", "mask_block_size"];
+const OPTIONAL: [&str; 6] = [
+    "variant",
+    "attention",
+    "mask_block_size",
+    "parameters",
+    "peak_gigabytes",
+    "observed",
+];
 
 /// The record as it stands in the file.
 #[derive(Serialize)]

@@ -106,6 +106,16 @@ pub struct RunRecord {
     pub steps: u64,
     /// Target tokens per second of training; none for baselines.
     pub tokens_per_second: Option<f64>,
+    /// Number of parameters of the network. None for baselines and in records from before it was noted, as the
+    /// next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Largest resident memory of the process while it trained, in 10⁹ bytes, where that could be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_gigabytes: Option<f64>,
+    /// What was watched of the attention mechanism on test examples, by name: means over layers, heads and queries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub observed: BTreeMap<String, f64>,
     /// Start, in seconds since 1970.
     pub started: u64,
     /// End, in seconds since 1970.

@@ -74,6 +74,12 @@ pub struct Group {
     pub paper: Option<PaperReference>,
     /// Training speed of each run that has one.
     pub tokens_per_second: Vec<f64>,
+    /// Number of parameters of the network, where it was noted.
+    pub parameters: Option<u64>,
+    /// Largest resident memory of training in 10⁹ bytes, of each run that measured it.
+    pub peak_gigabytes: Vec<f64>,
+    /// What was watched of the mechanism, of each run that has it.
+    pub observed: BTreeMap<String, Vec<f64>>,
     /// Devices that trained.
     pub devices: BTreeSet<String>,
     /// Seconds from the start of training to the score, of each run that says both.
@@ -224,6 +230,11 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
             .values()
             .filter_map(|run| run.tokens_per_second)
             .collect(),
+        parameters: runs.values().find_map(|run| run.parameters),
+        peak_gigabytes: (runs.values())
+            .filter_map(|run| run.peak_gigabytes)
+            .collect(),
+        observed: observed(runs.values().copied()),
         devices: runs.values().map(|run| run.device.clone()).collect(),
         seconds: runs.values().filter_map(|run| seconds(run)).collect(),
         finished: runs.values().filter_map(|run| run.finished).max(),
@@ -237,6 +248,15 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
         seeds: runs.keys().copied().collect(),
         values,
     })
+}
+
+/// The values of each quantity that was watched.
+fn observed<'a>(runs: impl Iterator<Item = &'a RunRecord>) -> BTreeMap<String, Vec<f64>> {
+    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (name, value) in runs.flat_map(|run| &run.observed) {
+        all.entry(name.clone()).or_default().push(*value);
+    }
+    all
 }
 
 /// From the start of training to the score.

@@ -22,7 +22,7 @@ where
 }
 
 /// The columns of every table of scores; each line is one of [`score_line`].
-const SCORE_HEAD: [&str; 9] = [
+pub(super) const SCORE_HEAD: [&str; 9] = [
     "row",
     "p_nominal",
     "p_effective",

@@ -43,6 +43,24 @@ fn a_summary_reads_back() {
     assert!((rows[6].time_change().unwrap() + 85.0).abs() < 1e-9);
 }
 
+/// The bench of mechanisms times forward passes too, which have a heading of their own.
+#[test]
+fn forward_passes_are_drawn_apart() {
+    let both = svg::cost(&rows(SUMMARY)).unwrap();
+    assert!(!both.contains(">Forward, against"));
+    let forward = "\"rfa(m=64)/forward\",1x4x512x64/s1,0,f32,flex,2.0,3.0,1.5,softmax,400000
+\"rfa(m=64)/forward\",1x4x1024x64/s1,0,f32,flex,4.0,9.0,2.25,softmax,800000\n";
+    let text = svg::cost(&rows(&format!("{SUMMARY}{forward}"))).unwrap();
+    for label in [
+        ">Forward, against",
+        ">Forward and backward, against",
+        "rfa(m=64)",
+    ] {
+        assert!(text.contains(label), "{label}");
+    }
+    assert!(!text.contains("/forward"));
+}
+
 #[test]
 fn the_plot_has_every_series_beside_the_papers_lines() {
     let text = svg::cost(&rows(SUMMARY)).unwrap();

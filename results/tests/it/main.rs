@@ -6,6 +6,7 @@ mod bench;
 mod claims;
 mod classification;
 mod figure;
+mod mechanisms;
 mod overview;
 mod parity;
 mod pivot;

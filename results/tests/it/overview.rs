@@ -1,6 +1,7 @@
 //! All tables of several runs in one place.
 
 use sparta_results::overview::{Format, Overview, RunFiles};
+use sparta_results::render::Layout;
 use sparta_results::{Baseline, Condition, Expected, Metric, RunRecord};
 
 use crate::support::{AP, run, table};
@@ -11,7 +12,7 @@ fn files(folder: &str, records: Vec<RunRecord>) -> RunFiles {
         folder: folder.into(),
         records,
         title: "lm: test <perplexity> & more".into(),
-        layout: None,
+        layout: Layout::P,
         expected: Vec::new(),
         figures: vec!["TABLE.svg".into(), "figures/density.svg".into()],
         documents: vec!["TABLE.md".into()],

@@ -11,14 +11,14 @@ use sparta_results::figure::{
     save,
 };
 use sparta_results::overview::{Overview, RunFiles};
-use sparta_results::render::{PivotLayout, pivot};
+use sparta_results::render::{Layout, PivotLayout, mechanisms, pivot};
 use sparta_results::{Expected, ReportOptions, RunRecord, load_all, report};
 
 /// A published folder, and what the program knew besides its records.
 struct Published {
     records: Vec<RunRecord>,
     options: ReportOptions,
-    layout: Option<PivotLayout>,
+    layout: Layout,
 }
 
 impl Published {
@@ -29,10 +29,15 @@ impl Published {
         let rows: Vec<String> = (csv.into_records())
             .map(|line| line.unwrap()[0].to_string())
             .collect();
+        let in_rows = |record: &RunRecord| record.recipe.contains("layout = \"mechanism\"");
+        let is_of = |record: &RunRecord, row: &str| match in_rows(record) {
+            true => record.variant.as_deref().unwrap_or(&record.row) == row,
+            false => record.row == row,
+        };
         let expect = |row: &str| {
-            let record = records.iter().find(|record| record.row == row)?;
+            let record = records.iter().find(|record| is_of(record, row))?;
             Some(Expected {
-                row: row.to_string(),
+                row: record.row.clone(),
                 variant: record.variant.clone(),
                 condition: record.condition,
                 p: record.p_nominal,
@@ -47,9 +52,10 @@ impl Published {
             expected: rows.iter().filter_map(|row| expect(row)).collect(),
         };
         let layout = match records[0].table.split('-').next() {
-            Some("glue") => Some(PivotLayout::Glue),
-            Some("squad") => Some(PivotLayout::Squad),
-            Some(_) | None => None,
+            _ if in_rows(&records[0]) => Layout::Mechanisms,
+            Some("glue") => Layout::Pivot(PivotLayout::Glue),
+            Some("squad") => Layout::Pivot(PivotLayout::Squad),
+            Some(_) | None => Layout::P,
         };
         Self {
             records,
@@ -131,11 +137,15 @@ fn published_tables_follow_from_their_records() {
         } = Published::of(&folder);
         let written = tempfile::tempdir().unwrap();
         let files = match layout {
-            Some(layout) => {
+            Layout::Pivot(layout) => {
                 let table = pivot(&records, layout, &options).unwrap();
                 table.write(written.path())
             }
-            None => report(&records, &options).unwrap().write(written.path()),
+            Layout::Mechanisms => {
+                let table = mechanisms(&records, &options).unwrap();
+                table.write(written.path())
+            }
+            Layout::P => report(&records, &options).unwrap().write(written.path()),
         };
         for file in files.unwrap() {
             compare(&file, &folder.join(file.file_name().unwrap()));

@@ -8,8 +8,12 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::batch::PaddingSide;
 use sparta_datasets::translation::TranslationCorpus;
-use sparta_model::layer::{MechanismConfig, NormalizerConfig, OutputMap};
+use sparta_model::decode::SearchMethod;
+use sparta_model::layer::{
+    DotProductConfig, MechanismConfig, MechanismsByType, NormalizerConfig, OutputMap,
+};
 use sparta_model::seq2seq::{MaskRows, Sharing};
+use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
 use super::check::{at_least_one, in_unit_interval, not_negative};
@@ -96,8 +100,8 @@ pub struct ModelRecipe {
     pub pre_norm: bool,
     /// Which embeddings are one.
     pub share: Sharing,
-    /// Row normalisers of attention, each with a dense model of its own.
-    pub normalizers: Vec<MechanismConfig>,
+    /// Mechanisms of attention, one for all types or by type, each with a dense model of its own.
+    pub normalizers: Vec<MechanismsByType>,
     /// Mapping from scores to words.
     pub output: OutputMap,
 }
@@ -168,6 +172,9 @@ pub struct PruneRecipe {
     pub entmax15: Vec<PrunedName>,
     /// What is pruned of the model with a learned α.
     pub alpha_entmax: Vec<PrunedName>,
+    /// What is pruned of the model with any other mechanism, as far as that can be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PrunedName>,
     /// How they are made.
     #[serde(flatten)]
     pub threshold: Threshold,
@@ -176,40 +183,48 @@ pub struct PruneRecipe {
 }
 
 impl PruneRecipe {
-    /// What is pruned of the model with a normaliser; nothing of one that has no key.
+    /// What is pruned of the model with some mechanisms.
     #[must_use]
-    pub fn of(&self, normalizer: MechanismConfig) -> &[PrunedName] {
-        let list =
-            key(normalizer).and_then(|key| self.lists().into_iter().find(|(k, _)| *k == key));
+    pub fn of(&self, mechanisms: MechanismsByType) -> &[PrunedName] {
+        let key = key(mechanisms);
+        let list = self.lists().into_iter().find(|(of, _)| *of == key);
         list.map_or(&[], |(_, list)| list)
     }
 
     /// What is pruned, by the key that says so.
-    fn lists(&self) -> [(&'static str, &[PrunedName]); 4] {
+    fn lists(&self) -> [(&'static str, &[PrunedName]); 5] {
         [
             ("softmax", &self.softmax),
             ("sparsemax", &self.sparsemax),
             ("entmax15", &self.entmax15),
             ("alpha_entmax", &self.alpha_entmax),
+            (OTHERS, &self.others),
         ]
     }
 }
 
-/// The key that says what is pruned of the model with a normaliser.
-fn key(normalizer: MechanismConfig) -> Option<&'static str> {
+/// The key of mechanisms that have no key of their own.
+const OTHERS: &str = "others";
+
+/// The key that says what is pruned of the model with some mechanisms: a row normaliser without parts of every type has
+/// one of its name.
+fn key(mechanisms: MechanismsByType) -> &'static str {
+    let normalizer = match mechanisms.only() {
+        Some(MechanismConfig::DotProduct(settings))
+            if settings == DotProductConfig::new(settings.normalizer) =>
+        {
+            settings.normalizer
+        }
+        Some(_) | None => return OTHERS,
+    };
     match normalizer {
-        // What a normaliser has of parts is another network.
-        MechanismConfig::DotProduct(settings) if settings != settings.normalizer.into() => None,
-        MechanismConfig::DotProduct(settings) => match settings.normalizer {
-            NormalizerConfig::Softmax => Some("softmax"),
-            NormalizerConfig::Sparsemax => Some("sparsemax"),
-            NormalizerConfig::Entmax15 => Some("entmax15"),
-            NormalizerConfig::AlphaEntmax { .. } => Some("alpha_entmax"),
-            NormalizerConfig::Entmax { .. }
-            | NormalizerConfig::Fusedmax { .. }
-            | NormalizerConfig::Oscarmax { .. } => None,
-        },
-        MechanismConfig::Favor(_) | MechanismConfig::Rfa(_) => None,
+        NormalizerConfig::Softmax => "softmax",
+        NormalizerConfig::Sparsemax => "sparsemax",
+        NormalizerConfig::Entmax15 => "entmax15",
+        NormalizerConfig::AlphaEntmax { .. } => "alpha_entmax",
+        NormalizerConfig::Entmax { .. }
+        | NormalizerConfig::Fusedmax { .. }
+        | NormalizerConfig::Oscarmax { .. } => OTHERS,
     }
 }
 
@@ -228,6 +243,34 @@ pub struct EvalRecipe {
     pub batch_size: usize,
     /// How BLEU splits words.
     pub tokenize: BleuTokenizer,
+    /// How translations are looked for; recipes from before there was a choice lack it.
+    #[serde(default, skip_serializing_if = "SearchMethod::is_beam")]
+    pub search: SearchMethod,
+}
+
+impl EvalRecipe {
+    /// # Errors
+    /// Exact search over an output layer that leaves everything possible, or for scores that depend on the length.
+    fn check(&self, output: OutputMap) -> Result<()> {
+        let Self {
+            search,
+            length_penalty,
+            ..
+        } = self;
+        ensure!(
+            search.is_beam() || output.is_sparse(),
+            "`eval.search = \"{search}\"` needs a sparse output layer: with `model.output = \"{output}\"` every sequence \
+             of tokens has probability above 0, which are too many to look at; set `model.output` to entmax15, \
+             sparsemax or entmax(1.3), or `eval.search = \"beam\"`"
+        );
+        ensure!(
+            search.is_beam() || *length_penalty == 0.0,
+            "`eval.search = \"{search}\"` finds the most probable translation, and `eval.length_penalty = \
+             {length_penalty}` asks for another one: a longer prefix is never likelier, but its score divided by its \
+             length can be better; set `eval.length_penalty = 0.0`"
+        );
+        Ok(())
+    }
 }
 
 /// The published rows that stand beside ours, by table of `sparta_results::paper`.
@@ -292,6 +335,7 @@ impl Recipe for TranslationRecipe {
             ("max_len_a", self.eval.max_len_a),
         ];
         not_negative("eval", &lengths)?;
+        self.eval.check(m.output)?;
         self.heading.check()?;
         t.optimizer.check("train")?;
         t.intervals.check("train")?;
@@ -328,9 +372,10 @@ impl TranslationRecipe {
         self.prune.threshold.check(&self.prune.masks)?;
         check_normalizers(&self.model.normalizers)?;
         for mechanism in &self.model.normalizers {
-            let counts = mechanism
-                .static_pattern()
-                .is_some_and(|of| of.counts_positions());
+            let counts = AttentionType::ALL.into_iter().any(|kind| {
+                let pattern = mechanism.of(kind).static_pattern();
+                pattern.is_some_and(|of| of.counts_positions())
+            });
             ensure!(
                 !counts || self.data.pad_source == PaddingSide::Right,
                 "{mechanism} counts positions from the first of a sentence, and `data.pad_source = \"left\"` moves \
@@ -338,10 +383,14 @@ impl TranslationRecipe {
             );
         }
         for (name, list) in self.prune.lists() {
-            let is_trained = |&normalizer: &MechanismConfig| key(normalizer) == Some(name);
+            let is_trained = |&mechanisms: &MechanismsByType| key(mechanisms) == name;
+            let missing = match name {
+                OTHERS => "a mechanism without a key of its own".to_owned(),
+                normalizer => format!("\"{normalizer}\""),
+            };
             ensure!(
                 list.is_empty() || self.model.normalizers.iter().any(is_trained),
-                "`prune.{name}` prunes a model that is not trained: add \"{name}\" to \
+                "`prune.{name}` prunes a model that is not trained: add {missing} to \
                  `model.normalizers`, or set `prune.{name} = []`"
             );
             for (i, pruned) in list.iter().enumerate() {
@@ -383,11 +432,49 @@ mod tests {
             ("model.normalizers=[\"softmax\"]", "prune.entmax15"),
             ("prune.softmax=[\"crossed\"]", "crossed"),
             ("prune.softmax=[\"cross\", \"cross\"]", "twice"),
+            (
+                "prune.others=[\"cross\"]",
+                "a mechanism without a key of its own",
+            ),
+            (
+                "model.normalizers=[\"softmax\", \"encoder=nonsense\"]",
+                "`nonsense` is no attention mechanism",
+            ),
+            (
+                "model.normalizers=[\"softmax\", \"cross=rfa softmax\"]",
+                "`softmax` has no type",
+            ),
             ("model.width=3", "unknown key `model.width`"),
+            ("eval.search=greedy", "known are beam, exact"),
+            ("eval.search=exact", "model.output"),
         ] {
             let e = error(&[set]);
             assert!(e.contains(word), "{set}: {e}");
         }
+    }
+
+    #[test]
+    fn exact_search_needs_a_sparse_output_and_scores_without_length() {
+        let e = error(&["eval.search=exact", "model.output=entmax15"]);
+        assert!(e.contains("eval.length_penalty = 1"), "{e}");
+        let mut sets = ["model.output=entmax15", "eval.length_penalty=0.0"].map(String::from);
+        let of = |sets: &[String]| TranslationRecipe::load("small/iwslt", sets).unwrap();
+        let beam = of(&sets);
+        sets[0] = "model.output=sparsemax".into();
+        let sets = [&sets[..], &["eval.search=exact(prefixes=50)".into()]].concat();
+        let exact = of(&sets);
+        assert_eq!(exact.eval.search.to_string(), "exact(prefixes=50)");
+        let sets: Vec<String> = sets.into_iter().take(2).collect();
+        assert_ne!(exact.hash(), of(&sets).hash());
+        // A recipe from before there was a choice means, and is, the same.
+        assert!(!beam.to_toml().contains("search"));
+        let text = TranslationRecipe::SHIPPED[0].text;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("search = "))
+            .unwrap();
+        let before = TranslationRecipe::parse(&text.replace(line, ""), &[]).unwrap();
+        assert_eq!(before.hash(), of(&[]).hash());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use burn::tensor::{Int, Tensor, TensorData};
 use sparta_datasets::tokenize::pretrained::{Encoding, Sequence as Part, Tokenizer};
 use sparta_model::bert::{Bert, BertInput};
-use sparta_ops::pruning::AttentionType;
+use sparta_ops::pruning::{AttentionType, CellRule};
 
 use super::Trained;
 use crate::analysis::Tokens;
@@ -43,7 +43,10 @@ pub fn attend<R, N>(
         .masks(trained.masks.clone())
         .return_weights();
     let weights = bert.forward(input).weights;
-    let global = GlobalCells::new(trained.mask.as_ref(), KIND, weights.len(), [n, n])?;
+    let mechanism = found.arm.variant.mechanism(KIND);
+    let pattern = config.clone().with_mechanism(mechanism).static_pattern();
+    let global = GlobalCells::new(trained.mask.as_ref(), KIND, weights.len(), [n, n])?
+        .with_pattern(pattern, CellRule::Full, config.n_heads);
     let layers = bert.encoder.iter();
     let alpha = layers.map(|layer| layer.self_attention.attention.alpha());
     let between = Between {
@@ -53,8 +56,7 @@ pub fn attend<R, N>(
     };
     let hidden = |layer, head, query, key| global.reason(layer, head, query, key);
     let view = View::new(KIND, "Encoder", between, &weights, hidden, alpha.collect())?;
-    let mechanism = found.arm.variant.normalizer.label();
-    let mut facts = facts_of(&found.folder, &mechanism, trained.mask.as_ref());
+    let mut facts = facts_of(&found.folder, &mechanism.label(), trained.mask.as_ref());
     facts.extend(texts.iter().map(|&(name, text)| (name, text.to_owned())));
     Ok(Attended {
         facts,

@@ -35,6 +35,17 @@ pub fn stand_in(name: &str, n_train: usize) -> String {
     )
 }
 
+/// One example without its padding, which stands behind its `len` word pieces.
+pub fn without_padding(input: BertInput, len: usize) -> BertInput {
+    let first = |of: Tensor<2, Int>| of.slice([0..1, 0..len]);
+    BertInput {
+        tokens: first(input.tokens),
+        token_types: input.token_types.map(first),
+        padding: None,
+        ..input
+    }
+}
+
 /// Token ids, segments and padding, row by row, as tensors.
 pub fn input(
     ids: &[i32],

@@ -18,14 +18,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
 use sparta_model::import::{ImportOptions, import_bert};
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::RunRecord;
+use sparta_results::render::Layout;
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -57,7 +59,7 @@ impl<H: Head> Encoder<H> {
 
     fn config(&self, of: &Variant) -> BertConfig {
         let config = self.pretrained.config.clone();
-        config.with_mechanism(of.normalizer)
+        config.with_mechanism(of.mechanism(AttentionType::EncoderSelf))
     }
 
     fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
@@ -73,7 +75,11 @@ impl<H: Head> Encoder<H> {
 /// Every variant of the data sets that are named.
 pub(super) fn variants<R: EncoderRecipe>(recipe: &R, datasets: &[String]) -> Vec<Variant> {
     let pruned = [Pruned::only(AttentionType::EncoderSelf)];
-    let of = |(i, name): (usize, &String)| Variant::each(recipe.normalizers(), (i, name), &pruned);
+    let mechanisms = &recipe.model().normalizers;
+    let of = |(i, name): (usize, &String)| {
+        let is_pruned = |mechanism| recipe.prune().prunes(mechanism);
+        Variant::each(mechanisms, (i, name), (&pruned, is_pruned))
+    };
     datasets.iter().enumerate().flat_map(of).collect()
 }
 
@@ -119,7 +125,7 @@ impl<H: Head> Task for Encoder<H> {
         };
         Ok(TableRequest {
             title,
-            layout: Some(H::LAYOUT),
+            layout: records::layout(recipe, Layout::Pivot(H::LAYOUT)),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -251,7 +257,7 @@ impl<H: Head> Task for Encoder<H> {
             log_every: intervals.log_every,
             valid_every: intervals.valid_every,
             checkpoint_every: intervals.checkpoint_every,
-            redraw_every: of.normalizer.redraw_every(),
+            redraw_every: of.mechanisms.redraw_every(),
         }
     }
 
@@ -301,6 +307,22 @@ impl<H: Head> Task for Encoder<H> {
         })
     }
 
+    fn read(&self, of: &Variant, model: &Model<'_, H::Network>, n_queries: usize) -> Result<()> {
+        let head = self.head(of);
+        let (mut n_read, n) = (0, head.n_examples(Split::Test) as u32);
+        for index in 0..n {
+            if n_read >= n_queries {
+                break;
+            }
+            let (input, ids) = head.input(Split::Test, &[index], model.device)?;
+            let len = ids.first().map_or(0, Vec::len);
+            let input = batch::without_padding(input, len).masks(model.masks.clone());
+            head.bert(model.network).forward(input);
+            n_read += len;
+        }
+        Ok(())
+    }
+
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
         Tokens::of_pretrained(&self.pretrained.tokenizer, ids)
     }
@@ -310,8 +332,8 @@ impl<H: Head> Task for Encoder<H> {
         Language::En
     }
 
-    fn learned_alphas(&self, of: &Variant, network: &H::Network) -> Vec<LearnedAlphas> {
-        self.head(of).bert(network).learned_alphas()
+    fn mechanisms<'n>(&self, of: &Variant, network: &'n H::Network) -> Vec<PlacedMechanism<'n>> {
+        self.head(of).bert(network).mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, on: &OpenDevice) -> Result<Vec<Line>> {

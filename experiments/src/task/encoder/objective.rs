@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
 use sparta_model::LayerMask;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 
 use super::head::{Head, Model};
 use crate::protocol::BothMasks;
@@ -67,8 +67,8 @@ impl<H: Head> Objective<H::Network> for HeadLoss<'_, H> {
         self.batch_size.min(self.head.n_train()) as f64 * self.head.mean_len(Split::Train)
     }
 
-    fn learned_alphas(&self, network: &H::Network) -> Vec<LearnedAlphas> {
-        self.head.bert(network).learned_alphas()
+    fn mechanisms<'m>(&self, network: &'m H::Network) -> Vec<PlacedMechanism<'m>> {
+        self.head.bert(network).mechanisms()
     }
 
     fn validate(&mut self, network: &H::Network) -> Result<Validation> {

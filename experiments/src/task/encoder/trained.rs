@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
-use sparta_ops::pruning::GlobalMask;
+use sparta_ops::pruning::{AttentionType, GlobalMask};
 
 use super::{Model, Pretrained, layer_masks};
 use crate::device::{self, DeviceChoice, OpenDevice};
@@ -46,7 +46,7 @@ impl<N: Module> Trained<N> {
         TrainingSummary::load(&found.folder)?
             .check_vocabulary(&found.folder, &pretrained.tokenizer.hash())?;
         let config = pretrained.config.clone();
-        let config = config.with_mechanism(found.arm.variant.normalizer);
+        let config = config.with_mechanism(found.arm.variant.mechanism(AttentionType::EncoderSelf));
         let empty = init(&config, &training);
         let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
         let mask = found.arm.mask(found.row.as_ref());

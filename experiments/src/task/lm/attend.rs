@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_model::transformer_xl::TransformerXlInput;
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::{AttentionType, GlobalMask};
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask};
 
 use super::{LanguageModel, network};
 use crate::analysis::Tokens;
@@ -35,6 +35,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         "a language model reads one text: leave out `--target`"
     );
     let found = find::<LanguageModel>(&request.model, LanguageModel::variants)?;
+    found.arm.variant.check_weights()?;
     let trained = TrainingSummary::load(&found.folder)?;
     let path = found.run.data().join("vocab.txt");
     ensure!(
@@ -56,8 +57,8 @@ pub fn attend(request: &Attend) -> Result<Attended> {
 
     let opened = device::open(request.device, LmRecipe::PROGRAM)?;
     let device = &opened.device;
-    let normalizer = found.arm.variant.normalizer;
-    let attention = (normalizer, Implementation::Auto);
+    let mechanism = found.arm.variant.mechanism(AttentionType::DecoderSelf);
+    let attention = (mechanism, Implementation::Auto);
     let seed = found.folder.identity.seed;
     let training = device.clone().autodiff();
     let empty = network::init(model, vocabulary.len(), attention, seed, &training)?;
@@ -94,7 +95,14 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         // The mask's last columns are the segment, those before them the memory.
         let missing = lengths.mem_len - mlen;
         let shape = [seq_q, lengths.mem_len + seq_q];
-        let global = GlobalCells::new(mask.as_ref(), KIND, weights.len(), shape)?;
+        let rule = CellRule::Causal {
+            memory: lengths.mem_len,
+        };
+        let global = GlobalCells::new(mask.as_ref(), KIND, weights.len(), shape)?.with_pattern(
+            mechanism.static_pattern(),
+            rule,
+            model.n_heads,
+        );
         let shift = lengths.same_length.then(|| missing.min(seq_q));
         let hidden = |layer, head, query, key| match key {
             key if key > mlen + query => Some(Hidden::Causal),
@@ -132,7 +140,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             alpha.collect(),
         )?);
     }
-    let mut facts = facts_of(&found.folder, &normalizer.label(), mask.as_ref());
+    let mut facts = facts_of(&found.folder, &mechanism.label(), mask.as_ref());
     facts.push((
         "Segments",
         format!("{} words, memory of {}", lengths.tgt_len, lengths.mem_len),

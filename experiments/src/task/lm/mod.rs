@@ -16,11 +16,12 @@ use sparta_datasets::baseline::ngram;
 use sparta_datasets::batch::LmStream;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
+use sparta_results::render::Layout;
 use sparta_results::{Baseline, Metric, PerplexitySignature, RunRecord};
 
 use crate::analysis::Tokens;
@@ -118,7 +119,9 @@ impl Task for LanguageModel {
 
     fn variants(recipe: &LmRecipe) -> Result<Vec<Variant>> {
         let pruned = [Pruned::only(AttentionType::DecoderSelf)];
-        Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
+        let is_pruned = |mechanism| recipe.prune.prunes(mechanism);
+        let mechanisms = &recipe.model.normalizers;
+        Ok(Variant::each(mechanisms, (0, ""), (&pruned, is_pruned)))
     }
 
     fn table(recipe: &LmRecipe, folder: &RunFolder) -> Result<TableRequest> {
@@ -132,7 +135,7 @@ impl Task for LanguageModel {
         let labels = |of: &Variant, row: Option<&Row>| vec![label(recipe, of, row)];
         Ok(TableRequest {
             title,
-            layout: None,
+            layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -176,12 +179,12 @@ impl Task for LanguageModel {
     }
 
     fn check(&self, of: &Variant) -> Result<()> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanism(AttentionType::DecoderSelf), self.attention);
         network::checked(&self.recipe.model, self.data.vocab_size, attention).map(drop)
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<TransformerXl> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanism(AttentionType::DecoderSelf), self.attention);
         let model = &self.recipe.model;
         network::init(model, self.data.vocab_size, attention, seed, device)
     }
@@ -191,7 +194,7 @@ impl Task for LanguageModel {
             kind: AttentionType::DecoderSelf,
             n_layers: self.recipe.model.n_layers,
             grid: network::grid(&self.recipe.model),
-            pattern: of.normalizer.static_pattern(),
+            pattern: of.mechanism(AttentionType::DecoderSelf).static_pattern(),
         }]
     }
 
@@ -201,7 +204,7 @@ impl Task for LanguageModel {
 
     fn cost(&self, of: &Variant) -> Cost {
         let (model, vocab_size) = (&self.recipe.model, self.data.vocab_size);
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanism(AttentionType::DecoderSelf), self.attention);
         Cost {
             n_params: network::config(model, vocab_size, attention).n_params(),
             tokens: self.batch_size * model.tgt_len,
@@ -227,7 +230,7 @@ impl Task for LanguageModel {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
-            redraw_every: of.normalizer.redraw_every(),
+            redraw_every: of.mechanisms.redraw_every(),
         }
     }
 
@@ -315,6 +318,27 @@ impl Task for LanguageModel {
         })
     }
 
+    /// Segments without a memory.
+    fn read(
+        &self,
+        _: &Variant,
+        model: &MaskedModel<'_, TransformerXl, Self::Masks>,
+        n_queries: usize,
+    ) -> Result<()> {
+        let (tokens, tgt_len) = (self.data.tokens(Split::Test), self.recipe.model.tgt_len);
+        let stream = LmStream::for_eval(tokens, 1, tgt_len)?;
+        for i in 0..n_queries.div_ceil(tgt_len).min(stream.n_batches()) {
+            let Some(batch) = stream.get(i) else { break };
+            model.network.forward(TransformerXlInput {
+                tokens: input_tokens(&batch, model.device),
+                mems: None,
+                masks: model.masks.clone(),
+                return_weights: false,
+            });
+        }
+        Ok(())
+    }
+
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
         Tokens::of_words(&self.data.vocabulary, ids)
     }
@@ -323,8 +347,8 @@ impl Task for LanguageModel {
         self.recipe.data.corpus.language()
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &TransformerXl) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n TransformerXl) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use sparta_datasets::batch::{IGNORE, LmBatch, LmStream};
 use sparta_model::LayerMask;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::transformer_xl::{Mems, TransformerXl, TransformerXlInput};
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
@@ -86,8 +86,8 @@ impl Objective<TransformerXl> for NextWord<'_> {
         (self.stream.batch_size() * self.tgt_len) as f64
     }
 
-    fn learned_alphas(&self, model: &TransformerXl) -> Vec<LearnedAlphas> {
-        model.learned_alphas()
+    fn mechanisms<'m>(&self, model: &'m TransformerXl) -> Vec<PlacedMechanism<'m>> {
+        model.mechanisms()
     }
 
     fn validate(&mut self, model: &TransformerXl) -> Result<Validation> {

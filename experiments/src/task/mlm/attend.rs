@@ -20,6 +20,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         "a masked language model reads one text: leave out `--target`"
     );
     let found = find::<MaskedLanguageModel>(&request.model, MaskedLanguageModel::variants)?;
+    found.arm.variant.check_weights()?;
     let max_len = found.recipe.data.max_len;
     let sizes = (&found.recipe.model, max_len);
     let trained = Trained::open(&found, sizes, request.device, |config, device| {

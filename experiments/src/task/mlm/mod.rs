@@ -17,14 +17,15 @@ use sparta_datasets::tokenize::pretrained::Encoding;
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertConfig, BertMaskedLm};
 use sparta_model::import::{ImportOptions, import_bert};
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
+use sparta_results::render::Layout;
 use sparta_results::{Baseline, Metric, RunRecord};
 
 use super::encoder::{
-    Model, Pretrained, SCORE_COPIES, Sources, check_pretrained, grid, layer_masks,
+    Model, Pretrained, SCORE_COPIES, Sources, batch, check_pretrained, grid, layer_masks,
 };
 use super::segments;
 use crate::analysis::Tokens;
@@ -81,7 +82,7 @@ impl MaskedLanguageModel {
 
     fn config(&self, of: &Variant) -> BertConfig {
         let config = self.pretrained.config.clone();
-        config.with_mechanism(of.normalizer)
+        config.with_mechanism(of.mechanism(AttentionType::EncoderSelf))
     }
 
     fn passes(&self) -> usize {
@@ -122,7 +123,9 @@ impl Task for MaskedLanguageModel {
 
     fn variants(recipe: &MlmRecipe) -> Result<Vec<Variant>> {
         let pruned = [Pruned::only(KIND)];
-        Ok(Variant::each(recipe.normalizers(), (0, ""), &pruned))
+        let is_pruned = |mechanism| recipe.prune.prunes(mechanism);
+        let mechanisms = &recipe.model.normalizers;
+        Ok(Variant::each(mechanisms, (0, ""), (&pruned, is_pruned)))
     }
 
     fn table(recipe: &MlmRecipe, folder: &RunFolder) -> Result<TableRequest> {
@@ -141,7 +144,7 @@ impl Task for MaskedLanguageModel {
         };
         Ok(TableRequest {
             title,
-            layout: None,
+            layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -309,7 +312,7 @@ impl Task for MaskedLanguageModel {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
-            redraw_every: of.normalizer.redraw_every(),
+            redraw_every: of.mechanisms.redraw_every(),
         }
     }
 
@@ -369,6 +372,23 @@ impl Task for MaskedLanguageModel {
         })
     }
 
+    /// Masked windows, as in training.
+    fn read(&self, _: &Variant, model: &Model<'_, BertMaskedLm>, n_queries: usize) -> Result<()> {
+        let windows = self.text.windows(Split::Test);
+        let mut n_read = 0;
+        for (i, window) in windows.iter().enumerate() {
+            if n_read >= n_queries {
+                break;
+            }
+            let masked = self.text.batch(Split::Test, &[i as u32], FIXED)?;
+            let input = text::input(&masked, model.device);
+            let input = batch::without_padding(input, window.len());
+            model.network.bert.forward(input.masks(model.masks.clone()));
+            n_read += window.len();
+        }
+        Ok(())
+    }
+
     fn tokens(&self, _: Side, ids: &[u32]) -> Result<Tokens> {
         Tokens::of_pretrained(&self.pretrained.tokenizer, ids)
     }
@@ -377,8 +397,8 @@ impl Task for MaskedLanguageModel {
         self.recipe.data.corpus.language()
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &BertMaskedLm) -> Vec<LearnedAlphas> {
-        network.bert.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n BertMaskedLm) -> Vec<PlacedMechanism<'n>> {
+        network.bert.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {

@@ -14,7 +14,7 @@ use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
 use sparta_datasets::{Split, source};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
 
@@ -387,8 +387,8 @@ impl Objective<BertMaskedLm> for MaskedTokens<'_> {
         self.tokens_per_step
     }
 
-    fn learned_alphas(&self, network: &BertMaskedLm) -> Vec<LearnedAlphas> {
-        network.bert.learned_alphas()
+    fn mechanisms<'m>(&self, network: &'m BertMaskedLm) -> Vec<PlacedMechanism<'m>> {
+        network.bert.mechanisms()
     }
 
     fn validate(&mut self, network: &BertMaskedLm) -> Result<Validation> {

@@ -20,6 +20,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         .context("this model reads a question and a paragraph: give the paragraph by `--target`")?;
     let paragraph = not_blank("--target", paragraph)?;
     let found = find::<Squad>(&request.model, Squad::variants)?;
+    found.arm.variant.check_weights()?;
     let (data, max_len) = (&found.recipe.data, found.recipe.max_len());
     let sizes = (found.recipe.model(), max_len);
     let trained = Trained::open(&found, sizes, request.device, |config, device| {

@@ -15,6 +15,7 @@ use sparta_ops::pruning::GlobalMask;
 
 use crate::device::{self, DeviceChoice};
 use crate::io::print_line;
+use crate::memory::largest_resident;
 use crate::protocol::init::new_weights;
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::task::encoder::{Pretrained, layer_masks};
@@ -62,7 +63,7 @@ pub fn measure(request: &Measure) -> Result<()> {
     let device = opened.device.clone().autodiff();
     let mask = request.mask.as_ref().map(GlobalMask::load).transpose()?;
     let masks = layer_masks(mask.as_ref(), seq, &device)?;
-    let mechanism = recipe.normalizers()[0];
+    let mechanism = recipe.model().normalizers[0];
     let config = &pretrained.config.clone().with_mechanism(mechanism);
     let model = new_weights(1, &device, |host| config.init_span_finder(host));
     let shape = [train.batch_size, seq];
@@ -139,16 +140,6 @@ pub(super) fn run(
         said.trim()
     );
     serde_json::from_slice(&output.stdout).context("the measurement printed no numbers")
-}
-
-/// The largest resident memory of this process so far, in 10⁹ bytes.
-fn largest_resident() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024.0 / 1e9)
 }
 
 #[cfg(test)]

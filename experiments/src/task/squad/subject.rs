@@ -14,6 +14,7 @@ use sparta_datasets::squad::{
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
 use sparta_ops::attention::Implementation;
+use sparta_ops::pruning::AttentionType;
 use sparta_results::kept::{QUESTIONS, Question};
 use sparta_results::metric::squad::{answer_scores, squad};
 use sparta_results::metric::{Outcomes, TaskSignature};
@@ -425,7 +426,11 @@ impl Head for SpanHead {
         for kernel in scoring.lines.iter().filter_map(|line| line.attention) {
             if costs.iter().all(|(of, _)| *of != kernel) {
                 let mask = scoring.mask_path.as_deref();
-                let on = (scoring.on.choice, kernel, of.normalizer);
+                let on = (
+                    scoring.on.choice,
+                    kernel,
+                    of.mechanism(AttentionType::EncoderSelf),
+                );
                 costs.push((
                     kernel,
                     cost::run((&self.recipe_file, &self.config_dir), on, mask)?,

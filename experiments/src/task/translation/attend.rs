@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use sparta_datasets::tokenize::bpe::BpeVocabulary;
 use sparta_datasets::tokenize::{Dictionary, Language};
 use sparta_model::seq2seq::MaskRows;
-use sparta_ops::pruning::AttentionType;
+use sparta_ops::pruning::{AttentionType, CellRule};
 
-use super::trained::{Trained, with_end};
+use super::trained::{Trained, Wish, with_end};
 use crate::analysis::Tokens;
 use crate::attend::{
     Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, check_size, facts_of, not_blank,
@@ -28,6 +28,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     let target = request.target.as_deref();
     let target = target.map(|t| not_blank("--target", t)).transpose()?;
     let model = Trained::open(&request.model, request.device)?;
+    model.variant.check_weights()?;
     let (source, source_words) = encode(
         &model,
         &model.vocabulary.source,
@@ -42,8 +43,13 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             (Some(words), ids, format!("{typed} (given)"))
         }
         None => {
-            let found = model.translate(std::slice::from_ref(&source), (None, 1))?;
-            let Some(best) = found.into_iter().flatten().next() else {
+            let wish = Wish {
+                beam: None,
+                n_best: 1,
+                search: None,
+            };
+            let found = model.translate(std::slice::from_ref(&source), wish)?;
+            let Some(best) = found.into_iter().flat_map(|found| found.candidates).next() else {
                 bail!("the model found no translation; give one by `--target`");
             };
             let how = format!(
@@ -74,7 +80,8 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         sequences[READ].words = after_start(&words);
         sequences[WRITTEN].words = words;
     }
-    let views = AttentionType::ALL.into_iter().map(|kind| {
+    let shown = |kind: &AttentionType| !weights.of(*kind).is_empty();
+    let views = AttentionType::ALL.into_iter().filter(shown).map(|kind| {
         let (label, between, shape, n_layers) = match kind {
             AttentionType::EncoderSelf => {
                 let between = (SOURCE, SOURCE, None);
@@ -95,7 +102,9 @@ pub fn attend(request: &Attend) -> Result<Attended> {
             keys,
             reads,
         };
-        let global = GlobalCells::new(model.mask.as_ref(), kind, n_layers, shape)?;
+        let (pattern, rule) = (model.variant.mechanism(kind).static_pattern(), rule(kind));
+        let global = GlobalCells::new(model.mask.as_ref(), kind, n_layers, shape)?
+            .with_pattern(pattern, rule, n_heads);
         let hidden = |layer, head, query, key| match kind {
             AttentionType::DecoderSelf if key > query => Some(Hidden::Causal),
             AttentionType::EncoderSelf | AttentionType::DecoderSelf | AttentionType::Cross => {
@@ -111,11 +120,22 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         View::new(kind, label, between, weights.of(kind), hidden, alpha)
     });
     let views = views.collect::<Result<_>>()?;
-    let mut facts = facts_of(&model.folder, &model.attention, model.mask.as_ref());
+    let mut facts = facts_of(
+        &model.folder,
+        &model.variant.mechanisms.label(),
+        model.mask.as_ref(),
+    );
     facts.push((
         "Languages",
         format!("{} to {}", model.corpus.source, model.corpus.target),
     ));
+    let without = (AttentionType::ALL.into_iter()).filter(|kind| !shown(kind));
+    let without: Vec<String> = without
+        .map(|kind| format!("{kind}: {}", model.variant.mechanism(kind).label()))
+        .collect();
+    if !without.is_empty() {
+        facts.push(("Without weights to show", without.join(", ")));
+    }
     facts.push(("Source", text.to_owned()));
     facts.push(("Target", how));
     if model.mask.is_some() && model.recipe.prune.rows == MaskRows::PaperFaithful {
@@ -128,6 +148,14 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         sequences,
         views,
     })
+}
+
+/// Which cells there are before any mask.
+const fn rule(kind: AttentionType) -> CellRule {
+    match kind {
+        AttentionType::EncoderSelf | AttentionType::Cross => CellRule::Full,
+        AttentionType::DecoderSelf => CellRule::Causal { memory: 0 },
+    }
 }
 
 /// A word and the places of its pieces.

@@ -6,6 +6,7 @@ mod corpus;
 mod data;
 mod network;
 mod objective;
+mod output;
 mod rows;
 mod samples;
 mod score;
@@ -24,10 +25,11 @@ use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, TokenBucket};
 use sparta_datasets::tokenize::Language;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
+use sparta_results::render::Layout;
 use sparta_results::{Baseline, Metric, RunRecord};
 
 use crate::analysis::Tokens;
@@ -42,6 +44,7 @@ use crate::train::TrainingConfig;
 use batch::{input, valid_cells};
 use data::PairData;
 use objective::NextPiece;
+use output::Reader;
 use search::Search;
 
 /// Name of the baselines' row.
@@ -92,7 +95,7 @@ impl Task for Translation {
         };
         Ok(TableRequest {
             title,
-            layout: None,
+            layout: records::layout(recipe, Layout::P),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -141,25 +144,23 @@ impl Task for Translation {
     }
 
     fn check(&self, of: &Variant) -> Result<()> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanisms, self.attention);
         network::checked(&self.recipe.model, self.data.sizes(), attention).map(drop)
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Seq2Seq> {
-        let attention = (of.normalizer, self.attention);
+        let attention = (of.mechanisms, self.attention);
         let sizes = self.data.sizes();
         network::init(&self.recipe.model, sizes, attention, seed, device)
     }
 
     fn attention(&self, of: &Variant) -> Vec<AttentionLayers> {
         let (model, longest) = (&self.recipe.model, self.data.longest_of(&[Split::Train]));
-        let attention = (of.normalizer, self.attention);
-        let config = network::config(model, self.data.sizes(), attention);
         let layers = |kind| AttentionLayers {
             kind,
             n_layers: network::n_layers(model, kind),
             grid: network::grid(model, kind, longest),
-            pattern: network::mechanism(&config, kind).static_pattern(),
+            pattern: of.mechanism(kind).static_pattern(),
         };
         AttentionType::ALL.map(layers).into()
     }
@@ -172,7 +173,7 @@ impl Task for Translation {
     fn cost(&self, of: &Variant) -> Cost {
         let (model, sizes) = (&self.recipe.model, self.data.sizes());
         Cost {
-            n_params: network::config(model, sizes, (of.normalizer, self.attention)).n_params(),
+            n_params: network::config(model, sizes, (of.mechanisms, self.attention)).n_params(),
             tokens: self.max_tokens,
             // The decoder attends twice.
             n_layers: model.n_encoder_layers + 2 * model.n_decoder_layers,
@@ -198,7 +199,7 @@ impl Task for Translation {
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
             checkpoint_every: train.intervals.checkpoint_every,
-            redraw_every: of.normalizer.redraw_every(),
+            redraw_every: of.mechanisms.redraw_every(),
         }
     }
 
@@ -241,7 +242,8 @@ impl Task for Translation {
                 placement: Placement::at(0, 0).with_valid(valid_cells(&batch, kind)),
                 ids: batch::ids(&batch, kind),
             };
-            Ok(AttentionType::ALL.map(observed).into())
+            let all = AttentionType::ALL.map(observed).into_iter();
+            Ok(all.filter(|of| !of.weights.is_empty()).collect())
         };
         Ok(Observation {
             corpus: format!("{}:{split}:{}", self.data.corpus.name, lengths.len()),
@@ -252,6 +254,28 @@ impl Task for Translation {
             },
             batches: Box::new((0..n_batches).map(weights)),
         })
+    }
+
+    /// Targets are given: teacher forcing.
+    fn read(
+        &self,
+        _: &Variant,
+        model: &MaskedModel<'_, Seq2Seq, Seq2SeqMasks>,
+        n_queries: usize,
+    ) -> Result<()> {
+        let store = self.data.store(Split::Test);
+        let (mut in_source, mut in_target) = (0, 0);
+        for (i, (source, target)) in store.lengths().into_iter().enumerate() {
+            if in_source.min(in_target) >= n_queries {
+                break;
+            }
+            let batch = store.batch(&[i as u32], self.recipe.data.pad_source);
+            let read = input(&batch, model.device).masks(model.masks.clone());
+            model.network.forward(read);
+            in_source += source;
+            in_target += target;
+        }
+        Ok(())
     }
 
     fn tokens(&self, side: Side, ids: &[u32]) -> Result<Tokens> {
@@ -266,8 +290,8 @@ impl Task for Translation {
         self.data.corpus.source
     }
 
-    fn learned_alphas(&self, _: &Variant, network: &Seq2Seq) -> Vec<LearnedAlphas> {
-        network.learned_alphas()
+    fn mechanisms<'n>(&self, _: &Variant, network: &'n Seq2Seq) -> Vec<PlacedMechanism<'n>> {
+        network.mechanisms()
     }
 
     fn lines(&self, of: &Variant, row: Option<&Row>, _: &OpenDevice) -> Result<Vec<Line>> {
@@ -305,7 +329,14 @@ impl Task for Translation {
         let found = search.translate(model.network, store, at)?;
         let lines = self.data.decode(&found.translations)?;
         let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
-        samples::save(scoring.folder, &lines, &bleu, &found)?;
+        let reader = Reader {
+            recipe,
+            network: model.network,
+            masks: &model.masks,
+            device: model.device,
+        };
+        let output = reader.note(store, &found)?;
+        samples::save(scoring.folder, &lines, &bleu, (&found, output))?;
         Ok(vec![bleu.score; scoring.lines.len()])
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use sparta_model::layer::MechanismConfig;
+use sparta_model::layer::MechanismsByType;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
@@ -11,11 +11,11 @@ use super::data::Longest;
 use crate::protocol::init::new_weights;
 use crate::recipe::translation::ModelRecipe;
 
-/// The configuration of the network for two vocabularies and a normaliser.
+/// The configuration of the network for two vocabularies and the mechanisms of its attention.
 pub(super) fn config(
     model: &ModelRecipe,
     (source, target): (usize, usize),
-    (mechanism, attention): (MechanismConfig, Implementation),
+    (mechanisms, attention): (MechanismsByType, Implementation),
 ) -> Seq2SeqConfig {
     Seq2SeqConfig::new(
         source,
@@ -32,7 +32,7 @@ pub(super) fn config(
     .with_pre_norm(model.pre_norm)
     .with_sharing(model.share)
     .with_max_len(model.max_len)
-    .with_mechanism(mechanism)
+    .with_mechanisms(mechanisms)
     .with_implementation(attention)
     .with_output(model.output)
 }
@@ -44,12 +44,10 @@ pub(super) fn config(
 pub(super) fn checked(
     model: &ModelRecipe,
     sizes: (usize, usize),
-    attention: (MechanismConfig, Implementation),
+    attention: (MechanismsByType, Implementation),
 ) -> Result<Seq2SeqConfig> {
     let config = config(model, sizes, attention);
-    for kind in AttentionType::ALL {
-        (attention.0).check("model.normalizers", config.needed_abilities(kind))?;
-    }
+    (attention.0).check_named("model.normalizers", |kind| config.needed_abilities(kind))?;
     config.validate().context("[model] of the recipe")?;
     Ok(config)
 }
@@ -61,21 +59,12 @@ pub(super) fn checked(
 pub(super) fn init(
     model: &ModelRecipe,
     sizes: (usize, usize),
-    attention: (MechanismConfig, Implementation),
+    attention: (MechanismsByType, Implementation),
     seed: u64,
     device: &Device,
 ) -> Result<Seq2Seq> {
     let config = checked(model, sizes, attention)?;
     Ok(new_weights(seed, device, |host| config.init(host)))
-}
-
-/// The mechanism of one type of attention.
-pub(super) fn mechanism(config: &Seq2SeqConfig, kind: AttentionType) -> MechanismConfig {
-    match kind {
-        AttentionType::EncoderSelf => config.encoder_self,
-        AttentionType::DecoderSelf => config.decoder_self,
-        AttentionType::Cross => config.cross,
-    }
 }
 
 /// The cells of one type of attention, for sentences up to `longest`.
@@ -136,7 +125,7 @@ mod tests {
     fn the_iwslt14_recipe_has_the_published_number_of_parameters() {
         let model = TranslationRecipe::load("iwslt14-de-en", &[]).unwrap().model;
         // fairseq's transformer_iwslt_de_en with its dictionaries.
-        let attention = (MechanismConfig::SOFTMAX, Implementation::Auto);
+        let attention = (MechanismsByType::SOFTMAX, Implementation::Auto);
         let n_params = config(&model, (8848, 6632), attention).n_params();
         assert_eq!(n_params, 39_469_056);
     }

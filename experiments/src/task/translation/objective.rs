@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{BucketOptions, PairBatch, PairLength, TokenBucket};
 use sparta_datasets::pairs::PairStore;
-use sparta_model::layer::LearnedAlphas;
+use sparta_model::layer::PlacedMechanism;
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 
 use super::batch::{input, targets};
@@ -107,8 +107,8 @@ impl Objective<Seq2Seq> for NextPiece<'_> {
         per_batch * self.recipe.train.grad_accum as f64
     }
 
-    fn learned_alphas(&self, model: &Seq2Seq) -> Vec<LearnedAlphas> {
-        model.learned_alphas()
+    fn mechanisms<'m>(&self, model: &'m Seq2Seq) -> Vec<PlacedMechanism<'m>> {
+        model.mechanisms()
     }
 
     fn validate(&mut self, model: &Seq2Seq) -> Result<Validation> {

@@ -1,12 +1,12 @@
 //! Which attention is pruned of which model, and the lines of the tables they stand in.
 
-use sparta_model::layer::MechanismConfig;
+use sparta_model::layer::MechanismsByType;
 use sparta_ops::pruning::AttentionType;
 
-use crate::protocol::rows::folder_name;
+use crate::protocol::rows::{folder_name, prunable};
 use crate::protocol::{Label, Pruned, Row, Variant};
-use crate::recipe::Recipe;
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
+use crate::recipe::{LayoutName, Recipe};
 
 impl PrunedName {
     fn pruned(self) -> Pruned {
@@ -33,21 +33,20 @@ impl PrunedName {
     }
 }
 
-/// A dense model for each normaliser, in a folder of its name; lines of the table name it themselves.
+/// A dense model for each choice of mechanisms, in a folder of its name; lines of the table name it themselves.
 pub(super) fn variants(recipe: &TranslationRecipe) -> Vec<Variant> {
-    let variant = |&normalizer: &MechanismConfig| Variant {
-        folder: folder_name(normalizer),
-        normalizer,
-        is_one_of_several: false,
-        dataset: 0,
-        pruned: recipe
-            .prune
-            .of(normalizer)
-            .iter()
-            .map(|name| name.pruned())
-            .collect(),
+    let variant = |&mechanisms: &MechanismsByType| {
+        let pruned = recipe.prune.of(mechanisms).iter();
+        let pruned: Vec<Pruned> = pruned.map(|name| name.pruned()).collect();
+        Variant {
+            folder: folder_name(mechanisms),
+            mechanisms,
+            is_one_of_several: false,
+            dataset: 0,
+            pruned: prunable(mechanisms, &pruned),
+        }
     };
-    recipe.normalizers().iter().map(variant).collect()
+    recipe.model.normalizers.iter().map(variant).collect()
 }
 
 /// A line of the table that a model stands in.
@@ -69,15 +68,30 @@ pub(super) fn lines<'a>(
     let Some(row) = row else {
         return vec![TableLine {
             label: Label {
-                row: of.normalizer.label(),
+                row: of.mechanisms.label(),
                 p: Some(0.0),
             },
             file: "",
             paper: &recipe.paper.normalizers,
         }];
     };
-    let all = recipe.prune.of(of.normalizer);
+    let all = recipe.prune.of(of.mechanisms).iter();
+    let all: Vec<PrunedName> = all
+        .copied()
+        .filter(|name| of.pruned.contains(&name.pruned()))
+        .collect();
     let is_control = row.mask.is_none();
+    if is_control && recipe.layout() == LayoutName::Mechanism {
+        // One control of the mechanism, whatever is pruned of it.
+        return vec![TableLine {
+            label: Label {
+                row: format!("{}, trained on without a mask", of.mechanisms.label()),
+                p: Some(0.0),
+            },
+            file: "",
+            paper: &recipe.paper.by_type,
+        }];
+    }
     all.iter()
         .filter(|name| is_control || name.pruned() == row.pruned)
         .map(|&name| TableLine {
@@ -99,11 +113,15 @@ pub(super) fn lines<'a>(
         .collect()
 }
 
-/// Name of a line: what is pruned, and of which model if not of the first.
+/// Name of a line: what is pruned, and of which model if not of the first; among mechanisms always which.
 fn line_label(recipe: &TranslationRecipe, of: &Variant, pruned: &str) -> String {
-    match recipe.normalizers().first() == Some(&of.normalizer) {
+    match recipe.layout() {
+        LayoutName::Mechanism => return format!("{}, {pruned}", of.mechanisms.label()),
+        LayoutName::P => {}
+    }
+    match recipe.model.normalizers.first() == Some(&of.mechanisms) {
         true => pruned.to_owned(),
-        false => format!("{pruned} ({})", of.normalizer.label()),
+        false => format!("{pruned} ({})", of.mechanisms.label()),
     }
 }
 
@@ -160,5 +178,38 @@ mod tests {
             of(entmax15, 0),
             [("self-attention (1.5-entmax)".to_owned(), "")]
         );
+    }
+
+    /// Types that masks cannot prune stay whole, and a row of such alone is a dense model.
+    #[test]
+    fn of_mechanisms_by_type_what_can_be_is_pruned() {
+        let sets = [
+            "model.normalizers=[\"softmax\", \"decoder=rfa(m=4) cross=rfa(m=4)\", \"rfa(m=4)\"]",
+            "prune.p=[0, 40]",
+            "prune.random_masks=[0, 0]",
+            "prune.softmax=[]",
+            "prune.entmax15=[]",
+            "prune.others=[\"encoder_self\", \"self\"]",
+        ]
+        .map(str::to_owned);
+        let recipe = TranslationRecipe::load("small/iwslt", &sets).unwrap();
+        let found: Vec<(String, Vec<&str>)> = variants(&recipe)
+            .into_iter()
+            .map(|of| (of.folder, of.pruned.iter().map(|set| set.name).collect()))
+            .collect();
+        let folder = "decoder-rfa-m-4_cross-rfa-m-4";
+        let expected = [
+            ("softmax".to_owned(), vec![]),
+            (folder.to_owned(), vec!["encoder-self"]),
+            ("rfa-m-4".to_owned(), vec![]),
+        ];
+        assert_eq!(found, expected);
+        let by_type = &variants(&recipe)[1];
+        let rows = Row::all(&by_type.pruned, recipe.masks());
+        let labels = rows
+            .iter()
+            .flat_map(|row| lines(&recipe, by_type, Some(row)));
+        let labels: Vec<String> = labels.map(|line| line.label.row).collect();
+        assert_eq!(labels, ["enc-self (decoder=rfa(m=4) cross=rfa(m=4))"; 2]);
     }
 }

@@ -7,6 +7,7 @@ use sparta_datasets::pairs::SentencePair;
 use sparta_results::MaskFamily;
 use sparta_results::metric::bleu::BleuScore;
 
+use super::output::OutputNote;
 use super::rows;
 use super::search::Found;
 use crate::io::write_text;
@@ -15,7 +16,7 @@ use crate::recipe::{Recipe, TranslationRecipe};
 
 /// Translations of the test set, one a line as BLEU read them before it joined or cut words.
 pub(super) const LINES: &str = "test.txt";
-/// Their score and speed.
+/// Their score and speed, and what the output layer did.
 const NOTE: &str = "test.json";
 /// How many sentences the file shows, and how many are printed.
 const N_SHOWN: [usize; 2] = [12, 3];
@@ -28,14 +29,17 @@ struct Note {
     n_tokens: usize,
     seconds: f64,
     tokens_per_second: f64,
+    /// Of models scored before it was kept, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<OutputNote>,
 }
 
-/// Writes translations, score and speed beside a model.
+/// Writes translations, score, speed and what the output layer did beside a model.
 pub(super) fn save(
     folder: &ModelFolder,
     lines: &[String],
     bleu: &BleuScore,
-    found: &Found,
+    (found, output): (&Found, OutputNote),
 ) -> Result<()> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     write_text(&folder.path.join(LINES), &text)?;
@@ -46,13 +50,14 @@ pub(super) fn save(
         n_tokens: found.n_tokens,
         seconds: found.seconds,
         tokens_per_second: found.n_tokens as f64 / found.seconds.max(1e-9),
+        output: Some(output),
     };
     let text = serde_json::to_string_pretty(&note).context("cannot write test.json")?;
     write_text(&folder.path.join(NOTE), &(text + "\n"))
 }
 
 /// Makes `SAMPLES.md` from what the models of the first seed wrote, and gives the text for the end
-/// of the printed table: samples, and the speed of decoding.
+/// of the printed table: samples, the speed of decoding, and what each output layer did.
 ///
 /// # Errors
 /// If the disk refuses.
@@ -62,15 +67,18 @@ pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<S
     };
     let mut shown = Vec::new();
     let mut speeds = Vec::new();
+    let mut outputs = String::new();
     for (label, model) in models(recipe, folder, seed) {
         let Ok(text) = std::fs::read_to_string(model.path.join(LINES)) else {
             continue;
         };
-        shown.push((label, text.lines().map(str::to_owned).collect::<Vec<_>>()));
         let note = std::fs::read_to_string(model.path.join(NOTE)).unwrap_or_default();
         if let Ok(note) = serde_json::from_str::<Note>(&note) {
             speeds.push(note.tokens_per_second);
+            let line = note.output.map(|output| output.line(&label));
+            outputs.extend(line.map(|line| format!("\n{line}\n")));
         }
+        shown.push((label, text.lines().map(str::to_owned).collect::<Vec<_>>()));
     }
     let data = super::data::open(recipe, folder);
     let (Ok(data), false) = (data, shown.is_empty()) else {
@@ -81,16 +89,19 @@ pub(super) fn report(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<S
     speeds.sort_by(f64::total_cmp);
     if let Some(median) = speeds.get(speeds.len() / 2) {
         speed = format!(
-            "\nDecoding with {} hypotheses: {median:.0} tokens/s (median over {} models).\n",
-            recipe.eval.beam_size,
+            "\nDecoding with {}: {median:.0} tokens/s (median over {} models).\n",
+            match recipe.eval.search.is_beam() {
+                true => format!("{} hypotheses", recipe.eval.beam_size),
+                false => format!("{} search", recipe.eval.search),
+            },
             speeds.len()
         );
     }
     let [in_file, printed] = N_SHOWN.map(show);
     let title = format!("# {}: translations of the test set\n", recipe.table());
     let path = folder.root().join("SAMPLES.md");
-    write_text(&path, &format!("{title}{in_file}{speed}"))?;
-    Ok(format!("{printed}{speed}{}\n", path.display()))
+    write_text(&path, &format!("{title}{in_file}{speed}{outputs}"))?;
+    Ok(format!("{printed}{speed}{outputs}{}\n", path.display()))
 }
 
 /// Models of one seed whose translations are shown: the dense ones, and each type at its largest p.
@@ -99,7 +110,7 @@ fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(Str
     let (mut dense, mut pruned) = (Vec::new(), Vec::new());
     for of in rows::variants(recipe) {
         let arm = folder.arm(recipe, seed, &of.folder);
-        dense.push((of.normalizer.label(), arm.dense()));
+        dense.push((of.mechanisms.label(), arm.dense()));
         for row in Row::all(&of.pruned, recipe.masks()) {
             if row.mask == Some(MaskFamily::Ap) && row.p == largest {
                 for line in rows::lines(recipe, &of, Some(&row)) {

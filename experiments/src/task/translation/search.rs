@@ -1,4 +1,4 @@
-//! Beam search over a split, and what comes out of it.
+//! Search over a split, and what comes out of it.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use sparta_datasets::batch::{PaddingSide, PairBatch};
 use sparta_datasets::pairs::PairStore;
 use sparta_datasets::tokenize::Dictionary;
-use sparta_model::decode::{DecodeConfig, Hypothesis, beam_search};
+use sparta_model::decode::{Certificate, DecodeConfig, Searched, search};
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
 
 use super::batch::source;
@@ -20,6 +20,8 @@ use crate::train::watch::stop_if_interrupted;
 pub(super) struct Found {
     /// Token ids, without start and end.
     pub(super) translations: Vec<Vec<u32>>,
+    /// What is known of what was not found; none for a dense output layer.
+    pub(super) certificates: Vec<Option<Certificate>>,
     /// Tokens written, ends counted.
     pub(super) n_tokens: usize,
     /// Seconds of the search.
@@ -44,6 +46,7 @@ pub(super) fn decode_config(eval: &EvalRecipe) -> DecodeConfig {
         .with_length_penalty(eval.length_penalty)
         .with_max_len_a(eval.max_len_a)
         .with_max_len_b(eval.max_len_b)
+        .with_method(eval.search)
 }
 
 impl<'a> Search<'a> {
@@ -71,22 +74,12 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// Settings or masks that cannot be.
-    pub(super) fn n_best(
-        &self,
-        model: &Seq2Seq,
-        sources: &[&[u32]],
-    ) -> Result<Vec<Vec<Hypothesis>>> {
+    pub(super) fn n_best(&self, model: &Seq2Seq, sources: &[&[u32]]) -> Result<Vec<Searched>> {
         let end: &[u32] = &[Dictionary::EOS];
         let pairs: Vec<(&[u32], &[u32])> = sources.iter().map(|s| (*s, end)).collect();
         let batch = PairBatch::new(&pairs, self.padding);
         let (tokens, padding) = source(&batch, self.device);
-        Ok(beam_search(
-            model,
-            tokens,
-            padding,
-            self.masks,
-            &self.config,
-        )?)
+        Ok(search(model, tokens, padding, self.masks, &self.config)?)
     }
 
     /// Translates the source side of a store; sentences of like length are decoded together.
@@ -103,12 +96,19 @@ impl<'a> Search<'a> {
         let mut order: Vec<usize> = (0..store.len()).collect();
         order.sort_by_key(|&i| store.source(i).map(<[u32]>::len));
         let mut translations = vec![Vec::new(); store.len()];
+        let mut certificates = vec![None; store.len()];
         let (mut n_tokens, mut done) = (0, 0);
-        for indices in order.chunks(self.batch_size) {
+        // Exact search goes through one sentence after the other, and each can take long.
+        let batch_size = match self.config.method.is_beam() {
+            true => self.batch_size,
+            false => 1,
+        };
+        for indices in order.chunks(batch_size) {
             let sources: Vec<&[u32]> = indices.iter().filter_map(|&i| store.source(i)).collect();
             let found = self.n_best(model, &sources)?;
-            for (&i, hypotheses) in indices.iter().zip(found) {
-                if let Some(best) = hypotheses.into_iter().next() {
+            for (&i, found) in indices.iter().zip(found) {
+                certificates[i] = found.certificate;
+                if let Some(best) = found.hypotheses.into_iter().next() {
                     n_tokens += best.log_probabilities.len();
                     translations[i] = best.tokens.iter().map(|&t| t as u32).collect();
                 }
@@ -119,6 +119,7 @@ impl<'a> Search<'a> {
         }
         Ok(Found {
             translations,
+            certificates,
             n_tokens,
             seconds: started.elapsed().as_secs_f64(),
         })

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use sparta_datasets::batch::PairBatch;
 use sparta_datasets::pairs::{PairVocabulary, ParallelCorpus};
 use sparta_datasets::tokenize::{Dictionary, Language};
-use sparta_model::decode::Hypothesis;
+use sparta_model::decode::{Certificate, Hypothesis, SearchMethod, Searched};
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks, Seq2SeqWeights};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
@@ -19,9 +19,9 @@ use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
 use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
-use crate::protocol::ModelFolder;
 use crate::protocol::find::{Found, find};
 use crate::protocol::run::TrainingSummary;
+use crate::protocol::{ModelFolder, Variant};
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::load_model;
 
@@ -33,8 +33,8 @@ pub(super) struct Trained {
     pub(super) folder: ModelFolder,
     pub(super) network: Seq2Seq,
     pub(super) mask: Option<GlobalMask>,
-    /// The attention of its layers, in words.
-    pub(super) attention: String,
+    /// The attention of its layers.
+    pub(super) variant: Variant,
     device: Device,
     pub(super) device_note: String,
 }
@@ -48,6 +48,26 @@ pub(super) struct Candidate {
     pub(super) score: f64,
     /// Its pieces, without the end.
     pub(super) ids: Vec<u32>,
+}
+
+/// How a sentence is to be translated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// Hypotheses kept; those of the recipe if not given.
+    pub(super) beam: Option<usize>,
+    /// Translations wanted.
+    pub(super) n_best: usize,
+    /// How they are looked for; as the recipe says if not given.
+    pub(super) search: Option<SearchMethod>,
+}
+
+/// What was found for a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Translations {
+    /// Best first.
+    pub(super) candidates: Vec<Candidate>,
+    /// What is known of the others; none for a dense output layer, or a blank source.
+    pub(super) certificate: Option<Certificate>,
 }
 
 impl Trained {
@@ -77,7 +97,7 @@ impl Trained {
         let training = opened.device.clone().autodiff();
         let seed = folder.identity.seed;
         let sizes = (vocabulary.source.len(), vocabulary.target.len());
-        let attention = (arm.variant.normalizer, Implementation::Auto);
+        let attention = (arm.variant.mechanisms, Implementation::Auto);
         let empty = network::init(&recipe.model, sizes, attention, seed, &training)?;
         let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
         Ok(Self {
@@ -87,7 +107,7 @@ impl Trained {
             folder,
             network,
             mask,
-            attention: arm.variant.normalizer.label(),
+            variant: arm.variant,
             device: opened.device,
             device_note: opened.note,
         })
@@ -107,37 +127,45 @@ impl Trained {
     ///
     /// # Errors
     /// Settings that cannot be.
-    pub(super) fn translate(
-        &self,
-        sources: &[Vec<u32>],
-        (beam, n_best): (Option<usize>, usize),
-    ) -> Result<Vec<Vec<Candidate>>> {
+    pub(super) fn translate(&self, sources: &[Vec<u32>], wish: Wish) -> Result<Vec<Translations>> {
         let max_len = self.network.max_len();
         let longest = Longest {
             source: sources.iter().map(Vec::len).max().unwrap_or(1),
             target: max_len,
         };
         let masks = self.masks(longest)?;
-        let beam = beam.unwrap_or(self.recipe.eval.beam_size).max(n_best);
-        let search = Search::new(&self.recipe, &masks, &self.device)
-            .with_config(|c| c.with_beam_size(beam).with_n_best(n_best));
+        let (eval, n_best) = (&self.recipe.eval, wish.n_best);
+        let beam = wish.beam.unwrap_or(eval.beam_size).max(n_best);
+        let method = self.search(wish.search);
+        let search = Search::new(&self.recipe, &masks, &self.device).with_config(|c| {
+            let penalty = match method.is_beam() {
+                true => c.length_penalty,
+                // The most probable translation, whatever the recipe ranks a beam by.
+                false => 0.0,
+            };
+            c.with_beam_size(beam)
+                .with_n_best(n_best)
+                .with_method(method)
+                .with_length_penalty(penalty)
+        });
         let views = sources.iter().map(Vec::as_slice).filter(|s| s.len() > 1);
         let mut found = search
             .n_best(&self.network, &views.collect::<Vec<_>>())?
             .into_iter();
-        let blank = || {
-            vec![Hypothesis {
+        let blank = || Searched {
+            hypotheses: vec![Hypothesis {
                 tokens: Vec::new(),
                 log_probabilities: Vec::new(),
                 score: 0.0,
                 finished: true,
-            }]
+            }],
+            certificate: None,
         };
-        let found: Vec<Vec<Hypothesis>> = sources
+        let found: Vec<Searched> = sources
             .iter()
             .map(|source| match source.len() {
                 0 | 1 => blank(),
-                _ => found.next().unwrap_or_default(),
+                _ => found.next().unwrap_or_else(blank),
             })
             .collect();
         let detokenizer = detokenizer(self.corpus.target);
@@ -149,9 +177,19 @@ impl Trained {
                 ids,
             })
         };
-        let all = found.into_iter();
-        all.map(|of_line| of_line.into_iter().map(candidate).collect())
-            .collect()
+        let of_line = |found: Searched| -> Result<Translations> {
+            let candidates = found.hypotheses.into_iter().map(candidate);
+            Ok(Translations {
+                candidates: candidates.collect::<Result<_>>()?,
+                certificate: found.certificate,
+            })
+        };
+        found.into_iter().map(of_line).collect()
+    }
+
+    /// The search that is asked for, or the recipe's.
+    pub(super) fn search(&self, asked: Option<SearchMethod>) -> SearchMethod {
+        asked.unwrap_or(self.recipe.eval.search)
     }
 
     /// Refuses a sentence that the network cannot read.

@@ -7,10 +7,11 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Tensor;
 use serde_json::json;
 use sparta_datasets::tokenize::Dictionary;
+use sparta_model::decode::{Certificate, SearchMethod};
 use sparta_ops::pruning::AttentionType;
 
 use super::corpus::Preparer;
-use super::trained::{Candidate, Trained, with_end};
+use super::trained::{Candidate, Trained, Translations, Wish, with_end};
 use crate::device::DeviceChoice;
 use crate::io::{Reader, print_line};
 use crate::protocol::note;
@@ -24,6 +25,8 @@ pub struct Translate {
     pub n_best: usize,
     /// Hypotheses kept; the recipe's if not given.
     pub beam: Option<usize>,
+    /// How translations are looked for; the recipe's way if not given.
+    pub search: Option<SearchMethod>,
     /// File for the attention weights.
     pub attention: Option<PathBuf>,
     /// Where to compute.
@@ -33,7 +36,8 @@ pub struct Translate {
 }
 
 /// Translates the lines of standard input. With `--n-best` above 1 each translation stands on a line
-/// of its own: number of the source line, score, text, separated by tabs.
+/// of its own: number of the source line, score, text, separated by tabs. With a sparse output layer the last
+/// words on standard error are what the search has proven.
 ///
 /// # Errors
 /// A folder without a trained model, a model and tokenizer that do not fit, or a line that is too
@@ -43,6 +47,9 @@ pub fn translate(request: &Translate) -> Result<()> {
     ensure!(request.beam != Some(0), "`--beam` must be at least 1");
     let model = Trained::open(&request.model, request.device)?;
     note(request.quiet, &describe(&model));
+    if request.attention.is_some() {
+        model.variant.check_weights()?;
+    }
     let mut dump = match &request.attention {
         None => None,
         Some(path) => Some(std::io::BufWriter::new(
@@ -52,6 +59,7 @@ pub fn translate(request: &Translate) -> Result<()> {
     };
     let mut lines = std::io::stdin().lock().lines();
     let mut number = 0;
+    let mut proven = Proven::default();
     'lines: loop {
         let chunk: Vec<String> = lines
             .by_ref()
@@ -63,6 +71,9 @@ pub fn translate(request: &Translate) -> Result<()> {
         }
         for translated in translate_lines(&model, request, &chunk, number)? {
             let printed = translated.print(request.n_best);
+            if let Some(said) = proven.add(&translated) {
+                note(request.quiet, &said);
+            }
             if print_line(&printed)? == Reader::Gone {
                 break 'lines;
             }
@@ -72,6 +83,9 @@ pub fn translate(request: &Translate) -> Result<()> {
             }
         }
         number += chunk.len();
+    }
+    if let Some(said) = proven.summary() {
+        note(request.quiet, &said);
     }
     match dump {
         Some(mut dump) => dump.flush().context("cannot write the attention weights"),
@@ -84,6 +98,55 @@ struct Translated {
     number: usize,
     source: Vec<u32>,
     found: Vec<Candidate>,
+    certificate: Option<Certificate>,
+}
+
+/// What the search has proven of the lines so far.
+#[derive(Debug, Default)]
+struct Proven {
+    n: usize,
+    exact: usize,
+    likeliest: usize,
+    cut: f64,
+    dead: usize,
+}
+
+impl Proven {
+    /// Takes note of a line; what is to be said of it alone.
+    fn add(&mut self, line: &Translated) -> Option<String> {
+        let certificate = line.certificate?;
+        self.n += 1;
+        self.exact += usize::from(certificate.is_exact());
+        self.likeliest += usize::from(certificate.proves_likeliest());
+        self.cut += certificate.cut;
+        self.dead += certificate.n_dead;
+        let Certificate { n_read, .. } = certificate;
+        certificate.limited.then(|| {
+            format!(
+                "line {}: stopped after {n_read} prefixes; the best so far is printed, and nothing is proven. Read more \
+                 with `--search 'exact(prefixes={})'`",
+                line.number,
+                10 * n_read
+            )
+        })
+    }
+
+    fn summary(&self) -> Option<String> {
+        let Self {
+            n,
+            exact,
+            likeliest,
+            cut,
+            dead,
+        } = self;
+        (*n > 0).then(|| {
+            format!(
+                "of {n} lines: every translation of p > 0 found for {exact}, the likeliest for sure for {likeliest}; \
+                 mean cut mass {:.3}, {dead} dead hypotheses",
+                cut / *n as f64
+            )
+        })
+    }
 }
 
 impl Translated {
@@ -130,18 +193,30 @@ fn translate_lines(
     for (source, number) in sources.iter().zip(first + 1..) {
         model.check_length(&format!("line {number}"), source.len())?;
     }
-    let found = model.translate(&sources, (request.beam, request.n_best))?;
+    let wish = Wish {
+        beam: request.beam,
+        n_best: request.n_best,
+        search: request.search,
+    };
+    let found = model.translate(&sources, wish)?;
     let numbered = sources.into_iter().zip(found).zip(first + 1..);
-    let translated = numbered.map(|((source, found), number)| Translated {
-        number,
-        source,
-        found,
-    });
-    Ok(translated.collect())
+    let translated = |((source, found), number)| {
+        let Translations {
+            candidates,
+            certificate,
+        } = found;
+        Translated {
+            number,
+            source,
+            found: candidates,
+            certificate,
+        }
+    };
+    Ok(numbered.map(translated).collect())
 }
 
 /// The attention of the best translation as one line of JSON: pieces of both sides, and for each
-/// type `[layer][head][row][column]`.
+/// type `[layer][head][row][column]`, with no layer where its mechanism has no weights.
 fn attention(model: &Trained, translated: &Translated) -> Result<String> {
     let Some(best) = translated.found.first() else {
         return Ok(json!({ "line": translated.number }).to_string());

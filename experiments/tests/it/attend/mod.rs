@@ -24,6 +24,8 @@ enum Cell {
     GlobalMask,
     /// Too far back.
     Distance,
+    /// Not in the static pattern.
+    Pattern,
 }
 
 /// A page, read back from its text.
@@ -103,6 +105,7 @@ impl Page {
                 code if code == reason(0) => return Cell::Causal,
                 code if code == reason(1) => return Cell::GlobalMask,
                 code if code == reason(2) => return Cell::Distance,
+                code if code == reason(3) => return Cell::Pattern,
                 code => assert!(code <= number("one"), "{code}"),
             }
             let is_fine = code >= number("first_fine");
@@ -153,7 +156,9 @@ impl Page {
         let rows = cells.chunks(n_keys).filter(|row| {
             let weight = |cell: &Cell| match *cell {
                 Cell::Weight(weight) => weight,
-                Cell::Zero | Cell::Causal | Cell::GlobalMask | Cell::Distance => 0.0,
+                Cell::Zero | Cell::Causal | Cell::GlobalMask | Cell::Distance | Cell::Pattern => {
+                    0.0
+                }
             };
             let sum: f64 = row.iter().map(weight).sum();
             let is_open = |cell: &Cell| matches!(cell, Cell::Zero | Cell::Weight(_));

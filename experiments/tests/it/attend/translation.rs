@@ -42,7 +42,9 @@ fn check_weights(page: &Page, dumped: &Value) -> usize {
                     assert_eq!(weight, 0.0);
                     n_zeros += 1;
                 }
-                Cell::Causal | Cell::GlobalMask | Cell::Distance => assert_eq!(weight, 0.0),
+                Cell::Causal | Cell::GlobalMask | Cell::Distance | Cell::Pattern => {
+                    assert_eq!(weight, 0.0);
+                }
             }
         }
     }
@@ -152,4 +154,51 @@ fn texts_of_every_kind_stay_text_and_pieces_join_to_words() {
     // It may be made again, with the same bytes.
     attend(&bench, "run", &out).success();
     assert_eq!(Page::read(&bench, "pages/a b.html").text, page.text);
+}
+
+#[test]
+fn attention_without_weights_is_left_out_and_patterns_are_told_from_zeros() {
+    let bench = Bench::of(IWSLT);
+    let mixed = "encoder=nystrom(m=2) decoder=entmax15+local(w=2)";
+    let list = format!("model.normalizers=[\"{mixed}\", \"favor(m=8)\"]");
+    let sets = [
+        &list,
+        "prune.softmax=[]",
+        "prune.entmax15=[]",
+        "prune.alpha_entmax=[]",
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+    ];
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let model = "run/seed-1/encoder-nystrom-m-2_decoder-entmax15+local-w-2/dense";
+    let shown = page(&bench, model, &["--text", TEXT]);
+    let kinds: Vec<_> = (0..shown.n_views())
+        .map(|view| shown.view(view)["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["decoder-self", "cross"]);
+    assert!(shown.text.contains("encoder-self: nystrom(m=2)"));
+    check_weights(&shown, &dumped(&bench, model));
+    for ([_, _, query, key], cell) in shown.places(0) {
+        assert_eq!(cell == Cell::Causal, key > query);
+        assert_eq!(cell == Cell::Pattern, key + 2 <= query, "{query} {key}");
+    }
+
+    let favor = "run/seed-1/favor-m-8/dense";
+    let words = [
+        "there is nothing to look at",
+        "favor(m=8) cannot return its weights",
+    ];
+    assert_says(&said(&attend(&bench, favor, &["--text", TEXT]), 1), &words);
+    let line = format!("translate --device flex --quiet --model {favor} --attention favor.jsonl");
+    assert_says(&said(&bench.piped(&line, &format!("{TEXT}\n")), 1), &words);
+    let analysed = bench.sparta("analyze run --device flex").success();
+    let text = String::from_utf8_lossy(&analysed.get_output().stderr).into_owned();
+    assert_says(
+        &text,
+        &["favor(m=8) is left out of figures of weights", words[1]],
+    );
+    assert!(bench.path("run/figures/density.json").is_file());
+    let analysed = bench.sparta(&format!("analyze {favor} --figure density --device flex"));
+    let text = String::from_utf8_lossy(&analysed.get_output().stderr).into_owned();
+    assert_says(&text, &["density", words[1]]);
 }

@@ -39,6 +39,86 @@ fn lines_in_translations_out() {
     assert_eq!(numbers, ["1", "1", "1", "2", "3", "3", "3"]);
 }
 
+/// A table over a sparse output layer by exact search; the same model by beam and by exact search.
+#[test]
+fn a_sparse_output_layer_can_be_searched_exactly() {
+    let bench = bench();
+    let sparse = [
+        "model.output=sparsemax",
+        "prune.softmax=[]",
+        "train.steps=60",
+        "train.lr=0.01",
+        "eval.search=exact(prefixes=30)",
+        "eval.length_penalty=0.0",
+    ];
+    let sets = [ONE, &sparse[..]].concat();
+    let printed = stdout(&bench.tiny_with("--out run --device flex", &sets).success());
+    let line = "Output layer of softmax (sparsemax, exact(prefixes=30) search): ";
+    assert_says(
+        &printed,
+        &[
+            line,
+            "tokens of p > 0 a step",
+            "cut mass",
+            "empty translation p =",
+        ],
+    );
+    let note: Value =
+        serde_json::from_str(&bench.read("run/seed-1/softmax/dense/test.json")).unwrap();
+    let output = &note["output"];
+    let number = |name: &str| output["sparse"][name].as_f64().expect(name);
+    assert!(number("support") >= 1.0 && number("support_of_references") >= 1.0);
+    for share in ["support_one", "references_impossible", "exact", "likeliest"] {
+        assert!((0.0..=1.0).contains(&number(share)), "{share}");
+    }
+    assert!(number("exact") <= number("likeliest") && number("cut") <= 1.0 + 1e-4);
+    // Whatever was not proven was stopped, or ends nowhere.
+    let empty = output["empty"].as_f64().unwrap();
+    assert!((0.0..1.0).contains(&empty));
+
+    let scores = |search: &str| -> Vec<f64> {
+        let line = format!("--model run --n-best 2 --beam 2 --search {search}");
+        let text = out(translate(&bench, &line));
+        let best = |n: &str| {
+            let mut lines = text.lines().filter(|line| line.starts_with(n));
+            lines
+                .next()
+                .unwrap()
+                .split('\t')
+                .nth(1)
+                .unwrap()
+                .parse()
+                .unwrap()
+        };
+        vec![best("1\t"), best("3\t")]
+    };
+    for (beam, exact) in scores("beam").iter().zip(scores("exact(prefixes=200)")) {
+        assert!(exact >= beam - 1e-4, "{exact} {beam}");
+    }
+    let line = "translate --device flex --model run --search exact(prefixes=1)";
+    let text = String::from_utf8_lossy(&bench.piped(line, LINES).success().get_output().stderr)
+        .into_owned();
+    assert_says(&text, &["of 2 lines: every translation of p > 0 found for"]);
+}
+
+#[test]
+fn exact_search_over_softmax_is_refused() {
+    let bench = bench();
+    let line = "train --out run --device flex";
+    bench.tiny_with(line, ONE).success();
+    let text = said(&translate(&bench, "--model run --search exact"), 1);
+    assert_says(
+        &text,
+        &["exact search needs an output map", "softmax", "beam search"],
+    );
+    let sets = [ONE, &["eval.search=exact"]].concat();
+    let text = said(
+        &bench.tiny_with("train --out other --device flex", &sets),
+        1,
+    );
+    assert_says(&text, &["eval.search = \"exact\"", "model.output"]);
+}
+
 #[test]
 fn attention_is_dumped_and_a_masked_model_attends_less() {
     let bench = bench();

@@ -19,6 +19,11 @@ impl<'a> Arguments<'a> {
         text.split(',').map(pair).collect::<Option<_>>().map(Self)
     }
 
+    /// Whether a name has this value.
+    pub(super) fn has(&self, name: &str, value: &str) -> bool {
+        self.0.contains(&(name, value))
+    }
+
     /// The value of a name, if it is there; none for a value that cannot be read.
     #[allow(clippy::option_option)] // not there is not unreadable
     pub(super) fn take<T: FromStr>(&mut self, name: &str) -> Option<Option<T>> {

@@ -11,8 +11,9 @@ use sparta_ops::attention::linear::{LinearOptions, LinearState, linear_attention
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
-use super::state::{Continued, MechanismState, linear_padding};
+use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
 use crate::error::ModelError;
@@ -183,6 +184,13 @@ impl Attend for Favor {
     fn abilities(&self) -> Abilities {
         ABILITIES
     }
+
+    /// How far what the features imply is from softmax attention of the same queries and keys.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        call.softmax_error(self, || {
+            call.softmax(call.query.clone(), call.key.clone(), None)
+        })
+    }
 }
 
 impl Favor {
@@ -195,7 +203,8 @@ impl Favor {
         options: AttentionOptions,
     ) -> Continued {
         let scale = options.scale.unwrap_or((query.dims()[3] as f64).powf(-0.5));
-        let padding = linear_padding(options.clone(), key.dims()[2]);
+        let padding = key_padding(options.clone(), key.dims()[2]);
+        let state = state.map(MechanismState::into_sums);
         let projection: Tensor<3> = self.projection.val().unsqueeze_dim(0);
         let (phi_query, keys) = match self.kernel {
             FavorKernel::Relu => {

@@ -6,13 +6,19 @@
 
 mod abilities;
 mod arguments;
+mod by_type;
 mod dot_product;
 mod favor;
+mod linformer;
+mod lsh;
 mod normalizer;
+mod nystrom;
+pub(crate) mod observe;
 mod parts;
 mod random;
 mod rfa;
 mod state;
+mod upkeep;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,19 +29,30 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, RelativeTerm};
 use sparta_ops::pruning::StaticPattern;
 
 pub use abilities::Abilities;
+pub use by_type::MechanismsByType;
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
+pub use linformer::{Linformer, LinformerConfig, Sharing};
+pub use lsh::{Lsh, LshConfig};
 pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub(crate) use nystrom::beside_pretrained;
+pub use nystrom::{Nystrom, NystromConfig};
+pub use observe::{Observable, Readings, watch};
 use parts::visible_keys;
+pub use parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 pub use parts::{Nape, RowScale, ScaleConfig, Slopes};
 pub(crate) use parts::{Place, StaticMasks};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
-pub use state::{Continued, MechanismState};
+pub use state::{Continued, MechanismState, ShiftedSums};
+use upkeep::MOST_LOG_ODDS;
+pub use upkeep::{bound, own_rate, settle_gates};
 
 use crate::check::check;
 use crate::error::ModelError;
+use crate::layer::placed::LearnedName;
 use crate::masks::{Hidden, LayerMask, hide};
+use observe::ObservedCall;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
 /// [`MechanismConfig`].
@@ -49,6 +66,12 @@ pub enum Mechanism {
     Favor(Favor),
     /// The Gaussian kernel by random features, on queries and keys of length 1.
     Rfa(Rfa),
+    /// Projected keys, or a memory of slots.
+    Linformer(Linformer),
+    /// Landmarks.
+    Nystrom(Nystrom),
+    /// Softmax over the keys that hash near a query.
+    Lsh(Lsh),
 }
 
 /// What each mechanism is.
@@ -74,8 +97,17 @@ pub(crate) trait Attend {
         None
     }
 
+    /// As [`Mechanism::unpack`].
+    fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        MechanismState::unpacked_sums(packed, d_value)
+    }
+
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
+
+    /// What is watched of it in a call, which tables show beside the score: at least one quantity of a call without a
+    /// state.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable>;
 }
 
 impl Mechanism {
@@ -84,6 +116,9 @@ impl Mechanism {
             Self::DotProduct(mechanism) => mechanism,
             Self::Favor(mechanism) => mechanism,
             Self::Rfa(mechanism) => mechanism,
+            Self::Linformer(mechanism) => mechanism,
+            Self::Nystrom(mechanism) => mechanism,
+            Self::Lsh(mechanism) => mechanism,
         }
     }
 
@@ -156,6 +191,7 @@ impl Mechanism {
         let pattern = self.static_masks().map(|masks| (part(masks), masks));
         let hidden = Hidden { global, pattern };
         let sizes = [seq_q, seq_kv];
+        let mut factor = None;
         if let Some(scale) = self.row_scale() {
             let source = source.unwrap_or_else(|| {
                 panic!(
@@ -163,15 +199,25 @@ impl Mechanism {
                 )
             });
             let visible = visible_keys(&options, &hidden, sizes, &device);
-            let factor = scale.of(source, visible, n_heads);
-            query = query * factor.clone();
+            let of_rows = scale.of(source, visible, n_heads);
+            query = query * of_rows.clone();
             options.relative = (options.relative).map(|term| RelativeTerm {
-                query: term.query * factor,
+                query: term.query * of_rows.clone(),
                 positions: term.positions,
             });
+            factor = Some(of_rows);
         }
         hide(&mut options, hidden, self.abilities(), &device, sizes);
         self.must_have(Abilities::needed_by(&options));
+        let call = ObservedCall {
+            query: &query,
+            key: &key,
+            value: &value,
+            options: &options,
+            state: None,
+            factor: factor.as_ref(),
+        };
+        observe::note(self.as_attend(), &call);
         self.as_attend().attend(query, key, value, options)
     }
 
@@ -179,7 +225,23 @@ impl Mechanism {
     pub fn row_scale(&self) -> Option<&RowScale> {
         match self {
             Self::DotProduct(mechanism) => mechanism.scale.as_ref(),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
+    /// [`MechanismConfig::biases_distances`].
+    pub(crate) fn biases_distances(&self) -> bool {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.nape.is_some(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
         }
     }
 
@@ -187,7 +249,11 @@ impl Mechanism {
     fn static_masks(&self) -> Option<&StaticMasks> {
         match self {
             Self::DotProduct(mechanism) => mechanism.pattern.as_ref(),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 
@@ -212,10 +278,30 @@ impl Mechanism {
             ..Abilities::needed_by(&options)
         };
         self.must_have(needed);
+        let call = ObservedCall {
+            query: &query,
+            key: &key,
+            value: &value,
+            options: &options,
+            state: state.as_ref(),
+            factor: None,
+        };
+        observe::note(self.as_attend(), &call);
         (self
             .as_attend()
             .attend_from(query, key, value, state, options))
         .unwrap_or_else(|| panic!("a mechanism that claims to go on from a state does not"))
+    }
+
+    /// The state that [`MechanismState::packed`] made rows of, of values of a size.
+    ///
+    /// # Shapes
+    /// - packed: as there
+    ///
+    /// # Panics
+    /// If the rows are not those of a state of this mechanism.
+    pub fn unpack(&self, packed: Tensor<3>, d_value: usize) -> MechanismState {
+        self.as_attend().unpack(packed, d_value)
     }
 
     pub(crate) fn must_have(&self, needed: Abilities) {
@@ -238,7 +324,40 @@ impl Mechanism {
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {
             Self::DotProduct(mechanism) => Some(&mechanism.normalizer),
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+}
+
+impl Mechanism {
+    /// What training adds to the loss for it, `[1]`; none where it has no parameter that is penalised.
+    ///
+    /// # Shapes
+    /// - output: `[1]`
+    pub fn penalty(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.penalty(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
+    /// What each head has learned besides weights, `[n_heads]` each.
+    pub fn learned(&self) -> Vec<(LearnedName, Tensor<1>)> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.learned(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => Vec::new(),
         }
     }
 }
@@ -269,9 +388,10 @@ pub struct HeadShape {
 
 /// Which mechanism an attention layer has, in the words of recipes: `softmax`, `sparsemax`, `entmax15`,
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
-/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`. A row normaliser may have parts:
-/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `entmax15+scale` (`asentmax`),
-/// `entmax15+scale+nape` (`asentmax_nape`).
+/// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
+/// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`, `lsh(m=32,rounds=8)`. A row normaliser may have parts after a `+`:
+/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`, `entmax15+scale`
+/// (`asentmax`), `entmax15+scale+nape` (`asentmax_nape`).
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -288,6 +408,12 @@ pub enum MechanismConfig {
     Favor(FavorConfig),
     /// [`Rfa`] with these settings.
     Rfa(RfaConfig),
+    /// [`Linformer`] with these settings.
+    Linformer(LinformerConfig),
+    /// [`Nystrom`] with these settings.
+    Nystrom(NystromConfig),
+    /// [`Lsh`] with these settings.
+    Lsh(LshConfig),
 }
 
 /// What the settings of each mechanism are.
@@ -300,6 +426,11 @@ pub(crate) trait MechanismSettings: fmt::Display {
 
     /// What can be asked of it.
     fn abilities(&self) -> Abilities;
+
+    /// Whether keys are the queries, so that a layer has no key map.
+    fn shares_keys(&self) -> bool {
+        false
+    }
 
     /// The name in tables.
     fn label(&self) -> String {
@@ -315,7 +446,7 @@ impl MechanismConfig {
     pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
     /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 15] = [
         "softmax",
         "sparsemax",
         "entmax15",
@@ -327,17 +458,24 @@ impl MechanismConfig {
         "favor_relu(m=64)",
         "rfa(m=64)",
         "rfa_gate(m=64)",
+        "linformer(k=64)",
+        "linformer_slots(k=64)",
+        "nystrom(m=32)",
+        "lsh(m=32)",
     ];
 
     /// Examples of row normalisers with parts.
     const PARTS: &'static str = "softmax+local(w=16), softmax+fixed(l=16,c=2), softmax+strided(l=16), \
-         softmax+random(keep=0.25,seed=1), entmax15+scale, entmax15+scale+nape";
+         softmax+random(keep=0.25,seed=1), softmax+span(s=128), softmax+gate, entmax15+scale, entmax15+scale+nape";
 
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
             Self::DotProduct(settings) => settings,
             Self::Favor(settings) => settings,
             Self::Rfa(settings) => settings,
+            Self::Linformer(settings) => settings,
+            Self::Nystrom(settings) => settings,
+            Self::Lsh(settings) => settings,
         }
     }
 
@@ -345,8 +483,9 @@ impl MechanismConfig {
     /// there are none.
     pub fn redraw_every(&self) -> u64 {
         match self {
-            Self::DotProduct(_) | Self::Rfa(_) => 0,
+            Self::DotProduct(_) | Self::Rfa(_) | Self::Linformer(_) | Self::Nystrom(_) => 0,
             Self::Favor(settings) => settings.redraw,
+            Self::Lsh(settings) => settings.redraw,
         }
     }
 
@@ -371,6 +510,16 @@ impl MechanismConfig {
         self.abilities().carries_state()
     }
 
+    /// Whether keys are the queries: such a layer has no key map, and attends to nothing but its own sequence.
+    pub fn shares_keys(&self) -> bool {
+        self.settings().shares_keys()
+    }
+
+    /// Whether scores depend on distances, where a stream of segments has them: W_r of Transformer-XL.
+    pub fn has_distances(&self) -> bool {
+        self.abilities().relative
+    }
+
     /// The name in tables, as the papers have it: `softmax`, `1.5-entmax`, `alpha-entmax`; the words of recipes
     /// where they have none.
     pub fn label(&self) -> String {
@@ -381,15 +530,23 @@ impl MechanismConfig {
     pub const fn learns_alpha(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
-            Self::Favor(_) | Self::Rfa(_) => false,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
         }
     }
 
-    /// Whether it biases scores by distance itself: Transformer-XL then has no relative term.
+    /// Whether it biases scores by distance itself: a stream of segments then needs no positions.
     pub const fn biases_distances(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.nape.is_some(),
-            Self::Favor(_) | Self::Rfa(_) => false,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
         }
     }
 
@@ -397,7 +554,11 @@ impl MechanismConfig {
     pub const fn static_pattern(&self) -> Option<StaticPattern> {
         match self {
             Self::DotProduct(settings) => settings.pattern,
-            Self::Favor(_) | Self::Rfa(_) => None,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 
@@ -490,8 +651,13 @@ impl FromStr for MechanismConfig {
             return Ok(Self::DotProduct(settings));
         }
         let (word, argument) = split_argument(text).ok_or_else(unknown)?;
+        if let Some(settings) = LinformerConfig::of(word, argument)? {
+            return Ok(Self::Linformer(settings));
+        }
         (FavorConfig::of(word, argument).map(Self::Favor))
             .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
+            .or_else(|| NystromConfig::of(word, argument).map(Self::Nystrom))
+            .or_else(|| LshConfig::of(word, argument).map(Self::Lsh))
             .ok_or_else(unknown)
     }
 }

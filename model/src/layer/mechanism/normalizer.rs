@@ -7,6 +7,7 @@ use burn::prelude::*;
 use sparta_ops::attention::Normalizer;
 use sparta_ops::module::AlphaEntmax;
 
+use super::observe::{Observable, groups};
 use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
@@ -249,10 +250,31 @@ impl RowNormalizer {
         }
     }
 
+    /// What is watched of its rows of weights besides how many are not zero.
+    pub(super) fn observe(
+        &self,
+        weights: &Tensor<4>,
+        visible: impl FnOnce() -> Tensor<4>,
+    ) -> Option<Observable> {
+        match self.map {
+            FixedMap::Alpha(_) => None,
+            FixedMap::Fusedmax { .. } => Some(groups(weights, visible(), true)),
+            FixedMap::Oscarmax { .. } => Some(groups(weights, visible(), false)),
+        }
+    }
+
     /// Whether the kernels of fused attention know it.
     pub(super) fn is_fused(&self) -> bool {
         match self.map {
             FixedMap::Alpha(_) => true,
+            FixedMap::Fusedmax { .. } | FixedMap::Oscarmax { .. } => false,
+        }
+    }
+
+    /// Whether it is softmax.
+    pub(super) fn is_softmax(&self) -> bool {
+        match self.map {
+            FixedMap::Alpha(alpha) => self.raw_alpha.is_none() && alpha == 1.0,
             FixedMap::Fusedmax { .. } | FixedMap::Oscarmax { .. } => false,
         }
     }

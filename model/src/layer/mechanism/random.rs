@@ -1,9 +1,11 @@
 //! Random matrices of mechanisms: drawn when a layer is made, saved with it, not trained.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
-use sparta_ops::attention::linear::features::orthogonal_gaussian;
+use sparta_ops::attention::linear::features::{gaussian, orthogonal_gaussian};
+
+use super::upkeep::{Change, change};
 
 /// A seed from the device's generator, whose own seed then decides what is drawn from it.
 pub(super) fn drawn_seed(device: &Device) -> u64 {
@@ -25,7 +27,7 @@ pub(super) fn frozen<const D: usize>(
     Param::from_tensor(Tensor::from_data(data, device)).set_require_grad(false)
 }
 
-/// Draws the random features of every [`super::Favor`] of a network anew, each layer's by a seed of its own.
+/// Draws the random features of every [`super::Favor`] and the rotations of every [`super::Lsh`] of a network anew, each layer's by a seed of its own.
 /// Training does so between steps; nothing else does.
 ///
 /// ```
@@ -41,43 +43,32 @@ pub(super) fn frozen<const D: usize>(
 /// assert_eq!(features(layer.clone()), features(layer));
 /// ```
 pub fn redraw<M: Module>(network: M, seed: u64) -> M {
-    network.map(&mut Redraw {
-        path: Vec::new(),
-        seed,
-        n_drawn: 0,
-    })
+    change(network, Redraw { seed, n_drawn: 0 })
 }
 
 struct Redraw {
-    path: Vec<String>,
     seed: u64,
     n_drawn: u64,
 }
 
-impl ModuleMapper for Redraw {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !self
-            .path
-            .ends_with(&["Favor".to_owned(), "projection".to_owned()])
-        {
-            return param;
+impl Change for Redraw {
+    fn of<const D: usize>(&mut self, path: &[String], old: Tensor<D>) -> Option<Tensor<D>> {
+        let is_at = |place: [&str; 2]| path.ends_with(&place.map(str::to_owned));
+        let (features, rotations) = (is_at(["Favor", "projection"]), is_at(["Lsh", "rotations"]));
+        if !features && !rotations {
+            return None;
         }
-        let shape = param.dims();
+        let shape = old.dims();
         let (width, n_rows) = (shape[D - 1], shape[..D - 1].iter().product());
         let seed = self
             .seed
             .wrapping_add(self.n_drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.n_drawn += 1;
-        let rows = orthogonal_gaussian(n_rows, width, seed);
+        let rows = match features {
+            true => orthogonal_gaussian(n_rows, width, seed),
+            false => gaussian(n_rows * width, seed),
+        };
         let data = TensorData::new(rows, shape).convert::<f32>();
-        param.map(|old| Tensor::from_data(data, &old.device()).set_require_grad(false))
+        Some(Tensor::from_data(data, &old.device()))
     }
 }

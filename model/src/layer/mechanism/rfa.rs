@@ -5,20 +5,19 @@ use std::fmt;
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use sparta_ops::attention::linear::features::{gaussian, trigonometric_features};
+use sparta_ops::attention::linear::features::{gaussian, of_length_one, trigonometric_features};
 use sparta_ops::attention::linear::{LinearOptions, linear_attention};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
-use super::state::{Continued, MechanismState, linear_padding};
+use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
 use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::parameter::zeros;
 
-/// Length below which queries and keys are not scaled to 1.
-const SHORTEST: f64 = 1e-6;
 /// Least absolute denominator.
 const FLOOR: f64 = 1e-6;
 /// At the start the gate keeps 0.9 of the state.
@@ -195,6 +194,15 @@ impl Attend for Rfa {
     fn abilities(&self) -> Abilities {
         abilities(self.gate_weight.is_some())
     }
+
+    /// How far what the features imply is from softmax attention of the same directions, whose scores are
+    /// `q̂·k̂/τ²` with the bandwidth at 1; a gate and a learned bandwidth are part of the distance.
+    fn observe(&self, call: &ObservedCall<'_>) -> Vec<Observable> {
+        call.softmax_error(self, || {
+            let [query, key] = [call.query, call.key].map(|x| of_length_one(x.clone()));
+            call.softmax(query, key, Some(1.0 / (self.tau * self.tau)))
+        })
+    }
 }
 
 impl Rfa {
@@ -211,7 +219,7 @@ impl Rfa {
             "random feature attention scales queries and keys to length 1: `scale` has no meaning"
         );
         let [batch, n_heads, seq_kv, _] = key.dims();
-        let padding = linear_padding(options.clone(), seq_kv);
+        let padding = key_padding(options.clone(), seq_kv);
         let frequencies = self.frequencies.val() * self.bandwidth.val().unsqueeze_dim(1);
         let frequencies = frequencies.div_scalar(self.tau);
         let phi = |x| trigonometric_features(of_length_one(x), frequencies.clone());
@@ -228,19 +236,13 @@ impl Rfa {
             causal: options.causal,
             key_padding: padding,
             log_gate,
-            state: state.map(|state| state.sums),
+            state: state.map(|state| state.into_sums().sums),
             floor: FLOOR,
             implementation: options.implementation,
             ..LinearOptions::default()
         };
         Continued::of(linear_attention(phi(query), phi_key, value, linear), shift)
     }
-}
-
-/// x/‖x‖.
-fn of_length_one(x: Tensor<4>) -> Tensor<4> {
-    let square = x.clone().square().sum_dim(3);
-    x / square.clamp_min(SHORTEST * SHORTEST).sqrt()
 }
 
 /// The keys of all heads at each position, `[batch, seq_kv, n_heads · d_head]`.

@@ -30,7 +30,7 @@ fn next(model: &Seq2Seq, source: &[i32], prefix: &[i32], device: &Device) -> Vec
 }
 
 /// Every translation of at most `max_len` tokens that has probability: score and tokens, best first.
-fn every_translation(
+pub fn every_translation(
     model: &Seq2Seq,
     source: &[i32],
     max_len: usize,

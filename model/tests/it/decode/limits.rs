@@ -6,7 +6,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
 use sparta_model::ModelError;
-use sparta_model::decode::{DecodeConfig, Stop, beam_search};
+use sparta_model::decode::{DecodeConfig, SearchMethod, Stop, beam_search};
 use sparta_model::layer::OutputMap;
 use sparta_model::seq2seq::{MaskRows, Seq2Seq, Seq2SeqMasks};
 
@@ -15,7 +15,7 @@ use crate::{mask, words};
 
 /// The last normalisation gives the first unit vector whatever comes in, and the first column of the
 /// output map holds the scores.
-fn constant(output: OutputMap, scores: [f32; VOCAB], device: &Device) -> Seq2Seq {
+pub fn constant(output: OutputMap, scores: [f32; VOCAB], device: &Device) -> Seq2Seq {
     let mut model = config(output).init(device);
     let norm = &mut model.decoder[1].feed_forward.norm;
     norm.gamma = Param::from_tensor(Tensor::zeros([D_MODEL], device));
@@ -30,6 +30,10 @@ fn constant(output: OutputMap, scores: [f32; VOCAB], device: &Device) -> Seq2Seq
     let others = Tensor::zeros([VOCAB, D_MODEL - 1], device);
     model.output_weight = Some(Param::from_tensor(Tensor::cat(vec![column, others], 1)));
     model
+}
+
+fn exact(max_prefixes: usize) -> DecodeConfig {
+    search().with_method(SearchMethod::Exact { max_prefixes })
 }
 
 fn log(p: [f32; VOCAB]) -> [f32; VOCAB] {
@@ -221,6 +225,10 @@ fn scores_that_are_not_numbers_give_an_empty_translation() {
 #[case(search().with_length_penalty(f64::NAN), "length_penalty")]
 #[case(search().with_max_len_a(-1.0), "max_len_a")]
 #[case(search().with_never(vec![END]), "never")]
+#[case(exact(100), "length_penalty")]
+#[case(exact(100).with_length_penalty(0.0).with_n_best(0), "n_best")]
+#[case(exact(0).with_length_penalty(0.0), "method.max_prefixes")]
+#[case(exact(100).with_length_penalty(0.0).with_cache(false), "cache")]
 fn a_setting_out_of_range_is_named(#[case] config: DecodeConfig, #[case] field: &str) {
     let error = config.validate().unwrap_err().to_string();
     assert!(error.contains(&format!("`{field}`")), "{error}");

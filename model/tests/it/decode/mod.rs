@@ -2,6 +2,7 @@
 
 mod brute_force;
 mod limits;
+mod sparse;
 
 use burn::prelude::*;
 use sparta_model::decode::{DecodeConfig, Hypothesis, beam_search};

@@ -4,7 +4,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use sparta_model::bert::BertInput;
 use sparta_model::import::{ImportOptions, Weights, import_bert};
-use sparta_model::layer::{AttentionInput, MechanismState, MultiHeadAttentionConfig};
+use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig};
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 
 use super::*;
@@ -29,7 +29,7 @@ fn part(tensor: &Tensor<4>, rows: std::ops::Range<usize>) -> Tensor<4> {
 fn examples_of_a_batch_do_not_mix() {
     let device = Device::flex();
     let order = Tensor::<1, Int>::from_ints([2, 0, 1], &device);
-    for config in CATALOGUE {
+    for config in every() {
         let made = config.init(SHAPE, &device);
         let at = inputs(BATCH, SEQ, &device);
         let select = |tensor: Tensor<4>| tensor.select(0, order.clone());
@@ -63,21 +63,29 @@ fn weights_make_the_context() {
 #[test]
 fn masked_cells_do_not_count() {
     let device = Device::flex();
-    let hidden = SEQ - 2;
+    // Of the first keys: the last query stays aligned with the last.
+    let hidden = 2;
     for config in able(|abilities| abilities.global_mask) {
         let made = config.init(SHAPE, &device);
         let [query, key, value] = inputs(BATCH, SEQ, &device);
         let mask = cells([SHAPE.n_heads, SEQ, SEQ], &device, |cell| {
-            cell % SEQ >= hidden
+            cell % SEQ < hidden
         });
         let masked = AttentionOptions::default().global_mask(mask);
+        // Queries that are keys are as many.
+        let n = if config.shares_keys() {
+            SEQ - hidden
+        } else {
+            SEQ
+        };
         let few = [
-            query.clone(),
-            part(&key, 0..hidden),
-            part(&value, 0..hidden),
+            part(&query, SEQ - n..SEQ),
+            part(&key, hidden..SEQ),
+            part(&value, hidden..SEQ),
         ];
         let few = context(&made, few, AttentionOptions::default());
-        let off = distance(&context(&made, [query, key, value], masked), &few);
+        let all = made.attend_all([query, key, value], masked);
+        let off = distance(&values(part(&all, SEQ - n..SEQ)), &few);
         assert!(off < 1e-5, "{config}: {off}");
     }
 }
@@ -106,11 +114,12 @@ fn no_query_sees_a_later_key() {
     }
 }
 
-/// Without a causal mask every key reaches every query, and where it stands among them does not matter.
+/// Without a causal mask the last key reaches earlier queries, and where a key stands among them does not
+/// matter to a mechanism without places; to those that count distances, before and after are alike.
 #[test]
 fn keys_are_seen_from_both_sides() {
     let device = Device::flex();
-    let turned = Tensor::<1, Int>::from_ints([4, 6, 0, 2, 5, 1, 3], &device);
+    let turned = Tensor::<1, Int>::from_ints([6, 5, 4, 3, 2, 1, 0], &device);
     for config in able(|abilities| abilities.bidirectional) {
         let made = config.init(SHAPE, &device);
         let [query, key, value] = inputs(BATCH, SEQ, &device);
@@ -119,7 +128,37 @@ fn keys_are_seen_from_both_sides() {
             [query.clone(), key.clone(), value.clone()],
             AttentionOptions::default(),
         );
-        let [key, value] = [key, value].map(|tensor| tensor.select(2, turned.clone()));
+        let changed = |tensor: &Tensor<4>| {
+            let other = heads(BATCH, 1, 9, &device);
+            Tensor::cat(vec![part(tensor, 0..SEQ - 1), other], 2)
+        };
+        let keys = [query.clone(), changed(&key), changed(&value)];
+        let other = context(&made, keys, AttentionOptions::default());
+        let earlier = |cell: &usize| cell / SHAPE.d_head % SEQ + 1 < SEQ;
+        let mut cells = (0..all.len()).filter(earlier);
+        assert!(cells.any(|cell| all[cell] != other[cell]), "{config}");
+        match places(&config) {
+            Places::Each => continue,
+            Places::Distances => {
+                let flipped = [query, key, value].map(|tensor| tensor.flip([2]));
+                let other = made.attend_all(flipped, AttentionOptions::default());
+                let off = distance(&all, &values(other.flip([2])));
+                assert!(off < 1e-5, "{config}: {off}");
+                continue;
+            }
+            Places::None => {}
+        }
+        let turn = |tensor: Tensor<4>| tensor.select(2, turned.clone());
+        let [key, value] = [key, value].map(turn);
+        let (query, all) = match config.shares_keys() {
+            false => (query, all),
+            // Queries that are keys turn with them, and so do their contexts.
+            true => {
+                let shape = [BATCH, SHAPE.n_heads, SEQ, SHAPE.d_head];
+                let all = Tensor::<4>::from_data(TensorData::new(all, shape), &device);
+                (turn(query), values(turn(all)))
+            }
+        };
         let other = context(&made, [query, key, value], AttentionOptions::default());
         assert!(distance(&all, &other) < 1e-5, "{config}");
     }
@@ -173,7 +212,7 @@ fn padding_moves_nothing() {
     }
 }
 
-/// A relative term of zero adds nothing, and one that is very low at one distance hides the keys there.
+/// A relative term of zero adds nothing, and one that is very low at one distance is as low a bias there.
 #[test]
 fn the_relative_term_belongs_to_distances() {
     const HIDDEN_DISTANCE: usize = 2;
@@ -200,10 +239,12 @@ fn the_relative_term_belongs_to_distances() {
         let zero = context(&made, at.clone(), options().relative(term(0.0)));
         assert!(distance(&plain, &zero) < 1e-6, "{config}");
         let low = context(&made, at.clone(), options().relative(term(-1e4)));
-        let at_distance = |cell: usize| cell / SEQ == cell % SEQ + HIDDEN_DISTANCE;
-        let mask = cells([SEQ, SEQ], &device, at_distance);
-        let masked = context(&made, at, options().extra_mask(mask));
-        assert!(distance(&masked, &low) < 1e-5, "{config}");
+        let at_distance = |cell: usize| cell / SEQ % SEQ == cell % SEQ + HIDDEN_DISTANCE;
+        let shape = [1, SHAPE.n_heads, SEQ, SEQ];
+        let bias =
+            Tensor::zeros(shape, &device).mask_fill(cells(shape, &device, at_distance), -1e4);
+        let biased = context(&made, at, options().bias(bias));
+        assert!(distance(&biased, &low) < 1e-5, "{config}");
         assert!(distance(&plain, &low) > 1e-2, "{config}");
     }
 }
@@ -236,7 +277,7 @@ fn a_query_gets_the_same_alone_as_among_others() {
 fn fused_attention_is_the_same_or_refused() {
     let device = Device::flex();
     let of = |implementation| AttentionOptions::default().implementation(implementation);
-    for config in CATALOGUE {
+    for config in every() {
         if config.abilities().fused {
             let made = config.init(SHAPE, &device);
             let at = inputs(BATCH, SEQ, &device);
@@ -331,7 +372,7 @@ fn a_state_stands_for_the_keys_that_were_read() {
                 let continued = made.attend_from(queries, key, value, state.take(), options());
                 // A checkpoint holds it as rows.
                 let packed = continued.state.packed();
-                state = Some(MechanismState::unpacked(packed, SHAPE.d_head));
+                state = Some(made.unpack(packed, SHAPE.d_head));
                 rows.push(continued.output.context);
                 from = to;
             }

@@ -69,9 +69,8 @@ fn features_are_drawn_by_the_seed_of_the_device_and_by_nothing_else() {
     let run = |layer: &sparta_model::layer::MultiHeadAttention| {
         values(layer.forward(AttentionInput::self_attention(x())).context)
     };
-    let projection = |layer: &sparta_model::layer::MultiHeadAttention| match &layer.mechanism {
-        Mechanism::Favor(favor) => values(favor.projection.val()),
-        Mechanism::DotProduct(_) | Mechanism::Rfa(_) => panic!("not FAVOR+"),
+    let projection = |layer: &sparta_model::layer::MultiHeadAttention| {
+        values(of_kind!(Favor, &layer.mechanism).projection.val())
     };
     let layer = made(1);
     assert_eq!(projection(&layer), projection(&made(1)));

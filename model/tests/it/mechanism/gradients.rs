@@ -1,8 +1,9 @@
 //! Gradients, and queries that have none.
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Flag, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::Gradients;
+use sparta_model::layer::mechanism::bound;
 use sparta_ops::attention::AttentionOptions;
 
 use super::*;
@@ -16,6 +17,11 @@ impl ModuleMapper for Settle {
             false => param,
             true => param.map(|old| shifted(old.clone(), 0.0, Some(old.dims()))),
         }
+    }
+
+    // Gates are not drawn: differences need the same twice.
+    fn map_flag(&mut self, param: Param<Flag>) -> Param<Flag> {
+        param.with_value(false)
     }
 }
 
@@ -34,7 +40,7 @@ fn shifted<const D: usize>(old: Tensor<D>, step: f64, instead: Option<[usize; D]
 
 /// A mechanism whose parameters do not depend on the run.
 fn trained(config: &MechanismConfig, device: &Device) -> Mechanism {
-    config.init(SHAPE, device).map(&mut Settle)
+    bound(config.init(SHAPE, device).map(&mut Settle))
 }
 
 /// Moves every trained parameter along a direction.
@@ -80,7 +86,7 @@ fn dot<const D: usize>(tensor: Tensor<D>, seed: u64) -> f64 {
 fn gradients_are_the_slopes() {
     const STEP: f64 = 1e-3;
     let device = Device::flex().autodiff();
-    for config in CATALOGUE {
+    for config in every() {
         let made = trained(&config, &device);
         let options = AttentionOptions::default;
         let loss = |mechanism: &Mechanism, inputs: [Tensor<4>; 3]| {

@@ -113,6 +113,28 @@ fn a_token_at_a_time_equals_the_whole_sentence(
     }
 }
 
+/// Queries that are keys, without a key map: a sentence of one chunk is written as it is read.
+#[rstest]
+fn shared_keys_are_kept_too(#[values(false, true)] masked: bool) {
+    let device = Device::flex();
+    let lsh = "lsh(m=32)".parse().unwrap();
+    let settings = config().with_encoder_self(lsh).with_decoder_self(lsh);
+    let model = settings.init(&device);
+    assert_eq!(settings.n_params(), model.num_params());
+    assert!(model.decoder[0].self_attention.attention.key.is_none());
+    let masks = || match masked {
+        true => masks(MaskRows::True, &device),
+        false => Seq2SeqMasks::default(),
+    };
+    let target = two_targets();
+    let steps = step_by_step(&model, &target, &masks(), &device);
+    let whole = at_once(&model, &target, masks(), &device);
+    for (i, (step, whole)) in steps.iter().zip(&whole).enumerate() {
+        let difference = distance(step, whole);
+        assert!(difference < 2e-5, "token {i}: {difference}");
+    }
+}
+
 /// The released code's rows are true rows of another mask: row i + 2 of self-attention and the one row
 /// source_len + 1 of cross-attention.
 #[test]

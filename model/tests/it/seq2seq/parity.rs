@@ -47,7 +47,7 @@ impl Network<'_> {
         let attention = &mut block.attention;
         let maps = [
             ("query", &mut attention.query),
-            ("key", &mut attention.key),
+            ("key", attention.key.as_mut().expect("a key map")),
             ("value", &mut attention.value),
             ("output", &mut attention.output),
         ];

@@ -7,6 +7,9 @@ use burn::tensor::Tensor;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 
+/// Length below which vectors are not scaled to 1.
+const SHORTEST: f64 = 1e-6;
+
 /// Logarithms of √m times the positive features of the softmax kernel: `w_r·x' − ‖x'‖²/2` with
 /// `x' = √scale·x`. With `φ = exp(·)/√m` and the rows of W from N(0, I),
 /// `E[φ(q)·φ(k)] = exp(scale·q·k)`.
@@ -50,6 +53,15 @@ pub fn trigonometric_features(x: Tensor<4>, projection: Tensor<3>) -> Tensor<4> 
     let n_frequencies = projection.dims()[1] as f64;
     let angles = projected(x, projection);
     Tensor::cat(vec![angles.clone().sin(), angles.cos()], 3).div_scalar(n_frequencies.sqrt())
+}
+
+/// x/‖x‖, with ‖x‖ at least 1e-6.
+///
+/// # Shapes
+/// - x, output: `[batch, n_heads, n, d_head]`
+pub fn of_length_one(x: Tensor<4>) -> Tensor<4> {
+    let square = x.clone().square().sum_dim(3);
+    x / square.clamp_min(SHORTEST * SHORTEST).sqrt()
 }
 
 /// W x of each head.

@@ -9,7 +9,7 @@ pub mod features;
 mod options;
 mod reference;
 
-use burn::tensor::{Bool, DType, Tensor};
+use burn::tensor::Tensor;
 
 pub use options::{LinearOptions, LinearOutput, LinearState};
 
@@ -63,10 +63,7 @@ pub fn linear_attention(
 ) -> Result<LinearOutput, AttentionError> {
     options.check(phi_query.dims(), phi_key.dims(), value.dims())?;
     let dtype = value.dtype();
-    let wide = match dtype {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    };
+    let wide = super::wide(dtype);
     let LinearOptions {
         causal,
         key_padding,
@@ -77,19 +74,12 @@ pub fn linear_attention(
         implementation,
     } = options;
     let phi_query = phi_query.cast(wide);
-    let mut phi_key = phi_key.cast(wide);
+    let phi_key = super::without_hidden(phi_key.cast(wide), key_padding.as_ref());
     let mut log_gate = log_gate.map(|gate| gate.cast(wide));
-    if let Some(padding) = key_padding {
-        let [batch, n_heads, seq_kv, n_features] = phi_key.dims();
-        let hidden = padding.reshape([batch, 1, seq_kv, 1]);
-        phi_key = phi_key.mask_fill(
-            hidden.clone().expand([batch, n_heads, seq_kv, n_features]),
-            0.0,
-        );
-        log_gate = log_gate.map(|gate| {
-            let hidden: Tensor<3, Bool> = hidden.reshape([batch, 1, seq_kv]);
-            gate.mask_fill(hidden.expand([batch, n_heads, seq_kv]), 0.0)
-        });
+    if let (Some(padding), Some(gate)) = (key_padding, log_gate.take()) {
+        let [batch, n_heads, seq_kv] = gate.dims();
+        let hidden = padding.reshape([batch, 1, seq_kv]);
+        log_gate = Some(gate.mask_fill(hidden.expand([batch, n_heads, seq_kv]), 0.0));
     }
     // z is what S is of values that are all 1.
     let [batch, n_heads, seq_kv, _] = value.dims();
@@ -111,20 +101,12 @@ pub fn linear_attention(
         values,
         log_gate,
     };
-    let (sums, state) = match (causal, implementation) {
-        (false, _) => {
-            let state = keys.into_state(state);
-            (phi_query.matmul(state.clone()), state)
-        }
-        (true, Implementation::Reference) => {
-            let (keys, state) = keys.aligned(phi_query.dims()[2], state);
-            reference::causal(phi_query, keys, state)
-        }
-        (true, Implementation::Auto | Implementation::Fused) => {
-            let (keys, state) = keys.aligned(phi_query.dims()[2], state);
-            chunked::causal(phi_query, keys, state, chunk)
-        }
+    let order = Order {
+        causal,
+        chunk,
+        implementation,
     };
+    let (sums, state) = keys.read_by(phi_query, state, order);
     calls::count(implementation);
     Ok(LinearOutput {
         context: divided(sums, floor).cast(dtype),
@@ -135,13 +117,52 @@ pub fn linear_attention(
 
 /// Keys as sums need them: features and values, both `[batch, n_heads, seq_kv, …]`, and log g,
 /// `[batch, n_heads, seq_kv]`.
-struct Keys {
-    phi: Tensor<4>,
-    values: Tensor<4>,
-    log_gate: Option<Tensor<3>>,
+pub(super) struct Keys {
+    pub(super) phi: Tensor<4>,
+    pub(super) values: Tensor<4>,
+    pub(super) log_gate: Option<Tensor<3>>,
+}
+
+/// In which order keys are read.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    /// Each query sees the keys up to its own.
+    pub(super) causal: bool,
+    /// Keys of a chunk.
+    pub(super) chunk: usize,
+    /// `Reference` reads one key after the other.
+    pub(super) implementation: Implementation,
 }
 
 impl Keys {
+    /// `φq_iᵀ S_i`, and the state S after the last key.
+    ///
+    /// # Shapes
+    /// - φq: `[batch, n_heads, seq_q, n_features]`, state: `[batch, n_heads, n_features, width]`
+    /// - sums: `[batch, n_heads, seq_q, width]`
+    pub(super) fn read_by(
+        self,
+        phi_query: Tensor<4>,
+        state: Tensor<4>,
+        order: Order,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let seq_q = phi_query.dims()[2];
+        match (order.causal, order.implementation) {
+            (false, _) => {
+                let state = self.into_state(state);
+                (phi_query.matmul(state.clone()), state)
+            }
+            (true, Implementation::Reference) => {
+                let (keys, state) = self.aligned(seq_q, state);
+                reference::causal(phi_query, keys, state)
+            }
+            (true, Implementation::Auto | Implementation::Fused) => {
+                let (keys, state) = self.aligned(seq_q, state);
+                chunked::causal(phi_query, keys, state, order.chunk)
+            }
+        }
+    }
+
     /// As many keys as queries: those before the first query go into the state, and keys that add nothing
     /// stand where queries have none.
     fn aligned(self, seq_q: usize, state: Tensor<4>) -> (Self, Tensor<4>) {

@@ -1,7 +1,7 @@
 //! The problem as the kernels take it, and whether they do.
 
 use burn::backend::ops::FloatTensorOps;
-use burn::tensor::{BoolStore, DType, FloatDType, Shape, Tensor};
+use burn::tensor::{BoolStore, DType, FloatDType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl;
@@ -35,15 +35,16 @@ pub(crate) fn unserved(
     if options.relative.is_some() {
         return Some(RELATIVE.to_owned());
     }
-    if options.bias.as_ref().is_some_and(Tensor::is_tracked) {
+    let bias = options.bias_is_tracked();
+    if bias == Some(true) {
         return Some(
-            "the gradient of a bias (one that needs none: Tensor::from_inner(bias.inner()))"
+            "the gradient of a bias or span (one that needs none: Tensor::from_inner(bias.inner()))"
                 .to_owned(),
         );
     }
     let client = device.client();
     // Those of the kernel of the keys, which has the most.
-    let bindings = 8 + u32::from(options.has_mask()) + u32::from(options.bias.is_some());
+    let bindings = 8 + u32::from(options.has_mask()) + u32::from(bias.is_some());
     let bound = client.properties().hardware.max_bindings;
     if bindings > bound {
         return Some(format!(

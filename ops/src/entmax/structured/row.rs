@@ -56,7 +56,8 @@ impl RowSolver {
         let tau = self.threshold();
         let mut members = self.visible.iter();
         for (id, group) in (1..).zip(&self.groups) {
-            let weight = group.value - tau;
+            // The threshold is rounded: the only group may end a digit above 1.
+            let weight = (group.value - tau).min(1.0);
             for (_, place) in members.by_ref().take(group.len) {
                 if weight > 0.0 {
                     set(*place as usize, weight, id);

@@ -58,6 +58,8 @@ pub enum Terms {
     Relative,
     /// Bias and distance.
     Both,
+    /// A limit on distances, with its gradient.
+    Span,
 }
 
 /// One request.
@@ -185,17 +187,27 @@ impl AttentionCase {
         all.into_iter().step_by(n).collect()
     }
 
-    /// What [`Self::all`] leaves out: heads wider than what kernels add up at once, and constant biases.
+    /// What [`Self::all`] leaves out: heads wider than what kernels add up at once, constant biases, and
+    /// spans.
     pub fn special() -> Vec<Self> {
         let biased = |shape, rule, masks| Self {
             terms: Terms::BiasConstant,
             ..Self::new(shape, rule, masks)
+        };
+        let limited = |shape, masks, dropout| Self {
+            terms: Terms::Span,
+            dropout,
+            ..Self::new(shape, Rule::Softmax, masks)
         };
         vec![
             Self::new([1, 2, 1, 20, 30, 100, 70], Rule::Entmax15, Masks::Causal),
             Self::new([1, 2, 2, 40, 70, 136, 140], Rule::PerHead, Masks::None),
             biased(SHAPES[1], Rule::Entmax15, Masks::Causal),
             biased(SHAPES[6], Rule::Softmax, Masks::All),
+            limited(SHAPES[1], Masks::Causal, 0.0),
+            limited(SHAPES[6], Masks::None, 0.0),
+            limited(SHAPES[6], Masks::All, 0.2),
+            limited(SHAPES[7], Masks::Causal, 0.0),
         ]
     }
 

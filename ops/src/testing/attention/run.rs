@@ -6,7 +6,7 @@ use super::super::{devices, normal, tensor, values};
 use super::{AttentionCase, Masks, Rule, Terms};
 use crate::attention::{
     AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, Packing, RelativeTerm,
-    sparse_attention,
+    Span, sparse_attention,
 };
 
 struct Request {
@@ -110,7 +110,7 @@ impl AttentionCase {
         let value = four([batch, n_kv_heads, seq_kv, d_value], 3, 1.0);
         let mut options = self.options(dtype, device).implementation(implementation);
         options.bias = match self.terms {
-            Terms::None | Terms::Relative => None,
+            Terms::None | Terms::Relative | Terms::Span => None,
             Terms::Bias | Terms::Both => Some(four([1, n_heads, seq_q, seq_kv], 5, 1.0)),
             Terms::BiasEach => Some(four([batch, n_heads, seq_q, seq_kv], 5, 1.0)),
             // `detach` would leave a leaf its gradient.
@@ -120,7 +120,7 @@ impl AttentionCase {
             }
         };
         options.relative = match self.terms {
-            Terms::None | Terms::Bias | Terms::BiasEach | Terms::BiasConstant => None,
+            Terms::None | Terms::Bias | Terms::BiasEach | Terms::BiasConstant | Terms::Span => None,
             Terms::Relative | Terms::Both => {
                 let ahead = if options.causal { 1 } else { seq_q + 2 };
                 let shape = [n_heads, seq_kv + ahead, d_head];
@@ -128,6 +128,29 @@ impl AttentionCase {
                 Some(RelativeTerm {
                     query: four([batch, n_heads, seq_q, d_head], 6, self.spread),
                     positions: leaf(&positions, shape, dtype, device),
+                })
+            }
+        };
+        options.span = match self.terms {
+            Terms::None
+            | Terms::Bias
+            | Terms::BiasEach
+            | Terms::BiasConstant
+            | Terms::Relative
+            | Terms::Both => None,
+            Terms::Span => {
+                // On the ramp, and far from its ends for half types too.
+                let lengths = (0..n_heads)
+                    .map(|h| 2.5 + 31.0 * h as f64)
+                    .collect::<Vec<_>>();
+                let dtype = if dtype == DType::F64 {
+                    dtype
+                } else {
+                    DType::F32
+                };
+                Some(Span {
+                    length: leaf(&lengths, [n_heads], dtype, device),
+                    ramp: 8.0,
                 })
             }
         };
@@ -191,6 +214,7 @@ impl AttentionCase {
             | Normalizer::Fusedmax { .. }
             | Normalizer::Oscarmax { .. } => None,
         };
+        let span = options.span.clone().map(|span| span.length);
         let upstream = self.upstream(&round(batch * n_heads * seq_q * d_value, 4, 1.0));
         let upstream: Tensor<4> = tensor(
             &upstream,
@@ -211,6 +235,9 @@ impl AttentionCase {
         }
         if let Some(positions) = positions {
             outputs.push(("positions", values(positions.grad(&grads).expect(missing))));
+        }
+        if let Some(span) = span {
+            outputs.push(("span", values(span.grad(&grads).expect(missing))));
         }
         if let Some(alpha) = alpha {
             outputs.push(("alpha", values(alpha.grad(&grads).expect(missing))));

@@ -83,7 +83,7 @@ fn is_served(case: &AttentionCase, name: &str, device: &Device) -> bool {
     let wants = match case.terms {
         Terms::None | Terms::BiasConstant => None,
         Terms::Relative | Terms::Both => Some("a relative term"),
-        Terms::Bias | Terms::BiasEach => Some("the gradient of a bias"),
+        Terms::Bias | Terms::BiasEach | Terms::Span => Some("the gradient of a bias"),
     };
     let label = case.label();
     match (case.resolve(device, Implementation::Fused), wants) {

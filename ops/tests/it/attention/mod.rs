@@ -2,6 +2,10 @@
 
 mod fused;
 mod linear;
+mod linformer;
+mod lsh;
+mod nystrom;
+mod span;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use rstest::rstest;

@@ -15,23 +15,30 @@ use crate::paper;
 /// [`ResultsError::Empty`] if nothing can be drawn, [`ResultsError::Plot`] for a number that is not
 /// finite.
 pub fn cost(rows: &[BenchRow]) -> Result<String> {
-    let lengths = [by_length(rows, true), by_length(rows, false)];
+    let lengths = ["", FORWARD].map(|pass| [true, false].map(|time| by_length(rows, time, pass)));
     let sweeps = [by_p(rows, true), by_p(rows, false)];
     let has_some = |of: &[Vec<Series>; 2]| of.iter().any(|series| !series.is_empty());
-    if !has_some(&lengths) && !has_some(&sweeps) {
+    if !lengths.iter().any(has_some) && !has_some(&sweeps) {
         return Err(ResultsError::Empty);
     }
-    finite(lengths.iter().chain(&sweeps).flatten())?;
+    finite(lengths.iter().flatten().chain(&sweeps).flatten())?;
     let mut page = Page::new("Cost of attention");
-    if has_some(&lengths) {
-        page.heading("Forward and backward, against the number of tokens");
+    let headings = [
+        "Forward and backward, against the number of tokens",
+        "Forward, against the number of tokens",
+    ];
+    for (heading, lengths) in headings.into_iter().zip(&lengths) {
+        if !has_some(lengths) {
+            continue;
+        }
+        page.heading(heading);
         legend(&mut page, lengths.iter().flatten());
         let captions = [
             ("time", "milliseconds"),
             ("memory beside the inputs", "MiB"),
         ];
         let frames = page.row(2, 280.0, 16.0);
-        for (((caption, unit), series), frame) in captions.into_iter().zip(&lengths).zip(frames) {
+        for (((caption, unit), series), frame) in captions.into_iter().zip(lengths).zip(frames) {
             let x = Axis::powers_of_two("tokens", places(series));
             let y = Axis::log(unit, values(series));
             draw(&mut page.svg, frame, caption, [x, y], series);
@@ -90,16 +97,23 @@ fn row_value(row: &BenchRow, time: bool) -> f64 {
     }
 }
 
-/// The rows without a mask of the heads for which the longest sequence was timed: ours, for time
-/// what it was timed against, for memory what the scores alone would take.
-fn by_length(rows: &[BenchRow], time: bool) -> Vec<Series> {
-    let plain = |row: &&BenchRow| {
-        let is_plain = row.p == 0.0 && !row.case.contains('/') && row.shape.ends_with("/s1");
-        is_plain && row.sizes().is_some_and(|of| of.seq_q == of.seq_kv)
+/// What the case of a forward pass alone ends in.
+const FORWARD: &str = "/forward";
+
+/// The rows without a mask of the heads for which the longest sequence was timed, of forward and backward or of the pass
+/// that their case ends in: ours, for time what it was timed against, for memory what the scores alone would take.
+fn by_length(rows: &[BenchRow], time: bool, pass: &str) -> Vec<Series> {
+    let plain = |row: &BenchRow| {
+        let name = row.case.strip_suffix(pass)?;
+        let is_plain = row.p == 0.0 && !name.contains('/') && row.shape.ends_with("/s1");
+        let of = row.sizes().filter(|of| of.seq_q == of.seq_kv)?;
+        let row = BenchRow {
+            case: name.to_owned(),
+            ..row.clone()
+        };
+        is_plain.then_some((row, of))
     };
-    let rows: Vec<(&BenchRow, BenchShape)> = (rows.iter().filter(plain))
-        .filter_map(|row| Some((row, row.sizes()?)))
-        .collect();
+    let rows: Vec<(BenchRow, BenchShape)> = rows.iter().filter_map(plain).collect();
     let heads = |of: &BenchShape| (of.batch, of.n_heads, of.d_head);
     let Some((_, longest)) = rows.iter().max_by_key(|(_, of)| of.seq_q) else {
         return Vec::new();

@@ -2,11 +2,13 @@
 
 mod bars;
 mod cost;
+mod mechanisms;
 mod pivot;
 mod scores;
 mod series;
 mod sweep;
 
 pub use cost::cost;
+pub use mechanisms::mechanisms;
 pub use pivot::pivot;
 pub use scores::{by_row, p_sweep};

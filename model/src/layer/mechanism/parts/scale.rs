@@ -71,6 +71,17 @@ impl RowScale {
     }
 }
 
+impl RowScale {
+    /// The factors of the heads that are scaled, of all that [`RowScale::of`] gave.
+    ///
+    /// # Shapes
+    /// - factor: `[batch, n_heads, seq_q, 1]`, output: `[batch, n_scaled, seq_q, 1]`
+    pub(crate) fn scaled(&self, factor: &Tensor<4>) -> Tensor<4> {
+        let (n_heads, n_scaled) = (factor.dims()[1], self.beta.dims()[1]);
+        factor.clone().slice_dim(1, n_heads - n_scaled..n_heads)
+    }
+}
+
 /// Settings of [`RowScale`]: `scale`, `scale(delta=1,offset=-5)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleConfig {

@@ -9,7 +9,7 @@ use sparta_ops::testing::{normal, tensor, values};
 
 use super::{MAPS, Map};
 
-/// Weights this close are taken to be equal, and inequalities may be missed by as much.
+/// Weights this close are taken to be equal, those as small to be none, and inequalities may be missed by as much.
 const CLOSE: f64 = 1e-8;
 
 /// Total variation: the multipliers u of the edges run along the row from 0 to 0, stay in [−λ, λ], are ±λ where
@@ -24,7 +24,7 @@ fn fused(x: &[f64], y: &[f64], lambda: f64) -> Result<(), String> {
         false => None,
     };
     // τ from a run of positive weights.
-    let first = (0..n).find(|&i| y[i] > 0.0).ok_or("no weight")?;
+    let first = (0..n).find(|&i| y[i] > CLOSE).ok_or("no weight")?;
     let end = (first..n).find(|&i| edge(i).is_some()).ok_or("no end")?;
     let before = if first == 0 { 0.0 } else { lambda };
     let moved: f64 = (first..=end).map(|i| y[i] - x[i]).sum();
@@ -35,7 +35,7 @@ fn fused(x: &[f64], y: &[f64], lambda: f64) -> Result<(), String> {
     for (i, (x, y)) in x.iter().zip(y).enumerate() {
         u += y - x + tau;
         let target = edge(i);
-        if *y > 0.0 {
+        if *y > CLOSE {
             let off = target.map_or(0.0, |target| (u - target).abs());
             if off > CLOSE || u.abs() > lambda + CLOSE {
                 return Err(format!("edge {i}: {u} for {target:?}"));
@@ -63,7 +63,7 @@ fn oscar(x: &[f64], y: &[f64], lambda: f64) -> Result<(), String> {
     let (mut rank, mut tau) = (0, None);
     for group in groups {
         let n_below = |k: usize| (n - 1 - rank - k) as f64;
-        let weighted = y[group[0]] > 0.0;
+        let weighted = y[group[0]] > CLOSE;
         let all: f64 = (0..group.len()).map(n_below).sum();
         let sum: f64 = group.iter().map(|&i| x[i] - y[i]).sum();
         let found = (sum - lambda * all) / group.len() as f64;
