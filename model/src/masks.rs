@@ -310,9 +310,9 @@ impl From<Option<LayerMask>> for Hidden<'_> {
 }
 
 impl Hidden<'_> {
-    fn cells(self) -> Option<Tensor<3, Bool>> {
-        let global = self.global.map(|mask| mask.cells());
-        let pattern = self.pattern.map(|(part, _)| part.cells());
+    pub(crate) fn cells(&self) -> Option<Tensor<3, Bool>> {
+        let global = self.global.as_ref().map(LayerMask::cells);
+        let pattern = self.pattern.as_ref().map(|(part, _)| part.cells());
         [global, pattern].into_iter().flatten().reduce(either)
     }
 
@@ -327,7 +327,7 @@ impl Hidden<'_> {
 }
 
 /// What either mask hides, `[n_heads or 1, rows, columns]`.
-fn either(a: Tensor<3, Bool>, b: Tensor<3, Bool>) -> Tensor<3, Bool> {
+pub(crate) fn either(a: Tensor<3, Bool>, b: Tensor<3, Bool>) -> Tensor<3, Bool> {
     let (left, right) = (a.dims(), b.dims());
     let shape: [usize; 3] = std::array::from_fn(|d| left[d].max(right[d]));
     a.expand(shape).bool_or(b.expand(shape))

@@ -218,7 +218,8 @@ impl TransformerXl {
             }
             (false, false) => {
                 hidden = drop_values(&self.dropout, hidden);
-                Some(drop_values(&self.dropout, from_start(seq_kv)))
+                let is_absolute = !self.biases_distances();
+                is_absolute.then(|| drop_values(&self.dropout, from_start(seq_kv)))
             }
         };
         let extra_mask = self.same_length_mask(seq_q, mlen, &device);
@@ -227,8 +228,9 @@ impl TransformerXl {
         let mut weights = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
             let memory = mems.get(i).cloned();
-            let past = match (&positions, &self.content_bias, &self.position_bias) {
-                (Some(positions), Some(content_bias), Some(position_bias)) => {
+            let biases = self.content_bias.as_ref().zip(self.position_bias.as_ref());
+            let past = match (self.carries_state(), &positions, biases) {
+                (false, Some(positions), Some((content_bias, position_bias))) => {
                     new_mems.extend(self.remember(memory.clone(), &hidden));
                     Past::Memory {
                         memory,
@@ -237,14 +239,14 @@ impl TransformerXl {
                         position_bias: position_bias.val(),
                     }
                 }
-                (Some(positions), None, _) | (Some(positions), _, None) => {
+                (false, positions, None) | (false, positions @ None, Some(_)) => {
                     new_mems.extend(self.remember(memory.clone(), &hidden));
                     Past::Window {
                         memory,
                         positions: positions.clone(),
                     }
                 }
-                (None, _, _) => {
+                (true, _, _) => {
                     let mechanism = &layer.attention.mechanism;
                     Past::State(memory.map(|packed| mechanism.unpack(packed, self.d_head)))
                 }
@@ -307,6 +309,11 @@ impl TransformerXl {
     /// Whether scores depend on distances; otherwise positions are absolute.
     fn has_distances(&self) -> bool {
         self.content_bias.is_some()
+    }
+
+    /// Whether layers bias scores by distance themselves.
+    fn biases_distances(&self) -> bool {
+        (self.layers.first()).is_some_and(|layer| layer.attention.mechanism.biases_distances())
     }
 
     /// Whether layers go on from a state in place of a memory.

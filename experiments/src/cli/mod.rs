@@ -6,6 +6,7 @@ mod compare;
 mod glue;
 mod iwslt;
 mod lm;
+mod mask;
 mod mlm;
 mod options;
 mod program;

@@ -14,6 +14,7 @@ mod low_rank;
 mod lsh;
 mod mlm;
 mod parts;
+mod patterns;
 mod related;
 mod report;
 mod squad;

@@ -106,6 +106,7 @@ impl Case {
         };
         device.seed(7);
         let shape = HeadShape {
+            d_model: N_HEADS * D_HEAD,
             n_heads: N_HEADS,
             d_head: D_HEAD,
             max_len: Some(n),
@@ -116,8 +117,10 @@ impl Case {
             Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device)
         };
         let inputs = [normal(), normal(), normal()];
+        let source = [BATCH, n, N_HEADS * D_HEAD];
+        let source = Tensor::<3>::random(source, Distribution::Normal(0.0, 1.0), &device);
         let call = || {
-            let outputs = self.call(&mechanism, &inputs, pass);
+            let outputs = self.call(&mechanism, &source, &inputs, pass);
             device.sync().expect("the device finishes");
             outputs
         };
@@ -139,11 +142,21 @@ impl Case {
     }
 
     /// The context, and of a backward pass the gradients in query, key and value.
-    fn call(self, mechanism: &Mechanism, inputs: &[Tensor<4>; 3], pass: Pass) -> Vec<Tensor<4>> {
+    fn call(
+        self,
+        mechanism: &Mechanism,
+        source: &Tensor<3>,
+        inputs: &[Tensor<4>; 3],
+        pass: Pass,
+    ) -> Vec<Tensor<4>> {
         let mut options = AttentionOptions::default().implementation(self.implementation);
         options.causal = self.causal;
         let attend = |[query, key, value]: [Tensor<4>; 3]| {
-            mechanism.attend(query, key, value, options.clone()).context
+            // Of the layer's input a scale of rows is made; the others have no use for it.
+            let source = source.clone();
+            mechanism
+                .attend_of(source, query, key, value, options.clone())
+                .context
         };
         match pass {
             Pass::Forward => vec![attend(inputs.clone())],

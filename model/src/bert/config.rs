@@ -270,6 +270,7 @@ impl BertConfig {
 
     fn head_shape(&self) -> HeadShape {
         HeadShape {
+            d_model: self.d_model,
             n_heads: self.n_heads,
             d_head: self.d_model / self.n_heads,
             max_len: Some(self.max_len),

@@ -8,7 +8,9 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, Implementation};
 
 use super::dropout::rate_now;
 use super::key_value::{Cache, CachedInput, KeyValue};
-use super::mechanism::{Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Place};
+use super::mechanism::{
+    Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Surroundings,
+};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -103,6 +105,7 @@ impl MultiHeadAttentionConfig {
             d_model / n_heads
         });
         let shape = HeadShape {
+            d_model,
             n_heads,
             d_head,
             max_len: self.max_len,
@@ -298,6 +301,11 @@ impl MultiHeadAttention {
             return_weights: input.return_weights,
             ..self.options(input.return_weights, &device)
         };
+        let surroundings = Surroundings {
+            global: input.global_mask,
+            source: Some(input.query.clone()),
+            ..Surroundings::default()
+        };
         let KeyValue { key, value } = input.keys;
         let query = match &self.key {
             Some(_) => self.split(&self.query, input.query),
@@ -309,8 +317,7 @@ impl MultiHeadAttention {
                 key.clone().slice(last)
             }
         };
-        let place = (input.global_mask, Place::Sequence);
-        let attended = (self.mechanism).attend_at(query, key, value, options, place);
+        let attended = (self.mechanism).attend_in(query, key, value, options, surroundings);
         self.joined(attended)
     }
 

@@ -11,7 +11,7 @@ use sparta_ops::pruning::AttentionType;
 use super::dropout::{drop_values, rate_now};
 use super::mechanism::observe::within;
 use super::mechanism::{
-    HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place,
+    HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place, Surroundings,
 };
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
@@ -130,6 +130,7 @@ impl RelativeAttentionConfig {
 
     fn head_shape(&self) -> HeadShape {
         HeadShape {
+            d_model: self.d_model,
             n_heads: self.n_heads,
             d_head: self.d_head,
             max_len: self.max_len,
@@ -173,12 +174,13 @@ pub enum Past {
     },
     /// The state of a mechanism that carries one, without gradient; none before the first segment.
     State(Option<MechanismState>),
-    /// Hidden states, for a mechanism with keys and no distances.
+    /// Hidden states, for a mechanism with keys and no term by distance.
     Window {
         /// The layer's input at earlier positions, `[batch, mlen, d_model]`, without gradient.
         memory: Option<Tensor<3>>,
-        /// The vectors of the positions of memory and segment, `[seq_kv, d_model]`.
-        positions: Tensor<2>,
+        /// The vectors of the positions of memory and segment, `[seq_kv, d_model]`; none where the mechanism biases
+        /// scores by distance itself.
+        positions: Option<Tensor<2>>,
     },
 }
 
@@ -238,7 +240,11 @@ impl RelativeAttention {
             source = in_segment(&context);
         }
         let mut placed = context.clone();
-        if let Past::Window { positions, .. } = &input.past {
+        if let Past::Window {
+            positions: Some(positions),
+            ..
+        } = &input.past
+        {
             assert_shape!(positions, [seq_kv, width]);
             placed = placed + positions.clone().unsqueeze_dim(0);
             source = in_segment(&placed);
@@ -249,7 +255,7 @@ impl RelativeAttention {
         let placed = placed.reshape([batch * seq_kv, d_model]);
         let (query, key) = match &self.key {
             Some(map) => {
-                let source = source.reshape([batch * seq_q, d_model]);
+                let source = source.clone().reshape([batch * seq_q, d_model]);
                 (source.matmul(self.query.val()), placed.matmul(map.val()))
             }
             None => {
@@ -273,7 +279,13 @@ impl RelativeAttention {
             },
             ..AttentionOptions::default()
         };
-        let mem_len = input.mem_len;
+        let surroundings = Surroundings {
+            global: None,
+            place: Place::Segment {
+                mem_len: input.mem_len,
+            },
+            source: Some(source),
+        };
         let (attended, state) = match (&self.position, input.past) {
             (
                 Some(position),
@@ -300,8 +312,12 @@ impl RelativeAttention {
                     positions: self.position_keys(positions, position),
                 });
                 let query = with_bias(content_bias);
-                let place = (input.global_mask, Place::Segment { mem_len });
-                let attend = || (self.mechanism).attend_at(query, key, value, options, place);
+                let surroundings = Surroundings {
+                    global: input.global_mask,
+                    ..surroundings
+                };
+                let attend =
+                    || (self.mechanism).attend_in(query, key, value, options, surroundings);
                 (within(AttentionType::DecoderSelf, attend), None)
             }
             (None, Past::State(state)) => {
@@ -314,8 +330,12 @@ impl RelativeAttention {
             }
             (None, Past::Window { .. }) => {
                 let query = self.split(query, batch);
-                let place = (input.global_mask, Place::Segment { mem_len });
-                let attend = || (self.mechanism).attend_at(query, key, value, options, place);
+                let surroundings = Surroundings {
+                    global: input.global_mask,
+                    ..surroundings
+                };
+                let attend =
+                    || (self.mechanism).attend_in(query, key, value, options, surroundings);
                 (within(AttentionType::DecoderSelf, attend), None)
             }
             (Some(_), Past::State(_) | Past::Window { .. }) => {

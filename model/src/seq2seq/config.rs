@@ -245,6 +245,7 @@ impl Seq2SeqConfig {
     pub fn n_params(&self) -> usize {
         let d = self.d_model;
         let shape = HeadShape {
+            d_model: d,
             n_heads: self.n_heads,
             d_head: d / self.n_heads,
             max_len: Some(self.max_len),

@@ -61,7 +61,8 @@ pub struct TransformerXlConfig {
     #[config(default = true)]
     pub tie_projections: bool,
     /// The attention mechanism of every layer: one that can be causal. It takes a relative term, or carries a state in
-    /// place of the memory, or reads the memory by positions.
+    /// place of the memory, or reads the memory by positions, or by
+    /// a bias of its own.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
     /// Dropout probability of word embeddings, positions, layer outputs and the final output.
@@ -129,7 +130,10 @@ impl TransformerXlConfig {
         let tgt_len = Some(self.tgt_len);
         (self.mechanism).check_layer("mechanism", self.n_heads, tgt_len)?;
         if let Some(clamp_len) = self.clamp_len {
-            let expected = format!("not given: {} knows no distances", self.mechanism);
+            let expected = format!(
+                "not given: {} knows no distances that could be clamped",
+                self.mechanism
+            );
             let known = self.mechanism.has_distances();
             check(known, "clamp_len", &clamp_len, &expected)?;
         }

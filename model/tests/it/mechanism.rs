@@ -11,6 +11,7 @@ mod lsh;
 mod observe;
 mod parts;
 mod pattern;
+mod scale;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -95,6 +96,7 @@ use of_kind;
 const BATCH: usize = 3;
 const SEQ: usize = 7;
 const SHAPE: HeadShape = HeadShape {
+    d_model: 16,
     n_heads: 2,
     d_head: 8,
     max_len: Some(2 * SEQ),

@@ -134,6 +134,7 @@ fn a_memory_is_read_by_positions_where_there_are_no_distances() {
         assert_eq!(config.n_params(), model.num_params(), "{words}");
         let softmax = self::config(2, 8, 8);
         let mechanism = config.mechanism.n_params(sparta_model::layer::HeadShape {
+            d_model: 16,
             n_heads: HEADS,
             d_head: 8,
             max_len: Some(16),

@@ -9,7 +9,8 @@ use sparta_ops::pruning::{PruningError, StaticPattern};
 use super::observe::{Observable, ObservedCall};
 use super::parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use super::{NormalizerConfig, RowNormalizer, StaticMasks, split_argument};
+use super::{Nape, NormalizerConfig, RowNormalizer, RowScale, ScaleConfig};
+use super::{StaticMasks, split_argument};
 use crate::error::ModelError;
 use crate::layer::placed::LearnedName;
 
@@ -29,6 +30,11 @@ pub struct DotProduct {
     /// Which cells there are.
     #[module(skip)]
     pub(super) pattern: Option<StaticMasks>,
+    /// What scores are multiplied by.
+    pub scale: Option<RowScale>,
+    /// What is added to scores by distance.
+    #[module(skip)]
+    pub(super) nape: Option<Nape>,
     /// How far each head reads, where that is learned.
     pub span: Option<AdaptiveSpan>,
     /// Which heads are open, where that is learned.
@@ -50,6 +56,15 @@ impl Attend for DotProduct {
         mut options: AttentionOptions,
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
+        if let Some(nape) = self.nape {
+            let [_, n_heads, seq_q, _] = query.dims();
+            let bias = nape.bias([n_heads, seq_q, key.dims()[2]], &query.device());
+            let bias = bias.cast(query.dtype());
+            options.bias = Some(match options.bias {
+                Some(given) => given + bias,
+                None => bias,
+            });
+        }
         options.span = self.span.as_ref().map(AdaptiveSpan::span);
         let output = sparse_attention(query, key, value, options);
         match &self.gate {
@@ -62,8 +77,9 @@ impl Attend for DotProduct {
         let span = self.span.as_ref();
         Abilities {
             fused: self.normalizer.is_fused() && (span.is_none() || self.normalizer.is_softmax()),
-            cross: self.pattern.is_none() && span.is_none(),
-            pretrained: span.is_none_or(AdaptiveSpan::starts_full),
+            cross: self.pattern.is_none() && self.nape.is_none() && span.is_none(),
+            relative: self.nape.is_none(),
+            pretrained: self.nape.is_none() && span.is_none_or(AdaptiveSpan::starts_full),
             ..ABILITIES
         }
     }
@@ -75,6 +91,9 @@ impl Attend for DotProduct {
         };
         let mut found = call.support(&weights);
         found.extend(self.normalizer.observe(&weights, || call.visible(true)));
+        if let (Some(scale), Some(factor)) = (&self.scale, call.factor) {
+            found.push(Observable::of_tensor("scale", scale.scaled(factor)));
+        }
         if let Some(span) = &self.span {
             found.push(Observable::of_tensor("span", span.reach()));
         }
@@ -133,6 +152,10 @@ pub struct DotProductConfig {
     pub normalizer: NormalizerConfig,
     /// Which cells there are: `+fixed(l=16,c=2)`, `+strided(l=16)`, `+local(w=16)`, `+random(keep=0.25,seed=1)`.
     pub pattern: Option<StaticPattern>,
+    /// `+scale`: scores are multiplied by what grows with the number of keys.
+    pub scale: Option<ScaleConfig>,
+    /// `+nape`: half of the heads have a bias by distance, half no positions and the scale.
+    pub nape: Option<Nape>,
     /// `+span(…)`: each head learns how far it reads.
     pub span: Option<SpanConfig>,
     /// `+gate(…)`: training closes heads.
@@ -151,6 +174,8 @@ impl DotProductConfig {
         Self {
             normalizer,
             pattern: None,
+            scale: None,
+            nape: None,
             span: None,
             gate: None,
         }
@@ -159,8 +184,18 @@ impl DotProductConfig {
     /// The settings that words stand for.
     pub(super) fn of(text: &str) -> Option<Self> {
         let mut words = text.split('+').map(split_argument);
-        let (word, argument) = words.next()??;
-        let config = Self::from(NormalizerConfig::of(word, argument)?);
+        let config = match words.next()?? {
+            ("asentmax", argument) => Self {
+                scale: Some(ScaleConfig::of(argument)?),
+                ..Self::new(NormalizerConfig::Entmax15)
+            },
+            ("asentmax_nape", argument) => Self {
+                scale: Some(ScaleConfig::of(argument)?),
+                nape: Some(Nape::of(None)?),
+                ..Self::new(NormalizerConfig::Entmax15)
+            },
+            (word, argument) => NormalizerConfig::of(word, argument)?.into(),
+        };
         words.try_fold(config, |config, part| {
             let (word, argument) = part?;
             config.with_part(word, argument)
@@ -174,6 +209,8 @@ impl DotProductConfig {
                 let pattern = format!("{word}({})", argument?).parse().ok()?;
                 self.pattern.replace(pattern).is_none()
             }
+            "scale" => self.scale.replace(ScaleConfig::of(argument)?).is_none(),
+            "nape" => self.nape.replace(Nape::of(argument)?).is_none(),
             "span" => self.span.replace(SpanConfig::of(argument)?).is_none(),
             "gate" => self.gate.replace(GateConfig::of(argument)?).is_none(),
             _ => false,
@@ -181,12 +218,25 @@ impl DotProductConfig {
         is_new.then_some(self)
     }
 
+    /// Heads whose scores are scaled: all, or those without a bias by distance.
+    const fn n_scaled(&self, n_heads: usize) -> usize {
+        match self.nape {
+            Some(_) => n_heads - Nape::n_biased(n_heads),
+            None => n_heads,
+        }
+    }
+
     /// Its parts in words, each after a `+`.
     fn parts(&self) -> String {
         let pattern = self.pattern.map(|pattern| format!("+{pattern}"));
         let span = self.span.map(|span| format!("+{span}"));
         let gate = self.gate.map(|gate| format!("+{gate}"));
-        [pattern, span, gate].into_iter().flatten().collect()
+        let scale = self.scale.map(|scale| format!("+{scale}"));
+        let nape = self.nape.map(|nape| format!("+{nape}"));
+        [pattern, scale, nape, span, gate]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -220,6 +270,9 @@ impl MechanismSettings for DotProductConfig {
         Mechanism::DotProduct(DotProduct {
             normalizer: self.normalizer.init(shape.n_heads, device),
             pattern: self.pattern.map(StaticMasks::from),
+            scale: (self.scale)
+                .map(|scale| scale.init(shape.d_model, self.n_scaled(shape.n_heads), device)),
+            nape: self.nape,
             span: self.span.map(|span| span.init(shape, device)),
             gate: self.gate.map(|gate| gate.init(shape, device)),
         })
@@ -227,15 +280,21 @@ impl MechanismSettings for DotProductConfig {
 
     fn n_params(&self, shape: HeadShape) -> usize {
         let n_parts = usize::from(self.span.is_some()) + usize::from(self.gate.is_some());
-        self.normalizer.n_params(shape.n_heads) + n_parts * shape.n_heads
+        let scale = match self.scale {
+            Some(_) => 2 * shape.d_model * self.n_scaled(shape.n_heads),
+            None => 0,
+        };
+        self.normalizer.n_params(shape.n_heads) + n_parts * shape.n_heads + scale
     }
 
     fn abilities(&self) -> Abilities {
         let (span, is_softmax) = (self.span, self.normalizer == NormalizerConfig::Softmax);
         Abilities {
             fused: self.normalizer.is_fused() && (span.is_none() || is_softmax),
-            cross: self.pattern.is_none() && span.is_none(),
-            pretrained: span.is_none_or(|span| span.start == SpanStart::Full),
+            cross: self.pattern.is_none() && self.nape.is_none() && span.is_none(),
+            relative: self.nape.is_none(),
+            pretrained: self.nape.is_none()
+                && span.is_none_or(|span| span.start == SpanStart::Full),
             ..ABILITIES
         }
     }
@@ -255,6 +314,9 @@ impl MechanismSettings for DotProductConfig {
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         self.normalizer.check(field)?;
+        if let Some(scale) = &self.scale {
+            scale.check(field)?;
+        }
         if let Some(Err(error)) = self.pattern.map(|pattern| pattern.check()) {
             return Err(of_pattern(error, field));
         }

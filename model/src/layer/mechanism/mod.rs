@@ -25,7 +25,7 @@ use std::str::FromStr;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use sparta_ops::attention::{AttentionOptions, AttentionOutput};
+use sparta_ops::attention::{AttentionOptions, AttentionOutput, RelativeTerm};
 use sparta_ops::pruning::StaticPattern;
 
 pub use abilities::Abilities;
@@ -38,7 +38,9 @@ pub use normalizer::{NormalizerConfig, RowNormalizer};
 pub(crate) use nystrom::beside_pretrained;
 pub use nystrom::{Nystrom, NystromConfig};
 pub use observe::{Observable, Readings, watch};
+use parts::visible_keys;
 pub use parts::{AdaptiveSpan, GateConfig, HeadGate, SpanConfig, SpanStart};
+pub use parts::{Nape, RowScale, ScaleConfig, Slopes};
 pub(crate) use parts::{Place, StaticMasks};
 pub use random::redraw;
 pub use rfa::{Rfa, RfaConfig};
@@ -139,22 +141,48 @@ impl Mechanism {
         value: Tensor<4>,
         options: AttentionOptions,
     ) -> AttentionOutput {
-        self.attend_at(query, key, value, options, (None, Place::Sequence))
+        self.attend_in(query, key, value, options, Surroundings::default())
     }
 
-    /// [`Mechanism::attend`] under a layer's global mask, `[n_heads, seq_q, seq_kv]`, where queries and keys are at a
-    /// place.
+    /// [`Mechanism::attend`] of a layer whose input at the queries is `source`, which a scale of rows is made of.
+    ///
+    /// # Shapes
+    /// As there; source: `[batch, seq_q, d_model]`.
     ///
     /// # Panics
     /// As there.
-    pub(crate) fn attend_at(
+    pub fn attend_of(
         &self,
+        source: Tensor<3>,
         query: Tensor<4>,
         key: Tensor<4>,
         value: Tensor<4>,
-        mut options: AttentionOptions,
-        (global, place): (Option<LayerMask>, Place),
+        options: AttentionOptions,
     ) -> AttentionOutput {
+        let surroundings = Surroundings {
+            source: Some(source),
+            ..Surroundings::default()
+        };
+        self.attend_in(query, key, value, options, surroundings)
+    }
+
+    /// [`Mechanism::attend`] with what a layer knows of the call.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn attend_in(
+        &self,
+        mut query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        mut options: AttentionOptions,
+        surroundings: Surroundings,
+    ) -> AttentionOutput {
+        let Surroundings {
+            global,
+            place,
+            source,
+        } = surroundings;
         let [_, n_heads, seq_q, _] = query.dims();
         let seq_kv = key.dims()[2];
         let device = query.device();
@@ -163,10 +191,58 @@ impl Mechanism {
         let pattern = self.static_masks().map(|masks| (part(masks), masks));
         let hidden = Hidden { global, pattern };
         let sizes = [seq_q, seq_kv];
+        let mut factor = None;
+        if let Some(scale) = self.row_scale() {
+            let source = source.unwrap_or_else(|| {
+                panic!(
+                    "scores are scaled by the layer's input: call `attend_of` with it, or a layer"
+                )
+            });
+            let visible = visible_keys(&options, &hidden, sizes, &device);
+            let of_rows = scale.of(source, visible, n_heads);
+            query = query * of_rows.clone();
+            options.relative = (options.relative).map(|term| RelativeTerm {
+                query: term.query * of_rows.clone(),
+                positions: term.positions,
+            });
+            factor = Some(of_rows);
+        }
         hide(&mut options, hidden, self.abilities(), &device, sizes);
         self.must_have(Abilities::needed_by(&options));
-        self.note((&query, &key, &value), None, &options);
+        let call = ObservedCall {
+            query: &query,
+            key: &key,
+            value: &value,
+            options: &options,
+            state: None,
+            factor: factor.as_ref(),
+        };
+        observe::note(self.as_attend(), &call);
         self.as_attend().attend(query, key, value, options)
+    }
+
+    /// The adaptive scale of scores, where it has one.
+    pub fn row_scale(&self) -> Option<&RowScale> {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.scale.as_ref(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
+    /// [`MechanismConfig::biases_distances`].
+    pub(crate) fn biases_distances(&self) -> bool {
+        match self {
+            Self::DotProduct(mechanism) => mechanism.nape.is_some(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
+        }
     }
 
     /// The static pattern, where it has one.
@@ -202,28 +278,19 @@ impl Mechanism {
             ..Abilities::needed_by(&options)
         };
         self.must_have(needed);
-        self.note((&query, &key, &value), state.as_ref(), &options);
+        let call = ObservedCall {
+            query: &query,
+            key: &key,
+            value: &value,
+            options: &options,
+            state: state.as_ref(),
+            factor: None,
+        };
+        observe::note(self.as_attend(), &call);
         (self
             .as_attend()
             .attend_from(query, key, value, state, options))
         .unwrap_or_else(|| panic!("a mechanism that claims to go on from a state does not"))
-    }
-
-    /// See [`watch`].
-    fn note(
-        &self,
-        (query, key, value): (&Tensor<4>, &Tensor<4>, &Tensor<4>),
-        state: Option<&MechanismState>,
-        options: &AttentionOptions,
-    ) {
-        let call = ObservedCall {
-            query,
-            key,
-            value,
-            options,
-            state,
-        };
-        observe::note(self.as_attend(), &call);
     }
 
     /// The state that [`MechanismState::packed`] made rows of, of values of a size.
@@ -295,9 +362,22 @@ impl Mechanism {
     }
 }
 
+/// What a layer knows of a call besides queries, keys and values.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    /// The layer's global mask, `[n_heads, seq_q, seq_kv]`.
+    pub(crate) global: Option<LayerMask>,
+    /// Where queries and keys are.
+    pub(crate) place: Place,
+    /// The layer's input at the queries, `[batch, seq_q, d_model]`.
+    pub(crate) source: Option<Tensor<3>>,
+}
+
 /// The attention layer that a mechanism is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadShape {
+    /// Size of the layer's input.
+    pub d_model: usize,
     /// Number of heads.
     pub n_heads: usize,
     /// Size of a head's queries and keys.
@@ -310,7 +390,8 @@ pub struct HeadShape {
 /// `entmax(1.3)`, `alpha_entmax`, `fusedmax(0.1)`, `oscarmax(0.01)`, `favor(m=64)`,
 /// `favor_relu(m=64,redraw=0)`, `rfa(m=64,tau=0.7)`, `rfa_gate(m=64)`, `linformer(k=64,sharing=key_value)`,
 /// `linformer_slots(k=64)`, `nystrom(m=32,conv=33)`, `lsh(m=32,rounds=8)`. A row normaliser may have parts after a `+`:
-/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`.
+/// `softmax+local(w=16)`, `entmax15+fixed(l=16,c=2)`, `softmax+span(s=128)+gate(lambda=0.01)`, `entmax15+scale`
+/// (`asentmax`), `entmax15+scale+nape` (`asentmax_nape`).
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, NormalizerConfig};
@@ -383,6 +464,10 @@ impl MechanismConfig {
         "lsh(m=32)",
     ];
 
+    /// Examples of row normalisers with parts.
+    const PARTS: &'static str = "softmax+local(w=16), softmax+fixed(l=16,c=2), softmax+strided(l=16), \
+         softmax+random(keep=0.25,seed=1), softmax+span(s=128), softmax+gate, entmax15+scale, entmax15+scale+nape";
+
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
             Self::DotProduct(settings) => settings,
@@ -445,6 +530,18 @@ impl MechanismConfig {
     pub const fn learns_alpha(&self) -> bool {
         match self {
             Self::DotProduct(settings) => settings.normalizer.learns_alpha(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
+        }
+    }
+
+    /// Whether it biases scores by distance itself: a stream of segments then needs no positions.
+    pub const fn biases_distances(&self) -> bool {
+        match self {
+            Self::DotProduct(settings) => settings.nape.is_some(),
             Self::Favor(_)
             | Self::Rfa(_)
             | Self::Linformer(_)
@@ -544,7 +641,11 @@ impl FromStr for MechanismConfig {
     fn from_str(text: &str) -> Result<Self, ModelError> {
         let unknown = || ModelError::UnknownMechanism {
             found: text.to_owned(),
-            known: Self::WORDS.join(", "),
+            known: format!(
+                "{}; row normalisers with parts: {}",
+                Self::WORDS.join(", "),
+                Self::PARTS
+            ),
         };
         if let Some(settings) = DotProductConfig::of(text) {
             return Ok(Self::DotProduct(settings));

@@ -162,6 +162,8 @@ pub(crate) struct ObservedCall<'a> {
     pub(crate) options: &'a AttentionOptions,
     /// What stands for keys that were read before.
     pub(crate) state: Option<&'a MechanismState>,
+    /// What the rows of the query were multiplied by, `[batch, n_heads, seq_q, 1]`.
+    pub(crate) factor: Option<&'a Tensor<4>>,
 }
 
 impl ObservedCall<'_> {

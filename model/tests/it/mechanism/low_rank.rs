@@ -64,6 +64,7 @@ impl Parity {
     fn head_shape(&self) -> HeadShape {
         let [_, n_heads, _, d_head] = self.shape;
         HeadShape {
+            d_model: 16,
             n_heads,
             d_head,
             max_len: Some(self.longest),
@@ -221,6 +222,7 @@ fn parameters_start_as_the_papers_have_them() {
     let device = Device::flex();
     device.seed(3);
     let shape = HeadShape {
+        d_model: 16,
         n_heads: 8,
         d_head: 8,
         max_len: Some(512),

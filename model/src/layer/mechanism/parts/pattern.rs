@@ -17,10 +17,11 @@ const LEAST_POSITIONS: usize = 64;
 const KEPT: usize = 8;
 
 /// Where queries and keys are among the positions that a static pattern counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Place {
     /// Queries and keys are one sequence from its first position on; where there are fewer queries, or under a
     /// causal mask, the last query is the last key.
+    #[default]
     Sequence,
     /// A segment of a stream after a memory of up to this many positions, which the first segments do not have
     /// yet.
@@ -44,6 +45,8 @@ struct Made {
     grids: Vec<(bool, usize, Device, LayerMask)>,
     /// A global mask, the pattern's part, and what both hide.
     joined: Vec<[LayerMask; 3]>,
+    /// Keys that a query sees of a part.
+    counts: Vec<(LayerMask, Tensor<4>)>,
 }
 
 impl fmt::Debug for StaticMasks {
@@ -123,6 +126,21 @@ impl StaticMasks {
         let grid = LayerMask::of_pattern(self.pattern, n_heads, causal, size, &device);
         made.grids.push((causal, n_heads, device, grid.clone()));
         grid
+    }
+
+    /// Keys that each query sees of a part, which is of a causal sequence or not, by `count` where they are not yet
+    /// known.
+    pub(crate) fn counts(&self, part: &LayerMask, count: impl FnOnce() -> Tensor<4>) -> Tensor<4> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counts)) = made.counts.iter().find(|(of, _)| of.is(part)) {
+            return counts.clone();
+        }
+        let counts = count();
+        if made.counts.len() == KEPT {
+            made.counts.remove(0);
+        }
+        made.counts.push((part.clone(), counts.clone()));
+        counts
     }
 
     /// What a global mask or the pattern's part hides, as blocks are cut from it.
