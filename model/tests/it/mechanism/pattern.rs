@@ -11,7 +11,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
 use sparta_ops::pruning::{CellRule, GlobalMask, Grid, StaticPattern};
 
 use super::*;
-use crate::{distance, mask, some_words, words};
+use crate::{alone, distance, mask, some_words, words};
 
 const PATTERNS: [&str; 7] = [
     "fixed(l=3,c=1)",
@@ -84,7 +84,7 @@ fn words_have_parts_and_their_errors_say_what_is_known() {
 fn a_pattern_is_its_cells() {
     let device = Device::flex();
     let shape = [SHAPE.n_heads, SEQ, SEQ];
-    for normalizer in ["softmax", "entmax15", "alpha_entmax", "fusedmax(0.1)"] {
+    for normalizer in ["softmax", "entmax15", "entmax(1.3)", "fusedmax(0.1)"] {
         for (words, pattern) in patterns() {
             let made = mechanisms(normalizer, words).map(|config| config.init(SHAPE, &device));
             for rule in [CellRule::Causal { memory: 0 }, CellRule::Full] {
@@ -165,48 +165,52 @@ fn padding_moves_nothing() {
 /// the definition, with a global mask on top and without.
 #[test]
 fn fused_attention_is_the_same() {
-    const KEYS: usize = 200;
-    let device = Device::flex().autodiff();
-    let top = |head: usize, row: usize, col: usize| (row * 7 + col * 3 + head).is_multiple_of(5);
-    for words in [
-        "local(w=40)",
-        "fixed(l=32,c=16)",
-        "fixed(l=20,c=3)",
-        "strided(l=16)",
-        "random(keep=0.2)",
-    ] {
-        let [config, _] = mechanisms("entmax15", words);
-        for (causal, masked) in [(true, false), (true, true), (false, false), (false, true)] {
-            let run = |implementation| {
-                device.seed(3);
-                let layer = MultiHeadAttentionConfig::new(16, 2)
-                    .with_mechanism(config)
-                    .with_implementation(implementation)
-                    .with_dropout(0.0)
-                    .init(&device);
-                let x: Tensor<3> = tensor([1, KEYS, 16], 6, &device).require_grad();
-                let mut input = AttentionInput::self_attention(x.clone());
-                if causal {
-                    input = input.causal();
+    alone(|| {
+        const KEYS: usize = 200;
+        let device = Device::flex().autodiff();
+        let top =
+            |head: usize, row: usize, col: usize| (row * 7 + col * 3 + head).is_multiple_of(5);
+        for words in [
+            "local(w=40)",
+            "fixed(l=32,c=16)",
+            "fixed(l=20,c=3)",
+            "strided(l=16)",
+            "random(keep=0.2)",
+        ] {
+            let [config, _] = mechanisms("entmax15", words);
+            for (causal, masked) in [(true, false), (true, true), (false, false), (false, true)] {
+                let run = |implementation| {
+                    device.seed(3);
+                    let layer = MultiHeadAttentionConfig::new(16, 2)
+                        .with_mechanism(config)
+                        .with_implementation(implementation)
+                        .with_dropout(0.0)
+                        .init(&device);
+                    let x: Tensor<3> = tensor([1, KEYS, 16], 6, &device).require_grad();
+                    let mut input = AttentionInput::self_attention(x.clone());
+                    if causal {
+                        input = input.causal();
+                    }
+                    if masked {
+                        input = input.global_mask(mask([2, KEYS, KEYS], &device, top));
+                    }
+                    let context = layer.forward(input).context;
+                    let gradients = context.clone().powf_scalar(2.0).sum().backward();
+                    [values(context), values(x.grad(&gradients).unwrap())]
+                };
+                let [reference, fused] =
+                    [Implementation::Reference, Implementation::Fused].map(run);
+                for (reference, fused) in reference.iter().zip(&fused) {
+                    let largest = reference.iter().fold(0f32, |most, x| most.max(x.abs()));
+                    let off = distance(reference, fused);
+                    assert!(
+                        off < 2e-5 * largest.max(1.0),
+                        "{words}, {causal}, {masked}: {off}"
+                    );
                 }
-                if masked {
-                    input = input.global_mask(mask([2, KEYS, KEYS], &device, top));
-                }
-                let context = layer.forward(input).context;
-                let gradients = context.clone().powf_scalar(2.0).sum().backward();
-                [values(context), values(x.grad(&gradients).unwrap())]
-            };
-            let [reference, fused] = [Implementation::Reference, Implementation::Fused].map(run);
-            for (reference, fused) in reference.iter().zip(&fused) {
-                let largest = reference.iter().fold(0f32, |most, x| most.max(x.abs()));
-                let off = distance(reference, fused);
-                assert!(
-                    off < 2e-5 * largest.max(1.0),
-                    "{words}, {causal}, {masked}: {off}"
-                );
             }
         }
-    }
+    });
 }
 
 /// Reads segments one after the other, carrying the memory.
@@ -229,111 +233,119 @@ fn read(model: &TransformerXl, masks: Option<&[LayerMask]>, device: &Device) -> 
 /// stream, with a mask on top and without.
 #[test]
 fn a_stream_has_the_cells_of_the_mask_file() {
-    let (device, tgt_len) = (Device::flex(), 12);
-    for (words, pattern) in patterns() {
-        for (mem_len, implementation) in [
-            (12, Implementation::Reference),
-            (7, Implementation::Reference),
-            (150, Implementation::Auto),
-        ] {
-            let model = |mechanism| {
-                device.seed(7);
-                TransformerXlConfig::new(30, 2, 16, 2, 8, 32, tgt_len, mem_len)
-                    .with_dropout(0.0)
-                    .with_init_std(0.3)
-                    .with_implementation(implementation)
-                    .with_mechanism(mechanism)
-                    .init(&device)
-            };
-            let [with, without] = mechanisms("entmax15", words).map(model);
-            let grid = Grid {
-                n_heads: 2,
-                n_rows: tgt_len,
-                n_cols: mem_len + tgt_len,
-                rule: CellRule::Causal { memory: mem_len },
-            };
-            let kind = AttentionType::DecoderSelf;
-            let file = GlobalMask::from_static(pattern, [0, 1].map(|i| ((kind, i), grid))).unwrap();
-            let masks = masks_of(&file, kind, grid.n_rows, grid.n_cols, &device).unwrap();
-            let found = read(&with, None, &device);
-            assert_eq!(
-                found,
-                read(&without, masks.as_deref(), &device),
-                "{words}, {mem_len}"
-            );
-            assert_ne!(found, read(&without, None, &device), "{words}, {mem_len}");
+    alone(|| {
+        let (device, tgt_len) = (Device::flex(), 12);
+        for (words, pattern) in patterns() {
+            for (mem_len, implementation) in [
+                (12, Implementation::Reference),
+                (7, Implementation::Reference),
+                (150, Implementation::Auto),
+            ] {
+                let model = |mechanism| {
+                    device.seed(7);
+                    TransformerXlConfig::new(30, 2, 16, 2, 8, 32, tgt_len, mem_len)
+                        .with_dropout(0.0)
+                        .with_init_std(0.3)
+                        .with_implementation(implementation)
+                        .with_mechanism(mechanism)
+                        .init(&device)
+                };
+                let [with, without] = mechanisms("entmax15", words).map(model);
+                let grid = Grid {
+                    n_heads: 2,
+                    n_rows: tgt_len,
+                    n_cols: mem_len + tgt_len,
+                    rule: CellRule::Causal { memory: mem_len },
+                };
+                let kind = AttentionType::DecoderSelf;
+                let file =
+                    GlobalMask::from_static(pattern, [0, 1].map(|i| ((kind, i), grid))).unwrap();
+                let masks = masks_of(&file, kind, grid.n_rows, grid.n_cols, &device).unwrap();
+                let found = read(&with, None, &device);
+                assert_eq!(
+                    found,
+                    read(&without, masks.as_deref(), &device),
+                    "{words}, {mem_len}"
+                );
+                assert_ne!(found, read(&without, None, &device), "{words}, {mem_len}");
 
-            let shape = [2, grid.n_rows, grid.n_cols];
-            let top = |head: usize, row: usize, col: usize| (row + col + head).is_multiple_of(3);
-            let both = |head, row, col| {
-                top(head, row, col) || pattern.hidden(grid.rule, 2, head, row, col)
-            };
-            let [top, both] = [mask(shape, &device, top), mask(shape, &device, both)];
-            let found = read(&with, Some(&[top.clone(), top]), &device);
-            let expected = read(&without, Some(&[both.clone(), both]), &device);
-            assert_eq!(found, expected, "{words}, {mem_len}");
+                let shape = [2, grid.n_rows, grid.n_cols];
+                let top =
+                    |head: usize, row: usize, col: usize| (row + col + head).is_multiple_of(3);
+                let both = |head, row, col| {
+                    top(head, row, col) || pattern.hidden(grid.rule, 2, head, row, col)
+                };
+                let [top, both] = [mask(shape, &device, top), mask(shape, &device, both)];
+                let found = read(&with, Some(&[top.clone(), top]), &device);
+                let expected = read(&without, Some(&[both.clone(), both]), &device);
+                assert_eq!(found, expected, "{words}, {mem_len}");
+            }
         }
-    }
+    });
 }
 
 /// A decoder that writes one token after the other sees what training saw, and its encoder the cells of its mask.
 #[test]
 fn a_translator_decodes_as_it_was_trained() {
-    let device = Device::flex();
-    for (words_of, _) in patterns() {
-        let [config, _] = mechanisms("softmax", words_of);
-        device.seed(7);
-        let model = Seq2SeqConfig::new(30, 30, 16, 2, 32, 2, 2)
-            .with_encoder_self(config)
-            .with_decoder_self(config)
-            .init(&device);
-        let (source, target) = (some_words(9, 30, 1), some_words(11, 30, 2));
-        let source = words(&source, 1, &device);
-        let input = Seq2SeqInput::new(source.clone(), words(&target, 1, &device));
-        let all = model.logits(model.forward(input).hidden);
-        let masks = Seq2SeqMasks {
-            rows: MaskRows::True,
-            ..Seq2SeqMasks::default()
-        };
-        let mut state = model.start(model.encode(source, None, &masks, false));
-        for (i, &token) in target.iter().enumerate() {
-            let token = Tensor::<1, Int>::from_ints([token], &device);
-            let step = model.decode_step(state, token, &masks, false);
-            state = step.state;
-            let expected = values(all.clone().slice_dim(1, i..i + 1));
-            let off = distance(&values(step.logits), &expected);
-            assert!(off < 1e-5, "{words_of}, token {i}: {off}");
+    alone(|| {
+        let device = Device::flex();
+        for (words_of, _) in patterns() {
+            let [config, _] = mechanisms("softmax", words_of);
+            device.seed(7);
+            let model = Seq2SeqConfig::new(30, 30, 16, 2, 32, 2, 2)
+                .with_encoder_self(config)
+                .with_decoder_self(config)
+                .init(&device);
+            let (source, target) = (some_words(9, 30, 1), some_words(11, 30, 2));
+            let source = words(&source, 1, &device);
+            let input = Seq2SeqInput::new(source.clone(), words(&target, 1, &device));
+            let all = model.logits(model.forward(input).hidden);
+            let masks = Seq2SeqMasks {
+                rows: MaskRows::True,
+                ..Seq2SeqMasks::default()
+            };
+            let mut state = model.start(model.encode(source, None, &masks, false));
+            for (i, &token) in target.iter().enumerate() {
+                let token = Tensor::<1, Int>::from_ints([token], &device);
+                let step = model.decode_step(state, token, &masks, false);
+                state = step.state;
+                let expected = values(all.clone().slice_dim(1, i..i + 1));
+                let off = distance(&values(step.logits), &expected);
+                assert!(off < 1e-5, "{words_of}, token {i}: {off}");
+            }
         }
-    }
+    });
 }
 
 /// BERT's first position stands for the sequence: it sees all, and all see it.
 #[test]
 fn a_classifiers_first_position_is_visible() {
-    let device = Device::flex();
-    let pattern: StaticPattern = "local(w=1,first=visible)".parse().unwrap();
-    let model = |mechanism| {
-        device.seed(7);
-        let config = BertConfig::new(30, 16, 2, 32, 2)
-            .with_dropout(0.0)
-            .with_attention_dropout(0.0);
-        let config: BertConfig = config.with_mechanism(mechanism);
-        (config.static_pattern(), config.init(&device))
-    };
-    let [with, without] = mechanisms("softmax", "local(w=1)").map(model);
-    assert_eq!((with.0, without.0), (Some(pattern), None));
-    let tokens = words(&some_words(9, 30, 1), 1, &device);
-    let cells = mask([2, 9, 9], &device, |head, row, col| {
-        pattern.hidden(CellRule::Full, 2, head, row, col)
+    alone(|| {
+        let device = Device::flex();
+        let pattern: StaticPattern = "local(w=1,first=visible)".parse().unwrap();
+        let model = |mechanism| {
+            device.seed(7);
+            let config = BertConfig::new(30, 16, 2, 32, 2)
+                .with_dropout(0.0)
+                .with_attention_dropout(0.0);
+            let config: BertConfig = config.with_mechanism(mechanism);
+            (config.static_pattern(), config.init(&device))
+        };
+        let [with, without] = mechanisms("softmax", "local(w=1)").map(model);
+        assert_eq!((with.0, without.0), (Some(pattern), None));
+        let tokens = words(&some_words(9, 30, 1), 1, &device);
+        let cells = mask([2, 9, 9], &device, |head, row, col| {
+            pattern.hidden(CellRule::Full, 2, head, row, col)
+        });
+        let hidden = |model: &sparta_model::bert::Bert, masks: Option<Vec<LayerMask>>| {
+            let mut input = BertInput::new(tokens.clone());
+            input.masks = masks;
+            values(model.forward(input).hidden)
+        };
+        let found = hidden(&with.1, None);
+        assert_eq!(found, hidden(&without.1, Some(vec![cells.clone(), cells])));
+        assert_ne!(found, hidden(&without.1, None));
     });
-    let hidden = |model: &sparta_model::bert::Bert, masks: Option<Vec<LayerMask>>| {
-        let mut input = BertInput::new(tokens.clone());
-        input.masks = masks;
-        values(model.forward(input).hidden)
-    };
-    let found = hidden(&with.1, None);
-    assert_eq!(found, hidden(&without.1, Some(vec![cells.clone(), cells])));
-    assert_ne!(found, hidden(&without.1, None));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sparta_ops::attention::{AttentionOptions, Implementation};
 use sparta_ops::testing::devices;
 
 use super::*;
-use crate::{distance, mask, some_words, words};
+use crate::{alone, distance, mask, some_words, words};
 
 fn config(words: &str) -> MechanismConfig {
     words.parse().unwrap()
@@ -388,42 +388,44 @@ fn rows_without_a_key_give_zeros() {
 /// The cache of a decoder goes on counting keys: token after token is as all at once.
 #[test]
 fn counting_goes_on_over_the_cache() {
-    let device = Device::flex();
-    for (of, cross) in [
-        ("asentmax", "asentmax"),
-        ("asentmax_nape", "softmax"),
-        ("asentmax_nape", "asentmax"),
-    ] {
-        device.seed(7);
-        let mut model = Seq2SeqConfig::new(30, 30, 16, 2, 32, 2, 2)
-            .with_encoder_self(config(of))
-            .with_decoder_self(config(of))
-            .with_cross(config(cross))
-            .init(&device);
-        for layer in &mut model.decoder {
-            for block in [&mut layer.self_attention, &mut layer.cross_attention] {
-                let mechanism = block.attention.mechanism.clone();
-                block.attention.mechanism = settled(mechanism);
+    alone(|| {
+        let device = Device::flex();
+        for (of, cross) in [
+            ("asentmax", "asentmax"),
+            ("asentmax_nape", "softmax"),
+            ("asentmax_nape", "asentmax"),
+        ] {
+            device.seed(7);
+            let mut model = Seq2SeqConfig::new(30, 30, 16, 2, 32, 2, 2)
+                .with_encoder_self(config(of))
+                .with_decoder_self(config(of))
+                .with_cross(config(cross))
+                .init(&device);
+            for layer in &mut model.decoder {
+                for block in [&mut layer.self_attention, &mut layer.cross_attention] {
+                    let mechanism = block.attention.mechanism.clone();
+                    block.attention.mechanism = settled(mechanism);
+                }
+            }
+            let (source, target) = (some_words(9, 30, 1), some_words(11, 30, 2));
+            let source = words(&source, 1, &device);
+            let input = Seq2SeqInput::new(source.clone(), words(&target, 1, &device));
+            let all = model.logits(model.forward(input).hidden);
+            let masks = Seq2SeqMasks {
+                rows: MaskRows::True,
+                ..Seq2SeqMasks::default()
+            };
+            let mut state = model.start(model.encode(source, None, &masks, false));
+            for (i, &token) in target.iter().enumerate() {
+                let token = Tensor::<1, Int>::from_ints([token], &device);
+                let step = model.decode_step(state, token, &masks, false);
+                state = step.state;
+                let expected = values(all.clone().slice_dim(1, i..i + 1));
+                let off = distance(&values(step.logits), &expected);
+                assert!(off < 1e-5, "{of}, token {i}: {off}");
             }
         }
-        let (source, target) = (some_words(9, 30, 1), some_words(11, 30, 2));
-        let source = words(&source, 1, &device);
-        let input = Seq2SeqInput::new(source.clone(), words(&target, 1, &device));
-        let all = model.logits(model.forward(input).hidden);
-        let masks = Seq2SeqMasks {
-            rows: MaskRows::True,
-            ..Seq2SeqMasks::default()
-        };
-        let mut state = model.start(model.encode(source, None, &masks, false));
-        for (i, &token) in target.iter().enumerate() {
-            let token = Tensor::<1, Int>::from_ints([token], &device);
-            let step = model.decode_step(state, token, &masks, false);
-            state = step.state;
-            let expected = values(all.clone().slice_dim(1, i..i + 1));
-            let off = distance(&values(step.logits), &expected);
-            assert!(off < 1e-5, "{of}, token {i}: {off}");
-        }
-    }
+    });
 }
 
 fn xl(words: &str, tgt_len: usize, mem_len: usize) -> TransformerXlConfig {
@@ -449,61 +451,65 @@ fn read(model: &TransformerXl, text: &[i32], segment: usize, device: &Device) ->
 /// A constant factor is one on the content term and on the term by distance: of W_q, u and v.
 #[test]
 fn the_term_by_distance_is_scaled_too() {
-    let device = Device::flex();
-    let make = |words: &str| {
-        device.seed(7);
-        xl(words, 6, 8).init(&device)
-    };
-    let scaled = make("entmax15+scale");
-    let mut plain = make("entmax15");
-    let factor = 1.0 + 2f64.ln();
-    let times = |param: Param<Tensor<2>>| param.map(|old| old.mul_scalar(factor));
-    plain.content_bias = plain.content_bias.map(times);
-    plain.position_bias = plain.position_bias.map(times);
-    for layer in &mut plain.layers {
-        layer.attention.query = times(layer.attention.query.clone());
-    }
-    let text = some_words(20, 30, 3);
-    let off = distance(
-        &read(&scaled, &text, 6, &device),
-        &read(&plain, &text, 6, &device),
-    );
-    assert!(off < 1e-5, "{off}");
+    alone(|| {
+        let device = Device::flex();
+        let make = |words: &str| {
+            device.seed(7);
+            xl(words, 6, 8).init(&device)
+        };
+        let scaled = make("entmax15+scale");
+        let mut plain = make("entmax15");
+        let factor = 1.0 + 2f64.ln();
+        let times = |param: Param<Tensor<2>>| param.map(|old| old.mul_scalar(factor));
+        plain.content_bias = plain.content_bias.map(times);
+        plain.position_bias = plain.position_bias.map(times);
+        for layer in &mut plain.layers {
+            layer.attention.query = times(layer.attention.query.clone());
+        }
+        let text = some_words(20, 30, 3);
+        let off = distance(
+            &read(&scaled, &text, 6, &device),
+            &read(&plain, &text, 6, &device),
+        );
+        assert!(off < 1e-5, "{off}");
+    });
 }
 
 /// With a memory of the whole text a segment counts as many keys as in one long segment, and has the same bias; there
 /// is no W_r, u or v to have.
 #[test]
 fn a_stream_counts_its_memory_and_has_no_term_by_distance() {
-    let device = Device::flex();
-    let text = some_words(24, 30, 3);
-    for of in [
-        "asentmax",
-        "asentmax_nape",
-        "softmax+nape",
-        "softmax+local(w=5)+scale",
-    ] {
-        let make = |tgt_len, mem_len| {
-            device.seed(7);
-            let config = xl(of, tgt_len, mem_len);
-            let mut model = config.init(&device);
-            assert_eq!(model.num_params(), config.n_params(), "{of}");
-            for layer in &mut model.layers {
-                let mechanism = layer.attention.mechanism.clone();
-                layer.attention.mechanism = settled(mechanism);
-                let is_relative = !of.ends_with("nape");
-                assert_eq!(layer.attention.position.is_some(), is_relative, "{of}");
-            }
-            assert_eq!(model.content_bias.is_some(), !of.ends_with("nape"));
-            model
-        };
-        let whole = read(&make(24, 24), &text, 24, &device);
-        let parts = read(&make(6, 24), &text, 6, &device);
-        let off = distance(&whole, &parts);
-        assert!(off < 1e-4, "{of}: {off}");
-    }
-    let error = xl("asentmax_nape", 6, 6).with_clamp_len(Some(3)).validate();
-    assert!(error.unwrap_err().to_string().contains("clamped"));
+    alone(|| {
+        let device = Device::flex();
+        let text = some_words(24, 30, 3);
+        for of in [
+            "asentmax",
+            "asentmax_nape",
+            "softmax+nape",
+            "softmax+local(w=5)+scale",
+        ] {
+            let make = |tgt_len, mem_len| {
+                device.seed(7);
+                let config = xl(of, tgt_len, mem_len);
+                let mut model = config.init(&device);
+                assert_eq!(model.num_params(), config.n_params(), "{of}");
+                for layer in &mut model.layers {
+                    let mechanism = layer.attention.mechanism.clone();
+                    layer.attention.mechanism = settled(mechanism);
+                    let is_relative = !of.ends_with("nape");
+                    assert_eq!(layer.attention.position.is_some(), is_relative, "{of}");
+                }
+                assert_eq!(model.content_bias.is_some(), !of.ends_with("nape"));
+                model
+            };
+            let whole = read(&make(24, 24), &text, 24, &device);
+            let parts = read(&make(6, 24), &text, 6, &device);
+            let off = distance(&whole, &parts);
+            assert!(off < 1e-4, "{of}: {off}");
+        }
+        let error = xl("asentmax_nape", 6, 6).with_clamp_len(Some(3)).validate();
+        assert!(error.unwrap_err().to_string().contains("clamped"));
+    });
 }
 
 /// −1·distance on the first head, −1/2 on the second, nothing on the others; causal and not; fused and not.
