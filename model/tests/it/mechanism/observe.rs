@@ -110,7 +110,8 @@ fn the_support_is_of_the_keys_that_can_be_seen() {
     assert!(read.iter().all(|read| read.n == 0 && read.mean().is_none()));
 }
 
-/// The golden rows of mechanisms.md, section 13, as scores of one query.
+/// Of fusedmax's row 0.7, 0.95, 0.95, 0.1, 0.825, 0.825 five keys in three runs have weight; of oscarmax's
+/// 0.9, 0.86, 0.775, 0.775 four keys in three groups.
 #[test]
 fn groups_of_equal_weights_are_counted() {
     let device = Device::flex();
@@ -125,7 +126,7 @@ fn groups_of_equal_weights_are_counted() {
         let data = TensorData::new(rows, [1, 1, of.len(), SHAPE.d_head]);
         Tensor::<4>::from_data(data, &device).repeat_dim(1, SHAPE.n_heads)
     };
-    for (words, support, groups) in [("fusedmax(0.2)", 5.0, 3.0), ("oscarmax(0.05)", 4.0, 3.0)] {
+    for (words, support, groups) in [("fusedmax(0.2)", 5.0, 3.0), ("oscarmax(0.06)", 4.0, 3.0)] {
         let options = AttentionOptions::default().scale(1.0);
         let given = [first(&[1.0]), first(&scores), first(&scores)];
         let read = watched(words, given, options);

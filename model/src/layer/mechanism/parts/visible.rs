@@ -98,13 +98,9 @@ fn masked(
         None => visible.sum_dim(2).unsqueeze::<4>(),
         Some(seen) => {
             let batch = seen.dims()[0];
-            let counts = visible.matmul(
-                seen.transpose()
-                    .unsqueeze::<3>()
-                    .expand([n_heads, seq_kv, batch]),
-            );
-            let by_example = counts.swap_dims(1, 2).swap_dims(0, 1);
-            by_example.reshape([batch, n_heads, seq_q, 1])
+            let cells = visible.reshape([n_heads * seq_q, seq_kv]);
+            let counts: Tensor<2> = seen.matmul(cells.transpose());
+            counts.reshape([batch, n_heads, seq_q, 1])
         }
     }
 }
