@@ -514,6 +514,18 @@ impl MechanismConfig {
         )
     }
 
+    /// The adaptive span, where there is one.
+    const fn span(&self) -> Option<SpanConfig> {
+        match self {
+            Self::DotProduct(settings) => settings.span,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`
     /// of a network needs.
     ///
@@ -522,6 +534,9 @@ impl MechanismConfig {
     /// that is lacking.
     pub fn check(&self, field: &str, needed: Abilities) -> Result<(), ModelError> {
         self.settings().check(field)?;
+        if let (true, Some(span)) = (needed.pretrained, self.span()) {
+            span.check_pretrained(field)?;
+        }
         self.abilities().check(needed, self, field)
     }
 }
@@ -544,7 +559,11 @@ impl FromStr for MechanismConfig {
     fn from_str(text: &str) -> Result<Self, ModelError> {
         let unknown = || ModelError::UnknownMechanism {
             found: text.to_owned(),
-            known: Self::WORDS.join(", "),
+            known: format!(
+                "{}; after a row normaliser also {}",
+                Self::WORDS.join(", "),
+                DotProductConfig::PARTS.join(", ")
+            ),
         };
         if let Some(settings) = DotProductConfig::of(text) {
             return Ok(Self::DotProduct(settings));
