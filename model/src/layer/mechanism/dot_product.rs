@@ -169,6 +169,18 @@ impl From<NormalizerConfig> for DotProductConfig {
 }
 
 impl DotProductConfig {
+    /// Examples of the words of parts.
+    pub(super) const PARTS: [&'static str; 8] = [
+        "+fixed(l=16,c=2)",
+        "+strided(l=16)",
+        "+local(w=16)",
+        "+random(keep=0.25)",
+        "+span(s=128)",
+        "+gate",
+        "+scale",
+        "+nape",
+    ];
+
     /// A row normaliser without parts.
     pub const fn new(normalizer: NormalizerConfig) -> Self {
         Self {
@@ -288,7 +300,7 @@ impl MechanismSettings for DotProductConfig {
     }
 
     fn abilities(&self) -> Abilities {
-        let (span, is_softmax) = (self.span, self.normalizer == NormalizerConfig::Softmax);
+        let (span, is_softmax) = (self.span, self.normalizer.is_softmax());
         Abilities {
             fused: self.normalizer.is_fused() && (span.is_none() || is_softmax),
             cross: self.pattern.is_none() && self.nape.is_none() && span.is_none(),

@@ -464,10 +464,6 @@ impl MechanismConfig {
         "lsh(m=32)",
     ];
 
-    /// Examples of row normalisers with parts.
-    const PARTS: &'static str = "softmax+local(w=16), softmax+fixed(l=16,c=2), softmax+strided(l=16), \
-         softmax+random(keep=0.25,seed=1), softmax+span(s=128), softmax+gate, entmax15+scale, entmax15+scale+nape";
-
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
             Self::DotProduct(settings) => settings,
@@ -611,6 +607,18 @@ impl MechanismConfig {
         )
     }
 
+    /// The adaptive span, where there is one.
+    const fn span(&self) -> Option<SpanConfig> {
+        match self {
+            Self::DotProduct(settings) => settings.span,
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
     /// Checks that the settings are in range and that the mechanism can do what the setting `field`
     /// of a network needs.
     ///
@@ -619,6 +627,9 @@ impl MechanismConfig {
     /// that is lacking.
     pub fn check(&self, field: &str, needed: Abilities) -> Result<(), ModelError> {
         self.settings().check(field)?;
+        if let (true, Some(span)) = (needed.pretrained, self.span()) {
+            span.check_pretrained(field)?;
+        }
         self.abilities().check(needed, self, field)
     }
 }
@@ -642,9 +653,9 @@ impl FromStr for MechanismConfig {
         let unknown = || ModelError::UnknownMechanism {
             found: text.to_owned(),
             known: format!(
-                "{}; row normalisers with parts: {}",
+                "{}; after a row normaliser also {}",
                 Self::WORDS.join(", "),
-                Self::PARTS
+                DotProductConfig::PARTS.join(", ")
             ),
         };
         if let Some(settings) = DotProductConfig::of(text) {

@@ -124,6 +124,11 @@ impl NormalizerConfig {
         }
     }
 
+    /// Whether it is softmax.
+    pub(super) fn is_softmax(&self) -> bool {
+        *self == Self::Softmax || *self == Self::Entmax { alpha: 1.0 }
+    }
+
     /// Whether the kernels of fused attention know it.
     pub(super) fn is_fused(&self) -> bool {
         match self {

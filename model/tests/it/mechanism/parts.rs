@@ -87,7 +87,11 @@ fn a_span_is_refused_where_it_means_nothing() {
         pretrained: true,
         ..Abilities::NONE
     };
-    assert!(span.check("mechanism", needed).is_err());
+    let error = span.check("mechanism", needed).unwrap_err().to_string();
+    assert!(
+        error.contains("`mechanism.span.start` is 0, but it must be full"),
+        "{error}"
+    );
     for words in ["softmax+span(s=9,start=full)", "softmax+gate"] {
         assert!(read(words).check("mechanism", needed).is_ok(), "{words}");
     }

@@ -193,6 +193,15 @@ impl SpanConfig {
     }
 }
 
+impl SpanConfig {
+    /// That weights which were trained to see every key do so at the start.
+    pub(in super::super) fn check_pretrained(&self, field: &str) -> Result<(), ModelError> {
+        let ok = self.start == SpanStart::Full;
+        let expected = "full where weights are pretrained: `span(start=full)`";
+        check(ok, &format!("{field}.span.start"), &self.start, expected)
+    }
+}
+
 impl fmt::Display for SpanConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usual = Self::default();
