@@ -47,6 +47,9 @@ impl Observable {
     }
 }
 
+/// Weights of a group are apart by no more than this.
+const ROUNDING: f32 = 1e-6;
+
 /// What was watched of a network, by type of attention.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Readings(Vec<(Option<AttentionType>, Observable)>);
@@ -289,7 +292,7 @@ impl ObservedCall<'_> {
     }
 }
 
-/// The mean number of groups of a query's keys that have the same weight: of neighbours among the keys that it can see,
+/// The mean number of groups of a query's keys that have the same weight (within 1e-6): of neighbours among the keys that it can see,
 /// or wherever they stand.
 ///
 /// # Shapes
@@ -309,7 +312,8 @@ pub(crate) fn groups(weights: &Tensor<4>, visible: Tensor<4>, of_neighbours: boo
         if !of_neighbours {
             seen.sort_by(f32::total_cmp);
         }
-        seen.dedup();
+        // The weights of a group may differ by rounding.
+        seen.dedup_by(|a, b| a == b || (a.min(*b) > 0.0 && (*a - *b).abs() <= ROUNDING));
         Some(seen.into_iter().filter(|weight| *weight > 0.0).count() as f64)
     };
     Observable::of("groups", rows.filter_map(count))
