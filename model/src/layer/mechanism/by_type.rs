@@ -184,10 +184,16 @@ impl MechanismsByType {
     fn check_redraws(&self) -> Result<(), ModelError> {
         let mut found = Vec::new();
         for kind in AttentionType::ALL {
-            if let MechanismConfig::Favor(settings) = self.of(kind)
-                && !found.contains(&settings.redraw)
-            {
-                found.push(settings.redraw);
+            let redraw = match self.of(kind) {
+                MechanismConfig::Favor(settings) => settings.redraw,
+                MechanismConfig::Lsh(settings) => settings.redraw,
+                MechanismConfig::DotProduct(_)
+                | MechanismConfig::Rfa(_)
+                | MechanismConfig::Linformer(_)
+                | MechanismConfig::Nystrom(_) => continue,
+            };
+            if !found.contains(&redraw) {
+                found.push(redraw);
             }
         }
         match found.len() {
@@ -394,6 +400,8 @@ mod tests {
                 .is_ok()
         );
         assert_eq!(of("decoder=favor(m=8)").redraw_every(), 1000);
+        let mixed = of("encoder=lsh(m=4) decoder=favor(m=8)").check(any);
+        assert!(mixed.unwrap_err().to_string().contains("[0, 1000]"));
     }
 
     #[test]
