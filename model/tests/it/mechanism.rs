@@ -404,3 +404,23 @@ impl AttendAll for Mechanism {
         self.attend(query, key, value, options).context
     }
 }
+
+/// Numbers that memory or time grows with have a limit, which is said.
+#[test]
+fn requests_that_cannot_be_met_are_refused() {
+    for (words, limit) in [
+        ("favor(m=1000000000)", "at most 65536"),
+        ("rfa(m=1000000000)", "at most 65536"),
+        ("linformer(k=100000000)", "at most 65536"),
+        ("linformer_slots(k=100000000)", "at most 65536"),
+        ("nystrom(m=100000000)", "at most 65536"),
+        ("nystrom(m=4,iterations=10000000)", "at most 100"),
+        ("lsh(m=100000000)", "at most 65536"),
+        ("lsh(m=4,rounds=1000000)", "at most 256"),
+    ] {
+        let config: MechanismConfig = words.parse().unwrap();
+        let error = config.check("cross", Abilities::NONE).unwrap_err();
+        assert!(error.to_string().contains(limit), "{words}: {error}");
+        assert!(error.to_string().contains("cross."), "{words}: {error}");
+    }
+}

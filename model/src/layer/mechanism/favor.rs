@@ -15,7 +15,7 @@ use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use crate::check::check;
+use crate::check::{MOST, check_up_to};
 use crate::error::ModelError;
 
 /// Optimiser steps between two draws of the features, unless given.
@@ -154,7 +154,7 @@ impl MechanismSettings for FavorConfig {
     fn check(&self, field: &str) -> Result<(), ModelError> {
         match self.features {
             None => Ok(()),
-            Some(m) => check(m > 0, &format!("{field}.m"), &m, "at least 1"),
+            Some(m) => check_up_to(&format!("{field}.m"), m, MOST),
         }
     }
 }

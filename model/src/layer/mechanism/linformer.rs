@@ -14,7 +14,7 @@ use super::arguments::Arguments;
 use super::observe::{Observable, ObservedCall};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use crate::check::check;
+use crate::check::{MOST, check_up_to};
 use crate::error::ModelError;
 use crate::layer::parameter::normal;
 
@@ -211,12 +211,7 @@ impl MechanismSettings for LinformerConfig {
     }
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
-        check(
-            self.rank > 0,
-            &format!("{field}.k"),
-            &self.rank,
-            "at least 1",
-        )
+        check_up_to(&format!("{field}.k"), self.rank, MOST)
     }
 }
 

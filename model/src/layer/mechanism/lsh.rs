@@ -12,11 +12,13 @@ use super::arguments::Arguments;
 use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use crate::check::check;
+use crate::check::{MOST, check_up_to};
 use crate::error::ModelError;
 
 /// Rounds of hashing, unless given.
 const ROUNDS: usize = 4;
+/// Eight rounds are near full attention.
+const MOST_ROUNDS: usize = 256;
 /// Places of a chunk unless given, up to [`SHORT`] keys and above.
 const CHUNKS: [usize; 2] = [32, 64];
 /// The most keys of what is short.
@@ -196,10 +198,8 @@ impl MechanismSettings for LshConfig {
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         let m = self.chunk.unwrap_or(CHUNKS[0]);
-        check(m > 0, &format!("{field}.m"), &m, "at least 1")?;
-        let rounds = self.rounds;
-        let field = format!("{field}.rounds");
-        check(rounds > 0, &field, &rounds, "at least 1")
+        check_up_to(&format!("{field}.m"), m, MOST)?;
+        check_up_to(&format!("{field}.rounds"), self.rounds, MOST_ROUNDS)
     }
 }
 

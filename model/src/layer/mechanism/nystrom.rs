@@ -10,7 +10,7 @@ use sparta_ops::attention::{AttentionOptions, AttentionOutput, Normalizer};
 use super::arguments::Arguments;
 use super::observe::{Observable, ObservedCall};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use crate::check::check;
+use crate::check::{MOST, check, check_up_to};
 use crate::error::ModelError;
 use crate::layer::parameter::uniform;
 
@@ -20,6 +20,8 @@ const LANDMARKS: usize = 32;
 const CONVOLUTION: usize = 33;
 /// Iterations of the pseudo-inverse, unless given.
 const ITERATIONS: usize = 6;
+/// It has converged long before.
+const MOST_ITERATIONS: usize = 100;
 
 /// softmax(Q K̃ᵀ) Z softmax(Q̃ Kᵀ) V + DConv(V), scores divided by √d_head: m landmarks Q̃, K̃ are the means of segments of
 /// queries and keys, Z is near the pseudo-inverse of softmax(Q̃ K̃ᵀ), and DConv convolves the values of a head along
@@ -124,12 +126,7 @@ impl MechanismSettings for NystromConfig {
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         let name = |part| format!("{field}.{part}");
-        check(
-            self.landmarks > 0,
-            &name("m"),
-            &self.landmarks,
-            "at least 1",
-        )?;
+        check_up_to(&name("m"), self.landmarks, MOST)?;
         let c = self.convolution;
         let has_middle = c == 0 || c % 2 == 1;
         check(
@@ -138,13 +135,7 @@ impl MechanismSettings for NystromConfig {
             &c,
             "odd, so that one position is in the middle, or 0 for no convolution",
         )?;
-        let iterations = self.iterations;
-        check(
-            iterations > 0,
-            &name("iterations"),
-            &iterations,
-            "at least 1",
-        )
+        check_up_to(&name("iterations"), self.iterations, MOST_ITERATIONS)
     }
 }
 

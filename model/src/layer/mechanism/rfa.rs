@@ -14,7 +14,7 @@ use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
 use super::{Abilities, Attend, HeadShape, Mechanism, MechanismSettings};
-use crate::check::check;
+use crate::check::{MOST, check, check_up_to};
 use crate::error::ModelError;
 use crate::layer::parameter::zeros;
 
@@ -157,7 +157,7 @@ impl MechanismSettings for RfaConfig {
 
     fn check(&self, field: &str) -> Result<(), ModelError> {
         if let Some(m) = self.frequencies {
-            check(m > 0, &format!("{field}.m"), &m, "at least 1")?;
+            check_up_to(&format!("{field}.m"), m, MOST)?;
         }
         let ok = self.tau > 0.0 && self.tau.is_finite();
         check(
