@@ -120,7 +120,7 @@ mod tests {
         ),
         (
             "related/lm",
-            "ee458b451512501d1a44601128134d074125b749a52fabd2b1a46dee13e7feb5",
+            "a6b8bfa1823e5dd10fa0bdfaa78302682469ec399e6aa8b7dfd7a8cb77a20d3f",
         ),
         (
             "small/iwslt",
@@ -156,7 +156,7 @@ mod tests {
         ),
         (
             "related/iwslt",
-            "725fc36325327a446d71a7b94727c12b5fdaa710c7aa83b86b5db8e9c6d26ab4",
+            "4ba0e6b77d95f0815ed40e427834c766e7c65aececf752eb5437fb49986395c7",
         ),
         (
             "small/glue",
@@ -172,7 +172,7 @@ mod tests {
         ),
         (
             "related/glue",
-            "3b9bffeb6f9d1cf7da861f2def104639d1bb0061902057b29ac41259bbed6ca2",
+            "25c73bdbc5b680d15dc7a40a172d70dcca82f37bf6da90a16451338940f67f0c",
         ),
         (
             "small/squad",
