@@ -7,7 +7,7 @@ use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig};
 use sparta_ops::attention::AttentionOptions;
 
 use super::*;
-use crate::distance;
+use crate::{alone, distance};
 
 fn favor(words: &str) -> MechanismConfig {
     words.parse().unwrap()
@@ -57,43 +57,45 @@ fn keys_of_any_size_give_numbers() {
 
 #[test]
 fn features_are_drawn_by_the_seed_of_the_device_and_by_nothing_else() {
-    let device = Device::flex();
-    let config = MultiHeadAttentionConfig::new(16, 2)
-        .with_mechanism(favor("favor(m=24)"))
-        .with_dropout(0.0);
-    let made = |seed| {
-        device.seed(seed);
-        config.init(&device)
-    };
-    let x = || tensor([BATCH, SEQ, 16], 5, &device);
-    let run = |layer: &sparta_model::layer::MultiHeadAttention| {
-        values(layer.forward(AttentionInput::self_attention(x())).context)
-    };
-    let projection = |layer: &sparta_model::layer::MultiHeadAttention| {
-        values(of_kind!(Favor, &layer.mechanism).projection.val())
-    };
-    let layer = made(1);
-    assert_eq!(projection(&layer), projection(&made(1)));
-    assert_ne!(projection(&layer), projection(&made(2)));
-    // Running it draws nothing.
-    let first = run(&layer);
-    assert_eq!(run(&layer), first);
-    assert_eq!(run(&layer.clone().valid()), first);
-    // A new draw changes the features and nothing else, and is the same for a seed.
-    let again = redraw(layer.clone(), 7);
-    assert_ne!(projection(&again), projection(&layer));
-    assert_eq!(projection(&again), projection(&redraw(layer.clone(), 7)));
-    assert_eq!(
-        values(again.query.weight.val()),
-        values(layer.query.weight.val())
-    );
-    assert_ne!(run(&again), first);
-    // Two layers of a network get draws of their own.
-    let [one, other] = {
-        let both = redraw(vec![layer.clone(), layer], 7);
-        [projection(&both[0]), projection(&both[1])]
-    };
-    assert_ne!(one, other);
+    alone(|| {
+        let device = Device::flex();
+        let config = MultiHeadAttentionConfig::new(16, 2)
+            .with_mechanism(favor("favor(m=24)"))
+            .with_dropout(0.0);
+        let made = |seed| {
+            device.seed(seed);
+            config.init(&device)
+        };
+        let x = || tensor([BATCH, SEQ, 16], 5, &device);
+        let run = |layer: &sparta_model::layer::MultiHeadAttention| {
+            values(layer.forward(AttentionInput::self_attention(x())).context)
+        };
+        let projection = |layer: &sparta_model::layer::MultiHeadAttention| {
+            values(of_kind!(Favor, &layer.mechanism).projection.val())
+        };
+        let layer = made(1);
+        assert_eq!(projection(&layer), projection(&made(1)));
+        assert_ne!(projection(&layer), projection(&made(2)));
+        // Running it draws nothing.
+        let first = run(&layer);
+        assert_eq!(run(&layer), first);
+        assert_eq!(run(&layer.clone().valid()), first);
+        // A new draw changes the features and nothing else, and is the same for a seed.
+        let again = redraw(layer.clone(), 7);
+        assert_ne!(projection(&again), projection(&layer));
+        assert_eq!(projection(&again), projection(&redraw(layer.clone(), 7)));
+        assert_eq!(
+            values(again.query.weight.val()),
+            values(layer.query.weight.val())
+        );
+        assert_ne!(run(&again), first);
+        // Two layers of a network get draws of their own.
+        let [one, other] = {
+            let both = redraw(vec![layer.clone(), layer], 7);
+            [projection(&both[0]), projection(&both[1])]
+        };
+        assert_ne!(one, other);
+    });
 }
 
 /// What a training step may change is everything but the features.

@@ -8,7 +8,7 @@ use sparta_ops::attention::lsh::{LshOptions, lsh_attention};
 use sparta_ops::attention::{AttentionOptions, Implementation};
 
 use super::*;
-use crate::distance;
+use crate::{alone, distance};
 
 const N: usize = 19;
 
@@ -157,48 +157,50 @@ fn more_rounds_are_nearer_to_all_keys() {
 
 #[test]
 fn a_layer_has_no_key_map_and_draws_its_rotations_once() {
-    let device = Device::flex();
-    let config = MultiHeadAttentionConfig::new(16, 2)
-        .with_mechanism(lsh("lsh(m=4,rounds=2)"))
-        .with_max_len(Some(32))
-        .with_dropout(0.0);
-    let made = |seed| {
-        device.seed(seed);
-        config.init(&device)
-    };
-    let x: Tensor<3> = tensor([BATCH, N, 16], 5, &device);
-    let run = |layer: &MultiHeadAttention| {
-        values(
-            layer
-                .forward(AttentionInput::self_attention(x.clone()))
-                .context,
-        )
-    };
-    let rotations =
-        |layer: &MultiHeadAttention| values(of_kind!(Lsh, &layer.mechanism).rotations.val());
-    let layer = made(1);
-    assert!(layer.key.is_none());
-    let softmax = MultiHeadAttentionConfig::new(16, 2)
-        .init(&device)
-        .num_params();
-    assert_eq!(layer.num_params(), softmax - (16 * 16 + 16) + 2 * 2 * 8 * 8);
-    assert_eq!(rotations(&layer), rotations(&made(1)));
-    assert_ne!(rotations(&layer), rotations(&made(2)));
-    let first = run(&layer);
-    assert_eq!(run(&layer), first);
-    assert_eq!(run(&layer.clone().valid()), first);
-    let again = redraw(layer.clone(), 7);
-    assert_ne!(rotations(&again), rotations(&layer));
-    assert_eq!(rotations(&again), rotations(&redraw(layer.clone(), 7)));
-    assert_ne!(run(&again), first);
-    // They are not trained, before or after.
-    let tracked = config.init(&Device::flex().autodiff());
-    for layer in [tracked.clone(), redraw(tracked, 3)] {
-        let Mechanism::Lsh(lsh) = &layer.mechanism else {
-            panic!("not LSH");
+    alone(|| {
+        let device = Device::flex();
+        let config = MultiHeadAttentionConfig::new(16, 2)
+            .with_mechanism(lsh("lsh(m=4,rounds=2)"))
+            .with_max_len(Some(32))
+            .with_dropout(0.0);
+        let made = |seed| {
+            device.seed(seed);
+            config.init(&device)
         };
-        assert!(!lsh.rotations.val().is_require_grad());
-    }
+        let x: Tensor<3> = tensor([BATCH, N, 16], 5, &device);
+        let run = |layer: &MultiHeadAttention| {
+            values(
+                layer
+                    .forward(AttentionInput::self_attention(x.clone()))
+                    .context,
+            )
+        };
+        let rotations =
+            |layer: &MultiHeadAttention| values(of_kind!(Lsh, &layer.mechanism).rotations.val());
+        let layer = made(1);
+        assert!(layer.key.is_none());
+        let softmax = MultiHeadAttentionConfig::new(16, 2)
+            .init(&device)
+            .num_params();
+        assert_eq!(layer.num_params(), softmax - (16 * 16 + 16) + 2 * 2 * 8 * 8);
+        assert_eq!(rotations(&layer), rotations(&made(1)));
+        assert_ne!(rotations(&layer), rotations(&made(2)));
+        let first = run(&layer);
+        assert_eq!(run(&layer), first);
+        assert_eq!(run(&layer.clone().valid()), first);
+        let again = redraw(layer.clone(), 7);
+        assert_ne!(rotations(&again), rotations(&layer));
+        assert_eq!(rotations(&again), rotations(&redraw(layer.clone(), 7)));
+        assert_ne!(run(&again), first);
+        // They are not trained, before or after.
+        let tracked = config.init(&Device::flex().autodiff());
+        for layer in [tracked.clone(), redraw(tracked, 3)] {
+            let Mechanism::Lsh(lsh) = &layer.mechanism else {
+                panic!("not LSH");
+            };
+            assert!(!lsh.rotations.val().is_require_grad());
+        }
+    });
 }
 
 #[test]

@@ -196,9 +196,11 @@ impl SpanConfig {
 impl SpanConfig {
     /// That weights which were trained to see every key do so at the start.
     pub(in super::super) fn check_pretrained(&self, field: &str) -> Result<(), ModelError> {
-        let ok = self.start == SpanStart::Full;
+        let SpanStart::Keys(keys) = self.start else {
+            return Ok(());
+        };
         let expected = "full where weights are pretrained: `span(start=full)`";
-        check(ok, &format!("{field}.span.start"), &self.start, expected)
+        check(false, &format!("{field}.span.start"), &keys, expected)
     }
 }
 

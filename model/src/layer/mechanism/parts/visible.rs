@@ -24,7 +24,7 @@ pub(crate) fn visible_keys(
     );
     let mut options = options.clone();
     options.fold_lengths(sizes[1]);
-    let seen = (options.key_padding.clone()).map(|padding| padding.bool_not().float());
+    let seen = options.key_padding.clone().map(seen_as_numbers);
     let given = options.global_mask.is_some() || options.block_mask.is_some();
     let is_plain = !given && options.extra_mask.is_none();
     match (&hidden.global, &hidden.pattern, seen) {
@@ -92,15 +92,21 @@ fn masked(
     let hidden = masks.into_iter().flatten().reduce(either);
     let hidden =
         hidden.unwrap_or_else(|| Tensor::full([1, seq_q, seq_kv], false, &device.clone().inner()));
-    let visible = hidden.bool_not().float();
+    let visible = seen_as_numbers(hidden);
     let n_heads = visible.dims()[0];
     match seen {
         None => visible.sum_dim(2).unsqueeze::<4>(),
         Some(seen) => {
             let batch = seen.dims()[0];
-            let cells = visible.reshape([n_heads * seq_q, seq_kv]);
-            let counts: Tensor<2> = seen.matmul(cells.transpose());
-            counts.reshape([batch, n_heads, seq_q, 1])
+            let seen = seen.reshape([batch, 1, 1, seq_kv]);
+            let all = [batch, n_heads, seq_q, seq_kv];
+            let both = visible.unsqueeze::<4>().expand(all) * seen.expand(all);
+            both.sum_dim(3)
         }
     }
+}
+
+/// 0 where something is hidden, else 1.
+fn seen_as_numbers<const D: usize>(hidden: Tensor<D, Bool>) -> Tensor<D> {
+    Tensor::ones(hidden.dims(), &hidden.device()).mask_fill(hidden, 0.0)
 }
