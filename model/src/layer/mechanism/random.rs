@@ -32,11 +32,11 @@ pub(super) fn frozen<const D: usize>(
 ///
 /// ```
 /// use burn::prelude::*;
-/// use sparta_model::layer::MultiHeadAttentionConfig;
+/// use sparta_model::layer::{MultiHeadAttention, MultiHeadAttentionConfig};
 /// use sparta_model::layer::mechanism::{Mechanism, redraw};
 /// let config = MultiHeadAttentionConfig::new(8, 2).with_mechanism("favor(m=6)".parse().unwrap());
 /// let layer = config.init(&Device::flex());
-/// let features = |layer| match redraw(layer, 1).mechanism {
+/// let features = |layer: MultiHeadAttention| match redraw(layer, 1).mechanism {
 ///     Mechanism::Favor(favor) => favor.projection.val().into_data(),
 ///     _ => panic!("not FAVOR+"),
 /// };
