@@ -119,8 +119,14 @@ fn a_strong_penalty_closes_heads_and_spans() {
         }
         let model = only_model(&bench);
         let losses = bench.losses(&model);
-        // Such learning rates make single batches of few labels worse than that later.
-        assert!(losses[0] < 20.0, "{words}: {losses:?}");
+        // Later a learning rate like this makes single batches of labels worse than that, whatever is added.
+        let told = if program.exe == GLUE.exe {
+            1
+        } else {
+            losses.len()
+        };
+        let is_of_task = losses[..told].iter().all(|loss| *loss < 20.0);
+        assert!(is_of_task, "{words}: {losses:?}");
         assert!(bench.metric(&model, "train/penalty")[0] > 20.0, "{words}");
         let validated = bench.metric(&model, "valid/nll");
         let is_of_task = validated.iter().all(|loss| *loss < 20.0);
