@@ -13,14 +13,16 @@ fn favor(words: &str) -> MechanismConfig {
     words.parse().unwrap()
 }
 
-fn attend(config: MechanismConfig, scale: f64, options: AttentionOptions) -> Vec<f32> {
+fn attend(config: MechanismConfig, seed: u64, scale: f64, options: AttentionOptions) -> Vec<f32> {
     let device = Device::flex();
     let [query, key, value] = inputs(BATCH, SEQ, &device);
-    let made = config.init(SHAPE, &device);
+    // Features of this seed, whatever else draws from the device.
+    let made = redraw(config.init(SHAPE, &device), seed);
     let at = [query.mul_scalar(scale), key.mul_scalar(scale), value];
     values(made.attend_all(at, options))
 }
 
+/// The error of m features falls as 1/√m.
 #[test]
 fn with_many_features_it_is_near_softmax_attention() {
     for causal in [false, true] {
@@ -28,11 +30,20 @@ fn with_many_features_it_is_near_softmax_attention() {
             causal,
             ..AttentionOptions::default()
         };
-        let exact = attend(MechanismConfig::SOFTMAX, 0.5, options());
-        let few = distance(&attend(favor("favor(m=8)"), 0.5, options()), &exact);
-        let many = distance(&attend(favor("favor(m=16384)"), 0.5, options()), &exact);
-        println!("causal {causal}: off by {few} with 8 features, {many} with 16384");
-        assert!(many < 0.05 && many < few, "{causal}: {few} {many}");
+        let exact = attend(MechanismConfig::SOFTMAX, 0, 0.5, options());
+        let off = |m: usize| {
+            const N_DRAWS: u64 = 16;
+            let squares = (0..N_DRAWS).flat_map(|seed| {
+                let found = attend(favor(&format!("favor(m={m})")), seed, 0.5, options());
+                let errors: Vec<_> = found.iter().zip(&exact).map(|(a, b)| a - b).collect();
+                errors.into_iter().map(|error| f64::from(error).powi(2))
+            });
+            (squares.sum::<f64>() / (N_DRAWS as f64 * exact.len() as f64)).sqrt()
+        };
+        let [few, many] = [256, 4096].map(off);
+        println!("causal {causal}: root mean square error {few} of 256 features, {many} of 4096");
+        assert!((few / many - 4.0).abs() < 1.0, "{causal}: {few} {many}");
+        assert!(many < 0.02, "{causal}: {few} {many}");
     }
 }
 
@@ -45,7 +56,7 @@ fn keys_of_any_size_give_numbers() {
                 causal,
                 ..AttentionOptions::default()
             };
-            let found = attend(favor("favor(m=64)"), scale, options);
+            let found = attend(favor("favor(m=64)"), 3, scale, options);
             // A context is a mean of values, which are in (−2, 2).
             assert!(
                 found.iter().all(|x| x.abs() <= 2.0),

@@ -11,7 +11,7 @@ use sparta_ops::attention::AttentionOptions;
 
 use super::*;
 use crate::bert::{import, parity};
-use crate::distance;
+use crate::{alone, distance};
 
 fn of(words: &str) -> MechanismConfig {
     words.parse().unwrap()
@@ -219,36 +219,38 @@ fn networks_give_layers_their_lengths() {
 /// E and F start as N(0, 1/k), kernels as U(−1/√c, 1/√c).
 #[test]
 fn parameters_start_as_the_papers_have_them() {
-    let device = Device::flex();
-    device.seed(3);
-    let shape = HeadShape {
-        d_model: 16,
-        n_heads: 8,
-        d_head: 8,
-        max_len: Some(512),
-    };
-    let deviation = |numbers: &[f32]| {
-        let squares: f32 = numbers.iter().map(|x| x * x).sum();
-        (squares / numbers.len() as f32).sqrt()
-    };
-    let made = linformer("linformer(k=16)", shape, &device);
-    let keys = values(made.key_projection.val());
-    let projected = values(made.value_projection.expect("F").val());
-    assert_ne!(keys, projected);
-    for numbers in [keys, projected] {
-        let found = deviation(&numbers);
-        assert!((found - 0.25).abs() < 0.01, "{found}");
-    }
-    let kernels = values(
-        nystrom("nystrom(m=4)", shape, &device)
-            .convolution
-            .unwrap()
-            .val(),
-    );
-    let bound = 33f32.powf(-0.5);
-    assert!(kernels.iter().all(|x| x.abs() <= bound));
-    let found = deviation(&kernels);
-    assert!((found - bound / 3f32.sqrt()).abs() < 0.01, "{found}");
+    alone(|| {
+        let device = Device::flex();
+        device.seed(3);
+        let shape = HeadShape {
+            d_model: 16,
+            n_heads: 8,
+            d_head: 8,
+            max_len: Some(512),
+        };
+        let deviation = |numbers: &[f32]| {
+            let squares: f32 = numbers.iter().map(|x| x * x).sum();
+            (squares / numbers.len() as f32).sqrt()
+        };
+        let made = linformer("linformer(k=16)", shape, &device);
+        let keys = values(made.key_projection.val());
+        let projected = values(made.value_projection.expect("F").val());
+        assert_ne!(keys, projected);
+        for numbers in [keys, projected] {
+            let found = deviation(&numbers);
+            assert!((found - 0.25).abs() < 0.01, "{found}");
+        }
+        let kernels = values(
+            nystrom("nystrom(m=4)", shape, &device)
+                .convolution
+                .unwrap()
+                .val(),
+        );
+        let bound = 33f32.powf(-0.5);
+        assert!(kernels.iter().all(|x| x.abs() <= bound));
+        let found = deviation(&kernels);
+        assert!((found - bound / 3f32.sqrt()).abs() < 0.01, "{found}");
+    });
 }
 
 #[test]

@@ -140,12 +140,12 @@ fn more_rounds_are_nearer_to_all_keys() {
     let full = lsh_attention(query, key, value, LshOptions::new(8)).unwrap();
     let full = values(full.context);
     let off = |words: &str| {
-        device.seed(3);
         let shape = HeadShape {
             max_len: Some(96),
             ..SHAPE
         };
-        let made = lsh(words).init(shape, &device);
+        // Rotations of this seed, whatever else draws from the device.
+        let made = redraw(lsh(words).init(shape, &device), 3);
         let found = values(made.attend_all(at.clone(), AttentionOptions::default()));
         let squares = found.iter().zip(&full).map(|(a, b)| (a - b) * (a - b));
         (squares.sum::<f32>() / full.len() as f32).sqrt()
