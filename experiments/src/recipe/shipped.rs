@@ -120,7 +120,7 @@ mod tests {
         ),
         (
             "related/lm",
-            "a6b8bfa1823e5dd10fa0bdfaa78302682469ec399e6aa8b7dfd7a8cb77a20d3f",
+            "55621152d1cbe79b0e1aa3366328cb3c1c7e56ab502e270a17fe0df97eafea8a",
         ),
         (
             "small/iwslt",
@@ -156,7 +156,7 @@ mod tests {
         ),
         (
             "related/iwslt",
-            "4ba0e6b77d95f0815ed40e427834c766e7c65aececf752eb5437fb49986395c7",
+            "0475a9c6196cce281eeebe2c1d2fd01e7ce02d933c0a2ea8093e465e354a5b0b",
         ),
         (
             "small/glue",
