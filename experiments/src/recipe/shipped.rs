@@ -120,7 +120,7 @@ mod tests {
         ),
         (
             "related/lm",
-            "55621152d1cbe79b0e1aa3366328cb3c1c7e56ab502e270a17fe0df97eafea8a",
+            "319bbc148e1650bd686dcef493228c3e7732114dc26a3b149a78eb98309936b1",
         ),
         (
             "small/iwslt",
@@ -172,7 +172,7 @@ mod tests {
         ),
         (
             "related/glue",
-            "25c73bdbc5b680d15dc7a40a172d70dcca82f37bf6da90a16451338940f67f0c",
+            "cb2b83fc04918910ce6aaa0ec547fa3f4989e86f1d043013acaca094cca3d547",
         ),
         (
             "small/squad",
