@@ -79,11 +79,7 @@ impl Trained {
     pub(super) fn open(path: &Path, device: DeviceChoice) -> Result<Self> {
         let found: Found<TranslationRecipe> =
             find::<Translation>(path, |recipe| Ok(rows::variants(recipe)))?;
-        let mask = found
-            .arm
-            .mask(found.row.as_ref())
-            .map(GlobalMask::load)
-            .transpose()?;
+        let mask = found.arm.load_mask(found.row.as_ref())?;
         let Found {
             run,
             recipe,
