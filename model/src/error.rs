@@ -60,6 +60,16 @@ pub enum ModelError {
         /// Words that are known.
         known: String,
     },
+    /// Arguments that the words of an attention mechanism do not have.
+    #[error(
+        "`{found}` cannot be read: with every argument that there is, it is written as {forms}"
+    )]
+    MechanismArguments {
+        /// The words.
+        found: String,
+        /// How they are written.
+        forms: String,
+    },
     /// An argument of an attention mechanism that is known, but not here.
     #[error("{mechanism} has no {argument}: {reason}")]
     Argument {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use burn::module::Module;
 use sparta_datasets::tokenize::Language;
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::GlobalMask;
 use sparta_results::attention::Claim;
 use sparta_results::figure::{Figure, Published, Role, TrajectoryFigure, save};
 use sparta_results::paper::figures::pair;
@@ -224,8 +223,7 @@ fn read<T: Task>(
             read.without_weights.push(reason);
             continue;
         }
-        let mask = chosen.arm.mask(chosen.row.as_ref());
-        let mask = mask.map(GlobalMask::load).transpose()?;
+        let mask = chosen.arm.load_mask(chosen.row.as_ref())?;
         let model = MaskedModel {
             network: &network,
             masks: task.masks(mask.as_ref(), &on.device)?,

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::io::printed;
+use crate::train::kept;
 use crate::train::watch::{INTERRUPTED, Interrupted};
 use crate::{memory, panics};
 use program::Program;
@@ -70,7 +71,11 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
         Err(panic) => {
             eprintln!("error: the computation failed: {panic}");
             eprintln!(
-                "checkpoints are intact: go on with `--resume`; RUST_BACKTRACE=1 shows where it failed"
+                "{}; RUST_BACKTRACE=1 shows where it failed",
+                match kept() {
+                    Some(path) => format!("{} is kept: go on with `--resume`", path.display()),
+                    None => "nothing was saved yet".to_owned(),
+                }
             );
             ExitCode::FAILURE
         }

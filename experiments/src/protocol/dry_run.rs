@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -103,6 +103,9 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         gigabytes(cost.activation_bytes())
     ))?;
     let available = on.choice.is_cpu().then(available_memory);
+    if let (Some(free), Some(decoding)) = (available, cost.decoding) {
+        decoding.check(free)?;
+    }
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
     if !fits(cost.parameter_bytes() + cost.activation_bytes()) {
         let free = available.map(gigabytes).unwrap_or_default();
@@ -112,8 +115,11 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         task = task.with_one_example();
         let one = largest(variants.iter().map(|of| task.cost(of)));
         if !fits(one.gradient_bytes() + one.activation_bytes()) {
-            print_line("step        not tried: the weights alone exceed the free memory")?;
-            return finish(run, None);
+            bail!(
+                "not even a step on one example fits: it needs about {}, and {free} are free; make `[model]` smaller, or \
+                 train where there is more memory",
+                gigabytes(one.gradient_bytes() + one.activation_bytes())
+            );
         }
     }
     // Seconds of a step by mechanism: the same network takes as long on another data set, where it is only tried.
@@ -142,16 +148,10 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         ))?;
         seconds += all;
     }
-    finish(run, Some(seconds))
-}
-
-fn finish<R: Recipe>(run: &Run<'_, R>, seconds: Option<f64>) -> Result<()> {
-    if let Some(seconds) = seconds {
-        print_line(format!(
-            "all models  about {} (updates, observing and testing add to it)",
-            duration(seconds)
-        ))?;
-    }
+    print_line(format!(
+        "all models  about {} (updates, observing and testing add to it)",
+        duration(seconds)
+    ))?;
     print_line(format!(
         "run folder  {} (not made: this was a dry run)",
         run.folder.root().display()

@@ -122,15 +122,9 @@ impl<R: Recipe> Run<'_, R> {
                 path.display(),
             );
         }
-        let mask = GlobalMask::load(&path)?;
+        let mask = row.load_mask(arm)?;
         check_fits(&mask, &row.pruned.types, attention)
             .with_context(|| format!("mask {}", path.display()))?;
-        if mask.model() != arm.model_name() {
-            bail!(
-                "{} was made from another model; delete it and run `{program} prune` again",
-                path.display(),
-            );
-        }
         Ok(Some(mask))
     }
 }

@@ -58,12 +58,10 @@ impl<'a, T: Task> Protocol<'a, T> {
             request.attention.as_str(),
             run.folder.root().display()
         ));
+        run.computes_on(on.choice);
         let task = T::open(&run, Fetch::Never)?;
         for line in task.describe() {
             run.note(&line);
-        }
-        for variant in T::variants(recipe)? {
-            task.check(&variant)?;
         }
         let training = on.device.clone().autodiff();
         Ok(Self {

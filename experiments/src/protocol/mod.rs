@@ -17,7 +17,8 @@ pub(crate) mod scored;
 mod stage;
 pub mod task;
 
-pub use cost::Cost;
+pub(crate) use cost::available_memory;
+pub use cost::{Cost, Decoding};
 pub use folder::{ArmFolder, ModelFolder, RunFolder};
 pub use lock::RunLock;
 pub use masks::AttentionLayers;

@@ -1,8 +1,9 @@
 //! The models of a table: variants, each trained dense, and rows, each trained again under a mask.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sparta_model::layer::{Abilities, MechanismConfig, MechanismsByType};
 use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
 use sparta_results::{Condition, MaskFamily};
@@ -248,6 +249,15 @@ impl Arm {
         let row = row.filter(|row| row.mask.is_some())?;
         Some(self.folder.mask(&row.name()))
     }
+
+    /// The mask that a model is under; none where it has none.
+    ///
+    /// # Errors
+    /// As [`Row::load_mask`].
+    pub fn load_mask(&self, row: Option<&Row>) -> Result<Option<GlobalMask>> {
+        let row = row.filter(|row| row.mask.is_some());
+        row.map(|row| row.load_mask(&self.folder)).transpose()
+    }
 }
 
 /// One model trained again: which attention is pruned, and by which mask.
@@ -322,6 +332,35 @@ impl Row {
             RetrainStart::Pretrained => self.mask.is_some(),
             RetrainStart::Dense | RetrainStart::Scratch => true,
         }
+    }
+
+    /// Its mask, of the models of a folder.
+    ///
+    /// # Errors
+    /// One that is missing or damaged, of another model, or of another row.
+    pub fn load_mask(&self, of: &ArmFolder) -> Result<GlobalMask> {
+        let path = of.mask(&self.name());
+        let mask = GlobalMask::load(&path)?;
+        let again = "put back the one that belongs there, or delete it and make it again with the subcommand `prune`";
+        ensure!(
+            mask.model() == of.model_name(),
+            "{} was made from another model: {again}",
+            path.display()
+        );
+        let types: BTreeSet<AttentionType> = mask.layers().map(|(kind, _)| kind).collect();
+        let wanted: BTreeSet<AttentionType> = self.pruned.types.iter().copied().collect();
+        let p = (100.0 * mask.p()).round();
+        ensure!(
+            types == wanted && p == f64::from(self.p),
+            "{} is the mask of another row, which hides {p} % of {}: {again}",
+            path.display(),
+            types
+                .iter()
+                .map(AttentionType::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        Ok(mask)
     }
 
     /// Seed of the random mask, its own for each seed of the run.

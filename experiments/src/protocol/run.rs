@@ -10,9 +10,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Calls;
 
+use super::cost::{Cost, available_memory};
 use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::lock::RunLock;
 use super::stage::{Request, Stage, note};
+use crate::device::DeviceChoice;
 use crate::io::write_text;
 use crate::memory;
 use crate::recipe::Recipe;
@@ -130,6 +132,8 @@ pub struct Run<'a, R: Recipe> {
     pub folder: RunFolder,
     /// Held from [`Run::enter`] on.
     lock: OnceCell<RunLock>,
+    /// Where it computes, from when that is open.
+    choice: OnceCell<DeviceChoice>,
 }
 
 impl<'a, R: Recipe> Run<'a, R> {
@@ -141,6 +145,23 @@ impl<'a, R: Recipe> Run<'a, R> {
             recipe: &request.recipe,
             folder: RunFolder::of(&request.recipe, request.out.as_deref()),
             lock: OnceCell::new(),
+            choice: OnceCell::new(),
+        }
+    }
+
+    /// Takes note of the device that was opened.
+    pub(crate) fn computes_on(&self, choice: DeviceChoice) {
+        self.choice.get_or_init(|| choice);
+    }
+
+    /// That what a variant costs fits into the memory of this machine, where it is computed there.
+    ///
+    /// # Errors
+    /// What does not fit, with the key that makes it smaller.
+    pub(crate) fn check_memory(&self, cost: &Cost) -> Result<()> {
+        match self.choice.get() {
+            Some(choice) if choice.is_cpu() => cost.check(available_memory()),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -120,6 +120,19 @@ pub trait Task: Sized {
     /// Sizes that do not go together, or an ability that the mechanism lacks.
     fn check(&self, of: &Variant) -> Result<()>;
 
+    /// [`Task::check`] and the memory of every variant: [`Task::open`] does so before it enters the run folder, so that a
+    /// recipe that is refused leaves nothing behind.
+    ///
+    /// # Errors
+    /// Those of the first variant that is refused.
+    fn check_all(&self, run: &Run<'_, Self::Recipe>) -> Result<()> {
+        for of in Self::variants(run.recipe)? {
+            self.check(&of)?;
+            run.check_memory(&self.cost(&of))?;
+        }
+        Ok(())
+    }
+
     /// A network of a variant with new weights, the same for a seed on every device.
     ///
     /// # Errors

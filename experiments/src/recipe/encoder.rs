@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_model::layer::MechanismConfig;
 
-use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::sections::check_normalizers;
 use super::{Intervals, Optimizer, Prune, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
@@ -164,20 +163,8 @@ pub struct EncoderRetrainRecipe {
 /// Checks the common sections.
 pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     let (m, t) = (recipe.model(), recipe.train());
-    at_least_one("data", &[("max_len", recipe.max_len())])?;
-    let dropouts = [
-        ("dropout", m.dropout),
-        ("attention_dropout", m.attention_dropout),
-    ];
-    in_unit_interval("model", &dropouts)?;
-    let of_train = [("epochs", t.epochs as usize), ("batch_size", t.batch_size)];
-    at_least_one("train", &of_train)?;
-    not_negative("train", &[("weight_decay", t.weight_decay)])?;
-    at_least_one("observe", &[("batch_size", recipe.observe().batch_size)])?;
     recipe.heading().check()?;
     check_normalizers(&m.normalizers)?;
-    t.optimizer.check("train")?;
-    t.intervals.check("train")?;
     ensure!(
         t.optimizer.schedule != ScheduleName::Noam,
         "`train.schedule` cannot be noam, which is for training from nothing; use linear"

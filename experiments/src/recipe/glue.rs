@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_model::bert::Pooling;
 
-use super::check::{at_least_one, positive};
 use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
@@ -160,8 +159,6 @@ impl Recipe for GlueRecipe {
     fn validate(&self) -> Result<()> {
         validate(self)?;
         self.prune.check(&self.model.normalizers)?;
-        positive("head", &[("lr_factor", self.head.lr_factor)])?;
-        at_least_one("eval", &[("batch_size", self.eval.batch_size)])?;
         let tasks = self.classification_tasks()?;
         ensure!(!tasks.is_empty(), "`tasks` must name at least one task");
         for (i, task) in tasks.iter().enumerate() {

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
 use sparta_model::layer::MechanismConfig;
 
-use super::check::{at_least_one, in_unit_interval};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
 use super::sections::check_normalizers;
 use super::{
@@ -152,28 +151,8 @@ impl Recipe for LmRecipe {
 
     fn validate(&self) -> Result<()> {
         let m = &self.model;
-        let of_model = [
-            ("d_model", m.d_model),
-            ("n_layers", m.n_layers),
-            ("n_heads", m.n_heads),
-            ("d_head", m.d_head),
-            ("d_ff", m.d_ff),
-            ("tgt_len", m.tgt_len),
-            ("div_val", m.div_val),
-        ];
-        at_least_one("model", &of_model)?;
-        in_unit_interval("model", &[("dropout", m.dropout), ("dropatt", m.dropatt)])?;
-        for (section, columns) in [
-            ("train", self.train.batch_size),
-            ("observe", self.observe.batch_size),
-            ("eval", self.eval.batch_size),
-        ] {
-            at_least_one(section, &[("batch_size", columns)])?;
-        }
         self.heading.check()?;
         check_normalizers(&m.normalizers)?;
-        self.train.optimizer.check("train")?;
-        self.train.intervals.check("train")?;
         self.prune.check(&self.model.normalizers)?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
@@ -182,6 +161,25 @@ impl Recipe for LmRecipe {
             "`interrogatives` is for networks with an encoder: a language model reads the question mark after the words \
              that ask; leave it out"
         );
+        let data = &self.data;
+        let columns = self.train.batch_size;
+        let of_train = data.train_tokens;
+        ensure!(
+            of_train == 0 || of_train / columns > 1,
+            "`data.train_tokens = {of_train}` gives `train.batch_size = {columns}` columns of less than a word and the \
+             next: use at least {}, or 0 for all",
+            2 * columns
+        );
+        for (key, n_tokens) in [
+            ("data.valid_tokens", data.valid_tokens),
+            ("data.test_tokens", data.test_tokens),
+            ("observe.train_tokens", self.observe.train_tokens),
+        ] {
+            ensure!(
+                n_tokens != 1,
+                "`{key} = 1` has no word after the first that could be predicted: use at least 2, or 0 for all"
+            );
+        }
         if self.data.vocab_size == 1 || self.data.vocab_size == 2 {
             bail!("`data.vocab_size` must be 0 (every word) or more than the 2 special words");
         }
@@ -224,6 +222,10 @@ mod tests {
             ("prune.block_sizes=[16, 16]", "prune.block_sizes"),
             ("model.dropout=1.5", "model.dropout"),
             ("model.n_heads=0", "model.n_heads"),
+            ("data.train_tokens=31", "`data.train_tokens = 31`"),
+            ("data.valid_tokens=1", "`data.valid_tokens = 1`"),
+            ("data.test_tokens=1", "`data.test_tokens = 1`"),
+            ("observe.train_tokens=1", "`observe.train_tokens = 1`"),
             ("seeds=[]", "seeds"),
             (
                 "seeds=[3, 1, 3, 1]",

@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
 
-use super::check::{at_least_one, in_unit_interval, not_negative, positive};
 use super::encoder::EncoderModelRecipe;
 use super::sections::check_normalizers;
 use super::{
@@ -133,26 +132,13 @@ impl Recipe for MlmRecipe {
     }
 
     fn validate(&self) -> Result<()> {
-        let (m, t, masking) = (&self.model, &self.train, &self.masking);
+        let (m, masking) = (&self.model, &self.masking);
         self.heading.check()?;
         ensure!(
             self.data.max_len > 2,
             "`data.max_len` must be at least 3: [CLS], a word piece and [SEP]"
         );
         check_normalizers(&m.normalizers)?;
-        let dropouts = [
-            ("dropout", m.dropout),
-            ("attention_dropout", m.attention_dropout),
-        ];
-        in_unit_interval("model", &dropouts)?;
-        positive("head", &[("lr_factor", self.head.lr_factor)])?;
-        ensure!(
-            masking.fraction > 0.0 && masking.fraction <= 1.0,
-            "`masking.fraction` must be above 0 and at most 1; found {}",
-            masking.fraction
-        );
-        let seen = [("mask", masking.mask), ("random", masking.random)];
-        not_negative("masking", &seen)?;
         ensure!(
             masking.mask + masking.random <= 1.0 + f64::EPSILON,
             "`masking.mask` and `masking.random` are fractions of the same word pieces: their sum is at most 1; \
@@ -160,16 +146,6 @@ impl Recipe for MlmRecipe {
             masking.mask,
             masking.random
         );
-        for (section, windows) in [
-            ("train", t.batch_size),
-            ("observe", self.observe.batch_size),
-            ("eval", self.eval.batch_size),
-        ] {
-            at_least_one(section, &[("batch_size", windows)])?;
-        }
-        t.optimizer.check("train")?;
-        not_negative("train", &[("weight_decay", t.weight_decay)])?;
-        t.intervals.check("train")?;
         self.prune.check(&self.model.normalizers)?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Pretrained])

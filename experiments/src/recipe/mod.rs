@@ -3,8 +3,8 @@
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
 //! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`, `iwslt.toml`,
 //! `glue.toml`, `squad.toml`, `mlm.toml`, which have every key), so that an unknown, missing or mistyped key
-//! is named with its full path; what passes becomes a typed [`Recipe`], whose numbers are then
-//! checked against each other.
+//! is named with its full path; each number has a range; what passes becomes a typed [`Recipe`], whose numbers
+//! are then checked against each other.
 
 /// The sections that recipes have in common, where [`Recipe`] asks for them.
 macro_rules! sections {
@@ -35,7 +35,6 @@ macro_rules! sections {
     };
 }
 
-mod check;
 mod edit;
 pub mod encoder;
 pub mod glue;
@@ -43,6 +42,7 @@ pub mod lm;
 mod misfit;
 pub mod mlm;
 mod needs;
+mod ranges;
 mod renamed;
 mod sections;
 mod shape;
@@ -180,6 +180,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
             apply_set(&mut table, set, &reference, Self::RENAMED)?;
         }
         check_shape(&table, &reference, Self::SHIPPED[0].name)?;
+        ranges::check(&table)?;
         let recipe: Self = misfit::read(table, reference)?;
         recipe.validate()?;
         Ok(recipe)

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::{Scope, Semantics};
 
-use super::check::{at_least_one, in_unit_interval, not_negative, positive};
 use super::words::{LayoutName, OptimizerName, RetrainStart};
 use crate::protocol::rows::is_whole;
 use crate::train::{AdamSettings, Schedule, ScheduleName};
@@ -79,7 +78,10 @@ fn once(seeds: &[u64]) -> String {
 /// # Errors
 /// None, or one twice.
 pub(super) fn check_normalizers<M: PartialEq + Display>(normalizers: &[M]) -> Result<()> {
-    at_least_one("model", &[("normalizers", normalizers.len())])?;
+    ensure!(
+        !normalizers.is_empty(),
+        "`model.normalizers` must name at least one, e.g. `model.normalizers = [\"softmax\"]`"
+    );
     for (i, normalizer) in normalizers.iter().enumerate() {
         ensure!(
             !normalizers[..i].contains(normalizer),
@@ -93,10 +95,6 @@ pub(super) fn check_normalizers<M: PartialEq + Display>(normalizers: &[M]) -> Re
 pub trait Warmup {
     /// Updates of linear rise, of so many in all.
     fn steps(&self, of: u64) -> u64;
-
-    /// # Errors
-    /// Names the key of a number that is none.
-    fn check(&self, section: &str) -> Result<()>;
 }
 
 /// Warm-up as a number of updates.
@@ -110,10 +108,6 @@ impl Warmup for WarmupSteps {
     fn steps(&self, _of: u64) -> u64 {
         self.warmup_steps
     }
-
-    fn check(&self, _section: &str) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// Warm-up as a fraction, for runs whose length follows from the data.
@@ -126,10 +120,6 @@ pub struct WarmupFraction {
 impl Warmup for WarmupFraction {
     fn steps(&self, of: u64) -> u64 {
         (self.warmup * of as f64).round() as u64
-    }
-
-    fn check(&self, section: &str) -> Result<()> {
-        in_unit_interval(section, &[("warmup", self.warmup)])
     }
 }
 
@@ -182,14 +172,6 @@ impl<W: Warmup> Optimizer<W> {
             },
         }
     }
-
-    /// # Errors
-    /// Names the key of a number that is none.
-    pub(super) fn check(&self, section: &str) -> Result<()> {
-        positive(section, &[("lr", self.lr)])?;
-        not_negative(section, &[("clip", self.clip)])?;
-        self.warmup.check(section)
-    }
 }
 
 /// How often a training run says and saves something.
@@ -201,18 +183,6 @@ pub struct Intervals {
     pub valid_every: u64,
     /// A checkpoint every so many updates.
     pub checkpoint_every: u64,
-}
-
-impl Intervals {
-    /// # Errors
-    /// Names the key that is 0 and may not be.
-    pub(super) fn check(&self, section: &str) -> Result<()> {
-        let counts = [
-            ("log_every", self.log_every as usize),
-            ("checkpoint_every", self.checkpoint_every as usize),
-        ];
-        at_least_one(section, &counts)
-    }
 }
 
 /// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
@@ -268,10 +238,6 @@ impl Masks {
         ensure!(
             p.first() == Some(&0) && p.windows(2).all(|w| w[0] < w[1]),
             "`prune.p` must start with 0 (the dense control) and rise; found {p:?}"
-        );
-        ensure!(
-            p.iter().all(|&p| p < 100),
-            "`prune.p` are per cent below 100; found {p:?}"
         );
         ensure!(
             random_masks.len() == p.len(),
@@ -387,9 +353,8 @@ impl Retrain {
     }
 
     /// # Errors
-    /// Names the key of a number that is none, or a start that there is not.
+    /// A start that there is not.
     pub(super) fn check(&self, starts: &[RetrainStart]) -> Result<()> {
-        positive("retrain", &[("lr", self.lr)])?;
         self.start.check(starts)
     }
 }

@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::squad::SquadSet;
 
-use super::check::at_least_one;
 use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
@@ -131,17 +130,6 @@ impl Recipe for SquadRecipe {
             self.heading.layout == LayoutName::P,
             "`layout = \"mechanism\"` is for `lm`, `iwslt`, `glue` and `mlm`: the rows of this table are kernels"
         );
-        let of_data = [
-            ("stride", self.data.stride),
-            ("max_question", self.data.max_question),
-        ];
-        at_least_one("data", &of_data)?;
-        let of_eval = [
-            ("batch_size", self.eval.batch_size),
-            ("n_best", self.eval.n_best),
-            ("max_answer_len", self.eval.max_answer_len),
-        ];
-        at_least_one("eval", &of_eval)?;
         ensure!(
             self.data.max_len > self.data.max_question + 3,
             "`data.max_len = {}` leaves no room beside `data.max_question = {}`",

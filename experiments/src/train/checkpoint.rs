@@ -6,13 +6,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::source::Sha256Hex;
 use sparta_model::current_path;
 use sparta_ops::attention::Calls;
 
@@ -20,6 +22,25 @@ use super::optimizer::SavedMoments;
 use crate::io::write_atomic;
 
 const FORMAT: &str = "sparta-checkpoint-1";
+
+/// The entries of the metadata of a file: what it belongs to and where it stands, and the sha256 of that and of every
+/// tensor, which files of earlier versions lack.
+const HEADER: &str = "sparta";
+const CHECKSUM: &str = "sha256";
+
+/// What this process saved last, or went on from.
+static KEPT: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn keep(path: &Path) {
+    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.to_owned());
+}
+
+/// What this process saved last, or went on from, if it is there: where a run that fails goes on by `--resume`.
+#[must_use]
+pub fn kept() -> Option<PathBuf> {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.clone().filter(|path| path.exists())
+}
 
 /// What a checkpoint belongs to; a file made for something else is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +154,7 @@ impl Checkpoint {
     pub fn load(path: &Path, identity: &Identity) -> Result<Self> {
         let (header, mut tensors) = read_tensors(path)?;
         header.identity.must_be(identity, path)?;
+        keep(path);
         let mut take = |prefix: &str| -> BTreeMap<String, TensorData> {
             let names: Vec<String> = tensors
                 .keys()
@@ -248,10 +270,29 @@ pub fn load_model<M: Module>(path: &Path, module: M, identity: &Identity) -> Res
 
 fn write_tensors(path: &Path, tensors: Vec<(String, Stored<'_>)>, header: &Header) -> Result<()> {
     let header = serde_json::to_string(header).context("cannot write the checkpoint header")?;
-    let metadata = HashMap::from([("sparta".to_owned(), header)]);
+    let parts: Vec<(&str, &[usize], Cow<'_, [u8]>)> = tensors
+        .iter()
+        .map(|(name, stored)| (name.as_str(), stored.shape(), stored.data()))
+        .collect();
+    let checksum = checksum(&header, parts);
+    let metadata = HashMap::from([(HEADER.to_owned(), header), (CHECKSUM.to_owned(), checksum)]);
     let bytes = safetensors::serialize(tensors, Some(metadata))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    write_atomic(path, |out| out.write_all(&bytes))
+    write_atomic(path, |out| out.write_all(&bytes))?;
+    keep(path);
+    Ok(())
+}
+
+/// sha256 of a header and of tensors, whatever their order.
+fn checksum(header: &str, mut tensors: Vec<(&str, &[usize], Cow<'_, [u8]>)>) -> String {
+    tensors.sort_by_key(|(name, ..)| *name);
+    let mut hasher = Sha256Hex::new();
+    hasher.update(header.as_bytes());
+    for (name, shape, bytes) in tensors {
+        hasher.update(format!("\n{name} {shape:?} ").as_bytes());
+        hasher.update(&bytes);
+    }
+    hasher.finish()
 }
 
 fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
@@ -263,12 +304,9 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )
     };
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let header = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get("sparta"))
-        .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
-    let mut header: Header = serde_json::from_str(header).map_err(|e| damaged(e.to_string()))?;
+    let entry = |name: &str| metadata.metadata().as_ref().and_then(|m| m.get(name));
+    let text = entry(HEADER).ok_or_else(|| damaged("no Sparta header".to_owned()))?;
+    let mut header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     if header.format != FORMAT {
         return Err(damaged(format!(
             "format {} and not {FORMAT}",
@@ -276,6 +314,17 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    if let Some(expected) = entry(CHECKSUM) {
+        let views = tensors.tensors();
+        let parts = views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.shape(), Cow::Borrowed(view.data())));
+        if checksum(text, parts.collect()) != *expected {
+            return Err(damaged(
+                "its content is not what was written: the sha256 differs".to_owned(),
+            ));
+        }
+    }
     // Files of earlier versions have earlier paths.
     header.times = (header.times.into_iter())
         .map(|(path, time)| (current_path(&path), time))
@@ -549,6 +598,38 @@ mod tests {
             };
             assert!(!tracked, "{words}");
         }
+    }
+
+    /// Every bit of a small file: none that changes what is read goes unseen.
+    #[test]
+    fn a_flipped_bit_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let device = Device::flex();
+        let saved = checkpoint(&LinearConfig::new(3, 2).init(&device));
+        saved.save(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let (mut n_refused, mut n_same) = (0, 0);
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &flipped).unwrap();
+            match Checkpoint::load(&path, &saved.identity) {
+                Err(_) => n_refused += 1,
+                // The name of the checksum itself, or spaces between entries.
+                Ok(read) => {
+                    assert_eq!(read.model, saved.model, "bit {bit}");
+                    assert_eq!(read.optimizer, saved.optimizer, "bit {bit}");
+                    assert_eq!(read.state, saved.state, "bit {bit}");
+                    assert_eq!(read.attention, saved.attention, "bit {bit}");
+                    assert_eq!((read.step, read.seconds), (saved.step, saved.seconds));
+                    assert_eq!(read.window, saved.window, "bit {bit}");
+                    n_same += 1;
+                }
+            }
+        }
+        println!("{n_refused} flipped bits refused, {n_same} change nothing");
+        assert!(n_same <= 8 * CHECKSUM.len(), "{n_same}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod selection;
 pub mod watch;
 
 pub use checkpoint::{
-    Checkpoint, Identity, load_model, parameters, save_model, set_parameters, short,
+    Checkpoint, Identity, kept, load_model, parameters, save_model, set_parameters, short,
 };
 pub use epochs::{BatchOrder, Epochs};
 pub use learned::Heads;

@@ -162,25 +162,23 @@ pub struct Metrics {
 
 impl Metrics {
     /// Opens the log to go on after `step`; lines of later steps, which a killed run had written
-    /// after its last checkpoint, are dropped.
+    /// after its last checkpoint, are dropped; so is what is no line of a log, such as the half of one that a failing
+    /// machine left, and that is said.
     ///
     /// # Errors
     /// If the file cannot be read or written.
     pub fn resume(path: &Path, step: u64) -> Result<Self> {
         if path.exists() {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let kept: String = text
-                .lines()
-                .filter(|line| {
-                    serde_json::from_str::<Value>(line)
-                        .ok()
-                        .and_then(|v| v.get("step").and_then(Value::as_u64))
-                        .is_some_and(|s| s <= step && step > 0)
-                })
-                .map(|line| format!("{line}\n"))
-                .collect();
-            if kept != text {
+            let bytes =
+                fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let (kept, n_torn) = lines_until(&bytes, step);
+            if n_torn > 0 {
+                eprintln!(
+                    "{}: cut {n_torn} line(s) that are no line of a log",
+                    path.display()
+                );
+            }
+            if kept.as_bytes() != bytes {
                 write_text(path, &kept)?;
             }
         }
@@ -215,6 +213,28 @@ impl Metrics {
             )
         })
     }
+}
+
+/// The lines of a log up to a step, and how many are none.
+fn lines_until(log: &[u8], step: u64) -> (String, usize) {
+    let (mut kept, mut n_torn) = (String::new(), 0);
+    for line in log.split(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        let value = serde_json::from_slice::<Value>(line).ok();
+        let of_line = value.and_then(|v| v.get("step").and_then(Value::as_u64));
+        match (of_line, std::str::from_utf8(line)) {
+            (Some(at), Ok(line)) if at <= step && step > 0 => {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            (Some(_), Ok(_)) => {}
+            (None, _) | (_, Err(_)) => n_torn += 1,
+        }
+    }
+    (kept, n_torn)
 }
 
 /// A number of a line; one that JSON has no word for (NaN, ∞) is a string.
@@ -263,6 +283,31 @@ mod tests {
             text.ends_with("{\"step\":4,\"train/nll\":\"NaN\"}\n"),
             "{text}"
         );
+    }
+
+    /// Half a line, bytes that are no text, a block of zeros: what a machine that failed leaves behind.
+    #[test]
+    fn a_torn_end_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let whole = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":1.5}\n";
+        for torn in [
+            &b"{\"step\":3,\"lo"[..],
+            b"{\"step\":3\xff\xfe",
+            &[0; 40],
+            b"",
+        ] {
+            fs::write(&path, [whole.as_bytes(), torn].concat()).unwrap();
+            let (kept, n_torn) = lines_until(&fs::read(&path).unwrap(), 2);
+            assert_eq!(
+                (kept.as_str(), n_torn),
+                (whole, usize::from(!torn.is_empty()))
+            );
+            let mut log = Metrics::resume(&path, 2).unwrap();
+            log.write(3, [number("loss", 0.5)]).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert_eq!(text, format!("{whole}{{\"step\":3,\"loss\":0.5}}\n"));
+        }
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn an_ability_that_is_lacking_is_named_before_anything_is_trained() {
             ],
         );
     }
-    assert!(!bench.path("run/seed-1").exists());
+    assert!(!bench.path("run").exists());
     let bench = Bench::of(GLUE);
     let sets = ["model.normalizers=[\"softmax\", \"rfa_gate(m=8)\"]"];
     let text = said(&bench.tiny_with("--dry-run --device flex", &sets), 1);

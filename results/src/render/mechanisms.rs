@@ -135,7 +135,12 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
     }
     let keys: Vec<Key> = lines.keys().cloned().collect();
     let place = |key: &Key| {
-        let at = (options.expected.iter()).position(|run| expected_key(run).base == key.base);
+        // A row of a part of its attention, `softmax, cross-attention`, stands behind its mechanism.
+        let is_of = |base: &str| {
+            let rest = key.base.strip_prefix(base);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", "))
+        };
+        let at = (options.expected.iter()).position(|run| is_of(&expected_key(run).base));
         let is_baseline = matches!(key.condition, Condition::Baseline(_));
         (
             is_baseline,

@@ -141,3 +141,43 @@ fn what_a_record_says_of_cost_is_kept_and_checked() {
     let error = record.save(folder.path()).unwrap_err().to_string();
     assert!(error.contains("observed"), "{error}");
 }
+
+/// Whatever the order in which runs are made: models under masks come last there.
+#[test]
+fn rows_of_a_part_of_the_attention_stand_behind_their_mechanism() {
+    let row = |name: &str, condition, p, value| {
+        let mut record = of("softmax", condition, p, 1, value);
+        record.id = format!("{}-{}", record.id, name.len());
+        record.variant = None;
+        record.row = name.into();
+        record
+    };
+    let part = "softmax, self-attention";
+    let records = [
+        row("softmax", Condition::Dense, None, 30.0),
+        row("rfa(m=4)", Condition::Dense, None, 29.0),
+        row(part, AP, Some(60.0), 28.0),
+    ];
+    let expected = records.each_ref().map(|record| Expected {
+        row: record.row.clone(),
+        variant: None,
+        condition: record.condition,
+        p: record.p_nominal,
+        seed: 1,
+        command: String::new(),
+    });
+    let options = ReportOptions {
+        title: "related: mechanisms".into(),
+        expected: expected.into(),
+    };
+    let table = mechanisms(&records, &options).unwrap();
+    let names: Vec<&str> = table.lines.iter().map(|line| line.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "softmax",
+            "softmax, self-attention, AP p = 60 %",
+            "rfa(m=4)"
+        ]
+    );
+}

@@ -16,7 +16,6 @@ use sparta_model::seq2seq::{MaskRows, Sharing};
 use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
-use super::check::{at_least_one, in_unit_interval, not_negative};
 use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
@@ -299,46 +298,9 @@ impl Recipe for TranslationRecipe {
     }
 
     fn validate(&self) -> Result<()> {
-        let (m, t) = (&self.model, &self.train);
-        let of_model = [
-            ("d_model", m.d_model),
-            ("n_heads", m.n_heads),
-            ("d_ff", m.d_ff),
-            ("n_encoder_layers", m.n_encoder_layers),
-            ("n_decoder_layers", m.n_decoder_layers),
-            ("max_len", m.max_len),
-        ];
-        at_least_one("model", &of_model)?;
-        let dropouts = [
-            ("dropout", m.dropout),
-            ("attention_dropout", m.attention_dropout),
-            ("activation_dropout", m.activation_dropout),
-        ];
-        in_unit_interval("model", &dropouts)?;
-        let of_train = [
-            ("max_tokens", t.max_tokens),
-            ("grad_accum", t.grad_accum),
-            ("average", t.average as usize),
-            ("average_every", t.average_every as usize),
-        ];
-        at_least_one("train", &of_train)?;
-        in_unit_interval("train", &[("label_smoothing", t.label_smoothing)])?;
-        not_negative("train", &[("weight_decay", t.weight_decay)])?;
-        at_least_one("observe", &[("max_tokens", self.observe.max_tokens)])?;
-        let of_eval = [
-            ("beam_size", self.eval.beam_size),
-            ("batch_size", self.eval.batch_size),
-        ];
-        at_least_one("eval", &of_eval)?;
-        let lengths = [
-            ("length_penalty", self.eval.length_penalty),
-            ("max_len_a", self.eval.max_len_a),
-        ];
-        not_negative("eval", &lengths)?;
+        let m = &self.model;
         self.eval.check(m.output)?;
         self.heading.check()?;
-        t.optimizer.check("train")?;
-        t.intervals.check("train")?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         ensure!(

@@ -148,9 +148,12 @@ impl<H: Head> Task for Encoder<H> {
         let pretrained =
             Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
         let heads = H::open(run, &sources, &pretrained.tokenizer, fetch)?;
+        let task = Self::new(run.recipe, pretrained, heads);
+        task.check_all(run)?;
         run.enter()?;
-        pretrained.enter(model.network, &run.folder, &sources)?;
-        Ok(Self::new(run.recipe, pretrained, heads))
+        task.pretrained
+            .enter(model.network, &run.folder, &sources)?;
+        Ok(task)
     }
 
     fn reopen(run: &Run<'_, H::Recipe>) -> Result<Self> {
@@ -241,6 +244,8 @@ impl<H: Head> Task for Encoder<H> {
             n_scores: config.n_heads * max_len,
             score_copies: SCORE_COPIES,
             n_outputs: 0,
+            batch_key: "train.batch_size",
+            decoding: None,
         }
     }
 

@@ -49,8 +49,7 @@ impl<N: Module> Trained<N> {
         let config = config.with_mechanism(found.arm.variant.mechanism(AttentionType::EncoderSelf));
         let empty = init(&config, &training);
         let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
-        let mask = found.arm.mask(found.row.as_ref());
-        let mask = mask.map(GlobalMask::load).transpose()?;
+        let mask = found.arm.load_mask(found.row.as_ref())?;
         Ok(Self {
             network,
             masks: layer_masks(mask.as_ref(), max_len, &device.device)?,

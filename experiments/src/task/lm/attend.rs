@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_model::transformer_xl::TransformerXlInput;
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask};
+use sparta_ops::pruning::{AttentionType, CellRule};
 
 use super::{LanguageModel, network};
 use crate::analysis::Tokens;
@@ -45,8 +45,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     );
     let vocabulary = Vocabulary::load(&path)?;
     trained.check_vocabulary(&found.folder, &vocabulary.hash())?;
-    let mask = found.arm.mask(found.row.as_ref());
-    let mask = mask.map(GlobalMask::load).transpose()?;
+    let mask = found.arm.load_mask(found.row.as_ref())?;
 
     let model = &found.recipe.model;
     let ids = vocabulary.encode_text(text);

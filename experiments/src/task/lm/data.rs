@@ -59,15 +59,22 @@ pub fn is_prepared(folder: &RunFolder) -> bool {
 }
 
 /// Reads the corpus (from `--data`, the cache, or by download), builds the vocabulary and writes the
-/// token stores into the run folder. What is there already is checked and kept.
+/// token stores into the run folder. What is there already is checked and kept. The run folder is entered only when
+/// `check` agrees to the number of words.
 ///
 /// # Errors
-/// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
+/// A corpus that cannot be had, or files that are damaged; each says what to do; those of `check`.
+pub fn prepare(
+    run: &Run<'_, LmRecipe>,
+    fetch: Fetch,
+    check: impl Fn(usize) -> Result<()>,
+) -> Result<LmData> {
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        let data = open(recipe, folder)?;
+        check(data.vocab_size)?;
         run.enter()?;
-        return open(recipe, folder);
+        return Ok(data);
     }
     let name = recipe.data.corpus;
     let cache = source::cache_dir()?;
@@ -82,6 +89,7 @@ pub fn prepare(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<LmData> {
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
+    check(vocabulary.len())?;
     run.enter()?;
     for split in Split::ALL {
         let ids = vocabulary

@@ -105,6 +105,39 @@ fn label(recipe: &LmRecipe, of: &Variant, row: Option<&Row>) -> Label {
     }
 }
 
+/// That the network of a variant can be built for so many words.
+fn check(
+    recipe: &LmRecipe,
+    vocab_size: usize,
+    attention: Implementation,
+    of: &Variant,
+) -> Result<()> {
+    let mechanism = of.mechanism(AttentionType::DecoderSelf);
+    network::checked(&recipe.model, vocab_size, (mechanism, attention)).map(drop)
+}
+
+/// What a variant costs with so many words, and columns of a batch.
+fn cost(
+    recipe: &LmRecipe,
+    (vocab_size, columns): (usize, usize),
+    attention: Implementation,
+    of: &Variant,
+) -> Cost {
+    let (model, mechanism) = (&recipe.model, of.mechanism(AttentionType::DecoderSelf));
+    Cost {
+        n_params: network::config(model, vocab_size, (mechanism, attention)).n_params(),
+        tokens: columns * model.tgt_len,
+        n_layers: model.n_layers,
+        d_model: model.d_model,
+        d_ff: model.d_ff,
+        n_scores: model.n_heads * (model.mem_len + model.tgt_len),
+        score_copies: SCORE_COPIES,
+        n_outputs: model.cutoffs.first().copied().unwrap_or(vocab_size),
+        batch_key: "train.batch_size",
+        decoding: None,
+    }
+}
+
 fn amount(stream: &LmStream<'_>) -> Amount {
     let n = stream.n_batches();
     Amount {
@@ -154,7 +187,16 @@ impl Task for LanguageModel {
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {
-        Ok(Self::new(run, data::prepare(run, fetch)?))
+        let check = |vocab_size| {
+            let (recipe, attention) = (run.recipe, run.request.attention);
+            for of in Self::variants(recipe)? {
+                check(recipe, vocab_size, attention, &of)?;
+                let columns = recipe.train.batch_size;
+                run.check_memory(&cost(recipe, (vocab_size, columns), attention, &of))?;
+            }
+            Ok(())
+        };
+        Ok(Self::new(run, data::prepare(run, fetch, check)?))
     }
 
     fn reopen(run: &Run<'_, LmRecipe>) -> Result<Self> {
@@ -181,8 +223,7 @@ impl Task for LanguageModel {
     }
 
     fn check(&self, of: &Variant) -> Result<()> {
-        let attention = (of.mechanism(AttentionType::DecoderSelf), self.attention);
-        network::checked(&self.recipe.model, self.data.vocab_size, attention).map(drop)
+        check(&self.recipe, self.data.vocab_size, self.attention, of)
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<TransformerXl> {
@@ -205,18 +246,8 @@ impl Task for LanguageModel {
     }
 
     fn cost(&self, of: &Variant) -> Cost {
-        let (model, vocab_size) = (&self.recipe.model, self.data.vocab_size);
-        let attention = (of.mechanism(AttentionType::DecoderSelf), self.attention);
-        Cost {
-            n_params: network::config(model, vocab_size, attention).n_params(),
-            tokens: self.batch_size * model.tgt_len,
-            n_layers: model.n_layers,
-            d_model: model.d_model,
-            d_ff: model.d_ff,
-            n_scores: model.n_heads * (model.mem_len + model.tgt_len),
-            score_copies: SCORE_COPIES,
-            n_outputs: model.cutoffs.first().copied().unwrap_or(vocab_size),
-        }
+        let sizes = (self.data.vocab_size, self.batch_size);
+        cost(&self.recipe, sizes, self.attention, of)
     }
 
     fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {

@@ -168,9 +168,12 @@ impl Task for MaskedLanguageModel {
             Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
         let from = sources.data.as_deref();
         let text = Text::load(run.recipe, &pretrained.tokenizer, from, fetch)?;
+        let task = Self::new(run.recipe, pretrained, text)?;
+        task.check_all(run)?;
         run.enter()?;
-        pretrained.enter(model.network, &run.folder, &sources)?;
-        Self::new(run.recipe, pretrained, text)
+        task.pretrained
+            .enter(model.network, &run.folder, &sources)?;
+        Ok(task)
     }
 
     fn reopen(run: &Run<'_, MlmRecipe>) -> Result<Self> {
@@ -291,6 +294,8 @@ impl Task for MaskedLanguageModel {
             score_copies: SCORE_COPIES,
             // Only masked positions have any.
             n_outputs: outputs.ceil() as usize,
+            batch_key: "train.batch_size",
+            decoding: None,
         }
     }
 

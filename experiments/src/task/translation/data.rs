@@ -159,15 +159,22 @@ pub(super) fn learn(recipe: &DataRecipe, train: &[SentencePair]) -> Result<PairV
 }
 
 /// Reads the corpus (from `--data`, the cache, or by download), learns the tokenizers and writes the
-/// token stores into the run folder. What is there already is checked and kept.
+/// token stores into the run folder. What is there already is checked and kept. The run folder is entered only when
+/// `check` agrees to the numbers of pieces.
 ///
 /// # Errors
-/// A corpus that cannot be had, or files that are damaged; each says what to do.
-pub fn prepare(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<PairData> {
+/// A corpus that cannot be had, or files that are damaged; each says what to do; those of `check`.
+pub fn prepare(
+    run: &Run<'_, TranslationRecipe>,
+    fetch: Fetch,
+    check: impl Fn((usize, usize)) -> Result<()>,
+) -> Result<PairData> {
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
+        let data = open(recipe, folder)?;
+        check(data.sizes())?;
         run.enter()?;
-        return open(recipe, folder);
+        return Ok(data);
     }
     let cache = source::cache_dir()?;
     if fetch == Fetch::Allowed {
@@ -188,6 +195,7 @@ pub fn prepare(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<PairDat
         );
         check_not_empty(&corpus)?;
     }
+    check((vocabulary.source.len(), vocabulary.target.len()))?;
     run.enter()?;
     let dir = folder.data();
     std::fs::create_dir_all(&dir)

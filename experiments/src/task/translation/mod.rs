@@ -36,9 +36,9 @@ use sparta_results::{Baseline, Metric, RunRecord};
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
 use crate::protocol::{
-    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Examples, Fetch, Line, MaskedModel,
-    Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, TableRequest, Task,
-    UnitScores, Variant, records,
+    Amount, AttentionLayers, BaselineLine, BothMasks, Cost, Decoding, Examples, Fetch, Line,
+    MaskedModel, Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, TableRequest,
+    Task, UnitScores, Variant, records,
 };
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::TrainingConfig;
@@ -69,6 +69,45 @@ impl Translation {
             attention: run.request.attention,
             data,
         }
+    }
+}
+
+/// That the network of a variant can be built for so many pieces of both dictionaries.
+fn check(
+    recipe: &TranslationRecipe,
+    sizes: (usize, usize),
+    attention: Implementation,
+    of: &Variant,
+) -> Result<()> {
+    network::checked(&recipe.model, sizes, (of.mechanisms, attention)).map(drop)
+}
+
+/// What a variant costs with so many pieces of both dictionaries, and tokens of a batch.
+fn cost(
+    recipe: &TranslationRecipe,
+    (sizes, max_tokens): ((usize, usize), usize),
+    attention: Implementation,
+    of: &Variant,
+) -> Cost {
+    let (model, eval) = (&recipe.model, &recipe.eval);
+    Cost {
+        n_params: network::config(model, sizes, (of.mechanisms, attention)).n_params(),
+        tokens: max_tokens,
+        // The decoder attends twice.
+        n_layers: model.n_encoder_layers + 2 * model.n_decoder_layers,
+        d_model: model.d_model,
+        d_ff: model.d_ff,
+        // Sentences are short: their scores are few beside their hidden states.
+        n_scores: 0,
+        score_copies: 0,
+        n_outputs: sizes.1,
+        batch_key: "train.max_tokens",
+        decoding: Some(Decoding {
+            n_sentences: eval.batch_size,
+            beam_size: eval.beam_size,
+            n_words: sizes.1,
+            key: "`eval.beam_size` or `eval.batch_size`",
+        }),
     }
 }
 
@@ -117,7 +156,16 @@ impl Task for Translation {
     }
 
     fn open(run: &Run<'_, TranslationRecipe>, fetch: Fetch) -> Result<Self> {
-        Ok(Self::new(run, data::prepare(run, fetch)?))
+        let check = |sizes| {
+            let (recipe, attention) = (run.recipe, run.request.attention);
+            for of in Self::variants(recipe)? {
+                check(recipe, sizes, attention, &of)?;
+                let max_tokens = recipe.train.max_tokens;
+                run.check_memory(&cost(recipe, (sizes, max_tokens), attention, &of))?;
+            }
+            Ok(())
+        };
+        Ok(Self::new(run, data::prepare(run, fetch, check)?))
     }
 
     fn reopen(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
@@ -145,8 +193,7 @@ impl Task for Translation {
     }
 
     fn check(&self, of: &Variant) -> Result<()> {
-        let attention = (of.mechanisms, self.attention);
-        network::checked(&self.recipe.model, self.data.sizes(), attention).map(drop)
+        check(&self.recipe, self.data.sizes(), self.attention, of)
     }
 
     fn network(&self, of: &Variant, seed: u64, device: &Device) -> Result<Seq2Seq> {
@@ -172,19 +219,8 @@ impl Task for Translation {
     }
 
     fn cost(&self, of: &Variant) -> Cost {
-        let (model, sizes) = (&self.recipe.model, self.data.sizes());
-        Cost {
-            n_params: network::config(model, sizes, (of.mechanisms, self.attention)).n_params(),
-            tokens: self.max_tokens,
-            // The decoder attends twice.
-            n_layers: model.n_encoder_layers + 2 * model.n_decoder_layers,
-            d_model: model.d_model,
-            d_ff: model.d_ff,
-            // Sentences are short: their scores are few beside their hidden states.
-            n_scores: 0,
-            score_copies: 0,
-            n_outputs: sizes.1,
-        }
+        let sizes = (self.data.sizes(), self.max_tokens);
+        cost(&self.recipe, sizes, self.attention, of)
     }
 
     fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {

@@ -21,7 +21,7 @@ use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
 use crate::protocol::find::{Found, find};
 use crate::protocol::run::TrainingSummary;
-use crate::protocol::{ModelFolder, Variant};
+use crate::protocol::{Decoding, ModelFolder, Variant, available_memory};
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::load_model;
 
@@ -35,6 +35,7 @@ pub(super) struct Trained {
     pub(super) mask: Option<GlobalMask>,
     /// The attention of its layers.
     pub(super) variant: Variant,
+    choice: DeviceChoice,
     device: Device,
     pub(super) device_note: String,
 }
@@ -78,11 +79,7 @@ impl Trained {
     pub(super) fn open(path: &Path, device: DeviceChoice) -> Result<Self> {
         let found: Found<TranslationRecipe> =
             find::<Translation>(path, |recipe| Ok(rows::variants(recipe)))?;
-        let mask = found
-            .arm
-            .mask(found.row.as_ref())
-            .map(GlobalMask::load)
-            .transpose()?;
+        let mask = found.arm.load_mask(found.row.as_ref())?;
         let Found {
             run,
             recipe,
@@ -108,6 +105,7 @@ impl Trained {
             network,
             mask,
             variant: arm.variant,
+            choice: opened.choice,
             device: opened.device,
             device_note: opened.note,
         })
@@ -137,6 +135,18 @@ impl Trained {
         let (eval, n_best) = (&self.recipe.eval, wish.n_best);
         let beam = wish.beam.unwrap_or(eval.beam_size).max(n_best);
         let method = self.search(wish.search);
+        if self.choice.is_cpu() {
+            let decoding = Decoding {
+                n_sentences: sources.len(),
+                beam_size: beam,
+                n_words: self.vocabulary.target.len(),
+                key: match wish.beam {
+                    Some(_) => "`--beam` and `--n-best`",
+                    None => "`--n-best`",
+                },
+            };
+            decoding.check(available_memory())?;
+        }
         let search = Search::new(&self.recipe, &masks, &self.device).with_config(|c| {
             let penalty = match method.is_beam() {
                 true => c.length_penalty,

@@ -122,7 +122,12 @@ fn exact_search_over_softmax_is_refused() {
 #[test]
 fn attention_is_dumped_and_a_masked_model_attends_less() {
     let bench = bench();
-    bench.tiny_with("--out run --device flex", ONE).success();
+    let sets = [
+        ONE,
+        &["prune.p=[0, 40, 80]", "prune.random_masks=[0, 0, 0]"],
+    ]
+    .concat();
+    bench.tiny_with("--out run --device flex", &sets).success();
     let weights = |model: &str, file: &str| -> Vec<Value> {
         out(translate(
             &bench,
@@ -156,6 +161,24 @@ fn attention_is_dumped_and_a_masked_model_attends_less() {
     assert!((sum - 1.0).abs() < 1e-4, "{sum}");
     assert_eq!(zeros(first), 0);
     assert!(zeros(&masked[0]) > 0);
+    // Under a mask that is not its own it would say something else, and does not.
+    bench
+        .tiny_with("--out other --device flex --seeds 2", &sets)
+        .success();
+    for (from, reason) in [
+        ("other/seed-2/softmax/masks/cross-ap-p80", "another model"),
+        (
+            "run/seed-1/softmax/masks/cross-ap-p40",
+            "another row, which hides 40 % of cross",
+        ),
+    ] {
+        let [from, to] = [from, "run/seed-1/softmax/masks/cross-ap-p80"]
+            .map(|path| bench.path(format!("{path}.safetensors")));
+        fs::copy(from, to).unwrap();
+        let line = "--model run/seed-1/softmax/rows/cross-ap-p80";
+        let text = said(&translate(&bench, line), 1);
+        assert_says(&text, &["cross-ap-p80.safetensors", reason, "put back"]);
+    }
 }
 
 #[test]

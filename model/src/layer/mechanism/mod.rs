@@ -19,9 +19,9 @@ mod random;
 mod rfa;
 mod state;
 mod upkeep;
+mod words;
 
 use std::fmt;
-use std::str::FromStr;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ pub use rfa::{Rfa, RfaConfig};
 pub use state::{Continued, MechanismState, ShiftedSums};
 use upkeep::MOST_LOG_ODDS;
 pub use upkeep::{bound, own_rate, settle_gates};
+pub(super) use words::split_argument;
 
 use crate::check::check;
 use crate::error::ModelError;
@@ -445,25 +446,6 @@ impl MechanismConfig {
     /// Softmax attention.
     pub const SOFTMAX: Self = Self::DotProduct(DotProductConfig::new(NormalizerConfig::Softmax));
 
-    /// The words that are known, one for each kind of mechanism, with examples of their arguments.
-    pub const WORDS: [&'static str; 15] = [
-        "softmax",
-        "sparsemax",
-        "entmax15",
-        "entmax(1.3)",
-        "alpha_entmax",
-        "fusedmax(0.1)",
-        "oscarmax(0.01)",
-        "favor(m=64)",
-        "favor_relu(m=64)",
-        "rfa(m=64)",
-        "rfa_gate(m=64)",
-        "linformer(k=64)",
-        "linformer_slots(k=64)",
-        "nystrom(m=32)",
-        "lsh(m=32)",
-    ];
-
     fn settings(&self) -> &dyn MechanismSettings {
         match self {
             Self::DotProduct(settings) => settings,
@@ -626,9 +608,21 @@ impl MechanismConfig {
     /// [`ModelError::Config`] for a setting of its own, [`ModelError::Mechanism`] for the first ability
     /// that is lacking.
     pub fn check(&self, field: &str, needed: Abilities) -> Result<(), ModelError> {
-        self.settings().check(field)?;
+        let of_this = |error| match error {
+            ModelError::Config {
+                field,
+                found,
+                expected,
+            } => ModelError::Config {
+                field,
+                found: format!("{found} in `{self}`"),
+                expected,
+            },
+            other => other,
+        };
+        self.settings().check(field).map_err(of_this)?;
         if let (true, Some(span)) = (needed.pretrained, self.span()) {
-            span.check_pretrained(field)?;
+            span.check_pretrained(field).map_err(of_this)?;
         }
         self.abilities().check(needed, self, field)
     }
@@ -643,55 +637,5 @@ impl From<NormalizerConfig> for MechanismConfig {
 impl fmt::Display for MechanismConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings().fmt(f)
-    }
-}
-
-impl FromStr for MechanismConfig {
-    type Err = ModelError;
-
-    fn from_str(text: &str) -> Result<Self, ModelError> {
-        let unknown = || ModelError::UnknownMechanism {
-            found: text.to_owned(),
-            known: format!(
-                "{}; after a row normaliser also {}",
-                Self::WORDS.join(", "),
-                DotProductConfig::PARTS.join(", ")
-            ),
-        };
-        if let Some(settings) = DotProductConfig::of(text) {
-            return Ok(Self::DotProduct(settings));
-        }
-        let (word, argument) = split_argument(text).ok_or_else(unknown)?;
-        if let Some(settings) = LinformerConfig::of(word, argument)? {
-            return Ok(Self::Linformer(settings));
-        }
-        (FavorConfig::of(word, argument).map(Self::Favor))
-            .or_else(|| RfaConfig::of(word, argument).map(Self::Rfa))
-            .or_else(|| NystromConfig::of(word, argument).map(Self::Nystrom))
-            .or_else(|| LshConfig::of(word, argument).map(Self::Lsh))
-            .ok_or_else(unknown)
-    }
-}
-
-impl TryFrom<String> for MechanismConfig {
-    type Error = ModelError;
-
-    fn try_from(text: String) -> Result<Self, ModelError> {
-        text.parse()
-    }
-}
-
-impl From<MechanismConfig> for String {
-    fn from(config: MechanismConfig) -> Self {
-        config.to_string()
-    }
-}
-
-/// `word` or `word(argument)`, taken apart.
-pub(super) fn split_argument(text: &str) -> Option<(&str, Option<&str>)> {
-    let text = text.trim();
-    match text.split_once('(') {
-        None => Some((text, None)),
-        Some((word, rest)) => Some((word.trim(), Some(rest.strip_suffix(')')?.trim()))),
     }
 }
