@@ -119,6 +119,57 @@ fn exact_search_over_softmax_is_refused() {
     assert_says(&text, &["eval.search = \"exact\"", "model.output"]);
 }
 
+/// Pages selected exactly give the same translations, and what was read is said; so does a row with an output layer of
+/// its own.
+#[test]
+fn keys_are_read_by_pages_where_attention_is_entmax() {
+    let bench = bench();
+    let sets = [
+        ONE,
+        &[
+            "model.normalizers=[\"softmax\", \"entmax15 output=sparsemax\"]",
+            "prune.softmax=[]",
+            "prune.p=[0]",
+            "prune.random_masks=[0]",
+        ],
+    ];
+    bench
+        .tiny_with("train --out run --device flex", &sets.concat())
+        .success();
+    let sparse = "--model run/seed-1/entmax15_output-sparsemax/dense --n-best 2";
+    let all = out(translate(&bench, sparse));
+    let by_pages = |pages: &str| {
+        let line = format!("translate --device flex {sparse} --pages {pages}");
+        bench.piped(&line, LINES).success()
+    };
+    let exact = by_pages("exact");
+    let text = String::from_utf8_lossy(&exact.get_output().stderr).into_owned();
+    assert_says(
+        &text,
+        &[
+            "keys by pages (decoder_self and cross, exact): ",
+            "keys read",
+            "rows of weights",
+            "of 2 lines: every translation of p > 0 found for",
+        ],
+    );
+    assert_eq!(all, stdout(&exact));
+    let text =
+        String::from_utf8_lossy(&by_pages("top_k=16+corrected").get_output().stderr).into_owned();
+    assert_says(&text, &["top_k=16+corrected", "dropped mass"]);
+
+    let of_softmax = "--model run/seed-1/softmax/dense --pages exact";
+    let text = said(&translate(&bench, of_softmax), 1);
+    assert_says(&text, &["--pages exact", "is softmax", "entmax15"]);
+    let text = said(
+        &translate(&bench, &format!("{sparse} --search exact --pages exact")),
+        1,
+    );
+    assert_says(&text, &["--search beam"]);
+    let text = said(&translate(&bench, &format!("{sparse} --pages all")), 2);
+    assert_says(&text, &["`all` is no selection of pages", "top_k=64"]);
+}
+
 #[test]
 fn attention_is_dumped_and_a_masked_model_attends_less() {
     let bench = bench();
