@@ -147,7 +147,7 @@ fn keys_are_read_by_pages_where_attention_is_entmax() {
     assert_says(
         &text,
         &[
-            "keys by pages (decoder_self and cross, exact): ",
+            "keys by pages (decoder-self and cross, exact): ",
             "keys read",
             "rows of weights",
             "of 2 lines: every translation of p > 0 found for",
