@@ -40,6 +40,7 @@ use crate::seq2seq::{MaskRows, Seq2Seq, Seq2SeqMasks};
 ///
 /// # Errors
 /// [`ModelError::Config`] for settings that cannot be, [`ModelError::DenseOutput`] for exact search with softmax,
+/// [`ModelError::NoSparseDecoder`] for pages where no attention of the decoder has weights of 0,
 /// [`ModelError::AttentionMaskCount`] or [`ModelError::AttentionMaskShape`] for masks that do not fit the model or the
 /// longest length.
 ///
@@ -104,12 +105,12 @@ pub fn search(
         return Ok(Vec::new());
     }
     let encoded = model.encode(source, padding, masks, false);
-    Ok(match config.method {
+    match config.method {
         SearchMethod::Beam => beam::beam(model, encoded, masks, config, &max_lens),
         SearchMethod::Exact { max_prefixes } => {
             exact::exact(model, encoded, masks, (config, max_prefixes), &max_lens)
         }
-    })
+    }
 }
 
 /// The hypotheses that [`search`] finds.

@@ -86,6 +86,21 @@ pub enum ModelError {
         /// The word.
         found: String,
     },
+    /// A word that stands for no selection of pages.
+    #[error(
+        "`{found}` is no selection of pages; known are exact, gaussian, top_k=64, and the last two with +fixed or \
+         +corrected"
+    )]
+    UnknownPaging {
+        /// The word.
+        found: String,
+    },
+    /// Selection of pages where no key has a weight of 0.
+    #[error(
+        "no attention of the decoder can read some pages of its keys: that takes entmax15, sparsemax, entmax(1.3) or \
+         alpha_entmax, with α > 1 and without parts, which give keys a weight of exactly 0"
+    )]
+    NoSparseDecoder,
     /// A word that stands for no search.
     #[error("`{found}` is no search; known are beam, exact, exact(prefixes=10000)")]
     UnknownSearch {

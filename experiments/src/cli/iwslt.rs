@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sparta_model::decode::SearchMethod;
+use sparta_model::layer::Paging;
 
 use super::main_of;
 use super::options::{Common, PREPARE, REPORT, TRANSLATE};
@@ -51,6 +52,10 @@ struct TranslateOptions {
     /// exact(prefixes=N), which reads N prefixes of a line at most [default: the recipe's]
     #[arg(long, value_name = "SEARCH")]
     search: Option<SearchMethod>,
+    /// Read the decoder's keys by pages of 16, where its attention is α-entmax: exact (all pages that can have weight),
+    /// gaussian or top_k=KEYS, the last two also with +fixed or +corrected; says what was read, and the weight dropped
+    #[arg(long, value_name = "PAGES")]
+    pages: Option<Paging>,
     /// Write the attention weights of each best translation here, one JSON object a line
     #[arg(long, value_name = "FILE")]
     attention: Option<PathBuf>,
@@ -79,6 +84,7 @@ pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             n_best: options.n_best,
             beam: options.beam,
             search: options.search,
+            pages: options.pages,
             attention: options.attention,
             device: cli.options.device()?,
             quiet: cli.options.quiet,

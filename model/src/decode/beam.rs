@@ -5,6 +5,7 @@ use super::config::Rule;
 use super::hypothesis::Live;
 use super::stepper::Stepper;
 use super::{Certificate, DecodeConfig, Hypothesis, Searched, Stop};
+use crate::error::ModelError;
 use crate::seq2seq::{Encoded, Seq2Seq, Seq2SeqMasks};
 
 /// A sentence that is being translated.
@@ -26,11 +27,12 @@ pub(super) fn beam(
     masks: &Seq2SeqMasks,
     config: &DecodeConfig,
     max_lens: &[usize],
-) -> Vec<Searched> {
+) -> Result<Vec<Searched>, ModelError> {
     let device = encoded.memory.device();
     let none = Searched {
         hypotheses: Vec::new(),
         certificate: None,
+        pages: None,
     };
     let mut done = vec![none; max_lens.len()];
     let sentence = |(place, max_len): (usize, &usize)| Sentence {
@@ -42,9 +44,9 @@ pub(super) fn beam(
     };
     let mut sentences: Vec<Sentence> = max_lens.iter().enumerate().map(sentence).collect();
     if sentences.is_empty() {
-        return done;
+        return Ok(done);
     }
-    let mut stepper = Stepper::new(model, masks, encoded, config.cache);
+    let mut stepper = Stepper::new(model, masks, encoded, config.cache, config.pages)?;
     while !sentences.is_empty() {
         let last = |live: &Option<Live>| {
             let token = live.as_ref().and_then(|live| live.tokens.last());
@@ -71,6 +73,7 @@ pub(super) fn beam(
                 None => {
                     let place = sentence.place;
                     done[place] = sentence.best(config);
+                    done[place].pages = stepper.pages(i);
                 }
             }
             first_row += n_rows;
@@ -80,7 +83,7 @@ pub(super) fn beam(
             stepper.select(&rows, &kept, &device);
         }
     }
-    done
+    Ok(done)
 }
 
 impl Sentence {
@@ -214,6 +217,7 @@ impl Sentence {
         Searched {
             hypotheses: found,
             certificate: self.certificate,
+            pages: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use burn::config::Config;
 use super::SearchMethod;
 use crate::check::{check, check_size};
 use crate::error::ModelError;
+use crate::layer::Paging;
 
 /// When a sentence is done before its longest length.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct DecodeConfig {
     /// How translations are looked for. Exact search maximises the probability, which is `length_penalty` = 0.
     #[config(default = "SearchMethod::Beam")]
     pub method: SearchMethod,
+    /// Which pages of keys attention with α-entmax reads, on the host; all keys if not given.
+    pub pages: Option<Paging>,
 }
 
 impl DecodeConfig {
@@ -105,6 +108,12 @@ impl DecodeConfig {
                 )?;
             }
         }
+        check(
+            self.pages.is_none() || (self.cache && self.method.is_beam()),
+            "pages",
+            &self.pages.map(|pages| pages.to_string()),
+            "none without `cache`, and with exact search: pages are of the kept keys of a beam",
+        )?;
         let finite = self.length_penalty.is_finite();
         check(finite, "length_penalty", &self.length_penalty, "finite")?;
         let counts = self.max_len_a.is_finite() && self.max_len_a >= 0.0;

@@ -7,6 +7,7 @@ use super::beam::beam;
 use super::candidates::NextTokens;
 use super::hypothesis::Live;
 use super::{Certificate, DecodeConfig, Hypothesis, Searched};
+use crate::error::ModelError;
 use crate::seq2seq::{DecoderState, Encoded, Seq2Seq, Seq2SeqMasks};
 
 /// Exact search of encoded sentences, each with its longest length, as [`super::search`] describes it: at most
@@ -21,10 +22,10 @@ pub(super) fn exact(
     masks: &Seq2SeqMasks,
     (config, max_prefixes): (&DecodeConfig, usize),
     max_lens: &[usize],
-) -> Vec<Searched> {
+) -> Result<Vec<Searched>, ModelError> {
     // Every hypothesis of the beam is a bound, not only as many as are asked for.
     let first = (config.clone()).with_n_best(config.beam_size.max(config.n_best));
-    let of_beam = beam(model, encoded.clone(), masks, &first, max_lens);
+    let of_beam = beam(model, encoded.clone(), masks, &first, max_lens)?;
     let device = encoded.memory.device();
     let start = model.start(encoded);
     let sentences = max_lens.iter().zip(of_beam).enumerate();
@@ -39,7 +40,7 @@ pub(super) fn exact(
         };
         tree.search(start.clone().select(&[place], &[place]), of_beam)
     };
-    sentences.map(of).collect()
+    Ok(sentences.map(of).collect())
 }
 
 /// All translations of a sentence, by their first tokens.
@@ -114,6 +115,7 @@ impl Tree<'_> {
         Searched {
             hypotheses: best.found,
             certificate: Some(certificate),
+            pages: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Translations, whole and in the making.
 
 use super::Certificate;
+use crate::layer::PageReport;
 
 /// A translation.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Searched {
     pub hypotheses: Vec<Hypothesis>,
     /// What is known of the others; none for softmax, which leaves every sequence of tokens some probability.
     pub certificate: Option<Certificate>,
+    /// What was read of the pages of keys; none where all keys are read.
+    pub pages: Option<PageReport>,
 }
 
 /// A hypothesis that is being written.

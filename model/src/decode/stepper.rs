@@ -3,6 +3,8 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
+use crate::error::ModelError;
+use crate::layer::{PageReport, Paging};
 use crate::seq2seq::{DecoderState, Encoded, Seq2Seq, Seq2SeqMasks};
 
 /// What is needed to score the next token of each hypothesis.
@@ -30,15 +32,25 @@ impl<'a> Stepper<'a> {
         masks: &'a Seq2SeqMasks,
         encoded: Encoded,
         cache: bool,
-    ) -> Self {
-        let past = match cache {
-            true => Past::Cached(Some(model.start(encoded))),
-            false => Past::Recomputed {
+        pages: Option<Paging>,
+    ) -> Result<Self, ModelError> {
+        let past = match (cache, pages) {
+            (true, None) => Past::Cached(Some(model.start(encoded))),
+            (_, Some(paging)) => Past::Cached(Some(model.start_by_pages(encoded, paging)?)),
+            (false, None) => Past::Recomputed {
                 tokens: vec![Vec::new(); encoded.memory.dims()[0]],
                 encoded,
             },
         };
-        Self { model, masks, past }
+        Ok(Self { model, masks, past })
+    }
+
+    /// What was read of the pages of keys for a sentence, by its present number.
+    pub(super) fn pages(&self, sentence: usize) -> Option<PageReport> {
+        match &self.past {
+            Past::Cached(state) => state.as_ref()?.pages(sentence),
+            Past::Recomputed { .. } => None,
+        }
     }
 
     /// Reads a token of each hypothesis and scores the next, `[rows, vocab_size]`.

@@ -11,6 +11,7 @@ use super::key_value::{Cache, CachedInput, KeyValue};
 use super::mechanism::{
     Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Surroundings,
 };
+use super::paged::{PageReport, PagedCache, PagedInput, Paging};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -336,6 +337,7 @@ impl MultiHeadAttention {
         let (earlier, before) = match past {
             Some(Cache::Keys(keys)) => (Some(keys), None),
             Some(Cache::State(state)) => (None, Some(state)),
+            Some(Cache::Pages(_)) => panic!("keys in pages are attended to by pages"),
             None => (None, None),
         };
         if !self.mechanism.carries_state() {
@@ -362,6 +364,60 @@ impl MultiHeadAttention {
         let query = self.split(&self.query, input);
         let continued = (self.mechanism).attend_from(query, new.key, new.value, before, options);
         (self.joined(continued.output), Cache::State(continued.state))
+    }
+
+    /// [`Self::attend_next`] to some pages of the keys; what was read for each row of the batch.
+    pub(crate) fn attend_next_by_pages(
+        &self,
+        input: Tensor<3>,
+        past: Option<Cache>,
+        global_mask: Option<LayerMask>,
+        by: (Paging, &[f64]),
+    ) -> (MultiHeadAttentionOutput, Cache, Vec<PageReport>) {
+        let mut pages = match past {
+            Some(Cache::Pages(pages)) => pages,
+            None => PagedCache::new(input.dims()[0], self.n_heads, self.d_head),
+            Some(Cache::Keys(_) | Cache::State(_)) => panic!("these keys are in no pages"),
+        };
+        pages.append(self.keys(input.clone()), None);
+        let (output, reports) = self.attend_by_pages(input, &pages, global_mask, by, false);
+        (output, Cache::Pages(pages), reports)
+    }
+
+    /// Attends to some pages of keys; what was read for each row of the batch.
+    ///
+    /// # Shapes
+    /// - input, context: `[batch, seq_q, d_model]`; global mask: `[n_heads, seq_q, seq_kv]`; α: `[n_heads]`
+    pub(crate) fn attend_by_pages(
+        &self,
+        input: Tensor<3>,
+        pages: &PagedCache,
+        global_mask: Option<LayerMask>,
+        (paging, alpha): (Paging, &[f64]),
+        return_weights: bool,
+    ) -> (MultiHeadAttentionOutput, Vec<PageReport>) {
+        let (attended, reports) = pages.attend(PagedInput {
+            query: self.split(&self.query, input),
+            global_mask,
+            alpha,
+            paging,
+            return_weights,
+        });
+        (self.joined(attended), reports)
+    }
+
+    /// Keys and values in pages, `[batch, n_heads, seq, d_head]`, of which padding, `[batch, seq]`, is not seen.
+    pub(crate) fn pages(&self, keys: KeyValue, padding: Option<&Tensor<2, Bool>>) -> PagedCache {
+        let [batch, n_heads, _, d_head] = keys.key.dims();
+        let mut pages = PagedCache::new(batch, n_heads, d_head);
+        pages.append(keys, padding);
+        pages
+    }
+
+    /// The α of each head, where keys can be selected by pages.
+    pub(crate) fn sparse_alpha(&self) -> Option<Vec<f64>> {
+        let device = self.query.weight.val().device();
+        self.mechanism.sparse_alpha(&device)
     }
 
     /// What every call asks for.

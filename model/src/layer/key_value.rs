@@ -3,6 +3,7 @@
 use burn::prelude::*;
 
 use super::mechanism::MechanismState;
+use super::paged::PagedCache;
 use crate::masks::LayerMask;
 
 /// What a decoder's layer knows of the tokens that it has read.
@@ -14,6 +15,8 @@ pub(crate) enum Cache {
     Keys(KeyValue),
     /// What a mechanism that carries a state keeps of them.
     State(MechanismState),
+    /// Their keys and values in pages on the host.
+    Pages(PagedCache),
 }
 
 impl Cache {
@@ -22,6 +25,7 @@ impl Cache {
         match self {
             Self::Keys(keys) => Self::Keys(keys.select(index)),
             Self::State(state) => Self::State(state.select(index)),
+            Self::Pages(pages) => Self::Pages(pages.select(index)),
         }
     }
 }

@@ -10,6 +10,7 @@ mod feed_forward;
 pub(crate) mod key_value;
 pub mod mechanism;
 mod output_map;
+pub(crate) mod paged;
 pub(crate) mod parameter;
 mod placed;
 mod positional;
@@ -31,6 +32,7 @@ pub use mechanism::{
     Rfa, RfaConfig, RowNormalizer, SpanConfig, SpanStart,
 };
 pub use output_map::OutputMap;
+pub use paged::{PageReport, Paging};
 pub use parameter::WeightInit;
 pub use placed::{Learned, LearnedName, PlacedMechanism};
 pub use positional::relative_positions;

@@ -6,7 +6,10 @@ use burn::tensor::{TensorData, assert_shape};
 use sparta_ops::pruning::AttentionType;
 
 use super::{Encoded, Seq2Seq, Seq2SeqMasks, normalize};
+use crate::error::ModelError;
 use crate::layer::key_value::{Cache, CachedInput, KeyValue};
+use crate::layer::paged::PagedCache;
+use crate::layer::{PageReport, Paging};
 
 /// What a decoder remembers between two tokens.
 ///
@@ -19,12 +22,17 @@ pub struct DecoderState {
     n_sentences: usize,
     n_rows: usize,
     length: usize,
+    /// What was read of the pages for each sentence, where keys are read by pages.
+    paged: Option<(Paging, Vec<PageReport>)>,
 }
 
 #[derive(Debug, Clone)]
 struct LayerState {
     target: Option<Cache>,
     source: KeyValue,
+    /// α of the heads whose keys are read by pages.
+    target_alpha: Option<Vec<f64>>,
+    source_pages: Option<(PagedCache, Vec<f64>)>,
 }
 
 /// What [`Seq2Seq::decode_step`] gives.
@@ -47,6 +55,12 @@ impl DecoderState {
     /// Number of tokens read so far.
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// What was read of the pages of keys for a sentence, by its present number; none where all are read.
+    pub fn pages(&self, sentence: usize) -> Option<PageReport> {
+        let (_, reports) = self.paged.as_ref()?;
+        reports.get(sentence).copied()
     }
 
     /// Keeps sentences and hypotheses by their present numbers, in the order given: `rows` must hold
@@ -80,6 +94,12 @@ impl DecoderState {
                         None => cache,
                     }),
                     source: pick(layer.source, &sentences_index),
+                    target_alpha: layer.target_alpha,
+                    source_pages: match &sentences_index {
+                        Some(index) => (layer.source_pages)
+                            .map(|(pages, alpha)| (pages.select(index.clone()), alpha)),
+                        None => layer.source_pages,
+                    },
                 })
                 .collect(),
             source_padding: match &sentences_index {
@@ -91,6 +111,8 @@ impl DecoderState {
             n_sentences: sentences.len(),
             n_rows: rows.len(),
             length: self.length,
+            paged: (self.paged)
+                .map(|(paging, reports)| (paging, sentences.iter().map(|i| reports[*i]).collect())),
         }
     }
 }
@@ -115,12 +137,62 @@ impl Seq2Seq {
                 .map(|layer| LayerState {
                     target: None,
                     source: layer.cross_attention.attention.keys(encoded.memory.clone()),
+                    target_alpha: None,
+                    source_pages: None,
                 })
                 .collect(),
             source_padding: encoded.padding,
             n_sentences,
             n_rows: n_sentences,
             length: 0,
+            paged: None,
+        }
+    }
+
+    /// [`Self::start`] of a decoder that reads some pages of its keys in every attention with α-entmax, and all of them
+    /// in the others.
+    ///
+    /// # Errors
+    /// As [`Self::paged_types`].
+    pub fn start_by_pages(
+        &self,
+        encoded: Encoded,
+        paging: Paging,
+    ) -> Result<DecoderState, ModelError> {
+        self.paged_types()?;
+        let mut state = self.start(encoded);
+        let padding = state.source_padding.clone();
+        for (layer, of) in self.decoder.iter().zip(&mut state.layers) {
+            let cross = &layer.cross_attention.attention;
+            of.target_alpha = layer.self_attention.attention.sparse_alpha();
+            of.source_pages = cross
+                .sparse_alpha()
+                .map(|alpha| (cross.pages(of.source.clone(), padding.as_ref()), alpha));
+        }
+        state.paged = Some((paging, vec![PageReport::default(); state.n_sentences]));
+        Ok(state)
+    }
+
+    /// The types of a decoder's attention of which keys can be read by pages, in one layer or more: those with
+    /// α-entmax, α > 1, and no part that changes scores, cells or weights.
+    ///
+    /// # Errors
+    /// [`ModelError::NoSparseDecoder`] if there is none.
+    pub fn paged_types(&self) -> Result<Vec<AttentionType>, ModelError> {
+        let is_paged = |kind: &AttentionType| {
+            self.decoder.iter().any(|layer| {
+                let attention = match kind {
+                    AttentionType::EncoderSelf => return false,
+                    AttentionType::DecoderSelf => &layer.self_attention.attention,
+                    AttentionType::Cross => &layer.cross_attention.attention,
+                };
+                attention.sparse_alpha().is_some()
+            })
+        };
+        let types: Vec<AttentionType> = AttentionType::ALL.into_iter().filter(is_paged).collect();
+        match types.is_empty() {
+            true => Err(ModelError::NoSparseDecoder),
+            false => Ok(types),
         }
     }
 
@@ -146,6 +218,7 @@ impl Seq2Seq {
             n_sentences,
             n_rows,
             length,
+            mut paged,
         } = state;
         assert_shape!(tokens, [n_rows]);
         let table = self.target_embedding.val();
@@ -163,7 +236,19 @@ impl Seq2Seq {
             let output = layer.self_attention.around(hidden, |attention, query| {
                 let kind = AttentionType::DecoderSelf;
                 let mask = masks.row(kind, i, length, length + 1, 1);
-                let (output, cache) = attention.attend_next(query, past.target, mask);
+                let (output, cache) = match (&mut paged, &past.target_alpha) {
+                    (Some((paging, reports)), Some(alpha)) => {
+                        let by = (*paging, alpha.as_slice());
+                        let (output, cache, read) =
+                            attention.attend_next_by_pages(query, past.target, mask, by);
+                        for (row, of_row) in read.into_iter().enumerate() {
+                            let report = &mut reports[row / n_queries];
+                            *report = report.and(of_row);
+                        }
+                        (output, cache)
+                    }
+                    (Some(_) | None, _) => attention.attend_next(query, past.target, mask),
+                };
                 target = Some(cache);
                 output
             });
@@ -173,14 +258,31 @@ impl Seq2Seq {
                 .cross_attention
                 .around(by_sentence, |attention, query| {
                     let kind = AttentionType::Cross;
-                    attention.attend(CachedInput {
-                        query,
-                        keys: past.source.clone(),
-                        causal: false,
-                        key_padding: source_padding.clone(),
-                        global_mask: masks.row(kind, i, length, source_len, n_queries),
-                        return_weights,
-                    })
+                    let global_mask = masks.row(kind, i, length, source_len, n_queries);
+                    match (&mut paged, &past.source_pages) {
+                        (Some((paging, reports)), Some((pages, alpha))) => {
+                            let by = (*paging, alpha.as_slice());
+                            let (output, read) = attention.attend_by_pages(
+                                query,
+                                pages,
+                                global_mask,
+                                by,
+                                return_weights,
+                            );
+                            for (report, of_sentence) in reports.iter_mut().zip(read) {
+                                *report = report.and(of_sentence);
+                            }
+                            output
+                        }
+                        (Some(_) | None, _) => attention.attend(CachedInput {
+                            query,
+                            keys: past.source.clone(),
+                            causal: false,
+                            key_padding: source_padding.clone(),
+                            global_mask,
+                            return_weights,
+                        }),
+                    }
                 });
             cross.extend(output.weights);
             hidden = layer.feed_forward.forward(output.context);
@@ -188,6 +290,8 @@ impl Seq2Seq {
             next.push(LayerState {
                 target,
                 source: past.source,
+                target_alpha: past.target_alpha,
+                source_pages: past.source_pages,
             });
         }
         let hidden = normalize(&self.decoder_norm, hidden);
@@ -199,6 +303,7 @@ impl Seq2Seq {
                 n_sentences,
                 n_rows,
                 length: length + 1,
+                paged,
             },
             cross,
         }

@@ -14,6 +14,7 @@ pub mod lsh;
 pub mod nystrom;
 mod options;
 mod packing;
+pub mod pages;
 mod reference;
 mod span;
 

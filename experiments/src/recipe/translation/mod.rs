@@ -105,6 +105,14 @@ pub struct ModelRecipe {
     pub output: OutputMap,
 }
 
+impl ModelRecipe {
+    /// The output layer of the network with some mechanisms: its own, or that of the table.
+    #[must_use]
+    pub fn output_of(&self, mechanisms: MechanismsByType) -> OutputMap {
+        mechanisms.output.unwrap_or(self.output)
+    }
+}
+
 /// Dense training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainRecipe {
@@ -206,11 +214,12 @@ impl PruneRecipe {
 const OTHERS: &str = "others";
 
 /// The key that says what is pruned of the model with some mechanisms: a row normaliser without parts of every type has
-/// one of its name.
+/// one of its name, unless it has an output layer of its own.
 fn key(mechanisms: MechanismsByType) -> &'static str {
     let normalizer = match mechanisms.only() {
         Some(MechanismConfig::DotProduct(settings))
-            if settings == DotProductConfig::new(settings.normalizer) =>
+            if settings == DotProductConfig::new(settings.normalizer)
+                && mechanisms.output.is_none() =>
         {
             settings.normalizer
         }
@@ -258,8 +267,8 @@ impl EvalRecipe {
         } = self;
         ensure!(
             search.is_beam() || output.is_sparse(),
-            "`eval.search = \"{search}\"` needs a sparse output layer: with `model.output = \"{output}\"` every sequence \
-             of tokens has probability above 0, which are too many to look at; set `model.output` to entmax15, \
+            "`eval.search = \"{search}\"` needs a sparse output layer of every model: with the output layer {output} every \
+             sequence of tokens has probability above 0, which are too many to look at; set `model.output` to entmax15, \
              sparsemax or entmax(1.3), or `eval.search = \"beam\"`"
         );
         ensure!(
@@ -299,7 +308,15 @@ impl Recipe for TranslationRecipe {
 
     fn validate(&self) -> Result<()> {
         let m = &self.model;
-        self.eval.check(m.output)?;
+        for &mechanisms in &m.normalizers {
+            self.eval.check(m.output_of(mechanisms))?;
+            ensure!(
+                mechanisms.output != Some(m.output),
+                "`{mechanisms}` in `model.normalizers` names the output layer that every model has, `model.output = \
+                 \"{}\"`: leave it out there",
+                m.output
+            );
+        }
         self.heading.check()?;
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
@@ -428,6 +445,28 @@ mod tests {
         assert_eq!(exact.eval.search.to_string(), "exact(prefixes=50)");
         let sets: Vec<String> = sets.into_iter().take(2).collect();
         assert_ne!(exact.hash(), of(&sets).hash());
+        // A row has an output layer of its own; one search serves all rows.
+        let rows = "model.normalizers=[\"output=entmax15\", \"entmax15 output=sparsemax\"]";
+        let of_rows = [
+            rows,
+            "prune.softmax=[]",
+            "prune.entmax15=[]",
+            "eval.length_penalty=0.0",
+        ];
+        let of_rows = of_rows.map(String::from);
+        let all = [&of_rows[..], &["eval.search=exact".into()]].concat();
+        let recipe = of(&all);
+        let outputs = recipe.model.normalizers.iter();
+        let outputs: Vec<OutputMap> = outputs.map(|&row| recipe.model.output_of(row)).collect();
+        assert_eq!(outputs, [OutputMap::Entmax15, OutputMap::Sparsemax]);
+        assert!(recipe.prune.of(recipe.model.normalizers[0]).is_empty());
+        let e = error(&[
+            &rows.replace("output=entmax15", "softmax"),
+            "eval.search=exact",
+        ]);
+        assert!(e.contains("model.output"), "{e}");
+        let e = error(&["model.normalizers=[\"output=softmax\"]"]);
+        assert!(e.contains("leave it out"), "{e}");
         // A recipe from before there was a choice means, and is, the same.
         assert!(!beam.to_toml().contains("search"));
         let text = TranslationRecipe::SHIPPED[0].text;

@@ -47,6 +47,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
                 beam: None,
                 n_best: 1,
                 search: None,
+                pages: None,
             };
             let found = model.translate(std::slice::from_ref(&source), wish)?;
             let Some(best) = found.into_iter().flat_map(|found| found.candidates).next() else {

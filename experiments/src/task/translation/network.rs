@@ -34,7 +34,7 @@ pub(super) fn config(
     .with_max_len(model.max_len)
     .with_mechanisms(mechanisms)
     .with_implementation(attention)
-    .with_output(model.output)
+    .with_output(model.output_of(mechanisms))
 }
 
 /// [`config`], if a network can be built from it.

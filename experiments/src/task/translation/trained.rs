@@ -9,6 +9,7 @@ use sparta_datasets::batch::PairBatch;
 use sparta_datasets::pairs::{PairVocabulary, ParallelCorpus};
 use sparta_datasets::tokenize::{Dictionary, Language};
 use sparta_model::decode::{Certificate, Hypothesis, SearchMethod, Searched};
+use sparta_model::layer::{PageReport, Paging};
 use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks, Seq2SeqWeights};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
@@ -60,6 +61,8 @@ pub(super) struct Wish {
     pub(super) n_best: usize,
     /// How they are looked for; as the recipe says if not given.
     pub(super) search: Option<SearchMethod>,
+    /// Which pages of keys are read; all if not given.
+    pub(super) pages: Option<Paging>,
 }
 
 /// What was found for a sentence.
@@ -69,6 +72,8 @@ pub(super) struct Translations {
     pub(super) candidates: Vec<Candidate>,
     /// What is known of the others; none for a dense output layer, or a blank source.
     pub(super) certificate: Option<Certificate>,
+    /// What was read of pages of keys, where they are.
+    pub(super) pages: Option<PageReport>,
 }
 
 impl Trained {
@@ -157,6 +162,7 @@ impl Trained {
                 .with_n_best(n_best)
                 .with_method(method)
                 .with_length_penalty(penalty)
+                .with_pages(wish.pages)
         });
         let views = sources.iter().map(Vec::as_slice).filter(|s| s.len() > 1);
         let mut found = search
@@ -170,6 +176,7 @@ impl Trained {
                 finished: true,
             }],
             certificate: None,
+            pages: None,
         };
         let found: Vec<Searched> = sources
             .iter()
@@ -192,6 +199,7 @@ impl Trained {
             Ok(Translations {
                 candidates: candidates.collect::<Result<_>>()?,
                 certificate: found.certificate,
+                pages: found.pages,
             })
         };
         found.into_iter().map(of_line).collect()

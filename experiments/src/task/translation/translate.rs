@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use serde_json::json;
 use sparta_datasets::tokenize::Dictionary;
 use sparta_model::decode::{Certificate, SearchMethod};
+use sparta_model::layer::{PageReport, Paging};
 use sparta_ops::pruning::AttentionType;
 
 use super::corpus::Preparer;
@@ -27,6 +28,8 @@ pub struct Translate {
     pub beam: Option<usize>,
     /// How translations are looked for; the recipe's way if not given.
     pub search: Option<SearchMethod>,
+    /// Which pages of keys attention with α-entmax reads; all if not given.
+    pub pages: Option<Paging>,
     /// File for the attention weights.
     pub attention: Option<PathBuf>,
     /// Where to compute.
@@ -37,11 +40,11 @@ pub struct Translate {
 
 /// Translates the lines of standard input. With `--n-best` above 1 each translation stands on a line
 /// of its own: number of the source line, score, text, separated by tabs. With a sparse output layer the last
-/// words on standard error are what the search has proven.
+/// words on standard error are what the search has proven; with keys by pages, what was read of them.
 ///
 /// # Errors
-/// A folder without a trained model, a model and tokenizer that do not fit, or a line that is too
-/// long; each says what to do.
+/// A folder without a trained model, a model and tokenizer that do not fit, pages of a decoder that has no α-entmax, or a
+/// line that is too long; each says what to do.
 pub fn translate(request: &Translate) -> Result<()> {
     ensure!(request.n_best > 0, "`--n-best` must be at least 1");
     ensure!(request.beam != Some(0), "`--beam` must be at least 1");
@@ -50,6 +53,10 @@ pub fn translate(request: &Translate) -> Result<()> {
     if request.attention.is_some() {
         model.variant.check_weights()?;
     }
+    let paged = request
+        .pages
+        .map(|paging| check_pages(&model, request, paging));
+    let paged = paged.transpose()?;
     let mut dump = match &request.attention {
         None => None,
         Some(path) => Some(std::io::BufWriter::new(
@@ -60,6 +67,7 @@ pub fn translate(request: &Translate) -> Result<()> {
     let mut lines = std::io::stdin().lock().lines();
     let mut number = 0;
     let mut proven = Proven::default();
+    let mut read = PageReport::default();
     'lines: loop {
         let chunk: Vec<String> = lines
             .by_ref()
@@ -71,6 +79,7 @@ pub fn translate(request: &Translate) -> Result<()> {
         }
         for translated in translate_lines(&model, request, &chunk, number)? {
             let printed = translated.print(request.n_best);
+            read = read.and(translated.pages.unwrap_or_default());
             if let Some(said) = proven.add(&translated) {
                 note(request.quiet, &said);
             }
@@ -87,6 +96,9 @@ pub fn translate(request: &Translate) -> Result<()> {
     if let Some(said) = proven.summary() {
         note(request.quiet, &said);
     }
+    if let Some(paged) = paged {
+        note(request.quiet, &pages_read(&read, &paged));
+    }
     match dump {
         Some(mut dump) => dump.flush().context("cannot write the attention weights"),
         None => Ok(()),
@@ -99,6 +111,47 @@ struct Translated {
     source: Vec<u32>,
     found: Vec<Candidate>,
     certificate: Option<Certificate>,
+    pages: Option<PageReport>,
+}
+
+/// Which attention is read by pages, and how, in words.
+///
+/// # Errors
+/// A search that goes back to what it has read, or a decoder without α-entmax.
+fn check_pages(model: &Trained, request: &Translate, paging: Paging) -> Result<String> {
+    let search = model.search(request.search);
+    ensure!(
+        search.is_beam(),
+        "`--pages {paging}` is of the kept keys of a beam, and the search is {search}: give `--search beam` with it, or \
+         leave `--pages` out"
+    );
+    let types = model.network.paged_types().with_context(|| {
+        format!(
+            "`--pages {paging}` asks for what {} does not have: its attention is {}",
+            model.folder.path.display(),
+            model.variant.mechanisms.label()
+        )
+    })?;
+    let types: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
+    Ok(format!("{}, {paging}", types.join(" and ")))
+}
+
+/// What was read of pages of keys, in words.
+fn pages_read(of: &PageReport, paged: &str) -> String {
+    let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
+    format!(
+        "keys by pages ({paged}): {} of {} keys read ({:.1} %), in {} of {} pages ({:.1} %), for {} rows of weights; \
+         dropped mass {:.2e} on average, {:.2e} at most",
+        of.n_keys_read,
+        of.n_keys,
+        share(of.n_keys_read, of.n_keys),
+        of.n_pages_read,
+        of.n_pages,
+        share(of.n_pages_read, of.n_pages),
+        of.n_rows,
+        of.dropped / of.n_rows.max(1) as f64,
+        of.most_dropped,
+    )
 }
 
 /// What the search has proven of the lines so far.
@@ -200,6 +253,7 @@ fn translate_lines(
         beam: request.beam,
         n_best: request.n_best,
         search: request.search,
+        pages: request.pages,
     };
     let found = model.translate(&sources, wish)?;
     let numbered = sources.into_iter().zip(found).zip(first + 1..);
@@ -207,12 +261,14 @@ fn translate_lines(
         let Translations {
             candidates,
             certificate,
+            pages,
         } = found;
         Translated {
             number,
             source,
             found: candidates,
             certificate,
+            pages,
         }
     };
     Ok(numbered.map(translated).collect())

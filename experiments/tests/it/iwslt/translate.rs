@@ -6,7 +6,7 @@ use assert_cmd::assert::Assert;
 use serde_json::Value;
 
 use super::{ONE, bench};
-use crate::bench::{Bench, assert_full, assert_says, said, stdout};
+use crate::bench::{Bench, assert_full, assert_says, refused, said, stdout};
 
 const LINES: &str = "Öffnet den Dialog Drucken.\n\nSpeichert das Dokument.\n";
 
@@ -117,6 +117,64 @@ fn exact_search_over_softmax_is_refused() {
         1,
     );
     assert_says(&text, &["eval.search = \"exact\"", "model.output"]);
+}
+
+/// Pages selected exactly give the same translations, and what was read is said; so does a row with an output layer of
+/// its own.
+#[test]
+fn keys_are_read_by_pages_where_attention_is_entmax() {
+    let bench = bench();
+    let sets = [
+        ONE,
+        &[
+            "model.normalizers=[\"softmax\", \"entmax15 output=sparsemax\"]",
+            "prune.softmax=[]",
+            "prune.p=[0]",
+            "prune.random_masks=[0]",
+        ],
+    ];
+    bench
+        .tiny_with("train --out run --device flex", &sets.concat())
+        .success();
+    let sparse = "--model run/seed-1/entmax15_output-sparsemax/dense --n-best 2";
+    let all = out(translate(&bench, sparse));
+    let by_pages = |pages: &str| {
+        let line = format!("translate --device flex {sparse} --pages {pages}");
+        bench.piped(&line, LINES).success()
+    };
+    let exact = by_pages("exact");
+    let text = String::from_utf8_lossy(&exact.get_output().stderr).into_owned();
+    assert_says(
+        &text,
+        &[
+            "keys by pages (decoder-self and cross, exact): ",
+            "keys read",
+            "rows of weights",
+            "of 2 lines: every translation of p > 0 found for",
+        ],
+    );
+    let by_pages_too = stdout(&exact);
+    assert_eq!(all.lines().count(), by_pages_too.lines().count());
+    for (a, b) in all.lines().zip(by_pages_too.lines()) {
+        let [a, b] = [a, b].map(|line| line.split('\t').collect::<Vec<_>>());
+        assert_eq!((a[0], a[2]), (b[0], b[2]));
+        let score = |cells: &[&str]| cells[1].parse::<f64>().unwrap();
+        assert!((score(&a) - score(&b)).abs() < 1e-3, "{a:?} {b:?}");
+    }
+    let text =
+        String::from_utf8_lossy(&by_pages("top_k=16+corrected").get_output().stderr).into_owned();
+    assert_says(&text, &["top_k=16+corrected", "dropped mass"]);
+
+    let of_softmax = "--model run/seed-1/softmax/dense --pages exact";
+    let text = said(&translate(&bench, of_softmax), 1);
+    assert_says(&text, &["--pages exact", "is softmax", "entmax15"]);
+    let text = said(
+        &translate(&bench, &format!("{sparse} --search exact --pages exact")),
+        1,
+    );
+    assert_says(&text, &["--search beam"]);
+    let text = refused(&translate(&bench, &format!("{sparse} --pages all")));
+    assert_says(&text, &["`all` is no selection of pages", "top_k=64"]);
 }
 
 #[test]

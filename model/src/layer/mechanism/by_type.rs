@@ -1,4 +1,4 @@
-//! Which mechanism each type of attention of a network has.
+//! Which mechanism each type of attention of a network has, and which output layer it has.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,12 @@ use sparta_ops::pruning::AttentionType;
 
 use super::{Abilities, MechanismConfig, NormalizerConfig};
 use crate::error::ModelError;
+use crate::layer::OutputMap;
 
 /// A mechanism for each type of attention, in the words of recipes: one mechanism for all (`softmax`,
 /// `rfa(m=32)`), or those of some types with the names of these, the others being softmax:
-/// `encoder=entmax15`, `decoder=rfa(m=32) cross=rfa(m=32)`.
+/// `encoder=entmax15`, `decoder=rfa(m=32) cross=rfa(m=32)`. Before or after them may stand another output layer
+/// than that of the other networks: `output=entmax15`, `entmax15 output=sparsemax`.
 ///
 /// ```
 /// use sparta_model::layer::{MechanismConfig, MechanismsByType};
@@ -31,7 +33,12 @@ pub struct MechanismsByType {
     pub decoder_self: MechanismConfig,
     /// Of the attention of a decoder to its encoder.
     pub cross: MechanismConfig,
+    /// From scores to probabilities of the next token; none for that of the whole table.
+    pub output: Option<OutputMap>,
 }
+
+/// The name of an output layer before its `=`.
+const OUTPUT: &str = "output";
 
 /// The name of a type before the `=` of its mechanism.
 const fn name(kind: AttentionType) -> &'static str {
@@ -61,6 +68,7 @@ impl MechanismsByType {
             encoder_self: mechanism,
             decoder_self: mechanism,
             cross: mechanism,
+            output: None,
         }
     }
 
@@ -107,7 +115,7 @@ impl MechanismsByType {
         found
     }
 
-    /// The name in tables: as [`MechanismConfig::label`] has each mechanism.
+    /// The name in tables: as [`MechanismConfig::label`] has each mechanism, with the output layer where it has its own.
     pub fn label(&self) -> String {
         self.in_words(|mechanism| mechanism.label())
     }
@@ -208,15 +216,18 @@ impl MechanismsByType {
     }
 
     fn in_words(&self, word: impl Fn(MechanismConfig) -> String) -> String {
-        match self.only() {
-            Some(mechanism) => word(mechanism),
-            None => {
+        let mut words = match (self.only(), self.output) {
+            (Some(MechanismConfig::SOFTMAX), Some(_)) => Vec::new(),
+            (Some(mechanism), _) => vec![word(mechanism)],
+            (None, _) => {
                 let named = AttentionType::ALL.into_iter();
                 let named = named.filter(|&kind| self.of(kind) != MechanismConfig::SOFTMAX);
                 let named = named.map(|kind| format!("{}={}", name(kind), word(self.of(kind))));
-                named.collect::<Vec<_>>().join(" ")
+                named.collect()
             }
-        }
+        };
+        words.extend(self.output.map(|output| format!("{OUTPUT}={output}")));
+        words.join(" ")
     }
 }
 
@@ -242,16 +253,30 @@ impl FromStr for MechanismsByType {
     type Err = ModelError;
 
     fn from_str(text: &str) -> Result<Self, ModelError> {
-        let parts = outside_parentheses(text);
-        if !parts.iter().any(|part| type_of(part).is_some()) {
-            return Ok(Self::all(text.parse()?));
-        }
+        let is_output = |part: &&str| output_of(part).is_some();
+        let (outputs, parts): (Vec<&str>, Vec<&str>) =
+            outside_parentheses(text).into_iter().partition(is_output);
         let wrong = |problem: String| ModelError::MechanismTypes {
             found: text.to_owned(),
             problem,
         };
+        let output = match outputs.as_slice() {
+            [] => None,
+            [one] => output_of(one).map(str::parse).transpose()?,
+            _ => return Err(wrong(format!("`{OUTPUT}` is there twice"))),
+        };
+        if !parts.iter().any(|part| type_of(part).is_some()) {
+            let all = match parts.is_empty() && output.is_some() {
+                true => Self::SOFTMAX,
+                false => Self::all(parts.join(" ").parse()?),
+            };
+            return Ok(Self { output, ..all });
+        }
         let mut named: Vec<AttentionType> = Vec::new();
-        let mut mechanisms = Self::SOFTMAX;
+        let mut mechanisms = Self {
+            output,
+            ..Self::SOFTMAX
+        };
         for part in parts {
             let Some((kind, word)) = type_of(part) else {
                 return Err(wrong(format!("`{part}` has no type")));
@@ -288,6 +313,12 @@ fn type_of(part: &str) -> Option<(AttentionType, &str)> {
         .filter(|&kind| name(kind) == before)
         .map(|kind| (kind, word))
         .next()
+}
+
+/// The word of `output=word`; none for another part.
+fn output_of(part: &str) -> Option<&str> {
+    let (before, word) = part.split_once('=')?;
+    (before == OUTPUT).then_some(word)
 }
 
 /// What is between spaces that stand in no parentheses.
@@ -358,8 +389,42 @@ mod tests {
     }
 
     #[test]
+    fn an_output_layer_stands_beside_any_mechanisms() {
+        let entmax = Some(OutputMap::Entmax15);
+        for (words, written) in [
+            ("output=entmax15", "output=entmax15"),
+            ("softmax output=entmax15", "output=entmax15"),
+            (
+                "output=entmax15  rfa( m = 32 )",
+                "rfa(m=32) output=entmax15",
+            ),
+            (
+                "cross=sparsemax output=entmax15 encoder=entmax15",
+                "encoder=entmax15 cross=sparsemax output=entmax15",
+            ),
+        ] {
+            assert_eq!(of(words).output, entmax, "{words}");
+            assert_eq!(of(words).to_string(), written);
+            assert_eq!(of(written), of(words));
+        }
+        assert_eq!(
+            of("entmax15 output=sparsemax").label(),
+            "1.5-entmax output=sparsemax"
+        );
+        assert_ne!(of("output=entmax15"), of("softmax"));
+        assert_eq!(
+            of("output=entmax( 1.3 )").output,
+            Some(OutputMap::Entmax { alpha: 1.3 })
+        );
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         for (words, said) in [
+            ("output=entmax15 output=softmax", "`output` is there twice"),
+            ("output=favor", "`favor` is no output map"),
+            ("output=", "`` is no output map"),
+            ("", "`` is no attention mechanism"),
             ("decoder=rfa(m=32) softmax", "`softmax` has no type"),
             ("cross=rfa cross=softmax", "`cross` is there twice"),
             ("decoder=nonsense", "`nonsense` is no attention mechanism"),

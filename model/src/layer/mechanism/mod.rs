@@ -321,6 +321,31 @@ impl Mechanism {
         self.abilities().carries_state()
     }
 
+    /// The α of each head where keys of low scores have a weight of 0 and nothing else has a say in which: α-entmax with
+    /// every α > 1, of scaled products without any part that changes scores, cells or weights.
+    pub(crate) fn sparse_alpha(&self, device: &Device) -> Option<Vec<f64>> {
+        match self {
+            Self::DotProduct(DotProduct {
+                normalizer,
+                pattern: None,
+                scale: None,
+                nape: None,
+                span: None,
+                gate: None,
+            }) => {
+                let alpha = normalizer.alpha(device)?.into_data();
+                let alpha: Vec<f64> = alpha.iter::<f64>().collect();
+                alpha.iter().all(|alpha| *alpha > 1.0).then_some(alpha)
+            }
+            Self::DotProduct(_)
+            | Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
+        }
+    }
+
     /// The row normaliser, where it has one.
     pub fn normalizer(&self) -> Option<&RowNormalizer> {
         match self {

@@ -2,6 +2,7 @@
 
 mod brute_force;
 mod limits;
+mod pages;
 mod sparse;
 
 use burn::prelude::*;

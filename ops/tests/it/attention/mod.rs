@@ -5,6 +5,7 @@ mod linear;
 mod linformer;
 mod lsh;
 mod nystrom;
+mod pages;
 mod span;
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
