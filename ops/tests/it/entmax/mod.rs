@@ -7,6 +7,7 @@ mod errors;
 mod gradients;
 mod invariants;
 mod iterations;
+mod large_alpha;
 mod normmax;
 mod peer;
 mod structured;
