@@ -4,6 +4,7 @@
 use super::float::Float;
 use super::interleaved;
 use super::isa;
+use super::large_alpha::{self, is_large};
 use super::mapping::{
     Entmax15, General, GeneralByLane, MappingKernel, SameMapping, Shift, Sparsemax,
 };
@@ -14,12 +15,19 @@ use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest row that is faster interleaved with others: a cheap power may be taken of every score at every
-/// step, a dear one is better taken of few.
+/// step, a dear one is better taken of few. Where α > 2, each row is solved by itself.
 pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
     match mapping {
         Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => 512,
+        Mapping::Alpha(alpha) if is_large(alpha) => 0,
         Mapping::Alpha(_) => 64,
     }
+}
+
+/// The same with one α per row.
+pub(crate) fn longest_interleaved_of(alphas: &[f64]) -> usize {
+    let large = alphas.iter().find(|&&alpha| is_large(alpha));
+    longest_interleaved(Mapping::Alpha(*large.unwrap_or(&1.0)))
 }
 
 /// Numbers of a row from which its scores become its weights again: see [`again`].
@@ -58,8 +66,21 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
     );
 }
 
-/// Turns scores into weights with one α per row; a row whose α is none becomes NaN.
+/// Turns scores into weights with one α per row; a row whose α is none becomes NaN. Interleaved rows have no α > 2.
 pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
+    if group[0].row.layout == RowLayout::RowMajor
+        && alphas.iter().take(group.len()).any(|&alpha| is_large(alpha))
+    {
+        for (work, alpha) in group.iter_mut().zip(alphas) {
+            match is_large(*alpha) {
+                true => {
+                    large_alpha::forward(work, hidden, *alpha);
+                }
+                false => entmax(std::slice::from_mut(work), hidden, &[*alpha]),
+            }
+        }
+        return;
+    }
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -126,6 +147,11 @@ pub(crate) fn forward_saving<T: Float>(
     // Of a row of which no score can be seen.
     saved.fill([0.0; 3]);
     match mapping {
+        Mapping::Alpha(alpha) if is_large(alpha) => {
+            for (work, saved) in group.iter_mut().zip(saved) {
+                *saved = large_alpha::forward(work, hidden, alpha);
+            }
+        }
         Mapping::Sparsemax => saving(group, hidden, Sparsemax, saved, gathered),
         Mapping::Entmax15 => saving(group, hidden, Entmax15, saved, gathered),
         Mapping::Alpha(alpha) => {
@@ -166,6 +192,11 @@ pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden:
     let depth_to_boundary = match mapping {
         Mapping::Softmax => return None,
         Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
+        // That of the smallest weight, `a`, is in the support.
+        Mapping::Alpha(alpha) if is_large(alpha) => {
+            let slack = 4.0 * T::EPSILON * (a.abs() + 1.0 / (alpha - 1.0));
+            return Some(T::from_f64(a - slack));
+        }
         Mapping::Alpha(alpha) => {
             let power: General<T> = General::new(alpha, hidden);
             let epsilon = MappingKernel::<T>::epsilon(&power);
@@ -192,6 +223,11 @@ pub(crate) fn softmax_saving<T: Float>(row: &mut [Simd<T>], hidden: T) -> Saved 
 
 /// Weights again from the scores of a row and what [`forward_saving`] saved.
 pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, saved: Saved) {
+    if let Mapping::Alpha(alpha) = mapping
+        && is_large(alpha)
+    {
+        return large_alpha::again(row, hidden, alpha, saved);
+    }
     isa::dispatch(
         #[inline(always)]
         || match mapping {

@@ -12,6 +12,7 @@ mod forward;
 mod gelu;
 mod interleaved;
 mod isa;
+mod large_alpha;
 mod loss;
 mod mapping;
 mod operations;

@@ -12,3 +12,4 @@ mod normmax;
 mod peer;
 mod structured;
 mod vectors;
+mod wide;
