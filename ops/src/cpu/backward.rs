@@ -179,7 +179,10 @@ pub(crate) fn with_alpha<T: Float>(
     d_alphas: &mut [f64],
 ) {
     if group[0].row.layout == RowLayout::RowMajor
-        && alphas.iter().take(group.len()).any(|&alpha| is_large(alpha))
+        && alphas
+            .iter()
+            .take(group.len())
+            .any(|&alpha| is_large(alpha))
     {
         for ((work, alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
             match is_large(*alpha) {

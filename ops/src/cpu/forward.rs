@@ -69,7 +69,10 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
 /// Turns scores into weights with one α per row; a row whose α is none becomes NaN. Interleaved rows have no α > 2.
 pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     if group[0].row.layout == RowLayout::RowMajor
-        && alphas.iter().take(group.len()).any(|&alpha| is_large(alpha))
+        && alphas
+            .iter()
+            .take(group.len())
+            .any(|&alpha| is_large(alpha))
     {
         for (work, alpha) in group.iter_mut().zip(alphas) {
             match is_large(*alpha) {

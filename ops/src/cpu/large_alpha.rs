@@ -162,29 +162,43 @@ fn support(scores: &[(f64, u32)], epsilon: f64) -> (usize, f64) {
             .map(|(z, _)| (epsilon * (z - reference)).powf(power))
             .sum()
     };
-    // An index inside the support and one outside, with the sums there.
-    let (mut inside, mut outside) = ((0, 0.0), (scores.len(), f64::INFINITY));
-    let mut next = scores.len() - 1;
-    let mut is_even = false;
+    // An index inside the support and one outside, with the sums there; the latter is found by doubling.
+    let n = scores.len();
+    let (mut inside, mut outside) = ((0, 0.0), (n, f64::INFINITY));
+    let mut next = 1;
+    let mut is_middle = false;
     while outside.0 - inside.0 > 1 {
         let found = (next, sum(next));
         match found.1 < 1.0 {
             true => inside = found,
             false => outside = found,
         }
-        next = (inside.0 + outside.0) / 2;
-        // Sumᵋ is straight in the threshold where scores are tied; every second time the middle, lest only one side moves.
-        is_even = !is_even;
-        if is_even && outside.0 < scores.len() {
-            let [high, low] = [outside.1, inside.1].map(|sum: f64| sum.powf(epsilon));
-            let [below, above] = [outside.0, inside.0].map(|i| scores[i].0);
-            let threshold = below + (high - 1.0) / (high - low) * (above - below);
+        next = if outside.0 == n {
+            (2 * inside.0 + 1).min(n - 1)
+        } else if is_middle {
+            (inside.0 + outside.0) / 2
+        } else {
             let between = &scores[inside.0 + 1..outside.0];
+            let threshold = interpolate(scores, inside, outside, epsilon);
             let n_above = between.partition_point(|(z, _)| *z > threshold);
-            next = inside.0 + 1 + n_above.min(between.len().saturating_sub(1));
-        }
+            inside.0 + 1 + n_above.min(between.len().saturating_sub(1))
+        };
+        // Every second time, lest only one side moves.
+        is_middle = !is_middle && outside.0 < n;
     }
     (inside.0 + 1, inside.1)
+}
+
+/// About where the sum is 1: sumᵋ is straight in the threshold where scores are tied.
+fn interpolate(
+    scores: &[(f64, u32)],
+    inside: (usize, f64),
+    outside: (usize, f64),
+    epsilon: f64,
+) -> f64 {
+    let [high, low] = [outside, inside].map(|(_, sum)| sum.powf(epsilon));
+    let [below, above] = [outside, inside].map(|(i, _)| scores[i].0);
+    below + (high - 1.0) / (high - low) * (above - below)
 }
 
 /// The root of G.

@@ -5,7 +5,7 @@ use burn::tensor::{AsIndex, Tensor};
 
 use super::argument::BUDGET;
 use super::{
-    ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, dimension, entmax_of, check_scores,
+    ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, check_scores, dimension, entmax_of,
 };
 use crate::backend::SpartaBackend;
 

@@ -173,7 +173,11 @@ pub(super) fn backward<B: Backend>(
     let own = p.mul(&l.mul(&epsilon).scale(-1.0).add_scalar(1.0));
     let shared = p.sum().sub(&mean).mul(&r.mul(&h).sum()).div(&sum_r);
     let d_alpha = own.mul(&h).sum().sub(&shared).div(&epsilon.squared());
-    let largest = if dtype == DType::F64 { f64::MAX } else { f32::MAX.into() };
+    let largest = if dtype == DType::F64 {
+        f64::MAX
+    } else {
+        f32::MAX.into()
+    };
     let scores = scores.at_least(-largest).at_most(largest);
     (scores.cast(dtype), d_alpha.cast(dtype))
 }

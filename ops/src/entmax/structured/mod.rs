@@ -11,7 +11,7 @@ use burn::tensor::{AsIndex, Tensor};
 pub(crate) use rows::{backward, forward, gradients, solve};
 
 use super::argument::LAMBDA;
-use super::{EntmaxError, Mapping, along, by_rows, dimension, check_scores};
+use super::{EntmaxError, Mapping, along, by_rows, check_scores, dimension};
 use crate::backend::SpartaBackend;
 
 /// `argmin_{y ∈ Δ} ½‖y − z‖² + λR(y)` with a penalty R that makes weights equal.

@@ -136,9 +136,12 @@ fn scores_as_wide_as_the_type_have_the_right_weights_and_gradients() {
                         let is_right = |found: &[f64], expected: [f64; 4], limit: f64| {
                             let expected = long(&expected, 0.0);
                             let pairs = found.iter().zip(&expected);
-                            pairs.into_iter().all(|(f, e)| (f - e).abs() <= limit * e.abs().max(1.0))
+                            pairs
+                                .into_iter()
+                                .all(|(f, e)| (f - e).abs() <= limit * e.abs().max(1.0))
                         };
-                        if !is_right(found, *weights, 2e-6) || !is_right(found_grad, expected, 1e-4) {
+                        if !is_right(found, *weights, 2e-6) || !is_right(found_grad, expected, 1e-4)
+                        {
                             failures.push(format!(
                                 "{} {dtype:?} n {n} {name} {scores:?}: {:?}, gradient {:?}, expected {expected:?}",
                                 device.name, &found[..4], &found_grad[..4],
@@ -149,7 +152,12 @@ fn scores_as_wide_as_the_type_have_the_right_weights_and_gradients() {
             }
         }
     }
-    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failures\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Budgets and norms too.
@@ -182,7 +190,9 @@ fn fused_attention_of_wide_scores() {
                     Tensor::ones([1, 1, 1, 1], (&autodiff, DType::F32)).require_grad();
                 let key: Tensor<4> =
                     tensor(&scores, [1, 1, n, 1], DType::F32, &autodiff).require_grad();
-                let units: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
+                let units: Vec<f64> = (0..n * n)
+                    .map(|i| f64::from(u8::from(i / n == i % n)))
+                    .collect();
                 let value: Tensor<4> = tensor(&units, [1, 1, n, n], DType::F32, &autodiff);
                 let normalizer = match alpha {
                     None => Normalizer::Softmax,
@@ -220,7 +230,11 @@ fn infinite_scores_give_rows_of_nan() {
                 for (name, map, _) in maps().into_iter().chain(others) {
                     let p = values(map(z.clone()));
                     let label = format!("{} {name} {bad} n {n}", device.name);
-                    assert!(p[n..2 * n].iter().all(|p| p.is_nan()), "{label}: {:?}", &p[n..n + 4]);
+                    assert!(
+                        p[n..2 * n].iter().all(|p| p.is_nan()),
+                        "{label}: {:?}",
+                        &p[n..n + 4]
+                    );
                     let mut fine = p[..n].iter().chain(&p[2 * n..]);
                     assert!(fine.all(|p| p.is_finite()), "{label}");
                 }
@@ -257,7 +271,10 @@ fn errors_name_the_first_bad_score() {
                 text.starts_with(&format!("scores[1, 1, 1] is {word} (with 2 such")),
                 "{text}"
             );
-            let EntmaxError::NotAScore { position, count, .. } = error else {
+            let EntmaxError::NotAScore {
+                position, count, ..
+            } = error
+            else {
                 panic!("{text}");
             };
             assert_eq!((position, count), (vec![1, 1, 1], 2));
