@@ -1,6 +1,7 @@
 //! Scores of rows to weights: the threshold by Newton's method from a good start, on the few scores
 //! that can have weight.
 
+use super::centre::{centre, origin};
 use super::float::Float;
 use super::interleaved;
 use super::isa;
@@ -30,7 +31,8 @@ pub(crate) fn longest_interleaved_of(alphas: &[f64]) -> usize {
     longest_interleaved(Mapping::Alpha(*large.unwrap_or(&1.0)))
 }
 
-/// Numbers of a row from which its scores become its weights again: see [`again`].
+/// Numbers of a row from which its scores become its weights again, the largest score, the root s and one over the sum of
+/// the weights, or those of [`large_alpha`]: see [`again`].
 pub(crate) type Saved = [f64; 3];
 
 /// Turns scores into weights.
@@ -194,7 +196,8 @@ fn saving<T: Float>(
 pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
     let depth_to_boundary = match mapping {
         Mapping::Softmax => return None,
-        Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
+        Mapping::Sparsemax => 1.0,
+        Mapping::Entmax15 => 2.0,
         // That of the smallest weight, `a`, is in the support.
         Mapping::Alpha(alpha) if is_large(alpha) => {
             let slack = 4.0 * T::EPSILON * (a.abs() + 1.0 / (alpha - 1.0));
@@ -204,7 +207,7 @@ pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden:
             let power: General<T> = General::new(alpha, hidden);
             let epsilon = MappingKernel::<T>::epsilon(&power);
             match epsilon > 0.0 {
-                true => 1.0 / epsilon - MappingKernel::<T>::depth(&power),
+                true => 1.0 / epsilon,
                 false => return None,
             }
         }
@@ -234,9 +237,9 @@ pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, 
     isa::dispatch(
         #[inline(always)]
         || match mapping {
-            Mapping::Sparsemax => weights(row, Sparsemax, saved),
-            Mapping::Entmax15 => weights(row, Entmax15, saved),
-            Mapping::Alpha(alpha) => weights(row, General::new(alpha, hidden), saved),
+            Mapping::Sparsemax => weights(row, hidden, Sparsemax, saved),
+            Mapping::Entmax15 => weights(row, hidden, Entmax15, saved),
+            Mapping::Alpha(alpha) => weights(row, hidden, General::new(alpha, hidden), saved),
             Mapping::Softmax => {
                 let (largest, scale) = (T::from_f64(saved[0]), T::from_f64(saved[2]));
                 replace(
@@ -250,8 +253,18 @@ pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, 
 }
 
 #[inline(always)]
-fn weights<T: Float, P: MappingKernel<T>>(row: &mut [Simd<T>], power: P, [a, b, scale]: Saved) {
-    let (shift, scale) = (Shift::new(a, b), T::from_f64(scale));
+fn weights<T: Float, P: MappingKernel<T>>(
+    row: &mut [Simd<T>],
+    hidden: T,
+    power: P,
+    [largest, s, scale]: Saved,
+) {
+    let origin = origin(T::from_f64(largest));
+    if origin != T::ZERO {
+        centre(row, hidden, Simd::splat(origin));
+    }
+    let shift = Shift::new(largest - origin.to_f64() - power.depth(), s);
+    let scale = T::from_f64(scale);
     replace(
         row,
         #[inline(always)]
@@ -312,8 +325,14 @@ fn threshold<T: Float, P: MappingKernel<T>>(
     let is_long = group[0].row.vectors.len() >= P::LONG;
     let mut rows = [None; GROUP];
     for (i, (work, row)) in group.iter_mut().zip(&mut rows).enumerate() {
-        if let Some((largest, by_lane)) = largest_visible(&mut work.row.vectors, hidden) {
-            *row = Some(RowRoot::new(power(i), largest, by_lane));
+        let scores = &mut work.row.vectors;
+        if let Some((largest, mut by_lane)) = largest_visible(scores, hidden) {
+            let origin = origin(largest);
+            if origin != T::ZERO {
+                centre(scores, hidden, Simd::splat(origin));
+                by_lane = largest_by_lane(scores);
+            }
+            *row = Some(RowRoot::new(power(i), largest, origin, by_lane));
         }
     }
     // A loop, so that root finding is compiled once.

@@ -6,6 +6,7 @@
 mod attention;
 mod backend;
 mod backward;
+mod centre;
 mod compress;
 mod float;
 mod forward;

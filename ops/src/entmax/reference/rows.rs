@@ -8,7 +8,7 @@ use crate::primitive::{Array, HIDDEN, hidden_at};
 
 /// `x = z − max z ≤ 0` as an unevaluated sum of two floats, in f32 at least, with hidden scores at
 /// [`HIDDEN`]. The low part holds the rounding error of the difference (Knuth's two-sum): near the
-/// boundary of the support p = u^{1/ε} magnifies it when α > 2.
+/// boundary of the support p = u^{1/ε} magnifies it.
 pub(super) struct Rows<B: Backend> {
     /// The scores, in f32 at least, hidden ones at [`HIDDEN`].
     pub z: Array<B>,
