@@ -71,6 +71,10 @@ impl Mapping {
 
 /// α-entmax of `scores` along `dim` (negative dimensions count from the end).
 ///
+/// Weights are within 1e-12 of the exact ones in f64 and within 2e-6 in f32 (2e-5 for α < 1.25) for α from 1 to 20, those of
+/// small weights too. Gradients in the scores above α = 2 are within 1e-10 and 1e-5 of the row's largest, or of 1; on
+/// devices without f64 within (α − 1)·3e-7/p_min more, p_min being the smallest weight above 0.
+///
 /// # Shapes
 /// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
 /// - α: a number, or a tensor of size 1 along `dim` and 1 or the scores' size elsewhere; a row whose
