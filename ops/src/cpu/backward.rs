@@ -5,7 +5,7 @@ use std::hint::black_box;
 use super::compress::{compress, expand};
 use super::float::Float;
 use super::isa;
-use super::large_alpha::{self, is_large};
+use super::large_alpha::{self, any_large, is_large};
 use super::simd::{LANES, Simd, lane_sums_of_pairs};
 use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
@@ -27,7 +27,7 @@ pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
 
 /// The same with one α per row.
 pub(crate) fn longest_interleaved_with_alpha(alphas: &[f64]) -> usize {
-    match alphas.iter().any(|&alpha| is_large(alpha)) {
+    match any_large(alphas) {
         true => 0,
         false => LONGEST_INTERLEAVED_WITH_ALPHA,
     }
@@ -178,23 +178,29 @@ pub(crate) fn with_alpha<T: Float>(
     alphas: &[f64],
     d_alphas: &mut [f64],
 ) {
-    if group[0].row.layout == RowLayout::RowMajor
-        && alphas
-            .iter()
-            .take(group.len())
-            .any(|&alpha| is_large(alpha))
-    {
-        for ((work, alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
-            match is_large(*alpha) {
-                true => *d_alpha = large_alpha::backward(work, *alpha),
-                false => {
-                    let work = std::slice::from_mut(work);
-                    with_alpha(work, &[*alpha], std::slice::from_mut(d_alpha));
-                }
+    let is_row_major = group[0].row.layout == RowLayout::RowMajor;
+    match is_row_major && any_large(&alphas[..alphas.len().min(group.len())]) {
+        true => row_by_row(group, alphas, d_alphas),
+        false => with_small_alpha(group, alphas, d_alphas),
+    }
+}
+
+/// [`with_alpha`] of rows of which some have α > 2.
+#[cold]
+fn row_by_row<T: Float>(group: &mut [Workspace<T>], alphas: &[f64], d_alphas: &mut [f64]) {
+    for ((work, alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
+        match is_large(*alpha) {
+            true => *d_alpha = large_alpha::backward(work, *alpha),
+            false => {
+                let work = std::slice::from_mut(work);
+                with_small_alpha(work, &[*alpha], std::slice::from_mut(d_alpha));
             }
         }
-        return;
     }
+}
+
+/// [`with_alpha`] up to α = 2.
+fn with_small_alpha<T: Float>(group: &mut [Workspace<T>], alphas: &[f64], d_alphas: &mut [f64]) {
     isa::dispatch(
         #[inline(always)]
         || {

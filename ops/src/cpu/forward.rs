@@ -5,7 +5,7 @@ use super::centre::{centre, origin};
 use super::float::Float;
 use super::interleaved;
 use super::isa;
-use super::large_alpha::{self, is_large};
+use super::large_alpha::{self, any_large, is_large};
 use super::mapping::{
     Entmax15, General, GeneralByLane, MappingKernel, SameMapping, Shift, Sparsemax,
 };
@@ -59,7 +59,7 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
         #[inline(always)]
         || match group[0].row.layout {
             RowLayout::RowMajor => {
-                threshold(group, hidden, |_| power, |row, work, _| row.finish(work))
+                threshold(group, hidden, |_| power, |row, work, _, _| row.finish(work))
             }
             RowLayout::Interleaved => {
                 interleaved::threshold(&mut group[0].row.vectors, hidden, SameMapping(power))
@@ -70,22 +70,28 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
 
 /// Turns scores into weights with one α per row; a row whose α is none becomes NaN. Interleaved rows have no α > 2.
 pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
-    if group[0].row.layout == RowLayout::RowMajor
-        && alphas
-            .iter()
-            .take(group.len())
-            .any(|&alpha| is_large(alpha))
-    {
-        for (work, alpha) in group.iter_mut().zip(alphas) {
-            match is_large(*alpha) {
-                true => {
-                    large_alpha::forward(work, hidden, *alpha);
-                }
-                false => entmax(std::slice::from_mut(work), hidden, &[*alpha]),
-            }
-        }
-        return;
+    let is_row_major = group[0].row.layout == RowLayout::RowMajor;
+    match is_row_major && any_large(&alphas[..alphas.len().min(group.len())]) {
+        true => row_by_row(group, hidden, alphas),
+        false => small_alpha(group, hidden, alphas),
     }
+}
+
+/// [`entmax`] of rows of which some have α > 2.
+#[cold]
+fn row_by_row<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
+    for (work, alpha) in group.iter_mut().zip(alphas) {
+        match is_large(*alpha) {
+            true => {
+                large_alpha::forward(work, hidden, *alpha);
+            }
+            false => small_alpha(std::slice::from_mut(work), hidden, &[*alpha]),
+        }
+    }
+}
+
+/// [`entmax`] up to α = 2.
+fn small_alpha<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -93,7 +99,7 @@ pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[
                 group,
                 hidden,
                 |i| General::new(alphas[i], hidden),
-                |row, work, _| row.finish(work),
+                |row, work, _, _| row.finish(work),
             ),
             RowLayout::Interleaved => {
                 let power = GeneralByLane::new(alphas, hidden);
@@ -184,8 +190,9 @@ fn saving<T: Float>(
                 group,
                 hidden,
                 |_| power,
-                |row, work, i| {
+                |row, work, i, origin| {
                     (saved[i], gathered[i]) = row.finish_compressed(work);
+                    saved[i][0] += origin.to_f64();
                 },
             );
         },
@@ -311,6 +318,13 @@ fn invisible<T: Float>(row: &mut [Simd<T>]) {
     row.fill(Simd::splat(T::from_f64(value)));
 }
 
+/// Measures a row from its largest score; the largest of each lane are left.
+#[cold]
+fn centred<T: Float>(row: &mut [Simd<T>], hidden: T, largest: T) -> Simd<T> {
+    centre(row, hidden, Simd::splat(largest));
+    largest_by_lane(row)
+}
+
 /// The weights of a mapping with a threshold.
 ///
 /// The largest scores of the lanes are a row of their own, whose threshold is at or below that of the
@@ -320,19 +334,19 @@ fn threshold<T: Float, P: MappingKernel<T>>(
     group: &mut [Workspace<T>],
     hidden: T,
     power: impl Fn(usize) -> P,
-    mut finish: impl FnMut(&RowRoot<T, P>, &mut Workspace<T>, usize),
+    mut finish: impl FnMut(&RowRoot<T, P>, &mut Workspace<T>, usize, T),
 ) {
     let is_long = group[0].row.vectors.len() >= P::LONG;
     let mut rows = [None; GROUP];
+    let mut origins = [T::ZERO; GROUP];
     for (i, (work, row)) in group.iter_mut().zip(&mut rows).enumerate() {
-        let scores = &mut work.row.vectors;
-        if let Some((largest, mut by_lane)) = largest_visible(scores, hidden) {
-            let origin = origin(largest);
-            if origin != T::ZERO {
-                centre(scores, hidden, Simd::splat(origin));
-                by_lane = largest_by_lane(scores);
+        if let Some((mut largest, mut by_lane)) = largest_visible(&mut work.row.vectors, hidden) {
+            origins[i] = origin(largest);
+            if origins[i] != T::ZERO {
+                by_lane = centred(&mut work.row.vectors, hidden, largest);
+                largest = T::ZERO;
             }
-            *row = Some(RowRoot::new(power(i), largest, origin, by_lane));
+            *row = Some(RowRoot::new(power(i), largest, by_lane));
         }
     }
     // A loop, so that root finding is compiled once.
@@ -352,7 +366,7 @@ fn threshold<T: Float, P: MappingKernel<T>>(
     }
     for (i, (work, row)) in group.iter_mut().zip(&rows).enumerate() {
         if let Some(row) = row {
-            finish(row, work, i);
+            finish(row, work, i, origins[i]);
         }
     }
 }

@@ -18,6 +18,11 @@ pub(crate) fn is_large(alpha: f64) -> bool {
     alpha > LARGE_ALPHA && alpha < f64::INFINITY
 }
 
+/// Whether it is for one of these.
+pub(crate) fn any_large(alphas: &[f64]) -> bool {
+    alphas.iter().any(|&alpha| is_large(alpha))
+}
+
 /// The scratch memory of this module, which grows where it is needed.
 #[derive(Default)]
 pub(crate) struct LargeAlpha {

@@ -85,9 +85,7 @@ impl Bracket {
 #[derive(Clone, Copy)]
 pub(crate) struct RowRoot<T, P> {
     power: P,
-    /// The largest score, less the origin.
     largest: T,
-    origin: T,
     by_lane: Simd<T>,
     n_candidates: Option<usize>,
     bracket: Bracket,
@@ -97,11 +95,10 @@ pub(crate) struct RowRoot<T, P> {
 
 impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
     #[inline(always)]
-    pub fn new(power: P, largest: T, origin: T, by_lane: Simd<T>) -> Self {
+    pub fn new(power: P, largest: T, by_lane: Simd<T>) -> Self {
         Self {
             power,
-            largest: largest - origin,
-            origin,
+            largest,
             by_lane,
             n_candidates: None,
             bracket: Bracket::START,
@@ -166,8 +163,7 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
             #[inline(always)]
             |z| self.power.weights(z, shift)[0] * scale,
         );
-        let largest = self.largest.to_f64() + self.origin.to_f64();
-        let saved = [largest, self.bracket.s, 1.0 / sum];
+        let saved = [self.largest.to_f64(), self.bracket.s, 1.0 / sum];
         (saved, gathered)
     }
 
