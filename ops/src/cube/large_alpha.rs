@@ -74,6 +74,8 @@ pub(crate) fn is_found<C: Float>(state: &Array<C>, #[comptime] at: usize) -> boo
 #[cube]
 pub(crate) fn large_weight<C: Float>(d: C, epsilon: C, smallest: C, base: C) -> (C, C) {
     let (zero, one) = (C::new(0.0), C::new(1.0));
+    // Devices disagree about what an overflow becomes.
+    let d = select(d < -one, -one, d);
     let u = epsilon * d + base;
     let is_tied = d == zero;
     let counts = u > tiny::<C>() && d > zero;
