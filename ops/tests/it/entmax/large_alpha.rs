@@ -140,7 +140,9 @@ fn every_solver_equals_the_vectors() {
             Solver::Attention,
         ] {
             let mut worst: Vec<(f64, [f64; 3])> = Vec::new();
-            for row in vectors().rows {
+            // Of the 18 rows of each α slow devices get some, another of each.
+            let step = if device.slow { 5 } else { 1 };
+            for row in vectors().rows.into_iter().step_by(step) {
                 let found = solver.run(&row, dtype, &device.device);
                 if worst.last().is_none_or(|(alpha, _)| *alpha != row.alpha) {
                     worst.push((row.alpha, [0.0; 3]));
@@ -372,7 +374,9 @@ fn fused_attention_equals_the_definition() {
 fn losses_have_the_weights_as_gradients() {
     for (device, dtype, limit, _) in tiers() {
         let autodiff = device.device.clone().autodiff();
-        for row in vectors().rows.into_iter().filter(|row| row.alpha >= 4.0) {
+        let step = if device.slow { 5 } else { 1 };
+        let rows = vectors().rows.into_iter().step_by(step);
+        for row in rows.filter(|row| row.alpha >= 4.0) {
             let n = row.scores.len();
             let z: Tensor<2> = tensor(&row.scores, [1, n], dtype, &autodiff).require_grad();
             let target = Tensor::<1, burn::tensor::Int>::from_ints([n as i32 - 1], &autodiff);
