@@ -131,6 +131,15 @@ impl<B: Backend> Array<B> {
         B::float_is_nan(self.0.clone(), self.bool_dtype())
     }
 
+    /// Where the value is +∞, in f32 at least.
+    pub fn is_infinite(&self) -> BoolTensor<B> {
+        let largest = match self.dtype() {
+            DType::F64 => f64::MAX,
+            _ => f32::MAX.into(),
+        };
+        B::float_greater_elem(self.0.clone(), largest.into(), self.bool_dtype())
+    }
+
     /// Where the value is not > `limit`: NaN is not.
     pub fn is_not_above(&self, limit: f64) -> BoolTensor<B> {
         let above = B::float_greater_elem(self.0.clone(), limit.into(), self.bool_dtype());

@@ -5,14 +5,33 @@ use std::hint::black_box;
 use super::compress::{compress, expand};
 use super::float::Float;
 use super::isa;
+use super::large_alpha::{self, any_large, is_large};
 use super::simd::{LANES, Simd, lane_sums_of_pairs};
 use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest rows that are faster interleaved, without and with the gradient in α: that is dear, and
 /// a row by itself may leave out what has no weight.
-pub(crate) const LONGEST_INTERLEAVED: usize = 512;
-pub(crate) const LONGEST_INTERLEAVED_WITH_ALPHA: usize = 128;
+const LONGEST_INTERLEAVED: usize = 512;
+const LONGEST_INTERLEAVED_WITH_ALPHA: usize = 128;
+
+/// The longest row that is interleaved with others: none where α > 2, where each is differentiated by itself.
+pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
+    match mapping {
+        Mapping::Alpha(alpha) if is_large(alpha) => 0,
+        Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 | Mapping::Alpha(_) => {
+            LONGEST_INTERLEAVED
+        }
+    }
+}
+
+/// The same with one α per row.
+pub(crate) fn longest_interleaved_with_alpha(alphas: &[f64]) -> usize {
+    match any_large(alphas) {
+        true => 0,
+        false => LONGEST_INTERLEAVED_WITH_ALPHA,
+    }
+}
 
 /// How the sums of lanes become those of rows, each in the lanes of its row.
 trait Fold {
@@ -42,6 +61,14 @@ impl Fold for PerLane {
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
 pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
+    if let Mapping::Alpha(alpha) = mapping
+        && is_large(alpha)
+    {
+        for work in group {
+            large_alpha::backward(work, alpha);
+        }
+        return;
+    }
     isa::dispatch(
         #[inline(always)]
         || match mapping {
@@ -151,6 +178,29 @@ pub(crate) fn with_alpha<T: Float>(
     alphas: &[f64],
     d_alphas: &mut [f64],
 ) {
+    let is_row_major = group[0].row.layout == RowLayout::RowMajor;
+    match is_row_major && any_large(&alphas[..alphas.len().min(group.len())]) {
+        true => row_by_row(group, alphas, d_alphas),
+        false => with_small_alpha(group, alphas, d_alphas),
+    }
+}
+
+/// [`with_alpha`] of rows of which some have α > 2.
+#[cold]
+fn row_by_row<T: Float>(group: &mut [Workspace<T>], alphas: &[f64], d_alphas: &mut [f64]) {
+    for ((work, alpha), d_alpha) in group.iter_mut().zip(alphas).zip(d_alphas) {
+        match is_large(*alpha) {
+            true => *d_alpha = large_alpha::backward(work, *alpha),
+            false => {
+                let work = std::slice::from_mut(work);
+                with_small_alpha(work, &[*alpha], std::slice::from_mut(d_alpha));
+            }
+        }
+    }
+}
+
+/// [`with_alpha`] up to α = 2.
+fn with_small_alpha<T: Float>(group: &mut [Workspace<T>], alphas: &[f64], d_alphas: &mut [f64]) {
     isa::dispatch(
         #[inline(always)]
         || {

@@ -26,6 +26,8 @@ pub(crate) trait Float:
     const EIGHTY: Self;
     /// Huge, with a finite square.
     const HUGE: Self;
+    /// x where sums of eˣ times a gradient are finite.
+    const LARGEST_EXPONENT: f64;
     /// The distance from 1 to the next number.
     const EPSILON: f64;
     /// Terms of the series of φ on [0, 1].
@@ -114,6 +116,7 @@ impl Float for f32 {
     const TINY: Self = f32::MIN_POSITIVE;
     const EIGHTY: Self = 80.0;
     const HUGE: Self = 1e18;
+    const LARGEST_EXPONENT: f64 = 80.0;
     const EPSILON: f64 = f32::EPSILON as f64;
     const PHI_TERMS: u32 = 10;
 
@@ -187,6 +190,7 @@ impl Float for f64 {
     const TINY: Self = f64::MIN_POSITIVE;
     const EIGHTY: Self = 80.0;
     const HUGE: Self = 1e150;
+    const LARGEST_EXPONENT: f64 = 600.0;
     const EPSILON: f64 = f64::EPSILON;
     const PHI_TERMS: u32 = 19;
 

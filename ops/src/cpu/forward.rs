@@ -1,9 +1,11 @@
 //! Scores of rows to weights: the threshold by Newton's method from a good start, on the few scores
 //! that can have weight.
 
+use super::centre::{centre, origin};
 use super::float::Float;
 use super::interleaved;
 use super::isa;
+use super::large_alpha::{self, any_large, is_large};
 use super::mapping::{
     Entmax15, General, GeneralByLane, MappingKernel, SameMapping, Shift, Sparsemax,
 };
@@ -14,15 +16,23 @@ use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest row that is faster interleaved with others: a cheap power may be taken of every score at every
-/// step, a dear one is better taken of few.
+/// step, a dear one is better taken of few. Where α > 2, each row is solved by itself.
 pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
     match mapping {
         Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => 512,
+        Mapping::Alpha(alpha) if is_large(alpha) => 0,
         Mapping::Alpha(_) => 64,
     }
 }
 
-/// Numbers of a row from which its scores become its weights again: see [`again`].
+/// The same with one α per row.
+pub(crate) fn longest_interleaved_of(alphas: &[f64]) -> usize {
+    let large = alphas.iter().find(|&&alpha| is_large(alpha));
+    longest_interleaved(Mapping::Alpha(*large.unwrap_or(&1.0)))
+}
+
+/// Numbers of a row from which its scores become its weights again, the largest score, the root s and one over the sum of
+/// the weights, or those of [`large_alpha`]: see [`again`].
 pub(crate) type Saved = [f64; 3];
 
 /// Turns scores into weights.
@@ -49,7 +59,7 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
         #[inline(always)]
         || match group[0].row.layout {
             RowLayout::RowMajor => {
-                threshold(group, hidden, |_| power, |row, work, _| row.finish(work))
+                threshold(group, hidden, |_| power, |row, work, _, _| row.finish(work))
             }
             RowLayout::Interleaved => {
                 interleaved::threshold(&mut group[0].row.vectors, hidden, SameMapping(power))
@@ -58,8 +68,30 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
     );
 }
 
-/// Turns scores into weights with one α per row; a row whose α is none becomes NaN.
+/// Turns scores into weights with one α per row; a row whose α is none becomes NaN. Interleaved rows have no α > 2.
 pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
+    let is_row_major = group[0].row.layout == RowLayout::RowMajor;
+    match is_row_major && any_large(&alphas[..alphas.len().min(group.len())]) {
+        true => row_by_row(group, hidden, alphas),
+        false => small_alpha(group, hidden, alphas),
+    }
+}
+
+/// [`entmax`] of rows of which some have α > 2.
+#[cold]
+fn row_by_row<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
+    for (work, alpha) in group.iter_mut().zip(alphas) {
+        match is_large(*alpha) {
+            true => {
+                large_alpha::forward(work, hidden, *alpha);
+            }
+            false => small_alpha(std::slice::from_mut(work), hidden, &[*alpha]),
+        }
+    }
+}
+
+/// [`entmax`] up to α = 2.
+fn small_alpha<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) {
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
@@ -67,7 +99,7 @@ pub(crate) fn entmax<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[
                 group,
                 hidden,
                 |i| General::new(alphas[i], hidden),
-                |row, work, _| row.finish(work),
+                |row, work, _, _| row.finish(work),
             ),
             RowLayout::Interleaved => {
                 let power = GeneralByLane::new(alphas, hidden);
@@ -126,6 +158,11 @@ pub(crate) fn forward_saving<T: Float>(
     // Of a row of which no score can be seen.
     saved.fill([0.0; 3]);
     match mapping {
+        Mapping::Alpha(alpha) if is_large(alpha) => {
+            for (work, saved) in group.iter_mut().zip(saved) {
+                *saved = large_alpha::forward(work, hidden, alpha);
+            }
+        }
         Mapping::Sparsemax => saving(group, hidden, Sparsemax, saved, gathered),
         Mapping::Entmax15 => saving(group, hidden, Entmax15, saved, gathered),
         Mapping::Alpha(alpha) => {
@@ -153,8 +190,9 @@ fn saving<T: Float>(
                 group,
                 hidden,
                 |_| power,
-                |row, work, i| {
+                |row, work, i, origin| {
                     (saved[i], gathered[i]) = row.finish_compressed(work);
+                    saved[i][0] += origin.to_f64();
                 },
             );
         },
@@ -165,12 +203,18 @@ fn saving<T: Float>(
 pub(crate) fn lowest_score<T: Float>(mapping: Mapping, [a, b, _]: Saved, hidden: T) -> Option<T> {
     let depth_to_boundary = match mapping {
         Mapping::Softmax => return None,
-        Mapping::Sparsemax | Mapping::Entmax15 => 0.0,
+        Mapping::Sparsemax => 1.0,
+        Mapping::Entmax15 => 2.0,
+        // That of the smallest weight, `a`, is in the support.
+        Mapping::Alpha(alpha) if is_large(alpha) => {
+            let slack = 4.0 * T::EPSILON * (a.abs() + 1.0 / (alpha - 1.0));
+            return Some(T::from_f64(a - slack));
+        }
         Mapping::Alpha(alpha) => {
             let power: General<T> = General::new(alpha, hidden);
             let epsilon = MappingKernel::<T>::epsilon(&power);
             match epsilon > 0.0 {
-                true => 1.0 / epsilon - MappingKernel::<T>::depth(&power),
+                true => 1.0 / epsilon,
                 false => return None,
             }
         }
@@ -192,12 +236,17 @@ pub(crate) fn softmax_saving<T: Float>(row: &mut [Simd<T>], hidden: T) -> Saved 
 
 /// Weights again from the scores of a row and what [`forward_saving`] saved.
 pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, saved: Saved) {
+    if let Mapping::Alpha(alpha) = mapping
+        && is_large(alpha)
+    {
+        return large_alpha::again(row, hidden, alpha, saved);
+    }
     isa::dispatch(
         #[inline(always)]
         || match mapping {
-            Mapping::Sparsemax => weights(row, Sparsemax, saved),
-            Mapping::Entmax15 => weights(row, Entmax15, saved),
-            Mapping::Alpha(alpha) => weights(row, General::new(alpha, hidden), saved),
+            Mapping::Sparsemax => weights(row, hidden, Sparsemax, saved),
+            Mapping::Entmax15 => weights(row, hidden, Entmax15, saved),
+            Mapping::Alpha(alpha) => weights(row, hidden, General::new(alpha, hidden), saved),
             Mapping::Softmax => {
                 let (largest, scale) = (T::from_f64(saved[0]), T::from_f64(saved[2]));
                 replace(
@@ -211,8 +260,18 @@ pub(crate) fn again<T: Float>(row: &mut [Simd<T>], hidden: T, mapping: Mapping, 
 }
 
 #[inline(always)]
-fn weights<T: Float, P: MappingKernel<T>>(row: &mut [Simd<T>], power: P, [a, b, scale]: Saved) {
-    let (shift, scale) = (Shift::new(a, b), T::from_f64(scale));
+fn weights<T: Float, P: MappingKernel<T>>(
+    row: &mut [Simd<T>],
+    hidden: T,
+    power: P,
+    [largest, s, scale]: Saved,
+) {
+    let origin = origin(T::from_f64(largest));
+    if origin != T::ZERO {
+        centre(row, hidden, Simd::splat(origin));
+    }
+    let shift = Shift::new(largest - origin.to_f64() - power.depth(), s);
+    let scale = T::from_f64(scale);
     replace(
         row,
         #[inline(always)]
@@ -259,6 +318,13 @@ fn invisible<T: Float>(row: &mut [Simd<T>]) {
     row.fill(Simd::splat(T::from_f64(value)));
 }
 
+/// Measures a row from its largest score; the largest of each lane are left.
+#[cold]
+fn centred<T: Float>(row: &mut [Simd<T>], hidden: T, largest: T) -> Simd<T> {
+    centre(row, hidden, Simd::splat(largest));
+    largest_by_lane(row)
+}
+
 /// The weights of a mapping with a threshold.
 ///
 /// The largest scores of the lanes are a row of their own, whose threshold is at or below that of the
@@ -268,12 +334,18 @@ fn threshold<T: Float, P: MappingKernel<T>>(
     group: &mut [Workspace<T>],
     hidden: T,
     power: impl Fn(usize) -> P,
-    mut finish: impl FnMut(&RowRoot<T, P>, &mut Workspace<T>, usize),
+    mut finish: impl FnMut(&RowRoot<T, P>, &mut Workspace<T>, usize, T),
 ) {
     let is_long = group[0].row.vectors.len() >= P::LONG;
     let mut rows = [None; GROUP];
+    let mut origins = [T::ZERO; GROUP];
     for (i, (work, row)) in group.iter_mut().zip(&mut rows).enumerate() {
-        if let Some((largest, by_lane)) = largest_visible(&mut work.row.vectors, hidden) {
+        if let Some((mut largest, mut by_lane)) = largest_visible(&mut work.row.vectors, hidden) {
+            origins[i] = origin(largest);
+            if origins[i] != T::ZERO {
+                by_lane = centred(&mut work.row.vectors, hidden, largest);
+                largest = T::ZERO;
+            }
             *row = Some(RowRoot::new(power(i), largest, by_lane));
         }
     }
@@ -294,7 +366,7 @@ fn threshold<T: Float, P: MappingKernel<T>>(
     }
     for (i, (work, row)) in group.iter_mut().zip(&rows).enumerate() {
         if let Some(row) = row {
-            finish(row, work, i);
+            finish(row, work, i, origins[i]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Short rows interleaved, one per SIMD lane (SoA): nothing is folded across lanes, and every lane finds its
 //! own threshold.
 
+use super::centre::{centre, origin};
 use super::float::Float;
 use super::mapping::{LaneMapping, Shift};
 use super::root::Bracket;
@@ -12,10 +13,19 @@ pub(crate) fn threshold<T: Float>(rows: &mut [Simd<T>], hidden: T, power: impl L
     let largest = largest_by_lane(rows);
     let is_visible = largest.is_above(hidden);
     let instead = instead_of_invisible(rows, is_visible);
-    let top = (largest * is_visible).widen() - power.depth();
+    let mut largest = largest * is_visible;
+    let origins = largest.map(
+        #[inline(always)]
+        |largest| origin(largest),
+    );
+    if origins.0.iter().any(|&origin| origin != T::ZERO) {
+        centre(rows, hidden, origins);
+        largest = largest - origins;
+    }
+    let top = largest.widen() - power.depth();
     let mut brackets = Brackets::new(is_visible);
     let mut sums = [Simd::splat(0.0); 2];
-    // Only above α = 2 the sum may have no value near 1.
+    // Many more than it takes.
     for _ in 0..100 {
         let shift = Shift::by_lane(top, brackets.s);
         sums = lane_sums(

@@ -6,12 +6,14 @@
 mod attention;
 mod backend;
 mod backward;
+mod centre;
 mod compress;
 mod float;
 mod forward;
 mod gelu;
 mod interleaved;
 mod isa;
+mod large_alpha;
 mod loss;
 mod mapping;
 mod operations;

@@ -81,7 +81,7 @@ pub(crate) fn entmax_rows_forward<B: HostBackend>(
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let alphas = numbers::<B>(alpha);
-        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(Mapping::Alpha(1.0)));
+        let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved_of(&alphas));
         map::<B, E, ()>(scores, Float::LOWEST, layout, |first, group, _| {
             forward::entmax(group, hidden, &alphas[first..]);
         }).0
@@ -94,7 +94,7 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED);
+        let layout = RowLayout::of(weights.shape()[1], backward::longest_interleaved(mapping));
         let weights = weights.read::<E>();
         map::<B, E, ()>(grad, Float::ZERO, layout, |first, group, rows| {
             weights.load_others(first, rows.len(), group);
@@ -109,9 +109,10 @@ pub(crate) fn entmax_rows_backward<B: HostBackend>(
     alpha: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(weights, E => {
-        let layout = RowLayout::of(weights.shape()[1], backward::LONGEST_INTERLEAVED_WITH_ALPHA);
         let (dtype, device) = (alpha.dtype(), alpha.device());
         let alphas = numbers::<B>(alpha);
+        let longest = backward::longest_interleaved_with_alpha(&alphas);
+        let layout = RowLayout::of(weights.shape()[1], longest);
         let weights = weights.read::<E>();
         let (scores_grad, d_alphas) = map::<B, E, _>(grad, Float::ZERO, layout, |first, group, d_alphas| {
             weights.load_others(first, d_alphas.len(), group);

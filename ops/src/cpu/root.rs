@@ -44,9 +44,9 @@ impl Bracket {
     /// After one step on `(Fᵋ − 1)/ε = 0`, of [`MappingKernel::residual`] over `Σp^{1−ε}`; there, if F is 1 within
     /// the type's precision.
     ///
-    /// For α ≤ 2 this function of s is convex (an ℓ_{1/ε} norm; for ε < 0 its reciprocal), and linear
-    /// where scores are tied: s rises to the root without overshooting. For α > 2 a bracket guards
-    /// it. A start need not be near the root, but must be below.
+    /// For α ≤ 2, above which [`super::large_alpha`] solves, this function of s is convex (an ℓ_{1/ε} norm; for ε < 0
+    /// its reciprocal), and linear where scores are tied: s rises to the root without overshooting, and a bracket guards
+    /// against rounding. A start need not be near the root, but must be below.
     #[inline(always)]
     pub fn next<T: Float>(self, sum: f64, step: f64) -> Self {
         let excess = sum - 1.0;
@@ -163,8 +163,7 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
             #[inline(always)]
             |z| self.power.weights(z, shift)[0] * scale,
         );
-        let depth = self.power.depth();
-        let saved = [self.largest.to_f64() - depth, self.bracket.s, 1.0 / sum];
+        let saved = [self.largest.to_f64(), self.bracket.s, 1.0 / sum];
         (saved, gathered)
     }
 
@@ -199,7 +198,7 @@ pub(crate) fn find_roots<T: Float, P: MappingKernel<T>>(
     group: &[Workspace<T>],
     stage: Stage,
 ) {
-    // Only above α = 2 the sum may have no value near 1.
+    // Many more than it takes.
     for _ in 0..100 {
         let mut is_done = true;
         for (row, work) in rows.iter_mut().zip(group) {

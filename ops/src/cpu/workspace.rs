@@ -2,6 +2,7 @@
 
 use super::float::{Float, Slot, Stored};
 use super::isa;
+use super::large_alpha::LargeAlpha;
 use super::simd::{LANES, Simd};
 use super::transpose::{columns_of_rows, rows_of_columns};
 use super::view::Strided;
@@ -169,6 +170,7 @@ pub(crate) struct Workspace<T> {
     /// vector of these than there are of elements.
     pub compressed: Scratch<T>,
     pub places: Vec<u32>,
+    pub large_alpha: LargeAlpha,
 }
 
 impl<T: Float> Workspace<T> {
@@ -180,6 +182,7 @@ impl<T: Float> Workspace<T> {
             other: row(),
             compressed: row(),
             places: vec![0; n + LANES],
+            large_alpha: LargeAlpha::default(),
         }
     }
 

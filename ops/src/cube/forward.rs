@@ -6,10 +6,13 @@ use cubecl::prelude::*;
 use super::group::{
     CubeReduction, LaunchConfig, UnitCoord, any_row, reduce, reduce_one, unit_coord,
 };
+use super::large_alpha::{
+    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, visit,
+};
 use super::mapping::{Family, weight};
 use super::root::{
     CORRECTION, DONE, MAX_PASSES, RowConstants, SHIFT, STATE, advance, begin, final_weight, finite,
-    is_nan,
+    is_large, is_no_score,
 };
 use super::row::{load, read, visits, write};
 use crate::primitive::HIDDEN;
@@ -18,9 +21,10 @@ use crate::primitive::HIDDEN;
 ///
 /// The unknown of a row is the origin o from which scores `x = z − max z` are measured (see
 /// [`weight`]); Newton's method with a bracket finds it, and what the last step would still change is
-/// kept as a second float. α is read from `alpha[row]` for [`Family::Alpha`] only. Scores ≤ `hidden`
+/// kept as a second float. Above α = 2 the two are the smallest score with weight and that weight. α is read from
+/// `alpha[row]` where the family has one. Scores ≤ `hidden`
 /// get zero weight; `nan` is NaN, which WGSL cannot write, for rows
-/// that hold one and rows whose α is not > 0.
+/// that hold one or a +∞ and rows whose α is not > 0.
 #[cube(launch)]
 pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
     scores: &Tensor<F>,
@@ -41,18 +45,19 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
         Family::Softmax => C::new(0.0),
         Family::Sparsemax => C::new(1.0),
         Family::Entmax15 => C::new(0.5),
-        Family::Alpha => C::cast_from(alpha[coord.row]) - C::new(1.0),
+        Family::Alpha | Family::AnyAlpha => C::cast_from(alpha[coord.row]) - C::new(1.0),
     };
-    let (largest, has_nan) = scan::<F, C>(scores, &kept, &coord, &mut scratch, config);
+    let (largest, has_nan) = scan::<F, C>(scores, &kept, &coord, &mut scratch, config, double);
     let row = RowConstants::<C> { largest, epsilon };
     let (shift, correction) = match family {
         Family::Softmax => (C::new(0.0), C::new(0.0)),
-        Family::Sparsemax | Family::Entmax15 | Family::Alpha => solve::<F, C>(
+        Family::Sparsemax | Family::Entmax15 | Family::Alpha | Family::AnyAlpha => solve::<F, C>(
             scores,
             &kept,
             &coord,
             &row,
             n,
+            hidden,
             &mut scratch,
             family,
             config,
@@ -101,8 +106,7 @@ pub(crate) fn forward_kernel<F: Float, A: Float, C: Float>(
     }
 }
 
-/// The largest score of the row, and whether one is NaN, as 1 or 0: devices disagree about what NaN
-/// becomes in comparisons and exponentials, so it is looked for.
+/// The largest score of the row, and whether one is NaN or +∞, as 1 or 0: see [`is_no_score`].
 #[cube]
 fn scan<F: Float, C: Float>(
     scores: &Tensor<F>,
@@ -110,6 +114,7 @@ fn scan<F: Float, C: Float>(
     coord: &UnitCoord,
     scratch: &mut Shared<[C]>,
     #[comptime] config: LaunchConfig,
+    #[comptime] double: bool,
 ) -> (C, C) {
     let lowest = C::new(comptime!(HIDDEN as f32));
     let mut found = Array::<C>::new(2usize);
@@ -118,12 +123,12 @@ fn scan<F: Float, C: Float>(
     if comptime!(config.items > 0) {
         #[unroll]
         for i in 0..config.items {
-            scan_one::<C>(&mut found, kept[i]);
+            scan_one::<C>(&mut found, kept[i], double);
         }
     } else {
         for i in 0..visits(scores.shape(1), config) {
             let z = read::<F, C>(scores, coord, i, lowest, config);
-            scan_one::<C>(&mut found, z);
+            scan_one::<C>(&mut found, z, double);
         }
     }
     reduce::<C>(&mut found, scratch, 2usize, CubeReduction::Max, config);
@@ -131,8 +136,8 @@ fn scan<F: Float, C: Float>(
 }
 
 #[cube]
-fn scan_one<C: Float>(found: &mut Array<C>, z: C) {
-    let is_nan = is_nan::<C>(z);
+fn scan_one<C: Float>(found: &mut Array<C>, z: C, #[comptime] double: bool) {
+    let is_nan = is_no_score::<C>(z, double);
     found[0] = select(!is_nan && z > found[0], z, found[0]);
     found[1] = select(is_nan, C::new(1.0), found[1]);
 }
@@ -145,13 +150,15 @@ fn solve<F: Float, C: Float>(
     coord: &UnitCoord,
     row: &RowConstants<C>,
     n: usize,
+    hidden: f32,
     scratch: &mut Shared<[C]>,
     #[comptime] family: Family,
     #[comptime] config: LaunchConfig,
     #[comptime] double: bool,
 ) -> (C, C) {
     let mut state = Array::<C>::new(STATE);
-    begin::<C>(&mut state, 0usize, row.epsilon, n, false, family);
+    let is_large = is_large::<C>(row.epsilon, family);
+    begin::<C>(&mut state, 0usize, row.epsilon, n, is_large, family);
     let mut active = true;
     let mut passes = 0u32;
     while active {
@@ -170,7 +177,94 @@ fn solve<F: Float, C: Float>(
         passes += 1;
         active = any_row(state[DONE] == C::new(0.0) && passes < MAX_PASSES, config);
     }
-    (state[SHIFT], state[CORRECTION])
+    let mut shift = state[SHIFT];
+    let mut correction = state[CORRECTION];
+    if comptime!(family == Family::AnyAlpha) {
+        let is_done = !is_large || row.largest <= C::cast_from(hidden);
+        let mut search = Array::<C>::new(SEARCH);
+        begin_search::<C>(&mut search, 0usize, row.largest, row.epsilon, is_done);
+        let mut active = any_row(!is_done, config);
+        let mut passes = 0u32;
+        while active {
+            let mut sums = Array::<C>::new(2usize);
+            let mut ends = Array::<C>::new(2usize);
+            visit_all::<F, C>(
+                &mut sums, &mut ends, scores, kept, coord, row, &search, hidden, config,
+            );
+            reduce::<C>(&mut sums, scratch, 2usize, CubeReduction::Sum, config);
+            reduce::<C>(&mut ends, scratch, 2usize, CubeReduction::Max, config);
+            advance_search::<C>(
+                &mut search,
+                0usize,
+                sums[0],
+                sums[1],
+                ends[0],
+                -ends[1],
+                row.epsilon,
+                double,
+            );
+            passes += 1;
+            let goes_on = !is_found::<C>(&search, 0usize) && passes < MAX_PASSES;
+            active = any_row(goes_on, config);
+        }
+        shift = select(is_large, search[THRESHOLD], shift);
+        correction = select(is_large, search[SMALLEST], correction);
+    }
+    (shift, correction)
+}
+
+/// This unit's part of a pass of the search above α = 2.
+#[cube]
+fn visit_all<F: Float, C: Float>(
+    sums: &mut Array<C>,
+    ends: &mut Array<C>,
+    scores: &Tensor<F>,
+    kept: &Array<C>,
+    coord: &UnitCoord,
+    row: &RowConstants<C>,
+    search: &Array<C>,
+    hidden: f32,
+    #[comptime] config: LaunchConfig,
+) {
+    let lowest = C::new(comptime!(HIDDEN as f32));
+    let hidden = C::cast_from(hidden);
+    let (threshold, smallest, base) = (search[THRESHOLD], search[SMALLEST], search[BASE]);
+    #[unroll]
+    for i in 0..2usize {
+        sums[i] = C::new(0.0);
+        ends[i] = lowest;
+    }
+    if comptime!(config.items > 0) {
+        #[unroll]
+        for i in 0..config.items {
+            let z = select(kept[i] <= hidden, lowest, kept[i]);
+            visit::<C>(
+                sums,
+                ends,
+                0usize,
+                z,
+                threshold,
+                smallest,
+                base,
+                row.epsilon,
+            );
+        }
+    } else {
+        for i in 0..visits(scores.shape(1), config) {
+            let z = read::<F, C>(scores, coord, i, lowest, config);
+            let z = select(z <= hidden, lowest, z);
+            visit::<C>(
+                sums,
+                ends,
+                0usize,
+                z,
+                threshold,
+                smallest,
+                base,
+                row.epsilon,
+            );
+        }
+    }
 }
 
 /// This unit's part of `Σp` and `Σp^{1−ε}`.

@@ -4,14 +4,28 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
+use crate::entmax::LARGE_ALPHA;
+
 /// The mappings that have arithmetic of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
     Softmax,
     Sparsemax,
     Entmax15,
-    /// α-entmax with one α per row.
+    /// α-entmax with one α ≤ 2 per row.
     Alpha,
+    /// α-entmax with any α per row: above 2 as [`super::large_alpha`] says.
+    AnyAlpha,
+}
+
+impl Family {
+    /// The arithmetic for one α in every row.
+    pub fn of_alpha(alpha: f64) -> Self {
+        match alpha > LARGE_ALPHA {
+            true => Self::AnyAlpha,
+            false => Self::Alpha,
+        }
+    }
 }
 
 /// From this ε = α − 1 on, scores are measured from the boundary of the support.
@@ -42,7 +56,7 @@ pub(crate) fn weight<C: Float>(
             let root = select(d <= zero, zero, d * C::new(0.5));
             (root * root, root)
         }
-        Family::Alpha => {
+        Family::Alpha | Family::AnyAlpha => {
             let from_boundary = epsilon >= C::new(BOUNDARY);
             let t = epsilon * d;
             let u = select(from_boundary, t, t + C::new(1.0));
@@ -59,7 +73,7 @@ pub(crate) fn weight<C: Float>(
 
 /// The smallest number that counts as inside the support.
 #[cube]
-fn tiny<C: Float>() -> C {
+pub(crate) fn tiny<C: Float>() -> C {
     C::new(1e-37)
 }
 

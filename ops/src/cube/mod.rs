@@ -8,6 +8,7 @@ mod attention;
 mod backward;
 mod forward;
 mod group;
+mod large_alpha;
 mod mapping;
 mod root;
 mod row;
@@ -49,8 +50,8 @@ impl SpartaBackend for CubeBackend {
                 forward(scores, unread, family, None)
             }
             Err(alpha) => {
-                let alpha = constant(&scores, alpha, rows);
-                forward(scores, alpha, Family::Alpha, None)
+                let column = constant(&scores, alpha, rows);
+                forward(scores, column, Family::of_alpha(alpha), None)
             }
         }
     }
@@ -59,13 +60,13 @@ impl SpartaBackend for CubeBackend {
         let rows = weights.meta.shape()[0];
         let (alpha, family) = match family(mapping) {
             Ok(family) => (weights.clone(), family),
-            Err(alpha) => (constant(&weights, alpha, rows), Family::Alpha),
+            Err(alpha) => (constant(&weights, alpha, rows), Family::of_alpha(alpha)),
         };
         backward(weights, grad, alpha, family, false, None).0
     }
 
     fn entmax_rows_forward(scores: CubeTensor, alpha: CubeTensor) -> CubeTensor {
-        forward(scores, alpha, Family::Alpha, None)
+        forward(scores, alpha, Family::AnyAlpha, None)
     }
 
     fn entmax_rows_backward(
@@ -73,7 +74,7 @@ impl SpartaBackend for CubeBackend {
         grad: CubeTensor,
         alpha: CubeTensor,
     ) -> (CubeTensor, CubeTensor) {
-        backward(weights, grad, alpha, Family::Alpha, true, None)
+        backward(weights, grad, alpha, Family::AnyAlpha, true, None)
     }
 
     fn attention_forward(

@@ -3,6 +3,7 @@
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
+use super::large_alpha::{base_of, large_weight};
 use super::mapping::{BOUNDARY, Family, newton_step, weight};
 use crate::primitive::HIDDEN;
 
@@ -90,15 +91,32 @@ pub(crate) fn finite<C: Float>(z: C) -> C {
     select(z <= lowest, lowest, z)
 }
 
-/// Whether a score is NaN: devices disagree about what NaN becomes in comparisons and exponentials.
+/// Whether a score is NaN or +∞: devices disagree about what those become in comparisons and exponentials. Half of an
+/// f64 that f32 cannot hold is not itself, but for +∞.
 #[cube]
-pub(crate) fn is_nan<C: Float>(z: C) -> bool {
+pub(crate) fn is_no_score<C: Float>(z: C, #[comptime] double: bool) -> bool {
     let bits = f32::cast_from(z).to_bits();
-    (bits & 0x7fff_ffff) > 0x7f80_0000
+    let is_nan = (bits & 0x7fff_ffff) > 0x7f80_0000;
+    let mut is_infinite = bits == 0x7f80_0000;
+    if comptime!(double) {
+        is_infinite = is_infinite && z * C::new(0.5) == z;
+    }
+    is_nan || is_infinite
 }
 
-/// The weight of a score before normalisation, 0 if it is hidden. `z − max z` is taken as an
-/// unevaluated sum of two floats (Knuth's two-sum): for α > 2 the power magnifies its rounding.
+/// Whether a row is solved as [`super::large_alpha`] says.
+#[cube]
+pub(crate) fn is_large<C: Float>(epsilon: C, #[comptime] family: Family) -> bool {
+    epsilon
+        > C::new(comptime!(if family == Family::AnyAlpha {
+            1.0f32
+        } else {
+            1e30f32
+        }))
+}
+
+/// The weight of a score before normalisation, 0 if it is hidden. Above α = 2 the shift is the smallest score with
+/// weight and the correction that weight.
 #[cube]
 pub(crate) fn final_weight<C: Float>(
     z: C,
@@ -111,20 +129,45 @@ pub(crate) fn final_weight<C: Float>(
 ) -> C {
     let is_hidden = z <= C::cast_from(hidden);
     let z = finite::<C>(z);
+    let p = match family {
+        Family::AnyAlpha => {
+            let epsilon = row.epsilon;
+            if is_large::<C>(epsilon, family) {
+                let base = base_of::<C>(correction, epsilon);
+                let (large, _slope) = large_weight::<C>(z - shift, epsilon, correction, base);
+                large
+            } else {
+                small_weight::<C>(z, row, shift, correction, family, double)
+            }
+        }
+        Family::Softmax | Family::Sparsemax | Family::Entmax15 | Family::Alpha => {
+            small_weight::<C>(z, row, shift, correction, family, double)
+        }
+    };
+    select(is_hidden, C::new(0.0), p)
+}
+
+/// The weight of a score up to α = 2. `z − max z` is taken as an unevaluated sum of two floats (Knuth's two-sum): for
+/// α near 2 the power keeps its rounding.
+#[cube]
+fn small_weight<C: Float>(
+    z: C,
+    row: &RowConstants<C>,
+    shift: C,
+    correction: C,
+    #[comptime] family: Family,
+    #[comptime] double: bool,
+) -> C {
     let x = z - row.largest;
     let back = x - z;
     let low = (z - (x - back)) - (row.largest + back);
     let low = match family {
-        Family::Alpha => low,
+        Family::Alpha | Family::AnyAlpha => low,
         Family::Softmax | Family::Sparsemax | Family::Entmax15 => C::new(0.0),
     };
-    let (p, _slope) = weight::<C>(
-        (x - shift) + (low - correction),
-        row.epsilon,
-        family,
-        double,
-    );
-    select(is_hidden, C::new(0.0), p)
+    let d = (x - shift) + (low - correction);
+    let (p, _slope) = weight::<C>(d, row.epsilon, family, double);
+    p
 }
 
 /// The shift at which the largest score alone has weight 1.
@@ -134,7 +177,7 @@ fn start<C: Float>(epsilon: C, #[comptime] family: Family) -> C {
         Family::Softmax => C::new(0.0),
         Family::Sparsemax => C::new(-1.0),
         Family::Entmax15 => C::new(-2.0),
-        Family::Alpha => {
+        Family::Alpha | Family::AnyAlpha => {
             let from_boundary = epsilon >= C::new(BOUNDARY);
             let divisor = select(from_boundary, epsilon, C::new(1.0));
             select(from_boundary, C::new(-1.0) / divisor, C::new(0.0))

@@ -1,6 +1,6 @@
 //! α and budgets: a number for all rows or a tensor with one for each, and what they may be.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, bf16, f16};
 
 use super::EntmaxError;
 use super::rows::last_dim_rows;
@@ -125,21 +125,41 @@ impl<const D: usize> PerRow<D> {
     }
 }
 
-/// Reads from the device whether a tensor holds NaN.
-pub(crate) fn no_nan<const D: usize>(
-    argument: &'static str,
-    tensor: &Tensor<D>,
-) -> Result<(), EntmaxError> {
-    if tensor.dims().contains(&0) {
+/// Reads from the device whether the scores hold NaN or +∞, which are none.
+pub(crate) fn check_scores<const D: usize>(scores: &Tensor<D>) -> Result<(), EntmaxError> {
+    if scores.dims().contains(&0) {
         return Ok(());
     }
-    let count = tensor.clone().is_nan().int().sum().into_scalar::<i64>();
-    match count {
-        0 => Ok(()),
-        _ => Err(EntmaxError::NaN {
-            argument,
-            shape: tensor.dims().to_vec(),
-            count: count as usize,
-        }),
+    let largest = match scores.dtype() {
+        DType::F64 => f64::MAX,
+        DType::F16 => f16::MAX.to_f64(),
+        DType::BF16 => bf16::MAX.to_f64(),
+        _ => f32::MAX.into(),
+    };
+    let is_bad = scores.clone().is_nan();
+    let is_bad = is_bad.bool_or(scores.clone().greater_elem(largest));
+    let count = is_bad.int().sum().into_scalar::<i64>();
+    if count == 0 {
+        return Ok(());
     }
+    let data = scores.to_data();
+    let is_bad = |(_, score): &(usize, f64)| score.is_nan() || *score == f64::INFINITY;
+    let first = data.iter::<f64>().enumerate().find(is_bad);
+    let (index, value) = first.unwrap_or((0, f64::NAN));
+    Err(EntmaxError::NotAScore {
+        position: position(index, &scores.dims()),
+        value,
+        count: count as usize,
+        shape: scores.dims().to_vec(),
+    })
+}
+
+/// The indices of an element, given its index in row-major order.
+fn position(mut index: usize, shape: &[usize]) -> Vec<usize> {
+    let mut position = vec![0; shape.len()];
+    for (place, size) in position.iter_mut().zip(shape).rev() {
+        *place = index % size;
+        index /= size;
+    }
+    position
 }

@@ -5,7 +5,7 @@ use burn::tensor::{AsIndex, Tensor};
 
 use super::argument::BUDGET;
 use super::{
-    ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, dimension, entmax_of, no_nan,
+    ENTMAX_ALPHA, EntmaxError, NORMMAX_ALPHA, PerRow, by_rows, check_scores, dimension, entmax_of,
 };
 use crate::backend::SpartaBackend;
 
@@ -87,7 +87,7 @@ pub fn entmax_bisect<const D: usize>(
         .unwrap_or_else(|error| panic!("entmax_bisect: {error}"))
 }
 
-/// [`entmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`entmax_bisect`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`super::entmax`].
@@ -102,7 +102,7 @@ pub fn try_entmax_bisect<const D: usize>(
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
     alpha.check(ENTMAX_ALPHA)?;
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     entmax_bisect_of(scores, alpha, dim, bisection.into())
 }
 
@@ -146,13 +146,13 @@ pub fn sparsemax_bisect<const D: usize>(
         .unwrap_or_else(|error| panic!("sparsemax_bisect: {error}"))
 }
 
-/// [`sparsemax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`sparsemax_bisect`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`super::sparsemax`].
 ///
 /// # Errors
-/// NaN scores, a dimension that does not exist, `n_iter` = 0.
+/// A score that is NaN or +∞, a dimension that does not exist, `n_iter` = 0.
 pub fn try_sparsemax_bisect<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
@@ -194,13 +194,13 @@ pub fn normmax_bisect<const D: usize>(
         .unwrap_or_else(|error| panic!("normmax_bisect: {error}"))
 }
 
-/// [`normmax_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`normmax_bisect`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`normmax_bisect`].
 ///
 /// # Errors
-/// NaN scores, an α that is not finite and > 1, an α that does not broadcast, a dimension that does
+/// A score that is NaN or +∞, an α that is not finite and > 1, an α that does not broadcast, a dimension that does
 /// not exist, `n_iter` = 0.
 pub fn try_normmax_bisect<const D: usize>(
     scores: Tensor<D>,
@@ -210,7 +210,7 @@ pub fn try_normmax_bisect<const D: usize>(
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
     alpha.check(NORMMAX_ALPHA)?;
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     normmax_of(scores, alpha, dim, n_iter.into())
 }
 
@@ -268,13 +268,13 @@ pub fn budget_bisect<const D: usize>(
         .unwrap_or_else(|error| panic!("budget_bisect: {error}"))
 }
 
-/// [`budget_bisect`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`budget_bisect`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`budget_bisect`].
 ///
 /// # Errors
-/// NaN scores, a budget that is negative or not finite, one that does not broadcast, a dimension
+/// A score that is NaN or +∞, a budget that is negative or not finite, one that does not broadcast, a dimension
 /// that does not exist, `n_iter` = 0.
 pub fn try_budget_bisect<const D: usize>(
     scores: Tensor<D>,
@@ -284,7 +284,7 @@ pub fn try_budget_bisect<const D: usize>(
 ) -> Result<Tensor<D>, EntmaxError> {
     let budget = budget.into();
     budget.check(BUDGET)?;
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     budget_of(scores, budget, dim, n_iter.into())
 }
 

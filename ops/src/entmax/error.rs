@@ -36,18 +36,20 @@ pub enum EntmaxError {
         /// Rank of the scores.
         rank: usize,
     },
-    /// The scores hold NaN.
+    /// A score is NaN or +∞.
     #[error(
-        "{count} of the elements of {argument} (shape {shape:?}) are NaN: hide a score with a value \
-         <= -1e30, and look for the NaN in what made them"
+        "scores{position:?} is {value} (with {count} such elements in shape {shape:?}): a score is a finite \
+         number, or -inf or any value <= -1e30 to hide it; look for {value} in what made them"
     )]
-    NaN {
-        /// The argument's name.
-        argument: &'static str,
-        /// Its shape.
-        shape: Vec<usize>,
-        /// Number of NaN.
+    NotAScore {
+        /// Indices of the first such element.
+        position: Vec<usize>,
+        /// NaN or +∞.
+        value: f64,
+        /// Number of such elements.
         count: usize,
+        /// Shape of the scores.
+        shape: Vec<usize>,
     },
     /// A count that must be at least 1 is 0.
     #[error("{argument} = 0: give at least 1")]

@@ -7,8 +7,9 @@
 //! weight is positive and tails are heavier than softmax's.
 //!
 //! - Scores ≤ −1e30 are hidden: they get zero weight, and a row of them gives zeros.
-//! - A row with a NaN gives a row of NaN: finding one would cost a synchronisation with the device.
-//!   The `try_` functions pay it and report NaN as an error.
+//! - Finite scores may be as wide as their type: a weight that is certainly 0 is 0, and nothing overflows.
+//! - A row with a NaN or a +∞ gives a row of NaN, whatever the mapping: finding one would cost a synchronisation with
+//!   the device. The `try_` functions pay it, and report the first one's place and value as an error.
 //! - Weights are differentiable in the scores, and in α or the budget where that is a tensor.
 
 mod argument;
@@ -30,7 +31,7 @@ pub use bisection::{
 pub use error::EntmaxError;
 pub use structured::{StructuredMapping, fusedmax, oscarmax, try_fusedmax, try_oscarmax};
 
-pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, no_nan};
+pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, check_scores};
 pub(crate) use rows::{by_rows, dimension};
 pub(crate) use structured::{
     backward as structured_backward, check_lambda, forward as structured_forward,
@@ -38,6 +39,10 @@ pub(crate) use structured::{
 };
 
 use crate::backend::SpartaBackend;
+
+/// Above this α the power 1/(α − 1) magnifies what rounding does to small weights, and the solvers measure scores from
+/// the smallest one of the support.
+pub(crate) const LARGE_ALPHA: f64 = 2.0;
 
 /// A mapping of the entmax family with one α for all rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +71,10 @@ impl Mapping {
 
 /// α-entmax of `scores` along `dim` (negative dimensions count from the end).
 ///
+/// Weights are within 1e-12 of the exact ones in f64 and within 2e-6 in f32 (2e-5 for α < 1.25) for α from 1 to 20, those of
+/// small weights too. Gradients in the scores above α = 2 are within 1e-10 and 1e-5 of the row's largest, or of 1; on
+/// devices without f64 within (α − 1)·3e-7/p_min more, p_min being the smallest weight above 0.
+///
 /// # Shapes
 /// - scores, result: any; the result sums to 1 along `dim` (to 0 where every score is hidden)
 /// - α: a number, or a tensor of size 1 along `dim` and 1 or the scores' size elsewhere; a row whose
@@ -93,13 +102,13 @@ pub fn entmax<const D: usize>(
 }
 
 /// [`entmax`] that reports every bad argument, values included: it waits for the device to look for
-/// NaN scores and for an α that is not > 0.
+/// scores that are NaN or +∞ and for an α that is not > 0.
 ///
 /// # Shapes
 /// As [`entmax`].
 ///
 /// # Errors
-/// NaN scores, an α that is not finite and > 0, an α that does not broadcast, a dimension that does
+/// A score that is NaN or +∞, an α that is not finite and > 0, an α that does not broadcast, a dimension that does
 /// not exist.
 pub fn try_entmax<const D: usize>(
     scores: Tensor<D>,
@@ -108,7 +117,7 @@ pub fn try_entmax<const D: usize>(
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
     alpha.check(ENTMAX_ALPHA)?;
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     entmax_of(scores, alpha, dim)
 }
 
@@ -156,18 +165,18 @@ pub fn sparsemax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor
     along(scores, dim, Mapping::Sparsemax).unwrap_or_else(|error| panic!("sparsemax: {error}"))
 }
 
-/// [`sparsemax`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`sparsemax`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`sparsemax`].
 ///
 /// # Errors
-/// NaN scores, a dimension that does not exist.
+/// A score that is NaN or +∞, a dimension that does not exist.
 pub fn try_sparsemax<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     along(scores, dim, Mapping::Sparsemax)
 }
 
@@ -192,18 +201,18 @@ pub fn entmax15<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<
     along(scores, dim, Mapping::Entmax15).unwrap_or_else(|error| panic!("entmax15: {error}"))
 }
 
-/// [`entmax15`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`entmax15`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`entmax15`].
 ///
 /// # Errors
-/// NaN scores, a dimension that does not exist.
+/// A score that is NaN or +∞, a dimension that does not exist.
 pub fn try_entmax15<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     along(scores, dim, Mapping::Entmax15)
 }
 
@@ -221,18 +230,18 @@ pub fn softmax<const D: usize>(scores: Tensor<D>, dim: impl AsIndex) -> Tensor<D
     along(scores, dim, Mapping::Softmax).unwrap_or_else(|error| panic!("softmax: {error}"))
 }
 
-/// [`softmax`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`softmax`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`softmax`].
 ///
 /// # Errors
-/// NaN scores, a dimension that does not exist.
+/// A score that is NaN or +∞, a dimension that does not exist.
 pub fn try_softmax<const D: usize>(
     scores: Tensor<D>,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     along(scores, dim, Mapping::Softmax)
 }
 

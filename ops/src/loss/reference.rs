@@ -115,8 +115,8 @@ fn entropy<B: Backend>(p: &Array<B>, mapping: Mapping) -> Array<B> {
 
 /// The Tsallis entropy `H_α(p)` of each row, `[rows, 1]`, with one α per row.
 ///
-/// With `l = log p`, `w = l²φ(−εl)`, `q = pᵅ`: `H = −Σq(l − εw)/α`, which is
-/// `(1 − Σpᵅ)/(α(α−1))` without its cancellation near α = 1.
+/// With `l = log p`, `t = εl`: `H = −Σpl(1 + tφ(t))/α`, which is `(1 − Σpᵅ)/(α(α−1))` without its cancellation near
+/// α = 1, and without a power that overflows above it.
 pub(crate) fn tsallis_forward<B: Backend>(
     weights: FloatTensor<B>,
     alpha: FloatTensor<B>,
@@ -126,7 +126,7 @@ pub(crate) fn tsallis_forward<B: Backend>(
     linear.div(&alpha).scale(-1.0).0
 }
 
-/// Its gradient in α at fixed p, `∂H/∂α = Σq(l − εw)/α² − Σqw/α`.
+/// Its gradient in α at fixed p, `∂H/∂α = Σpl(1 + tφ(t))/α² − Σpl²(1 + (t − 1)φ(t))/α`.
 pub(crate) fn tsallis_backward<B: Backend>(
     weights: FloatTensor<B>,
     alpha: FloatTensor<B>,
@@ -139,15 +139,16 @@ pub(crate) fn tsallis_backward<B: Backend>(
     slope.mul(&Array(grad)).cast(dtype).0
 }
 
-/// `Σq(l − εw)` and `Σqw`.
+/// `Σpl(1 + tφ(t))` and `Σpl²(1 + (t − 1)φ(t))`.
 fn tsallis_sums<B: Backend>(p: &Array<B>, alpha: &Array<B>) -> (Array<B>, Array<B>) {
     let epsilon = alpha.add_scalar(-1.0);
     let l = p.at_least(1e-38).log();
-    let exponent = l.mul(&epsilon);
-    let q = p.mul(&exponent.exp());
-    let w = l.squared().mul(&phi(&exponent.scale(-1.0)));
-    let linear = q.mul(&l.sub(&w.mul(&epsilon))).sum();
-    (linear, q.mul(&w).sum())
+    let t = l.mul(&epsilon);
+    let phi = phi(&t);
+    let pl = p.mul(&l);
+    let linear = pl.mul(&t.mul(&phi).add_scalar(1.0)).sum();
+    let square = t.add_scalar(-1.0).mul(&phi).add_scalar(1.0);
+    (linear, pl.mul(&l).mul(&square).sum())
 }
 
 /// Targets as a `[rows, 1]` index, ignored ones pointing at class 0.

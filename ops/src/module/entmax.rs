@@ -107,13 +107,13 @@ impl Entmax {
         }
     }
 
-    /// [`Entmax::forward`] that reports every bad argument; it waits for the device to look for NaN.
+    /// [`Entmax::forward`] that reports every bad argument; it waits for the device to look for NaN and +∞.
     ///
     /// # Shapes
     /// As [`Entmax::forward`].
     ///
     /// # Errors
-    /// NaN scores, an α, a λ or a budget outside its range, a dimension that does not exist.
+    /// A score that is NaN or +∞, an α, a λ or a budget outside its range, a dimension that does not exist.
     pub fn try_forward<const D: usize>(&self, scores: Tensor<D>) -> Result<Tensor<D>, EntmaxError> {
         let dim = self.dim as isize;
         match self.mapping {

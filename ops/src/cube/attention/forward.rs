@@ -1,5 +1,8 @@
 //! Context, and what backward needs: a cube computes the rows of a tile of queries.
 
+// What a kernel is compiled for is asked before what is only known when it runs.
+#![allow(clippy::collapsible_if)]
+
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
@@ -16,8 +19,11 @@ use super::{Extras, cubes};
 use crate::attention::{AttentionSaved, AttentionSpec};
 use crate::cube::elem_type;
 use crate::cube::group::CubeReduction;
+use crate::cube::large_alpha::{
+    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, visit,
+};
 use crate::cube::mapping::{Family, weight};
-use crate::cube::root::{self, DONE, MAX_PASSES, STATE, advance, begin, is_nan};
+use crate::cube::root::{self, DONE, MAX_PASSES, STATE, advance, begin, is_large, is_no_score};
 use crate::primitive::HIDDEN;
 
 /// Launches the forward kernel: the context, and what backward needs.
@@ -102,11 +108,13 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
         Family::Softmax => C::new(0.0),
         Family::Sparsemax => C::new(1.0),
         Family::Entmax15 => C::new(0.5),
-        Family::Alpha => C::cast_from(alpha.as_ref().unwrap()[coord.head]) - C::new(1.0),
+        Family::Alpha | Family::AnyAlpha => {
+            C::cast_from(alpha.as_ref().unwrap()[coord.head]) - C::new(1.0)
+        }
     };
     let lowest = C::new(comptime!(HIDDEN as f32));
 
-    // The largest score, and whether one is NaN, as 1 or 0.
+    // The largest score, and whether one is NaN or +∞, as 1 or 0.
     list_tiles(&mut words, inputs, &coord, tiling);
     let mut found = Array::<C>::new(comptime!(MICRO * 2));
     #[unroll]
@@ -125,7 +133,7 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
                 for i in 0..comptime!(MICRO * MICRO) {
                     let a = comptime!(i / MICRO);
                     let z = cells[i];
-                    let is_nan = is_nan::<C>(z);
+                    let is_nan = is_no_score::<C>(z, tiling.double);
                     let larger = !is_nan && z > found[a * 2];
                     found[a * 2] = select(larger, z, found[a * 2]);
                     found[a * 2 + 1] = select(is_nan, C::new(1.0), found[a * 2 + 1]);
@@ -164,7 +172,20 @@ pub(super) fn forward_kernel<F: Float, A: Float, M: Int, C: Float>(
         rows[a * OF_WEIGHTS + SCALE] = C::new(1.0);
         rows[a * OF_WEIGHTS + EPSILON] = epsilon;
     }
-    if comptime!(tiling.family != Family::Softmax) {
+    if comptime!(tiling.family == Family::AnyAlpha) {
+        // The same in every unit, as a head has one α.
+        if is_large::<C>(epsilon, tiling.family) {
+            find_smallest::<F, M, C>(
+                inputs, &coord, &mut rows, epsilon, &mut words, &mut marks, &mut left, &mut right,
+                tiling,
+            );
+        } else {
+            find_roots::<F, M, C>(
+                inputs, &coord, &mut rows, epsilon, &mut words, &mut marks, &mut left, &mut right,
+                tiling,
+            );
+        }
+    } else if comptime!(tiling.family != Family::Softmax) {
         find_roots::<F, M, C>(
             inputs, &coord, &mut rows, epsilon, &mut words, &mut marks, &mut left, &mut right,
             tiling,
@@ -359,5 +380,105 @@ fn find_roots<F: Float, M: Int, C: Float>(
         let correction = state[comptime!(a * STATE + root::CORRECTION)];
         rows[a * OF_WEIGHTS + SHIFT] = select(is_empty, C::new(0.0), shift);
         rows[a * OF_WEIGHTS + CORRECTION] = select(is_empty, C::new(0.0), correction);
+    }
+}
+
+/// Finds the rows' smallest scores with weight, and those weights, where α > 2; leaves the bits of the tiles in which a
+/// score may have weight.
+#[cube]
+fn find_smallest<F: Float, M: Int, C: Float>(
+    inputs: &Inputs<F, M>,
+    coord: &TileCoord,
+    rows: &mut Array<C>,
+    epsilon: C,
+    words: &mut Shared<[u32]>,
+    marks: &mut Shared<[u32]>,
+    left: &mut Shared<[C]>,
+    right: &mut Shared<[C]>,
+    #[comptime] tiling: Tiling,
+) {
+    let seq_kv = inputs.key.shape(2);
+    let n_words = seq_kv.div_ceil(comptime!(tiling.tile_size * WORD));
+    let lowest = C::new(comptime!(HIDDEN as f32));
+    let mut state = Array::<C>::new(comptime!(MICRO * SEARCH));
+    #[unroll]
+    for a in 0..MICRO {
+        let largest = rows[a * OF_WEIGHTS + LARGEST];
+        let at = comptime!(a * SEARCH);
+        begin_search::<C>(&mut state, at, largest, epsilon, largest <= lowest);
+    }
+    let mut active = true;
+    let mut passes = 0u32;
+    while active {
+        let mut sums = Array::<C>::new(comptime!(MICRO * 2));
+        let mut ends = Array::<C>::new(comptime!(MICRO * 2));
+        #[unroll]
+        for i in 0..comptime!(MICRO * 2) {
+            sums[i] = C::new(0.0);
+            ends[i] = lowest;
+        }
+        for word in 0..n_words {
+            let listed = words[word];
+            let mut inside = 0u32;
+            for bit in 0..comptime!(WORD as u32) {
+                if (listed >> bit) & 1u32 == 1u32 {
+                    let key = (word * WORD + bit as usize) * tiling.tile_size;
+                    let cells = scores::<F, M, C>(inputs, coord, key, left, right, tiling);
+                    #[unroll(tiling.unrolls())]
+                    for i in 0..comptime!(MICRO * MICRO) {
+                        let a = i / MICRO;
+                        let p = visit::<C>(
+                            &mut sums,
+                            &mut ends,
+                            a,
+                            cells[i],
+                            state[a * SEARCH + THRESHOLD],
+                            state[a * SEARCH + SMALLEST],
+                            state[a * SEARCH + BASE],
+                            epsilon,
+                        );
+                        inside |= select(p == C::new(0.0), 0u32, 1u32) << bit;
+                    }
+                }
+            }
+            // The first threshold is below every score that may have weight.
+            if passes == 0 {
+                let inside = any(inside, marks, tiling);
+                if UNIT_POS == 0 {
+                    words[word] = inside;
+                }
+            }
+        }
+        total::<C>(&mut sums, 0usize, 2usize, left, CubeReduction::Sum, tiling);
+        total::<C>(&mut sums, 1usize, 2usize, left, CubeReduction::Sum, tiling);
+        total::<C>(&mut ends, 0usize, 2usize, left, CubeReduction::Max, tiling);
+        total::<C>(&mut ends, 1usize, 2usize, left, CubeReduction::Max, tiling);
+        passes += 1;
+        let mut goes_on = 0u32;
+        #[unroll]
+        for a in 0..MICRO {
+            let at = comptime!(a * SEARCH);
+            advance_search::<C>(
+                &mut state,
+                at,
+                sums[a * 2],
+                sums[a * 2 + 1],
+                ends[a * 2],
+                -ends[a * 2 + 1],
+                epsilon,
+                tiling.double,
+            );
+            goes_on |= select(is_found::<C>(&state, at), 0u32, 1u32);
+        }
+        let some = any(goes_on, marks, tiling);
+        active = some != 0u32 && passes < MAX_PASSES;
+    }
+    #[unroll]
+    for a in 0..MICRO {
+        let is_empty = rows[a * OF_WEIGHTS + LARGEST] <= lowest;
+        let threshold = state[comptime!(a * SEARCH + THRESHOLD)];
+        let smallest = state[comptime!(a * SEARCH + SMALLEST)];
+        rows[a * OF_WEIGHTS + SHIFT] = select(is_empty, C::new(0.0), threshold);
+        rows[a * OF_WEIGHTS + CORRECTION] = select(is_empty, C::new(0.0), smallest);
     }
 }

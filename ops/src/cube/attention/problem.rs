@@ -86,7 +86,8 @@ impl CubeProblem {
         extras.alpha = extras.alpha.into_option().map(into_contiguous).into();
         let has_alpha = extras.alpha.as_option().is_some();
         let family = match (has_alpha, family(spec.mapping)) {
-            (true, _) | (false, Err(_)) => Family::Alpha,
+            (true, _) => Family::AnyAlpha,
+            (false, Err(alpha)) => Family::of_alpha(alpha),
             (false, Ok(family)) => family,
         };
         let masks = MaskBuffer::new(&query, key.meta.shape()[2], &extras, &spec);

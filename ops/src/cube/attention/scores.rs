@@ -9,16 +9,18 @@ use cubecl::prelude::*;
 use super::inputs::{Inputs, TileCoord, is_hidden, keeps, row_dropout};
 use super::matmul::{add_dots, head_view, unit_column, unit_row};
 use super::tiling::{MICRO, Tiling};
+use crate::cube::backward::Least;
 use crate::cube::root::{RowConstants, final_weight};
 use crate::primitive::HIDDEN;
 
 /// Numbers that are saved of each row. Forward writes the first five, backward the others.
-pub(super) const SAVED: usize = 7;
+pub(super) const SAVED: usize = 8;
 /// The largest score.
 pub(super) const LARGEST: usize = 0;
-/// The shift that is subtracted from scores, see [`crate::cube::mapping::weight`].
+/// The shift that is subtracted from scores, see [`crate::cube::mapping::weight`]; above α = 2 the smallest score with
+/// weight.
 pub(super) const SHIFT: usize = 1;
-/// What must still be added to it.
+/// What must still be added to it; above α = 2 that score's weight, not yet scaled.
 pub(super) const CORRECTION: usize = 2;
 /// One over the weights' sum.
 pub(super) const SCALE: usize = 3;
@@ -28,6 +30,8 @@ pub(super) const EPSILON: usize = 4;
 pub(super) const MEAN: usize = 5;
 /// The row's part of the gradient in α.
 pub(super) const D_ALPHA: usize = 6;
+/// The gradient in the smallest weight, above α = 2.
+pub(super) const LEAST_GRAD: usize = 7;
 /// Those that weights follow from.
 pub(super) const OF_WEIGHTS: usize = 5;
 
@@ -110,6 +114,16 @@ pub(super) fn saved_rows<C: Float>(
         }
     }
     rows
+}
+
+/// The smallest weight of the a-th of this unit's rows, and its gradient, which only α > 2 asks for.
+#[cube]
+pub(super) fn least_of<C: Float>(rows: &Array<C>, a: usize, grad: C) -> Least<C> {
+    let at = a * OF_WEIGHTS;
+    Least::<C> {
+        weight: rows[at + CORRECTION] * rows[at + SCALE],
+        grad,
+    }
 }
 
 /// Scores to weights, in place.

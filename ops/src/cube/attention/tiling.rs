@@ -41,7 +41,7 @@ impl Tiling {
     /// Whether loops over a tile's cells are unrolled: not with logarithms and exponentials in them, which some
     /// devices' compilers take minutes for.
     pub const fn unrolls(&self) -> bool {
-        !matches!(self.family, Family::Alpha)
+        !matches!(self.family, Family::Alpha | Family::AnyAlpha)
     }
 
     /// Units along a side of a tile.

@@ -4,8 +4,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::DType;
 
-use super::phi;
-use crate::entmax::Mapping;
+use super::{large_alpha, phi};
+use crate::entmax::{LARGE_ALPHA, Mapping};
 use crate::primitive::Array;
 
 /// Gradient in the scores, `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support (Peters et al. 2019,
@@ -36,6 +36,10 @@ pub(crate) fn backward<B: Backend>(
         Mapping::Softmax => p,
         Mapping::Sparsemax => p.scale(0.0).add_scalar(1.0).zero_where(p.is_at_most(0.0)),
         Mapping::Entmax15 => p.sqrt(),
+        Mapping::Alpha(alpha) if alpha > LARGE_ALPHA => {
+            let (scores, _) = large_alpha::backward(&p, &grad, &p.column(alpha - 1.0));
+            return scores.cast(dtype).0;
+        }
         Mapping::Alpha(alpha) => support_power(&p, &p.column(alpha - 1.0)),
     };
     backward_scores(&s, &grad).cast(dtype).0
@@ -45,7 +49,7 @@ pub(crate) fn backward<B: Backend>(
 ///
 /// With `l = log p`, `w = l²·φ(−εl)`, `L = Σpl`, `W = Σpw` on the support:
 /// `dp/dα = p·[W − w + ε(L·w − l·W)] / (1 − εL + ε²W)`, which is Correia et al. 2019,
-/// Proposition 1, without its cancellation near α = 1.
+/// Proposition 1, without its cancellation near α = 1. Above α = 2 the form of [`large_alpha`] is taken.
 pub(crate) fn backward_rows<B: Backend>(
     weights: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -71,5 +75,13 @@ pub(crate) fn backward_rows<B: Backend>(
         .sub(&w)
         .add(&sum_l.mul(&w).sub(&l.mul(&sum_w)).mul(&epsilon));
     let d_alpha = p.mul(&bracket).mul(&grad).sum().div(&scale);
+    if large_alpha::is_any_large(&epsilon) {
+        let (large_scores, large_d_alpha) = large_alpha::backward(&p, &grad, &epsilon);
+        let small = large_alpha::is_small(&epsilon, &p);
+        let scores = large_scores.replace_where(small, scores);
+        let small = large_alpha::is_small(&epsilon, &d_alpha);
+        let d_alpha = large_d_alpha.replace_where(small, d_alpha);
+        return (scores.cast(dtype).0, d_alpha.cast(alpha_dtype).0);
+    }
     (scores.cast(dtype).0, d_alpha.cast(alpha_dtype).0)
 }

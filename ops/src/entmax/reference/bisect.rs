@@ -4,6 +4,7 @@ use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::DType;
 
+use super::large_alpha;
 use super::power::Power;
 use super::rows::Rows;
 use super::{phi, support_power};
@@ -26,10 +27,24 @@ pub(crate) fn forward_bisect<B: Backend>(
     }
 }
 
-/// Weights, not yet divided by their sum: at the last midpoint of `n_iter` iterations, or after
-/// enough of them and one Newton step, whose correction is kept apart so that s has more digits than
-/// one float holds.
+/// Weights, not yet divided by their sum: after so many iterations, or as exactly as the type allows, which above
+/// α = 2 is [`large_alpha`]'s.
 pub(super) fn entmax<B: Backend>(
+    rows: &Rows<B>,
+    epsilon: &Array<B>,
+    n_iter: Option<usize>,
+) -> Array<B> {
+    let p = halved(rows, epsilon, n_iter);
+    if n_iter.is_some() || !large_alpha::is_any_large(epsilon) {
+        return p;
+    }
+    let small = large_alpha::is_small(epsilon, &p);
+    large_alpha::entmax(rows, epsilon).replace_where(small, p)
+}
+
+/// At the last midpoint of `n_iter` iterations, or after enough of them and one Newton step, whose
+/// correction is kept apart so that s has more digits than one float holds.
+pub(super) fn halved<B: Backend>(
     rows: &Rows<B>,
     epsilon: &Array<B>,
     n_iter: Option<usize>,

@@ -7,6 +7,7 @@ mod backward;
 mod bisect;
 mod budget;
 mod exact;
+mod large_alpha;
 mod normmax;
 mod power;
 mod rows;
@@ -22,7 +23,7 @@ pub(crate) use exact::forward_topk;
 pub(crate) use normmax::{backward as normmax_backward, forward as normmax_forward};
 pub(crate) use series::phi;
 
-use super::{Bisection, Mapping};
+use super::{Bisection, LARGE_ALPHA, Mapping};
 use rows::Rows;
 
 /// Value of a mapping whose α is the same for every row.
@@ -34,7 +35,10 @@ pub(crate) fn forward<B: Backend>(scores: FloatTensor<B>, mapping: Mapping) -> F
         Mapping::Entmax15 => exact::entmax15(&rows.x),
         Mapping::Alpha(alpha) => {
             let epsilon = rows.x.column(alpha - 1.0);
-            bisect::entmax(&rows, &epsilon, None)
+            match alpha > LARGE_ALPHA {
+                true => large_alpha::entmax(&rows, &epsilon),
+                false => bisect::halved(&rows, &epsilon, None),
+            }
         }
     };
     rows.normalised(p)

@@ -8,13 +8,15 @@ use crate::primitive::{Array, HIDDEN, hidden_at};
 
 /// `x = z − max z ≤ 0` as an unevaluated sum of two floats, in f32 at least, with hidden scores at
 /// [`HIDDEN`]. The low part holds the rounding error of the difference (Knuth's two-sum): near the
-/// boundary of the support p = u^{1/ε} magnifies it when α > 2.
+/// boundary of the support p = u^{1/ε} magnifies it.
 pub(super) struct Rows<B: Backend> {
+    /// The scores, in f32 at least, hidden ones at [`HIDDEN`].
+    pub z: Array<B>,
     pub x: Array<B>,
     pub low: Array<B>,
     /// Scores without weight.
     pub hidden: BoolTensor<B>,
-    /// Rows `[rows, 1]` that become NaN: a score is NaN, or the row's parameter has no meaning. Kept
+    /// Rows `[rows, 1]` that become NaN: a score is NaN or +∞, or the row's parameter has no meaning. Kept
     /// apart because not every backend's maximum and clamp pass NaN on.
     invalid: BoolTensor<B>,
     dtype: DType,
@@ -31,7 +33,8 @@ impl<B: Backend> Rows<B> {
         let back = x.sub(&z);
         let low = z.sub(&x.sub(&back)).sub(&max.add(&back));
         Self {
-            invalid: z.sum().is_nan(),
+            invalid: B::bool_or(z.sum().is_nan(), max.is_infinite()),
+            z,
             x,
             low,
             hidden,

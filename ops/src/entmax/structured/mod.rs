@@ -11,7 +11,7 @@ use burn::tensor::{AsIndex, Tensor};
 pub(crate) use rows::{backward, forward, gradients, solve};
 
 use super::argument::LAMBDA;
-use super::{EntmaxError, Mapping, along, by_rows, dimension, no_nan};
+use super::{EntmaxError, Mapping, along, by_rows, check_scores, dimension};
 use crate::backend::SpartaBackend;
 
 /// `argmin_{y ∈ Δ} ½‖y − z‖² + λR(y)` with a penalty R that makes weights equal.
@@ -57,19 +57,19 @@ pub fn fusedmax<const D: usize>(scores: Tensor<D>, lambda: f64, dim: impl AsInde
         .unwrap_or_else(|error| panic!("fusedmax: {error}"))
 }
 
-/// [`fusedmax`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`fusedmax`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`fusedmax`].
 ///
 /// # Errors
-/// NaN scores, a λ that is not finite and ≥ 0, a dimension that does not exist.
+/// A score that is NaN or +∞, a λ that is not finite and ≥ 0, a dimension that does not exist.
 pub fn try_fusedmax<const D: usize>(
     scores: Tensor<D>,
     lambda: f64,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     structured(scores, StructuredMapping::Fusedmax { lambda }, dim)
 }
 
@@ -105,19 +105,19 @@ pub fn oscarmax<const D: usize>(scores: Tensor<D>, lambda: f64, dim: impl AsInde
         .unwrap_or_else(|error| panic!("oscarmax: {error}"))
 }
 
-/// [`oscarmax`] that reports every bad argument; it waits for the device to look for NaN.
+/// [`oscarmax`] that reports every bad argument; it waits for the device to look for NaN and +∞.
 ///
 /// # Shapes
 /// As [`oscarmax`].
 ///
 /// # Errors
-/// NaN scores, a λ that is not finite and ≥ 0, a dimension that does not exist.
+/// A score that is NaN or +∞, a λ that is not finite and ≥ 0, a dimension that does not exist.
 pub fn try_oscarmax<const D: usize>(
     scores: Tensor<D>,
     lambda: f64,
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
-    no_nan("scores", &scores)?;
+    check_scores(&scores)?;
     structured(scores, StructuredMapping::Oscarmax { lambda }, dim)
 }
 

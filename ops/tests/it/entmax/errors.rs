@@ -27,17 +27,10 @@ fn nan_scores_are_counted() {
         try_budget_bisect(z(), 1.3, 1, None),
     ] {
         let error = error.expect_err("NaN");
-        assert_eq!(
-            error,
-            EntmaxError::NaN {
-                argument: "scores",
-                shape: vec![2, 3],
-                count: 2
-            }
-        );
+        let text = error.to_string();
         assert!(
-            error.to_string().starts_with("2 of the elements of scores"),
-            "{error}"
+            text.starts_with("scores[0, 1] is NaN (with 2 such elements in shape [2, 3])"),
+            "{text}"
         );
     }
     assert!(try_softmax(flex(&[0.0, f64::NEG_INFINITY], [1, 2]), 1).is_ok());

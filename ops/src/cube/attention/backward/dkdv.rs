@@ -6,10 +6,10 @@ use cubecl::prelude::*;
 use crate::cube::attention::inputs::{Inputs, tile_coord};
 use crate::cube::attention::matmul::{add_product, head_view, put, unit_column, unit_row};
 use crate::cube::attention::scores::{
-    EPSILON, MEAN, SAVED, drop_some, saved_rows, scores, upstream, weigh,
+    EPSILON, LEAST_GRAD, MEAN, SAVED, drop_some, least_of, saved_rows, scores, upstream, weigh,
 };
 use crate::cube::attention::tiling::{MICRO, Tiling, WORD};
-use crate::cube::backward::support_power;
+use crate::cube::backward::score_gradient;
 
 /// Over the query heads that read a key head, and their tiles of queries that have weight in this tile of
 /// keys: the weights' transpose times the upstream gradient, and the gradients in scores' times the queries.
@@ -70,19 +70,29 @@ pub(super) fn key_kernel<F: Float, M: Int, C: Float>(
                         inputs, grad, &coord, key, &mut left, &mut right, tiling,
                     );
                     let mut means = Array::<C>::new(MICRO);
+                    let mut least = Array::<C>::new(MICRO);
                     #[unroll]
                     for a in 0..MICRO {
                         let r = unit_row(tiling) + comptime!(a * tiling.side());
                         means[a] = C::new(0.0);
+                        least[a] = C::new(0.0);
                         if coord.query + r < seq_q {
                             means[a] = saved[(coord.row + r) * SAVED + MEAN];
+                            least[a] = saved[(coord.row + r) * SAVED + LEAST_GRAD];
                         }
                     }
                     let mut d_scores = Array::<C>::new(comptime!(MICRO * MICRO));
                     #[unroll(tiling.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
-                        let s = support_power::<C>(cells[i], rows[EPSILON], tiling.family);
-                        d_scores[i] = s * (g[i] - means[i / MICRO]);
+                        let a = i / MICRO;
+                        d_scores[i] = score_gradient::<C>(
+                            cells[i],
+                            g[i],
+                            means[a],
+                            rows[EPSILON],
+                            &least_of::<C>(&rows, a, least[a]),
+                            tiling.family,
+                        );
                     }
                     drop_some::<F, M, C>(&mut cells, inputs, &coord, key, tiling);
                     put::<C>(&mut weights, &cells, tiling);

@@ -1,18 +1,25 @@
 //! Gradients in queries and α: a cube computes the rows of a tile of queries.
 
+// What a kernel is compiled for is asked before what is only known when it runs.
+#![allow(clippy::collapsible_if)]
+
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use crate::cube::attention::inputs::{Inputs, tile_coord};
 use crate::cube::attention::matmul::{add_product, head_view, put, total, unit_column, unit_row};
 use crate::cube::attention::scores::{
-    D_ALPHA, EPSILON, MEAN, SAVED, saved_rows, scores, upstream, weigh,
+    D_ALPHA, EPSILON, LEAST_GRAD, MEAN, SAVED, least_of, saved_rows, scores, upstream, weigh,
 };
 use crate::cube::attention::tiling::{MICRO, Tiling, WORD};
-use crate::cube::backward::{add_means, add_products, alpha_gradient, support_power};
+use crate::cube::backward::{add_means, add_products, alpha_gradient, score_gradient};
 use crate::cube::group::CubeReduction;
+use crate::cube::mapping::Family;
+use crate::cube::root::is_large;
+use crate::primitive::HIDDEN;
 
-/// Two passes over the tiles of keys that hold a weight: the rows' means (see
+/// Two passes over the tiles of keys that hold a weight, and before them one for the gradient in each row's smallest weight
+/// where α > 2: the rows' means (see
 /// [`crate::cube::backward`]), which the kernel of the keys reads too, and the gradient in the scores
 /// times the keys. Means and the rows' gradients in α are left among what is saved of each row.
 #[cube(launch)]
@@ -50,6 +57,58 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
     let double = comptime!(tiling.double);
     let epsilon = rows[EPSILON];
 
+    let lowest = C::new(comptime!(HIDDEN as f32));
+    let mut least = Array::<C>::new(MICRO);
+    #[unroll]
+    for a in 0..MICRO {
+        least[a] = lowest;
+    }
+    if comptime!(tiling.family == Family::AnyAlpha) {
+        // The tile's first row is there: every unit reads the head's.
+        if is_large::<C>(saved[coord.row * SAVED + EPSILON], tiling.family) {
+            for word in 0..n_words {
+                let listed = bits[cube * n_words + word];
+                for bit in 0..comptime!(WORD as u32) {
+                    if (listed >> bit) & 1u32 == 1u32 {
+                        let key = (word * WORD + bit as usize) * tiling.tile_size;
+                        let mut cells =
+                            scores::<F, M, C>(inputs, &coord, key, &mut left, &mut right, tiling);
+                        weigh::<C>(&mut cells, &rows, tiling);
+                        let g = upstream::<F, M, C>(
+                            inputs, grad, &coord, key, &mut left, &mut right, tiling,
+                        );
+                        #[unroll(tiling.unrolls())]
+                        for i in 0..comptime!(MICRO * MICRO) {
+                            let a = i / MICRO;
+                            let smallest = least_of::<C>(&rows, a, C::new(0.0)).weight;
+                            let p = cells[i];
+                            // Scores made anew may be off by a digit.
+                            let counts = p > C::new(0.0) && p <= smallest * C::new(1.00001);
+                            let largest = least[a];
+                            least[a] = select(counts && g[i] > largest, g[i], largest);
+                        }
+                    }
+                }
+            }
+            total::<C>(
+                &mut least,
+                0usize,
+                1usize,
+                &mut left,
+                CubeReduction::Max,
+                tiling,
+            );
+        }
+    }
+    #[unroll]
+    for a in 0..MICRO {
+        least[a] = select(least[a] <= lowest, C::new(0.0), least[a]);
+        let r = unit_row(tiling) + comptime!(a * tiling.side());
+        if coord.query + r < seq_q && unit_column(tiling) == 0 {
+            saved[(coord.row + r) * SAVED + LEAST_GRAD] = least[a];
+        }
+    }
+
     // Σs, Σsg and, for α, L and W of each row.
     let mut sums = Array::<C>::new(comptime!(MICRO * 4));
     #[unroll]
@@ -68,13 +127,15 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
                     upstream::<F, M, C>(inputs, grad, &coord, key, &mut left, &mut right, tiling);
                 #[unroll(tiling.unrolls())]
                 for i in 0..comptime!(MICRO * MICRO) {
-                    let at = i / MICRO * 4;
+                    let a = i / MICRO;
+                    let least = least_of::<C>(&rows, a, least[a]);
                     add_means::<C>(
                         &mut sums,
-                        at,
+                        a * 4,
                         cells[i],
                         g[i],
                         epsilon,
+                        &least,
                         tiling.family,
                         with_alpha,
                         double,
@@ -127,20 +188,25 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
                     #[unroll(tiling.unrolls())]
                     for i in 0..comptime!(MICRO * MICRO) {
                         let p = cells[i];
-                        let centred = g[i] - sums[i / MICRO * 4 + 1];
+                        let a = i / MICRO;
+                        let mean = sums[a * 4 + 1];
+                        let least = least_of::<C>(&rows, a, least[a]);
                         if part == 0 {
-                            let at = i / MICRO * 3;
                             add_products::<C>(
                                 &mut products,
-                                at,
+                                a * 3,
                                 p,
-                                centred,
+                                g[i],
+                                mean,
                                 epsilon,
+                                &least,
+                                tiling.family,
                                 with_alpha,
                                 double,
                             );
                         }
-                        cells[i] = support_power::<C>(p, epsilon, tiling.family) * centred;
+                        cells[i] =
+                            score_gradient::<C>(p, g[i], mean, epsilon, &least, tiling.family);
                     }
                     put::<C>(&mut weights, &cells, tiling);
                     add_product::<F, C>(
@@ -185,7 +251,14 @@ pub(super) fn query_kernel<F: Float, M: Int, C: Float>(
         #[unroll]
         for a in 0..MICRO {
             let of_row = (products[a * 3], products[a * 3 + 1], products[a * 3 + 2]);
-            let d = alpha_gradient::<C>(sums[a * 4 + 2], sums[a * 4 + 3], of_row, epsilon);
+            let d = alpha_gradient::<C>(
+                sums[a * 4],
+                sums[a * 4 + 2],
+                sums[a * 4 + 3],
+                of_row,
+                epsilon,
+                tiling.family,
+            );
             let r = unit_row(tiling) + comptime!(a * tiling.side());
             if coord.query + r < seq_q && unit_column(tiling) == 0 {
                 saved[(coord.row + r) * SAVED + D_ALPHA] = d;

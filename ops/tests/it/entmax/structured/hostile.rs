@@ -159,7 +159,7 @@ fn bad_arguments_are_named() {
     for error in [try_fusedmax(nan(), 0.1, 1), try_oscarmax(nan(), 0.1, 1)] {
         let error = error.expect_err("NaN");
         assert!(
-            matches!(error, EntmaxError::NaN { count: 1, .. }),
+            matches!(error, EntmaxError::NotAScore { count: 1, .. }),
             "{error}"
         );
     }
