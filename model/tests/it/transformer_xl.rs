@@ -1,4 +1,6 @@
-//! Transformer-XL: memory, masks, lengths, and that it learns.
+//! Transformer-XL: memory, masks, lengths, that it learns, and the authors' code.
+
+mod parity;
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};

@@ -82,7 +82,7 @@ impl AlphaEntmax {
     }
 
     /// [`AlphaEntmax::forward`] that reports arguments that do not fit. It does not wait for the
-    /// device: NaN scores give rows of NaN.
+    /// device: a NaN or +∞ among scores gives a row of NaN.
     ///
     /// # Shapes
     /// As [`AlphaEntmax::forward`].

@@ -92,7 +92,7 @@ impl Entmax {
     /// - scores, result: any; a row runs along `dim`
     ///
     /// # Panics
-    /// With the message of [`Entmax::try_forward`]'s error, but for NaN scores, which give rows of NaN.
+    /// With the message of [`Entmax::try_forward`]'s error, but for NaN and +∞ among scores, which give rows of NaN.
     pub fn forward<const D: usize>(&self, scores: Tensor<D>) -> Tensor<D> {
         let dim = self.dim as isize;
         match self.mapping {
