@@ -270,7 +270,7 @@ pub fn load_model<M: Module>(path: &Path, module: M, identity: &Identity) -> Res
 
 fn write_tensors(path: &Path, tensors: Vec<(String, Stored<'_>)>, header: &Header) -> Result<()> {
     let header = serde_json::to_string(header).context("cannot write the checkpoint header")?;
-    let parts: Vec<(&str, &[usize], Cow<'_, [u8]>)> = tensors
+    let parts: Vec<Part<'_>> = tensors
         .iter()
         .map(|(name, stored)| (name.as_str(), stored.shape(), stored.data()))
         .collect();
@@ -283,8 +283,11 @@ fn write_tensors(path: &Path, tensors: Vec<(String, Stored<'_>)>, header: &Heade
     Ok(())
 }
 
+/// Name, shape and bytes of a tensor.
+type Part<'a> = (&'a str, &'a [usize], Cow<'a, [u8]>);
+
 /// sha256 of a header and of tensors, whatever their order.
-fn checksum(header: &str, mut tensors: Vec<(&str, &[usize], Cow<'_, [u8]>)>) -> String {
+fn checksum(header: &str, mut tensors: Vec<Part<'_>>) -> String {
     tensors.sort_by_key(|(name, ..)| *name);
     let mut hasher = Sha256Hex::new();
     hasher.update(header.as_bytes());
