@@ -155,12 +155,17 @@ fn published_tables_follow_from_their_records() {
 
 #[test]
 fn published_plots_of_benches_follow_from_their_summaries() {
-    let folder = Path::new("bench/2026-11-23-2-core-epyc/attention");
-    let copied = tempfile::tempdir().unwrap();
-    let summary = copied.path().join("summary.csv");
-    fs::copy(folder.join("summary.csv"), &summary).unwrap();
-    for file in plot(&summary).unwrap() {
-        compare(&file, &folder.join(file.file_name().unwrap()));
+    for folder in [
+        "bench/2026-11-23-2-core-epyc/attention",
+        "bench/2026-11-28-2-core-epyc/mechanisms",
+    ] {
+        let folder = Path::new(folder);
+        let copied = tempfile::tempdir().unwrap();
+        let summary = copied.path().join("summary.csv");
+        fs::copy(folder.join("summary.csv"), &summary).unwrap();
+        for file in plot(&summary).unwrap() {
+            compare(&file, &folder.join(file.file_name().unwrap()));
+        }
     }
 }
 
