@@ -7,7 +7,7 @@ use super::group::{
     CubeReduction, LaunchConfig, UnitCoord, any_row, reduce, reduce_one, unit_coord,
 };
 use super::large_alpha::{
-    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, visit,
+    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, nothing_above, visit,
 };
 use super::mapping::{Family, weight};
 use super::root::{
@@ -189,7 +189,7 @@ fn solve<F: Float, C: Float>(
             let mut sums = Array::<C>::new(2usize);
             let mut ends = Array::<C>::new(2usize);
             visit_all::<F, C>(
-                &mut sums, &mut ends, scores, kept, coord, row, &search, hidden, config,
+                &mut sums, &mut ends, scores, kept, coord, row, &search, hidden, config, double,
             );
             reduce::<C>(&mut sums, scratch, 2usize, CubeReduction::Sum, config);
             reduce::<C>(&mut ends, scratch, 2usize, CubeReduction::Max, config);
@@ -225,6 +225,7 @@ fn visit_all<F: Float, C: Float>(
     search: &Array<C>,
     hidden: f32,
     #[comptime] config: LaunchConfig,
+    #[comptime] double: bool,
 ) {
     let lowest = C::new(comptime!(HIDDEN as f32));
     let hidden = C::cast_from(hidden);
@@ -232,8 +233,9 @@ fn visit_all<F: Float, C: Float>(
     #[unroll]
     for i in 0..2usize {
         sums[i] = C::new(0.0);
-        ends[i] = lowest;
     }
+    ends[0] = lowest;
+    ends[1] = nothing_above::<C>(double);
     if comptime!(config.items > 0) {
         #[unroll]
         for i in 0..config.items {

@@ -119,13 +119,29 @@ pub(crate) fn visit<C: Float>(
     let p = select(hidden, C::new(0.0), p);
     sums[row * 2] += p;
     sums[row * 2 + 1] += select(hidden, C::new(0.0), slope);
-    let below = select(z < threshold && !hidden, z, lowest);
-    let above = select(z > threshold && !hidden, -z, lowest);
     let nearest = ends[row * 2];
-    ends[row * 2] = select(below > nearest, below, nearest);
+    let is_nearer = !hidden && z < threshold && z > nearest;
+    ends[row * 2] = select(is_nearer, z, nearest);
     let nearest = ends[row * 2 + 1];
-    ends[row * 2 + 1] = select(above > nearest, above, nearest);
+    let is_nearer = !hidden && z > threshold && -z > nearest;
+    ends[row * 2 + 1] = select(is_nearer, -z, nearest);
     p
+}
+
+/// Before any score above the threshold is seen: no score is larger than this, negative.
+#[cube]
+pub(crate) fn nothing_above<C: Float>(#[comptime] double: bool) -> C {
+    let mut most = C::new(comptime!(f32::MIN));
+    if comptime!(double) {
+        // −10³⁰⁶
+        let factor = C::new(1e30);
+        most = C::new(-1e36);
+        #[unroll]
+        for _ in 0..9u32 {
+            most *= factor;
+        }
+    }
+    most
 }
 
 /// What follows from a pass.

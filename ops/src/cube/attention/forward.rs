@@ -20,7 +20,7 @@ use crate::attention::{AttentionSaved, AttentionSpec};
 use crate::cube::elem_type;
 use crate::cube::group::CubeReduction;
 use crate::cube::large_alpha::{
-    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, visit,
+    BASE, SEARCH, SMALLEST, THRESHOLD, advance_search, begin_search, is_found, nothing_above, visit,
 };
 use crate::cube::mapping::{Family, weight};
 use crate::cube::root::{self, DONE, MAX_PASSES, STATE, advance, begin, is_large, is_no_score};
@@ -415,7 +415,11 @@ fn find_smallest<F: Float, M: Int, C: Float>(
         #[unroll]
         for i in 0..comptime!(MICRO * 2) {
             sums[i] = C::new(0.0);
-            ends[i] = lowest;
+        }
+        #[unroll]
+        for a in 0..MICRO {
+            ends[a * 2] = lowest;
+            ends[a * 2 + 1] = nothing_above::<C>(tiling.double);
         }
         for word in 0..n_words {
             let listed = words[word];
