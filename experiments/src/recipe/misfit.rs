@@ -62,11 +62,11 @@ mod tests {
         for (sets, said) in [
             (
                 &["train.warmup_steps=-4"][..],
-                "`train.warmup_steps`: invalid value: integer `-4`",
+                "`train.warmup_steps` must be from 0 to 1000000000000; found -4",
             ),
             (
                 &["train.schedule=straight", "train.log_every=-1"],
-                "`train.log_every`: invalid value",
+                "`train.log_every` must be from 1 to",
             ),
             (
                 &["train.schedule=straight"],

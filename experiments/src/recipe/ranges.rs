@@ -130,8 +130,8 @@ const RANGES: &[(&str, Range)] = &[
     ("eval.max_len_b", SIZE_OR_NONE),
     ("eval.n_best", SIZE),
     ("eval.max_answer_len", SIZE),
-    ("eval.passes", SIZE),
-    ("cost.batches", SIZE),
+    ("eval.passes", SIZE_OR_NONE),
+    ("cost.batches", SIZE_OR_NONE),
 ];
 
 /// Checks every number of a recipe.

@@ -290,9 +290,9 @@ mod tests {
     fn a_torn_end_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let whole = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":1.5}\n";
+        let whole = "{\"step\":1,\"train/nll\":2.5}\n{\"step\":2,\"train/nll\":1.5}\n";
         for torn in [
-            &b"{\"step\":3,\"lo"[..],
+            &b"{\"step\":3,\"tr"[..],
             b"{\"step\":3\xff\xfe",
             &[0; 40],
             b"",
@@ -304,9 +304,9 @@ mod tests {
                 (whole, usize::from(!torn.is_empty()))
             );
             let mut log = Metrics::resume(&path, 2).unwrap();
-            log.write(3, [number("loss", 0.5)]).unwrap();
+            log.write(3, [number("train/nll", 0.5)]).unwrap();
             let text = fs::read_to_string(&path).unwrap();
-            assert_eq!(text, format!("{whole}{{\"step\":3,\"loss\":0.5}}\n"));
+            assert_eq!(text, format!("{whole}{{\"step\":3,\"train/nll\":0.5}}\n"));
         }
     }
 
