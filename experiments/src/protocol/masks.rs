@@ -122,9 +122,10 @@ impl<R: Recipe> Run<'_, R> {
                 path.display(),
             );
         }
-        let mask = row.load_mask(arm)?;
+        let mask = GlobalMask::load(&path)?;
         check_fits(&mask, &row.pruned.types, attention)
             .with_context(|| format!("mask {}", path.display()))?;
+        row.check_mask(&mask, arm)?;
         Ok(Some(mask))
     }
 }

@@ -339,8 +339,17 @@ impl Row {
     /// # Errors
     /// One that is missing or damaged, of another model, or of another row.
     pub fn load_mask(&self, of: &ArmFolder) -> Result<GlobalMask> {
+        let mask = GlobalMask::load(of.mask(&self.name()))?;
+        self.check_mask(&mask, of)?;
+        Ok(mask)
+    }
+
+    /// That a mask that was read is its own.
+    ///
+    /// # Errors
+    /// One of another model, or of another row.
+    pub(crate) fn check_mask(&self, mask: &GlobalMask, of: &ArmFolder) -> Result<()> {
         let path = of.mask(&self.name());
-        let mask = GlobalMask::load(&path)?;
         let again = "put back the one that belongs there, or delete it and make it again with the subcommand `prune`";
         ensure!(
             mask.model() == of.model_name(),
@@ -360,7 +369,7 @@ impl Row {
                 .collect::<Vec<_>>()
                 .join(", ")
         );
-        Ok(mask)
+        Ok(())
     }
 
     /// Seed of the random mask, its own for each seed of the run.

@@ -38,8 +38,8 @@ const SHARE: Range = Range::Numbers(End::At(0.0), End::Beyond(1.0));
 const SHARE_OR_WHOLE: Range = Range::Numbers(End::At(0.0), End::At(1.0));
 const POSITIVE: Range = Range::Numbers(End::Beyond(0.0), End::At(LARGEST));
 const NOT_NEGATIVE: Range = Range::Numbers(End::At(0.0), End::At(LARGEST));
-/// Held in single precision, with room above it.
-const LARGEST: f64 = 1e6;
+/// What single precision holds.
+const LARGEST: f64 = 1e38;
 /// A denominator that is not 0 in single precision.
 const SMALL: Range = Range::Numbers(End::At(1e-30), End::At(1.0));
 
@@ -207,12 +207,12 @@ impl fmt::Display for Range {
             Self::Integers(low, high) => write!(f, "from {low} to {high}"),
             Self::Numbers(low, high) => {
                 match low {
-                    End::At(end) => write!(f, "a number from {end}")?,
-                    End::Beyond(end) => write!(f, "a number above {end}")?,
+                    End::At(end) => write!(f, "a number from {end:?}")?,
+                    End::Beyond(end) => write!(f, "a number above {end:?}")?,
                 }
                 match high {
-                    End::At(end) => write!(f, " to {end}"),
-                    End::Beyond(end) => write!(f, " and below {end}"),
+                    End::At(end) => write!(f, " to {end:?}"),
+                    End::Beyond(end) => write!(f, " and below {end:?}"),
                 }
             }
         }

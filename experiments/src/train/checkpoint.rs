@@ -23,10 +23,10 @@ use crate::io::write_atomic;
 
 const FORMAT: &str = "sparta-checkpoint-1";
 
-/// The entries of the metadata of a file: what it belongs to and where it stands, and the sha256 of that and of every
-/// tensor, which files of earlier versions lack.
+/// The entry of the metadata of a file: what it belongs to and where it stands, as JSON whose last value is the sha256
+/// of the others and of every tensor, which files of earlier versions lack. One entry, because several have no order.
 const HEADER: &str = "sparta";
-const CHECKSUM: &str = "sha256";
+const CHECKSUM: &str = ",\"sha256\":\"";
 
 /// What this process saved last, or went on from.
 static KEPT: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -274,8 +274,11 @@ fn write_tensors(path: &Path, tensors: Vec<(String, Stored<'_>)>, header: &Heade
         .iter()
         .map(|(name, stored)| (name.as_str(), stored.shape(), stored.data()))
         .collect();
-    let checksum = checksum(&header, parts);
-    let metadata = HashMap::from([(HEADER.to_owned(), header), (CHECKSUM.to_owned(), checksum)]);
+    // Without its end, behind which the checksum goes.
+    let header = header.strip_suffix('}').unwrap_or(&header);
+    let checksum = checksum(header, parts);
+    let header = format!("{header}{CHECKSUM}{checksum}\"}}");
+    let metadata = HashMap::from([(HEADER.to_owned(), header)]);
     let bytes = safetensors::serialize(tensors, Some(metadata))
         .with_context(|| format!("cannot write {}", path.display()))?;
     write_atomic(path, |out| out.write_all(&bytes))?;
@@ -307,8 +310,11 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )
     };
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let entry = |name: &str| metadata.metadata().as_ref().and_then(|m| m.get(name));
-    let text = entry(HEADER).ok_or_else(|| damaged("no Sparta header".to_owned()))?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(HEADER))
+        .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
     let mut header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     if header.format != FORMAT {
         return Err(damaged(format!(
@@ -317,12 +323,13 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-    if let Some(expected) = entry(CHECKSUM) {
+    if let Some((header, expected)) = text.rsplit_once(CHECKSUM) {
         let views = tensors.tensors();
         let parts = views
             .iter()
             .map(|(name, view)| (name.as_str(), view.shape(), Cow::Borrowed(view.data())));
-        if checksum(text, parts.collect()) != *expected {
+        let found = checksum(header, parts.collect());
+        if expected.strip_suffix("\"}") != Some(found.as_str()) {
             return Err(damaged(
                 "its content is not what was written: the sha256 differs".to_owned(),
             ));
@@ -619,7 +626,7 @@ mod tests {
             fs::write(&path, &flipped).unwrap();
             match Checkpoint::load(&path, &saved.identity) {
                 Err(_) => n_refused += 1,
-                // The name of the checksum itself, or spaces between entries.
+                // The name of the checksum itself.
                 Ok(read) => {
                     assert_eq!(read.model, saved.model, "bit {bit}");
                     assert_eq!(read.optimizer, saved.optimizer, "bit {bit}");

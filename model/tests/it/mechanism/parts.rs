@@ -89,7 +89,7 @@ fn a_span_is_refused_where_it_means_nothing() {
     };
     let error = span.check("mechanism", needed).unwrap_err().to_string();
     assert!(
-        error.contains("`mechanism.span.start` is 0.0 in `softmax+span`, but it must be full"),
+        error.contains("`mechanism.span.start` is 0.0 in `softmax+span(s=9)`, but it must be full"),
         "{error}"
     );
     for words in ["softmax+span(s=9,start=full)", "softmax+gate"] {
