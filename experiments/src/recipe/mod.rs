@@ -57,6 +57,7 @@ pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
 pub use mlm::MlmRecipe;
 pub use needs::{AnyCorpus, Needs};
+pub(crate) use ranges::MAX_BEAM;
 pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,

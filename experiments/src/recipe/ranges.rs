@@ -33,6 +33,8 @@ const HEADS: Range = Range::Integers(1, 1024);
 const AMOUNT: Range = Range::Integers(0, MAX_AMOUNT);
 const AT_LEAST_ONE: Range = Range::Integers(1, MAX_AMOUNT);
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
+/// Hypotheses of a sentence.
+pub(crate) const MAX_BEAM: usize = 10_000;
 /// What is a share, where the whole leaves nothing.
 const SHARE: Range = Range::Numbers(End::At(0.0), End::Beyond(1.0));
 const SHARE_OR_WHOLE: Range = Range::Numbers(End::At(0.0), End::At(1.0));
@@ -124,7 +126,7 @@ const RANGES: &[(&str, Range)] = &[
     ("retrain.lr", POSITIVE),
     ("retrain.warmup_steps", AMOUNT),
     ("eval.batch_size", SIZE),
-    ("eval.beam_size", Range::Integers(1, 10_000)),
+    ("eval.beam_size", Range::Integers(1, MAX_BEAM as i64)),
     ("eval.length_penalty", NOT_NEGATIVE),
     ("eval.max_len_a", NOT_NEGATIVE),
     ("eval.max_len_b", SIZE_OR_NONE),

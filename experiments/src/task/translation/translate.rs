@@ -16,6 +16,7 @@ use super::trained::{Candidate, Trained, Translations, Wish, with_end};
 use crate::device::DeviceChoice;
 use crate::io::{Reader, print_line};
 use crate::protocol::note;
+use crate::recipe::MAX_BEAM;
 
 /// What `iwslt translate` asks for.
 #[derive(Debug, Clone)]
@@ -46,8 +47,13 @@ pub struct Translate {
 /// A folder without a trained model, a model and tokenizer that do not fit, pages of a decoder that has no α-entmax, or a
 /// line that is too long; each says what to do.
 pub fn translate(request: &Translate) -> Result<()> {
-    ensure!(request.n_best > 0, "`--n-best` must be at least 1");
-    ensure!(request.beam != Some(0), "`--beam` must be at least 1");
+    for (option, asked) in [("--n-best", Some(request.n_best)), ("--beam", request.beam)] {
+        ensure!(
+            asked.is_none_or(|n| (1..=MAX_BEAM).contains(&n)),
+            "`{option}` must be from 1 to {MAX_BEAM}; found {}",
+            asked.unwrap_or_default()
+        );
+    }
     let model = Trained::open(&request.model, request.device)?;
     note(request.quiet, &describe(&model));
     if request.attention.is_some() {

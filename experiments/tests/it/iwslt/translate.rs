@@ -101,6 +101,24 @@ fn a_sparse_output_layer_can_be_searched_exactly() {
     assert_says(&text, &["of 2 lines: every translation of p > 0 found for"]);
 }
 
+/// Before a model is read.
+#[test]
+fn more_hypotheses_than_there_can_be_are_refused() {
+    let bench = bench();
+    for (option, n) in [
+        ("--beam", "100000"),
+        ("--beam", "0"),
+        ("--n-best", "1000000000"),
+        ("--n-best", "0"),
+    ] {
+        let text = said(&translate(&bench, &format!("--model run {option} {n}")), 1);
+        assert_says(
+            &text,
+            &[&format!("`{option}` must be from 1 to 10000; found {n}")],
+        );
+    }
+}
+
 #[test]
 fn exact_search_over_softmax_is_refused() {
     let bench = bench();
