@@ -18,14 +18,16 @@ use crate::check::{MOST, check, check_up_to};
 use crate::error::ModelError;
 use crate::layer::parameter::zeros;
 
-/// Least absolute denominator.
-const FLOOR: f64 = 1e-6;
+/// Floor of denominators unless given: a true one without a gate is above 0.135, with s = τ = 1.
+const FLOOR: f64 = 0.1;
 /// At the start the gate keeps 0.9 of the state.
 const GATE_BIAS: f64 = 2.2;
 
-/// φ(q_i)ᵀ S_i / φ(q_i)·z_i with `S_i = Σ_{j ≤ i} φ(k_j) v_jᵀ`, `z_i = Σ_{j ≤ i} φ(k_j)` and
+/// φ(q_i)ᵀ S_i / max(φ(q_i)·z_i, f) with `S_i = Σ_{j ≤ i} φ(k_j) v_jᵀ`, `z_i = Σ_{j ≤ i} φ(k_j)` and
 /// `φ(x) = [sin p, cos p]/√D`, `p = (s ∘ w̃)·x̂/τ`, on queries and keys of length 1: softmax attention whose scores
-/// are `q̂·k̂/τ²`, by random Fourier features of the Gaussian kernel. Estimates of weights may be negative.
+/// are `q̂·k̂/τ²`, by random Fourier features of the Gaussian kernel. Estimates of weights may be negative, and so may
+/// the sum that they are divided by, whose true value is at least `e^{−2/τ²}` (of one key opposite to the query, s = 1):
+/// the floor f keeps the quotient from growing without bound as the bandwidth is learned.
 ///
 /// With a gate, `S_i = g_i S_{i−1} + (1 − g_i) φ(k_i) v_iᵀ`, `z_i` alike, and `g_i = σ(w·κ_i + b)` of each head, where κ_i
 /// holds the keys of all heads at position i. The paper's gate reads the layer's input; its keys are a linear map of it, so
@@ -33,8 +35,8 @@ const GATE_BIAS: f64 = 2.2;
 /// the last key.
 ///
 /// # Source
-/// Peng et al. 2021, "Random Feature Attention", section 3; Noahs-ARK/RFA, without its pool of matrices and its
-/// floor of 1.
+/// Peng et al. 2021, "Random Feature Attention", section 3; Noahs-ARK/RFA, without its pool of matrices; its
+/// floor, 1 of features times 0.1, is `f = 100/D`, which binds for the first keys of every text.
 #[derive(Module, Debug)]
 pub struct Rfa {
     /// w̃ from N(0, I), `[n_heads, D, d_head]`, not trained.
@@ -46,6 +48,7 @@ pub struct Rfa {
     /// The gate's b, `[n_heads]`, 2.2 at the start: a memory of ten tokens.
     pub gate_bias: Option<Param<Tensor<1>>>,
     tau: f64,
+    floor: f64,
 }
 
 /// Settings of [`Rfa`].
@@ -55,16 +58,19 @@ pub struct RfaConfig {
     pub frequencies: Option<usize>,
     /// Temperature τ.
     pub tau: f64,
+    /// Floor f of denominators.
+    pub floor: f64,
     /// Whether the state fades.
     pub gate: bool,
 }
 
 impl RfaConfig {
-    /// As many frequencies as the head is wide, at temperature 1.
+    /// As many frequencies as the head is wide, at temperature 1, with a floor of 0.1.
     pub const fn new(gate: bool) -> Self {
         Self {
             frequencies: None,
             tau: 1.0,
+            floor: FLOOR,
             gate,
         }
     }
@@ -92,6 +98,9 @@ impl RfaConfig {
         if let Some(tau) = arguments.take("tau")? {
             config.tau = tau;
         }
+        if let Some(floor) = arguments.take("floor")? {
+            config.floor = floor;
+        }
         arguments.are_all_taken().then_some(config)
     }
 
@@ -105,7 +114,8 @@ impl fmt::Display for RfaConfig {
         let word = if self.gate { "rfa_gate" } else { "rfa" };
         let frequencies = self.frequencies.map(|m| format!("m={m}"));
         let tau = (self.tau != 1.0).then(|| format!("tau={}", self.tau));
-        Arguments::write(f, word, [frequencies, tau])
+        let floor = (self.floor != FLOOR).then(|| format!("floor={}", self.floor));
+        Arguments::write(f, word, [frequencies, tau, floor])
     }
 }
 
@@ -137,6 +147,7 @@ impl MechanismSettings for RfaConfig {
             gate_bias: (self.gate)
                 .then(|| Param::from_tensor(Tensor::full([n_heads], GATE_BIAS, device))),
             tau: self.tau,
+            floor: self.floor,
         })
     }
 
@@ -159,13 +170,15 @@ impl MechanismSettings for RfaConfig {
         if let Some(m) = self.frequencies {
             check_up_to(&format!("{field}.m"), m, MOST)?;
         }
-        let ok = self.tau > 0.0 && self.tau.is_finite();
-        check(
-            ok,
-            &format!("{field}.tau"),
-            &self.tau,
-            "positive and finite",
-        )
+        for (name, value) in [("tau", self.tau), ("floor", self.floor)] {
+            check(
+                value > 0.0 && value.is_finite(),
+                &format!("{field}.{name}"),
+                &value,
+                "positive and finite",
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -237,7 +250,7 @@ impl Rfa {
             key_padding: padding,
             log_gate,
             state: state.map(|state| state.into_sums().sums),
-            floor: FLOOR,
+            floor: self.floor,
             implementation: options.implementation,
             ..LinearOptions::default()
         };

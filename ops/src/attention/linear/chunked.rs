@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Tensor};
 
-use super::Keys;
+use super::{Keys, states};
 
 /// What [`super::reference::causal`] gives. With `c_i = Σ_{l ≤ i} log g_l` inside a chunk and S₀ the state
 /// before it, the sums are `Σ_{j ≤ i} (φq_i·φk_j) e^{c_i − c_j} v_j + e^{c_i} φq_iᵀ S₀`, and the state after it
@@ -37,7 +37,7 @@ pub(super) fn causal(
         .expand(square);
 
     let scores = query.clone().matmul(key.clone().swap_dims(2, 3));
-    let (scores, reading, adding, left) = match keys.log_gate {
+    let (scores, reading, adding, log_left) = match keys.log_gate {
         None => (scores.mask_fill(later, 0.0), query, key, None),
         Some(gate) => {
             let so_far = fold(gate.unsqueeze_dim(3)).cumsum(2);
@@ -49,23 +49,23 @@ pub(super) fn causal(
                 scores * between,
                 query * so_far.exp(),
                 adding,
-                Some(all.exp()),
+                Some(all.reshape([rows, n_chunks])),
             )
         }
     };
     let inside = scores.matmul(values.clone());
     let added = adding.swap_dims(2, 3).matmul(values);
 
-    let mut state = state.reshape([rows, 1, n_features, width]);
-    let mut before = Vec::with_capacity(n_chunks);
-    for i in 0..n_chunks {
-        before.push(state.clone());
-        if let Some(left) = &left {
-            state = state * left.clone().slice([0..rows, i..i + 1]);
-        }
-        state = state + added.clone().slice([0..rows, i..i + 1]);
-    }
-    let sums = inside + reading.matmul(Tensor::cat(before, 1));
+    let states = states::of_chunks(
+        state.reshape([rows, 1, n_features * width]),
+        added.reshape([rows, n_chunks, n_features * width]),
+        log_left,
+    );
+    let before = (states.clone())
+        .slice([0..rows, 0..n_chunks])
+        .reshape([rows, n_chunks, n_features, width]);
+    let state = states.slice([0..rows, n_chunks..n_chunks + 1]);
+    let sums = inside + reading.matmul(before);
     let sums = sums.reshape([batch, n_heads, n_chunks * size, width]);
     let state = state.reshape([batch, n_heads, n_features, width]);
     (sums.slice([0..batch, 0..n_heads, 0..n]), state)

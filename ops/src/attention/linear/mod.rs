@@ -8,6 +8,7 @@ mod chunked;
 pub mod features;
 mod options;
 mod reference;
+mod states;
 
 use burn::tensor::Tensor;
 
@@ -220,8 +221,8 @@ impl Keys {
     }
 }
 
-/// The sums of values over those of ones, the last column. A sum of ones nearer to 0 than `floor` becomes
-/// `floor` with its sign, without gradient.
+/// The sums of values over those of ones, the last column. A sum of ones below `floor` becomes `floor`, without
+/// gradient: what it estimates is positive.
 fn divided(sums: Tensor<4>, floor: f64) -> Tensor<4> {
     let [batch, n_heads, seq_q, width] = sums.dims();
     let rows = [0..batch, 0..n_heads, 0..seq_q];
@@ -230,8 +231,6 @@ fn divided(sums: Tensor<4>, floor: f64) -> Tensor<4> {
         .clone()
         .slice([a.clone(), b.clone(), c.clone(), 0..width - 1]);
     let below = sums.slice([a, b, c, width - 1..width]);
-    let is_small = below.clone().abs().lower_elem(floor);
-    let is_negative = below.clone().lower_elem(0.0);
-    let limit = (below.zeros_like().add_scalar(floor)).mask_fill(is_negative, -floor);
-    above / below.mask_where(is_small, limit)
+    let is_small = below.clone().lower_elem(floor);
+    above / below.mask_fill(is_small, floor)
 }

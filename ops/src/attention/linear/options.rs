@@ -16,7 +16,7 @@ pub struct LinearOptions {
     pub log_gate: Option<Tensor<3>>,
     /// The sums over what was read before.
     pub state: Option<LinearState>,
-    /// Denominators nearer to 0 take this value, with their sign.
+    /// Denominators below take this value, and pass on no gradient.
     pub floor: f64,
     /// Keys of a chunk, within which all scores are held.
     pub chunk: usize,

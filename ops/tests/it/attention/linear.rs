@@ -182,7 +182,8 @@ fn chunks_of_any_size_give_what_the_loop_gives_on_every_backend() {
             false => DType::F32,
         };
         let limit = if device.has_f64 { 1e-12 } else { 2e-5 };
-        for lengths in [[11, 11], [4, 11], [11, 4], [1, 11]] {
+        // 150 chunks of one key are more than one product of states takes.
+        for lengths in [[11, 11], [4, 11], [11, 4], [1, 11], [150, 150]] {
             for is_gated in [false, true] {
                 let case = Case::new(lengths, is_gated, (&device.device, dtype));
                 let loops = all(case.run(|o| o.implementation(Implementation::Reference)));
@@ -316,24 +317,77 @@ fn gradients_are_the_differences_of_every_input() {
     }
 }
 
-/// A denominator near 0 takes the floor with its own sign and has no gradient there.
+/// Of chunks in several groups, which the state goes through.
 #[test]
-fn denominators_near_zero_take_the_floor() {
+fn gradients_through_many_chunks_are_those_of_the_loop() {
+    let device = Device::flex().autodiff();
+    for is_gated in [false, true] {
+        let gradients = |implementation| -> Vec<Vec<f64>> {
+            let mut case = Case::new([150, 150], is_gated, (&device, DType::F64));
+            let inputs = [&case.phi_query, &case.phi_key, &case.value];
+            let [query, key, value] = inputs.map(|input| input.clone().require_grad());
+            let gate = (case.options.log_gate.take()).map(Tensor::require_grad);
+            let state = (case.options.state.take()).expect("a state");
+            let [sums, normalizer] = [
+                state.sums.require_grad(),
+                state.normalizer.unsqueeze_dim(3).require_grad(),
+            ];
+            let options = LinearOptions {
+                log_gate: gate.clone(),
+                state: Some(LinearState {
+                    sums: sums.clone(),
+                    normalizer: normalizer.clone().squeeze_dim(3),
+                }),
+                ..case.options
+            };
+            let options = options.chunk(1).implementation(implementation);
+            let leaves = [query.clone(), key.clone(), value.clone(), sums, normalizer];
+            let output = linear_attention(query, key, value, options).unwrap();
+            let weights = tensor::<4>(
+                &normal(BATCH * N_HEADS * 150 * WIDTH, 9),
+                [BATCH, N_HEADS, 150, WIDTH],
+                DType::F64,
+                &device,
+            );
+            let loss = (output.context * weights).sum() + output.state.sums.sum().mul_scalar(0.1);
+            let gradients = loss.backward();
+            let of_gate = gate.map(|gate| values(gate.grad(&gradients).expect("the gate's")));
+            let of_leaves = leaves.map(|leaf| values(leaf.grad(&gradients).expect("a gradient")));
+            of_leaves.into_iter().chain(of_gate).collect()
+        };
+        let loops = gradients(Implementation::Reference);
+        let chunks = gradients(Implementation::Fused);
+        for (i, (found, expected)) in chunks.iter().zip(&loops).enumerate() {
+            assert!(expected.iter().any(|g| g.abs() > 1e-3), "{i}");
+            assert_close(
+                &format!("gated {is_gated}, input {i}"),
+                found,
+                expected,
+                1e-11,
+                1e-11,
+            );
+        }
+    }
+}
+
+/// A denominator below the floor takes it, be it negative, and has no gradient there.
+#[test]
+fn denominators_below_the_floor_take_it() {
     let device = Device::flex().autodiff();
     let row = |numbers: &[f64]| {
         let shape = [1, 1, numbers.len(), 1];
         tensor::<4>(numbers, shape, DType::F64, &device)
     };
-    let query = row(&[1e-9, -1e-9, 2.0, 0.0]).require_grad();
+    let query = row(&[1e-9, -1e-9, 2.0, 0.0, -0.5]).require_grad();
     let options = LinearOptions::default();
     let output = linear_attention(query.clone(), row(&[1.0]), row(&[3.0]), options).unwrap();
-    let expected = [3e-3, 3e-3, 3.0, 0.0];
+    let expected = [3e-3, -3e-3, 3.0, 0.0, -1.5e6];
     let context = output.context;
     assert_close("context", &values(context.clone()), &expected, 1e-12, 1e-15);
     let gradients = context.sum().backward();
     let found = values(query.grad(&gradients).unwrap());
-    // Of 3q/floor, −3q/floor, 3q/q and 3q/floor.
-    assert_close("gradient", &found, &[3e6, -3e6, 0.0, 3e6], 1e-12, 1e-9);
+    // Of 3q/floor, but for the third, 3q/q.
+    assert_close("gradient", &found, &[3e6, 3e6, 0.0, 3e6, 3e6], 1e-12, 1e-9);
 }
 
 #[test]
