@@ -5,7 +5,7 @@ use std::fmt;
 use burn::module::Param;
 use burn::prelude::*;
 use sparta_ops::attention::linear::features::gaussian;
-use sparta_ops::attention::lsh::{LshOptions, lsh_attention, lsh_buckets};
+use sparta_ops::attention::lsh::{LshOptions, lsh_attention, lsh_buckets, lsh_columns};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
@@ -41,7 +41,8 @@ const MOST_KEYS: usize = 1024;
 /// huggingface/transformers, whose chunks wrap around, and whose pairs count once for every round that finds them.
 #[derive(Module, Debug)]
 pub struct Lsh {
-    /// R from N(0, 1), `[n_heads, rounds, d_head, columns]`, not trained; a column for two buckets.
+    /// R from N(0, 1), `[n_heads, rounds, d_head, columns]`, not trained; as many columns as
+    /// [`lsh_columns`] says.
     pub rotations: Param<Tensor<4>>,
     chunk: usize,
     scaled: bool,
@@ -128,8 +129,8 @@ impl LshConfig {
     /// The shape of R: columns for the most keys there may be.
     fn rotations(&self, shape: HeadShape) -> [usize; 4] {
         let most = shape.max_len.unwrap_or(MOST_KEYS);
-        let columns = (most / self.size(shape).max(1)).max(1);
-        [shape.n_heads, self.rounds, shape.d_head, columns]
+        let pairs = (most / self.size(shape).max(1)).max(1);
+        [shape.n_heads, self.rounds, shape.d_head, lsh_columns(pairs)]
     }
 }
 

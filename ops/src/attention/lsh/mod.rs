@@ -8,7 +8,7 @@ mod reference;
 
 use burn::tensor::{Bool, DType, Tensor};
 
-pub use hash::lsh_buckets;
+pub use hash::{lsh_buckets, lsh_columns};
 pub use options::LshOptions;
 
 use super::calls;

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use serde::Deserialize;
-use sparta_ops::attention::lsh::{LshOptions, lsh_attention, lsh_buckets};
+use sparta_ops::attention::lsh::{LshOptions, lsh_attention, lsh_buckets, lsh_columns};
 use sparta_ops::attention::{AttentionError, Implementation};
 use sparta_ops::testing::{TestDevice, assert_close, devices, gradcheck, normal, tensor, values};
 
@@ -584,6 +584,55 @@ fn buckets_of_half_types_and_of_many_keys_fit() {
         let buckets = lsh_buckets(x, rotations, Some(3), None);
         let most = buckets.into_data().iter::<i64>().max().unwrap();
         assert_eq!(most, expected - 1, "{n}");
+    }
+}
+
+/// Of examples with 40 and with 200 pairs in one batch, by their definition, on every backend.
+#[test]
+fn more_buckets_than_one_argmax_finds_are_two_numbers() {
+    assert_eq!([1, 64, 65, 200, 4096].map(lsh_columns), [1, 64, 64, 64, 91]);
+    let (n, rounds, columns) = (200, 2, lsh_columns(200));
+    let x = normal(2 * n * WIDTH, 11);
+    let rotations = normal(rounds * WIDTH * columns, 12);
+    let rotated = |example: usize, i: usize, round: usize, column: usize| -> f64 {
+        let x = &x[(example * n + i) * WIDTH..][..WIDTH];
+        let of_width = |k| rotations[(round * WIDTH + k) * columns + column];
+        (0..WIDTH).map(|k| x[k] * of_width(k)).sum()
+    };
+    let most = |example, i, round, from: usize, len: usize| -> usize {
+        let side = |place: usize| match place < len {
+            true => rotated(example, i, round, from + place),
+            false => -rotated(example, i, round, from + place - len),
+        };
+        let all = 0..2 * len;
+        all.reduce(|a, b| if side(b) > side(a) { b } else { a })
+            .unwrap()
+    };
+    let mut expected = Vec::new();
+    for (example, kept) in [(0, 40), (1, n)] {
+        for round in 0..rounds {
+            for i in 0..n {
+                // 200 pairs are 2 · 10 times 2 · 10 buckets.
+                expected.push(match kept {
+                    40 => most(example, i, round, 0, 40),
+                    _ => most(example, i, round, 0, 10) + 20 * most(example, i, round, 10, 10),
+                } as f64);
+            }
+        }
+    }
+    for device in devices() {
+        let (dtype, _) = wide(&device);
+        let x = tensor::<4>(&x, [2, 1, n, WIDTH], dtype, &device.device);
+        let shape = [1, rounds, WIDTH, columns];
+        let rotations = tensor::<4>(&rotations, shape, dtype, &device.device);
+        let padding = bools([2, n], &device.device, |cell| (40..n).contains(&cell));
+        let found = lsh_buckets(x.clone(), rotations.clone(), Some(1), Some(padding));
+        let found: Vec<f64> = found.into_data().iter::<i64>().map(|b| b as f64).collect();
+        assert_eq!(found, expected, "{}", device.name);
+        let second = x.slice([1..2, 0..1, 0..n, 0..WIDTH]);
+        let alone = lsh_buckets(second, rotations, Some(1), None);
+        let alone: Vec<f64> = alone.into_data().iter::<i64>().map(|b| b as f64).collect();
+        assert_eq!(alone, expected[rounds * n..], "{}", device.name);
     }
 }
 
