@@ -38,8 +38,9 @@ pub(super) struct Common {
     /// Run folder [default: runs/<table>-<recipe hash>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Folder with the corpus files as published
-    #[arg(long, alias = "from", value_name = "DIR")]
+    /// Folder with the corpus files as published; with `--set data.corpus=files` your own file, or a folder of train, valid and
+    /// test files
+    #[arg(long, alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
     /// No progress output
     #[arg(long, short)]
