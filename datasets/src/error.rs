@@ -366,7 +366,7 @@ pub enum Error {
     #[error("{corpus} has no part `{name}`; it has {known}")]
     UnknownPart {
         /// Name of the corpus.
-        corpus: &'static str,
+        corpus: String,
         /// What was asked.
         name: String,
         /// The parts that exist.

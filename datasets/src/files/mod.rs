@@ -8,9 +8,11 @@ mod origin;
 mod pairs;
 mod read;
 mod split;
+mod table;
 mod text;
 
 pub use origin::{Origin, Origins};
 pub use pairs::{OwnPairs, PairRule};
 pub use split::Fractions;
+pub use table::{LabelKind, OwnTable, TableRule};
 pub use text::{Paragraphs, TextRule, Words};

@@ -25,7 +25,7 @@ pub(super) struct Common {
     attention_by: Option<Implementation>,
     /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub(super) sets: Vec<String>,
     /// Seeds instead of the recipe's, e.g. --seeds 1,2,3
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,

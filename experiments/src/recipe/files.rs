@@ -1,10 +1,17 @@
 //! `data.corpus = "files"`: the user's own files in place of a published corpus, and how they are read.
 
+use std::fmt;
+
 use anyhow::{Result, bail, ensure};
 use serde::de::{self, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sparta_datasets::files::{Fractions, PairRule, Paragraphs, TextRule, Words};
+use sparta_datasets::Split;
+use sparta_datasets::classification::ClassificationTask;
+use sparta_datasets::files::{
+    Fractions, LabelKind, PairRule, Paragraphs, TableRule, TextRule, Words,
+};
 use sparta_datasets::tokenize::Language;
+use sparta_results::Metric;
 use toml::{Table, Value};
 
 /// The word in place of a corpus.
@@ -26,6 +33,42 @@ impl<C> Source<C> {
         match self {
             Self::Published(corpus) => Some(corpus),
             Self::Files => None,
+        }
+    }
+}
+
+impl Source<ClassificationTask> {
+    /// Every task that a recipe can name.
+    pub fn tasks() -> impl Iterator<Item = Self> {
+        ClassificationTask::all()
+            .map(Self::Published)
+            .chain([Self::Files])
+    }
+
+    /// The spelling in recipes and folders.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Published(task) => task.name(),
+            Self::Files => FILES,
+        }
+    }
+
+    /// The parts that a table reports.
+    #[must_use]
+    pub fn reported_parts(self) -> Vec<&'static str> {
+        match self {
+            Self::Published(task) => task.reported_parts(),
+            Self::Files => vec![Split::Test.name()],
+        }
+    }
+}
+
+impl fmt::Display for Source<ClassificationTask> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published(task) => task.fmt(f),
+            Self::Files => f.write_str("your own files"),
         }
     }
 }
@@ -214,6 +257,100 @@ impl PairFiles {
     }
 }
 
+/// Labelled texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableFiles {
+    /// What of one file is held out.
+    #[serde(flatten)]
+    pub held_out: HeldOut,
+    /// Column of the text, or of the first of two.
+    pub first: String,
+    /// Column of the second text; empty for single texts.
+    pub second: String,
+    /// Column of the label.
+    pub label: String,
+    /// What a label is.
+    pub labels: LabelKind,
+    /// The score: for classes `accuracy`, `f1` (of the second of two) or `matthews`; for numbers `pearson`, `spearman`,
+    /// `pearson-spearman` or `mean-squared-error`.
+    pub metric: Metric,
+}
+
+impl TableFiles {
+    /// The section where a recipe does not have it.
+    pub(super) const DEFAULT: &'static str = r#"
+        valid_fraction = 0.1
+        test_fraction = 0.1
+        split_seed = 1
+        first = "text"
+        second = ""
+        label = "label"
+        labels = "classes"
+        metric = "accuracy"
+    "#;
+
+    /// # Errors
+    /// What leaves nothing to train on, columns that are not three, or a score of other labels.
+    pub(super) fn check(&self) -> Result<()> {
+        self.held_out.check()?;
+        let Self {
+            first,
+            second,
+            label,
+            labels,
+            metric,
+            ..
+        } = self;
+        ensure!(
+            !first.is_empty()
+                && !label.is_empty()
+                && first != label
+                && second != label
+                && first != second,
+            "`data.files.first`, `data.files.second` and `data.files.label` name the columns of the texts and the label, each another \
+             one; found `{first}`, `{second}` and `{label}` (no second text is `\"\"`)"
+        );
+        let known = match labels {
+            LabelKind::Classes => &[Metric::Accuracy, Metric::F1, Metric::Matthews][..],
+            LabelKind::Score => &[
+                Metric::Pearson,
+                Metric::Spearman,
+                Metric::PearsonSpearman,
+                Metric::MeanSquaredError,
+            ],
+        };
+        let names: Vec<&str> = known.iter().map(|metric| metric.as_str()).collect();
+        ensure!(
+            known.contains(metric),
+            "`data.files.metric = \"{metric}\"` is no score of `data.files.labels = \"{}\"`: use {}",
+            match labels {
+                LabelKind::Classes => "classes",
+                LabelKind::Score => "score",
+            },
+            names.join(", ")
+        );
+        Ok(())
+    }
+
+    /// Whether an example is two texts.
+    #[must_use]
+    pub fn is_pair(&self) -> bool {
+        !self.second.is_empty()
+    }
+
+    /// The same for the reader.
+    #[must_use]
+    pub fn rule(&self) -> TableRule {
+        TableRule {
+            fractions: self.held_out.fractions(),
+            first: self.first.clone(),
+            second: self.is_pair().then(|| self.second.clone()),
+            label: self.label.clone(),
+            kind: self.labels,
+        }
+    }
+}
+
 /// The reference with the section of own files.
 pub(super) fn with_section(mut reference: Table, section: &Table) -> Table {
     if let Some(Value::Table(data)) = reference.get_mut("data")
@@ -230,14 +367,21 @@ pub(super) fn with_section(mut reference: Table, section: &Table) -> Table {
 /// # Errors
 /// The section in another recipe; published rows that were asked for.
 pub(super) fn settle(recipe: &mut Table, section: &Table, sets: &[String]) -> Result<bool> {
+    let is_files = |value: &Value| value.as_str() == Some(FILES);
+    let tasks = recipe.get("tasks").and_then(Value::as_array);
+    let is_task = tasks.is_some_and(|tasks| tasks.iter().any(is_files));
+    let how = match recipe.contains_key("tasks") {
+        true => "--tasks files",
+        false => "data.corpus = \"files\"",
+    };
     let Some(Value::Table(data)) = recipe.get_mut("data") else {
         return Ok(false);
     };
-    let own = data.get("corpus").and_then(Value::as_str) == Some(FILES) && !section.is_empty();
+    let own = (is_task || data.get("corpus").is_some_and(is_files)) && !section.is_empty();
     match (own, data.get_mut(FILES)) {
         (false, None) => {}
         (false, Some(_)) => bail!(
-            "`data.files` says how your own files are read: it goes with `data.corpus = \"{FILES}\"` and `--data FILE`"
+            "`data.files` says how your own files are read: it goes with `{how}` and `--data FILE`"
         ),
         (true, None) => {
             data.insert(FILES.to_owned(), Value::Table(section.clone()));
@@ -266,7 +410,7 @@ pub(super) fn settle(recipe: &mut Table, section: &Table, sets: &[String]) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{LmRecipe, MlmRecipe, Recipe, TranslationRecipe};
+    use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, TranslationRecipe};
 
     fn parse<R: Recipe>(sets: &[&str]) -> Result<R> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
@@ -303,6 +447,31 @@ mod tests {
         );
         let other: MlmRecipe = parse(&["data.corpus=files"]).unwrap();
         assert_eq!(MlmRecipe::parse(&other.to_toml(), &[]).unwrap(), other);
+    }
+
+    #[test]
+    fn a_table_of_ones_own_is_a_task() {
+        let recipe: GlueRecipe = parse(&["tasks=[\"files\"]", "data.files.second=reply"]).unwrap();
+        assert!(recipe.data.files.as_ref().unwrap().is_pair());
+        assert_eq!(GlueRecipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+        for (sets, said) in [
+            (&["data.files.label=x"][..], "it goes with `--tasks files`"),
+            (
+                &["tasks=[\"files\", \"rte\"]"],
+                "`tasks` names your own files beside others",
+            ),
+            (
+                &["tasks=[\"files\"]", "data.files.label=text"],
+                "each another one; found `text`, `` and `text`",
+            ),
+            (
+                &["tasks=[\"files\"]", "data.files.labels=score"],
+                "`data.files.metric = \"accuracy\"` is no score of `data.files.labels = \"score\"`: use pearson, ",
+            ),
+        ] {
+            let error = format!("{:#}", parse::<GlueRecipe>(sets).unwrap_err());
+            assert!(error.contains(said), "{sets:?}: {error}");
+        }
     }
 
     #[test]

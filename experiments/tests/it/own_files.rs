@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use crate::bench::{Bench, Program, assert_says, said, stdout};
+use crate::glue::GLUE;
 use crate::iwslt::IWSLT;
 use crate::lm::LM;
 use crate::mlm::MLM;
@@ -220,4 +221,89 @@ fn translation_of_pairs_of_ones_own() {
     );
     assert_says(&text, &["two.nl has 256 lines and two.en has 1"]);
     assert!(!bench.path("third").exists());
+}
+
+/// Three classes in a file with quotes: trained, told apart on lines of ones own, compared with itself.
+#[test]
+fn classes_of_a_table_of_ones_own() {
+    let bench = bench(GLUE);
+    let mut text = "id,review,stars\r\n".to_owned();
+    for (i, [_, line]) in sentences(90).iter().enumerate() {
+        let _ = write!(
+            text,
+            "{i},\"{line} \"\"{i}\"\"\",{}\r\n",
+            ["good", "bad", "fair"][i % 3]
+        );
+    }
+    fs::write(bench.path("mine.csv"), &text).unwrap();
+    let line = "--tasks files --out run --device flex";
+    let refused = said(&bench.tiny_with(&format!("{line} --data mine.csv"), &[]), 1);
+    assert_says(
+        &refused,
+        &["line 1: expected a column `text`, found id, review, stars"],
+    );
+    let sets = ["data.files.first=review", "data.files.label=stars"];
+    let refused = said(&bench.tiny_with(line, &sets), 1);
+    assert_says(&refused, &["give them, `glue --data PATH`"]);
+    let f1 = [&sets[..], &["data.files.metric=f1"]].concat();
+    let refused = said(&bench.tiny_with(&format!("{line} --data mine.csv"), &f1), 1);
+    assert_says(
+        &refused,
+        &["is a score of two classes, and column `stars` has 3"],
+    );
+    assert!(!bench.path("run").exists());
+    bench
+        .tiny_with(&format!("{line} --data mine.csv"), &sets)
+        .success();
+    let csv = bench.csv("run");
+    assert_says(
+        &csv,
+        &["files,0,", ",majority,accuracy,", "accuracy|task:files-"],
+    );
+    assert_says(
+        &bench.read("run/data/labels.json"),
+        &["bad", "fair", "good"],
+    );
+    let out = bench
+        .piped("predict --device flex --model run", "The dog walks.\n")
+        .success();
+    let out = stdout(&out);
+    let cells: Vec<&str> = out.trim_end().split('\t').collect();
+    assert!(
+        cells.len() == 4 && ["bad", "fair", "good"].contains(&cells[0]),
+        "{out}"
+    );
+    let compared = stdout(&bench.sparta("compare run").success());
+    assert_says(&compared, &["accuracy"]);
+    fs::write(bench.path("mine.csv"), text.replace("good", "best")).unwrap();
+    let refused = said(&bench.tiny_with(&format!("{line} --resume"), &sets), 1);
+    assert_says(&refused, &["mine.csv has other text than the run in"]);
+}
+
+#[test]
+fn numbers_of_pairs_of_ones_own() {
+    let bench = bench(GLUE);
+    fs::create_dir(bench.path("mine")).unwrap();
+    for (name, n) in [("train", 40), ("dev", 12), ("test", 12)] {
+        let rows = sentences(n).into_iter().enumerate();
+        let rows =
+            rows.map(|(i, [a, b])| serde_json::json!({"nl": a, "en": b, "like": i as f64 - 6.5}));
+        let rows: Vec<String> = rows.map(|row| row.to_string()).collect();
+        fs::write(bench.path(format!("mine/{name}.jsonl")), rows.join("\n")).unwrap();
+    }
+    let sets = [
+        "data.files.first=nl",
+        "data.files.second=en",
+        "data.files.label=like",
+        "data.files.labels=score",
+        "data.files.metric=spearman",
+    ];
+    bench
+        .tiny_with("--tasks files --out run --device flex --data mine", &sets)
+        .success();
+    assert_says(&bench.csv("run"), &[",spearman,", "spearman|task:files-"]);
+    let out = bench
+        .piped("predict --device flex --model run", "De hond.\tThe dog.\n")
+        .success();
+    assert!(stdout(&out).trim().parse::<f64>().is_ok());
 }
