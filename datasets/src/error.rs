@@ -183,11 +183,13 @@ pub enum Error {
     },
 
     /// A language code nobody knows.
-    #[error("unknown language `{code}`; known languages: {known}")]
+    #[error(
+        "unknown language `{code}`: use two letters of ISO 639-1, such as `nl`; those with rules of their own are {known}"
+    )]
     UnknownLanguage {
         /// What was asked.
         code: String,
-        /// The codes that exist.
+        /// The codes of those with rules.
         known: String,
     },
 
@@ -203,6 +205,22 @@ pub enum Error {
         /// The other side.
         right: String,
         /// Its sentences.
+        n_right: usize,
+    },
+
+    /// Two files of the user's that do not have the same number of lines.
+    #[error(
+        "{} has {n_left} lines and {} has {n_right}: line by line they are each other's translation, so that neither may have more; look \
+         where they part, e.g. by `paste`", left.display(), right.display()
+    )]
+    UnequalSides {
+        /// One side.
+        left: PathBuf,
+        /// Its lines.
+        n_left: usize,
+        /// The other side.
+        right: PathBuf,
+        /// Its lines.
         n_right: usize,
     },
 
@@ -348,7 +366,7 @@ pub enum Error {
     #[error("{corpus} has no part `{name}`; it has {known}")]
     UnknownPart {
         /// Name of the corpus.
-        corpus: &'static str,
+        corpus: String,
         /// What was asked.
         name: String,
         /// The parts that exist.

@@ -38,6 +38,7 @@ pub mod classification;
 mod corpus;
 pub mod embedded;
 mod error;
+pub mod files;
 pub mod glue;
 pub mod pairs;
 pub mod question_sentence;

@@ -6,20 +6,22 @@ mod name;
 pub use loaded::{LoadedTask, PartCount};
 pub use name::ClassificationTask;
 
+use std::borrow::Cow;
+
 use crate::{Error, Result};
 
 /// What a model predicts of an example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Labels {
     /// One of these classes; a class is its place in the list.
-    Classes(&'static [&'static str]),
-    /// A number in 0 to 5, as people rated it.
+    Classes(Cow<'static, [Cow<'static, str>]>),
+    /// A number; in GLUE one in 0 to 5, as people rated it.
     Score,
 }
 
 impl Labels {
     /// Width of the model's output: the number of classes, 1 for a score.
-    pub const fn n_outputs(self) -> usize {
+    pub fn n_outputs(&self) -> usize {
         match self {
             Self::Classes(names) => names.len(),
             Self::Score => 1,
@@ -30,9 +32,9 @@ impl Labels {
     ///
     /// # Errors
     /// What was expected instead, in words.
-    pub(crate) fn parse(self, text: &str) -> Result<Label, String> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Label, String> {
         match self {
-            Self::Classes(names) => match names.iter().position(|name| *name == text) {
+            Self::Classes(names) => match names.iter().position(|name| name == text) {
                 Some(class) => Ok(Label::Class(class)),
                 None => Err(format!("a label of {}", names.join(", "))),
             },
@@ -44,11 +46,11 @@ impl Labels {
     }
 
     /// What people call a label: the class's name, or the score.
-    pub fn spell(self, label: Label) -> String {
+    pub fn spell(&self, label: Label) -> String {
         match (self, label) {
             (Self::Classes(names), Label::Class(class)) => names
                 .get(class)
-                .map_or(class.to_string(), |name| (*name).to_owned()),
+                .map_or(class.to_string(), |name| name.clone().into_owned()),
             (Self::Score, Label::Class(class)) => class.to_string(),
             (Self::Classes(_) | Self::Score, Label::Score(score)) => format!("{score:.3}"),
         }
@@ -88,7 +90,7 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassificationCorpus {
     /// Short name, as in a score's signature: `question-sentence`, `rte`, ….
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What is predicted.
     pub labels: Labels,
     /// Its parts; `train` first.
@@ -105,7 +107,7 @@ impl ClassificationCorpus {
             .iter()
             .find(|part| part.name == name)
             .ok_or_else(|| Error::UnknownPart {
-                corpus: self.name,
+                corpus: self.name.clone().into_owned(),
                 name: name.to_owned(),
                 known: self
                     .parts

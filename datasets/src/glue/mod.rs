@@ -10,6 +10,7 @@ mod prepare;
 mod read;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +42,17 @@ pub enum GlueTask {
     Wnli,
 }
 
-const BINARY: Labels = Labels::Classes(&["0", "1"]);
-const ENTAILMENT: Labels = Labels::Classes(&["entailment", "not_entailment"]);
+const BINARY: Labels = classes(&[Cow::Borrowed("0"), Cow::Borrowed("1")]);
+const ENTAILMENT: Labels = classes(&[Cow::Borrowed("entailment"), Cow::Borrowed("not_entailment")]);
+const NLI: Labels = classes(&[
+    Cow::Borrowed("contradiction"),
+    Cow::Borrowed("entailment"),
+    Cow::Borrowed("neutral"),
+]);
+
+const fn classes(names: &'static [Cow<'static, str>]) -> Labels {
+    Labels::Classes(Cow::Borrowed(names))
+}
 
 impl GlueTask {
     /// Every task.
@@ -98,7 +108,7 @@ impl GlueTask {
         match self {
             Self::Cola | Self::Sst2 | Self::Mrpc | Self::Qqp | Self::Wnli => BINARY,
             Self::Qnli | Self::Rte => ENTAILMENT,
-            Self::Mnli => Labels::Classes(&["contradiction", "entailment", "neutral"]),
+            Self::Mnli => NLI,
             Self::Stsb => Labels::Score,
         }
     }

@@ -26,7 +26,7 @@ pub fn read_task(task: GlueTask, dir: &Path) -> Result<LoadedTask> {
         }
     }
     let corpus = ClassificationCorpus {
-        name: task.name(),
+        name: task.name().into(),
         labels: task.labels(),
         parts,
     };
@@ -49,7 +49,7 @@ pub fn read_part(task: GlueTask, dir: &Path, part: &str) -> Result<(Part, PartCo
         .iter()
         .find(|file| file.part == part)
         .ok_or_else(|| Error::UnknownPart {
-            corpus: task.name(),
+            corpus: task.name().to_owned(),
             name: part.to_owned(),
             known: files
                 .iter()

@@ -19,6 +19,7 @@
 
 mod sentences;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 pub use sentences::sentences;
@@ -29,7 +30,10 @@ use crate::source::Sha256Hex;
 use crate::squad::{Article, Paragraph, Question};
 
 /// The classes: 0 the sentence does not hold the answer, 1 it does.
-pub const LABELS: Labels = Labels::Classes(&["no_answer", "answer"]);
+pub const LABELS: Labels = Labels::Classes(Cow::Borrowed(&[
+    Cow::Borrowed("no_answer"),
+    Cow::Borrowed("answer"),
+]));
 
 /// Words that say nothing about what a question is about.
 pub const STOP_WORDS: [&str; 41] = [
@@ -55,7 +59,7 @@ pub fn from_articles(articles: &[Article]) -> ClassificationCorpus {
         }
     }
     ClassificationCorpus {
-        name: "question-sentence",
+        name: "question-sentence".into(),
         labels: LABELS,
         parts: parts.into(),
     }

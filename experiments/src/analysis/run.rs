@@ -148,7 +148,7 @@ impl Read {
             Some(Language::De) => "de-en",
             Some(Language::Ja) => "ja-en",
             Some(Language::Ro) => "ro-en",
-            Some(Language::En | Language::Cs | Language::Fr) | None => "en-de",
+            Some(Language::En | Language::Cs | Language::Fr | Language::Other(_)) | None => "en-de",
         };
         pair(name).map(Published::of).unwrap_or_default()
     }

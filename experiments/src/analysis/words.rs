@@ -66,7 +66,9 @@ pub(super) fn interrogatives(language: Language) -> Option<Vec<String>> {
     let words = match language {
         Language::En => ENGLISH_INTERROGATIVES,
         Language::De => GERMAN_INTERROGATIVES,
-        Language::Cs | Language::Fr | Language::Ja | Language::Ro => return None,
+        Language::Cs | Language::Fr | Language::Ja | Language::Ro | Language::Other(_) => {
+            return None;
+        }
     };
     Some(words.iter().map(|&word| word.to_owned()).collect())
 }

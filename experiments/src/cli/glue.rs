@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use sparta_datasets::classification::ClassificationTask;
 
 use super::main_of;
 use super::options::{Common, Encoder, PREDICT, PREPARE, REPORT};
 use super::program::{self, Program, Unused, once};
 use crate::protocol::{self, Request, Stage};
-use crate::recipe::{GlueRecipe, Recipe};
+use crate::recipe::{GlueRecipe, Source};
 use crate::task::glue::{self, Predict};
 use crate::version;
 
@@ -36,14 +35,14 @@ pub(super) struct GlueOptions {
     common: Common,
     #[command(flatten)]
     encoder: Encoder,
-    /// Tasks instead of the recipe's, e.g. --tasks rte,mrpc
+    /// Tasks instead of the recipe's, e.g. --tasks rte,mrpc; `files` is a table of your own, `--data FILE`
     #[arg(long, value_name = "TASK,TASK", value_delimiter = ',', value_parser = tasks())]
     tasks: Option<Vec<String>>,
 }
 
 /// Names of tasks, as they are spelled in recipes.
 fn tasks() -> PossibleValuesParser {
-    PossibleValuesParser::new(ClassificationTask::all().map(ClassificationTask::name))
+    PossibleValuesParser::new(Source::tasks().map(Source::name))
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -82,13 +81,12 @@ impl program::Options for GlueOptions {
 }
 
 impl GlueOptions {
-    fn request(self, stage: Option<Stage>) -> Result<Request<GlueRecipe>> {
+    fn request(mut self, stage: Option<Stage>) -> Result<Request<GlueRecipe>> {
+        if let Some(tasks) = self.tasks {
+            self.common.sets.push(format!("tasks={tasks:?}"));
+        }
         let mut request: Request<GlueRecipe> = self.common.request(stage)?;
         request.weights = self.encoder.weights;
-        if let Some(tasks) = self.tasks {
-            request.recipe.tasks = tasks;
-            request.recipe.validate()?;
-        }
         Ok(request)
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Common {
     attention_by: Option<Implementation>,
     /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub(super) sets: Vec<String>,
     /// Seeds instead of the recipe's, e.g. --seeds 1,2,3
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
@@ -38,8 +38,9 @@ pub(super) struct Common {
     /// Run folder [default: runs/<table>-<recipe hash>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Folder with the corpus files as published
-    #[arg(long, alias = "from", value_name = "DIR")]
+    /// Folder with the corpus files as published; with `--set data.corpus=files` your own file, or a folder of train, valid and
+    /// test files
+    #[arg(long, alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
     /// No progress output
     #[arg(long, short)]

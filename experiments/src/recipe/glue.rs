@@ -1,6 +1,6 @@
 //! The typed recipe of a table of labelled texts: GLUE's tasks, and the shipped one.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_model::bert::Pooling;
@@ -9,6 +9,7 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
+use super::files::{Source, TableFiles};
 use super::renamed::NORMALIZER;
 use super::{
     AnyCorpus, Heading, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
@@ -56,6 +57,9 @@ pub struct TextRecipe {
     pub valid_examples: usize,
     /// Examples of each reported part; 0 = all.
     pub test_examples: usize,
+    /// How own files are read, where the task is these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<TableFiles>,
 }
 
 /// The linear map from the encoder to the labels, which starts from random numbers.
@@ -82,12 +86,20 @@ pub struct TextPaperRecipe {
 }
 
 impl GlueRecipe {
-    /// The tasks as the data crate knows them.
+    /// The tasks by their names.
     ///
     /// # Errors
     /// A name that is none, with those that are.
-    pub fn classification_tasks(&self) -> Result<Vec<ClassificationTask>> {
-        let parse = |name: &String| Ok(name.parse::<ClassificationTask>()?);
+    pub fn classification_tasks(&self) -> Result<Vec<Source<ClassificationTask>>> {
+        let parse = |name: &String| {
+            if *name == Source::Files.name() {
+                return Ok(Source::Files);
+            }
+            match name.parse() {
+                Ok(task) => Ok(Source::Published(task)),
+                Err(error) => bail!("{error}, or `files` with --data FILE"),
+            }
+        };
         self.tasks.iter().map(parse).collect()
     }
 }
@@ -117,13 +129,14 @@ impl EncoderRecipe for GlueRecipe {
 impl Recipe for GlueRecipe {
     const PROGRAM: &'static str = "glue";
     const SHIPPED: &'static [Shipped] = super::shipped::GLUE;
+    const FILES: &'static str = TableFiles::DEFAULT;
 
     const RENAMED: &'static [Renamed] = &[NORMALIZER];
 
     sections!();
 
     fn choose_found(&mut self, folders: &[String]) {
-        let names = ClassificationTask::all().map(ClassificationTask::name);
+        let names = Source::tasks().map(Source::name);
         let found = names.filter(|name| folders.iter().any(|folder| folder == name));
         let found: Vec<String> = found.map(str::to_owned).collect();
         if !found.is_empty() {
@@ -151,7 +164,11 @@ impl Recipe for GlueRecipe {
     fn needs(&self) -> Result<Needs> {
         let tasks = self.classification_tasks()?;
         Ok(Needs {
-            corpora: tasks.into_iter().map(AnyCorpus::Labelled).collect(),
+            corpora: tasks
+                .into_iter()
+                .filter_map(Source::published)
+                .map(AnyCorpus::Labelled)
+                .collect(),
             network: Some(self.model.network),
         })
     }
@@ -163,6 +180,13 @@ impl Recipe for GlueRecipe {
         ensure!(!tasks.is_empty(), "`tasks` must name at least one task");
         for (i, task) in tasks.iter().enumerate() {
             ensure!(!tasks[..i].contains(task), "`tasks` names `{task}` twice");
+        }
+        ensure!(
+            tasks.len() == 1 || !tasks.contains(&Source::Files),
+            "`tasks` names your own files beside others: `--data` can be one of both; run them by themselves, `--tasks files`"
+        );
+        if let Some(files) = &self.data.files {
+            files.check()?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
 use sparta_model::layer::MechanismConfig;
 
+use super::files::{Source, WordFiles};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
 use super::sections::check_normalizers;
 use super::{
@@ -41,7 +42,7 @@ pub struct LmRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus.
-    pub corpus: CorpusName,
+    pub corpus: Source<CorpusName>,
     /// Size of the vocabulary with its special words; 0 keeps every word.
     pub vocab_size: usize,
     /// Tokens of the training split to use; 0 = all.
@@ -50,6 +51,9 @@ pub struct DataRecipe {
     pub valid_tokens: usize,
     /// Tokens of the test split to use; 0 = all.
     pub test_tokens: usize,
+    /// How own files are read, where the corpus is these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<WordFiles>,
 }
 
 /// Transformer-XL dimensions.
@@ -139,12 +143,13 @@ impl Recipe for LmRecipe {
     const PROGRAM: &'static str = "lm";
     const SHIPPED: &'static [Shipped] = super::shipped::LM;
     const RENAMED: &'static [Renamed] = &[RETRAIN_MODE, NORMALIZER];
+    const FILES: &'static str = WordFiles::DEFAULT;
 
     sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {
-            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            corpora: Vec::from_iter(self.data.corpus.published().map(AnyCorpus::Text)),
             network: None,
         })
     }
@@ -162,6 +167,9 @@ impl Recipe for LmRecipe {
              that ask; leave it out"
         );
         let data = &self.data;
+        if let Some(files) = &data.files {
+            files.held_out.check()?;
+        }
         let columns = self.train.batch_size;
         let of_train = data.train_tokens;
         ensure!(

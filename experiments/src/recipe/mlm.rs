@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
 
 use super::encoder::EncoderModelRecipe;
+use super::files::{PieceFiles, Source};
 use super::sections::check_normalizers;
 use super::{
     AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Prune, Recipe, Retrain, RetrainStart,
@@ -42,7 +43,7 @@ pub struct MlmRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MlmDataRecipe {
     /// The corpus.
-    pub corpus: CorpusName,
+    pub corpus: Source<CorpusName>,
     /// Longest window in tokens, `[CLS]` and `[SEP]` included: rows and columns of the masks.
     pub max_len: usize,
     /// Windows of the training split to use; 0 = all.
@@ -51,6 +52,9 @@ pub struct MlmDataRecipe {
     pub valid_windows: usize,
     /// Windows of the test split to use; 0 = all.
     pub test_windows: usize,
+    /// How own files are read, where the corpus is these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PieceFiles>,
 }
 
 /// The map from hidden states to word pieces.
@@ -121,18 +125,22 @@ impl MlmEvalRecipe {
 impl Recipe for MlmRecipe {
     const PROGRAM: &'static str = "mlm";
     const SHIPPED: &'static [Shipped] = super::shipped::MLM;
+    const FILES: &'static str = PieceFiles::DEFAULT;
 
     sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {
-            corpora: vec![AnyCorpus::Text(self.data.corpus)],
+            corpora: Vec::from_iter(self.data.corpus.published().map(AnyCorpus::Text)),
             network: Some(self.model.network),
         })
     }
 
     fn validate(&self) -> Result<()> {
         let (m, masking) = (&self.model, &self.masking);
+        if let Some(files) = &self.data.files {
+            files.held_out.check()?;
+        }
         self.heading.check()?;
         ensure!(
             self.data.max_len > 2,

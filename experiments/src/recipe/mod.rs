@@ -37,6 +37,7 @@ macro_rules! sections {
 
 mod edit;
 pub mod encoder;
+pub mod files;
 pub mod glue;
 pub mod lm;
 mod misfit;
@@ -53,6 +54,7 @@ mod words;
 
 pub use edit::apply_set;
 pub use encoder::EncoderRecipe;
+pub use files::Source;
 pub use glue::GlueRecipe;
 pub use lm::LmRecipe;
 pub use mlm::MlmRecipe;
@@ -83,6 +85,10 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     const SHIPPED: &'static [Shipped];
     /// Keys that had another name in earlier recipes.
     const RENAMED: &'static [Renamed] = &[];
+
+    /// The section `data.files` with the values that stand where a recipe for own files does not say; none where a task has no
+    /// such recipes.
+    const FILES: &'static str = "";
 
     /// Name and seeds.
     fn heading(&self) -> &Heading;
@@ -177,9 +183,17 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         for renamed in Self::RENAMED {
             renamed.read(&mut table)?;
         }
+        let section: toml::Table = Self::FILES
+            .parse()
+            .context("the section of own files is broken")?;
+        let with_files = files::with_section(reference.clone(), &section);
         for set in sets {
-            apply_set(&mut table, set, &reference, Self::RENAMED)?;
+            apply_set(&mut table, set, &with_files, Self::RENAMED)?;
         }
+        let reference = match files::settle(&mut table, &section, sets)? {
+            true => with_files,
+            false => reference,
+        };
         check_shape(&table, &reference, Self::SHIPPED[0].name)?;
         ranges::check(&table)?;
         let recipe: Self = misfit::read(table, reference)?;

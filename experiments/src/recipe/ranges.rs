@@ -68,6 +68,9 @@ const RANGES: &[(&str, Range)] = &[
     ("data.valid_windows", AMOUNT),
     ("data.test_windows", AMOUNT),
     ("data.test_questions", AMOUNT),
+    ("data.files.valid_fraction", SHARE),
+    ("data.files.test_fraction", SHARE),
+    ("data.files.split_seed", Range::Integers(0, i64::MAX)),
     ("model.d_model", SIZE),
     ("model.n_layers", LAYERS),
     ("model.n_encoder_layers", LAYERS),
@@ -226,15 +229,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::recipe::files::with_section;
     use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
-    const REFERENCES: [&str; 5] = [
-        LmRecipe::SHIPPED[0].text,
-        TranslationRecipe::SHIPPED[0].text,
-        GlueRecipe::SHIPPED[0].text,
-        SquadRecipe::SHIPPED[0].text,
-        MlmRecipe::SHIPPED[0].text,
-    ];
+    /// The reference of a program with the section of own files.
+    fn reference<R: Recipe>() -> Table {
+        let section = R::FILES.parse().unwrap();
+        with_section(R::SHIPPED[0].text.parse().unwrap(), &section)
+    }
 
     /// The keys of a reference recipe with a number, or with a list that is not of words.
     fn numbers(table: &Table, prefix: &str, found: &mut BTreeSet<String>) {
@@ -256,8 +258,14 @@ mod tests {
     #[test]
     fn every_number_has_a_range() {
         let mut found = BTreeSet::new();
-        for text in REFERENCES {
-            numbers(&text.parse().unwrap(), "", &mut found);
+        for reference in [
+            reference::<LmRecipe>(),
+            reference::<TranslationRecipe>(),
+            reference::<GlueRecipe>(),
+            reference::<SquadRecipe>(),
+            reference::<MlmRecipe>(),
+        ] {
+            numbers(&reference, "", &mut found);
         }
         // Their lists are empty in the references.
         found.insert("model.cutoffs".to_owned());
@@ -298,21 +306,21 @@ mod tests {
     }
 
     fn refusals<R: Recipe + fmt::Debug>() -> usize {
-        let reference: Table = R::SHIPPED[0].text.parse().unwrap();
+        let reference = Value::Table(reference::<R>());
         let mut n_refused = 0;
         for (key, range) in RANGES {
-            let (section, name) = key.split_once('.').unwrap_or(("", key));
-            let here = match section {
-                "" => reference.get(name),
-                section => reference.get(section).and_then(|of| of.get(name)),
+            let mut names = key.split('.');
+            let Some(here) = names.try_fold(&reference, |of, name| of.get(name)) else {
+                continue;
             };
-            let Some(here) = here else { continue };
             for value in outside(*range) {
                 let set = match here {
                     Value::Array(_) => format!("{key}=[{value}]"),
                     _ => format!("{key}={value}"),
                 };
-                let error = R::parse(R::SHIPPED[0].text, std::slice::from_ref(&set)).unwrap_err();
+                let own = (key.starts_with("data.files.")).then(|| "data.corpus=files".to_owned());
+                let sets: Vec<String> = own.into_iter().chain([set.clone()]).collect();
+                let error = R::parse(R::SHIPPED[0].text, &sets).unwrap_err();
                 let said = format!("{error:#}");
                 let expected = format!("must be {range}; found {value}");
                 assert!(

@@ -4,6 +4,8 @@ mod encoder;
 pub mod glue;
 pub mod lm;
 pub mod mlm;
+mod own_files;
+mod running_text;
 mod segments;
 pub mod squad;
 pub mod translation;

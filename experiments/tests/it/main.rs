@@ -13,6 +13,7 @@ mod lm;
 mod low_rank;
 mod lsh;
 mod mlm;
+mod own_files;
 mod parts;
 mod patterns;
 mod related;

@@ -90,9 +90,12 @@ impl MosesDetokenizer {
         } else if self.is_contraction(words, at) {
             match self.language {
                 Language::Fr => Join::Right,
-                Language::Cs | Language::De | Language::En | Language::Ja | Language::Ro => {
-                    Join::Left
-                }
+                Language::Cs
+                | Language::De
+                | Language::En
+                | Language::Ja
+                | Language::Ro
+                | Language::Other(_) => Join::Left,
             }
         } else if all(|c| "'\"„“`".contains(c)) {
             self.quote(word, before, quotes)
@@ -125,7 +128,7 @@ impl MosesDetokenizer {
                     && matches!(words[at - 1], "." | ",")
                     && is_number(word)
             }
-            Language::De | Language::Ja | Language::Ro => false,
+            Language::De | Language::Ja | Language::Ro | Language::Other(_) => false,
         }
     }
 

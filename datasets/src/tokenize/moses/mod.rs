@@ -16,6 +16,9 @@
 //! | ro | 90,820 | 90,820 | 5,000 | 5,000 | 38 | 36 | 3, 6, 7 |
 //! | ja | 94,013 | 94,013 | 5,000 | 5,000 | as en | as en | 2, 3 |
 //!
+//! For other languages the rules are those that the original has for them too: English abbreviations, and apostrophes that stand
+//! alone; no text of them was compared.
+//!
 //! Texts: (1) Multi30k's training set, (2) Debian's `libreoffice-help-*` and (3) `manpages-*`, (4) `fortunes-*`, (5) the corpus
 //! that is shipped, (6) WMT16's `newsdev2016`, (7) pairs from Debian's descriptions, manual pages and programs.
 //!

@@ -50,7 +50,7 @@ impl PunctuationNormalizer {
         match self.language {
             Language::En => move_marks_in(text),
             Language::Cs => text.to_owned(),
-            Language::De | Language::Fr | Language::Ja | Language::Ro => {
+            Language::De | Language::Fr | Language::Ja | Language::Ro | Language::Other(_) => {
                 move_dots_out(&text.replace(",\"", "\","))
             }
         }
@@ -60,7 +60,7 @@ impl PunctuationNormalizer {
     fn decimal_mark(&self) -> char {
         match self.language {
             Language::Cs | Language::De | Language::Fr => ',',
-            Language::En | Language::Ja | Language::Ro => '.',
+            Language::En | Language::Ja | Language::Ro | Language::Other(_) => '.',
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn prefix(language: Language, release: Release, stem: &str) -> Option
     let letter = single_letter(stem);
     let always = match language {
         // Languages without a list of their own fall back to English.
-        Language::En | Language::Ja => {
+        Language::En | Language::Ja | Language::Other(_) => {
             if listed(EN_BEFORE_NUMBER) {
                 return Some(Prefix::BeforeNumber);
             }

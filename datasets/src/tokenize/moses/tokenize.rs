@@ -239,7 +239,7 @@ fn cut_apostrophes(language: Language, text: Vec<char>) -> Vec<char> {
             let text = around(text, |a, b| is_letter(a) && !is_letter(b), " ' ");
             around(text, |a, b| is_letter(a) && is_letter(b), "' ")
         }
-        Language::Cs | Language::De | Language::Ja | Language::Ro => {
+        Language::Cs | Language::De | Language::Ja | Language::Ro | Language::Other(_) => {
             rewrite(&text, |window: &[char; 1]| match *window {
                 ['\''] => Some(vec![' ', '\'', ' ']),
                 _ => None,

@@ -16,6 +16,7 @@ use sparta_model::seq2seq::{MaskRows, Sharing};
 use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
+use super::files::{PairFiles, Source};
 use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
@@ -53,7 +54,7 @@ pub struct TranslationRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecipe {
     /// The corpus, with its direction.
-    pub corpus: TranslationCorpus,
+    pub corpus: Source<TranslationCorpus>,
     /// Whether sentences are lower-cased.
     pub lowercase: bool,
     /// Merges of the byte pair encoding, learned on both languages together.
@@ -72,6 +73,9 @@ pub struct DataRecipe {
     pub test_pairs: usize,
     /// On which side short source sentences of a batch are filled.
     pub pad_source: PaddingSide,
+    /// How own files are read, where the corpus is these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PairFiles>,
 }
 
 /// Encoder–decoder dimensions.
@@ -296,12 +300,13 @@ impl Recipe for TranslationRecipe {
     const PROGRAM: &'static str = "iwslt";
     const SHIPPED: &'static [Shipped] = super::shipped::TRANSLATION;
     const RENAMED: &'static [Renamed] = &[RETRAIN_MODE];
+    const FILES: &'static str = PairFiles::DEFAULT;
 
     sections!();
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {
-            corpora: vec![AnyCorpus::Pairs(self.data.corpus)],
+            corpora: Vec::from_iter(self.data.corpus.published().map(AnyCorpus::Pairs)),
             network: None,
         })
     }
@@ -321,9 +326,13 @@ impl Recipe for TranslationRecipe {
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         ensure!(
-            self.data.lowercase || !self.data.corpus.is_lower_case(),
+            self.data.lowercase
+                || !(self.data.corpus.published()).is_some_and(TranslationCorpus::is_lower_case),
             "`data.lowercase` must be true: the corpus is prepared in lower case"
         );
+        if let Some(files) = &self.data.files {
+            files.check()?;
+        }
         ensure!(
             m.share != Sharing::All || self.data.joined_dictionary,
             "`model.share = \"all\"` needs `data.joined_dictionary = true`: one matrix of word vectors \

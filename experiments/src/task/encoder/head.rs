@@ -101,6 +101,14 @@ pub trait Head: Sized {
         tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>>;
 
+    /// Remembers in the run folder what it was made of, or checks that it still is, where that may be anything.
+    ///
+    /// # Errors
+    /// Other files than then; a folder that cannot be written.
+    fn enter(&self, _: &RunFolder, _: Option<&Path>) -> Result<()> {
+        Ok(())
+    }
+
     /// What the files are, for the person at the terminal.
     fn description(&self) -> &str;
 

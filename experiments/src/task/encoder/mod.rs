@@ -63,6 +63,13 @@ impl<H: Head> Encoder<H> {
         config.with_mechanism(of.mechanism(AttentionType::EncoderSelf))
     }
 
+    fn enter(&self, run: &Run<'_, H::Recipe>, sources: &Sources) -> Result<()> {
+        let from = sources.data.as_deref();
+        self.heads
+            .iter()
+            .try_for_each(|head| head.enter(&run.folder, from))
+    }
+
     fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
         Self {
             recipe: recipe.clone(),
@@ -153,6 +160,7 @@ impl<H: Head> Task for Encoder<H> {
         run.enter()?;
         task.pretrained
             .enter(model.network, &run.folder, &sources)?;
+        task.enter(run, &sources)?;
         Ok(task)
     }
 
@@ -162,7 +170,9 @@ impl<H: Head> Task for Encoder<H> {
         let pretrained = Pretrained::of_run(model, &run.folder, H::Recipe::PROGRAM)?
             .computed_by(run.request.attention);
         let heads = H::open(run, &sources, &pretrained.tokenizer, Fetch::Never)?;
-        Ok(Self::new(run.recipe, pretrained, heads))
+        let task = Self::new(run.recipe, pretrained, heads);
+        task.enter(run, &sources)?;
+        Ok(task)
     }
 
     fn stand_in(run: &Run<'_, H::Recipe>) -> Result<Self> {

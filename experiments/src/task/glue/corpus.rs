@@ -2,19 +2,22 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use sparta_datasets::classification::{
     ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
 };
+use sparta_datasets::files::{Origins, OwnTable};
 use sparta_datasets::{Split, source};
+use sparta_results::Metric;
 use sparta_results::metric::glue::GlueColumn;
 
 use super::prediction::LabelHead;
 use crate::protocol::Fetch;
-use crate::recipe::GlueRecipe;
+use crate::recipe::{GlueRecipe, Recipe, Source};
+use crate::task::own_files;
 
 /// The rows of the table that a task has.
-pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
+pub(super) fn rows(task: Source<ClassificationTask>) -> Vec<String> {
     let row = |part| match GlueColumn::of_task(task.name(), part) {
         Some(column) => column.name().to_owned(),
         None => task.name().to_owned(),
@@ -25,7 +28,7 @@ pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
 /// Made-up examples of a task, enough for a batch, for when the published ones are not at hand, and the
 /// published number of those to train on.
 pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (LoadedTask, usize) {
-    let head = LabelHead::of(task, &recipe.head);
+    let head = LabelHead::of_published(task, &recipe.head);
     let n = recipe.train.batch_size;
     let words = [
         "the", "question", "has", "an", "answer", "in", "this", "sentence",
@@ -37,7 +40,7 @@ pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (Loaded
     let example = |i: usize| TextExample {
         first: text(i),
         second: head.is_pair.then(|| text(i + 1)),
-        label: Some(match head.labels {
+        label: Some(match &head.labels {
             Labels::Classes(names) => Label::Class(i % names.len()),
             Labels::Score => Label::Score((i % 6) as f32),
         }),
@@ -53,8 +56,8 @@ pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (Loaded
     };
     let loaded = LoadedTask {
         corpus: ClassificationCorpus {
-            name: task.name(),
-            labels: head.labels,
+            name: task.name().into(),
+            labels: head.labels.clone(),
             parts: parts.collect(),
         },
         counts: Vec::new(),
@@ -62,23 +65,41 @@ pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (Loaded
     (loaded, published.unwrap_or(n))
 }
 
-/// Reads the examples of a task, downloading them only if `fetch` allows it.
+/// Reads the examples of a task, downloading them only if `fetch` allows it; of own files also what they are.
 ///
 /// # Errors
-/// Files that are missing, and how to get them; a file that is not as published.
+/// Files that are missing, and how to get them; a file that is not as published; own files that were not given, or that cannot
+/// be read.
 pub(super) fn load(
-    task: ClassificationTask,
+    task: Source<ClassificationTask>,
+    recipe: &GlueRecipe,
     from: Option<&Path>,
     fetch: Fetch,
-) -> Result<LoadedTask> {
+) -> Result<(LoadedTask, Option<Origins>)> {
+    let Source::Published(task) = task else {
+        let what = "a table with named columns (.tsv, .csv, .jsonl), or a folder with such files for train, valid and test";
+        let path = own_files::given(from, GlueRecipe::PROGRAM, what)?;
+        let files = recipe.data.files.as_ref();
+        let files = files.context("the recipe has no section `data.files`")?;
+        let OwnTable { corpus, origins } = files.rule().corpus(path)?;
+        let n_classes = corpus.labels.n_outputs();
+        ensure!(
+            files.metric != Metric::F1 || n_classes == 2,
+            "`data.files.metric = \"f1\"` is a score of two classes, and column `{}` has {n_classes}: use accuracy or matthews",
+            files.label
+        );
+        let counts = Vec::new();
+        return Ok((LoadedTask { corpus, counts }, Some(origins)));
+    };
     let cache = source::cache_dir()?;
     let loaded = match fetch {
         Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
         Fetch::Never => task.load(from, &cache),
     };
-    loaded.map_err(|error| {
+    let loaded = loaded.map_err(|error| {
         anyhow!(
             "{error}\n(`prepare` is `cargo run --release --bin glue -- prepare --recipe RECIPE`)"
         )
-    })
+    })?;
+    Ok((loaded, None))
 }

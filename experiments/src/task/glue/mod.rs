@@ -2,6 +2,7 @@
 
 mod attend;
 mod corpus;
+mod labels;
 mod predict;
 mod prediction;
 mod subject;

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail, ensure};
 use sparta_datasets::batch::EncodedExample;
 use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
 
-use super::Glue;
 use super::prediction::{self, LabelHead, Prediction};
+use super::{Glue, labels};
 use crate::device::DeviceChoice;
 use crate::io::{Reader, print_line};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
-use crate::recipe::{EncoderRecipe, GlueRecipe};
+use crate::recipe::{EncoderRecipe, GlueRecipe, Source};
 use crate::task::encoder::{self, Trained, batch};
 
 /// What `glue predict` asks for.
@@ -45,9 +45,12 @@ pub fn predict(request: &Predict) -> Result<()> {
     })?;
     let tokenizer = &trained.pretrained.tokenizer;
     let model = trained.model();
-    let outputs = match head.labels {
+    let outputs = match &head.labels {
         Labels::Classes(names) => format!("label, then the probabilities of {}", names.join(", ")),
-        Labels::Score => "a number from 0 to 5".to_owned(),
+        Labels::Score => match task {
+            Source::Published(_) => "a number from 0 to 5".to_owned(),
+            Source::Files => "a number".to_owned(),
+        },
     };
     note(
         request.quiet,
@@ -83,7 +86,7 @@ pub fn predict(request: &Predict) -> Result<()> {
             .map(|(i, line)| example(line, head.is_pair, number + i + 1))
             .collect::<Result<_>>()?;
         let examples = EncodedExample::encode_all(&examples, tokenizer, max_len)?;
-        let predictions = prediction::predict(&model, &examples, head.labels, shape, &mut |_| ())?;
+        let predictions = prediction::predict(&model, &examples, &head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
             let label = head.labels.spell(prediction.label());
             let line = match &prediction {
@@ -108,19 +111,20 @@ pub fn predict(request: &Predict) -> Result<()> {
 pub(super) fn find_model(path: &Path) -> Result<Found<GlueRecipe>> {
     find::<Glue>(path, |recipe| {
         // Tasks are no part of what makes a run: any may be there.
-        let names: Vec<String> = ClassificationTask::all()
-            .map(|task| task.name().to_owned())
-            .collect();
+        let names: Vec<String> = Source::tasks().map(|task| task.name().to_owned()).collect();
         Ok(encoder::variants(recipe, &names))
     })
 }
 
 /// The task of a model, and the head that it has for it.
-pub(super) fn head_of(found: &Found<GlueRecipe>) -> Result<(ClassificationTask, LabelHead)> {
-    let task = ClassificationTask::all()
+pub(super) fn head_of(
+    found: &Found<GlueRecipe>,
+) -> Result<(Source<ClassificationTask>, LabelHead)> {
+    let task = Source::tasks()
         .nth(found.arm.variant.dataset)
         .context("the variant has no task")?;
-    Ok((task, LabelHead::of(task, &found.recipe.head)))
+    let own = || labels::of_run(&found.folder.path);
+    Ok((task, LabelHead::of(task, &found.recipe, own)?))
 }
 
 fn example(line: &str, is_pair: bool, number: usize) -> Result<TextExample> {

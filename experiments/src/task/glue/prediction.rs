@@ -1,6 +1,6 @@
 //! What a classifier says of texts.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::batch::{ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels};
@@ -8,11 +8,12 @@ use sparta_datasets::question_sentence;
 use sparta_model::bert::{BertClassifier, BertConfig, BertInput, Pooling};
 
 use crate::recipe::glue::HeadRecipe;
+use crate::recipe::{GlueRecipe, Source};
 use crate::task::encoder::{Model, batch};
 use crate::train::watch::stop_if_interrupted;
 
 /// What is predicted for the examples of a task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct LabelHead {
     pub(super) labels: Labels,
     /// Whether an example is two texts.
@@ -22,7 +23,31 @@ pub(super) struct LabelHead {
 }
 
 impl LabelHead {
-    pub(super) fn of(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
+    /// For a task of the recipe, own files having these labels.
+    ///
+    /// # Errors
+    /// A recipe for own files that does not say how they are read.
+    pub(super) fn of(
+        task: Source<ClassificationTask>,
+        recipe: &GlueRecipe,
+        own: impl FnOnce() -> Result<Labels>,
+    ) -> Result<Self> {
+        match task {
+            Source::Published(task) => Ok(Self::of_published(task, &recipe.head)),
+            Source::Files => {
+                let files = recipe.data.files.as_ref();
+                let files = files.context("the recipe has no section `data.files`")?;
+                Ok(Self {
+                    labels: own()?,
+                    is_pair: files.is_pair(),
+                    pooling: recipe.head.pooling,
+                })
+            }
+        }
+    }
+
+    /// For a task whose labels are known.
+    pub(super) fn of_published(task: ClassificationTask, recipe: &HeadRecipe) -> Self {
         let pooling = recipe.pooling;
         match task {
             ClassificationTask::QuestionSentence => Self {
@@ -38,7 +63,7 @@ impl LabelHead {
         }
     }
 
-    pub(super) fn init(self, config: &BertConfig, device: &Device) -> BertClassifier {
+    pub(super) fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
         let config = config.clone().with_pooling(self.pooling);
         config.init_classifier(self.labels.n_outputs(), device)
     }
@@ -86,7 +111,7 @@ pub(super) fn input(padded: &ClassificationBatch, device: &Device) -> BertInput 
 pub(super) fn predict(
     model: &Model<'_, BertClassifier>,
     examples: &[EncodedExample],
-    labels: Labels,
+    labels: &Labels,
     (padding, pad, batch_size): (PaddingStrategy, u32, usize),
     at: &mut dyn FnMut(u64),
 ) -> Result<Vec<Prediction>> {

@@ -10,6 +10,7 @@ use sparta_datasets::batch::{
     ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy, Targets,
 };
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
+use sparta_datasets::files::Origins;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::kept::PREDICTIONS;
@@ -18,14 +19,15 @@ use sparta_results::metric::glue::{GlueColumn, Predictions, score};
 use sparta_results::render::PivotLayout;
 use sparta_results::{Baseline, Metric, RunRecord};
 
-use super::corpus;
 use super::prediction::{LabelHead, Prediction, input, predict};
 use super::units;
+use super::{corpus, labels};
 use crate::device::OpenDevice;
 use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
-use crate::recipe::GlueRecipe;
+use crate::recipe::{GlueRecipe, Source};
 use crate::task::encoder::{BaselineScore, Column, Head, Model, Sources, batch};
+use crate::task::own_files;
 use crate::train::HeadRate;
 
 /// Some examples of a task, encoded.
@@ -39,7 +41,11 @@ pub(super) struct Examples {
 
 /// A task of labelled texts.
 pub struct TextHead {
-    task: ClassificationTask,
+    task: Source<ClassificationTask>,
+    /// The corpus in signatures.
+    name: String,
+    /// Own files.
+    origins: Option<Origins>,
     head: LabelHead,
     head_rate: HeadRate,
     padding: PaddingStrategy,
@@ -59,8 +65,8 @@ impl TextHead {
     /// # Errors
     /// A part without examples or labels.
     pub(super) fn new(
-        task: ClassificationTask,
-        loaded: &LoadedTask,
+        task: Source<ClassificationTask>,
+        (loaded, origins): (&LoadedTask, Option<Origins>),
         recipe: &GlueRecipe,
         tokenizer: &Tokenizer,
     ) -> Result<Self> {
@@ -81,8 +87,10 @@ impl TextHead {
         };
         let train = corpus.part(Split::Train.name())?;
         let rule = match task {
-            ClassificationTask::QuestionSentence => Some(OverlapRule::fit(&train.examples)),
-            ClassificationTask::Glue(_) => None,
+            Source::Published(ClassificationTask::QuestionSentence) => {
+                Some(OverlapRule::fit(&train.examples))
+            }
+            Source::Published(ClassificationTask::Glue(_)) | Source::Files => None,
         };
         let examples = |name: &'static str, limit| -> Result<Examples> {
             let part = corpus.part(name)?;
@@ -101,22 +109,25 @@ impl TextHead {
         let train = encode(train, data.train_examples)?;
         let names = task.reported_parts();
         let watched = match task {
-            ClassificationTask::QuestionSentence => Split::Valid.name(),
+            Source::Published(ClassificationTask::QuestionSentence) | Source::Files => {
+                Split::Valid.name()
+            }
             // Test labels are not published: what is watched is what is reported.
-            ClassificationTask::Glue(_) => names[0],
+            Source::Published(ClassificationTask::Glue(_)) => names[0],
         };
         let reported: Vec<Examples> = names
             .iter()
             .map(|name| examples(name, data.test_examples))
             .collect::<Result<_>>()?;
-        let columns = columns(task, recipe, &reported)?;
+        let columns = columns((task, &corpus.name), recipe, &reported)?;
         let padding = batch::padding(data.padding, data.max_len);
         let order = ExampleOrder::in_order(train.len(), recipe.train.batch_size)?;
         let sizes = reported
             .iter()
             .map(|part| format!("{} {}", part.name, part.examples.len()));
         let mut description = format!(
-            "{task}: train {}, {} examples; {}",
+            "{}: train {}, {} examples; {}",
+            corpus.name,
             train.len(),
             sizes.collect::<Vec<_>>().join(", "),
             batch::describe_padding(order.padding(&train, padding), data.padding)
@@ -126,7 +137,9 @@ impl TextHead {
         }
         Ok(Self {
             task,
-            head: LabelHead::of(task, &recipe.head),
+            name: corpus.name.clone().into_owned(),
+            origins,
+            head: LabelHead::of(task, recipe, || Ok(corpus.labels.clone()))?,
             head_rate: HeadRate {
                 module: "classifier",
                 factor: recipe.head.lr_factor,
@@ -194,23 +207,28 @@ impl TextHead {
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<Prediction>> {
         let shape = (self.padding, self.pad, self.batch_size);
-        predict(model, examples, self.head.labels, shape, at)
+        predict(model, examples, &self.head.labels, shape, at)
     }
 }
 
 /// The lines of the table that a task has.
 fn columns(
-    task: ClassificationTask,
+    (task, name): (Source<ClassificationTask>, &str),
     recipe: &GlueRecipe,
     reported: &[Examples],
 ) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for part in reported {
         let (row, metrics, paper) = match task {
-            ClassificationTask::QuestionSentence => {
+            Source::Published(ClassificationTask::QuestionSentence) => {
                 (task.name().to_owned(), vec![Metric::Accuracy], None)
             }
-            ClassificationTask::Glue(_) => {
+            Source::Files => {
+                let files = recipe.data.files.as_ref();
+                let files = files.context("the recipe has no section `data.files`")?;
+                (task.name().to_owned(), vec![files.metric], None)
+            }
+            Source::Published(ClassificationTask::Glue(_)) => {
                 let column = GlueColumn::of_task(task.name(), part.name)
                     .with_context(|| format!("no column for {task}, {}", part.name))?;
                 let metrics = [&[column.metric()], column.further()].concat();
@@ -221,7 +239,7 @@ fn columns(
         };
         for (i, metric) in metrics.into_iter().enumerate() {
             let n = part.examples.len() as u64;
-            let signature = TaskSignature::new(metric, task.name(), part.name, n)?
+            let signature = TaskSignature::new(metric, name, part.name, n)?
                 .with("len", recipe.data.max_len)?
                 .with("padding", recipe.data.padding.name())?;
             columns.push(Column {
@@ -260,8 +278,9 @@ impl Head for TextHead {
         fetch: Fetch,
     ) -> Result<Vec<Self>> {
         let open = |task| {
-            let loaded = corpus::load(task, sources.data.as_deref(), fetch)?;
-            Self::new(task, &loaded, run.recipe, tokenizer)
+            let from = sources.data.as_deref();
+            let (loaded, origins) = corpus::load(task, run.recipe, from, fetch)?;
+            Self::new(task, (&loaded, origins), run.recipe, tokenizer)
         };
         let tasks = run.recipe.classification_tasks()?;
         tasks.into_iter().map(open).collect()
@@ -272,14 +291,17 @@ impl Head for TextHead {
         sources: &Sources,
         tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>> {
-        let open = |task: ClassificationTask| {
+        let open = |task: Source<ClassificationTask>| {
             let from = sources.data.as_deref();
-            match corpus::load(task, from, Fetch::Never) {
-                Ok(loaded) => Self::new(task, &loaded, run.recipe, tokenizer),
-                Err(error) if from.is_some() => Err(error),
-                Err(_) => {
-                    let (loaded, n_epoch) = corpus::stand_in(task, run.recipe);
-                    let head = Self::new(task, &loaded, run.recipe, tokenizer)?;
+            match (corpus::load(task, run.recipe, from, Fetch::Never), task) {
+                (Ok((loaded, origins)), _) => {
+                    Self::new(task, (&loaded, origins), run.recipe, tokenizer)
+                }
+                (Err(error), Source::Files) => Err(error),
+                (Err(error), Source::Published(_)) if from.is_some() => Err(error),
+                (Err(_), Source::Published(known)) => {
+                    let (loaded, n_epoch) = corpus::stand_in(known, run.recipe);
+                    let head = Self::new(task, (&loaded, None), run.recipe, tokenizer)?;
                     Ok(Self {
                         description: batch::stand_in(task.name(), n_epoch),
                         n_epoch,
@@ -292,6 +314,14 @@ impl Head for TextHead {
         tasks.into_iter().map(open).collect()
     }
 
+    fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
+        let (Some(origins), Some(from)) = (&self.origins, from) else {
+            return Ok(());
+        };
+        own_files::remember(folder, origins, from)?;
+        labels::save(folder, &self.head.labels)
+    }
+
     fn description(&self) -> &str {
         &self.description
     }
@@ -301,7 +331,7 @@ impl Head for TextHead {
     }
 
     fn corpus(&self) -> &str {
-        self.task.name()
+        &self.name
     }
 
     fn n_examples(&self, split: Split) -> usize {
@@ -424,7 +454,7 @@ impl Head for TextHead {
             let Some((class, _)) = part.majority else {
                 continue;
             };
-            let Labels::Classes(names) = self.head.labels else {
+            let Labels::Classes(names) = &self.head.labels else {
                 continue;
             };
             let sure = |&class: &usize| {

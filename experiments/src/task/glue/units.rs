@@ -9,10 +9,11 @@ use sparta_results::kept::{PREDICTIONS, Predicted, predictions};
 use sparta_results::metric::Outcomes;
 use sparta_results::metric::glue::Predictions;
 
+use super::labels;
 use super::prediction::LabelHead;
 use crate::protocol::UnitScores;
-use crate::recipe::GlueRecipe;
-use sparta_datasets::classification::{ClassificationTask, Labels};
+use crate::recipe::{GlueRecipe, Source};
+use sparta_datasets::classification::Labels;
 
 /// The scores of a model for each of its records.
 ///
@@ -32,14 +33,17 @@ pub(super) fn unit_scores(
                 .with_context(|| format!("the signature `{}` names no {key}", record.signature))
         };
         let (task, part) = (named("task:")?, named("split:")?);
-        let task = ClassificationTask::all()
-            .find(|known| known.name() == task)
-            .with_context(|| format!("the signature `{}` is of no task", record.signature))?;
+        let task = match recipe.data.files {
+            Some(_) => Source::Files,
+            None => Source::tasks()
+                .find(|known| known.name() == task)
+                .with_context(|| format!("the signature `{}` is of no task", record.signature))?,
+        };
         let found = predictions(&path, part)?;
         let expected: Vec<&str> = found.iter().map(|of| of.expected.as_str()).collect();
         let test_set = sha256(expected.join("\n").as_bytes());
-        let labels = LabelHead::of(task, &recipe.head).labels;
-        let outcomes = outcomes(record, labels, &found)
+        let labels = LabelHead::of(task, recipe, || labels::of_run(model))?.labels;
+        let outcomes = outcomes(record, &labels, &found)
             .with_context(|| format!("{}, part {part}", path.display()))?;
         Ok(UnitScores {
             metric: record.metric,
@@ -52,7 +56,7 @@ pub(super) fn unit_scores(
     records.iter().map(score).collect()
 }
 
-fn outcomes(record: &RunRecord, labels: Labels, found: &[Predicted]) -> Result<Outcomes> {
+fn outcomes(record: &RunRecord, labels: &Labels, found: &[Predicted]) -> Result<Outcomes> {
     Ok(match labels {
         Labels::Classes(names) => {
             let class = |word: &String| {

@@ -1,19 +1,23 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use sparta_datasets::batch::{IGNORE, LmBatch};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
-use sparta_datasets::{CorpusName, Split, source};
+use sparta_datasets::{CorpusName, Split};
 
 use crate::protocol::{ExampleIds, Fetch, Run, RunFolder};
-use crate::recipe::LmRecipe;
 use crate::recipe::lm::DataRecipe;
+use crate::recipe::{LmRecipe, Recipe, Source};
+use crate::task::own_files;
+use crate::task::running_text::RunningText;
 use crate::train::rng::{self, Purpose};
 
 /// The three token streams of a run, and the size of the vocabulary.
 #[derive(Debug)]
 pub struct LmData {
+    /// The corpus in signatures.
+    pub name: String,
     /// Words, `<unk>` and `<eos>` included.
     pub vocab_size: usize,
     /// Hash of the vocabulary.
@@ -72,25 +76,20 @@ pub fn prepare(
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         let data = open(recipe, folder)?;
+        text(run).check_unchanged(folder)?;
         check(data.vocab_size)?;
         run.enter()?;
         return Ok(data);
     }
-    let name = recipe.data.corpus;
-    let cache = source::cache_dir()?;
-    // What the data crate calls `prepare` is a stage of this program.
-    let how = |error| {
-        anyhow!("{error}\n(`prepare` is `cargo run --release --bin lm -- prepare --recipe RECIPE`)")
-    };
-    if fetch == Fetch::Allowed {
-        name.prepare(from, &cache).map_err(how)?;
-    }
-    let corpus = name.load(from, &cache).map_err(how)?;
+    let (corpus, origins) = text(run).load(fetch)?;
     let max_size = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let vocabulary = Vocabulary::from_text(&corpus.train, max_size, 1)?;
     let hash = vocabulary.hash();
     check(vocabulary.len())?;
     run.enter()?;
+    if let (Some(origins), Some(from)) = (&origins, from) {
+        own_files::remember(folder, origins, from)?;
+    }
     for split in Split::ALL {
         let ids = vocabulary
             .ids_of(corpus.text(split))
@@ -100,6 +99,17 @@ pub fn prepare(
     // Last, so that a folder with a vocabulary is a folder with everything.
     vocabulary.save(&folder.data().join("vocab.txt"))?;
     open(recipe, folder)
+}
+
+/// The text of a recipe.
+fn text<'a>(run: &'a Run<'_, LmRecipe>) -> RunningText<'a> {
+    let data = &run.recipe.data;
+    RunningText {
+        corpus: data.corpus,
+        rule: data.files.as_ref().map(|files| files.rule()),
+        from: run.request.data.as_deref(),
+        program: LmRecipe::PROGRAM,
+    }
 }
 
 /// Opens what [`prepare`] wrote.
@@ -124,6 +134,10 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
     let [train, valid, test] = [&splits[0], &splits[1], &splits[2]].map(TokenStore::len);
     let vocab_size = vocabulary.len();
     let data = LmData {
+        name: match recipe.data.corpus {
+            Source::Published(corpus) => corpus.name().to_owned(),
+            Source::Files => own_files::remembered(folder)?.name(),
+        },
         vocab_size,
         hash,
         description: format!(
@@ -161,27 +175,35 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = recipe.data.corpus;
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
-    let (ids, vocab_size, vocabulary, hash, description): (Vec<u32>, _, _, _, _) = match (
-        name.load(from, &source::cache_dir()?),
-        published_vocabulary(recipe.data.corpus),
-    ) {
-        (Ok(corpus), _) => {
+    let published = recipe.data.corpus.published();
+    let loaded = text(run).load(Fetch::Never);
+    let published = published.and_then(|of| Some((of, published_vocabulary(of)?)));
+    let (name, ids, vocab_size, vocabulary, hash, description) = match (loaded, published) {
+        (Ok((corpus, _)), _) => {
             let vocabulary = Vocabulary::from_text(&corpus.train, limit, 1)?;
             (
-                vocabulary.ids_of(&corpus.train).take(n).collect(),
+                corpus.name.clone(),
+                vocabulary
+                    .ids_of(&corpus.train)
+                    .take(n)
+                    .collect::<Vec<u32>>(),
                 vocabulary.len(),
                 vocabulary.clone(),
                 vocabulary.hash(),
-                format!("{name}, {} words, read and not stored", vocabulary.len()),
+                format!(
+                    "{}, {} words, read and not stored",
+                    corpus.name,
+                    vocabulary.len()
+                ),
             )
         }
-        (Err(_), Some(published)) if from.is_none() => {
+        (Err(_), Some((name, published))) if from.is_none() => {
             let vocab_size = limit.unwrap_or(published).min(published);
             let draw = |i| (rng::hash(0, Purpose::Order, i) % vocab_size as u64) as u32;
             (
+                name.name().to_owned(),
                 (0..n as u64).map(draw).collect(),
                 vocab_size,
                 Vocabulary::from_text("", None, 1)?,
@@ -191,10 +213,11 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
                 ),
             )
         }
-        (Err(error), _) => return Err(error.into()),
+        (Err(error), _) => return Err(error),
     };
     let store = |ids: &[u32]| TokenStore::in_memory(ids, &hash);
     Ok(LmData {
+        name,
         vocab_size,
         splits: [store(&ids)?, store(&[])?, store(&[])?],
         hash,

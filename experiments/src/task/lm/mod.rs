@@ -33,7 +33,7 @@ use crate::protocol::{
     MaskedModel, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side,
     TableRequest, Task, UnitScores, Variant, records,
 };
-use crate::recipe::{LmRecipe, Recipe};
+use crate::recipe::{LmRecipe, Recipe, Source};
 use crate::task::segments;
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
@@ -69,7 +69,7 @@ impl LanguageModel {
         let (recipe, model) = (&self.recipe, &self.recipe.model);
         let n_targets = self.data.tokens(Split::Test).len().saturating_sub(1) as u64;
         let mut signature = PerplexitySignature::word(
-            recipe.data.corpus.name(),
+            self.data.name.as_str(),
             Split::Test.name(),
             model.tgt_len,
             model.mem_len,
@@ -344,7 +344,7 @@ impl Task for LanguageModel {
             }])
         };
         Ok(Observation {
-            corpus: format!("{}:{split}:{n}", recipe.data.corpus.name()),
+            corpus: format!("{}:{split}:{n}", self.data.name),
             words: format!("{n} tokens"),
             amount,
             batches: Box::new((0..amount.n as usize).map(weights)),
@@ -389,7 +389,11 @@ impl Task for LanguageModel {
     }
 
     fn language(&self) -> Language {
-        self.recipe.data.corpus.language()
+        let data = &self.recipe.data;
+        match (data.corpus, &data.files) {
+            (Source::Published(corpus), _) => corpus.language(),
+            (Source::Files, files) => files.as_ref().map_or(Language::En, |files| files.language),
+        }
     }
 
     fn mechanisms<'n>(&self, _: &Variant, network: &'n TransformerXl) -> Vec<PlacedMechanism<'n>> {

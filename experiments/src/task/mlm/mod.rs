@@ -38,7 +38,7 @@ use crate::protocol::{
     Task, UnitScores, Variant, records,
 };
 use crate::recipe::mlm::MlmDataRecipe;
-use crate::recipe::{MlmRecipe, Recipe};
+use crate::recipe::{MlmRecipe, Recipe, Source};
 use crate::train::{AdamSettings, HeadRate, Selection, TrainingConfig};
 use text::{BatchSizes, FIXED, MaskedTokens, Text};
 
@@ -100,7 +100,7 @@ impl MaskedLanguageModel {
     fn signature(&self, metric: Metric) -> Result<String> {
         let Text {
             name, vocab_size, ..
-        } = self.text;
+        } = &self.text;
         let n = self.text.n_test();
         let signature = TaskSignature::new(metric, name, Split::Test.name(), n)?
             .with("unit", "wordpiece")?
@@ -171,6 +171,7 @@ impl Task for MaskedLanguageModel {
         let task = Self::new(run.recipe, pretrained, text)?;
         task.check_all(run)?;
         run.enter()?;
+        task.text.enter(&run.folder, from)?;
         task.pretrained
             .enter(model.network, &run.folder, &sources)?;
         Ok(task)
@@ -182,6 +183,7 @@ impl Task for MaskedLanguageModel {
             .computed_by(run.request.attention);
         let from = sources.data.as_deref();
         let text = Text::load(run.recipe, &pretrained.tokenizer, from, Fetch::Never)?;
+        text.enter(&run.folder, from)?;
         Self::new(run.recipe, pretrained, text)
     }
 
@@ -409,7 +411,11 @@ impl Task for MaskedLanguageModel {
     }
 
     fn language(&self) -> Language {
-        self.recipe.data.corpus.language()
+        let data = &self.recipe.data;
+        match (data.corpus, &data.files) {
+            (Source::Published(corpus), _) => corpus.language(),
+            (Source::Files, files) => files.as_ref().map_or(Language::En, |files| files.language),
+        }
     }
 
     fn mechanisms<'n>(&self, _: &Variant, network: &'n BertMaskedLm) -> Vec<PlacedMechanism<'n>> {

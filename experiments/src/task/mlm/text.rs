@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::baseline::ngram::{NgramModel, Unigram};
 use sparta_datasets::batch::{
     Choice, ExampleOrder, MaskedBatch, Masker, Masking, PaddingStrategy, text_windows,
 };
+use sparta_datasets::files::Origins;
 use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
-use sparta_datasets::{Split, source};
+use sparta_datasets::{CorpusName, Split};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
 use sparta_model::layer::PlacedMechanism;
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
 
-use crate::protocol::{BothMasks, Fetch};
-use crate::recipe::MlmRecipe;
+use crate::protocol::{BothMasks, Fetch, RunFolder};
+use crate::recipe::{MlmRecipe, Recipe};
 use crate::task::encoder::{Model, batch};
+use crate::task::own_files;
+use crate::task::running_text::RunningText;
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
 
@@ -30,7 +33,9 @@ pub(super) const FIXED: Choice = Choice::Drawn { seed: 0, epoch: 0 };
 /// A corpus as windows of word pieces.
 pub(super) struct Text {
     /// Name of the corpus in signatures.
-    pub(super) name: &'static str,
+    pub(super) name: String,
+    /// Its files, if it is the user's own.
+    pub(super) origins: Option<Origins>,
     /// Word pieces of the tokenizer.
     pub(super) vocab_size: usize,
     splits: [Vec<Encoding>; 3],
@@ -50,19 +55,30 @@ impl Text {
         from: Option<&Path>,
         fetch: Fetch,
     ) -> Result<Self> {
-        let name = recipe.data.corpus;
-        let cache = source::cache_dir()?;
-        // What the data crate calls `prepare` is a stage of this program.
-        let how = |error| {
-            anyhow!(
-                "{error}\n(`prepare` is `cargo run --release --bin mlm -- prepare --recipe RECIPE`)"
-            )
+        let data = &recipe.data;
+        let text = RunningText {
+            corpus: data.corpus,
+            rule: data.files.as_ref().map(|files| files.rule()),
+            from,
+            program: MlmRecipe::PROGRAM,
         };
-        if fetch == Fetch::Allowed {
-            name.prepare(from, &cache).map_err(how)?;
+        let (corpus, origins) = text.load(fetch)?;
+        let name = corpus.name.clone();
+        Ok(Self {
+            origins,
+            ..Self::cut(recipe, tokenizer, name, |split| corpus.text(split))?
+        })
+    }
+
+    /// Remembers own files in the run folder, or checks that they are those that are remembered.
+    ///
+    /// # Errors
+    /// Other files than then; a folder that cannot be written.
+    pub(super) fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
+        match (&self.origins, from) {
+            (Some(origins), Some(from)) => own_files::remember(folder, origins, from),
+            _ => Ok(()),
         }
-        let corpus = name.load(from, &cache).map_err(how)?;
-        Self::cut(recipe, tokenizer, |split| corpus.text(split))
     }
 
     /// One sentence, often enough for a batch, for when the corpus is not at hand.
@@ -72,12 +88,18 @@ impl Text {
     pub(super) fn stand_in(recipe: &MlmRecipe, tokenizer: &Tokenizer) -> Result<Self> {
         const SENTENCE: &str = "The committee read the report of the year before it was sent .\n";
         let text = SENTENCE.repeat(recipe.train.batch_size * recipe.data.max_len.div_ceil(8));
-        Self::cut(recipe, tokenizer, |_| text.as_str())
+        let name = recipe
+            .data
+            .corpus
+            .published()
+            .map_or("files", CorpusName::name);
+        Self::cut(recipe, tokenizer, name.to_owned(), |_| text.as_str())
     }
 
     fn cut<'a>(
         recipe: &MlmRecipe,
         tokenizer: &Tokenizer,
+        name: String,
         text: impl Fn(Split) -> &'a str,
     ) -> Result<Self> {
         let (data, masking) = (&recipe.data, &recipe.masking);
@@ -96,7 +118,8 @@ impl Text {
             Ok(windows)
         };
         Ok(Self {
-            name: recipe.data.corpus.name(),
+            name,
+            origins: None,
             vocab_size: tokenizer.vocab_size(),
             splits: [
                 windows(Split::Train)?,

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use sparta_datasets::embedded;
+use sparta_datasets::files::{Origins, OwnPairs, PairRule, Words};
 use sparta_datasets::pairs::ParallelCorpus;
 use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
 
 use crate::recipe::translation::DataRecipe;
+use crate::recipe::{Recipe, Source, TranslationRecipe};
+use crate::task::own_files;
 
 /// Text as it is typed → text as the corpus has it.
 pub(super) struct Preparer {
@@ -18,24 +21,37 @@ pub(super) struct Preparer {
 }
 
 enum Sentence {
-    /// The shipped corpus, which is tokenised here.
-    Shipped(MosesTokenizer),
+    /// The shipped corpus and own files, which are tokenised here.
+    Moses(MosesTokenizer),
     Published(SentencePreparer),
+    /// Own files whose words stand between white space.
+    Words,
 }
 
 impl Preparer {
     pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
-        let sentence = match recipe.corpus {
-            TranslationCorpus::LibreofficeHelp | TranslationCorpus::LibreofficeHelpShort => {
-                Sentence::Shipped(MosesTokenizer::new(language))
-            }
-            TranslationCorpus::Multi30kDeEn
-            | TranslationCorpus::Iwslt14DeEn
-            | TranslationCorpus::Iwslt17DeEn
-            | TranslationCorpus::Wmt14EnDe
-            | TranslationCorpus::Wmt16RoEn
-            | TranslationCorpus::Wmt17EnDe
-            | TranslationCorpus::KfttJaEn => Sentence::Published(recipe.corpus.preparer(language)),
+        let words = (recipe.files.as_ref()).map_or(Words::Moses, |files| files.words);
+        let sentence = match (recipe.corpus, words) {
+            (
+                Source::Published(
+                    TranslationCorpus::LibreofficeHelp | TranslationCorpus::LibreofficeHelpShort,
+                ),
+                _,
+            )
+            | (Source::Files, Words::Moses) => Sentence::Moses(MosesTokenizer::new(language)),
+            (Source::Files, Words::Spaces) => Sentence::Words,
+            (
+                Source::Published(
+                    corpus @ (TranslationCorpus::Multi30kDeEn
+                    | TranslationCorpus::Iwslt14DeEn
+                    | TranslationCorpus::Iwslt17DeEn
+                    | TranslationCorpus::Wmt14EnDe
+                    | TranslationCorpus::Wmt16RoEn
+                    | TranslationCorpus::Wmt17EnDe
+                    | TranslationCorpus::KfttJaEn),
+                ),
+                _,
+            ) => Sentence::Published(corpus.preparer(language)),
         };
         Self {
             sentence,
@@ -45,10 +61,8 @@ impl Preparer {
 
     pub(super) fn prepare(&self, line: &str) -> String {
         let line = match &self.sentence {
-            Sentence::Shipped(tokenizer) => {
-                let tokens = tokenizer.tokenize(line);
-                tokens.split_whitespace().collect::<Vec<_>>().join(" ")
-            }
+            Sentence::Moses(tokenizer) => between_spaces(&tokenizer.tokenize(line)),
+            Sentence::Words => between_spaces(line),
             Sentence::Published(preparer) => preparer.prepare(line),
         };
         match self.lowercase {
@@ -56,6 +70,10 @@ impl Preparer {
             false => line,
         }
     }
+}
+
+fn between_spaces(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Character by character, as the corpora are prepared.
@@ -78,23 +96,85 @@ fn how(error: sparta_datasets::Error) -> anyhow::Error {
 /// # Errors
 /// What is missing, and where to get it.
 pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<()> {
-    let name = recipe.corpus;
-    name.prepare(from, cache).map(|_| ()).map_err(how)
+    match recipe.corpus {
+        Source::Published(name) => name.prepare(from, cache).map(|_| ()).map_err(how),
+        Source::Files => own(recipe, from).map(|_| ()),
+    }
+}
+
+/// Where own files are, and how they are read.
+fn own<'a>(recipe: &DataRecipe, from: Option<&'a Path>) -> Result<(&'a Path, PairRule)> {
+    let what = "FILE.tsv with a tab between the sides of each line, the beginning of FILE.de and FILE.en, or a folder with such files for \
+                train, valid and test";
+    let path = own_files::given(from, TranslationRecipe::PROGRAM, what)?;
+    let files = recipe
+        .files
+        .as_ref()
+        .context("the recipe has no section `data.files`")?;
+    Ok((path, files.rule(recipe.lowercase)))
+}
+
+/// What own files are now, if they are given.
+///
+/// # Errors
+/// Files that are missing.
+pub(super) fn origins(recipe: &DataRecipe, from: Option<&Path>) -> Result<Option<Origins>> {
+    match (recipe.corpus, from) {
+        (Source::Files, Some(_)) => {
+            let (path, rule) = own(recipe, from)?;
+            Ok(Some(rule.origins(path)?))
+        }
+        (Source::Files | Source::Published(_), _) => Ok(None),
+    }
+}
+
+/// Sentence pairs, and where own ones are from.
+pub(super) struct Loaded {
+    pub(super) corpus: ParallelCorpus,
+    pub(super) origins: Option<Origins>,
+    /// Pairs that were left out for a side without a word.
+    pub(super) n_without_words: usize,
 }
 
 /// The corpus as tokenised text, pairs of the recipe's lengths only. Nothing is downloaded.
 ///
 /// # Errors
 /// A corpus that is not at hand, and how to get it.
-pub(super) fn load(
-    recipe: &DataRecipe,
+pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<Loaded> {
+    let mut loaded = match recipe.corpus {
+        Source::Published(corpus) => Loaded {
+            corpus: published(corpus, recipe.lowercase, from, cache)?,
+            origins: None,
+            n_without_words: 0,
+        },
+        Source::Files => {
+            let (path, rule) = own(recipe, from)?;
+            let OwnPairs {
+                corpus,
+                origins,
+                n_without_words,
+            } = rule.corpus(path)?;
+            Loaded {
+                corpus,
+                origins: Some(origins),
+                n_without_words,
+            }
+        }
+    };
+    loaded.corpus = of_lengths(recipe, loaded.corpus);
+    Ok(loaded)
+}
+
+fn published(
+    corpus: TranslationCorpus,
+    lowercase: bool,
     from: Option<&Path>,
     cache: &Path,
 ) -> Result<ParallelCorpus> {
-    let corpus = match recipe.corpus {
-        TranslationCorpus::LibreofficeHelp => embedded::libreoffice_help()
+    match corpus {
+        TranslationCorpus::LibreofficeHelp => Ok(embedded::libreoffice_help()
             .map_err(how)?
-            .tokenized(recipe.lowercase),
+            .tokenized(lowercase)),
         TranslationCorpus::LibreofficeHelpShort
         | TranslationCorpus::Multi30kDeEn
         | TranslationCorpus::Iwslt14DeEn
@@ -103,40 +183,38 @@ pub(super) fn load(
         | TranslationCorpus::Wmt16RoEn
         | TranslationCorpus::Wmt17EnDe
         | TranslationCorpus::KfttJaEn => {
-            let corpus = recipe.corpus.load(from, cache).map_err(how)?;
-            match recipe.lowercase {
+            let corpus = corpus.load(from, cache).map_err(how)?;
+            Ok(match lowercase {
                 true => corpus.map(to_lower, to_lower),
                 false => corpus,
-            }
+            })
         }
-    };
+    }
+}
+
+/// The pairs of the recipe's lengths.
+fn of_lengths(recipe: &DataRecipe, corpus: ParallelCorpus) -> ParallelCorpus {
     let (least, most) = (recipe.min_target_words, recipe.max_target_words);
-    Ok(match (least, most) {
+    match (least, most) {
         (0 | 1, 0) => corpus,
         (_, 0) => corpus.with_target_words(least..=usize::MAX),
         (_, _) => corpus.with_target_words(least..=most),
-    })
+    }
 }
 
 /// Cleaning of the training pairs that counts pieces, where the published preparation has it.
 pub(super) fn cleaning(recipe: &DataRecipe) -> Option<Cleaning> {
-    recipe.corpus.cleaning_by_pieces()
+    recipe.corpus.published()?.cleaning_by_pieces()
 }
 
 /// About how large the dictionaries are, for when the corpus is not at hand.
 pub(super) fn usual_sizes(recipe: &DataRecipe) -> (usize, usize) {
     match recipe.corpus {
         // As fairseq's preparation prints.
-        TranslationCorpus::Iwslt14DeEn if !recipe.joined_dictionary => (8848, 6632),
-        TranslationCorpus::LibreofficeHelp
-        | TranslationCorpus::LibreofficeHelpShort
-        | TranslationCorpus::Multi30kDeEn
-        | TranslationCorpus::Iwslt14DeEn
-        | TranslationCorpus::Iwslt17DeEn
-        | TranslationCorpus::Wmt14EnDe
-        | TranslationCorpus::Wmt16RoEn
-        | TranslationCorpus::Wmt17EnDe
-        | TranslationCorpus::KfttJaEn => (recipe.bpe_merges, recipe.bpe_merges),
+        Source::Published(TranslationCorpus::Iwslt14DeEn) if !recipe.joined_dictionary => {
+            (8848, 6632)
+        }
+        Source::Published(_) | Source::Files => (recipe.bpe_merges, recipe.bpe_merges),
     }
 }
 

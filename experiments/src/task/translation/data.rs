@@ -9,13 +9,15 @@ use sparta_datasets::pairs::{
 };
 use sparta_datasets::tokenize::bpe::{BpeCodes, BpeVocabulary, LearnOptions};
 use sparta_datasets::tokenize::{Dictionary, DictionaryOptions, Language};
+use sparta_datasets::translation::TranslationCorpus;
 use sparta_datasets::{Split, source};
 
-use super::corpus;
+use super::corpus::{self, Loaded};
 use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder};
-use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::DataRecipe;
+use crate::recipe::{Source, TranslationRecipe};
+use crate::task::own_files;
 use crate::train::rng::{self, Purpose};
 
 /// The note that data are prepared; written last.
@@ -172,6 +174,9 @@ pub fn prepare(
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         let data = open(recipe, folder)?;
+        if let (Some(origins), Some(from)) = (corpus::origins(&recipe.data, from)?, from) {
+            own_files::same(folder, &origins, from)?;
+        }
         check(data.sizes())?;
         run.enter()?;
         return Ok(data);
@@ -180,7 +185,11 @@ pub fn prepare(
     if fetch == Fetch::Allowed {
         corpus::fetch(&recipe.data, from, &cache)?;
     }
-    let mut corpus = corpus::load(&recipe.data, from, &cache)?;
+    let Loaded {
+        mut corpus,
+        origins,
+        n_without_words,
+    } = corpus::load(&recipe.data, from, &cache)?;
     for split in Split::ALL {
         corpus.split_mut(split).truncate(limit(&recipe.data, split));
     }
@@ -200,6 +209,9 @@ pub fn prepare(
     let dir = folder.data();
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    if let (Some(origins), Some(from)) = (&origins, from) {
+        own_files::remember(folder, origins, from)?;
+    }
     vocabulary.save(&dir, corpus.source, corpus.target)?;
     for split in Split::ALL {
         PairStore::create(&dir, &corpus, split, &vocabulary)?;
@@ -222,7 +234,17 @@ pub fn prepare(
     };
     let text = serde_json::to_string_pretty(&note).context("cannot write corpus.json")?;
     write_text(&dir.join(NOTE), &(text + "\n"))?;
-    open(recipe, folder)
+    let mut data = open(recipe, folder)?;
+    data.description += &left_out(n_without_words);
+    Ok(data)
+}
+
+/// What is said of pairs that were left out.
+fn left_out(n_without_words: usize) -> String {
+    match n_without_words {
+        0 => String::new(),
+        n => format!("; {n} pairs left out, a side of which has no word"),
+    }
 }
 
 /// The tokenizers of a run and the languages they are for.
@@ -342,20 +364,31 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     if is_prepared(folder) {
         return open(recipe, folder);
     }
-    let name = recipe.data.corpus;
+    let name = recipe.data.corpus.published();
+    let name = name.map_or("your own files", TranslationCorpus::name);
     let (vocabulary, pairs, description) =
         match corpus::load(&recipe.data, from, &source::cache_dir()?) {
-            Ok(corpus) => {
+            Ok(Loaded {
+                corpus,
+                n_without_words,
+                ..
+            }) => {
                 let vocabulary = learn(&recipe.data, &corpus.train)?;
                 let sides = corpus.train.iter().map(|pair| pair.0.as_str());
                 let sources = vocabulary.source.encode_all(sides);
                 let sides = corpus.train.iter().map(|pair| pair.1.as_str());
                 let targets = vocabulary.target.encode_all(sides);
                 let pairs: Vec<_> = sources.into_iter().zip(targets).collect();
-                let description = format!("{name}, {} pairs, read and not stored", pairs.len());
+                let description = format!(
+                    "{name}, {} pairs, read and not stored{}",
+                    pairs.len(),
+                    left_out(n_without_words)
+                );
                 (vocabulary, pairs, description)
             }
-            Err(error) if from.is_some() => return Err(error),
+            Err(error) if from.is_some() || recipe.data.corpus == Source::Files => {
+                return Err(error);
+            }
             Err(_) => {
                 let (vocabulary, pairs) = synthetic(recipe)?;
                 let description = format!(
@@ -369,7 +402,7 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     let (source, target) = (vocabulary.source.len(), vocabulary.target.len());
     let data = PairData {
         description: format!("{description}; dictionary {source} / {target}"),
-        corpus: ParallelCorpus::empty(name.name(), Language::De, Language::En),
+        corpus: ParallelCorpus::empty(name, Language::De, Language::En),
         vocabulary,
         stores,
     };

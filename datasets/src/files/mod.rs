@@ -1,0 +1,18 @@
+//! The user's own files: running text, sentence pairs, labelled texts.
+//!
+//! Published corpora are checked against what was published; here nothing is known beforehand. What is read is
+//! remembered by its sha256 ([`Origins`]), which names the corpus in scores, and one file becomes train, validation
+//! and test by a hash of its units ([`Fractions`]), so that equal units stay on one side.
+
+mod origin;
+mod pairs;
+mod read;
+mod split;
+mod table;
+mod text;
+
+pub use origin::{Origin, Origins};
+pub use pairs::{OwnPairs, PairRule};
+pub use split::Fractions;
+pub use table::{LabelKind, OwnTable, TableRule};
+pub use text::{Paragraphs, TextRule, Words};

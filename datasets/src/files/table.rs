@@ -1,0 +1,518 @@
+//! Tables of labelled texts.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::origin::{Origin, Origins};
+use super::read::read;
+use super::split::Fractions;
+use crate::classification::{ClassificationCorpus, Label, Labels, Part, TextExample};
+use crate::{Error, Result, Split};
+
+/// Names of the files of a folder, before their endings.
+const NAMES: [(Split, &[&str]); 3] = [
+    (Split::Train, &["train"]),
+    (Split::Valid, &["valid", "validation", "dev"]),
+    (Split::Test, &["test"]),
+];
+const ENDS: [&str; 6] = [".tsv", ".csv", ".jsonl", ".tsv.gz", ".csv.gz", ".jsonl.gz"];
+/// More names than this are no classes.
+const MOST_CLASSES: usize = 1000;
+
+/// What a label is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelKind {
+    /// One of several names.
+    Classes,
+    /// A number.
+    Score,
+}
+
+/// How a table becomes labelled texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableRule {
+    /// What is held out of a single file.
+    pub fractions: Fractions,
+    /// Column of the text, or of the first of two.
+    pub first: String,
+    /// Column of the second text; none for single texts.
+    pub second: Option<String>,
+    /// Column of the label.
+    pub label: String,
+    /// What the label is.
+    pub kind: LabelKind,
+}
+
+/// Labelled texts of the user's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnTable {
+    /// Its parts `train`, `valid` and `test`; of [`Origins::name`].
+    pub corpus: ClassificationCorpus,
+    /// Its files.
+    pub origins: Origins,
+}
+
+/// A row: its line, its texts, its label.
+struct Row {
+    line: usize,
+    first: String,
+    second: Option<String>,
+    label: String,
+}
+
+impl TableRule {
+    /// The examples of a file, split by their texts, or of a folder with train, valid (or dev) and test.
+    ///
+    /// `.csv` has commas and quotes (RFC 4180), `.jsonl` an object on each line, everything else tabs without quotes, as GLUE's
+    /// files. The first line of a table names its columns. Classes are the labels that there are, in the order of
+    /// numbers if all are, else of letters.
+    ///
+    /// # Errors
+    /// A folder that lacks a file; a column that is not there, with those that are; a row without a label or text, with its line; a
+    /// split without an example; fewer than two classes or more than 1,000.
+    pub fn corpus(&self, path: &Path) -> Result<OwnTable> {
+        let (mut origins, mut rows) = (Vec::new(), Vec::new());
+        for (path, split) in parts(path)? {
+            let (text, origin) = read(&path)?;
+            origins.push(origin);
+            for row in self.rows(&path, &text)? {
+                rows.push((path.clone(), split, row));
+            }
+        }
+        let labels = match self.kind {
+            LabelKind::Score => Labels::Score,
+            LabelKind::Classes => self.classes(path, &rows)?,
+        };
+        let mut parts = Split::ALL.map(|split| Part {
+            name: split.name(),
+            examples: Vec::new(),
+        });
+        for (path, split, row) in rows {
+            let label = self.parse(&labels, &path, &row)?;
+            let split = split.unwrap_or_else(|| {
+                let second = row.second.as_deref().unwrap_or_default();
+                self.fractions.split_of(&format!("{} {second}", row.first))
+            });
+            let place = Split::ALL.iter().position(|of| *of == split).unwrap_or(0);
+            parts[place].examples.push(TextExample {
+                first: row.first,
+                second: row.second,
+                label: Some(label),
+            });
+        }
+        if let Some(part) = parts.iter().find(|part| part.examples.is_empty()) {
+            let Fractions { valid, test, .. } = self.fractions;
+            return Err(Error::WrongFile {
+                path: path.to_owned(),
+                expected: format!("a row for the {} split", part.name),
+                found: "none".to_owned(),
+                next: format!(
+                    "one file is split by its texts ({valid} of them for validation, {test} for the test): give more rows, larger \
+                     fractions, or a folder with train, valid and test"
+                ),
+            });
+        }
+        let origins = Origins(origins);
+        let corpus = ClassificationCorpus {
+            name: origins.name().into(),
+            labels,
+            parts: parts.into(),
+        };
+        Ok(OwnTable { corpus, origins })
+    }
+
+    /// What the files of [`TableRule::corpus`] are now.
+    ///
+    /// # Errors
+    /// A folder that lacks a file; [`Error::Io`].
+    pub fn origins(&self, path: &Path) -> Result<Origins> {
+        let files = parts(path)?.into_iter();
+        let origins = files.map(|(path, _)| Origin::of(&path));
+        origins.collect::<Result<_>>().map(Origins)
+    }
+
+    fn classes(&self, path: &Path, rows: &[(PathBuf, Option<Split>, Row)]) -> Result<Labels> {
+        let names: BTreeSet<&str> = rows.iter().map(|(.., row)| row.label.as_str()).collect();
+        if !(2..=MOST_CLASSES).contains(&names.len()) {
+            return Err(Error::WrongFile {
+                path: path.to_owned(),
+                expected: format!("2 to {MOST_CLASSES} classes in column `{}`", self.label),
+                found: names.len().to_string(),
+                next: "name the column of the label, `data.files.label`; for numbers `data.files.labels=score`".to_owned(),
+            });
+        }
+        let mut names: Vec<&str> = names.into_iter().collect();
+        let numbers: Option<Vec<f64>> = names.iter().map(|name| name.parse().ok()).collect();
+        if numbers.is_some() {
+            let number = |name: &str| name.parse::<f64>().unwrap_or(f64::NAN);
+            names.sort_by(|a, b| number(a).total_cmp(&number(b)));
+        }
+        let names: Vec<Cow<'static, str>> =
+            names.iter().map(|name| (*name).to_owned().into()).collect();
+        Ok(Labels::Classes(names.into()))
+    }
+
+    fn parse(&self, labels: &Labels, path: &Path, row: &Row) -> Result<Label> {
+        let wrong = |expected: String| Error::WrongRow {
+            path: path.to_owned(),
+            line: row.line,
+            expected,
+            found: format!("`{}`", row.label),
+            next: format!("mend column `{}` there, or take the row out", self.label),
+        };
+        match labels {
+            Labels::Classes(_) => labels.parse(&row.label).map_err(wrong),
+            Labels::Score => match row.label.parse::<f32>() {
+                Ok(score) if score.is_finite() => Ok(Label::Score(score)),
+                Ok(_) | Err(_) => Err(wrong(format!("a number in column `{}`", self.label))),
+            },
+        }
+    }
+
+    /// The names of the columns that are read.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        let names = [Some(&self.first), self.second.as_ref(), Some(&self.label)];
+        names.into_iter().flatten().map(String::as_str)
+    }
+
+    fn rows(&self, path: &Path, text: &str) -> Result<Vec<Row>> {
+        let name = path.to_string_lossy();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let rows: Vec<(usize, Vec<String>)> = match () {
+            () if name.ends_with(".jsonl") || name.ends_with(".json") => {
+                self.objects(path, text)?
+            }
+            () if name.ends_with(".csv") => self.quoted(path, text)?,
+            () => self.tabs(path, text)?,
+        };
+        rows.into_iter()
+            .map(|(line, cells)| {
+                let mut cells = cells.into_iter().zip(self.columns());
+                let mut cell = || -> Result<String> {
+                    let (cell, column) = cells.next().unwrap_or_default();
+                    match cell.trim().is_empty() {
+                        false => Ok(cell),
+                        true => Err(Error::WrongRow {
+                            path: path.to_owned(),
+                            line,
+                            expected: format!("something in column `{column}`"),
+                            found: "nothing".to_owned(),
+                            next: "fill it, or take the row out".to_owned(),
+                        }),
+                    }
+                };
+                Ok(Row {
+                    line,
+                    first: cell()?,
+                    second: self.second.as_ref().map(|_| cell()).transpose()?,
+                    label: cell()?.trim().to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// The places of the columns that are read.
+    fn places(&self, path: &Path, header: &[&str]) -> Result<Vec<usize>> {
+        let place = |column: &str| {
+            let found = header.iter().position(|name| name.trim() == column);
+            found.ok_or_else(|| self.no_column(path, 1, column, &header.join(", ")))
+        };
+        self.columns().map(place).collect()
+    }
+
+    fn no_column(&self, path: &Path, line: usize, column: &str, found: &str) -> Error {
+        Error::WrongRow {
+            path: path.to_owned(),
+            line,
+            expected: format!("a column `{column}`"),
+            found: found.chars().take(200).collect(),
+            next: "name your columns: `data.files.first` (a text), `data.files.second` (of pairs; empty for single texts) and \
+                   `data.files.label`"
+                .to_owned(),
+        }
+    }
+
+    fn tabs(&self, path: &Path, text: &str) -> Result<Vec<(usize, Vec<String>)>> {
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+        let places = self.places(path, &header)?;
+        let lines = (2..).zip(lines).filter(|(_, line)| !line.trim().is_empty());
+        let row = |(line, text): (usize, &str)| {
+            let cells: Vec<&str> = text.split('\t').collect();
+            self.check_width(path, line, header.len(), cells.len())?;
+            let cells = places.iter().map(|&place| cells[place].to_owned());
+            Ok((line, cells.collect()))
+        };
+        lines.map(row).collect()
+    }
+
+    fn quoted(&self, path: &Path, text: &str) -> Result<Vec<(usize, Vec<String>)>> {
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(text.as_bytes());
+        let unreadable = |error: csv::Error| {
+            Error::WrongFile {
+            path: path.to_owned(),
+            expected: "a table with commas".to_owned(),
+            found: error.to_string(),
+            next: "write it as RFC 4180 has it: quotes around cells with commas or line ends, two for one inside".to_owned(),
+        }
+        };
+        let header = reader.headers().map_err(unreadable)?.clone();
+        let header: Vec<&str> = header.iter().collect();
+        let places = self.places(path, &header)?;
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(unreadable)?;
+            let line = record
+                .position()
+                .map_or(0, |position| position.line() as usize);
+            self.check_width(path, line, header.len(), record.len())?;
+            rows.push((
+                line,
+                places
+                    .iter()
+                    .map(|&place| record[place].to_owned())
+                    .collect(),
+            ));
+        }
+        Ok(rows)
+    }
+
+    fn check_width(&self, path: &Path, line: usize, expected: usize, found: usize) -> Result<()> {
+        match expected == found {
+            true => Ok(()),
+            false => Err(Error::WrongRow {
+                path: path.to_owned(),
+                line,
+                expected: format!("{expected} columns, as in the first line"),
+                found: found.to_string(),
+                next: "mend the row: tabs part columns and are in no cell (.tsv), or commas do, with quotes (.csv)".to_owned(),
+            }),
+        }
+    }
+
+    fn objects(&self, path: &Path, text: &str) -> Result<Vec<(usize, Vec<String>)>> {
+        let lines = (1..)
+            .zip(text.lines())
+            .filter(|(_, line)| !line.trim().is_empty());
+        let row = |(line, text): (usize, &str)| {
+            let object: Value = serde_json::from_str(text).map_err(|error| Error::WrongRow {
+                path: path.to_owned(),
+                line,
+                expected: "an object of JSON".to_owned(),
+                found: error.to_string(),
+                next: "give one object on each line".to_owned(),
+            })?;
+            let cell = |column: &str| match object.get(column) {
+                Some(Value::String(text)) => Ok(text.clone()),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+                Some(Value::Null) => Ok(String::new()),
+                Some(Value::Array(_) | Value::Object(_)) | None => {
+                    let names = object.as_object().map(|object| object.keys());
+                    let names: Vec<&str> =
+                        names.into_iter().flatten().map(String::as_str).collect();
+                    Err(self.no_column(path, line, column, &names.join(", ")))
+                }
+            };
+            let cells: Result<Vec<String>> = self.columns().map(cell).collect();
+            Ok((line, cells?))
+        };
+        lines.map(row).collect()
+    }
+}
+
+/// The files of a path, each with its split, or one that is to be split.
+fn parts(path: &Path) -> Result<Vec<(PathBuf, Option<Split>)>> {
+    if !path.is_dir() {
+        return Ok(vec![(path.to_owned(), None)]);
+    }
+    let part = |(split, names): (Split, &[&str])| {
+        let places = names
+            .iter()
+            .flat_map(|name| ENDS.map(|end| path.join(format!("{name}{end}"))));
+        let found = places.into_iter().find(|path| path.is_file());
+        let found = found.ok_or_else(|| Error::WrongFile {
+            path: path.to_owned(),
+            expected: "train, valid and test, each .tsv, .csv or .jsonl".to_owned(),
+            found: format!("no {}.tsv", names[0]),
+            next: "put it there, or give one file, which is split by itself: `--data FILE`"
+                .to_owned(),
+        })?;
+        Ok((found, Some(split)))
+    };
+    NAMES.into_iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn rule() -> TableRule {
+        TableRule {
+            fractions: Fractions {
+                valid: 0.2,
+                test: 0.2,
+                seed: 1,
+            },
+            first: "text".to_owned(),
+            second: None,
+            label: "label".to_owned(),
+            kind: LabelKind::Classes,
+        }
+    }
+
+    fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+        let path = dir.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn one_table_in_three_forms_is_the_same_examples() {
+        let dir = tempfile::tempdir().unwrap();
+        let [mut tsv, mut csv, mut jsonl] =
+            ["id\ttext\tlabel\n", "label,\"text\"\r\n", ""].map(str::to_owned);
+        for i in 0..60 {
+            let (text, label) = (
+                format!("It is \"{i}\", said {}.", i % 7),
+                ["good", "bad", "fair"][i % 3],
+            );
+            tsv += &format!("{i}\t{text}\t{label}\n");
+            csv += &format!("{label},\"{}\"\r\n", text.replace('"', "\"\""));
+            jsonl += &format!(
+                "{}\n",
+                serde_json::json!({"text": text, "label": label, "other": [1]})
+            );
+        }
+        let corpora = [("a.tsv", tsv), ("a.csv", csv), ("a.jsonl", jsonl)].map(|(name, text)| {
+            let path = write(dir.path(), name, &text);
+            let own = rule().corpus(&path).unwrap();
+            assert_eq!(own.origins, rule().origins(&path).unwrap());
+            own.corpus
+        });
+        assert_eq!(corpora[0].parts, corpora[1].parts);
+        assert_eq!(corpora[0].parts, corpora[2].parts);
+        assert_ne!(corpora[0].name, corpora[1].name);
+        let Labels::Classes(names) = &corpora[0].labels else {
+            panic!("classes")
+        };
+        assert_eq!(names.join(" "), "bad fair good");
+        let n: usize = corpora[0]
+            .parts
+            .iter()
+            .map(|part| part.examples.len())
+            .sum();
+        assert_eq!(n, 60);
+        let example = &corpora[0].parts[0].examples[0];
+        assert!(example.first.starts_with("It is \"") && example.label.is_some());
+    }
+
+    #[test]
+    fn pairs_and_scores_of_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["train", "dev", "test"] {
+            write(
+                dir.path(),
+                &format!("{name}.tsv"),
+                "a\tb\tscore\nx\ty\t-3.5\n\nz\tw\t1e1\n",
+            );
+        }
+        let pairs = TableRule {
+            first: "a".to_owned(),
+            second: Some("b".to_owned()),
+            label: "score".to_owned(),
+            kind: LabelKind::Score,
+            ..rule()
+        };
+        let own = pairs.corpus(dir.path()).unwrap();
+        assert_eq!(
+            (own.corpus.labels.clone(), own.origins.0.len()),
+            (Labels::Score, 3)
+        );
+        let valid = own.corpus.part("valid").unwrap();
+        assert_eq!(valid.examples[1].second.as_deref(), Some("w"));
+        let labels: Vec<_> = valid.examples.iter().map(|example| example.label).collect();
+        assert_eq!(labels, [Some(Label::Score(-3.5)), Some(Label::Score(10.0))]);
+        fs::remove_file(dir.path().join("test.tsv")).unwrap();
+        let error = pairs.corpus(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("found no test.tsv"), "{error}");
+    }
+
+    #[test]
+    fn numbers_as_classes_are_in_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows: String = (0..100)
+            .map(|i| format!("text {i}\t{}\n", [10, 9, 2][i % 3]))
+            .collect();
+        let path = write(dir.path(), "a.tsv", &format!("text\tlabel\n{rows}"));
+        let Labels::Classes(names) = rule().corpus(&path).unwrap().corpus.labels else {
+            panic!("classes")
+        };
+        assert_eq!(names.join(" "), "2 9 10");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text, words) in [
+            (
+                "a.tsv",
+                "sentence\tlabel\nx\t1\n",
+                "line 1: expected a column `text`, found sentence, label",
+            ),
+            (
+                "a.tsv",
+                "text\tlabel\nx\t1\ny\n",
+                "line 3: expected 2 columns, as in the first line, found 1",
+            ),
+            (
+                "a.tsv",
+                "text\tlabel\nx\t1\n \t1\n",
+                "line 3: expected something in column `text`, found nothing",
+            ),
+            (
+                "a.tsv",
+                "text\tlabel\nx\t1\ny\t1\n",
+                "expected 2 to 1000 classes in column `label`, found 1",
+            ),
+            (
+                "a.csv",
+                "text,label\n\"x\ny\",1\nz,\n",
+                "line 4: expected something in column `label`",
+            ),
+            (
+                "a.jsonl",
+                "{\"text\": \"x\", \"label\": 1}\n{\"text\": [], \"label\": 1}\n",
+                "line 2: expected a column `text`, found label, text",
+            ),
+            (
+                "a.jsonl",
+                "{\"text\"\n",
+                "line 1: expected an object of JSON",
+            ),
+            ("a.tsv", "", "expected a column `text`"),
+        ] {
+            let path = write(dir.path(), name, text);
+            let error = rule().corpus(&path).unwrap_err().to_string();
+            assert!(error.contains(words), "{text:?}: {error}");
+        }
+        let path = write(dir.path(), "b.tsv", "text\tlabel\nx\tone\n");
+        let score = TableRule {
+            kind: LabelKind::Score,
+            ..rule()
+        };
+        let error = score.corpus(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2: expected a number in column `label`, found `one`"),
+            "{error}"
+        );
+    }
+}

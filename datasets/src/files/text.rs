@@ -1,0 +1,299 @@
+//! Running text.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::origin::{Origin, Origins};
+use super::read::read;
+use super::split::Fractions;
+use crate::corpus::Corpus;
+use crate::tokenize::Language;
+use crate::tokenize::moses::{MosesTokenizer, TokenizerOptions};
+use crate::{Error, Result, Split};
+
+/// Names of the files of a folder, without what may follow: `.txt`, `.tokens`, `.gz`.
+const NAMES: [(Split, &[&str]); 3] = [
+    (Split::Train, &["train", "wiki.train"]),
+    (Split::Valid, &["valid", "validation", "dev", "wiki.valid"]),
+    (Split::Test, &["test", "wiki.test"]),
+];
+const ENDS: [&str; 6] = ["", ".txt", ".tokens", ".txt.gz", ".tokens.gz", ".gz"];
+
+/// What a paragraph is, the unit that is split and that ends with `<eos>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Paragraphs {
+    /// A line.
+    Lines,
+    /// The lines up to the next blank one, as in hard-wrapped books.
+    BlankLines,
+}
+
+/// What a word is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Words {
+    /// What stands between white space.
+    Spaces,
+    /// What Moses' tokenizer cuts off, punctuation by itself; nothing is escaped.
+    Moses,
+}
+
+/// How text becomes a corpus.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TextRule {
+    /// What is held out of a single file.
+    pub fractions: Fractions,
+    /// What a paragraph is.
+    pub paragraphs: Paragraphs,
+    /// What a word is.
+    pub words: Words,
+    /// Whose rules Moses follows.
+    pub language: Language,
+    /// Whether words are brought into lower case.
+    pub lowercase: bool,
+}
+
+impl TextRule {
+    /// The corpus of a file, split by paragraphs, or of a folder with `train.txt`, `valid.txt` (or `dev.txt`) and `test.txt`.
+    /// Blank paragraphs are left out. See [`Origins::name`] for its name.
+    ///
+    /// # Errors
+    /// A folder that lacks a file; a split without a paragraph; what cannot be read as text, with its line.
+    pub fn corpus(&self, path: &Path) -> Result<(Corpus, Origins)> {
+        let mut origins = Vec::new();
+        let mut texts = [const { String::new() }; 3];
+        for (path, split) in parts(path)? {
+            let (text, origin) = read(&path)?;
+            origins.push(origin);
+            self.each_paragraph(&text, |paragraph| {
+                let split = split.unwrap_or_else(|| self.fractions.split_of(paragraph));
+                let to = &mut texts[place(split)];
+                to.push_str(&self.words_of(paragraph));
+                to.push('\n');
+            });
+        }
+        let origins = Origins(origins);
+        for split in Split::ALL {
+            if texts[place(split)].is_empty() {
+                return Err(self.nothing(path, split, &origins.0));
+            }
+        }
+        let name = origins.name();
+        let [train, valid, test] = texts;
+        let corpus = Corpus {
+            name,
+            train,
+            valid,
+            test,
+        };
+        Ok((corpus, origins))
+    }
+
+    /// What the files of [`TextRule::corpus`] are now.
+    ///
+    /// # Errors
+    /// A folder that lacks a file; [`Error::Io`].
+    pub fn origins(&self, path: &Path) -> Result<Origins> {
+        let files = parts(path)?.into_iter();
+        let origins = files.map(|(path, _)| Origin::of(&path));
+        origins.collect::<Result<_>>().map(Origins)
+    }
+
+    fn each_paragraph(&self, text: &str, mut with: impl FnMut(&str)) {
+        let mut with = |paragraph: &str| {
+            if !paragraph.trim().is_empty() {
+                with(paragraph);
+            }
+        };
+        match self.paragraphs {
+            Paragraphs::Lines => text.lines().for_each(with),
+            Paragraphs::BlankLines => {
+                let mut paragraph = String::new();
+                for line in text.lines() {
+                    match line.trim().is_empty() {
+                        false => {
+                            paragraph.push_str(line);
+                            paragraph.push(' ');
+                        }
+                        true => with(&std::mem::take(&mut paragraph)),
+                    }
+                }
+                with(&paragraph);
+            }
+        }
+    }
+
+    /// A paragraph as words between single spaces.
+    fn words_of(&self, paragraph: &str) -> String {
+        let paragraph = match self.words {
+            Words::Spaces => paragraph.to_owned(),
+            Words::Moses => {
+                let options = TokenizerOptions {
+                    escape: false,
+                    ..TokenizerOptions::default()
+                };
+                MosesTokenizer::with_options(self.language, options).tokenize(paragraph)
+            }
+        };
+        let words: Vec<&str> = paragraph.split_whitespace().collect();
+        let line = words.join(" ");
+        match self.lowercase {
+            true => line.to_lowercase(),
+            false => line,
+        }
+    }
+
+    fn nothing(&self, path: &Path, split: Split, origins: &[Origin]) -> Error {
+        let next = match origins.len() {
+            1 => {
+                let Fractions { valid, test, .. } = self.fractions;
+                format!(
+                    "one file is split by its paragraphs ({valid} of them for validation, {test} for the test): give more text, \
+                     larger fractions, or a folder with train.txt, valid.txt and test.txt; where blank lines part paragraphs, \
+                     `data.files.paragraphs=blank_lines`"
+                )
+            }
+            _ => format!("put text into the file of the {split} split"),
+        };
+        Error::WrongFile {
+            path: path.to_owned(),
+            expected: format!("a paragraph for the {split} split"),
+            found: "none".to_owned(),
+            next,
+        }
+    }
+}
+
+/// The files of a path, each with its split, or one that is to be split.
+fn parts(path: &Path) -> Result<Vec<(PathBuf, Option<Split>)>> {
+    match path.is_dir() {
+        false => Ok(vec![(path.to_owned(), None)]),
+        true => {
+            let part = |(split, names): (Split, &[&str])| Ok((find(path, names)?, Some(split)));
+            NAMES.into_iter().map(part).collect()
+        }
+    }
+}
+
+fn place(split: Split) -> usize {
+    match split {
+        Split::Train => 0,
+        Split::Valid => 1,
+        Split::Test => 2,
+    }
+}
+
+/// The file of a split in a folder.
+fn find(dir: &Path, names: &[&str]) -> Result<PathBuf> {
+    let mut places =
+        (names.iter()).flat_map(|name| ENDS.map(|end| dir.join(format!("{name}{end}"))));
+    places
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::WrongFile {
+            path: dir.to_owned(),
+            expected: "train.txt, valid.txt and test.txt".to_owned(),
+            found: format!("no {}.txt", names[0]),
+            next: "put it there, or give one file, which is split by itself: `--data FILE`"
+                .to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn rule() -> TextRule {
+        TextRule {
+            fractions: Fractions {
+                valid: 0.2,
+                test: 0.2,
+                seed: 1,
+            },
+            paragraphs: Paragraphs::Lines,
+            words: Words::Spaces,
+            language: Language::En,
+            lowercase: false,
+        }
+    }
+
+    #[test]
+    fn one_file_is_split_by_paragraphs_and_equal_ones_stay_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.txt");
+        let lines: Vec<String> = (0..200).map(|i| format!("line  {}", i % 50)).collect();
+        fs::write(&path, lines.join("\r\n")).unwrap();
+        let (corpus, origins) = rule().corpus(&path).unwrap();
+        let words = |split| {
+            corpus
+                .text(split)
+                .lines()
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        let [train, valid, test] = Split::ALL.map(words);
+        assert_eq!(train.len() + valid.len() + test.len(), 50);
+        assert!(train.is_disjoint(&valid) && train.is_disjoint(&test) && valid.is_disjoint(&test));
+        let n_lines = Split::ALL.map(|split| corpus.text(split).lines().count());
+        assert_eq!(n_lines.iter().sum::<usize>(), 200);
+        assert!(
+            train
+                .iter()
+                .all(|line| line.starts_with("line ") && !line.contains("  "))
+        );
+        assert_eq!((corpus.name.len(), origins.0.len()), (18, 1));
+        // The name is that of the bytes.
+        let other = dir.path().join("other.txt");
+        fs::copy(&path, &other).unwrap();
+        assert_eq!(rule().corpus(&other).unwrap().0, corpus);
+        fs::write(&other, "line 1\n").unwrap();
+        let error = rule().corpus(&other).unwrap_err().to_string();
+        assert!(
+            error.contains("a paragraph for the") && error.contains("found none"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_has_its_splits_and_says_what_it_lacks() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("train.txt", "Hello, World!\n\nIt's (so).\n");
+        write("dev.txt", "b\n");
+        let error = rule().corpus(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("found no test.txt"), "{error}");
+        write("test.txt", "c\n");
+        let of = |rule: TextRule| rule.corpus(dir.path()).unwrap();
+        let (corpus, origins) = of(rule());
+        assert_eq!(corpus.train, "Hello, World!\nIt's (so).\n");
+        assert_eq!(
+            (corpus.valid.as_str(), corpus.test.as_str()),
+            ("b\n", "c\n")
+        );
+        assert_eq!(origins.0.len(), 3);
+        let moses = TextRule {
+            words: Words::Moses,
+            lowercase: true,
+            ..rule()
+        };
+        assert_eq!(of(moses).0.train, "hello , world !\nit 's ( so ) .\n");
+    }
+
+    #[test]
+    fn wrapped_paragraphs_end_at_blank_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["train.txt", "valid.txt", "test.txt"] {
+            fs::write(dir.path().join(name), "\n\none\ntwo\n \n\nthree\n").unwrap();
+        }
+        let wrapped = TextRule {
+            paragraphs: Paragraphs::BlankLines,
+            ..rule()
+        };
+        assert_eq!(
+            wrapped.corpus(dir.path()).unwrap().0.test,
+            "one two\nthree\n"
+        );
+    }
+}

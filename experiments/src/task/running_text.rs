@@ -1,0 +1,73 @@
+//! The text of a recipe: a corpus that the program knows, or the user's own files.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use sparta_datasets::files::{Origins, TextRule};
+use sparta_datasets::{Corpus, CorpusName, source};
+
+use super::own_files;
+use crate::protocol::{Fetch, RunFolder};
+use crate::recipe::Source;
+
+/// Where text comes from, for one program.
+pub struct RunningText<'a> {
+    /// The corpus of the recipe.
+    pub corpus: Source<CorpusName>,
+    /// How own files are read.
+    pub rule: Option<TextRule>,
+    /// What the user gave by `--data`.
+    pub from: Option<&'a Path>,
+    /// The program, for messages.
+    pub program: &'static str,
+}
+
+impl RunningText<'_> {
+    /// The text, and for own files what they were. A known corpus is downloaded only if `fetch` allows.
+    ///
+    /// # Errors
+    /// A corpus that cannot be had, and how to get it; own files that were not given, or are no text.
+    pub fn load(&self, fetch: Fetch) -> Result<(Corpus, Option<Origins>)> {
+        let Some(name) = self.corpus.published() else {
+            let (path, rule) = self.own()?;
+            let (corpus, origins) = rule.corpus(path)?;
+            return Ok((corpus, Some(origins)));
+        };
+        let cache = source::cache_dir()?;
+        // What the data crate calls `prepare` is a stage of this program.
+        let how = |error| {
+            anyhow!(
+                "{error}\n(`prepare` is `cargo run --release --bin {} -- prepare --recipe RECIPE`)",
+                self.program
+            )
+        };
+        if fetch == Fetch::Allowed {
+            name.prepare(self.from, &cache).map_err(how)?;
+        }
+        Ok((name.load(self.from, &cache).map_err(how)?, None))
+    }
+
+    /// That files which are given again are those that the run folder's data were made of.
+    ///
+    /// # Errors
+    /// Other bytes than then.
+    pub fn check_unchanged(&self, folder: &RunFolder) -> Result<()> {
+        let (Source::Files, Some(_)) = (self.corpus, self.from) else {
+            return Ok(());
+        };
+        let (path, rule) = self.own()?;
+        own_files::same(folder, &rule.origins(path)?, path)
+    }
+
+    fn own(&self) -> Result<(&Path, TextRule)> {
+        let path = own_files::given(
+            self.from,
+            self.program,
+            "FILE, or a folder with train.txt, valid.txt and test.txt",
+        )?;
+        let rule = self
+            .rule
+            .context("the recipe has no section `data.files`")?;
+        Ok((path, rule))
+    }
+}
