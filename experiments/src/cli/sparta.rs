@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 
 use super::analyze::{AnalyzeOptions, analyze};
@@ -14,6 +14,8 @@ use super::mask::{self, MaskOptions};
 use super::report::ReportOptions;
 use super::{report_outcome, usage};
 use crate::io::print_line;
+use crate::recipe::{ALL_SHIPPED, find_shipped, nearest};
+use crate::runs::{self, Runs};
 use crate::{compare, doctor, panics, report, version};
 
 /// Look into runs, and around them: figures, attention, tables, what works here.
@@ -29,6 +31,20 @@ enum SpartaCommand {
     /// Say which devices, recipes, corpora and weights this program can use here
     Doctor {
         /// As JSON, to paste in a report
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the recipes that ship with the programs, or print one with its comments
+    Recipes {
+        /// The recipe to print, e.g. small/lm
+        name: Option<String>,
+    },
+    /// List runs: how many models are trained, the score, whether somebody works there, and how long the rest takes
+    Runs {
+        /// Run folders, or folders of runs
+        #[arg(value_name = "RUN", default_value = "runs")]
+        paths: Vec<PathBuf>,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -65,6 +81,8 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_line(text)?;
             Ok(())
         }
+        SpartaCommand::Recipes { name } => recipes(name.as_deref()),
+        SpartaCommand::Runs { paths, json } => runs::runs(&Runs { paths, json }),
         SpartaCommand::Report(options) => report::report(&options.request()),
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
         SpartaCommand::Analyze(options) => analyze(options),
@@ -79,4 +97,46 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(())
         }
     }))
+}
+
+/// Lists the shipped recipes, or prints one.
+fn recipes(name: Option<&str>) -> Result<()> {
+    if let Some(name) = name {
+        let found = (ALL_SHIPPED.iter()).find_map(|of| find_shipped(of.shipped, name));
+        let shipped = found.ok_or_else(|| {
+            let names = ALL_SHIPPED
+                .iter()
+                .flat_map(|of| of.shipped)
+                .map(|shipped| shipped.name);
+            let hint = nearest(name, names).map(|near| format!("; did you mean `{near}`?"));
+            anyhow!(
+                "no recipe `{name}` ships with the programs{}; `sparta recipes` lists them",
+                hint.unwrap_or_default()
+            )
+        })?;
+        print_line(shipped.text.trim_end())?;
+        return Ok(());
+    }
+    let mut lines = Vec::new();
+    for of in ALL_SHIPPED {
+        for (i, shipped) in of.shipped.iter().enumerate() {
+            let default = if i == 0 { " (default)" } else { "" };
+            // What a recipe is for is its first sentence, without the command.
+            let comment = shipped
+                .text
+                .lines()
+                .map_while(|line| line.strip_prefix('#'));
+            let comment: Vec<&str> = comment.map(str::trim).collect();
+            let comment = comment.join(" ");
+            let ends = [". ", ": ", " (`", "; "];
+            let end = ends.iter().filter_map(|end| comment.find(end)).min();
+            let what = &comment[..end.unwrap_or(comment.len())];
+            lines.push(format!(
+                "{:<6} --recipe {:<24} {what}{default}",
+                of.program, shipped.name
+            ));
+        }
+    }
+    print_line(lines.join("\n"))?;
+    Ok(())
 }

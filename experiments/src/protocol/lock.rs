@@ -40,6 +40,27 @@ impl RunLock {
         }
     }
 
+    /// Who works in a folder, if anybody does.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or a file system without locks.
+    pub(crate) fn holder(root: &Path) -> Result<Option<String>> {
+        let path = root.join(LOCK);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("cannot open {}", path.display())),
+        };
+        match file.try_lock() {
+            // It is given back at once.
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(e)) => {
+                Err(e).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
     /// Takes the lock of a folder, which is made if need be, for a program.
     ///
     /// # Errors
@@ -73,22 +94,27 @@ fn lock(file: &mut File, root: &Path) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Not everywhere can a locked file be read.
-            let holder = match file.read_to_string(&mut holder) {
-                Ok(1..) => holder.trim(),
-                Ok(0) | Err(_) => "another process",
-            };
             bail!(
-                "run folder {} is in use by {holder}; wait for it, stop it, or use another folder with \
+                "run folder {} is in use by {}; wait for it, stop it, or use another folder with \
                  `--out DIR`",
-                root.display()
+                root.display(),
+                holder(file)
             )
         }
         Err(TryLockError::Error(e)) => Err(anyhow!(
             "cannot lock {}: {e}; use a folder of a file system with locks, with `--out DIR`",
             root.join(LOCK).display()
         )),
+    }
+}
+
+/// Who says to hold the open file.
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    // Not everywhere can a locked file be read.
+    match file.read_to_string(&mut holder) {
+        Ok(1..) => holder.trim().to_owned(),
+        Ok(0) | Err(_) => "another process".to_owned(),
     }
 }
 

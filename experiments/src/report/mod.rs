@@ -3,6 +3,8 @@
 mod runs;
 mod scores;
 
+pub(crate) use runs::find as find_runs;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};

@@ -14,13 +14,13 @@ const PICTURES: [&str; 2] = ["svg", "png"];
 ///
 /// # Errors
 /// A path without a run in it.
-pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
     for path in paths {
         ensure!(
             path.is_dir(),
             "there is no folder {}; give run folders or a folder of them, or make a run with `lm`, `iwslt`, `glue`, \
-             `squad` or `mlm` (in runs/, where `sparta report` looks without a path)",
+             `squad` or `mlm` (in runs/, where `sparta report` and `sparta runs` look without a path)",
             path.display()
         );
         let mut runs = Vec::new();

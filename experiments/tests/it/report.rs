@@ -220,3 +220,57 @@ fn folders_without_records_say_what_to_type() {
         &["which runs are missing cannot be said"],
     );
 }
+
+/// What `sparta runs` says of a run that is done, and of one that was stopped; recipes by their names.
+#[test]
+fn runs_and_recipes_are_listed() {
+    let bench = Bench::of(crate::lm::LM);
+    let sets = [
+        "prune.p=[0, 80]",
+        "prune.random_masks=[0, 0]",
+        "prune.block_sizes=[]",
+    ];
+    bench
+        .tiny_with("--out runs/done --device flex", &sets)
+        .success();
+    bench
+        .tiny_with("train --out runs/half --device flex", &sets)
+        .success();
+    let text = stdout(&bench.sparta("runs").success());
+    let line = |name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .expect("a line")
+            .to_owned()
+    };
+    assert_says(
+        &line("runs/done"),
+        &["lm", "2/2", "perplexity ", "complete"],
+    );
+    assert_says(&line("runs/half"), &["1/2", "stopped", "?"]);
+    let json = stdout(&bench.sparta("runs runs/done --json").success());
+    let states: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&states[0]["trained"], &states[0]["state"]),
+        (&2.into(), &"complete".into())
+    );
+    let error = said(&bench.sparta("runs nothing"), 1);
+    assert_says(&error, &["there is no folder nothing"]);
+
+    let list = stdout(&bench.sparta("recipes").success());
+    assert_says(
+        &list,
+        &[
+            "lm     --recipe small/lm",
+            "(default)",
+            "glue   --recipe related/glue",
+        ],
+    );
+    let recipe = stdout(&bench.sparta("recipes wikitext2").success());
+    assert_says(&recipe, &["[model]\n", "# "]);
+    let error = said(&bench.sparta("recipes small/ml"), 1);
+    assert_says(
+        &error,
+        &["no recipe `small/ml`", "did you mean `small/mlm`"],
+    );
+}

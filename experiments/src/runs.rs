@@ -1,0 +1,330 @@
+//! `sparta runs`: which runs there are, how far each is, and how long the rest takes.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use sparta_results::{Condition, RunRecord, load_all};
+
+use crate::analysis::{ProgramName, program_of};
+use crate::io::print_line;
+use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::run::TrainingSummary;
+use crate::protocol::{Arm, ModelFolder, Row, RunFolder, RunLock, Task};
+use crate::recipe::Recipe;
+use crate::report::find_runs;
+use crate::train::watch::duration;
+
+/// What `sparta runs` asks for.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    /// Run folders, or folders of them.
+    pub paths: Vec<PathBuf>,
+    /// As JSON.
+    pub json: bool,
+}
+
+/// A run, as its folder has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunState {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The program that made it.
+    pub program: &'static str,
+    /// The table.
+    pub table: String,
+    /// Its seeds.
+    pub seeds: Vec<u64>,
+    /// Models that are trained.
+    pub trained: usize,
+    /// Models of the recipe.
+    pub models: usize,
+    /// Scores that are recorded.
+    pub records: usize,
+    /// The first score of a dense model, with its name.
+    pub score: Option<(String, f64)>,
+    /// What happens there now.
+    pub state: State,
+    /// The model in training, and its last logged step.
+    pub at: Option<(String, u64)>,
+    /// Seconds that the models which are not trained will take, from those that are; scoring is not counted.
+    pub seconds_left: Option<f64>,
+    /// Seconds since anything was logged, of a run that is not complete.
+    pub silent: Option<u64>,
+}
+
+/// What happens in a run folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A process works in it: its name, number and host.
+    Running(String),
+    /// Every model is trained and the table is there.
+    Complete,
+    /// Nobody works in it, and something is left.
+    Stopped,
+}
+
+/// Prints the runs.
+///
+/// # Errors
+/// Folders without runs.
+pub fn runs(request: &Runs) -> Result<()> {
+    let (mut states, mut unreadable) = (Vec::new(), Vec::new());
+    for folder in find_runs(&request.paths)? {
+        match state(&folder) {
+            Ok(state) => states.push(state),
+            Err(error) => unreadable.push(format!("{}: {error:#}", folder.display())),
+        }
+    }
+    if request.json {
+        print_line(serde_json::to_string_pretty(&states)?)?;
+    } else {
+        print_line(to_text(&states).trim_end())?;
+    }
+    for line in unreadable {
+        crate::protocol::note(false, &line);
+    }
+    Ok(())
+}
+
+/// What a run folder says of its run.
+fn state(root: &Path) -> Result<RunState> {
+    let program = program_of(root)?;
+    let folder = RunFolder::at(root.to_owned());
+    with_task!(program, T => {
+        let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
+        of_models(program, &folder, &recipe, &models::<T>(&recipe, &folder)?)
+    })
+}
+
+/// A model of a recipe.
+struct Model {
+    folder: ModelFolder,
+    is_dense: bool,
+}
+
+/// Every model of a recipe, in the order in which they are trained.
+fn models<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<Vec<Model>> {
+    let mut models = Vec::new();
+    for &seed in recipe.seeds() {
+        for variant in T::variants(recipe)? {
+            let rows = Row::all(&variant.pruned, recipe.masks());
+            let arm = Arm::of(folder, recipe, seed, variant);
+            models.push(Model {
+                folder: arm.folder.dense(),
+                is_dense: true,
+            });
+            let rows = rows
+                .iter()
+                .filter(|row| row.is_trained_again(recipe.retrain_start()));
+            models.extend(rows.map(|row| Model {
+                folder: arm.folder.row(&row.name()),
+                is_dense: false,
+            }));
+        }
+    }
+    Ok(models)
+}
+
+fn of_models<R: Recipe>(
+    program: ProgramName,
+    folder: &RunFolder,
+    recipe: &R,
+    models: &[Model],
+) -> Result<RunState> {
+    let records: Vec<RunRecord> = match folder.records().is_dir() {
+        true => load_all(folder.records())?,
+        false => Vec::new(),
+    };
+    let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
+    let (mut left, mut at) = ([0_usize; 2], None);
+    for model in models {
+        let kind = usize::from(model.is_dense);
+        if model.folder.trained().is_file() {
+            let summary = TrainingSummary::load(&model.folder)?;
+            trained += 1;
+            seconds[kind].push(summary.finished.saturating_sub(summary.started) as f64);
+        } else {
+            left[kind] += 1;
+            if let Some(step) = last_step(&model.folder.path) {
+                at = Some((model.folder.identity.run.clone(), step));
+            }
+        }
+    }
+    let mean = |of: &[f64]| (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64);
+    let of_kind = |kind: usize| match left[kind] {
+        0 => Some(0.0),
+        n => mean(&seconds[kind]).map(|mean| mean * n as f64),
+    };
+    let seconds_left = of_kind(0)
+        .zip(of_kind(1))
+        .map(|(again, dense)| again + dense);
+    let is_complete = trained == models.len() && folder.root().join("TABLE.csv").is_file();
+    let state = match (RunLock::holder(folder.root())?, is_complete) {
+        (Some(holder), _) => State::Running(holder),
+        (None, true) => State::Complete,
+        (None, false) => State::Stopped,
+    };
+    let first = records
+        .iter()
+        .filter(|record| record.condition == Condition::Dense);
+    let first = first.min_by_key(|record| record.seed);
+    Ok(RunState {
+        folder: folder.root().to_owned(),
+        program: program.as_str(),
+        table: recipe.table().to_owned(),
+        seeds: recipe.seeds().to_vec(),
+        trained,
+        models: models.len(),
+        records: records.len(),
+        score: first.and_then(|record| Some((record.metric.to_string(), record.value?))),
+        silent: match state {
+            State::Complete => None,
+            State::Running(_) | State::Stopped => silent(models),
+        },
+        seconds_left: (trained < models.len()).then_some(seconds_left).flatten(),
+        state,
+        at,
+    })
+}
+
+/// The last line of a training's log.
+#[derive(Debug, Deserialize)]
+struct Logged {
+    step: u64,
+}
+
+fn last_step(model: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(model.join("timing.jsonl")).ok()?;
+    // The last line may be half written.
+    let mut lines = text.lines().rev();
+    lines
+        .find_map(|line| serde_json::from_str::<Logged>(line).ok())
+        .map(|logged| logged.step)
+}
+
+/// Seconds since the newest log was written.
+fn silent(models: &[Model]) -> Option<u64> {
+    let written = models.iter().filter_map(|model| {
+        let log = model.folder.path.join("timing.jsonl").metadata().ok()?;
+        log.modified().ok()
+    });
+    let since = SystemTime::now().duration_since(written.max()?).ok()?;
+    Some(since.as_secs())
+}
+
+/// A line for each run, under a heading.
+fn to_text(states: &[RunState]) -> String {
+    let head = [
+        "run",
+        "program",
+        "seeds",
+        "models",
+        "scores",
+        "dense score",
+        "state",
+        "left",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    for of in states {
+        let seeds: Vec<String> = of.seeds.iter().map(u64::to_string).collect();
+        let state = match &of.state {
+            State::Running(holder) => match &of.at {
+                Some((model, step)) => format!("running {holder}: {model}, step {step}"),
+                None => format!("running {holder}"),
+            },
+            State::Complete => "complete".to_owned(),
+            State::Stopped => match &of.at {
+                Some((model, step)) => format!("stopped: {model}, step {step}"),
+                None => "stopped".to_owned(),
+            },
+        };
+        rows.push([
+            of.folder.display().to_string(),
+            of.program.to_owned(),
+            seeds.join(","),
+            format!("{}/{}", of.trained, of.models),
+            of.records.to_string(),
+            match &of.score {
+                Some((metric, value)) => format!("{metric} {value:.2}"),
+                None => "–".to_owned(),
+            },
+            state,
+            match (&of.state, of.seconds_left) {
+                (State::Complete, _) => String::new(),
+                (State::Running(_) | State::Stopped, Some(seconds)) => duration(seconds),
+                (State::Running(_) | State::Stopped, None) => "?".to_owned(),
+            },
+        ]);
+    }
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let line = |row: &[String; 8]| {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(|row| line(row) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::recipe::LmRecipe;
+
+    /// Two of three models trained in 10 and 4 seconds, the third under way.
+    #[test]
+    fn what_is_left_comes_from_what_is_done() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("run");
+        let sets = ["prune.p=[0, 50, 80]", "prune.random_masks=[0, 0, 0]"].map(str::to_owned);
+        let recipe = LmRecipe::load("small/lm", &sets).unwrap();
+        let folder = RunFolder::at(root.clone());
+        let lock = folder.enter(&recipe, true).unwrap();
+        let trained = |name: &str, seconds: u64| {
+            let dir = root.join("seed-1").join(name);
+            fs::create_dir_all(&dir).unwrap();
+            let text = format!(
+                "{{\"steps\":9,\"tokens_per_second\":1.0,\"valid_nll\":1.0,\"started\":100,\"finished\":{}}}",
+                100 + seconds
+            );
+            fs::write(dir.join("trained.json"), text).unwrap();
+        };
+        let before = state(&root).unwrap();
+        let n = before.models;
+        assert_eq!(
+            (before.trained, before.seconds_left, before.records),
+            (0, None, 0)
+        );
+        trained("dense", 10);
+        trained("rows/ap-p50", 4);
+        let dir = root.join("seed-1/rows/ap-p80");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(
+            dir.join("timing.jsonl"),
+            "{\"step\":5,\"seconds\":1.0}\n{\"step\":",
+        )
+        .unwrap();
+        let now = state(&root).unwrap();
+        assert_eq!((now.trained, now.models), (2, n));
+        assert_eq!(now.seconds_left, Some(4.0 * (n - 2) as f64));
+        assert_eq!(now.at, Some(("ap-p80".to_owned(), 5)));
+        assert!(matches!(&now.state, State::Running(holder) if holder.contains("lm")));
+        drop(lock);
+        let text = to_text(&[state(&root).unwrap()]);
+        assert!(text.contains("stopped: ap-p80, step 5"), "{text}");
+        assert!(text.contains(&format!("2/{n}")), "{text}");
+    }
+}
