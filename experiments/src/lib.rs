@@ -19,6 +19,7 @@ pub mod panics;
 pub mod protocol;
 pub mod recipe;
 pub mod report;
+pub mod signals;
 pub mod task;
 pub mod train;
 pub mod version;
