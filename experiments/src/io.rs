@@ -64,11 +64,7 @@ fn way_out(error: &io::Error, again: &str) -> Option<String> {
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
             Some(format!("get the right to use it and {again}"))
         }
-        Kind::StaleNetworkFileHandle
-        | Kind::TimedOut
-        | Kind::NetworkDown
-        | Kind::NetworkUnreachable
-        | Kind::HostUnreachable => Some(format!("see that the disk is there and {again}")),
+        Kind::StaleNetworkFileHandle => Some(format!("see that the disk is there and {again}")),
         // An input/output error has no kind of its own.
         _ => {
             let is_device = cfg!(unix) && error.raw_os_error() == Some(EIO);

@@ -88,3 +88,20 @@ pub(crate) fn is_stopped(status: std::process::ExitStatus) -> bool {
         false
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_asked_to_stop_is_told_from_one_that_failed() {
+        let ended = |script: &str| {
+            let mut shell = Command::new("sh");
+            is_stopped(shell.args(["-c", script]).status().unwrap())
+        };
+        assert!(ended("kill -TERM $$") && ended("kill -INT $$"));
+        assert!(!ended("exit 1") && !ended("kill -KILL $$") && !ended("true"));
+    }
+}

@@ -69,13 +69,16 @@ impl RunFolder {
             || Path::new("runs").join(format!("{}-{}", recipe.table(), short(&recipe.hash()))),
             Path::to_owned,
         );
-        Self { root }
+        Self::at(root)
     }
 
     /// A folder by its path.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root }
+        // Without the dots of `new/./`, which cannot be made where `new` is not there.
+        Self {
+            root: root.components().collect(),
+        }
     }
 
     /// The folder itself.
@@ -312,6 +315,16 @@ mod tests {
         let folder = RunFolder::of(&recipe, Some(&parent.path().join("run")));
         folder.enter(&recipe, true).unwrap();
         assert!(!left.exists() && folder.recipe().exists());
+    }
+
+    #[test]
+    fn a_folder_that_ends_in_a_dot_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let folder = RunFolder::of(&recipe, Some(&parent.path().join("new/./")));
+        folder.enter(&recipe, true).unwrap();
+        assert!(parent.path().join("new/recipe.toml").exists());
+        assert_eq!(RunFolder::at(".".into()).root(), Path::new("."));
     }
 
     #[test]

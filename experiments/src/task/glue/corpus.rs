@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use sparta_datasets::Split;
 use sparta_datasets::classification::{
     ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
 };
-use sparta_datasets::{Split, source};
 use sparta_results::metric::glue::GlueColumn;
 
 use super::prediction::LabelHead;
 use crate::protocol::Fetch;
-use crate::recipe::GlueRecipe;
+use crate::recipe::{AnyCorpus, GlueRecipe};
 
 /// The rows of the table that a task has.
 pub(super) fn rows(task: ClassificationTask) -> Vec<String> {
@@ -71,7 +71,7 @@ pub(super) fn load(
     from: Option<&Path>,
     fetch: Fetch,
 ) -> Result<LoadedTask> {
-    let cache = source::cache_dir()?;
+    let cache = AnyCorpus::Labelled(task).cache_dir()?;
     let loaded = match fetch {
         Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
         Fetch::Never => task.load(from, &cache),

@@ -4,11 +4,11 @@ use anyhow::{Result, anyhow, bail};
 use sparta_datasets::batch::{IGNORE, LmBatch};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
-use sparta_datasets::{CorpusName, Split, source};
+use sparta_datasets::{CorpusName, Split};
 
 use crate::protocol::{ExampleIds, Fetch, Run, RunFolder};
-use crate::recipe::LmRecipe;
 use crate::recipe::lm::DataRecipe;
+use crate::recipe::{AnyCorpus, LmRecipe};
 use crate::train::rng::{self, Purpose};
 
 /// The three token streams of a run, and the size of the vocabulary.
@@ -77,7 +77,7 @@ pub fn prepare(
         return Ok(data);
     }
     let name = recipe.data.corpus;
-    let cache = source::cache_dir()?;
+    let cache = AnyCorpus::Text(name).cache_dir()?;
     // What the data crate calls `prepare` is a stage of this program.
     let how = |error| {
         anyhow!("{error}\n(`prepare` is `cargo run --release --bin lm -- prepare --recipe RECIPE`)")
@@ -165,7 +165,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
     let (ids, vocab_size, vocabulary, hash, description): (Vec<u32>, _, _, _, _) = match (
-        name.load(from, &source::cache_dir()?),
+        name.load(from, &AnyCorpus::Text(name).cache_dir()?),
         published_vocabulary(recipe.data.corpus),
     ) {
         (Ok(corpus), _) => {

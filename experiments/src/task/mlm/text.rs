@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use sparta_datasets::Split;
 use sparta_datasets::baseline::ngram::{NgramModel, Unigram};
 use sparta_datasets::batch::{
     Choice, ExampleOrder, MaskedBatch, Masker, Masking, PaddingStrategy, text_windows,
 };
 use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
-use sparta_datasets::{Split, source};
 use sparta_model::LayerMask;
 use sparta_model::bert::{BertInput, BertMaskedLm};
 use sparta_model::layer::PlacedMechanism;
@@ -19,7 +19,7 @@ use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
 
 use crate::protocol::{BothMasks, Fetch};
-use crate::recipe::MlmRecipe;
+use crate::recipe::{AnyCorpus, MlmRecipe};
 use crate::task::encoder::{Model, batch};
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
@@ -51,7 +51,7 @@ impl Text {
         fetch: Fetch,
     ) -> Result<Self> {
         let name = recipe.data.corpus;
-        let cache = source::cache_dir()?;
+        let cache = AnyCorpus::Text(name).cache_dir()?;
         // What the data crate calls `prepare` is a stage of this program.
         let how = |error| {
             anyhow!(

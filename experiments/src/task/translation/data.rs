@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::Split;
 use sparta_datasets::pairs::{
     PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, SentencePair,
 };
 use sparta_datasets::tokenize::bpe::{BpeCodes, BpeVocabulary, LearnOptions};
 use sparta_datasets::tokenize::{Dictionary, DictionaryOptions, Language};
-use sparta_datasets::{Split, source};
 
 use super::corpus;
 use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder};
-use crate::recipe::TranslationRecipe;
 use crate::recipe::translation::DataRecipe;
+use crate::recipe::{AnyCorpus, TranslationRecipe};
 use crate::train::rng::{self, Purpose};
 
 /// The note that data are prepared; written last.
@@ -176,7 +176,7 @@ pub fn prepare(
         run.enter()?;
         return Ok(data);
     }
-    let cache = source::cache_dir()?;
+    let cache = AnyCorpus::Pairs(recipe.data.corpus).cache_dir()?;
     if fetch == Fetch::Allowed {
         corpus::fetch(&recipe.data, from, &cache)?;
     }
@@ -344,7 +344,7 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     }
     let name = recipe.data.corpus;
     let (vocabulary, pairs, description) =
-        match corpus::load(&recipe.data, from, &source::cache_dir()?) {
+        match corpus::load(&recipe.data, from, &AnyCorpus::Pairs(name).cache_dir()?) {
             Ok(corpus) => {
                 let vocabulary = learn(&recipe.data, &corpus.train)?;
                 let sides = corpus.train.iter().map(|pair| pair.0.as_str());
