@@ -19,6 +19,7 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
         /// The system's answer.
+        #[source]
         cause: io::Error,
     },
 

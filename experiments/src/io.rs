@@ -27,26 +27,66 @@ pub fn write_atomic(
         fill(&mut buffered)?;
         buffered.flush()
     });
-    written.map_err(|error| explain(&error.into(), path, folder))
+    written.map_err(io::Error::from).with_context(|| {
+        let kept = match path.exists() {
+            true => "the file that is there is whole",
+            false => "nothing was left behind",
+        };
+        format!("cannot write {} ({kept})", path.display())
+    })
 }
 
-fn explain(error: &io::Error, path: &Path, folder: &Path) -> anyhow::Error {
-    let kept = if path.exists() {
-        "the previous version is kept"
-    } else {
-        "nothing was left behind"
+/// An error that a disk or its rights gave, with what to do about it at its end: `again`, and another place where
+/// it is about `folder`. Other errors stay as they are.
+#[must_use]
+pub fn with_way_out(error: anyhow::Error, again: &str, folder: Option<&Path>) -> anyhow::Error {
+    let refused = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
+    let Some(way_out) = refused.and_then(|refused| way_out(refused, again)) else {
+        return error;
     };
-    match error.kind() {
-        io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::FileTooLarge
-        | io::ErrorKind::WriteZero => anyhow!(
-            "no room to write {}: {error}; {kept}. Free space in {} and go on with `--resume`",
-            path.display(),
-            folder.display()
-        ),
-        _ => anyhow!("cannot write {}: {error}; {kept}", path.display()),
+    let text = in_one_line(&error);
+    let is_inside = |folder: &Path| text.contains(&*folder.to_string_lossy());
+    match folder.is_some_and(is_inside) {
+        true => anyhow!("{text}; {way_out}, or use another folder with `--out DIR`"),
+        false => anyhow!("{text}; {way_out}"),
     }
+}
+
+/// What to do about an error of the system that is about the disk or its rights, not about what was asked for.
+fn way_out(error: &io::Error, again: &str) -> Option<String> {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge | Kind::WriteZero => {
+            Some(format!("free space there and {again}"))
+        }
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            Some(format!("get the right to use it and {again}"))
+        }
+        Kind::StaleNetworkFileHandle => Some(format!("see that the disk is there and {again}")),
+        // An input/output error has no kind of its own.
+        _ => {
+            let is_device = cfg!(unix) && error.raw_os_error() == Some(EIO);
+            is_device.then(|| format!("see whether the disk is sound and {again}"))
+        }
+    }
+}
+
+/// The number of an input/output error, the same on every Unix.
+const EIO: i32 = 5;
+
+/// An error and its causes in one line, each said once: some tell their cause themselves.
+#[must_use]
+pub fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match (text.is_empty(), text.contains(&cause)) {
+            (true, _) => cause,
+            (false, true) => text,
+            (false, false) => format!("{text}: {cause}"),
+        }
+    })
 }
 
 /// Writes text atomically; see [`write_atomic`].
@@ -64,6 +104,13 @@ pub enum Reader {
     Reads,
     /// It closed the pipe (`| head`), its choice and no error; what is printed from now on is lost to no one.
     Gone,
+}
+
+/// Says something on standard error. Where nobody can hear it (a full disk, a closed pipe) it is lost to no one, and the
+/// work goes on.
+pub fn say(text: impl std::fmt::Display) {
+    let line = format!("{text}\n");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Prints text and the end of its line to standard output, at once.
@@ -89,6 +136,12 @@ pub fn printed(outcome: io::Result<()>) -> Result<Reader> {
     }
 }
 
+/// Whether a name is that of a folder to which the crate atomicwrites writes, next to the file that it becomes.
+#[must_use]
+pub fn is_half_written(name: &str) -> bool {
+    name.starts_with(".atomicwrite")
+}
+
 /// Removes what a process that was killed while it wrote has left under a folder; nobody else may write there.
 ///
 /// # Errors
@@ -101,12 +154,7 @@ pub fn remove_half_written(folder: &Path) -> Result<()> {
         if !entry.file_type().with_context(|| failed(&path))?.is_dir() {
             continue;
         }
-        // The crate atomicwrites writes to a folder of its own next to the file.
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(".atomicwrite")
-        {
+        if is_half_written(&entry.file_name().to_string_lossy()) {
             fs::remove_dir_all(&path).with_context(|| failed(&path))?;
         } else {
             remove_half_written(&path)?;
@@ -156,15 +204,49 @@ mod tests {
             out.write_all(b"half of the new one")?;
             Err(io::ErrorKind::StorageFull.into())
         })
-        .unwrap_err()
-        .to_string();
-        assert!(
-            error.contains("no room") && error.contains("--resume"),
-            "{error}"
-        );
-        assert!(error.contains("previous version is kept"), "{error}");
+        .unwrap_err();
+        let error = with_way_out(error, "go on with `--resume`", Some(folder.path())).to_string();
+        for words in [
+            "free space",
+            "`--resume`",
+            "`--out DIR`",
+            "that is there is whole",
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_cause_is_said_once_and_with_a_way_out_where_it_is_of_the_disk() {
+        let twice = |kind: io::ErrorKind| {
+            let source = io::Error::from(kind);
+            let text = format!("cannot write run/records: {source}");
+            anyhow::Error::new(source).context(text)
+        };
+        let full = twice(io::ErrorKind::StorageFull);
+        let said = in_one_line(&full);
+        assert_eq!(
+            said.matches(&io::Error::from(io::ErrorKind::StorageFull).to_string())
+                .count(),
+            1
+        );
+        let elsewhere = with_way_out(full, "run the command again", Some(Path::new("other")));
+        let elsewhere = elsewhere.to_string();
+        assert!(
+            elsewhere.ends_with("; free space there and run the command again"),
+            "{elsewhere}"
+        );
+        let device =
+            anyhow::Error::new(io::Error::from_raw_os_error(EIO)).context("cannot write run/x");
+        let device = with_way_out(device, "go on", Some(Path::new("run"))).to_string();
+        assert!(
+            device.ends_with("is sound and go on, or use another folder with `--out DIR`"),
+            "{device}"
+        );
+        let asked = with_way_out(twice(io::ErrorKind::NotFound), "go on", None);
+        assert!(!in_one_line(&asked).contains("go on"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod recipe;
 pub mod report;
 pub mod runs;
+pub mod signals;
 pub mod task;
 pub mod train;
 pub mod version;

@@ -7,6 +7,8 @@
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, Once, PoisonError};
 
+use crate::io::say;
+
 static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static INSTALL: Once = Once::new();
 
@@ -30,10 +32,10 @@ fn remember(info: &PanicHookInfo<'_>) {
         .unwrap_or_default();
     let said = format!("{}{place}", said(info.payload()));
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
-        eprintln!(
+        say(format_args!(
             "panic: {said}\n{}",
             std::backtrace::Backtrace::force_capture()
-        );
+        ));
     }
     HEARD
         .lock()

@@ -28,10 +28,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::io::printed;
+use crate::io::{in_one_line, printed, say, with_way_out};
 use crate::train::kept;
-use crate::train::watch::{INTERRUPTED, Interrupted};
-use crate::{memory, panics};
+use crate::train::watch::Interrupted;
+use crate::{memory, panics, signals};
 use program::Program;
 
 /// Parses, works, and reports.
@@ -60,23 +60,24 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
             let interrupted = error.chain().any(|e| e.is::<Interrupted>());
+            let error = with_way_out(error, "run the command again", None);
+            say(format_args!("error: {}", in_one_line(&error)));
             if interrupted {
-                ExitCode::from(INTERRUPTED as u8)
+                ExitCode::from(signals::exit_status())
             } else {
                 ExitCode::FAILURE
             }
         }
         Err(panic) => {
-            eprintln!("error: the computation failed: {panic}");
-            eprintln!(
+            say(format_args!("error: the computation failed: {panic}"));
+            say(format_args!(
                 "{}; RUST_BACKTRACE=1 shows where it failed",
                 match kept() {
                     Some(path) => format!("{} is kept: go on with `--resume`", path.display()),
                     None => "nothing was saved yet".to_owned(),
                 }
-            );
+            ));
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::lock::{LOCK, RunLock};
-use crate::io::{remove_half_written, write_text};
+use crate::io::{is_half_written, remove_half_written, write_text};
 use crate::recipe::Recipe;
 use crate::train::{Identity, short};
 
@@ -69,13 +69,16 @@ impl RunFolder {
             || Path::new("runs").join(format!("{}-{}", recipe.table(), short(&recipe.hash()))),
             Path::to_owned,
         );
-        Self { root }
+        Self::at(root)
     }
 
     /// A folder by its path.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root }
+        // Without the dots of `new/./`, which cannot be made where `new` is not there.
+        Self {
+            root: root.components().collect(),
+        }
     }
 
     /// The folder itself.
@@ -167,10 +170,14 @@ impl RunFolder {
         let entries: Vec<String> = match fs::read_dir(&self.root) {
             Ok(dir) => dir
                 .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
-                .filter(|name| name != LOCK)
+                // A process that was killed while it wrote its first file leaves no run.
+                .filter(|name| name != LOCK && !is_half_written(name))
                 .collect(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => bail!("cannot open the run folder {}: {e}", self.root.display()),
+            Err(e) => {
+                let what = format!("cannot open the run folder {}", self.root.display());
+                return Err(e).context(what);
+            }
         };
         if self.recipe().exists() {
             self.check(recipe)?;
@@ -296,6 +303,28 @@ mod tests {
             error.contains("another recipe") && error.contains("--out"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_run_that_was_killed_while_it_wrote_its_first_file_can_begin() {
+        let parent = tempfile::tempdir().unwrap();
+        let left = parent.path().join("run/.atomicwriteXy");
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join("tmpfile.tmp"), "table = ").unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let folder = RunFolder::of(&recipe, Some(&parent.path().join("run")));
+        folder.enter(&recipe, true).unwrap();
+        assert!(!left.exists() && folder.recipe().exists());
+    }
+
+    #[test]
+    fn a_folder_that_ends_in_a_dot_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let recipe = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
+        let folder = RunFolder::of(&recipe, Some(&parent.path().join("new/./")));
+        folder.enter(&recipe, true).unwrap();
+        assert!(parent.path().join("new/recipe.toml").exists());
+        assert_eq!(RunFolder::at(".".into()).root(), Path::new("."));
     }
 
     #[test]

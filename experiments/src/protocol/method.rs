@@ -117,7 +117,7 @@ impl<'a, T: Task> Protocol<'a, T> {
     fn train_dense(&self, arm: &Arm) -> Result<()> {
         let folder = arm.folder.dense();
         let what = format!("the dense model ({})", arm.variant.words());
-        if self.run.is_finished(&folder.trained(), &what)? {
+        if self.run.is_trained(&folder, &what)? {
             return Ok(());
         }
         let seed = arm.folder.seed();
@@ -127,7 +127,7 @@ impl<'a, T: Task> Protocol<'a, T> {
 
     fn train_again(&self, arm: &Arm, row: &Row) -> Result<()> {
         let folder = arm.folder.row(&row.name());
-        if self.run.is_finished(&folder.trained(), &row.name())? {
+        if self.run.is_trained(&folder, &row.name())? {
             return Ok(());
         }
         let (dense, seed) = (arm.folder.dense(), arm.folder.seed());

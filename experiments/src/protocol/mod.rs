@@ -35,6 +35,7 @@ pub use task::{
 
 use anyhow::Result;
 
+use crate::io::with_way_out;
 use crate::recipe::Recipe;
 use crate::train::watch;
 use method::Protocol;
@@ -44,6 +45,17 @@ use method::Protocol;
 /// # Errors
 /// One error with its causes, each saying what to do next.
 pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
+    let folder = RunFolder::of(&request.recipe, request.out.as_deref());
+    let again = match request.stage {
+        Stage::Prepare | Stage::Report => "run the command again",
+        Stage::Train | Stage::Observe | Stage::Prune | Stage::Eval | Stage::Reproduce => {
+            "go on with `--resume`"
+        }
+    };
+    work::<T>(request).map_err(|error| with_way_out(error, again, Some(folder.root())))
+}
+
+fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
     rows::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
     let run = Run::new(request);
     if request.dry_run {

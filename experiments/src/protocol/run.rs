@@ -1,7 +1,7 @@
 //! A run: what was asked, its folder, and training into it.
 
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +20,7 @@ use crate::memory;
 use crate::recipe::Recipe;
 use crate::train::watch::Progress;
 use crate::train::{
-    Objective, Trained, TrainingArguments, TrainingConfig, save_model, short, train,
+    Objective, Trained, TrainingArguments, TrainingConfig, leftovers, save_model, short, train,
 };
 
 /// Seconds since 1970.
@@ -211,6 +211,18 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(true)
     }
 
+    /// Whether a model is trained already. What only its training needed goes, if a process was stopped before it could.
+    ///
+    /// # Errors
+    /// As [`Run::is_finished`]; a file that cannot be removed.
+    pub(crate) fn is_trained(&self, folder: &ModelFolder, what: &str) -> Result<bool> {
+        let is_trained = self.is_finished(&folder.trained(), what)?;
+        if is_trained {
+            remove(&leftovers(&folder.path)?)?;
+        }
+        Ok(is_trained)
+    }
+
     /// Trains a network into a folder of its own, on a device with autodiff; the summary that says so is written last.
     ///
     /// # Errors
@@ -237,7 +249,6 @@ impl<'a, R: Recipe> Run<'a, R> {
             tokens_per_second,
             valid_nll,
             attention,
-            leftovers,
         } = train(network, &mut objective, &arguments, &folder.path, device)?;
         let peak_gigabytes = memory::largest_resident().filter(|_| is_measured);
         save_model(&folder.model(), &model, &folder.identity, steps)?;
@@ -254,10 +265,13 @@ impl<'a, R: Recipe> Run<'a, R> {
         let text = serde_json::to_string_pretty(&done).context("cannot write trained.json")?;
         write_text(&folder.trained(), &(text + "\n"))?;
         // The optimiser is not needed again, and is twice as large as the model.
-        for file in leftovers.iter().filter(|f| f.exists()) {
-            std::fs::remove_file(file)
-                .with_context(|| format!("cannot remove {}", file.display()))?;
-        }
-        Ok(())
+        remove(&leftovers(&folder.path)?)
     }
+}
+
+fn remove(files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use sparta_ops::attention::Implementation;
 
 use crate::device::DeviceChoice;
+use crate::io::say;
 
 /// A stage of a table, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -89,6 +90,6 @@ pub enum Fetch {
 /// A line for the person at the terminal.
 pub(crate) fn note(quiet: bool, line: &str) {
     if !quiet {
-        eprintln!("{line}");
+        say(line);
     }
 }

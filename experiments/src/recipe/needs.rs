@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_datasets::squad::SquadSet;
 use sparta_datasets::translation::TranslationCorpus;
-use sparta_datasets::{CorpusName, Result};
+use sparta_datasets::{CorpusName, Result, source};
 
 use super::encoder::NetworkName;
 
@@ -44,6 +44,18 @@ impl AnyCorpus {
             Self::Pairs(corpus) => corpus.locate(cache),
             Self::Labelled(task) => task.locate(None, cache),
             Self::Paragraphs(set) => set.locate(None, cache),
+        }
+    }
+
+    /// The folder that it is looked for in and downloaded to. What ships with the program needs none, and no variable
+    /// has to name one.
+    ///
+    /// # Errors
+    /// That of [`source::cache_dir`] for a corpus that does not ship.
+    pub fn cache_dir(self) -> Result<PathBuf> {
+        match source::cache_dir() {
+            Err(_) if matches!(self.locate(Path::new("")), Ok(None)) => Ok(PathBuf::new()),
+            found => found,
         }
     }
 }

@@ -13,7 +13,7 @@ use sparta_results::render::Layout;
 use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
-use crate::io::print_line;
+use crate::io::{in_one_line, print_line};
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::{RunFolder, TableRequest, Task, note};
 use runs::relative;
@@ -127,7 +127,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
                         records.extend(further);
                         notes.extend(without);
                     }
-                    Err(error) => notes.push(format!("no further scores: {error:#}")),
+                    Err(error) => notes.push(format!("no further scores: {}", in_one_line(&error))),
                 }
             }
             match records.is_empty() {
@@ -142,7 +142,10 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         }),
         // The records are as good as before; only what is missing cannot be said.
         Err(error) => {
-            notes.push(format!("which runs are missing cannot be said: {error:#}"));
+            notes.push(format!(
+                "which runs are missing cannot be said: {}",
+                in_one_line(&error)
+            ));
             TableRequest {
                 title: String::new(),
                 layout: Layout::P,

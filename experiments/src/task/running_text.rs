@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use sparta_datasets::files::{Origins, TextRule};
-use sparta_datasets::{Corpus, CorpusName, source};
+use sparta_datasets::{Corpus, CorpusName};
 
 use super::own_files;
 use crate::protocol::{Fetch, RunFolder};
-use crate::recipe::Source;
+use crate::recipe::{AnyCorpus, Source};
 
 /// Where text comes from, for one program.
 pub struct RunningText<'a> {
@@ -33,7 +33,7 @@ impl RunningText<'_> {
             let (corpus, origins) = rule.corpus(path)?;
             return Ok((corpus, Some(origins)));
         };
-        let cache = source::cache_dir()?;
+        let cache = AnyCorpus::Text(name).cache_dir()?;
         // What the data crate calls `prepare` is a stage of this program.
         let how = |error| {
             anyhow!(

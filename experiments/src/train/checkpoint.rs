@@ -72,6 +72,8 @@ pub struct Checkpoint {
     pub attention: Option<Calls>,
     /// What steps hand to the next (memories), by name.
     pub state: BTreeMap<String, TensorData>,
+    /// Whether the validation after the last step was interrupted and is still to be made.
+    pub owes_validation: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +87,9 @@ struct Header {
     window_len: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attention: Option<Calls>,
+    /// Only of checkpoints that were saved in a validation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    owes_validation: bool,
     times: BTreeMap<String, usize>,
 }
 
@@ -127,6 +132,7 @@ impl Checkpoint {
             window_bits: self.window.0.to_bits(),
             window_len: self.window.1,
             attention: self.attention,
+            owes_validation: self.owes_validation,
             times: self
                 .optimizer
                 .iter()
@@ -197,6 +203,7 @@ impl Checkpoint {
             model,
             optimizer,
             state,
+            owes_validation: header.owes_validation,
         })
     }
 }
@@ -249,6 +256,7 @@ pub fn save_model<M: Module>(
         window_bits: 0,
         window_len: 0,
         attention: None,
+        owes_validation: false,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -492,6 +500,7 @@ mod tests {
             model: parameters(model),
             optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
             state: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
+            owes_validation: true,
         }
     }
 
@@ -509,6 +518,7 @@ mod tests {
         assert_eq!(loaded.attention, saved.attention);
         assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
         assert_eq!(loaded.window, saved.window);
+        assert!(loaded.owes_validation);
         let other: Linear = LinearConfig::new(3, 2).init(&device);
         let other = set_parameters(other, loaded.model).unwrap();
         assert_eq!(parameters(&other), saved.model);
@@ -549,6 +559,7 @@ mod tests {
             optimizer: BTreeMap::from([(path_then.to_owned(), moments.clone())]),
             attention: None,
             state: BTreeMap::new(),
+            owes_validation: false,
         };
         saved.save(&path).unwrap();
         let found = Checkpoint::load(&path, &saved.identity).unwrap();

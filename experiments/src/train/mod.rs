@@ -170,8 +170,6 @@ pub struct Trained<M> {
     pub valid_nll: f64,
     /// Calls of attention, those before a resume included; none after a checkpoint of a version that did not count.
     pub attention: Option<Calls>,
-    /// Files that were needed to go on and are not any more once the module is saved.
-    pub leftovers: Vec<PathBuf>,
 }
 
 /// A loss or gradient that is not finite; nothing is saved after it.
@@ -219,6 +217,23 @@ pub const METRICS: &str = "metrics.jsonl";
 /// File name of the times inside the folder of a run, which are none.
 pub const TIMING: &str = "timing.jsonl";
 
+/// The files in the folder of a run that were needed to go on, and are not any more once its module is saved.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == CHECKPOINT || selection::is_needed_to_go_on(&name) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
 /// Trains `model` on `objective`, in `folder`, to the end of the schedule.
 ///
 /// `device` is the one the model lives on, with autodiff.
@@ -247,6 +262,8 @@ struct Run<'a, M: Module, L: Objective<M>> {
     folder: &'a Path,
     device: &'a Device,
     step: u64,
+    /// Whether the validation after this step was interrupted and is still to be made.
+    owes_validation: bool,
     kept: Option<u64>,
     seconds_before: f64,
     started: Instant,
@@ -285,6 +302,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
         let mut calls_before = Some(Calls::default());
         let mut window = Window::default();
+        let mut owes_validation = false;
         if path.exists() {
             if !arguments.resume {
                 bail!(
@@ -301,12 +319,13 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
             (window.loss, window.n) = found.window;
             calls_before = found.attention;
+            owes_validation = found.owes_validation;
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
         let selector = Selector::open(arguments, folder, step)?;
-        let mut metrics = Metrics::resume(&folder.join(METRICS), step)?;
-        let timing = Metrics::resume(&folder.join(TIMING), step)?;
+        let mut metrics = Metrics::resume(&folder.join(METRICS), step, owes_validation)?;
+        let timing = Metrics::resume(&folder.join(TIMING), step, false)?;
         if step == 0 {
             let learned = learned::fields(&objective.mechanisms(&model))?;
             if !learned.is_empty() {
@@ -331,6 +350,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             folder,
             device,
             step,
+            owes_validation,
             kept,
             seconds_before,
             started: Instant::now(),
@@ -347,43 +367,62 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
     fn finish(mut self) -> Result<Trained<M>> {
         let steps = self.arguments.config.schedule.steps;
         while self.step < steps {
-            self.one_step()?;
-            let (step, arguments) = (self.step, self.arguments);
-            if step % arguments.config.log_every == 0 || step == steps {
-                self.log()?;
+            if !std::mem::take(&mut self.owes_validation) {
+                self.one_step()?;
+                if self.step.is_multiple_of(self.arguments.config.log_every) || self.step == steps {
+                    self.log()?;
+                }
             }
+            let (step, arguments) = (self.step, self.arguments);
             if arguments.config.valid_every > 0
                 && step % arguments.config.valid_every == 0
                 && step < steps
             {
-                self.validate()?;
+                let calls = self.calls();
+                let validated = self.validate();
+                self.or_save(validated, calls)?;
             }
             if let Some(model) = &self.model {
                 self.selector.after_step(model, step)?;
             }
             let stop = is_interrupted() && step < steps;
             if (step % arguments.config.checkpoint_every == 0 && step < steps) || stop {
-                self.checkpoint()?;
+                self.checkpoint(self.calls(), false)?;
             }
             if stop {
-                return Err(Interrupted {
-                    resume: format!(
-                        "step {step} of `{}` is saved; go on with `--resume`",
-                        arguments.identity.run
-                    ),
-                }
-                .into());
+                return Err(self.stopped().into());
             }
         }
         self.read_pending()?;
         let seconds = self.seconds();
         let tokens = self.step as f64 * self.objective.tokens_per_step();
         let tokens_per_second = tokens / seconds.max(1e-9);
+        let calls = self.calls();
+        let result = self.result();
+        let (model, kept, heads) = self.or_save(result, calls)?;
+        let valid_nll = kept.nll;
+        let attention = self.calls();
+        self.progress.finish(&format!(
+            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}{}",
+            self.step,
+            watch::duration(seconds),
+            self.objective.describe(&kept),
+            heads.words()
+        ));
+        Ok(Trained {
+            model,
+            steps: self.step,
+            tokens_per_second,
+            valid_nll,
+            attention,
+        })
+    }
+
+    /// The module that is kept, what the validation set says of it, and what became of its heads.
+    fn result(&mut self) -> Result<(M, Validation, Heads)> {
         let last = self.validate()?;
-        let model = self
-            .model
-            .take()
-            .context("the model was lost in training")?;
+        let model = self.model.clone();
+        let model = model.context("the model was lost in training")?;
         let (model, is_last) = self.selector.result(model)?;
         let (model, is_settled, heads) = learned::prune_heads(model, self.objective)?;
         if is_settled {
@@ -394,25 +433,27 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             true => last,
             false => self.objective.validate(&model)?,
         };
-        let valid_nll = kept.nll;
-        let attention = self.calls();
-        self.progress.finish(&format!(
-            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}{}",
-            self.step,
-            watch::duration(seconds),
-            self.objective.describe(&kept),
-            heads.words()
-        ));
-        let mut leftovers = self.selector.files();
-        leftovers.push(self.folder.join(CHECKPOINT));
-        Ok(Trained {
-            model,
-            steps: self.step,
-            tokens_per_second,
-            valid_nll,
-            attention,
-            leftovers,
-        })
+        Ok((model, kept, heads))
+    }
+
+    /// Saves the training that an interrupted validation comes after, with the calls of attention before it; the run goes
+    /// on with that validation.
+    fn or_save<T>(&mut self, validated: Result<T>, calls: Option<Calls>) -> Result<T> {
+        match validated {
+            Err(error) if error.chain().any(|e| e.is::<Interrupted>()) => {
+                self.checkpoint(calls, true)?;
+                Err(self.stopped().into())
+            }
+            Ok(_) | Err(_) => validated,
+        }
+    }
+
+    /// What is said of a run that was stopped at a checkpoint.
+    fn stopped(&self) -> Interrupted {
+        let (step, run) = (self.step, &self.arguments.identity.run);
+        Interrupted {
+            resume: format!("step {step} of `{run}` is saved; go on with `--resume`"),
+        }
     }
 
     /// Calls of attention in the whole run so far.
@@ -562,7 +603,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Ok(valid)
     }
 
-    fn checkpoint(&mut self) -> Result<()> {
+    fn checkpoint(&mut self, calls: Option<Calls>, owes_validation: bool) -> Result<()> {
         self.read_pending()?;
         let model = self
             .model
@@ -573,7 +614,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             step: self.step,
             seconds: self.seconds(),
             window: (self.window.loss, self.window.n),
-            attention: self.calls(),
+            attention: calls,
+            owes_validation,
             model: parameters(model),
             optimizer: self.optimizer.save(),
             state: self.objective.state(),

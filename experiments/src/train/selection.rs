@@ -32,6 +32,8 @@ pub enum Selection {
 
 const BEST: &str = "best.safetensors";
 const BEST_NOTE: &str = "best.json";
+const SNAPSHOT: &str = "snapshot-";
+const SNAPSHOT_END: &str = ".safetensors";
 
 /// The best validation so far. The parameters are written before the note, and a run that goes on
 /// meets the same scores again, so that the two agree whenever both are read.
@@ -79,7 +81,7 @@ impl<'a> Selector<'a> {
     }
 
     fn snapshot(&self, step: u64) -> PathBuf {
-        self.folder.join(format!("snapshot-{step}.safetensors"))
+        self.folder.join(format!("{SNAPSHOT}{step}{SNAPSHOT_END}"))
     }
 
     /// The steps before the last whose parameters go into the mean.
@@ -159,13 +161,13 @@ impl<'a> Selector<'a> {
         };
         Ok((set_parameters(model, chosen)?, false))
     }
+}
 
-    /// The files, to be removed once the result is saved.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        let best = [self.folder.join(BEST), self.folder.join(BEST_NOTE)];
-        let snapshots = self.snapshots().into_iter().map(|s| self.snapshot(s));
-        best.into_iter().chain(snapshots).collect()
-    }
+/// Whether a file of this name is kept for the choice alone, and not needed once the result is saved.
+pub(super) fn is_needed_to_go_on(name: &str) -> bool {
+    let of_step = name.strip_prefix(SNAPSHOT);
+    let step = of_step.and_then(|rest| rest.strip_suffix(SNAPSHOT_END));
+    [BEST, BEST_NOTE].contains(&name) || step.is_some_and(|step| step.parse::<u64>().is_ok())
 }
 
 /// Mean of each parameter, summed in f64.

@@ -11,6 +11,8 @@ struct Regression {
     device: Device,
     total: f32,
     nan_at: Option<u64>,
+    /// Validations until one is interrupted; negative where none is.
+    validations_left: i64,
 }
 
 impl Regression {
@@ -19,6 +21,7 @@ impl Regression {
             device: device.clone(),
             total: 0.0,
             nan_at,
+            validations_left: -1,
         }
     }
 }
@@ -38,6 +41,10 @@ impl Objective<Linear> for Regression {
         1.0
     }
     fn validate(&mut self, model: &Linear) -> Result<Validation> {
+        self.validations_left -= 1;
+        if self.validations_left == 0 {
+            return Err(watch::interrupted("validation").into());
+        }
         let x = Tensor::<2>::from_data([[1.0f32, 20.0]], &self.device);
         let loss = model.forward(x).square().mean().into_scalar::<f32>();
         Ok(Validation::of(f64::from(loss)))
@@ -129,6 +136,67 @@ fn a_run_that_stops_at_a_checkpoint_goes_on_to_the_same_bits() {
     // The checkpoint of step 7 falls inside a window of the log: the line of step 8 agrees too.
     let read = |d: &tempfile::TempDir| std::fs::read_to_string(d.path().join(METRICS)).unwrap();
     assert_eq!(read(&whole), read(&parts));
+}
+
+/// After Ctrl-C in a validation the training before it is saved, whatever `checkpoint_every` says, and the run goes on
+/// with that validation: that of a step in the middle, that of the last step, and that of the mean that is kept.
+#[test]
+fn a_run_that_is_interrupted_while_it_validates_goes_on_to_the_same_bits() {
+    let device = Device::flex().autodiff();
+    let mut arguments = arguments(20, 1000);
+    arguments.config.valid_every = 8;
+    arguments.config.selection = Selection::Average { n: 2, every: 3 };
+    let train = |folder: &Path, validations_left: i64| {
+        let mut objective = Regression::new(&device, None);
+        objective.validations_left = validations_left;
+        train(model(&device), &mut objective, &arguments, folder, &device)
+    };
+    let read =
+        |folder: &tempfile::TempDir| std::fs::read_to_string(folder.path().join(METRICS)).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let all = train(whole.path(), -1).unwrap();
+    for (interrupted, step) in [(1, 8), (2, 16), (3, 20), (4, 20)] {
+        let parts = tempfile::tempdir().unwrap();
+        let error = train(parts.path(), interrupted).unwrap_err();
+        let said = error.downcast_ref::<Interrupted>().unwrap().to_string();
+        assert!(
+            said.contains(&format!("step {step} of `dense` is saved")),
+            "{said}"
+        );
+        let rest = train(parts.path(), -1).unwrap();
+        assert_eq!(parameters(&all.model), parameters(&rest.model));
+        assert_eq!(
+            (all.valid_nll, all.attention),
+            (rest.valid_nll, rest.attention)
+        );
+        assert_eq!(read(&whole), read(&parts), "validation {interrupted}");
+    }
+}
+
+/// What only the training needed is found by name, for a process that was killed before it removed it.
+#[test]
+fn leftovers_are_what_the_training_alone_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let needed = [
+        "best.json",
+        "best.safetensors",
+        CHECKPOINT,
+        "snapshot-14.safetensors",
+    ];
+    for name in [
+        METRICS,
+        TIMING,
+        "model.safetensors",
+        "snapshot-x.safetensors",
+    ]
+    .iter()
+    .chain(&needed)
+    {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let mut found = leftovers(folder.path()).unwrap();
+    found.sort();
+    assert_eq!(found, needed.map(|name| folder.path().join(name)));
 }
 
 #[test]

@@ -6,16 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
-use crate::io::write_text;
+use crate::io::{say, write_text};
+use crate::signals;
 
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
-
-/// Exit code after Ctrl-C, as shells use it for SIGINT.
-pub const INTERRUPTED: i32 = 130;
 
 /// The error of a run that stopped at a checkpoint because the user asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,19 +30,20 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Takes over Ctrl-C (and SIGTERM): the first asks to stop at the next step, the second exits now.
+/// Takes over Ctrl-C (and SIGTERM and SIGHUP): the first asks to stop at the next step, the second exits now.
 ///
 /// # Errors
 /// If the system refuses the handler.
 pub fn listen() -> Result<()> {
     ctrlc::set_handler(|| {
         if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
-            eprintln!("\nstopping after this step; Ctrl-C again exits at once");
+            say("\nstopping after this step; Ctrl-C again exits at once");
         } else {
-            std::process::exit(INTERRUPTED);
+            std::process::exit(signals::exit_status().into());
         }
     })
-    .context("cannot listen for Ctrl-C")
+    .context("cannot listen for Ctrl-C")?;
+    signals::remember()
 }
 
 /// Whether Ctrl-C was pressed.
@@ -58,11 +57,18 @@ pub fn is_interrupted() -> bool {
 /// # Errors
 /// [`Interrupted`] after Ctrl-C.
 pub fn stop_if_interrupted(what: &str) -> Result<()> {
-    if is_interrupted() {
-        let resume = format!("{what} starts again with `--resume`, all training is saved");
-        return Err(Interrupted { resume }.into());
+    match is_interrupted() {
+        true => Err(interrupted(what).into()),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// The error of work that keeps nothing of its own and was stopped.
+#[must_use]
+pub fn interrupted(what: &str) -> Interrupted {
+    Interrupted {
+        resume: format!("{what} starts again with `--resume`, all training is saved"),
+    }
 }
 
 /// Progress of one piece of work: a bar on a terminal, a line every few seconds elsewhere.
@@ -122,12 +128,12 @@ impl Progress {
             self.spoke = Instant::now();
             let left =
                 (self.total.saturating_sub(done)) as f64 * self.units_per_step / rate.max(1e-9);
-            eprintln!(
+            say(format_args!(
                 "{}: {done}/{} {words} {rate:.0} tokens/s, {} left",
                 self.label,
                 self.total,
                 duration(left)
-            );
+            ));
         }
     }
 
@@ -137,7 +143,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         if !self.quiet {
-            eprintln!("{}: {words}", self.label);
+            say(format_args!("{}: {words}", self.label));
         }
     }
 }
@@ -161,22 +167,23 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the log to go on after `step`; lines of later steps, which a killed run had written
+    /// Opens the log to go on after `step`, of which only the line of the training itself stays where its validation
+    /// is still to be made (`owes_validation`); lines of later steps, which a killed run had written
     /// after its last checkpoint, are dropped; so is what is no line of a log, such as the half of one that a failing
     /// machine left, and that is said.
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub fn resume(path: &Path, step: u64) -> Result<Self> {
+    pub fn resume(path: &Path, step: u64, owes_validation: bool) -> Result<Self> {
         if path.exists() {
             let bytes =
                 fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let (kept, n_torn) = lines_until(&bytes, step);
+            let (kept, n_torn) = lines_until(&bytes, step, owes_validation);
             if n_torn > 0 {
-                eprintln!(
+                say(format_args!(
                     "{}: cut {n_torn} line(s) that are no line of a log",
                     path.display()
-                );
+                ));
             }
             if kept.as_bytes() != bytes {
                 write_text(path, &kept)?;
@@ -206,17 +213,14 @@ impl Metrics {
         line.insert("step".to_owned(), step.into());
         line.extend(fields);
         let text = format!("{}\n", Value::Object(line));
-        self.file.write_all(text.as_bytes()).map_err(|e| {
-            anyhow!(
-                "cannot write {}: {e}; free space and go on with `--resume`",
-                self.path.display()
-            )
-        })
+        let written = self.file.write_all(text.as_bytes());
+        written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
-/// The lines of a log up to a step, and how many are none.
-fn lines_until(log: &[u8], step: u64) -> (String, usize) {
+/// The lines of a log up to a step, of that step those of the training alone where its validation is still to be made,
+/// and how many are none.
+fn lines_until(log: &[u8], step: u64, owes_validation: bool) -> (String, usize) {
     let (mut kept, mut n_torn) = (String::new(), 0);
     for line in log.split(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -224,9 +228,11 @@ fn lines_until(log: &[u8], step: u64) -> (String, usize) {
             continue;
         }
         let value = serde_json::from_slice::<Value>(line).ok();
+        let is_training = (value.as_ref()).is_some_and(|v| v.get("train/nll").is_some());
         let of_line = value.and_then(|v| v.get("step").and_then(Value::as_u64));
+        let stays = |at| at < step || (at == step && (is_training || !owes_validation));
         match (of_line, std::str::from_utf8(line)) {
-            (Some(at), Ok(line)) if at <= step && step > 0 => {
+            (Some(at), Ok(line)) if stays(at) && step > 0 => {
                 kept.push_str(line);
                 kept.push('\n');
             }
@@ -263,11 +269,11 @@ mod tests {
     fn a_resumed_log_has_no_line_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut log = Metrics::resume(&path, 0).unwrap();
+        let mut log = Metrics::resume(&path, 0, false).unwrap();
         for step in 1..=5 {
             log.write(step, [number("train/nll", step as f64)]).unwrap();
         }
-        let mut log = Metrics::resume(&path, 3).unwrap();
+        let mut log = Metrics::resume(&path, 3, false).unwrap();
         log.write(4, [number("train/nll", f64::NAN)]).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let steps: Vec<u64> = text
@@ -298,12 +304,12 @@ mod tests {
             b"",
         ] {
             fs::write(&path, [whole.as_bytes(), torn].concat()).unwrap();
-            let (kept, n_torn) = lines_until(&fs::read(&path).unwrap(), 2);
+            let (kept, n_torn) = lines_until(&fs::read(&path).unwrap(), 2, false);
             assert_eq!(
                 (kept.as_str(), n_torn),
                 (whole, usize::from(!torn.is_empty()))
             );
-            let mut log = Metrics::resume(&path, 2).unwrap();
+            let mut log = Metrics::resume(&path, 2, false).unwrap();
             log.write(3, [number("train/nll", 0.5)]).unwrap();
             let text = fs::read_to_string(&path).unwrap();
             assert_eq!(text, format!("{whole}{{\"step\":3,\"train/nll\":0.5}}\n"));

@@ -127,6 +127,20 @@ impl Bench {
         Assert::new(output)
     }
 
+    /// Runs the program on the tiny recipe, talking to a standard error that is always full.
+    pub fn unheard(&self, line: &str) -> Assert {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = self
+            .process()
+            .args(self.words(line, &[]))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(full.expect("/dev/full"))
+            .output()
+            .expect("the program runs");
+        Assert::new(output)
+    }
+
     /// Runs the program on the tiny recipe.
     pub fn tiny(&self, line: &str) -> Assert {
         self.tiny_with(line, &[])

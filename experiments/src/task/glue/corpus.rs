@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use sparta_datasets::Split;
 use sparta_datasets::classification::{
     ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
 };
 use sparta_datasets::files::{Origins, OwnTable};
-use sparta_datasets::{Split, source};
 use sparta_results::Metric;
 use sparta_results::metric::glue::GlueColumn;
 
 use super::prediction::LabelHead;
 use crate::protocol::Fetch;
-use crate::recipe::{GlueRecipe, Recipe, Source};
+use crate::recipe::{AnyCorpus, GlueRecipe, Recipe, Source};
 use crate::task::own_files;
 
 /// The rows of the table that a task has.
@@ -91,7 +91,7 @@ pub(super) fn load(
         let counts = Vec::new();
         return Ok((LoadedTask { corpus, counts }, Some(origins)));
     };
-    let cache = source::cache_dir()?;
+    let cache = AnyCorpus::Labelled(task).cache_dir()?;
     let loaded = match fetch {
         Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
         Fetch::Never => task.load(from, &cache),

@@ -3,19 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use sparta_datasets::source;
 use sparta_datasets::squad::{Answer, Article, Paragraph, Question, SquadCorpus};
 
 use crate::protocol::Fetch;
-use crate::recipe::SquadRecipe;
+use crate::recipe::{AnyCorpus, SquadRecipe};
 
 /// Reads the articles of a recipe, downloading them only if `fetch` allows it.
 ///
 /// # Errors
 /// Files that are missing, and how to get them.
 pub(super) fn load(recipe: &SquadRecipe, from: Option<&Path>, fetch: Fetch) -> Result<SquadCorpus> {
-    let cache = source::cache_dir()?;
     let set = recipe.set()?;
+    let cache = AnyCorpus::Paragraphs(set).cache_dir()?;
     let loaded = match fetch {
         Fetch::Allowed => set.prepare(from, &cache, &mut |_, _| ()),
         Fetch::Never => set.load(from, &cache),

@@ -18,7 +18,9 @@ use crate::io::print_line;
 use crate::memory::largest_resident;
 use crate::protocol::init::new_weights;
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
+use crate::signals;
 use crate::task::encoder::{Pretrained, layer_masks};
+use crate::train::watch::{interrupted, stop_if_interrupted};
 
 /// What `squad measure` asks for.
 #[derive(Debug, Clone)]
@@ -132,12 +134,19 @@ pub(super) fn run(
     if let Some(mask) = mask {
         command.arg("--mask").arg(mask);
     }
+    let what = "measuring time and memory";
+    stop_if_interrupted(what)?;
     let output = command.output().context("cannot start the measurement")?;
+    // Ctrl-C of a terminal stops that process too.
+    match signals::is_stopped(output.status) {
+        true => return Err(interrupted(what).into()),
+        false => stop_if_interrupted(what)?,
+    }
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
         "time and memory could not be measured: {}; leave them out with `--set cost.batches=0`",
-        said.trim()
+        said.trim().trim_start_matches("error: ")
     );
     serde_json::from_slice(&output.stdout).context("the measurement printed no numbers")
 }

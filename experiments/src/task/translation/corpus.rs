@@ -11,7 +11,7 @@ use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
 
 use crate::recipe::translation::DataRecipe;
-use crate::recipe::{Recipe, Source, TranslationRecipe};
+use crate::recipe::{AnyCorpus, Recipe, Source, TranslationRecipe};
 use crate::task::own_files;
 
 /// Text as it is typed → text as the corpus has it.
@@ -95,9 +95,12 @@ fn how(error: sparta_datasets::Error) -> anyhow::Error {
 ///
 /// # Errors
 /// What is missing, and where to get it.
-pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<()> {
+pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>) -> Result<()> {
     match recipe.corpus {
-        Source::Published(name) => name.prepare(from, cache).map(|_| ()).map_err(how),
+        Source::Published(name) => {
+            let cache = AnyCorpus::Pairs(name).cache_dir()?;
+            name.prepare(from, &cache).map(|_| ()).map_err(how)
+        }
         Source::Files => own(recipe, from).map(|_| ()),
     }
 }
@@ -140,10 +143,10 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// A corpus that is not at hand, and how to get it.
-pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>, cache: &Path) -> Result<Loaded> {
+pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>) -> Result<Loaded> {
     let mut loaded = match recipe.corpus {
         Source::Published(corpus) => Loaded {
-            corpus: published(corpus, recipe.lowercase, from, cache)?,
+            corpus: published(corpus, recipe.lowercase, from)?,
             origins: None,
             n_without_words: 0,
         },
@@ -169,7 +172,6 @@ fn published(
     corpus: TranslationCorpus,
     lowercase: bool,
     from: Option<&Path>,
-    cache: &Path,
 ) -> Result<ParallelCorpus> {
     match corpus {
         TranslationCorpus::LibreofficeHelp => Ok(embedded::libreoffice_help()
@@ -183,7 +185,8 @@ fn published(
         | TranslationCorpus::Wmt16RoEn
         | TranslationCorpus::Wmt17EnDe
         | TranslationCorpus::KfttJaEn => {
-            let corpus = corpus.load(from, cache).map_err(how)?;
+            let cache = AnyCorpus::Pairs(corpus).cache_dir()?;
+            let corpus = corpus.load(from, &cache).map_err(how)?;
             Ok(match lowercase {
                 true => corpus.map(to_lower, to_lower),
                 false => corpus,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::Split;
+use sparta_datasets::Split;
 use sparta_datasets::pairs::{
     PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, SentencePair,
 };
 use sparta_datasets::tokenize::bpe::{BpeCodes, BpeVocabulary, LearnOptions};
 use sparta_datasets::tokenize::{Dictionary, DictionaryOptions, Language};
 use sparta_datasets::translation::TranslationCorpus;
-use sparta_datasets::{Split, source};
 
 use super::corpus::{self, Loaded};
 use crate::io::write_text;
@@ -181,15 +182,14 @@ pub fn prepare(
         run.enter()?;
         return Ok(data);
     }
-    let cache = source::cache_dir()?;
     if fetch == Fetch::Allowed {
-        corpus::fetch(&recipe.data, from, &cache)?;
+        corpus::fetch(&recipe.data, from)?;
     }
     let Loaded {
         mut corpus,
         origins,
         n_without_words,
-    } = corpus::load(&recipe.data, from, &cache)?;
+    } = corpus::load(&recipe.data, from)?;
     for split in Split::ALL {
         corpus.split_mut(split).truncate(limit(&recipe.data, split));
     }
@@ -366,37 +366,36 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     }
     let name = recipe.data.corpus.published();
     let name = name.map_or("your own files", TranslationCorpus::name);
-    let (vocabulary, pairs, description) =
-        match corpus::load(&recipe.data, from, &source::cache_dir()?) {
-            Ok(Loaded {
-                corpus,
-                n_without_words,
-                ..
-            }) => {
-                let vocabulary = learn(&recipe.data, &corpus.train)?;
-                let sides = corpus.train.iter().map(|pair| pair.0.as_str());
-                let sources = vocabulary.source.encode_all(sides);
-                let sides = corpus.train.iter().map(|pair| pair.1.as_str());
-                let targets = vocabulary.target.encode_all(sides);
-                let pairs: Vec<_> = sources.into_iter().zip(targets).collect();
-                let description = format!(
-                    "{name}, {} pairs, read and not stored{}",
-                    pairs.len(),
-                    left_out(n_without_words)
-                );
-                (vocabulary, pairs, description)
-            }
-            Err(error) if from.is_some() || recipe.data.corpus == Source::Files => {
-                return Err(error);
-            }
-            Err(_) => {
-                let (vocabulary, pairs) = synthetic(recipe)?;
-                let description = format!(
-                    "{name} is not at hand: SYNTHETIC batches; `iwslt prepare` says how to get it"
-                );
-                (vocabulary, pairs, description)
-            }
-        };
+    let (vocabulary, pairs, description) = match corpus::load(&recipe.data, from) {
+        Ok(Loaded {
+            corpus,
+            n_without_words,
+            ..
+        }) => {
+            let vocabulary = learn(&recipe.data, &corpus.train)?;
+            let sides = corpus.train.iter().map(|pair| pair.0.as_str());
+            let sources = vocabulary.source.encode_all(sides);
+            let sides = corpus.train.iter().map(|pair| pair.1.as_str());
+            let targets = vocabulary.target.encode_all(sides);
+            let pairs: Vec<_> = sources.into_iter().zip(targets).collect();
+            let description = format!(
+                "{name}, {} pairs, read and not stored{}",
+                pairs.len(),
+                left_out(n_without_words)
+            );
+            (vocabulary, pairs, description)
+        }
+        Err(error) if from.is_some() || recipe.data.corpus == Source::Files => {
+            return Err(error);
+        }
+        Err(_) => {
+            let (vocabulary, pairs) = synthetic(recipe)?;
+            let description = format!(
+                "{name} is not at hand: SYNTHETIC batches; `iwslt prepare` says how to get it"
+            );
+            (vocabulary, pairs, description)
+        }
+    };
     let store = |pairs: &[_]| PairStore::in_memory(pairs, &vocabulary);
     let stores = [store(&pairs)?, store(&[])?, store(&[])?];
     let (source, target) = (vocabulary.source.len(), vocabulary.target.len());

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{bench, value};
-use crate::bench::{assert_says, said, wait_for};
+use crate::bench::{assert_says, said, stdout, wait_for};
 
 /// Long enough to be stopped in the middle, and the smallest table.
 const LONG: &[&str] = &[
@@ -52,6 +52,70 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
     assert_eq!(metrics("whole"), metrics("run"));
     assert!(bench.path("run/seed-1/dense/trained.json").exists());
     assert!(!checkpoint.exists());
+}
+
+/// Schedulers tell by the exit status what ended a program.
+#[cfg(unix)]
+#[test]
+fn other_signals_save_a_checkpoint_too_and_exit_with_their_number() {
+    for (signal, status) in [("-TERM", 143), ("-HUP", 129)] {
+        let bench = bench();
+        let mut child = bench.spawn("train --out run --device flex", LONG);
+        let checkpoint = bench.path("run/seed-1/dense/checkpoint.safetensors");
+        wait_for(|| checkpoint.exists());
+        let sent = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success());
+        assert_eq!(child.wait().expect("the end").code(), Some(status));
+        assert!(checkpoint.exists());
+    }
+}
+
+/// A log on a full disk, `2>&1 | head`: nobody hears what is said, and days of training go on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_that_is_full_stops_nothing() {
+    let bench = bench();
+    let heard = bench.tiny("--out heard --device flex").success();
+    let unheard = bench.unheard("--out unheard --device flex").success();
+    assert_eq!(bench.csv("heard"), bench.csv("unheard"));
+    let (heard, unheard) = (stdout(&heard), stdout(&unheard));
+    assert_eq!(heard.lines().next(), unheard.lines().next());
+    // Neither is an error that cannot be said a panic.
+    bench.unheard("--out unheard --device flex").code(1);
+}
+
+/// Killed after it had said that training has ended and before it removed what only training needs.
+#[test]
+fn what_only_training_needs_goes_with_the_next_resume() {
+    let bench = bench();
+    bench.tiny("--out run --device flex").success();
+    let left = ["dense", "rows/p0"]
+        .map(|model| bench.path(format!("run/seed-1/{model}/checkpoint.safetensors")));
+    for file in &left {
+        assert!(!file.exists());
+        std::fs::write(file, "left behind").unwrap();
+    }
+    bench.tiny("--out run --device flex --resume").success();
+    assert!(!left.iter().any(|file| file.exists()));
+}
+
+/// As in a container, where the user may have no home.
+#[test]
+fn a_corpus_that_ships_needs_no_cache_folder() {
+    let bench = bench();
+    let run = |sets: &[&str]| {
+        let mut command = bench.command();
+        for name in ["SPARTA_CACHE", "XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"] {
+            command.env_remove(name);
+        }
+        let line = "train --out run --device flex --quiet";
+        command.args(bench.words(line, sets)).assert()
+    };
+    let text = said(&run(&["data.corpus=wikitext2"]), 1);
+    assert_says(&text, &["SPARTA_CACHE"]);
+    run(&[]).success();
 }
 
 #[test]
