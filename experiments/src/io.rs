@@ -1,11 +1,12 @@
 //! Files that are either the old or the new version, never half of one, and results on standard output.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use atomicwrites::{AllowOverwrite, AtomicFile};
+use sparta_datasets::source::text_of;
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
 ///
@@ -55,6 +56,57 @@ fn explain(error: &io::Error, path: &Path, folder: &Path) -> anyhow::Error {
 /// As [`write_atomic`].
 pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write_atomic(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// An error and its causes on one line, each said once: a cause whose words are in those before is left out.
+#[must_use]
+pub fn whole(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.contains(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
+}
+
+/// A whole file as text.
+///
+/// # Errors
+/// When it cannot be read, or is no text, with what it is instead; the caller says which file.
+pub fn read_text(path: &Path) -> Result<String> {
+    Ok(text_of(fs::read(path)?)?)
+}
+
+/// The next lines of standard input, `n` or as many as are left, after the first `before`.
+///
+/// # Errors
+/// When it cannot be read, or a line is no text, with what it is instead.
+pub fn read_lines(from: &mut impl BufRead, n: usize, before: usize) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    while lines.len() < n {
+        let mut line = Vec::new();
+        let failed = || {
+            format!(
+                "cannot read standard input, line {}",
+                before + lines.len() + 1
+            )
+        };
+        if from.read_until(b'\n', &mut line).with_context(failed)? == 0 {
+            break;
+        }
+        if line.ends_with(b"\n") {
+            line.pop();
+            line.pop_if(|last| *last == b'\r');
+        }
+        let line = text_of(line).with_context(failed)?;
+        lines.push(line);
+    }
+    Ok(lines)
 }
 
 /// Who reads standard output.

@@ -13,6 +13,7 @@ mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use prepare::cached;
 pub use prepare::{locate, prepare, prepare_with_progress};
 pub use read::{read_part, read_task};
 

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::io::printed;
+use crate::io::{printed, whole};
 use crate::train::kept;
 use crate::train::watch::{INTERRUPTED, Interrupted};
 use crate::{memory, panics};
@@ -60,7 +60,7 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", whole(&error));
             let interrupted = error.chain().any(|e| e.is::<Interrupted>());
             if interrupted {
                 ExitCode::from(INTERRUPTED as u8)

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
+use crate::io::whole;
 use crate::version;
 
 /// One device that `--device` can name.
@@ -84,7 +85,7 @@ fn try_device(choice: DeviceChoice) -> DeviceState {
             (None, format!("rebuild with `--features {feature}`"))
         }
         (true, Ok(opened)) => (Some(true), opened.note),
-        (true, Err(error)) => (Some(false), format!("{error:#}")),
+        (true, Err(error)) => (Some(false), whole(&error)),
     };
     DeviceState {
         device: choice.to_string(),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use sparta_datasets::Error;
 
+use crate::io::whole;
 use crate::recipe::encoder::NetworkName;
 use crate::recipe::{ALL_SHIPPED, AnyCorpus, Needs};
 
@@ -42,7 +43,7 @@ pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<Source>, Vec<
         for shipped in of.shipped {
             let (program, name) = (of.program, shipped.name);
             let needs: Result<Needs> = (of.read)(shipped.text);
-            let problem = needs.as_ref().err().map(|error| format!("{error:#}"));
+            let problem = needs.as_ref().err().map(whole);
             recipes.push(RecipeState {
                 program,
                 name,

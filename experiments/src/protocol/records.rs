@@ -16,7 +16,7 @@ use super::rows::{Arm, Row, Variant};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
-use crate::io::print_line;
+use crate::io::{print_line, whole};
 use crate::recipe::{LayoutName, Recipe};
 use crate::train::{Diverged, short};
 use crate::version;
@@ -258,7 +258,7 @@ impl<R: Recipe> Run<'_, R> {
             Ok(())
         };
         if let Err(error) = records().and_then(save) {
-            eprintln!("the run record could not be written: {error:#}");
+            eprintln!("the run record could not be written: {}", whole(&error));
         }
     }
 }

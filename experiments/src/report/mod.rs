@@ -11,7 +11,7 @@ use sparta_results::render::Layout;
 use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
-use crate::io::print_line;
+use crate::io::{print_line, whole};
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::{RunFolder, TableRequest, Task, note};
 use runs::relative;
@@ -125,7 +125,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
                         records.extend(further);
                         notes.extend(without);
                     }
-                    Err(error) => notes.push(format!("no further scores: {error:#}")),
+                    Err(error) => notes.push(format!("no further scores: {}", whole(&error))),
                 }
             }
             match records.is_empty() {
@@ -140,7 +140,10 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         }),
         // The records are as good as before; only what is missing cannot be said.
         Err(error) => {
-            notes.push(format!("which runs are missing cannot be said: {error:#}"));
+            notes.push(format!(
+                "which runs are missing cannot be said: {}",
+                whole(&error)
+            ));
             TableRequest {
                 title: String::new(),
                 layout: Layout::P,

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use sparta_results::{Metric, RunRecord};
 
+use crate::io::whole;
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
 
@@ -32,7 +33,7 @@ pub(super) fn further<T: Task>(
             Ok(scores) => scores,
             Err(error) => {
                 let name = model.name();
-                without.push(format!("no further scores of {name}: {error:#}"));
+                without.push(format!("no further scores of {name}: {}", whole(&error)));
                 continue;
             }
         };

@@ -228,7 +228,7 @@ impl Identity {
 /// First digits of a hash, as printed.
 #[must_use]
 pub fn short(hash: &str) -> &str {
-    &hash[..hash.len().min(8)]
+    hash.get(..8).unwrap_or(hash)
 }
 
 /// Writes the parameters alone; see [`load_model`].

@@ -1,5 +1,6 @@
 //! Opening published tokenizers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::frame::Frame;
 use super::hash::hash;
 use super::special::SpecialIds;
 use super::vocab_txt::{BertNormalizer, Casing, tokenizer_json};
+use crate::source::text_of;
 use crate::{Error, Result};
 
 const JSON: &str = "tokenizer.json";
@@ -52,8 +54,9 @@ impl Tokenizer {
         } else {
             path.to_owned()
         };
-        let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let origin = file.display().to_string();
+        let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+        let text = text_of(bytes).map_err(|no_text| bad(&origin, no_text.to_string()))?;
         let files = ConfigFiles::read(file.parent().unwrap_or(Path::new(".")))?;
         if file
             .extension()
@@ -203,17 +206,16 @@ fn bert_processing(json: &Value, names: &Names, origin: &str) -> Result<Value> {
 }
 
 /// The token of each id.
-fn tokens(inner: &tokenizers::Tokenizer, origin: &str) -> Result<Vec<Option<String>>> {
+fn tokens(inner: &tokenizers::Tokenizer, origin: &str) -> Result<BTreeMap<u32, String>> {
     let vocab = inner.get_vocab(true);
     // Far beyond any vocabulary, so that a wrong id is an error and not the memory of the machine.
     const MOST: u32 = 1 << 24;
-    let n = vocab.values().max().map_or(0, |&id| id.saturating_add(1));
-    if n > MOST {
-        return Err(bad(origin, format!("its greatest id is {}", n - 1)));
+    if let Some(greatest) = vocab.values().max().filter(|&&id| id >= MOST) {
+        return Err(bad(origin, format!("its greatest id is {greatest}")));
     }
-    let mut tokens: Vec<Option<String>> = vec![None; n as usize];
+    let mut tokens = BTreeMap::new();
     for (token, id) in vocab {
-        if let Some(other) = tokens[id as usize].replace(token.clone()) {
+        if let Some(other) = tokens.insert(id, token.clone()) {
             return Err(bad(
                 origin,
                 format!("`{other}` and `{token}` both have id {id}"),
