@@ -67,10 +67,10 @@ pub enum Error {
     },
 
     /// What was in the cache is not what it should be, and lies under another name now.
-    #[error("{problem}; it is set aside as {}, and the next `prepare` fetches it again", kept.display())]
+    #[error("{}; it is set aside as {}, and the next `prepare` fetches it again", cause.problem(), kept.display())]
     SetAside {
         /// What is wrong with it.
-        problem: String,
+        cause: Box<Error>,
         /// Where it is now.
         kept: PathBuf,
     },

@@ -185,6 +185,31 @@ mod tests {
     }
 
     #[test]
+    fn each_cause_is_said_once() {
+        let cause = anyhow!("no such file").context("cannot read a: no such file");
+        let error = cause.context("the run is not complete");
+        let expected = "the run is not complete: cannot read a: no such file";
+        assert_eq!(whole(&error), expected);
+        assert_eq!(whole(&anyhow!("b").context("a")), "a: b");
+    }
+
+    #[test]
+    fn lines_of_standard_input_are_text_or_named() {
+        let mut input = b"a\r\nb\n\nGr\xfc\n".as_slice();
+        assert_eq!(read_lines(&mut input, 3, 0).unwrap(), ["a", "b", ""]);
+        let error = whole(&read_lines(&mut input, 3, 3).unwrap_err());
+        let expected = "cannot read standard input, line 4: expected UTF-8 text, found another byte at offset 2: fc";
+        assert!(error.starts_with(expected), "{error}");
+        let mut packed = b"\x1f\x8b\x08\n".as_slice();
+        let error = whole(&read_lines(&mut packed, 3, 0).unwrap_err());
+        assert!(
+            error.contains("line 1: expected UTF-8 text, found gzip-compressed data"),
+            "{error}"
+        );
+        assert!(read_lines(&mut b"".as_slice(), 3, 0).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_closed_pipe_alone_is_no_error() {
         assert_eq!(printed(Ok(())).unwrap(), Reader::Reads);
         let closed = io::ErrorKind::BrokenPipe.into();

@@ -187,7 +187,7 @@ fn from_mirror(
     let mut most = part.len();
     loop {
         let before = part.len();
-        match request(&agent, url, &mut part, patience, progress)? {
+        match request(&agent, url, sha256, &mut part, patience, progress)? {
             Ended::Complete { sha256: found } => match sha256 {
                 Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
                     part.remove()?;
@@ -221,6 +221,7 @@ fn from_mirror(
 fn request(
     agent: &Agent,
     url: &str,
+    sha256: Option<&str>,
     part: &mut Part<'_>,
     patience: Patience,
     progress: &mut dyn FnMut(u64, Option<u64>),
@@ -291,23 +292,22 @@ fn request(
             break Some(silent(patience));
         }
     };
-    match (ended, total) {
-        (Some(reason), _) => {
+    let cut = match total {
+        Some(total) if received != total => Some(format!("cut after {received} of {total} bytes")),
+        Some(_) | None => None,
+    };
+    let found = hasher.clone().finish();
+    // A server may say another length than it has; what has the checksum is the file.
+    let is_whole = sha256.is_some_and(|expected| expected.eq_ignore_ascii_case(&found));
+    match ended.or(cut) {
+        Some(reason) if !is_whole => {
             part.hashed = Some((received, hasher));
             Ok(Ended::Again { reason })
         }
-        (None, Some(total)) if received != total => {
-            part.hashed = Some((received, hasher));
-            Ok(Ended::Again {
-                reason: format!("cut after {received} of {total} bytes"),
-            })
-        }
-        (None, Some(_) | None) => {
+        Some(_) | None => {
             file.sync_all()
                 .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
-            Ok(Ended::Complete {
-                sha256: hasher.finish(),
-            })
+            Ok(Ended::Complete { sha256: found })
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn refused<T>(result: Result<T>, path: &Path) -> Result<T> {
             let _ = fs::remove_dir_all(&kept).or_else(|_| fs::remove_file(&kept));
             fs::rename(path, &kept).map_err(Error::io("rename", path))?;
             Err(Error::SetAside {
-                problem: error.problem(),
+                cause: Box::new(error),
                 kept,
             })
         }
@@ -29,4 +29,37 @@ fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".refused");
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A downloaded archive is downloaded again when it does not unpack, and kept when this machine is at fault.
+    #[test]
+    fn an_archive_of_wrong_content_goes_and_a_full_disk_takes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("a.zip");
+        for content in ["an error page", "another"] {
+            fs::write(&archive, content).unwrap();
+            let unpacked = crate::source::unpack(&archive, &["a".to_owned()], dir.path());
+            let error = refused(unpacked, &archive).unwrap_err().to_string();
+            assert!(!archive.exists(), "{error}");
+            assert!(
+                error.starts_with("cannot unpack ") && error.contains("a.zip.refused"),
+                "{error}"
+            );
+            assert!(!error.contains("delete it"), "{error}");
+            let kept = fs::read_to_string(dir.path().join("a.zip.refused")).unwrap();
+            assert_eq!(kept, content);
+        }
+        fs::write(&archive, "good").unwrap();
+        let full = Error::io("write", "b")(std::io::ErrorKind::StorageFull.into());
+        assert!(matches!(
+            refused::<()>(Err(full), &archive),
+            Err(Error::Io { .. })
+        ));
+        assert!(archive.exists());
+        refused(Ok(()), &archive).unwrap();
+    }
 }

@@ -642,6 +642,22 @@ mod tests {
         assert!(n_same <= 8 * CHECKSUM.len(), "{n_same}");
     }
 
+    /// The hash of a file may be anything, and is shown by its first letters: cut within one, it panicked.
+    #[test]
+    fn a_hash_of_other_letters_is_shown() {
+        assert_eq!(short("0123456789"), "01234567");
+        assert_eq!(short("1234567é9"), "1234567é9");
+        assert_eq!(short("12"), "12");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut saved = checkpoint(&LinearConfig::new(3, 2).init(&Device::flex()));
+        let wanted = saved.identity.clone();
+        saved.identity.recipe_hash = "1234567é9".to_owned();
+        saved.save(&path).unwrap();
+        let error = Checkpoint::load(&path, &wanted).unwrap_err().to_string();
+        assert!(error.contains("another recipe"), "{error}");
+    }
+
     #[test]
     fn refuses_what_belongs_elsewhere_or_is_damaged() {
         let folder = tempfile::tempdir().unwrap();

@@ -239,7 +239,10 @@ impl Limit {
         }
         let (left, right) = self.sources.get(&symbol)?;
         match is_last {
-            true => Some((left, right.strip_suffix(END_OF_WORD)?)),
+            true => {
+                let right = right.strip_suffix(END_OF_WORD)?;
+                (!right.is_empty()).then_some((left, right))
+            }
             false => Some((left, right)),
         }
     }

@@ -100,10 +100,10 @@ impl Tokenizer {
     /// [`Error::BadTokenizer`] for a text that the tokenizer's rules cannot cut, such as an unknown
     /// character where the file names no token for it.
     pub fn pieces(&self, text: &str) -> Result<Pieces> {
-        let encoding = self.inner.encode(text, false).map_err(|error| {
+        let encoding = file::guarded(|| self.inner.encode(text, false)).map_err(|problem| {
             file::bad(
                 &self.origin,
-                format!("it cannot cut `{}`: {error}", start_of(text)),
+                format!("it cannot cut `{}`: {problem}", start_of(text)),
             )
         })?;
         Ok(Pieces {

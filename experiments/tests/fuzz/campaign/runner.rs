@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::{Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -293,6 +294,9 @@ fn feed(
     let fence = Fence::around(root).expect("the folder of the target can be made");
     let corpus = (target.corpus)();
     let mut read = (target.open)(&fence.inside());
+    // Of a process that dies (a stack that overflows, memory that is not there) this is what is left.
+    let at = root.with_extension("at");
+    let mut at = fs::File::create(&at).expect("the number of the input can be written");
     if is_first {
         for (number, file) in corpus.good.iter().enumerate() {
             assert!(
@@ -307,6 +311,8 @@ fn feed(
         }
         let bytes = altered(limits.seed, target.name, input, &corpus);
         place.input.store(input, Ordering::Release);
+        let noted = at.rewind().and_then(|()| write!(at, "{input:20}"));
+        noted.expect("the number of the input can be written");
         place
             .since
             .store(start.elapsed().as_millis() as u64, Ordering::Release);

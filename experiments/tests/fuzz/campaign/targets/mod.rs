@@ -28,6 +28,7 @@ pub static TARGETS: &[Target] = &[
     records::FIGURE,
     records::BENCH,
     records::METRICS,
+    records::SCORES,
     texts::TOKEN_STORE,
     texts::VOCABULARY,
     texts::BPE_CODES,

@@ -7,6 +7,8 @@ use sparta_results::RunRecord;
 use sparta_results::bench::BenchRow;
 use sparta_results::figure::{self, CurvesFigure, DensityFigure, PatternFigure, TrajectoryFigure};
 use sparta_results::kept::{Question, Segment, predictions};
+use sparta_results::metric::bleu::{Bleu, BleuTokenizer};
+use sparta_results::metric::chrf::Chrf;
 
 use super::super::{Corpus, Target};
 
@@ -140,6 +142,41 @@ pub const METRICS: Target = Target {
             drop(Metrics::resume(&path, 21).expect("a log"));
             assert_eq!(fs::read(&path).expect("read"), before);
             true
+        })
+    },
+};
+
+/// Translations that are scored.
+pub const SCORES: Target = Target {
+    name: "scores",
+    corpus: || {
+        Corpus::of([
+            "Mr. Smith's \"plan\" costs $1,250.50... (net), see http://a.b/c?d=e -- it's U.S.-made.",
+            "L'été, qu'il n'aura pas : c'est-à-dire « rien » !",
+            "東京は、日本の首都です。「はい」",
+        ])
+    },
+    open: |_| {
+        Box::new(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let reference = [vec!["a line of words, it's."]];
+            for tokenize in [
+                BleuTokenizer::None,
+                BleuTokenizer::V13a,
+                BleuTokenizer::Intl,
+                BleuTokenizer::Char,
+            ] {
+                let bleu = Bleu {
+                    tokenize,
+                    ..Bleu::default()
+                };
+                let score = bleu
+                    .corpus(&[&text], &reference)
+                    .expect("a line each")
+                    .score;
+                assert!((0.0..=100.0 + 1e-9).contains(&score), "{score}");
+            }
+            Chrf::default().corpus(&[&text], &reference).is_ok()
         })
     },
 };

@@ -18,7 +18,6 @@ use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
 use sparta_datasets::tokenize::{Dictionary, Language, Vocabulary, normalize_line};
 use sparta_datasets::translation::TranslationCorpus;
 use sparta_datasets::{Error, Split};
-use sparta_results::metric::{bleu::Bleu, chrf::Chrf};
 
 use super::super::{Corpus, Target};
 
@@ -119,7 +118,7 @@ pub const BPE_CODES: Target = Target {
             "#version: 0.2\nt h\nth e</w>\na t</w>\nc at</w>\nl o\nlo w</w>\nlo w\n",
             "#version: 0.2\n",
         ])
-        .and(["#version: 0.2\n/w>< /w>\n< /\n</ w>\n</w >\n/ w\n/w >\n> </w>\n"])
+        .and(["#version: 0.2\n/w>< /w>\n/ w\n/w ></w>\n</ w>\n> </w>\n"])
         .with_words(&[
             "</w>",
             "@@",
@@ -230,9 +229,6 @@ pub const MOSES: Target = Target {
             let _ = TranslationCorpus::Multi30kDeEn
                 .preparer(Language::De)
                 .prepare(&text);
-            let reference = ["a line of words ."];
-            let _ = Bleu::default().corpus(&[&text], &[reference.to_vec()]);
-            let _ = Chrf::default().corpus(&[&text], &[reference.to_vec()]);
             true
         })
     },
