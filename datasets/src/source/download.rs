@@ -275,7 +275,7 @@ fn request(
         let n = match reader.read(&mut buffer) {
             Ok(0) => break None,
             Ok(n) => n,
-            Err(error) => break Some(reason(&error, patience)),
+            Err(error) => break Some(reason(&error, patience, (received, total))),
         };
         file.write_all(&buffer[..n])
             .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
@@ -319,11 +319,14 @@ fn silent(patience: Patience) -> String {
 }
 
 /// Why a body ended before its time.
-fn reason(error: &std::io::Error, patience: Patience) -> String {
+fn reason(error: &std::io::Error, patience: Patience, at: (u64, Option<u64>)) -> String {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match cause {
         Some(ureq::Error::Timeout(_)) => silent(patience),
-        Some(_) | None => error.to_string(),
+        Some(_) | None => match at {
+            (received, Some(total)) => format!("cut after {received} of {total} bytes: {error}"),
+            (received, None) => format!("cut after {received} bytes: {error}"),
+        },
     }
 }
 
