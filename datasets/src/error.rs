@@ -67,6 +67,15 @@ pub enum Error {
         cause: String,
     },
 
+    /// What was in the cache is not what it should be, and lies under another name now.
+    #[error("{}; it is set aside as {}, and the next `prepare` fetches it again", cause.problem(), kept.display())]
+    SetAside {
+        /// What is wrong with it.
+        cause: Box<Error>,
+        /// Where it is now.
+        kept: PathBuf,
+    },
+
     /// The corpus compiled into the program does not decode: a broken build.
     #[error(
         "the built-in corpus {name} is damaged: {cause}; check out datasets/data again and rebuild"
@@ -465,6 +474,63 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it says that the content of a file is not what it should be, however it came there.
+    pub(crate) const fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::BadArchive { .. }
+                | Self::WrongFile { .. }
+                | Self::WrongRow { .. }
+                | Self::WrongSize { .. }
+                | Self::UnmatchedPairs { .. }
+        )
+    }
+
+    /// What is wrong, where it is about content without what to do.
+    pub(crate) fn problem(&self) -> String {
+        match self {
+            Self::BadArchive { path, cause } => {
+                format!("cannot unpack {}: {cause}", path.display())
+            }
+            Self::WrongFile {
+                path,
+                expected,
+                found,
+                ..
+            } => format!(
+                "wrong file {}: expected {expected}, found {found}",
+                path.display()
+            ),
+            Self::WrongRow {
+                path,
+                line,
+                expected,
+                found,
+                ..
+            } => format!(
+                "wrong file {}, line {line}: expected {expected}, found {found}",
+                path.display()
+            ),
+            Self::WrongSize {
+                corpus,
+                split,
+                expected,
+                found,
+            } => format!(
+                "{corpus}: {split} has {found} sentence pairs, the published one has {expected}"
+            ),
+            Self::UnmatchedPairs {
+                left,
+                n_left,
+                right,
+                n_right,
+            } => format!(
+                "{left} has {n_left} sentences, {right} has {n_right}: they do not belong together"
+            ),
+            other => other.to_string(),
+        }
+    }
+
     /// A closure for `map_err` that names the action and the file.
     pub(crate) fn io(
         action: &'static str,

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::io::in_one_line;
 use crate::panics;
 
 /// What `--device` can say: a backend, with an index or sub-device where the backend has them.
@@ -271,7 +272,7 @@ fn auto(program: &str) -> Result<OpenDevice> {
                 );
                 return Ok(opened);
             }
-            Err(error) => passed_over.push(format!("{error:#}")),
+            Err(error) => passed_over.push(in_one_line(&error)),
         }
     }
     bail!("no device opens: {}", passed_over.join("; "))

@@ -1,11 +1,12 @@
 //! Files that are either the old or the new version, never half of one, and results on standard output.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use atomicwrites::{AllowOverwrite, AtomicFile};
+use sparta_datasets::source::text_of;
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
 ///
@@ -97,6 +98,41 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write_atomic(path, |out| out.write_all(text.as_bytes()))
 }
 
+/// A whole file as text.
+///
+/// # Errors
+/// When it cannot be read, or is no text, with what it is instead; the caller says which file.
+pub fn read_text(path: &Path) -> Result<String> {
+    Ok(text_of(fs::read(path)?)?)
+}
+
+/// The next lines of standard input, `n` or as many as are left, after the first `before`.
+///
+/// # Errors
+/// When it cannot be read, or a line is no text, with what it is instead.
+pub fn read_lines(from: &mut impl BufRead, n: usize, before: usize) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    while lines.len() < n {
+        let mut line = Vec::new();
+        let failed = || {
+            format!(
+                "cannot read standard input, line {}",
+                before + lines.len() + 1
+            )
+        };
+        if from.read_until(b'\n', &mut line).with_context(failed)? == 0 {
+            break;
+        }
+        if line.ends_with(b"\n") {
+            line.pop();
+            line.pop_if(|last| *last == b'\r');
+        }
+        let line = text_of(line).with_context(failed)?;
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
 /// Who reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -178,6 +214,31 @@ mod tests {
         remove_half_written(folder.path()).unwrap();
         assert!(!left.exists());
         assert_eq!(fs::read_to_string(inner.join("whole")).unwrap(), "whole");
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let cause = anyhow!("no such file").context("cannot read a: no such file");
+        let error = cause.context("the run is not complete");
+        let expected = "the run is not complete: cannot read a: no such file";
+        assert_eq!(in_one_line(&error), expected);
+        assert_eq!(in_one_line(&anyhow!("b").context("a")), "a: b");
+    }
+
+    #[test]
+    fn lines_of_standard_input_are_text_or_named() {
+        let mut input = b"a\r\nb\n\nGr\xfc\n".as_slice();
+        assert_eq!(read_lines(&mut input, 3, 0).unwrap(), ["a", "b", ""]);
+        let error = in_one_line(&read_lines(&mut input, 3, 3).unwrap_err());
+        let expected = "cannot read standard input, line 4: expected UTF-8 text, found another byte at offset 2: fc";
+        assert!(error.starts_with(expected), "{error}");
+        let mut packed = b"\x1f\x8b\x08\n".as_slice();
+        let error = in_one_line(&read_lines(&mut packed, 3, 0).unwrap_err());
+        assert!(
+            error.contains("line 1: expected UTF-8 text, found gzip-compressed data"),
+            "{error}"
+        );
+        assert!(read_lines(&mut b"".as_slice(), 3, 0).unwrap().is_empty());
     }
 
     #[test]

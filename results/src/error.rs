@@ -9,25 +9,25 @@ pub type Result<T> = std::result::Result<T, ResultsError>;
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was tried, as in "cannot *read* …".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The reason given by the system.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The folder that should hold run records is not there.
     #[error("no folder {}; run `cargo run --release --bin lm` to make one, or name the folder of your runs", .0.display())]
     NoRuns(PathBuf),
     /// A run record is not the JSON this version writes.
-    #[error("{} is not a run record: {source}; delete it and repeat its run", path.display())]
+    #[error("{} is not a run record: {cause}; delete it and repeat its run", path.display())]
     BadRecord {
         /// The file.
         path: PathBuf,
         /// Where reading stopped.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A run record of another schema version.
     #[error("{} has schema {found}, this version reads schema {expected}; repeat the run, or read it with the version that wrote it", path.display())]
@@ -128,9 +128,16 @@ pub enum ResultsError {
         /// What is wrong and what is expected.
         problem: String,
     },
-    /// The csv writer failed.
-    #[error("cannot write csv: {0}")]
-    Csv(#[from] csv::Error),
+    /// A table of comma-separated values that cannot be written, or is none.
+    #[error("cannot read or write csv: {0}")]
+    Csv(csv::Error),
+}
+
+impl From<csv::Error> for ResultsError {
+    fn from(error: csv::Error) -> Self {
+        // Not its `source`, for its text is in this one's: it would be said twice.
+        Self::Csv(error)
+    }
 }
 
 impl ResultsError {
@@ -144,12 +151,12 @@ impl ResultsError {
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
-        source: std::io::Error,
+        cause: std::io::Error,
     ) -> Self {
         Self::Io {
             action,
             path: path.into(),
-            source,
+            cause,
         }
     }
 }

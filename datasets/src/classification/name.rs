@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::LoadedTask;
 use crate::glue::{self, GlueTask};
+use crate::source::refused;
 use crate::{Error, Result, Split, embedded};
 
 /// A corpus of labelled texts.
@@ -88,10 +89,17 @@ impl ClassificationTask {
         cache: &Path,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<LoadedTask> {
-        if let Self::Glue(task) = self {
-            glue::prepare_with_progress(task, from, cache, progress)?;
+        match self {
+            Self::QuestionSentence => self.load(from, cache),
+            Self::Glue(task) => {
+                let dir = glue::prepare_with_progress(task, from, cache, progress)?;
+                let loaded = glue::read_task(task, &dir);
+                match dir == glue::cached(task, cache) {
+                    true => refused(loaded, &dir),
+                    false => loaded,
+                }
+            }
         }
-        self.load(from, cache)
     }
 }
 

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use prepare::cached;
 pub use prepare::{locate, prepare, prepare_with_progress};
 pub use read::{read_part, read_task};
 

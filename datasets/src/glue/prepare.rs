@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{GlueTask, advice, layout, mrpc};
-use crate::source::{Archive, unpack};
+use crate::source::{Archive, refused, unpack};
 use crate::{Error, Result};
 
 /// A published file and its sha256, as `glue/dataset_infos.json` of Hugging Face's `datasets` 2 has it.
@@ -157,7 +157,7 @@ pub fn prepare_with_progress(
     Ok(dir)
 }
 
-fn cached(task: GlueTask, cache: &Path) -> PathBuf {
+pub(crate) fn cached(task: GlueTask, cache: &Path) -> PathBuf {
     cache.join("glue").join(task.folder())
 }
 
@@ -194,7 +194,7 @@ fn download(
     if !is_zip(archive) {
         return Ok(());
     }
-    unpack_files(task, &path, dir)?;
+    refused(unpack_files(task, &path, dir), &path)?;
     std::fs::remove_file(&path).map_err(Error::io("delete", &path))
 }
 

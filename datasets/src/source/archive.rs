@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
+use super::Limited;
 use crate::atomic::write_atomically;
 use crate::{Error, Result};
 
@@ -22,14 +23,16 @@ pub(crate) fn unpack(archive: &Path, names: &[String], dir: &Path) -> Result<()>
         cause,
     };
     let file = File::open(archive).map_err(Error::io("read", archive))?;
+    let packed = file.metadata().map_err(Error::io("read", archive))?.len();
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
     for name in names {
         let is_named = |member: &&str| member.rsplit('/').next() == Some(name);
         let member = zip.file_names().find(is_named).map(str::to_owned);
         let member = member.ok_or_else(|| bad(format!("it holds no {name}")))?;
-        let mut entry = zip
+        let entry = zip
             .by_name(&member)
             .map_err(|error| bad(error.to_string()))?;
+        let mut entry = Limited::new(entry, packed);
         let target: PathBuf = dir.join(name);
         write_atomically(&target, |file| {
             let mut buffer = vec![0; 1 << 16];

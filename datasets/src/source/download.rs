@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::http::{Response, header};
@@ -11,9 +11,35 @@ use ureq::http::{Response, header};
 use super::checksum::{Sha256Hex, sha256_file};
 use crate::{Error, Result};
 
-/// Requests in a row that may bring no new byte before the next mirror is tried.
+/// Requests in a row that may bring nothing new before the next mirror is tried.
 const FRUITLESS_REQUESTS: u32 = 3;
+/// Bytes that a request must bring beyond all earlier ones, short of the end, to count as bringing something.
+const LEAST_NEW: u64 = 1 << 16;
 const USER_AGENT: &str = concat!("sparta-datasets/", env!("CARGO_PKG_VERSION"));
+
+/// How long a server may keep a download waiting, and how much it may send.
+///
+/// With both a download ends, whatever the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// A connection is given up when [`Patience::least`] bytes did not come in this time, and when none came.
+    pub silence: Duration,
+    /// Bytes that must come in each such time.
+    pub least: u64,
+    /// Bytes of a file at most.
+    pub largest: u64,
+}
+
+impl Default for Patience {
+    /// 60 kB a minute, and 64 GiB, which no published corpus has.
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(60),
+            least: 60_000,
+            largest: 1 << 36,
+        }
+    }
+}
 
 /// Downloads a file to `dest` from the first mirror that gives it.
 ///
@@ -39,6 +65,20 @@ pub fn fetch_with_progress(
     dest: &Path,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<()> {
+    fetch_patiently(mirrors, sha256, dest, Patience::default(), progress)
+}
+
+/// [`fetch_with_progress`] with another patience.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_patiently(
+    mirrors: &[&str],
+    sha256: Option<&str>,
+    dest: &Path,
+    patience: Patience,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<()> {
     if let Some(sha256) = sha256
         && dest.is_file()
         && sha256_file(dest)?.eq_ignore_ascii_case(sha256)
@@ -56,7 +96,7 @@ pub fn fetch_with_progress(
         } else {
             part_path(dest, url)
         };
-        match from_mirror(url, sha256, &part, progress) {
+        match from_mirror(url, sha256, &part, patience, progress) {
             Ok(()) => return fs::rename(&part, dest).map_err(Error::io("create", dest)),
             Err(Failure::Here(error)) => return Err(error),
             Err(Failure::There(reason)) => tried.push(format!("{url}: {reason}")),
@@ -92,20 +132,65 @@ enum Ended {
     Again { reason: String },
 }
 
+/// The file that is not complete yet, and the hash of what it holds, so that no request reads it again.
+struct Part<'a> {
+    path: &'a Path,
+    hashed: Option<(u64, Sha256Hex)>,
+}
+
+impl Part<'_> {
+    fn len(&self) -> u64 {
+        fs::metadata(self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    fn remove(&mut self) -> Result<(), Failure> {
+        self.hashed = None;
+        fs::remove_file(self.path)
+            .map_err(|error| Failure::Here(Error::io("delete", self.path)(error)))
+    }
+
+    /// The file opened at `start` (which is 0 or its end), and the hash of what it holds.
+    fn open(&mut self, start: u64) -> Result<(File, Sha256Hex)> {
+        if start == 0 {
+            let file = File::create(self.path).map_err(Error::io("create", self.path))?;
+            return Ok((file, Sha256Hex::new()));
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(self.path)
+            .map_err(Error::io("open", self.path))?;
+        match self.hashed.take() {
+            Some((len, hasher)) if len == start => Ok((file, hasher)),
+            Some(_) | None => {
+                let mut hasher = Sha256Hex::new();
+                hasher
+                    .update_from(&mut file)
+                    .map_err(Error::io("read", self.path))?;
+                Ok((file, hasher))
+            }
+        }
+    }
+}
+
 fn from_mirror(
     url: &str,
     sha256: Option<&str>,
-    part: &Path,
+    path: &Path,
+    patience: Patience,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), Failure> {
-    let agent = agent_for(url);
+    let agent = agent_for(url, patience);
+    let mut part = Part { path, hashed: None };
     let mut fruitless = 0;
+    // What came again after a new start is nothing new, or a server that lies about the length would be asked for ever.
+    let mut most = part.len();
     loop {
-        let before = part_len(part);
-        match request(&agent, url, part, progress)? {
+        let before = part.len();
+        match request(&agent, url, sha256, &mut part, patience, progress)? {
             Ended::Complete { sha256: found } => match sha256 {
                 Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
-                    remove(part)?;
+                    part.remove()?;
                     // An old part may be to blame; what came in one piece is the mirror's own.
                     if before == 0 {
                         return Err(Failure::There(format!(
@@ -116,11 +201,13 @@ fn from_mirror(
                 Some(_) | None => return Ok(()),
             },
             Ended::Again { reason } => {
-                fruitless = if part_len(part) > before {
+                let now = part.len();
+                fruitless = if now >= most.saturating_add(LEAST_NEW) {
                     0
                 } else {
                     fruitless + 1
                 };
+                most = most.max(now);
                 if fruitless >= FRUITLESS_REQUESTS {
                     return Err(Failure::There(reason));
                 }
@@ -134,23 +221,31 @@ fn from_mirror(
 fn request(
     agent: &Agent,
     url: &str,
-    part: &Path,
+    sha256: Option<&str>,
+    part: &mut Part<'_>,
+    patience: Patience,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<Ended, Failure> {
-    let offset = part_len(part);
+    let offset = part.len();
     let mut request = agent.get(url);
     if offset > 0 {
         request = request.header(header::RANGE, format!("bytes={offset}-"));
     }
-    let mut response = request
-        .call()
-        .map_err(|error| Failure::There(error.to_string()))?;
+    let mut response = match request.call() {
+        Ok(response) => response,
+        // It may be there again soon, as after a cut.
+        Err(ureq::Error::Timeout(_)) => {
+            let reason = silent(patience);
+            return Ok(Ended::Again { reason });
+        }
+        Err(error) => return Err(Failure::There(error.to_string())),
+    };
     let start = match response.status().as_u16() {
         200 => 0,
         206 if offset > 0 && range_start(&response) == Some(offset) => offset,
         206 | 416 if offset > 0 => {
             // Another range than asked, or a part longer than the file: start over.
-            remove(part)?;
+            part.remove()?;
             let reason = "the server could not go on where the download stopped".to_owned();
             return Ok(Ended::Again { reason });
         }
@@ -158,68 +253,91 @@ fn request(
     };
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let total = length.map(|length| start + length);
+    let total = length.map(|length| start.saturating_add(length));
+    let too_large = || {
+        let most = patience.largest;
+        Failure::There(format!(
+            "it is larger than {most} bytes, which no corpus is"
+        ))
+    };
+    if total.is_some_and(|total| total > patience.largest) {
+        return Err(too_large());
+    }
 
-    let (mut file, mut hasher) = open_part(part, start).map_err(Failure::Here)?;
+    let (mut file, mut hasher) = part.open(start).map_err(Failure::Here)?;
     let mut received = start;
     let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
     let mut buffer = vec![0; 1 << 16];
-    loop {
+    // The time that a server has for its next `least` bytes.
+    let (mut since, mut at_since) = (Instant::now(), start);
+    let ended = loop {
         progress(received, total);
         let n = match reader.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => break None,
             Ok(n) => n,
-            Err(error) => {
-                return Ok(Ended::Again {
-                    reason: error.to_string(),
-                });
-            }
+            Err(error) => break Some(reason(&error, patience, (received, total))),
         };
         file.write_all(&buffer[..n])
-            .map_err(|error| Failure::Here(Error::io("write", part)(error)))?;
+            .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
         hasher.update(&buffer[..n]);
         received += n as u64;
-    }
-    match total {
-        Some(total) if received != total => Ok(Ended::Again {
-            reason: format!("cut after {received} of {total} bytes"),
-        }),
+        if received > patience.largest {
+            drop(file);
+            part.remove()?;
+            return Err(too_large());
+        }
+        if received - at_since >= patience.least {
+            (since, at_since) = (Instant::now(), received);
+        } else if since.elapsed() > patience.silence {
+            break Some(silent(patience));
+        }
+    };
+    let cut = match total {
+        Some(total) if received != total => Some(format!("cut after {received} of {total} bytes")),
+        Some(_) | None => None,
+    };
+    let found = hasher.clone().finish();
+    // A server may say another length than it has; what has the checksum is the file.
+    let is_whole = sha256.is_some_and(|expected| expected.eq_ignore_ascii_case(&found));
+    match ended.or(cut) {
+        Some(reason) if !is_whole => {
+            part.hashed = Some((received, hasher));
+            Ok(Ended::Again { reason })
+        }
         Some(_) | None => {
             file.sync_all()
-                .map_err(|error| Failure::Here(Error::io("write", part)(error)))?;
-            Ok(Ended::Complete {
-                sha256: hasher.finish(),
-            })
+                .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
+            Ok(Ended::Complete { sha256: found })
         }
     }
 }
 
-/// The part opened at `start` (which is 0 or its end), and the sha256 of what it holds.
-fn open_part(part: &Path, start: u64) -> Result<(File, Sha256Hex)> {
-    let mut hasher = Sha256Hex::new();
-    if start == 0 {
-        let file = File::create(part).map_err(Error::io("create", part))?;
-        return Ok((file, hasher));
-    }
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(part)
-        .map_err(Error::io("open", part))?;
-    hasher
-        .update_from(&mut file)
-        .map_err(Error::io("read", part))?;
-    Ok((file, hasher))
+/// What a connection that is too slow is said to be.
+fn silent(patience: Patience) -> String {
+    let Patience { silence, least, .. } = patience;
+    format!("the server sent less than {least} bytes in {silence:?}")
 }
 
-fn agent_for(url: &str) -> Agent {
+/// Why a body ended before its time.
+fn reason(error: &std::io::Error, patience: Patience, at: (u64, Option<u64>)) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(ureq::Error::Timeout(_)) => silent(patience),
+        Some(_) | None => match at {
+            (received, Some(total)) => format!("cut after {received} of {total} bytes: {error}"),
+            (received, None) => format!("cut after {received} bytes: {error}"),
+        },
+    }
+}
+
+fn agent_for(url: &str, patience: Patience) -> Agent {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(USER_AGENT)
-        .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        // A stalled transfer ends here; a slow one is cut too, and goes on with a range request.
-        .timeout_recv_body(Some(Duration::from_secs(180)));
+        .timeout_connect(Some(patience.silence.min(Duration::from_secs(30))))
+        .timeout_recv_response(Some(patience.silence))
+        // Of each read: a transfer may take as long as it goes on.
+        .timeout_per_read(Some(patience.silence));
     // A proxy of the environment cannot reach this machine's own ports.
     if url.starts_with("http://127.0.0.1") || url.starts_with("http://localhost") {
         config = config.proxy(None);
@@ -252,12 +370,4 @@ fn part_path(dest: &Path, url: &str) -> PathBuf {
     }
     name.push(".part");
     PathBuf::from(name)
-}
-
-fn part_len(part: &Path) -> u64 {
-    fs::metadata(part).map_or(0, |metadata| metadata.len())
-}
-
-fn remove(part: &Path) -> Result<(), Failure> {
-    fs::remove_file(part).map_err(|error| Failure::Here(Error::io("delete", part)(error)))
 }

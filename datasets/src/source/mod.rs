@@ -5,7 +5,9 @@ mod cache;
 mod checksum;
 #[cfg(feature = "download")]
 mod download;
+mod limited;
 mod prepare;
+mod refused;
 mod text;
 
 pub(crate) use archive::unpack;
@@ -13,6 +15,9 @@ pub use cache::cache_dir;
 pub(crate) use checksum::hex;
 pub use checksum::{Sha256Hex, sha256, sha256_file};
 #[cfg(feature = "download")]
-pub use download::{fetch, fetch_with_progress};
+pub use download::{Patience, fetch, fetch_patiently, fetch_with_progress};
+pub(crate) use limited::Limited;
 pub use prepare::{Archive, archive_of, locate, prepare, prepare_with_progress};
+pub(crate) use refused::refused;
 pub(crate) use text::read_utf8;
+pub use text::{NoText, text_of};

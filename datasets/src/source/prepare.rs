@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::archive::unpack;
+use super::refused;
 use crate::wikitext::{self, WikiText};
 use crate::{Error, Result, Split};
 
@@ -96,7 +97,7 @@ pub fn prepare_with_progress(
             unpacked
         } else if dir.join(file).is_file() {
             unpack_tokens(&dir.join(file), &cached)?;
-            cached
+            cached.clone()
         } else {
             // When some of the files are there, the one that is missing is the better answer.
             if Split::ALL
@@ -114,9 +115,14 @@ pub fn prepare_with_progress(
         if !wikitext::is_unpacked(&cached) {
             download_and_unpack(which, cache, &cached, progress)?;
         }
-        cached
+        cached.clone()
     };
-    wikitext::check(&dir, which)?;
+    let checked = wikitext::check(&dir, which);
+    if dir == cached {
+        refused(checked, &cached)?;
+    } else {
+        checked?;
+    }
     Ok(dir)
 }
 
@@ -134,7 +140,7 @@ fn download_and_unpack(
     } = archive_of(which);
     let archive = cache.join(file);
     super::fetch_with_progress(mirrors, sha256, &archive, progress)?;
-    unpack_tokens(&archive, cached)?;
+    refused(unpack_tokens(&archive, cached), &archive)?;
     std::fs::remove_file(&archive).map_err(Error::io("delete", &archive))
 }
 

@@ -1,12 +1,15 @@
 //! SQuAD's JSON → articles.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::{Answer, Article, Paragraph, Question};
+use crate::source::read_utf8;
 use crate::{Error, Result};
+
+/// What to do about another file.
+const NEXT: &str = "get train-v1.1.json and dev-v1.1.json of SQuAD, or files in their format";
 
 #[derive(Deserialize)]
 struct File {
@@ -48,7 +51,7 @@ struct FileAnswer {
 /// [`Error::WrongFile`] for JSON of another shape, for SQuAD v2 and for a question without an
 /// answer, [`Error::Io`].
 pub fn read_articles(path: &Path) -> Result<Vec<Article>> {
-    let json = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let json = read_utf8(path, || NEXT.to_owned())?;
     articles_from_json(&json, path)
 }
 
@@ -61,7 +64,7 @@ pub fn articles_from_json(json: &str, origin: &Path) -> Result<Vec<Article>> {
         path: origin.to_owned(),
         expected: expected.to_owned(),
         found,
-        next: "get train-v1.1.json and dev-v1.1.json of SQuAD, or files in their format".to_owned(),
+        next: NEXT.to_owned(),
     };
     let file: File = serde_json::from_str(json)
         .map_err(|error| wrong("SQuAD v1.1's JSON", error.to_string()))?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{Article, n_questions, read_articles};
 use crate::classification::PartCount;
-use crate::source::Archive;
+use crate::source::{Archive, refused};
 use crate::{Error, Result, embedded};
 
 /// A set of articles to train on and one to report on.
@@ -146,7 +146,12 @@ impl SquadSet {
             }
             Self::V1_1 | Self::Shipped => {}
         }
-        self.load(from, cache)
+        let loaded = self.load(from, cache);
+        let cached = cache.join("squad");
+        match self.locate(from, cache) {
+            Ok(Some(dir)) if dir == cached => refused(loaded, &cached),
+            Ok(_) | Err(_) => loaded,
+        }
     }
 }
 

@@ -202,9 +202,11 @@ fn tokens_of(context: &Pieces, (from, to): (usize, usize)) -> Option<(usize, usi
 fn is_best_view(spans: &[(usize, usize)], window: (usize, usize), at: usize) -> bool {
     let view =
         |&(start, end): &(usize, usize)| (at - start).min(end - 1 - at) * 100 + (end - start);
-    let holds = |&&(start, end): &&(usize, usize)| (start..end).contains(&at);
+    // Those that hold it are neighbours, for starts and ends both rise.
+    let first = spans.partition_point(|&(_, end)| end <= at);
+    let last = spans.partition_point(|&(start, _)| start <= at);
     let mut best: Option<&(usize, usize)> = None;
-    for span in spans.iter().filter(holds) {
+    for span in &spans[first..last.max(first)] {
         if best.is_none_or(|best| view(span) > view(best)) {
             best = Some(span);
         }

@@ -11,12 +11,15 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::atomic::write_atomically;
-use crate::source::Sha256Hex;
+use crate::source::{Sha256Hex, read_utf8};
 use crate::{Error, Result};
 
 /// What fairseq writes behind an entry that takes the place of a symbol already there, in the
 /// dictionaries of CamemBERT and XLM-R.
 const OVERWRITE: &str = " #fairseq:overwrite";
+
+/// What to do about a file of other bytes.
+const NEXT: &str = "give a dictionary of fairseq, such as dict.txt";
 
 const SPECIALS: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 
@@ -217,7 +220,7 @@ impl Dictionary {
     /// [`Error::Io`]; [`Error::BadVocabulary`] for a line of another form or a symbol listed
     /// twice.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_utf8(path, || NEXT.to_owned())?;
         let bad = |problem: String| Error::BadVocabulary {
             path: path.to_owned(),
             problem,

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::atomic::write_atomically;
-use crate::source::Sha256Hex;
+use crate::source::{Sha256Hex, read_utf8};
 use crate::{Error, Result};
 
 /// Id of `<unk>`, the word for all words outside the vocabulary.
@@ -15,6 +15,8 @@ pub const UNK: u32 = 0;
 /// Id of `<eos>`, which ends every line.
 pub const EOS: u32 = 1;
 
+/// What to do about a file of other bytes.
+const NEXT: &str = "delete it and run `prepare` again";
 const UNK_WORD: &str = "<unk>";
 const EOS_WORD: &str = "<eos>";
 const FILE_HEADER: &str = "# sparta word vocabulary 1, sha256 ";
@@ -210,7 +212,7 @@ impl Vocabulary {
             path: path.to_owned(),
             problem,
         };
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_utf8(path, || NEXT.to_owned())?;
         let (header, body) = text.split_once('\n').unwrap_or((&text, ""));
         let hash = header.strip_prefix(FILE_HEADER).ok_or_else(|| {
             bad(format!(
@@ -227,6 +229,13 @@ impl Vocabulary {
                     "line {number}: expected `word TAB count`, found `{line}`"
                 ))
             })?);
+        }
+        let first: Vec<&str> = entries.iter().take(2).map(|&(word, _)| word).collect();
+        if first != [UNK_WORD, EOS_WORD] {
+            return Err(bad(format!(
+                "its first words are `{}`, not `{UNK_WORD} {EOS_WORD}`",
+                first.join(" ")
+            )));
         }
         let vocabulary = Self::from_entries(entries);
         let found = vocabulary.hash();

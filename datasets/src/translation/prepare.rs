@@ -8,6 +8,7 @@ use super::raw;
 use super::sentence::SentencePreparer;
 use crate::atomic::write_atomically;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
+use crate::source::{read_utf8, refused};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
 
@@ -49,7 +50,9 @@ pub(super) fn load(published: &Published, cache: &Path) -> Result<ParallelCorpus
     for split in Split::ALL {
         let side = |language| {
             let path = prepared_path(&dir, split, language);
-            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let text = read_utf8(&path, || {
+                format!("delete {} and run `prepare` again", dir.display())
+            })?;
             Ok((
                 text.lines().map(str::to_owned).collect(),
                 path.display().to_string(),
@@ -98,7 +101,21 @@ pub(super) fn prepare(
         let searched = from.unwrap_or(&unpacked);
         return Err(missing(published, searched, format!("no {text}")));
     }
-    let corpus = build(published, &folders)?;
+    let corpus = build(published, &folders).and_then(|corpus| with_size(published, corpus));
+    // What is there is not fetched again, also when it is not right.
+    let corpus = refused(corpus, &unpacked)?;
+    for split in Split::ALL {
+        let pairs = corpus.pairs(split);
+        let source = prepared_path(&dir, split, published.source);
+        write_lines(&source, pairs.iter().map(|pair| pair.0.as_str()))?;
+        let target = prepared_path(&dir, split, published.target);
+        write_lines(&target, pairs.iter().map(|pair| pair.1.as_str()))?;
+    }
+    Ok(dir)
+}
+
+/// The corpus, if it has the published numbers of pairs.
+fn with_size(published: &Published, corpus: ParallelCorpus) -> Result<ParallelCorpus> {
     for &(split, expected) in published.sizes {
         let found = corpus.pairs(split).len();
         if found != expected {
@@ -110,14 +127,7 @@ pub(super) fn prepare(
             });
         }
     }
-    for split in Split::ALL {
-        let pairs = corpus.pairs(split);
-        let source = prepared_path(&dir, split, published.source);
-        write_lines(&source, pairs.iter().map(|pair| pair.0.as_str()))?;
-        let target = prepared_path(&dir, split, published.target);
-        write_lines(&target, pairs.iter().map(|pair| pair.1.as_str()))?;
-    }
-    Ok(dir)
+    Ok(corpus)
 }
 
 #[cfg(feature = "download")]
@@ -136,7 +146,7 @@ fn download(
         let place = unpacked.join(archive.file);
         return std::fs::rename(&path, &place).map_err(Error::io("create", place));
     }
-    raw::unpack(&path, wanted, unpacked)?;
+    refused(raw::unpack(&path, wanted, unpacked), &path)?;
     std::fs::remove_file(&path).map_err(Error::io("delete", &path))
 }
 

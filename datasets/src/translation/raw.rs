@@ -9,6 +9,7 @@ use zip::ZipArchive;
 
 use super::catalog::Published;
 use crate::atomic::write_atomically;
+use crate::source::{Limited, text_of};
 use crate::{Error, Result};
 
 /// The file of a text below one of the folders: at its path, or under its bare name, or either
@@ -33,16 +34,37 @@ pub(super) fn find(folders: &[PathBuf], spellings: &[&str]) -> Option<PathBuf> {
 /// The whole text of a file, unpacked if it is compressed.
 ///
 /// # Errors
-/// [`Error::Io`], also for a text that is not UTF-8.
+/// [`Error::BadArchive`] for one that does not unpack, [`Error::WrongFile`] for other bytes than UTF-8, with what
+/// they are, [`Error::Io`].
 pub(super) fn read(path: &Path) -> Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut file = File::open(path).map_err(Error::io("read", path))?;
     match kind(&mut file, path)? {
-        Kind::Gzip => MultiGzDecoder::new(BufReader::new(file)).read_to_string(&mut text),
-        Kind::Zip | Kind::Other => file.read_to_string(&mut text),
+        Kind::Gzip => {
+            unpacked(file, path)?
+                .read_to_end(&mut bytes)
+                .map_err(|cause| Error::BadArchive {
+                    path: path.to_owned(),
+                    cause: cause.to_string(),
+                })?;
+        }
+        Kind::Zip | Kind::Other => {
+            file.read_to_end(&mut bytes)
+                .map_err(Error::io("read", path))?;
+        }
     }
-    .map_err(Error::io("read", path))?;
-    Ok(text)
+    let next = || match path.extension().is_some_and(|ending| ending == "gz") {
+        true => "it is not gzip-compressed either, as its name says; delete it and fetch it again",
+        false => "get the published file",
+    };
+    text_of(bytes).map_err(|no_text| no_text.of(path, || next().to_owned()))
+}
+
+/// What a gzip file unpacks to.
+fn unpacked(file: File, path: &Path) -> Result<Limited<MultiGzDecoder<BufReader<File>>>> {
+    let packed = file.metadata().map_err(Error::io("read", path))?.len();
+    let gzip = MultiGzDecoder::new(BufReader::new(file));
+    Ok(Limited::new(gzip, packed))
 }
 
 /// Texts of the corpus that no folder has yet, by all their spellings.
@@ -70,7 +92,7 @@ pub(super) fn unpack(archive: &Path, wanted: &[&str], dir: &Path) -> Result<()> 
     let mut file = File::open(archive).map_err(Error::io("read", archive))?;
     match kind(&mut file, archive)? {
         Kind::Gzip if is_tar(archive) => {
-            let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
+            let mut tar = tar::Archive::new(unpacked(file, archive)?);
             for entry in tar.entries().map_err(bad)? {
                 let mut entry = entry.map_err(bad)?;
                 let path = entry.path().map_err(bad)?.to_string_lossy().into_owned();
@@ -86,11 +108,13 @@ pub(super) fn unpack(archive: &Path, wanted: &[&str], dir: &Path) -> Result<()> 
             copy(&mut file, &dir.join(name), archive)
         }
         Kind::Zip => {
+            let packed = file.metadata().map_err(Error::io("read", archive))?.len();
             let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| bad(e.into()))?;
             for index in 0..zip.len() {
-                let mut entry = zip.by_index(index).map_err(|e| bad(e.into()))?;
+                let entry = zip.by_index(index).map_err(|e| bad(e.into()))?;
                 let path = entry.name().to_owned();
                 if let Some(text) = wanted_as(&path, wanted) {
+                    let mut entry = Limited::new(entry, packed);
                     copy(&mut entry, &dir.join(text), archive)?;
                 }
             }

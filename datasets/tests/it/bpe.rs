@@ -181,3 +181,15 @@ fn iwslt14_as_fairseq_prepared_it() {
         assert_eq!(ours.into_bytes(), expected.into_bytes(), "{name}");
     }
 }
+
+/// Merges may overlap the mark of a word's end, as no learner writes them: pieces that are not allowed are still split
+/// to an end. (This one was split into itself for ever.)
+#[test]
+fn codes_that_are_not_learned_split_to_an_end() {
+    let codes = "#version: 0.2\n/w>< /w>\n/ w\n/w ></w>\n";
+    let bpe = Bpe::new(BpeCodes::parse(codes, "own").unwrap()).with_pieces(["x".to_owned()]);
+    assert_eq!(bpe.segment_line("/w> a/w>"), "/w> a@@ /w>");
+    let codes = "#version: 0.2\n/ w\n> </w>\n</ w>\n";
+    let bpe = Bpe::new(BpeCodes::parse(codes, "own").unwrap()).with_pieces(["x".to_owned()]);
+    assert_eq!(bpe.segment_line("/w> a/w>"), "/@@ w@@ > a@@ /@@ w@@ >");
+}

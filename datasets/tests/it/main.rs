@@ -1,5 +1,6 @@
 //! Integration tests of the crate, one binary.
 
+mod binary;
 mod bpe;
 mod classification;
 mod dictionary;

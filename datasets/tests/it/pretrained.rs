@@ -426,3 +426,58 @@ fn a_casing_that_is_given_takes_the_place_of_the_config() {
     assert_eq!(ids(None), [6]);
     assert_eq!(ids(Some(Casing::Lower)), [5]);
 }
+
+/// The `tokenizers` crate keeps the tokens of a Unigram model in a tree, a level for each byte, and overflowed the stack
+/// when it left one of 40,000: the process died.
+#[test]
+fn a_token_without_an_end_is_refused() {
+    let oracle = oracle();
+    let mut albert = oracle["albert"]["file"].clone();
+    let opens = |albert: &Value| Tokenizer::from_json(&albert.to_string(), "a.json");
+    for n in [2_000, 100_000] {
+        albert["model"]["vocab"][95][0] = "a".repeat(n).into();
+        let message = opens(&albert).map_or_else(|error| error.to_string(), |_| String::new());
+        match n {
+            2_000 => assert_eq!(message, ""),
+            _ => assert!(
+                message.contains("a token of it has 100000 bytes"),
+                "{message}"
+            ),
+        }
+    }
+}
+
+/// An id far from all others is a token like them, and costs no memory for those between.
+#[test]
+fn ids_may_have_holes() {
+    let oracle = oracle();
+    let mut file = oracle["distilbert"]["file"].clone();
+    let far = (1 << 24) - 1;
+    // The token that a user added has the place behind all others.
+    let added = file["added_tokens"].as_array_mut().unwrap();
+    added.retain(|token| token["content"] != "COOL-Token");
+    file["model"]["vocab"]["zebra"] = far.into();
+    let tokenizer = Tokenizer::from_json(&file.to_string(), "a.json").unwrap();
+    assert_eq!(tokenizer.vocab_size(), 1 << 24);
+    assert_eq!(tokenizer.token(far), Some("zebra"));
+    assert_eq!(tokenizer.token(far - 1), None);
+    file["model"]["vocab"]["zebra"] = (far + 1).into();
+    let error = Tokenizer::from_json(&file.to_string(), "a.json").unwrap_err();
+    assert!(
+        error.to_string().contains("its greatest id is 16777216"),
+        "{error}"
+    );
+}
+
+/// A special token that is in no vocabulary was given to the model, whose table of embeddings has no row for it.
+#[test]
+fn special_tokens_around_texts_are_in_the_vocabulary() {
+    let oracle = oracle();
+    let mut file = oracle["distilbert"]["file"].clone();
+    file["post_processor"]["sep"] = json!(["[SEP]", 70_000]);
+    let error = Tokenizer::from_json(&file.to_string(), "a.json").unwrap_err();
+    assert!(
+        error.to_string().contains("puts id 70000 around texts"),
+        "{error}"
+    );
+}

@@ -103,6 +103,61 @@ fn bad_archives_are_told() {
     );
 }
 
+/// What the cache has wrong stood in the way of every later try.
+#[test]
+fn wrong_files_of_the_cache_are_set_aside() {
+    let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cached = cache.path().join("wikitext-2");
+    for again in 0..2 {
+        fs::create_dir_all(&cached).unwrap();
+        for split in Split::ALL {
+            fs::write(
+                cached.join(file_name(split)),
+                format!("a page of errors {again}\n"),
+            )
+            .unwrap();
+        }
+        let error = prepare(WikiText::Two, None, cache.path()).unwrap_err();
+        assert!(matches!(error, Error::SetAside { .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains("expected 2088628 tokens"), "{message}");
+        assert!(
+            message.contains("wikitext-2.refused, and the next `prepare` fetches it again"),
+            "{message}"
+        );
+        assert!(
+            locate(WikiText::Two, None, cache.path()).is_err(),
+            "it is found again"
+        );
+    }
+    let kept = cache
+        .path()
+        .join("wikitext-2.refused")
+        .join(file_name(Split::Test));
+    assert_eq!(fs::read_to_string(kept).unwrap(), "a page of errors 1\n");
+    // So is what a wrong archive of the user left there; the user's own files stay.
+    let zip = user.path().join("wikitext-2-v1.zip");
+    let mut writer = ZipWriter::new(File::create(&zip).unwrap());
+    for split in Split::ALL {
+        writer
+            .start_file(file_name(split), SimpleFileOptions::default())
+            .unwrap();
+        writer.write_all(b"a b\n").unwrap();
+    }
+    writer.finish().unwrap();
+    let error = prepare(WikiText::Two, Some(user.path()), cache.path()).unwrap_err();
+    assert!(matches!(error, Error::SetAside { .. }), "{error}");
+    assert!(zip.is_file() && !cached.exists());
+    let unpacked = user.path().join("wikitext-2");
+    fs::create_dir(&unpacked).unwrap();
+    for split in Split::ALL {
+        fs::write(unpacked.join(file_name(split)), "a b\n").unwrap();
+    }
+    let error = prepare(WikiText::Two, Some(user.path()), cache.path()).unwrap_err();
+    assert!(matches!(error, Error::WrongFile { .. }), "{error}");
+    assert!(unpacked.is_dir());
+}
+
 #[test]
 fn a_missing_corpus_says_what_to_type() {
     let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -139,9 +139,12 @@ fn a_wrong_size_is_told() {
     iwslt14_tgz(user.path(), 1696);
     let corpus = TranslationCorpus::Iwslt14DeEn;
     let error = corpus.prepare(Some(user.path()), cache.path()).unwrap_err();
+    let Error::SetAside { cause, kept } = &error else {
+        panic!("{error}")
+    };
     assert!(
         matches!(
-            error,
+            **cause,
             Error::WrongSize {
                 split: Split::Test,
                 expected: 6750,
@@ -161,6 +164,56 @@ fn a_wrong_size_is_told() {
         corpus.load(None, cache.path()).is_err(),
         "wrong files were kept as prepared"
     );
+    // What was unpacked of the wrong archive is not found in the place of the right one's.
+    assert!(
+        kept.is_dir() && error.to_string().contains(".refused"),
+        "{error}"
+    );
+    iwslt14_tgz(user.path(), 1697);
+    corpus.prepare(Some(user.path()), cache.path()).unwrap();
+}
+
+/// Few bytes that unpack to many fill neither memory nor disk.
+#[test]
+fn a_bomb_is_not_unpacked() {
+    let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let spaces = " ".repeat(100_000_000);
+    write_tgz(
+        user.path(),
+        "de-en.tgz",
+        &[("de-en/train.tags.de-en.de", spaces.clone())],
+    );
+    let error = TranslationCorpus::Iwslt14DeEn.prepare(Some(user.path()), cache.path());
+    let message = error.unwrap_err().to_string();
+    assert!(message.contains("which no text does"), "{message}");
+    let train = user.path().join("train.de.gz");
+    let mut gz = GzEncoder::new(File::create(&train).unwrap(), Compression::fast());
+    gz.write_all(spaces.as_bytes()).unwrap();
+    gz.finish().unwrap();
+    for name in [
+        "train.en",
+        "val.de",
+        "val.en",
+        "test_2016_flickr.de",
+        "test_2016_flickr.en",
+    ] {
+        write(user.path(), name, "a\n");
+    }
+    let multi30k = || {
+        let error = TranslationCorpus::Multi30kDeEn.prepare(Some(user.path()), cache.path());
+        error.unwrap_err().to_string()
+    };
+    let message = multi30k();
+    assert!(message.contains("which no text does"), "{message}");
+    // Nor is what is no gzip taken for it, whatever its name.
+    fs::write(&train, b"\x8f\x01\x02 random").unwrap();
+    let message = multi30k();
+    assert!(
+        message.contains("train.de.gz: expected UTF-8 text, found another byte at offset 0: 8f; it is not gzip-compressed either"),
+        "{message}"
+    );
+    fs::write(&train, b"PK\x03\x04").unwrap();
+    assert!(multi30k().contains("a zip archive"), "{}", multi30k());
 }
 
 #[test]

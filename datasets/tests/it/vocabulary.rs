@@ -99,3 +99,22 @@ proptest! {
         prop_assert_eq!(vocabulary.decode(&ids).unwrap(), text);
     }
 }
+
+/// A vocabulary whose first words are others gives ids to words that every reader takes for `<unk>` and `<eos>`.
+#[test]
+fn a_vocabulary_without_its_special_words_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vocab");
+    for words in ["", "the\t3\ncat\t2\n"] {
+        let names = words.lines().map(|line| line.split('\t').next().unwrap());
+        let hashed: String = names.map(|name| format!("{name}\n")).collect();
+        let hash = sparta_datasets::source::sha256(format!("sparta word 1\n{hashed}").as_bytes());
+        std::fs::write(
+            &path,
+            format!("# sparta word vocabulary 1, sha256 {hash}\n{words}"),
+        )
+        .unwrap();
+        let message = Vocabulary::load(&path).unwrap_err().to_string();
+        assert!(message.contains("not `<unk> <eos>`"), "{message}");
+    }
+}

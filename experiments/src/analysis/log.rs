@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
+use crate::io::read_text;
+
 /// The lines of a log by step; a step that is there twice, as after a validation, has the fields of both.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log {
@@ -21,8 +23,7 @@ impl Log {
         if !path.exists() {
             return Ok(Self::default());
         }
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut log = Self::default();
         let n_lines = text.lines().count();
         for (line, number) in text.lines().zip(1..) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use toml::Table;
 
+use crate::io::read_text;
 use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
 /// A program that makes run folders.
@@ -121,7 +122,7 @@ fn is_run(path: &Path) -> bool {
 /// A folder without a recipe, or one that no program reads: with what the nearest says of it.
 pub fn program_of(run: &Path) -> Result<ProgramName> {
     let path = run.join("recipe.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| {
+    let text = read_text(&path).with_context(|| {
         format!(
             "{} is no run folder (cannot read {})",
             run.display(),

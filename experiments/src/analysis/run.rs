@@ -17,6 +17,7 @@ use super::measure::{Alphas, Measured, Wanted, learned_alphas, measure};
 use super::models::{Chosen, Models, dataset};
 use super::request::{Analyze, FigureName};
 use crate::device;
+use crate::io::in_one_line;
 use crate::protocol::run::TrainingSummary;
 use crate::protocol::{MaskedModel, Request, Run, Stage, Task, note};
 use crate::recipe::Recipe;
@@ -181,7 +182,10 @@ fn read<T: Task>(
     let task = match T::reopen(&Run::new(&asked)) {
         Ok(task) => task,
         Err(error) => {
-            let reason = format!("the data of the run cannot be read: {error:#}");
+            let reason = format!(
+                "the data of the run cannot be read: {}",
+                in_one_line(&error)
+            );
             let absent = needed.into_iter().map(|figure| (figure, reason.clone()));
             outcome.absent.extend(absent);
             return Ok(Read::default());

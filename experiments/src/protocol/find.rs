@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row, Variant};
 use super::task::Task;
+use crate::io::read_text;
 use crate::recipe::Recipe;
 
 /// A model inside a run folder.
@@ -52,7 +53,7 @@ pub(crate) fn find<T: Task>(
             )
         })?;
     let recipe_path = root.join("recipe.toml");
-    let text = std::fs::read_to_string(&recipe_path)
+    let text = read_text(&recipe_path)
         .with_context(|| format!("cannot read {}", recipe_path.display()))?;
     let recipe = T::Recipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
     let run = RunFolder::of(&recipe, Some(root));

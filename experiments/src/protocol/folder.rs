@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::lock::{LOCK, RunLock};
-use crate::io::{is_half_written, remove_half_written, write_text};
+use crate::io::{is_half_written, read_text, remove_half_written, write_text};
 use crate::recipe::Recipe;
 use crate::train::{Identity, short};
 
@@ -131,8 +131,7 @@ impl RunFolder {
         if !path.exists() {
             return Ok(());
         }
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
         ensure!(
             there.hash() == recipe.hash(),

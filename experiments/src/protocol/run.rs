@@ -15,7 +15,7 @@ use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::lock::RunLock;
 use super::stage::{Request, Stage, note};
 use crate::device::DeviceChoice;
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 use crate::memory;
 use crate::recipe::Recipe;
 use crate::train::watch::Progress;
@@ -53,7 +53,7 @@ pub(crate) struct TrainingSummary {
 impl TrainingSummary {
     pub(crate) fn load(folder: &ModelFolder) -> Result<Self> {
         let path = folder.trained();
-        let text = std::fs::read_to_string(&path).with_context(|| {
+        let text = read_text(&path).with_context(|| {
             format!(
                 "`{}` of seed {} is not trained yet ({} is missing); run the stage before this one",
                 folder.identity.run,
@@ -117,7 +117,7 @@ impl ObservationSummary {
                 path.display()
             )
         };
-        let text = std::fs::read_to_string(&path).with_context(damaged)?;
+        let text = read_text(&path).with_context(damaged)?;
         serde_json::from_str(&text).map(Some).with_context(damaged)
     }
 }

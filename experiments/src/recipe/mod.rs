@@ -77,6 +77,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::io::read_text;
+
 /// Everything that determines the table of one task, by TOML keys.
 pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// The program that runs it.
@@ -160,7 +162,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
                 if !path.is_file() {
                     bail!("{}", unknown_recipe(Self::SHIPPED, name_or_path));
                 }
-                let text = std::fs::read_to_string(path)
+                let text = read_text(path)
                     .with_context(|| format!("cannot read the recipe {}", path.display()))?;
                 (path.display().to_string(), text)
             }

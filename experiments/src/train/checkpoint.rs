@@ -235,7 +235,7 @@ impl Identity {
 /// First digits of a hash, as printed.
 #[must_use]
 pub fn short(hash: &str) -> &str {
-    &hash[..hash.len().min(8)]
+    hash.get(..8).unwrap_or(hash)
 }
 
 /// Writes the parameters alone; see [`load_model`].
@@ -651,6 +651,22 @@ mod tests {
         }
         println!("{n_refused} flipped bits refused, {n_same} change nothing");
         assert!(n_same <= 8 * CHECKSUM.len(), "{n_same}");
+    }
+
+    /// The hash of a file may be anything, and is shown by its first letters: cut within one, it panicked.
+    #[test]
+    fn a_hash_of_other_letters_is_shown() {
+        assert_eq!(short("0123456789"), "01234567");
+        assert_eq!(short("1234567é9"), "1234567é9");
+        assert_eq!(short("12"), "12");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut saved = checkpoint(&LinearConfig::new(3, 2).init(&Device::flex()));
+        let wanted = saved.identity.clone();
+        saved.identity.recipe_hash = "1234567é9".to_owned();
+        saved.save(&path).unwrap();
+        let error = Checkpoint::load(&path, &wanted).unwrap_err().to_string();
+        assert!(error.contains("another recipe"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::{TrainingArguments, Validation, save_model, set_parameters};
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 
 /// Which parameters are the result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl<'a> Selector<'a> {
         let best = match step > 0 && path.exists() {
             false => None,
             true => {
-                let text = std::fs::read_to_string(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let text =
+                    read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let note = serde_json::from_str(&text).with_context(|| {
                     format!(
                         "{} is damaged; delete the folder to train this model again",

@@ -8,14 +8,14 @@ use super::cells::AttentionType;
 #[derive(Debug, thiserror::Error)]
 pub enum PruningError {
     /// The file could not be read or written at all.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`: {cause}", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file asked for.
         path: PathBuf,
         /// The operating system's reason.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 
     /// A readable safetensors file that holds something else.

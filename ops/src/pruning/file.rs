@@ -132,7 +132,12 @@ impl Document {
             };
             let key = parse_layer_name(layer)
                 .ok_or_else(|| corrupt(path, format!("`{name}` names no attention")))?;
-            grids.insert(key, self.parse(path, name)?);
+            let grid: Grid = self.parse(path, name)?;
+            // Of no cells a file can hold as many as it likes.
+            if [grid.n_heads, grid.n_rows, grid.n_cols].contains(&0) {
+                return Err(corrupt(path, format!("`{name}` is `{grid}`")));
+            }
+            grids.insert(key, grid);
         }
         Ok(grids)
     }
@@ -194,7 +199,7 @@ pub(super) fn read(
     format: &'static str,
     version: u32,
 ) -> Result<Document, PruningError> {
-    let bytes = fs::read(path).map_err(|source| io(path, "read", source))?;
+    let bytes = fs::read(path).map_err(|cause| io(path, "read", cause))?;
     let unreadable = |error| corrupt(path, format!("{error}"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
@@ -246,11 +251,11 @@ pub(super) fn read(
     Ok(Document { metadata, arrays })
 }
 
-fn io(path: &Path, action: &'static str, source: std::io::Error) -> PruningError {
+fn io(path: &Path, action: &'static str, cause: std::io::Error) -> PruningError {
     PruningError::Io {
         action,
         path: path.to_path_buf(),
-        source,
+        cause,
     }
 }
 

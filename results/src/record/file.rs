@@ -55,9 +55,9 @@ impl RunRecord {
             record,
         };
         let mut text =
-            serde_json::to_string_pretty(&stored).map_err(|source| ResultsError::BadRecord {
+            serde_json::to_string_pretty(&stored).map_err(|cause| ResultsError::BadRecord {
                 path: path.clone(),
-                source,
+                cause,
             })?;
         text.push('\n');
         write_atomic(&path, text.as_bytes())?;
@@ -70,9 +70,9 @@ impl RunRecord {
     /// Unreadable file, no run record, another schema, or a record that contradicts itself.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bad = |source| ResultsError::BadRecord {
+        let bad = |cause| ResultsError::BadRecord {
             path: path.to_path_buf(),
-            source,
+            cause,
         };
         let text =
             fs::read_to_string(path).map_err(|source| ResultsError::io("read", path, source))?;

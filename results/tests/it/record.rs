@@ -216,6 +216,36 @@ fn a_perfect_score_is_saved() {
     assert_eq!(RunRecord::load(path).unwrap().value, Some(100.0));
 }
 
+/// mjpost/sacrebleu#275: one line that is its reference.
+#[test]
+fn the_score_of_one_perfect_line_is_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "The dog bit the man.";
+    let score = Bleu::default()
+        .corpus(&[line], &[vec![line]])
+        .unwrap()
+        .score;
+    assert!((score - 100.0).abs() < 1e-9, "{score:?}");
+    let mut record = run(AP, Some(20.0), 1, score);
+    record.metric = Metric::Bleu;
+    let read = RunRecord::load(record.save(dir.path()).unwrap()).unwrap();
+    assert!((read.value.unwrap() - 100.0).abs() < 1e-9, "{read:?}");
+}
+
+/// The reason stands in the message; as a cause beside it, it would be printed twice.
+#[test]
+fn a_reason_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.run.json");
+    let absent = RunRecord::load(&path).unwrap_err();
+    std::fs::write(&path, "{").unwrap();
+    let broken = RunRecord::load(&path).unwrap_err();
+    let csv = sparta_results::bench::BenchRow::read(&path).unwrap_err();
+    for error in [absent, broken, csv] {
+        assert!(std::error::Error::source(&error).is_none(), "{error:?}");
+    }
+}
+
 /// Every bounded number, on each side: rounding error is the bound, more is an error.
 #[test]
 fn rounding_error_at_a_bound_is_the_bound_and_excess_an_error() {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{BpeCodes, END_OF_WORD, SEPARATOR};
+use crate::source::read_utf8;
 use crate::{Error, Result};
 
 /// Merges ready for use, with an optional list of pieces to keep to.
@@ -79,7 +80,7 @@ impl Bpe {
     /// # Errors
     /// [`Error::Io`]; [`Error::BadVocabulary`] for a line of another form.
     pub fn with_pieces_of(self, path: &Path, threshold: u64) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_utf8(path, || "give a file of `piece count` lines".to_owned())?;
         let mut pieces = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let entry = line.trim_matches(['\r', ' ']).split_once(' ');
@@ -210,24 +211,39 @@ impl Limit {
         kept
     }
 
+    /// What a piece was merged from, until all are allowed or merged from nothing.
     fn split(&self, piece: String, is_last: bool, kept: &mut Vec<String>) {
-        let (marked, symbol) = if is_last {
-            (piece.clone(), format!("{piece}{END_OF_WORD}"))
-        } else {
-            (format!("{piece}{SEPARATOR}"), piece.clone())
-        };
-        match self.sources.get(&symbol) {
-            Some((left, right)) if !self.allowed.contains(&marked) => {
-                let right = right.as_str();
-                let right = if is_last {
-                    right.strip_suffix(END_OF_WORD).unwrap_or(right)
-                } else {
-                    right
-                };
-                self.split(left.clone(), false, kept);
-                self.split(right.to_owned(), is_last, kept);
+        // Not by calling itself: a word of a million characters has pieces as deep.
+        let mut left_to_do = vec![(piece, is_last)];
+        while let Some((piece, is_last)) = left_to_do.pop() {
+            match self.source(&piece, is_last) {
+                Some((left, right)) => {
+                    left_to_do.push((right.to_owned(), is_last));
+                    left_to_do.push((left.to_owned(), false));
+                }
+                None => kept.push(piece),
             }
-            Some(_) | None => kept.push(piece),
+        }
+    }
+
+    /// What a piece that is not allowed was merged from. Both are shorter than the piece, whatever the codes
+    /// say: a merge whose right part does not end the word made none that does.
+    fn source(&self, piece: &str, is_last: bool) -> Option<(&str, &str)> {
+        let (marked, symbol) = if is_last {
+            (piece.to_owned(), format!("{piece}{END_OF_WORD}"))
+        } else {
+            (format!("{piece}{SEPARATOR}"), piece.to_owned())
+        };
+        if self.allowed.contains(&marked) {
+            return None;
+        }
+        let (left, right) = self.sources.get(&symbol)?;
+        match is_last {
+            true => {
+                let right = right.strip_suffix(END_OF_WORD)?;
+                (!right.is_empty()).then_some((left, right))
+            }
+            false => Some((left, right)),
         }
     }
 }

@@ -4,9 +4,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::atomic::write_atomically;
+use crate::source::read_utf8;
 use crate::{Error, Result};
 
 const VERSION_LINE: &str = "#version: 0.2";
+
+/// What to do about a file of other bytes.
+const NEXT: &str = "give a codes file of subword-nmt";
 
 /// Merges in the order in which they were learned: the earlier, the stronger.
 ///
@@ -60,7 +64,7 @@ impl BpeCodes {
     /// # Errors
     /// [`Error::Io`], [`Error::BadBpeCodes`].
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_utf8(path, || NEXT.to_owned())?;
         Self::parse(&text, &path.display().to_string())
     }
 

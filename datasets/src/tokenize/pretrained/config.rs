@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::file::{ADDED, CONFIG, SPECIAL_MAP, bad};
 use super::vocab_txt::BertNormalizer;
+use crate::source::text_of;
 use crate::{Error, Result};
 
 /// What of `tokenizer_config.json` decides how texts are cut.
@@ -198,10 +199,13 @@ impl ConfigFiles {
 
 /// A file of JSON, `None` when it is not there.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| bad(&path.display().to_string(), error.to_string())),
+    let origin = path.display().to_string();
+    match fs::read(path) {
+        Ok(bytes) => {
+            let text = text_of(bytes).map_err(|no_text| bad(&origin, no_text.to_string()))?;
+            let read = serde_json::from_str(&text).map(Some);
+            read.map_err(|error| bad(&origin, error.to_string()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", path)(error)),
     }

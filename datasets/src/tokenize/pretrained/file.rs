@@ -1,6 +1,8 @@
 //! Opening published tokenizers.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use super::frame::Frame;
 use super::hash::hash;
 use super::special::SpecialIds;
 use super::vocab_txt::{BertNormalizer, Casing, tokenizer_json};
+use crate::source::text_of;
 use crate::{Error, Result};
 
 const JSON: &str = "tokenizer.json";
@@ -52,8 +55,9 @@ impl Tokenizer {
         } else {
             path.to_owned()
         };
-        let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let origin = file.display().to_string();
+        let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+        let text = text_of(bytes).map_err(|no_text| bad(&origin, no_text.to_string()))?;
         let files = ConfigFiles::read(file.parent().unwrap_or(Path::new(".")))?;
         if file
             .extension()
@@ -119,15 +123,15 @@ impl Tokenizer {
 
     fn build(json: &Value, names: &Names, origin: &str) -> Result<Self> {
         check_model(json, origin)?;
+        check_lengths(json, origin)?;
         let mut json = json.clone();
         if json.get("post_processor").is_none_or(Value::is_null) {
             json["post_processor"] = bert_processing(&json, names, origin)?;
         }
         // From a text: its reader is compiled in the `tokenizers` crate and not once more here.
-        let mut inner: tokenizers::Tokenizer = json
-            .to_string()
-            .parse()
-            .map_err(|error: tokenizers::Error| bad(origin, error.to_string()))?;
+        let text = json.to_string();
+        let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())
+            .map_err(|problem| bad(origin, problem))?;
         // Lengths are those of a recipe.
         inner
             .with_truncation(None)
@@ -136,6 +140,11 @@ impl Tokenizer {
         let tokens = tokens(&inner, origin)?;
         check_added(&json, &inner, origin)?;
         let frames = [Frame::of(&inner, 1, origin)?, Frame::of(&inner, 2, origin)?];
+        if let Some(id) = (frames.iter().flat_map(Frame::ids)).find(|id| !tokens.contains_key(id)) {
+            let problem =
+                format!("its post_processor puts id {id} around texts, which no token has");
+            return Err(bad(origin, problem));
+        }
         let model = json.get("model").unwrap_or(&Value::Null);
         let special = SpecialIds::of(&inner, model, &frames[0], names, origin)?;
         let mut special_ids: Vec<u32> = special.all().collect();
@@ -160,6 +169,20 @@ impl Tokenizer {
     }
 }
 
+/// What the `tokenizers` crate does, its panics as errors: of files that contradict themselves it finds some only
+/// when it uses them.
+pub(super) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(payload) => {
+            let said = payload.downcast_ref::<&str>().copied();
+            let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let said = said.unwrap_or("no reason is given");
+            Err(format!("its rules contradict themselves ({said})"))
+        }
+    }
+}
+
 /// Models whose files are read; older files do not say which theirs is.
 const MODELS: [&str; 4] = ["WordPiece", "BPE", "Unigram", "WordLevel"];
 
@@ -173,6 +196,28 @@ fn check_model(json: &Value, origin: &str) -> Result<()> {
             ))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Bytes of a token at most. Published ones have a few hundred; the `tokenizers` crate keeps those of a Unigram model in
+/// a tree of a level for each byte, which it leaves by a call for each level.
+const LONGEST: usize = 2000;
+
+fn check_lengths(json: &Value, origin: &str) -> Result<()> {
+    let vocab = json.pointer("/model/vocab");
+    let of_object = vocab.and_then(Value::as_object).into_iter();
+    let of_list = vocab.and_then(Value::as_array).into_iter().flatten();
+    let of_list = of_list.filter_map(|entry| entry.get(0)?.as_str());
+    let mut tokens = (of_object.flat_map(|vocab| vocab.keys().map(String::as_str))).chain(of_list);
+    match tokens.find(|token| token.len() > LONGEST) {
+        Some(token) => Err(bad(
+            origin,
+            format!(
+                "a token of it has {} bytes, more than {LONGEST}",
+                token.len()
+            ),
+        )),
+        None => Ok(()),
     }
 }
 
@@ -203,17 +248,16 @@ fn bert_processing(json: &Value, names: &Names, origin: &str) -> Result<Value> {
 }
 
 /// The token of each id.
-fn tokens(inner: &tokenizers::Tokenizer, origin: &str) -> Result<Vec<Option<String>>> {
+fn tokens(inner: &tokenizers::Tokenizer, origin: &str) -> Result<BTreeMap<u32, String>> {
     let vocab = inner.get_vocab(true);
     // Far beyond any vocabulary, so that a wrong id is an error and not the memory of the machine.
     const MOST: u32 = 1 << 24;
-    let n = vocab.values().max().map_or(0, |&id| id.saturating_add(1));
-    if n > MOST {
-        return Err(bad(origin, format!("its greatest id is {}", n - 1)));
+    if let Some(greatest) = vocab.values().max().filter(|&&id| id >= MOST) {
+        return Err(bad(origin, format!("its greatest id is {greatest}")));
     }
-    let mut tokens: Vec<Option<String>> = vec![None; n as usize];
+    let mut tokens = BTreeMap::new();
     for (token, id) in vocab {
-        if let Some(other) = tokens[id as usize].replace(token.clone()) {
+        if let Some(other) = tokens.insert(id, token.clone()) {
             return Err(bad(
                 origin,
                 format!("`{other}` and `{token}` both have id {id}"),

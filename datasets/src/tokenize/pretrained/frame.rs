@@ -2,7 +2,7 @@
 
 use tokenizers::{Encoding, Token};
 
-use super::file::bad;
+use super::file::{bad, guarded};
 use crate::{Error, Result};
 
 /// What stands before, between and after the texts: `[CLS] a [SEP] b [SEP]`, `<s> a </s></s> b </s>`.
@@ -30,9 +30,8 @@ impl Frame {
     pub(super) fn of(inner: &tokenizers::Tokenizer, n_texts: usize, origin: &str) -> Result<Self> {
         let text = || Encoding::from_tokens(vec![Token::new(0, "x".to_owned(), (0, 1))], 0);
         let second = (n_texts > 1).then(text);
-        let framed = inner
-            .post_process(text(), second, true)
-            .map_err(|error| bad(origin, format!("its post_processor fails: {error}")))?;
+        let framed = guarded(|| inner.post_process(text(), second, true))
+            .map_err(|problem| bad(origin, format!("its post_processor fails: {problem}")))?;
         let types = framed.get_type_ids().iter().map(|&kind| kind as u8);
         let cells: Vec<(u32, u8)> = framed.get_ids().iter().copied().zip(types).collect();
         let is_text = |at: &usize| framed.get_special_tokens_mask()[*at] == 0;
@@ -72,6 +71,12 @@ impl Frame {
                 found.join(" ")
             ),
         )
+    }
+
+    /// Ids of all special tokens.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        let all = [&self.before, &self.between, &self.after];
+        all.into_iter().flatten().map(|&(id, _)| id)
     }
 
     /// Number of special tokens.

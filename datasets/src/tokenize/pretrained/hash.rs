@@ -1,5 +1,7 @@
 //! What a model is tied to: the hash of the rules that texts are cut by.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::source::Sha256Hex;
@@ -8,12 +10,12 @@ use crate::source::Sha256Hex;
 ///
 /// BERT's own kind, with no token added but special ones, has the hash that version 0.1 gave it, so
 /// that run folders of then resume.
-pub(super) fn hash(json: &Value, tokens: &[Option<String>]) -> String {
+pub(super) fn hash(json: &Value, tokens: &BTreeMap<u32, String>) -> String {
     let mut hasher = Sha256Hex::new();
     match bert_rules(json) {
-        Some(rules) if tokens.iter().all(Option::is_some) => {
+        Some(rules) if tokens.keys().copied().eq(0..tokens.len() as u32) => {
             hasher.update(format!("wordpiece 1 {rules}").as_bytes());
-            for token in tokens.iter().flatten() {
+            for token in tokens.values() {
                 hasher.update(token.as_bytes());
                 hasher.update(b"\n");
             }

@@ -17,6 +17,8 @@ pub use encoding::{Encoding, Pieces, Sequence};
 pub use special::SpecialIds;
 pub use vocab_txt::Casing;
 
+use std::collections::BTreeMap;
+
 use frame::Frame;
 
 use crate::{Error, Result};
@@ -36,7 +38,7 @@ use crate::{Error, Result};
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// The token of each id; an id between others may be nobody's.
-    tokens: Vec<Option<String>>,
+    tokens: BTreeMap<u32, String>,
     special: SpecialIds,
     /// Ids that no text is cut into, ascending.
     special_ids: Vec<u32>,
@@ -50,7 +52,8 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// One more than the greatest id.
     pub fn vocab_size(&self) -> usize {
-        self.tokens.len()
+        let greatest = self.tokens.last_key_value();
+        greatest.map_or(0, |(&id, _)| id as usize + 1)
     }
 
     /// Ids of the special tokens.
@@ -78,7 +81,7 @@ impl Tokenizer {
 
     /// The token of an id, as the vocabulary writes it: `##s`, `Ġcat`, `▁cat`.
     pub fn token(&self, id: u32) -> Option<&str> {
-        self.tokens.get(id as usize)?.as_deref()
+        self.tokens.get(&id).map(String::as_str)
     }
 
     /// The id of a token, as [`Tokenizer::token`] gives it.
@@ -97,10 +100,10 @@ impl Tokenizer {
     /// [`Error::BadTokenizer`] for a text that the tokenizer's rules cannot cut, such as an unknown
     /// character where the file names no token for it.
     pub fn pieces(&self, text: &str) -> Result<Pieces> {
-        let encoding = self.inner.encode(text, false).map_err(|error| {
+        let encoding = file::guarded(|| self.inner.encode(text, false)).map_err(|problem| {
             file::bad(
                 &self.origin,
-                format!("it cannot cut `{}`: {error}", start_of(text)),
+                format!("it cannot cut `{}`: {problem}", start_of(text)),
             )
         })?;
         Ok(Pieces {

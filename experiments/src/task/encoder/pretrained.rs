@@ -10,7 +10,7 @@ use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
 use sparta_ops::attention::Implementation;
 
 use super::network;
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::train::short;
@@ -117,8 +117,8 @@ impl Pretrained {
         let tokenizer = Tokenizer::open(dir, None)?;
         let read = |name: &'static str| {
             let path = dir.join(name);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
             Ok((name, text))
         };
         let names = Tokenizer::files_of(dir).into_iter();
@@ -250,8 +250,7 @@ impl Pretrained {
 
 impl Note {
     fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| {
             format!(
                 "{} is damaged; start a new run folder with `--out DIR`",
@@ -290,8 +289,7 @@ impl Sources {
 /// The `config.json` of a folder, read and as it is.
 fn read_sizes(dir: &Path) -> Result<(PublishedBert, String)> {
     let path = dir.join(CONFIG);
-    let json = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let json = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let sizes = read_bert_config(&json).with_context(|| path.display().to_string())?;
     Ok((sizes, json))
 }

@@ -1,6 +1,5 @@
 //! `glue predict`: lines in, labels and scores out.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +9,7 @@ use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
 use super::prediction::{self, LabelHead, Prediction};
 use super::{Glue, labels};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line};
+use crate::io::{Reader, print_line, read_lines};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Source};
@@ -69,14 +68,10 @@ pub fn predict(request: &Predict) -> Result<()> {
         tokenizer.special().pad,
         recipe.eval.batch_size,
     );
-    let mut lines = std::io::stdin().lock().lines();
+    let mut input = std::io::stdin().lock();
     let mut number = 0;
     loop {
-        let chunk: Vec<String> = lines
-            .by_ref()
-            .take(recipe.eval.batch_size)
-            .collect::<std::io::Result<_>>()
-            .context("cannot read standard input (text must be UTF-8)")?;
+        let chunk = read_lines(&mut input, recipe.eval.batch_size, number)?;
         if chunk.is_empty() {
             return Ok(());
         }

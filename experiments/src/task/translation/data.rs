@@ -14,7 +14,7 @@ use sparta_datasets::tokenize::{Dictionary, DictionaryOptions, Language};
 use sparta_datasets::translation::TranslationCorpus;
 
 use super::corpus::{self, Loaded};
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 use crate::protocol::{Fetch, Run, RunFolder};
 use crate::recipe::translation::DataRecipe;
 use crate::recipe::{Source, TranslationRecipe};
@@ -260,8 +260,7 @@ pub(super) fn open_vocabulary(folder: &RunFolder) -> Result<(PairVocabulary, Par
         );
     }
     let path = dir.join(NOTE);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let note: Note = serde_json::from_str(&text).with_context(|| {
         format!(
             "{} is damaged; delete the folder {} and run `iwslt prepare` again",
@@ -291,8 +290,8 @@ pub fn open(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<PairData> 
     for (split, store) in [(Split::Valid, &stores[1]), (Split::Test, &stores[2])] {
         let read = |language| {
             let path = text_path(folder, split, language);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();
             anyhow::ensure!(
                 lines.len() == store.len(),

@@ -1,6 +1,6 @@
 //! `iwslt translate`: lines in, translations out.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -14,7 +14,7 @@ use sparta_ops::pruning::AttentionType;
 use super::corpus::Preparer;
 use super::trained::{Candidate, Trained, Translations, Wish, with_end};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line};
+use crate::io::{Reader, print_line, read_lines};
 use crate::protocol::note;
 use crate::recipe::MAX_BEAM;
 
@@ -70,16 +70,12 @@ pub fn translate(request: &Translate) -> Result<()> {
                 .with_context(|| format!("cannot write {}", path.display()))?,
         )),
     };
-    let mut lines = std::io::stdin().lock().lines();
+    let mut input = std::io::stdin().lock();
     let mut number = 0;
     let mut proven = Proven::default();
     let mut read = PageReport::default();
     'lines: loop {
-        let chunk: Vec<String> = lines
-            .by_ref()
-            .take(model.recipe.eval.batch_size)
-            .collect::<std::io::Result<_>>()
-            .context("cannot read standard input (text must be UTF-8)")?;
+        let chunk = read_lines(&mut input, model.recipe.eval.batch_size, number)?;
         if chunk.is_empty() {
             break;
         }

@@ -13,6 +13,7 @@ use sparta_results::{Metric, ScoreSignature};
 use super::data::PairData;
 use super::samples::LINES;
 use super::score::bleu;
+use crate::io::read_text;
 use crate::protocol::UnitScores;
 use crate::recipe::TranslationRecipe;
 
@@ -29,7 +30,7 @@ impl PairData {
         model: &Path,
     ) -> Result<Vec<UnitScores>> {
         let path = model.join(LINES);
-        let text = std::fs::read_to_string(&path).with_context(|| {
+        let text = read_text(&path).with_context(|| {
             format!(
                 "no translations are kept at {}: `iwslt eval --resume` makes them",
                 path.display()

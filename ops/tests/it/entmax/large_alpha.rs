@@ -239,6 +239,14 @@ fn the_reported_scores() {
             let limit = if dtype == DType::F64 { 1e-12 } else { limit };
             assert_close(&label, &p, &[expected, 1.0 - expected], 0.0, limit);
         }
+        // Nor does the first weight fall along 201 scores from -0.2 to 0.2.
+        let scores = (0..=200).flat_map(|i| [-0.2 + 0.002 * f64::from(i), 0.0]);
+        let scores: Vec<f64> = scores.collect();
+        let z: Tensor<2> = tensor(&scores, [201, 2], dtype, &device.device);
+        let p = values(entmax(z, 10.0, 1));
+        let first: Vec<f64> = p.iter().step_by(2).copied().collect();
+        let label = format!("{} {dtype:?}: {first:?}", device.name);
+        assert!(first.windows(2).all(|pair| pair[0] <= pair[1]), "{label}");
     }
 }
 

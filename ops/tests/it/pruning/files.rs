@@ -224,3 +224,34 @@ proptest! {
         prop_assert_eq!(AttentionPattern::load(folder.path("pattern")).unwrap(), pattern);
     }
 }
+
+/// A layer of no cells may have as many heads or rows as it likes in a file of a few bytes: memory for all of them was
+/// asked for, or a loop of years begun.
+#[test]
+fn a_grid_without_cells_is_refused() {
+    let folder = Folder::new();
+    let path = folder.path("mask");
+    for (grid, shape) in [
+        ("heads=1099511627776 rows=0 cols=0", "[1099511627776,0,0]"),
+        ("heads=1099511627776 rows=1 cols=0", "[1099511627776,1,0]"),
+        ("heads=0 rows=1099511627776 cols=0", "[0,1099511627776,0]"),
+    ] {
+        let header = format!(
+            r#"{{"__metadata__":{{"format":"sparta-global-mask","version":"1","checksum":"cbf29ce484222325","kind":"ap","p":"0.5","scope":"head","semantics":"corrected","corpus":"c","model":"m","grid.cross.0":"{grid} rule=full"}},"cross.0.hidden":{{"dtype":"U64","shape":{shape},"data_offsets":[0,0]}},"cross.0.observed":{{"dtype":"U64","shape":[1,0],"data_offsets":[0,0]}}}}"#
+        );
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        fs::write(&path, bytes).unwrap();
+        let error = GlobalMask::load(&path).unwrap_err();
+        assert!(matches!(error, PruningError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains(grid), "{error}");
+    }
+}
+
+/// The reason stands in the message; as a cause beside it, it would be printed twice.
+#[test]
+fn a_reason_is_said_once() {
+    let error = GlobalMask::load(Folder::new().path("nowhere")).unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
+    assert!(std::error::Error::source(&error).is_none());
+}

@@ -1,0 +1,182 @@
+//! What runs leave behind.
+
+use std::fs;
+
+use sparta_experiments::train::watch::Metrics;
+use sparta_results::RunRecord;
+use sparta_results::bench::BenchRow;
+use sparta_results::figure::{self, CurvesFigure, DensityFigure, PatternFigure, TrajectoryFigure};
+use sparta_results::kept::{Question, Segment, predictions};
+use sparta_results::metric::bleu::{Bleu, BleuTokenizer};
+use sparta_results::metric::chrf::Chrf;
+
+use super::super::{Corpus, Target};
+
+macro_rules! published {
+    ($path:literal) => {
+        include_bytes!(concat!("../../../../../results/", $path)).as_slice()
+    };
+}
+
+/// Run records.
+pub const RUN_RECORD: Target = Target {
+    name: "run-record",
+    corpus: || {
+        Corpus::of([
+            published!("published/glue-minilm-l6-mrpc/records/glue-minilm-l6-c30095dd-seed1-mrpc-ap-p90-MRPC-accuracy.run.json"),
+            published!("published/glue-minilm-l6-mrpc/records/glue-minilm-l6-c30095dd-seed1-mrpc-majority-MRPC-f1.run.json"),
+            published!("published/iwslt-small/records/iwslt-small-8ea458d2-seed1-softmax-decoder-self-ap-p40.run.json"),
+        ])
+        .with_words(&["\"p_nominal\": ", "\"mask\": \"none\"", "\"value\": null", "\"observed\": {}", "../", "\"schema\": 2"])
+    },
+    open: |folder| {
+        let (path, saved) = (folder.join("a.run.json"), folder.join("saved"));
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let Ok(record) = RunRecord::load(&path) else {
+                return false;
+            };
+            // What was read is written, and read again.
+            let again = RunRecord::load(record.save(&saved).expect("a record as it was read"));
+            assert_eq!(again.expect("a record as it was written"), record);
+            let _ = fs::remove_dir_all(&saved);
+            true
+        })
+    },
+};
+
+/// Losses, answers and predictions that are kept beside models.
+pub const KEPT: Target = Target {
+    name: "kept",
+    corpus: || {
+        Corpus::of([
+            "segment,nll,tokens,right\n0,0.30000000000000004,64,3\n1,345.678,64,\n",
+            "id,exact_match,f1\n56be,1,1.0\n56bf,0,0.5\n",
+            "part\tindex\texpected\tpredicted\tscores\ndev\t0\tneutral\tentailment\t0.9\t0.1\ndev\t1\ta\tb\t1\n",
+        ])
+        .with_words(&["NaN", "\"\"", "\"", ",,", "\t\t"])
+    },
+    open: |folder| {
+        let path = folder.join("kept");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let read = [
+                Segment::load_all(&path).map(drop),
+                Question::load_all(&path).map(drop),
+                predictions(&path, "dev").map(drop),
+            ];
+            read.iter().any(Result::is_ok)
+        })
+    },
+};
+
+/// The numbers of figures.
+pub const FIGURE: Target = Target {
+    name: "figure",
+    corpus: || {
+        Corpus::of([
+            published!("published/lm-small/figures/density.json"),
+            published!("published/lm-small/figures/curves.json"),
+            published!("published/lm-small/figures/pattern-decoder-self.json"),
+            published!("published/iwslt-small/figures/trajectory.json"),
+        ])
+    },
+    open: |folder| {
+        let (path, saved) = (folder.join("figure.json"), folder.join("saved"));
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let drawn = [
+                figure::load::<DensityFigure>(&path)
+                    .and_then(|figure| figure::save(&figure, &saved)),
+                figure::load::<CurvesFigure>(&path)
+                    .and_then(|figure| figure::save(&figure, &saved)),
+                figure::load::<PatternFigure>(&path)
+                    .and_then(|figure| figure::save(&figure, &saved)),
+                figure::load::<TrajectoryFigure>(&path)
+                    .and_then(|figure| figure::save(&figure, &saved)),
+            ];
+            let _ = fs::remove_dir_all(&saved);
+            drawn.iter().any(Result::is_ok)
+        })
+    },
+};
+
+/// Summaries of benchmarks.
+pub const BENCH: Target = Target {
+    name: "bench-summary",
+    corpus: || Corpus::of([published!("bench/2026-11-22-2-core-epyc/summary.csv")]),
+    open: |folder| {
+        let path = folder.join("summary.csv");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let Ok(rows) = BenchRow::read(&path) else {
+                return false;
+            };
+            for row in &rows {
+                let _ = (row.sizes(), row.time_change(), row.series());
+            }
+            true
+        })
+    },
+};
+
+/// Logs of training.
+pub const METRICS: Target = Target {
+    name: "metrics",
+    corpus: || {
+        Corpus::of([
+            "{\"step\":10,\"loss\":3.5,\"lr\":0.001}\n{\"step\":20,\"loss\":3.25,\"alpha/cross/0\":[1.5,1.25]}\n{\"step\":30,\"loss\":\"NaN\"}\n",
+        ])
+    },
+    open: |folder| {
+        let path = folder.join("metrics.jsonl");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let Ok(mut log) = Metrics::resume(&path, 20) else {
+                return false;
+            };
+            log.write(21, []).expect("a line more");
+            drop(log);
+            // What was kept are lines of a log, and stays as it is.
+            let before = fs::read(&path).expect("read");
+            drop(Metrics::resume(&path, 21).expect("a log"));
+            assert_eq!(fs::read(&path).expect("read"), before);
+            true
+        })
+    },
+};
+
+/// Translations that are scored.
+pub const SCORES: Target = Target {
+    name: "scores",
+    corpus: || {
+        Corpus::of([
+            "Mr. Smith's \"plan\" costs $1,250.50... (net), see http://a.b/c?d=e -- it's U.S.-made.",
+            "L'été, qu'il n'aura pas : c'est-à-dire « rien » !",
+            "東京は、日本の首都です。「はい」",
+        ])
+    },
+    open: |_| {
+        Box::new(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let reference = [vec!["a line of words, it's."]];
+            for tokenize in [
+                BleuTokenizer::None,
+                BleuTokenizer::V13a,
+                BleuTokenizer::Intl,
+                BleuTokenizer::Char,
+            ] {
+                let bleu = Bleu {
+                    tokenize,
+                    ..Bleu::default()
+                };
+                let score = bleu
+                    .corpus(&[&text], &reference)
+                    .expect("a line each")
+                    .score;
+                assert!((0.0..=100.0 + 1e-9).contains(&score), "{score}");
+            }
+            Chrf::default().corpus(&[&text], &reference).is_ok()
+        })
+    },
+};
