@@ -1,5 +1,7 @@
 //! Memory of this process: what it keeps, and how much it took at most.
 
+#![allow(unsafe_code, reason = "settings of the C library's allocator")]
+
 /// Tells glibc's allocator to reuse large blocks rather than to unmap them.
 ///
 /// A training step allocates and frees hundreds of tensors of megabytes. By default glibc maps

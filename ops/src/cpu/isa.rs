@@ -1,5 +1,10 @@
 //! Runs kernels with the best instruction set of the processor at hand.
 
+#![allow(
+    unsafe_code,
+    reason = "calls what was compiled for the processor at hand"
+)]
+
 /// Runs `f` as part of a function compiled for the best instruction set there is: everything
 /// inlined into `f` is compiled once for each.
 #[inline(always)]
@@ -10,6 +15,7 @@ pub(crate) fn dispatch<R>(f: impl FnOnce() -> R) -> R {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
         {
             // SAFETY: the processor has just said that it knows these instructions.
             return unsafe { avx512(f) };

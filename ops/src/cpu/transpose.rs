@@ -1,5 +1,7 @@
 //! Rows in memory to interleaved rows, and back.
 
+#![allow(unsafe_code, reason = "blocks in the processor's registers")]
+
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
