@@ -12,8 +12,8 @@ pub fn keep_freed() {
     {
         const LARGEST: libc::c_int = libc::c_int::MAX;
         const SPARE: libc::c_int = 64 << 20;
-        // SAFETY: mallopt takes two integers and changes only the allocator's own settings; it is
-        // called before any other thread exists. A setting it refuses stays as it was.
+        // SAFETY: mallopt takes two integers and changes only the allocator's own settings, under the allocator's lock; a
+        // thread that allocates meanwhile does so by the old ones or the new. A setting it refuses stays as it was.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
             libc::mallopt(libc::M_TRIM_THRESHOLD, LARGEST);

@@ -91,7 +91,7 @@ fn start<E>(tensor: &TchTensor) -> NonNull<E> {
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::Backend;
+    use burn::backend::ops::{BoolTensorOps, FloatTensorOps};
     use burn::tensor::TensorData;
 
     use super::*;

@@ -102,6 +102,8 @@ mod x86 {
         (0..n).step_by(BLOCK).map(move |j| j.min(n - BLOCK))
     }
 
+    /// # Safety
+    /// The processor has AVX2.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn transpose(rows: [__m256; BLOCK]) -> [__m256; BLOCK] {
