@@ -3,6 +3,8 @@
 //! Layout, little-endian: magic (8 bytes), version `u32`, zero `u32`, token count `u64`, tokenizer
 //! hash (32 bytes), sha256 of the payload (32 bytes), zeros up to byte 128, then `u32` ids.
 
+#![allow(unsafe_code, reason = "memory-mapped files")]
+
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Memory of this process: what it keeps, and how much it took at most.
 
+#![allow(unsafe_code, reason = "settings of the C library's allocator")]
+
 /// Tells glibc's allocator to reuse large blocks rather than to unmap them.
 ///
 /// A training step allocates and frees hundreds of tensors of megabytes. By default glibc maps
@@ -10,8 +12,8 @@ pub fn keep_freed() {
     {
         const LARGEST: libc::c_int = libc::c_int::MAX;
         const SPARE: libc::c_int = 64 << 20;
-        // SAFETY: mallopt takes two integers and changes only the allocator's own settings; it is
-        // called before any other thread exists. A setting it refuses stays as it was.
+        // SAFETY: mallopt takes two integers and changes only the allocator's own settings, under the allocator's lock; a
+        // thread that allocates meanwhile does so by the old ones or the new. A setting it refuses stays as it was.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
             libc::mallopt(libc::M_TRIM_THRESHOLD, LARGEST);

@@ -12,6 +12,8 @@
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with
 //! `.autodiff()` is the training mode (dropout on); `model.valid()` is the evaluation mode.
 
+#![forbid(unsafe_code)]
+
 pub mod bert;
 mod check;
 pub mod decode;

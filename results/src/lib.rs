@@ -22,6 +22,8 @@
 //!
 //! The crate is pure: it knows neither models nor data sets and depends on no tensor library.
 
+#![forbid(unsafe_code)]
+
 pub mod attention;
 pub mod bench;
 mod chart;

@@ -1,5 +1,7 @@
 //! How much memory is held: the system's allocator, counted.
 
+#![allow(unsafe_code, reason = "an allocator")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

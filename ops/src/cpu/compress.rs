@@ -1,6 +1,8 @@
 //! Compress and expand (AVX-512's words): the few elements of a row that matter, copied to the front of
 //! another and put back.
 
+#![allow(unsafe_code, reason = "AVX-512 has an instruction for it")]
+
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 

@@ -1,5 +1,7 @@
 //! Runs a kernel on every row of a tensor, in parallel: tasks of rows, in groups that share a call.
 
+#![allow(unsafe_code, reason = "fresh memory")]
+
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
@@ -72,7 +74,8 @@ impl<T: Float, K> RowKernel<T, K> {
             #[inline(always)]
             |first, rows, scratch| input.load(first, rows.len() / self.n, scratch),
         );
-        // SAFETY: `run` has put a value into every element of every row, and there are only rows.
+        // SAFETY: `run` has stored every row, that is a value in every element of it (`Scratch::store`), and there are
+        // only whole rows.
         (unsafe { output.assume_init_mut() }, results)
     }
 
@@ -161,5 +164,70 @@ impl<T: Float, K> RowKernel<T, K> {
         std::iter::repeat_with(work)
             .take(size.min(self.batch()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::Simd;
+
+    const LAYOUTS: [RowLayout; 2] = [RowLayout::RowMajor, RowLayout::Interleaved];
+
+    /// Runs a kernel on rows of a tensor, whose elements count up, into fresh memory.
+    fn produce(
+        [rows, n]: [usize; 2],
+        layout: RowLayout,
+        kernel: impl Fn(&mut Workspace<f32>) + Sync,
+    ) -> Vec<f32> {
+        let elements: Vec<f32> = (0..rows * n).map(|i| i as f32).collect();
+        let input = Strided {
+            elements: (&elements).into(),
+            start: 0,
+            strides: [n as isize, 1],
+        };
+        let kernel = RowKernel {
+            n,
+            padding: -1.0,
+            layout,
+            kernel: |_, group: &mut [Workspace<f32>], _: &mut [()]| {
+                group.iter_mut().for_each(&kernel);
+            },
+        };
+        crate::cpu::vector(rows * n, |output| kernel.produce(&input, output).0)
+    }
+
+    #[test]
+    fn every_element_is_written() {
+        for layout in LAYOUTS {
+            for (rows, n) in [(1, 1), (3, 7), (16, 16), (40, 33), (35, 100)] {
+                let output = produce([rows, n], layout, |work| {
+                    for simd in &mut work.row.vectors {
+                        *simd = *simd + Simd::splat(0.5);
+                    }
+                });
+                let expected = (0..rows * n).map(|i| i as f32 + 0.5);
+                assert!(output.into_iter().eq(expected), "{layout:?} {rows} × {n}");
+            }
+        }
+    }
+
+    /// A kernel that leaves less than it was given: fresh memory must not pass for its result.
+    #[test]
+    fn a_kernel_that_shortens_its_row_is_refused() {
+        let shorten: [fn(&mut Workspace<f32>); 3] = [
+            |work| work.row.vectors.clear(),
+            |work| work.row.vectors.truncate(2),
+            |work| work.row.resize(1),
+        ];
+        for layout in LAYOUTS {
+            for (how, shorten) in shorten.into_iter().enumerate() {
+                // One group: another would not find the room that it is to be loaded into.
+                for rows in [9, 16] {
+                    let result = std::panic::catch_unwind(|| produce([rows, 33], layout, shorten));
+                    assert!(result.is_err(), "{layout:?} {how}, {rows} rows");
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Tensors whose elements the processor can read where they are.
 
+#![allow(unsafe_code, reason = "fresh memory")]
+
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 

@@ -1,5 +1,7 @@
 //! Rows in memory to interleaved rows, and back.
 
+#![allow(unsafe_code, reason = "blocks in the processor's registers")]
+
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 
@@ -100,6 +102,8 @@ mod x86 {
         (0..n).step_by(BLOCK).map(move |j| j.min(n - BLOCK))
     }
 
+    /// # Safety
+    /// The processor has AVX2.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn transpose(rows: [__m256; BLOCK]) -> [__m256; BLOCK] {

@@ -127,9 +127,16 @@ impl<T: Float> Scratch<T> {
         }
     }
 
-    /// Writes the rows, of which there are as many as `out` has room for.
+    /// Writes the rows, of which there are as many as `out` has room for: a value into every slot, whatever a kernel
+    /// has made of the vectors, or it panics.
     #[inline(always)]
     pub fn store<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
+        let n_vectors = match self.layout {
+            RowLayout::RowMajor => out.len().div_ceil(LANES),
+            RowLayout::Interleaved => self.n,
+        };
+        let is_whole = self.layout == RowLayout::RowMajor || out.len().is_multiple_of(self.n);
+        assert!(is_whole && self.vectors.len() >= n_vectors);
         match self.layout {
             RowLayout::RowMajor => self.store_row_major(out),
             RowLayout::Interleaved if out.len() == LANES * self.n => {
@@ -148,12 +155,13 @@ impl<T: Float> Scratch<T> {
     #[inline(always)]
     fn store_row_major<E: Stored<Wide = T>, S: Slot<E>>(&self, out: &mut [S]) {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
+        let last = self.vectors.get(whole.len());
         for (simd, out) in self.vectors.iter().zip(whole) {
             for (x, out) in simd.0.iter().zip(out) {
                 *out = S::of(E::narrow(*x));
             }
         }
-        if let Some(simd) = self.vectors.get(self.n / LANES) {
+        if let Some(simd) = last {
             for (x, out) in simd.0.iter().zip(rest) {
                 *out = S::of(E::narrow(*x));
             }

@@ -1,5 +1,10 @@
 //! Matrix products of small matrices: tiles of the result stay in registers.
 
+#![allow(unsafe_code, reason = "tiles of the result stay in registers")]
+
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
+
 use crate::cpu::float::Float;
 use crate::cpu::isa;
 use crate::cpu::simd::{LANES, Simd};
@@ -46,10 +51,10 @@ pub(super) fn multiply<T: Float>(c: Target<T>, a: Matrix<T>, b: Matrix<T>, [m, n
     if m == 0 || n == 0 {
         return;
     }
-    assert!((m - 1) * c.stride + n <= c.data.len());
+    assert!(end([(m, c.stride), (n, 1)]) <= c.data.len());
     if k > 0 {
-        assert!((m - 1) * a.down + (k - 1) * a.right < a.data.len());
-        assert!((k - 1) * b.down + n <= b.data.len());
+        assert!(end([(m, a.down), (k, a.right)]) <= a.data.len());
+        assert!(end([(k, b.down), (n, 1)]) <= b.data.len());
     }
     let product = Product {
         a: a.data.as_ptr(),
@@ -66,7 +71,7 @@ pub(super) fn multiply<T: Float>(c: Target<T>, a: Matrix<T>, b: Matrix<T>, [m, n
     // a processor runs the kernels that it says it can.
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        if size_of::<T>() == size_of::<f32>() {
+        if TypeId::of::<T>() == TypeId::of::<f32>() {
             if is_x86_feature_detected!("avx512f") {
                 return product.of_f32().columns::<x86::Wide>(m, n);
             }
@@ -76,6 +81,17 @@ pub(super) fn multiply<T: Float>(c: Target<T>, a: Matrix<T>, b: Matrix<T>, [m, n
         }
         product.columns::<Plain>(m, n);
     }
+}
+
+/// Where the elements of a matrix end, given how many there are in each direction (some) and how far apart.
+fn end(sizes: [(usize, usize); 2]) -> usize {
+    let steps = sizes.map(|(n, stride)| (n - 1).checked_mul(stride));
+    let last = steps
+        .into_iter()
+        .try_fold(0usize, |sum, step| sum.checked_add(step?));
+    // No slice is as long as that.
+    last.and_then(|last| last.checked_add(1))
+        .unwrap_or(usize::MAX)
 }
 
 /// A product of matrices that hold what it reads and writes.
@@ -110,7 +126,7 @@ impl<T: Float> Product<T> {
     /// The same, where T is f32.
     #[cfg(target_arch = "x86_64")]
     fn of_f32(self) -> Product<f32> {
-        assert_eq!(size_of::<T>(), size_of::<f32>());
+        assert!(TypeId::of::<T>() == TypeId::of::<f32>());
         Product {
             a: self.a.cast(),
             b: self.b.cast(),
@@ -124,11 +140,16 @@ impl<T: Float> Product<T> {
         }
     }
 
+    /// All `m` rows and `n` columns, some rows and whole vectors, in tiles.
+    ///
+    /// # Safety
+    /// Every element of the `m × k`, `k × n` and `m × n` matrices lies in memory that may be read, those of `c` in memory
+    /// that may be written, and the processor has the kernel's instructions.
     unsafe fn columns<K: Kernel<T>>(mut self, m: usize, n: usize) {
         let mut vectors = n / LANES;
         while vectors > 0 {
             let width = vectors.min(K::VECTORS);
-            // SAFETY: the caller's matrices hold what a tile reads, and tiles cover them.
+            // SAFETY: the caller's promise; these are `width` of the vectors that are left of each row.
             unsafe {
                 if K::VECTORS == 1 {
                     self.rows::<K, 1>(m);
@@ -140,19 +161,25 @@ impl<T: Float> Product<T> {
                         _ => self.rows::<K, 1>(m),
                     }
                 }
-                self.b = self.b.add(width * LANES);
-                self.c = self.c.add(width * LANES);
             }
+            // Where there is nothing to sum, b may be empty: of pointers outside of their slice only wrapping ones are
+            // defined.
+            self.b = self.b.wrapping_add(width * LANES);
+            self.c = self.c.wrapping_add(width * LANES);
             vectors -= width;
         }
     }
 
+    /// All `m` rows of the first `N` vectors, in tiles.
+    ///
+    /// # Safety
+    /// As for [`Product::columns`].
     unsafe fn rows<K: Kernel<T>, const N: usize>(mut self, m: usize) {
         let mut left = m;
         while left > 0 {
-            // SAFETY: as above.
-            unsafe {
-                let height = if K::ROWS == 6 && left >= 6 {
+            // SAFETY: the caller's promise; a tile has no more rows than are left.
+            let height = unsafe {
+                if K::ROWS == 6 && left >= 6 {
                     K::tile::<6, N>(self);
                     6
                 } else if K::ROWS == 6 && left >= 4 {
@@ -161,11 +188,12 @@ impl<T: Float> Product<T> {
                 } else {
                     K::tile::<1, N>(self);
                     1
-                };
-                self.a = self.a.add(height * self.a_down);
-                self.c = self.c.add(height * self.c_down);
-                left -= height;
-            }
+                }
+            };
+            // Behind the last row there may be no whole row more.
+            self.a = self.a.wrapping_add(height * self.a_down);
+            self.c = self.c.wrapping_add(height * self.c_down);
+            left -= height;
         }
     }
 }
@@ -227,10 +255,12 @@ mod x86 {
                 }
             }
 
+            /// # Safety
+            /// As for [`Kernel::tile`].
             #[target_feature(enable = $features)]
             unsafe fn $tile<const M: usize, const N: usize>(product: Product<f32>) {
                 const PARTS: usize = LANES / $width;
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller's promise; loads and stores need no alignment.
                 unsafe {
                     let mut sums = [[[$zero(); PARTS]; N]; M];
                     if product.adds {
@@ -353,6 +383,71 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    /// Slices that end with the last element, of either type; where there is nothing to sum, they are empty.
+    #[test]
+    fn no_more_than_the_matrices_is_read() {
+        fn check<T: Float>([m, n, k]: [usize; 3]) {
+            let numbers = |len: usize, seed| normal(len, seed).into_iter().map(T::from_f64);
+            let a: Vec<T> = numbers(m * k, 1).collect();
+            let b: Vec<T> = numbers(k * n, 2).collect();
+            for is_transposed in [false, true] {
+                let left = match is_transposed {
+                    true => Matrix::rows(&a, m).transposed(),
+                    false => Matrix::rows(&a, k),
+                };
+                let mut c = vec![T::ONE; (m - 1) * (n + 3) + n];
+                let target = Target {
+                    data: &mut c,
+                    stride: n + 3,
+                    adds: false,
+                };
+                multiply(target, left, Matrix::rows(&b, n), [m, n, k]);
+                for (i, row) in c.chunks(n + 3).enumerate() {
+                    let exact = |j: usize| -> f64 {
+                        let term = |p: usize| {
+                            let a = a[i * left.down + p * left.right].to_f64();
+                            a * b[p * n + j].to_f64()
+                        };
+                        (0..k).map(term).sum()
+                    };
+                    let exact: Vec<f64> = (0..n).map(exact).collect();
+                    let row: Vec<f64> = row[..n].iter().map(|x| x.to_f64()).collect();
+                    assert_close("a row", &row, &exact, 1e-6, 1e-6);
+                }
+            }
+        }
+        for size in [[1, 16, 1], [7, 80, 3], [4, 48, 0], [1, 64, 5], [11, 32, 2]] {
+            check::<f32>(size);
+            check::<f64>(size);
+        }
+    }
+
+    /// Strides whose multiples do not fit an index.
+    #[test]
+    fn a_matrix_that_ends_behind_all_memory_is_refused() {
+        let (a, b) = ([1.0f32; 16], [1.0f32; 16]);
+        let huge = |c: &mut [f32], down: usize, stride: usize| {
+            let left = Matrix {
+                data: &a,
+                down,
+                right: 1,
+            };
+            let target = Target {
+                data: c,
+                stride,
+                adds: false,
+            };
+            multiply(target, left, Matrix::rows(&b, 16), [3, 16, 1]);
+        };
+        for (down, stride) in [(1, usize::MAX / 2 + 1), (usize::MAX / 2 + 1, 16)] {
+            let mut c = [0.0; 64];
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                huge(&mut c, down, stride);
+            }));
+            assert!(result.is_err(), "{down} {stride}");
         }
     }
 }

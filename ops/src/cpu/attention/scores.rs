@@ -1,5 +1,7 @@
 //! The scores of a block of queries over tiles of keys: products, terms and masks, in a thread's memory.
 
+#![allow(unsafe_code, reason = "vectors seen as elements")]
+
 use crate::cpu::float::Float;
 use crate::cpu::simd::{LANES, Simd};
 
@@ -81,12 +83,14 @@ impl<T: Float> ScoreTiles<T> {
 }
 
 pub(super) fn elements<T: Float>(vectors: &[Simd<T>]) -> &[T] {
-    // SAFETY: a vector is LANES elements and nothing else: its size is a multiple of its alignment.
+    const { assert!(size_of::<Simd<T>>() == LANES * size_of::<T>()) };
+    // SAFETY: a vector is LANES elements and nothing else, as has just been seen, and aligned for them.
     unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast(), vectors.len() * LANES) }
 }
 
 pub(super) fn elements_mut<T: Float>(vectors: &mut [Simd<T>]) -> &mut [T] {
-    // SAFETY: as above.
+    const { assert!(size_of::<Simd<T>>() == LANES * size_of::<T>()) };
+    // SAFETY: as above; they are borrowed from the vectors, which nobody else can reach meanwhile.
     unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), vectors.len() * LANES) }
 }
 
