@@ -29,6 +29,18 @@ fn main() {
     println!("cargo:rustc-env=SPARTA_COMMIT={commit}");
     let burn = locked(&root.join("Cargo.lock"), "burn").unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=SPARTA_BURN={burn}");
+    let rustc = rustc().unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo:rustc-env=SPARTA_RUSTC={rustc}");
+}
+
+/// What the compiler calls itself.
+fn rustc() -> Option<String> {
+    let output = Command::new(std::env::var_os("RUSTC")?)
+        .arg("--version")
+        .output()
+        .ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.trim().to_owned())
 }
 
 /// Cargo takes a file that is not there for one that has changed.

@@ -18,12 +18,52 @@ pub const LONG: &str = concat!(
     ")"
 );
 
-/// What a run record says of the program that made it.
+/// The compiler, as it says itself.
+pub const RUSTC: &str = env!("SPARTA_RUSTC");
+
+/// What a run record says of the program that made it, and of the machine that it ran on: `rustc`, `features`, `os`, `cpu` and
+/// `threads` beside the versions.
 #[must_use]
 pub fn versions() -> BTreeMap<String, String> {
-    [("sparta", VERSION), ("commit", COMMIT), ("burn", BURN)]
-        .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .into()
+    let here = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
+    let threads = std::thread::available_parallelism().map(|n| n.to_string());
+    [
+        ("sparta", VERSION.to_owned()),
+        ("commit", COMMIT.to_owned()),
+        ("burn", BURN.to_owned()),
+        ("rustc", RUSTC.to_owned()),
+        ("features", features().join(",")),
+        ("os", here(sysinfo::System::long_os_version())),
+        ("cpu", here(processor())),
+        ("threads", here(threads.ok())),
+    ]
+    .map(|(name, version)| (name.to_owned(), version))
+    .into()
+}
+
+/// The backends of this build.
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+        ("cuda", cfg!(feature = "cuda")),
+        ("rocm", cfg!(feature = "rocm")),
+        ("tch", cfg!(feature = "tch")),
+        ("autotune", cfg!(feature = "autotune")),
+    ];
+    let on = all.into_iter().filter(|(_, is_on)| *is_on);
+    on.map(|(name, _)| name).collect()
+}
+
+/// The processor's name.
+fn processor() -> Option<String> {
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+    let name = system.cpus().first()?.brand().trim().to_owned();
+    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -39,5 +79,13 @@ mod tests {
         let is_hash = commit.len() == 12 && commit.chars().all(|c| c.is_ascii_hexdigit());
         assert!(is_hash || commit == "unknown", "{versions:?}");
         assert!(LONG.starts_with(&versions["sparta"]));
+        assert!(versions["rustc"].starts_with("rustc 1."), "{versions:?}");
+        assert!(
+            versions["features"]
+                .split(',')
+                .any(|feature| feature == "flex")
+        );
+        assert!(versions["threads"].parse::<usize>().unwrap() > 0);
+        assert!(!versions["cpu"].is_empty() && !versions["os"].is_empty());
     }
 }

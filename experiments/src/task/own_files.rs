@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use sparta_datasets::files::Origins;
 
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 use crate::protocol::RunFolder;
 
 /// What remembers the files in a run folder.
@@ -46,7 +46,7 @@ pub fn remember(folder: &RunFolder, origins: &Origins, from: &Path) -> Result<()
 /// A file that is missing or damaged.
 pub fn remembered(folder: &RunFolder) -> Result<Origins> {
     let path = folder.data().join(FILE);
-    let text = std::fs::read_to_string(&path).with_context(|| {
+    let text = read_text(&path).with_context(|| {
         format!(
             "cannot read {}, which says what the run was made of",
             path.display()

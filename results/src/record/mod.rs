@@ -122,7 +122,8 @@ pub struct RunRecord {
     pub finished: Option<u64>,
     /// How it ended.
     pub status: Status,
-    /// Program and library versions by name; under [`COMMIT`] the git commit of the program.
+    /// Program and library versions by name; under [`COMMIT`] the git commit of the program. Records of later programs also say
+    /// the compiler, features, system, processor and threads.
     pub versions: BTreeMap<String, String>,
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::Labels;
 
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 use crate::protocol::RunFolder;
 
 /// What remembers them in the run folder.
@@ -43,8 +43,7 @@ pub(super) fn of_run(path: &Path) -> Result<Labels> {
         .find(|file| file.is_file());
     let file =
         found.with_context(|| format!("no {FILE} in the run folder of {}", path.display()))?;
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
+    let text = read_text(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let kept =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
     Ok(match kept {
