@@ -1,5 +1,7 @@
 //! Which signal asked this process to stop: shells and schedulers tell by its number in the exit status.
 
+#![allow(unsafe_code, reason = "the system's table of handlers")]
+
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::Result;

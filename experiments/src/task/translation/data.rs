@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::Split;
-use sparta_datasets::Split;
 use sparta_datasets::pairs::{
     PairStore, PairVocabulary, PairVocabularyOptions, ParallelCorpus, SentencePair,
 };

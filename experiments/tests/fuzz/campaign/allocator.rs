@@ -1,5 +1,7 @@
 //! How much memory the calling thread holds, and the most it held at once.
 
+#![allow(unsafe_code, reason = "an allocator")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

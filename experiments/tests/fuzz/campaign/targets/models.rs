@@ -177,6 +177,7 @@ pub const CHECKPOINT: Target = Target {
             second: tensor(4),
         };
         let checkpoint = Checkpoint {
+            owes_validation: false,
             identity: identity(),
             step: 3,
             seconds: 1.5,

@@ -132,14 +132,14 @@ pub const METRICS: Target = Target {
         let path = folder.join("metrics.jsonl");
         Box::new(move |bytes| {
             fs::write(&path, bytes).expect("written");
-            let Ok(mut log) = Metrics::resume(&path, 20) else {
+            let Ok(mut log) = Metrics::resume(&path, 20, false) else {
                 return false;
             };
             log.write(21, []).expect("a line more");
             drop(log);
             // What was kept are lines of a log, and stays as it is.
             let before = fs::read(&path).expect("read");
-            drop(Metrics::resume(&path, 21).expect("a log"));
+            drop(Metrics::resume(&path, 21, false).expect("a log"));
             assert_eq!(fs::read(&path).expect("read"), before);
             true
         })
