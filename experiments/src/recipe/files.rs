@@ -92,7 +92,8 @@ impl<'de, C: Deserialize<'de>> Deserialize<'de> for Source<C> {
         match C::deserialize(of_name) {
             Ok(corpus) => Ok(Self::Published(corpus)),
             Err(error) => Err(de::Error::custom(format!(
-                "{error}, or `{FILES}` with --data FILE"
+                "{}, or `{FILES}` with --data FILE",
+                error.to_string().trim_end()
             ))),
         }
     }

@@ -17,7 +17,7 @@ const FILE: &str = "files.json";
 /// Nothing given; `what` says what may be.
 pub fn given<'a>(from: Option<&'a Path>, program: &str, what: &str) -> Result<&'a Path> {
     from.with_context(|| {
-        format!("`data.corpus = \"files\"` reads your own files: give them, `{program} --data PATH`, where PATH is {what}")
+        format!("nothing says where your own files are: give them, `{program} --data PATH`, where PATH is {what}")
     })
 }
 
