@@ -245,14 +245,14 @@ fn runs_and_recipes_are_listed() {
     };
     assert_says(
         &line("runs/done"),
-        &["lm", "2/2", "perplexity ", "complete"],
+        &["lm", "3/3", "perplexity ", "complete"],
     );
-    assert_says(&line("runs/half"), &["1/2", "stopped", "?"]);
+    assert_says(&line("runs/half"), &["1/3", "stopped", "?"]);
     let json = stdout(&bench.sparta("runs runs/done --json").success());
     let states: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
         (&states[0]["trained"], &states[0]["state"]),
-        (&2.into(), &"complete".into())
+        (&3.into(), &"complete".into())
     );
     let error = said(&bench.sparta("runs nothing"), 1);
     assert_says(&error, &["there is no folder nothing"]);
