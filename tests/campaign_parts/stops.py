@@ -81,7 +81,7 @@ def changes_of(c, table):
 # ── signals ──
 
 SIGNALS = {"SIGINT": [signal.SIGINT], "SIGTERM": [signal.SIGTERM], "SIGHUP": [signal.SIGHUP],
-           "SIGINT twice": [signal.SIGINT, signal.SIGINT]}
+           "SIGINT twice": [signal.SIGINT, signal.SIGINT], "SIGHUP under nohup": [signal.SIGHUP]}
 
 
 @subcampaign
@@ -98,7 +98,8 @@ def signals(c):
 def interrupt(c, table, name, random):
     def work():
         folder, seconds = c.folder(table), c.base(table)[2]
-        process = c.start(c.arguments(table, folder))
+        before = ["nohup"] if "nohup" in name else []
+        process = c.start([*before, *c.arguments(table, folder)])
         wait = random.uniform(0.02, seconds)
         # A terminal sends to the group, `kill` to the process.
         to_group = random.random() < 0.5
@@ -111,6 +112,7 @@ def interrupt(c, table, name, random):
                 time.sleep(random.uniform(0, 0.02))
         outcome = c.end(process, sent)
         number = SIGNALS[name][0]
+        check(not before or outcome.code in (0, -number), f"nohup has no effect: {outcome}")
         err = outcome.err.decode(errors="replace")
         check(not SAID_OF_PANICS.search(err), f"a signal is no panic: {outcome}")
         said = re.search(r"interrupted|stopping after", err)
