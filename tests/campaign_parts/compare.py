@@ -66,7 +66,10 @@ def stage(folder):
             changed = path.lstat().st_mtime
             if path.is_file() and path.name not in LEFT_OUT and changed > at:
                 newest, at = str(path.relative_to(folder)), changed
-    for word, name in [("recipe", "preparing"), ("data", "preparing"), ("records", "scoring"), ("TABLE", "reporting")]:
+    if newest.startswith(".atomicwrite"):
+        return "writing the recipe or the table"
+    for word, name in [("recipe", "preparing"), ("data", "preparing"), ("records", "scoring"), ("TABLE", "reporting"),
+                       ("SAMPLES", "reporting")]:
         if newest.startswith(word):
             return name
     for word, name in [("pattern", "observing"), ("observed", "observing"), ("masks", "pruning"), ("rows", "training again"),

@@ -1,6 +1,5 @@
 """Processes that are stopped: kill -9 and signals."""
 import contextlib
-import functools
 import os
 import re
 import signal
@@ -17,61 +16,72 @@ from toys import TABLES
 @subcampaign
 def kill(c):
     n = c.options.kills or (5 if c.short else 100)
-    tables = [t for t in c.tables() if not (c.short and t == "iwslt-average")]
-    # Both tables of `iwslt` together are killed as often as the others.
-    share = {"iwslt": n - n // 4, "iwslt-average": n // 4} if not c.short else {}
+    goals = dict.fromkeys(c.tables(), n)
+    if "iwslt" in goals:
+        # Both tables of `iwslt` together are killed as often as the others.
+        goals["iwslt-average"] = 0 if c.short else n // 4
+        goals["iwslt"] -= goals["iwslt-average"]
+    c.each([(f"kill {table}", kills(c, table, goal)) for table, goal in goals.items() if goal > 0])
 
-    def kills(table):
-        def work():
-            random, killed = c.random("kill", table), 0
-            _, _, seconds, again = c.base(table)
-            start = min(again.seconds, seconds)
-            goal, pace = share.get(table, n), 1.0
-            while killed < goal:
-                folder, complete, done = c.folder(table), False, 0
-                while not complete and killed < goal:
-                    arguments = c.arguments(table, folder, "--quiet", "--resume")
-                    if random.random() < 0.5:
-                        # When it changes the disk for the k-th time.
-                        env, counts = with_faults(c, folder, random.randrange(max(changes // 4, 1)), "kill -9")
-                        outcome = c.run(arguments, env=env)
-                    else:
-                        # At any time; one that is killed while it reads what is there does not get on.
-                        process, started = c.start(arguments), time.monotonic()
-                        try:
-                            process.wait(random.uniform(0, start) if random.random() < 0.2
-                                         else start + pace * random.uniform(0, 0.4 * (seconds - start)))
-                        except subprocess.TimeoutExpired:
-                            process.kill()
-                        outcome = c.end(process, started)
-                    if outcome.code == -signal.SIGKILL:
-                        killed, done = killed + 1, done + 1
-                        c.tally.add(f"kills of {TABLES[table][0]}")
-                        c.tally.add(f"kills while {stage(folder)}")
-                    else:
-                        check(outcome.code == 0, f"after {done} kills, --resume fails: {outcome}")
-                        complete = True
-                # The load of the machine differs from that when the base was made.
-                pace *= 0.7 if done < 3 else 1.2 if done > 12 else 1.0
-                c.go_on(table, folder, f"{done} kills")
-                c.clean(folder)
 
-        # How often a whole run changes the disk.
-        folder = c.folder(table)
-        env, counts = with_faults(c, folder)
-        outcome = c.run(c.arguments(table, folder, "--quiet"), env=env)
-        check(outcome.code == 0, f"a counted run fails: {outcome}")
-        changes = counted(counts)[0]
-        work()
-        c.clean(folder)
+def kills(c, table, goal):
+    def work():
+        random, killed, pace = c.random("kill", table), 0, 1.0
+        changes = changes_of(c, table)
+        while killed < goal:
+            folder, complete, done = c.folder(table), False, 0
+            while not complete and killed < goal:
+                outcome = kill_one(c, table, folder, random, changes, pace)
+                if outcome.code == -signal.SIGKILL:
+                    killed, done = killed + 1, done + 1
+                    c.tally.add(f"kills of {TABLES[table][0]}")
+                    c.tally.add(f"kills while {stage(folder)}")
+                else:
+                    check(outcome.code == 0, f"after {done} kills, --resume fails: {outcome}")
+                    complete = True
+            # The load of the machine differs from that when the base was made.
+            pace *= 0.7 if done < 3 else 1.2 if done > 12 else 1.0
+            c.go_on(table, folder, f"{done} kills")
+            c.clean(folder)
+    return work
 
-    c.each([(f"kill {table}", functools.partial(kills, table)) for table in tables])
+
+def kill_one(c, table, folder, random, changes, pace):
+    """Goes on with a run, and kills it unless it ends before."""
+    arguments = c.arguments(table, folder, "--quiet", "--resume")
+    if random.random() < 0.5:
+        # When it changes the disk for the k-th time.
+        env, _ = with_faults(c, folder, random.randrange(max(changes // 4, 1)), "kill -9")
+        return c.run(arguments, env=env)
+    # At any time. One that is killed while it reads what is there does not get on.
+    _, _, seconds, again = c.base(table)
+    start = min(again.seconds, seconds)
+    wait = start + pace * random.uniform(0, 0.4 * (seconds - start))
+    if random.random() < 0.2:
+        wait = random.uniform(0, start)
+    process, started = c.start(arguments), time.monotonic()
+    try:
+        process.wait(wait)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return c.end(process, started)
+
+
+def changes_of(c, table):
+    """How often a whole run changes the disk."""
+    folder = c.folder(table)
+    env, counts = with_faults(c, folder)
+    outcome = c.run(c.arguments(table, folder, "--quiet"), env=env)
+    check(outcome.code == 0, f"a counted run fails: {outcome}")
+    c.check_same(table, folder)
+    c.clean(folder)
+    return counted(counts)[0]
 
 
 # ── signals ──
 
 SIGNALS = {"SIGINT": [signal.SIGINT], "SIGTERM": [signal.SIGTERM], "SIGHUP": [signal.SIGHUP],
-           "SIGINT twice": [signal.SIGINT, signal.SIGINT]}
+           "SIGINT twice": [signal.SIGINT, signal.SIGINT], "SIGHUP under nohup": [signal.SIGHUP]}
 
 
 @subcampaign
@@ -88,7 +98,8 @@ def signals(c):
 def interrupt(c, table, name, random):
     def work():
         folder, seconds = c.folder(table), c.base(table)[2]
-        process = c.start(c.arguments(table, folder))
+        before = ["nohup"] if "nohup" in name else []
+        process = c.start([*before, *c.arguments(table, folder)])
         wait = random.uniform(0.02, seconds)
         # A terminal sends to the group, `kill` to the process.
         to_group = random.random() < 0.5
@@ -101,6 +112,7 @@ def interrupt(c, table, name, random):
                 time.sleep(random.uniform(0, 0.02))
         outcome = c.end(process, sent)
         number = SIGNALS[name][0]
+        check(not before or outcome.code in (0, -number), f"nohup has no effect: {outcome}")
         err = outcome.err.decode(errors="replace")
         check(not SAID_OF_PANICS.search(err), f"a signal is no panic: {outcome}")
         said = re.search(r"interrupted|stopping after", err)

@@ -165,10 +165,7 @@ fn a_run_that_is_interrupted_while_it_validates_goes_on_to_the_same_bits() {
         );
         let rest = train(parts.path(), -1).unwrap();
         assert_eq!(parameters(&all.model), parameters(&rest.model));
-        assert_eq!(
-            (all.valid_nll, all.attention),
-            (rest.valid_nll, rest.attention)
-        );
+        assert_eq!(all.valid_nll, rest.valid_nll);
         assert_eq!(read(&whole), read(&parts), "validation {interrupted}");
     }
 }

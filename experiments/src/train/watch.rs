@@ -35,15 +35,17 @@ impl std::error::Error for Interrupted {}
 /// # Errors
 /// If the system refuses the handler.
 pub fn listen() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
-            say("\nstopping after this step; Ctrl-C again exits at once");
-        } else {
-            std::process::exit(signals::exit_status().into());
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-    signals::remember()
+    let handle = || {
+        ctrlc::set_handler(|| {
+            if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
+                say("\nstopping after this step; Ctrl-C again exits at once");
+            } else {
+                std::process::exit(signals::exit_status().into());
+            }
+        })
+        .context("cannot listen for Ctrl-C")
+    };
+    signals::remember(handle)
 }
 
 /// Whether Ctrl-C was pressed.

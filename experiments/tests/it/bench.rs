@@ -168,6 +168,31 @@ impl Bench {
             .expect("the program starts")
     }
 
+    /// As [`Bench::spawn`], with SIGHUP ignored as by `nohup`, or not, whatever this process does.
+    #[cfg(unix)]
+    pub fn spawn_with_hangup(&self, line: &str, sets: &[&str], is_ignored: bool) -> Child {
+        use std::os::unix::process::CommandExt;
+        let mut process = self.process();
+        let action = if is_ignored {
+            libc::SIG_IGN
+        } else {
+            libc::SIG_DFL
+        };
+        // SAFETY: `signal` may be called between fork and exec, and is given a signal and one of its two constants.
+        unsafe {
+            process.pre_exec(move || {
+                libc::signal(libc::SIGHUP, action);
+                Ok(())
+            });
+        }
+        process
+            .args(self.words(line, sets))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts")
+    }
+
     /// Makes the same table in one go in `whole` and stage by stage in `parts`; what the first printed.
     pub fn whole_and_in_parts(&self) -> String {
         let all = self.tiny("--out whole --device flex").success();

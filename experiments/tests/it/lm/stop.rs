@@ -60,16 +60,34 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
 fn other_signals_save_a_checkpoint_too_and_exit_with_their_number() {
     for (signal, status) in [("-TERM", 143), ("-HUP", 129)] {
         let bench = bench();
-        let mut child = bench.spawn("train --out run --device flex", LONG);
+        let mut child = bench.spawn_with_hangup("train --out run --device flex", LONG, false);
         let checkpoint = bench.path("run/seed-1/dense/checkpoint.safetensors");
         wait_for(|| checkpoint.exists());
-        let sent = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+        send(signal, &child);
         assert_eq!(child.wait().expect("the end").code(), Some(status));
         assert!(checkpoint.exists());
     }
+}
+
+/// `nohup lm &` goes on when its terminal is closed.
+#[cfg(unix)]
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let bench = bench();
+    let mut child = bench.spawn_with_hangup("train --out run --device flex", LONG, true);
+    let dense = bench.path("run/seed-1/dense");
+    wait_for(|| dense.join("checkpoint.safetensors").exists());
+    send("-HUP", &child);
+    assert_eq!(child.wait().expect("the end").code(), Some(0));
+    assert!(dense.join("trained.json").exists());
+}
+
+#[cfg(unix)]
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
 }
 
 /// A log on a full disk, `2>&1 | head`: nobody hears what is said, and days of training go on.
