@@ -12,7 +12,7 @@ mod campaign;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use campaign::{Limits, TARGETS, run};
+use campaign::{Counts, Limits, TARGETS, altered, run};
 use clap::Parser;
 
 /// Feeds altered files to the readers of outside data.
@@ -71,7 +71,18 @@ fn main() -> ExitCode {
         |name: &str| options.target.is_empty() || options.target.iter().any(|asked| asked == name);
     let mut n_faults = 0;
     for target in TARGETS.iter().filter(|target| is_asked(target.name)) {
-        let counts = run(target, &limits, &work, options.keep.as_deref());
+        if let (Some(keep), 1) = (&options.keep, limits.inputs) {
+            // Also of an input that the process does not survive.
+            let path = keep.join(target.name);
+            let bytes = altered(limits.seed, target.name, limits.first, &(target.corpus)());
+            if let Err(error) =
+                std::fs::create_dir_all(keep).and_then(|()| std::fs::write(&path, bytes))
+            {
+                eprintln!("cannot write {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+        }
+        let counts: Counts = run(target, &limits, &work, options.keep.as_deref());
         println!("{counts}");
         n_faults += counts.n_faults();
     }
