@@ -5,7 +5,9 @@
 //! ```
 //!
 //! Without `--target` it takes all of them, one after the other. A fault is printed with the line that shows it again,
-//! and the program fails. Give a folder in memory (`--work /dev/shm`): every input is a file.
+//! and the program fails. Give a folder in memory (`--work /dev/shm`): every input is a file. Where the process itself
+//! dies (a stack that overflows), `sparta-fuzz-PID-NAME/0.at` there has the number of the input, and `--keep DIR
+//! --first NUMBER --inputs 1` writes it to a file.
 
 mod campaign;
 
