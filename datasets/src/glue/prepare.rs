@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{GlueTask, advice, layout, mrpc};
-use crate::source::{Archive, refused, unpack};
+use crate::source::{Archive, unpack};
 use crate::{Error, Result};
 
 /// A published file and its sha256, as `glue/dataset_infos.json` of Hugging Face's `datasets` 2 has it.
@@ -194,7 +194,7 @@ fn download(
     if !is_zip(archive) {
         return Ok(());
     }
-    refused(unpack_files(task, &path, dir), &path)?;
+    crate::source::refused(unpack_files(task, &path, dir), &path)?;
     std::fs::remove_file(&path).map_err(Error::io("delete", &path))
 }
 

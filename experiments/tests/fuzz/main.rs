@@ -5,14 +5,16 @@
 //! ```
 //!
 //! Without `--target` it takes all of them, one after the other. A fault is printed with the line that shows it again,
-//! and the program fails. Give a folder in memory (`--work /dev/shm`): every input is a file.
+//! and the program fails. Give a folder in memory (`--work /dev/shm`): every input is a file. Where the process itself
+//! dies (a stack that overflows), `sparta-fuzz-PID-NAME/0.at` there has the number of the input, and `--keep DIR
+//! --first NUMBER --inputs 1` writes it to a file.
 
 mod campaign;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use campaign::{Limits, TARGETS, run};
+use campaign::{Counts, Limits, TARGETS, altered, run};
 use clap::Parser;
 
 /// Feeds altered files to the readers of outside data.
@@ -71,7 +73,18 @@ fn main() -> ExitCode {
         |name: &str| options.target.is_empty() || options.target.iter().any(|asked| asked == name);
     let mut n_faults = 0;
     for target in TARGETS.iter().filter(|target| is_asked(target.name)) {
-        let counts = run(target, &limits, &work, options.keep.as_deref());
+        if let (Some(keep), 1) = (&options.keep, limits.inputs) {
+            // Also of an input that the process does not survive.
+            let path = keep.join(target.name);
+            let bytes = altered(limits.seed, target.name, limits.first, &(target.corpus)());
+            if let Err(error) =
+                std::fs::create_dir_all(keep).and_then(|()| std::fs::write(&path, bytes))
+            {
+                eprintln!("cannot write {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+        }
+        let counts: Counts = run(target, &limits, &work, options.keep.as_deref());
         println!("{counts}");
         n_faults += counts.n_faults();
     }

@@ -11,7 +11,7 @@ fn short(target: &'static Target, inputs: u64) -> Counts {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits {
         inputs,
-        seconds: 4,
+        seconds: 2,
         seed: 7,
         first: 0,
     };

@@ -298,17 +298,25 @@ pub(super) struct Kept {
     pub(super) pattern: Option<StaticPattern>,
     /// Hidden cells of each head.
     hidden: Vec<BitMatrix>,
+    n_rows: usize,
+    n_cols: usize,
 }
 
 impl Kept {
     pub(super) fn new(pattern: Option<StaticPattern>, grid: &Grid) -> Self {
         let hidden = pattern.map_or_else(Vec::new, |pattern| pattern.bits(grid));
-        Self { pattern, hidden }
+        Self {
+            pattern,
+            hidden,
+            n_rows: grid.n_rows,
+            n_cols: grid.n_cols,
+        }
     }
 
-    /// Whether the network never sees the cell.
+    /// Whether the network never sees the cell, as far as the grid goes.
     pub(super) fn hides(&self, head: usize, row: usize, col: usize) -> bool {
-        self.hidden.get(head).is_some_and(|bits| bits.get(row, col))
+        let is_inside = row < self.n_rows && col < self.n_cols;
+        is_inside && self.hidden.get(head).is_some_and(|bits| bits.get(row, col))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Gives a target its inputs, and counts what goes wrong.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -102,6 +103,15 @@ thread_local! {
 }
 const THREAD: &str = "fuzz";
 
+/// What a panic said.
+fn said(payload: &(dyn Any + Send)) -> String {
+    (payload
+        .downcast_ref::<&str>()
+        .map(|said| (*said).to_owned()))
+    .or_else(|| payload.downcast_ref::<String>().cloned())
+    .unwrap_or_default()
+}
+
 /// Keeps what panics of the fuzzer's threads say; those of others are printed as before.
 fn keep_panics() {
     static INSTALL: Once = Once::new();
@@ -115,13 +125,7 @@ fn keep_panics() {
                 .location()
                 .map(|at| format!("{}:{}", at.file(), at.line()))
                 .unwrap_or_default();
-            let payload = info.payload();
-            let said = (payload
-                .downcast_ref::<&str>()
-                .map(|said| (*said).to_owned()))
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-            let said: String = said.chars().take(160).collect();
+            let said: String = said(info.payload()).chars().take(160).collect();
             SAID.set(Some(format!(
                 "panic at {place}: {}",
                 said.replace('\n', " ")
@@ -203,9 +207,9 @@ pub fn run(target: &'static Target, limits: &Limits, work: &Path, keep: Option<&
                     take(&mut counts, target, limits.seed, outcome, keep);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| panic!("{}: {:?}", target.name, SAID.take()));
+                    if let Err(payload) = thread.join() {
+                        panic!("{}: {}", target.name, said(&*payload));
+                    }
                     next = end;
                     break;
                 }

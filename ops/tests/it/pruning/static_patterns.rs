@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sparta_ops::pruning::{
-    AttentionPattern, AttentionType, CellRule, GlobalMask, Grid, MaskKind, PatternHeader,
-    Placement, PruningError, Scope, Semantics, SparsityReport, StaticPattern,
+    AttentionPattern, AttentionType, BlockState, CellRule, GlobalMask, Grid, MaskKind,
+    PatternHeader, Placement, PruningError, Scope, Semantics, SparsityReport, StaticPattern,
 };
 
 use super::{SELF, full_grid, generic, lm_grid, weights};
@@ -358,4 +358,40 @@ fn masks_on_top_are_made_of_the_cells_that_are_left() {
     let other = AttentionPattern::new(PatternHeader::new("c", "m").with_layers(SELF, 1, grid));
     let mismatch = observed.merge(&other).unwrap_err();
     assert!(matches!(mismatch, PruningError::Mismatch { .. }));
+}
+
+/// A layout may be asked for more rows and columns than the mask has: what the pattern hides was looked up beyond its
+/// cells, which panicked, or gave those of the next row.
+#[test]
+fn blocks_beyond_the_grid_are_visible() {
+    let (kind, grid, local) = (
+        AttentionType::EncoderSelf,
+        full_grid(2, 6, 6),
+        pattern("local(w=2)"),
+    );
+    let header = PatternHeader::new("corpus", "model").with(kind, 0, grid);
+    let mut observed = AttentionPattern::new(header.with_static(kind, 1, local));
+    let hidden = local.cells(grid.rule, [2, 6, 6]);
+    let sums = hidden.iter().map(|&hidden| if hidden { 0.0 } else { 0.5 });
+    let sums: Vec<f64> = sums.collect();
+    let place = Placement::at(0, 0);
+    observed
+        .observe_sum(kind, 0, &sums, [2, 6, 6], 1, &place)
+        .unwrap();
+    let mask = GlobalMask::from_pattern(&observed, 0.0, Scope::Head, Semantics::Corrected).unwrap();
+    let layout = mask.block_layout(kind, 0, 70, 70, 1).unwrap();
+    for (head, row, col) in
+        (0..2).flat_map(|head| (0..4900).map(move |at| (head, at / 70, at % 70)))
+    {
+        let is_hidden = row < 6 && col < 6 && hidden[(head * 6 + row) * 6 + col];
+        let expected = match is_hidden {
+            true => BlockState::Hidden,
+            false => BlockState::Visible,
+        };
+        assert_eq!(
+            layout.state(head, row, col),
+            Some(expected),
+            "{head} {row} {col}"
+        );
+    }
 }

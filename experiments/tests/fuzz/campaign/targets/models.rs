@@ -11,7 +11,7 @@ use sparta_experiments::train::{Checkpoint, Identity, SavedMoments};
 use sparta_model::import::{Weights, read_bert_config, shipped};
 use sparta_ops::pruning::{
     AttentionPattern, AttentionType, CellRule, GlobalMask, Grid, IndexSets, PatternHeader,
-    Placement, Scope, Semantics,
+    Placement, Scope, Semantics, StaticPattern,
 };
 
 use super::super::{Corpus, Target};
@@ -36,13 +36,20 @@ fn pattern(kept: Option<IndexSets>) -> AttentionPattern {
         header = header.with(kind, 0, grid);
     }
     if let Some(kept) = kept {
-        header = header.with_static(AttentionType::EncoderSelf, 0, kept.into());
+        header = header.with_static(AttentionType::EncoderSelf, 1, kept.into());
     }
     let mut pattern = AttentionPattern::new(header);
     for (kind, grid) in grids {
-        let sums: Vec<f64> = (0..2 * grid.n_rows * 6)
-            .map(|at| at as f64 / 60.0)
-            .collect();
+        let hidden = kept.filter(|_| kind == AttentionType::EncoderSelf);
+        let hidden = hidden.map(|kept| {
+            StaticPattern::from(kept).cells(grid.rule, [grid.n_heads, grid.n_rows, grid.n_cols])
+        });
+        let is_seen = |at: usize| {
+            let (row, col) = (at / grid.n_cols % grid.n_rows, at % grid.n_cols);
+            grid.rule.is_legal(row, col) && hidden.as_ref().is_none_or(|hidden| !hidden[at])
+        };
+        let sum = |at: usize| if is_seen(at) { at as f64 / 60.0 } else { 0.0 };
+        let sums: Vec<f64> = (0..2 * grid.n_rows * 6).map(sum).collect();
         pattern
             .observe_sum(kind, 0, &sums, [2, grid.n_rows, 6], 2, &Placement::at(0, 0))
             .expect("it fits");
