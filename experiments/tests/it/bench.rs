@@ -1,5 +1,7 @@
 //! The harness: a program, a folder of its own, and a recipe small enough for seconds.
 
+#![allow(unsafe_code, reason = "signals of a process before it begins")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
