@@ -159,7 +159,7 @@ fn a_full_disk_while_checkpointing_loses_nothing() {
         .args(words("train --out run --device flex --quiet"))
         .assert();
     let text = said(&limited, 1);
-    assert_says(&text, &["no room", "checkpoint.safetensors", "--resume"]);
+    assert_says(&text, &["free space", "checkpoint.safetensors", "--resume"]);
     let dense = bench.path("run/seed-1/dense");
     assert!(!dense.join("checkpoint.safetensors").exists());
     // With room again the run goes on to its end.
