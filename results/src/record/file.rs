@@ -74,10 +74,10 @@ impl RunRecord {
             path: path.to_path_buf(),
             cause,
         };
-        let text =
-            fs::read_to_string(path).map_err(|source| ResultsError::io("read", path, source))?;
+        // As bytes: what is no text is no record, and told as that.
+        let text = fs::read(path).map_err(|source| ResultsError::io("read", path, source))?;
         let mut fields: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&text).map_err(bad)?;
+            serde_json::from_slice(&text).map_err(bad)?;
         let found = fields
             .remove("schema")
             .and_then(|schema| schema.as_u64())

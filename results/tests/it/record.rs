@@ -298,3 +298,14 @@ fn rounding_error_at_a_bound_is_the_bound_and_excess_an_error() {
         }
     }
 }
+
+#[test]
+fn what_is_no_text_is_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("packed.run.json");
+    for bytes in [&b"\x1f\x8b\x08\x00"[..], b"{\"id\": \"\xff\"}", b""] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = RunRecord::load(&path).unwrap_err().to_string();
+        assert!(error.contains("is not a run record: "), "{error}");
+    }
+}
