@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use atomicwrites::{AllowOverwrite, AtomicFile};
 use sparta_datasets::source::text_of;
+use sparta_ops::pruning::PruningError;
+use sparta_results::ResultsError;
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
 ///
@@ -44,6 +46,14 @@ pub fn with_way_out(error: anyhow::Error, again: &str, folder: Option<&Path>) ->
     // Some libraries wrap the error of the system in one of their own.
     let of_system = |cause: &(dyn std::error::Error + 'static)| {
         let refused = cause.downcast_ref::<io::Error>();
+        let refused = refused.or_else(|| match cause.downcast_ref()? {
+            ResultsError::Io { cause, .. } => Some(cause),
+            _ => None,
+        });
+        let refused = refused.or_else(|| match cause.downcast_ref()? {
+            PruningError::Io { cause, .. } => Some(cause),
+            _ => None,
+        });
         refused.and_then(|refused| way_out(refused, again))
     };
     let Some(way_out) = error.chain().find_map(of_system) else {
@@ -279,6 +289,31 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Errors of the other crates tell their cause themselves, and have none behind them.
+    #[test]
+    fn an_error_of_another_crate_has_a_way_out_too() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let path = Path::new("run/records/a.run.json");
+        for error in [
+            anyhow::Error::new(ResultsError::Io {
+                action: "write",
+                path: path.to_owned(),
+                cause: full(),
+            }),
+            anyhow::Error::new(PruningError::Io {
+                action: "write",
+                path: path.to_owned(),
+                cause: full(),
+            })
+            .context("no mask"),
+        ] {
+            let said =
+                with_way_out(error, "go on with `--resume`", Some(Path::new("run"))).to_string();
+            let end = "; free space there and go on with `--resume`, or use another folder with `--out DIR`";
+            assert!(said.ends_with(end), "{said}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ from toys import TABLES
 
 # ── a failing disk ──
 
-MASK = ["mask", "fixed(l=16,c=2)", "--type", "decoder_self", "--layers", "2", "--heads", "2", "--len", "32"]
+MASK = ["mask", "fixed(l=16,c=2)", "--type", "decoder-self", "--layers", "2", "--heads", "2", "--len", "32"]
 
 
 def commands(c):

@@ -492,7 +492,7 @@ mod tests {
             ),
             (
                 &["data.corpus=files", "data.files.language=tlh"],
-                "`data.files.language`: unknown variant `tlh`",
+                "`data.files.language`: unknown language `tlh`",
             ),
             (
                 &["data.corpus=files", "data.files.valid_fraction=1"],

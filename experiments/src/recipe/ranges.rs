@@ -318,7 +318,10 @@ mod tests {
                     Value::Array(_) => format!("{key}=[{value}]"),
                     _ => format!("{key}={value}"),
                 };
-                let own = (key.starts_with("data.files.")).then(|| "data.corpus=files".to_owned());
+                let own = (key.starts_with("data.files.")).then(|| match R::PROGRAM {
+                    "glue" => "tasks=[\"files\"]".to_owned(),
+                    _ => "data.corpus=files".to_owned(),
+                });
                 let sets: Vec<String> = own.into_iter().chain([set.clone()]).collect();
                 let error = R::parse(R::SHIPPED[0].text, &sets).unwrap_err();
                 let said = format!("{error:#}");
