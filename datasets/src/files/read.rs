@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::origin::Origin;
-use crate::source::sha256;
+use crate::source::{Limited, sha256, text_of};
 use crate::{Error, Result};
 
 /// A file's text and where it is from. A byte order mark is left out; `\r\n`, or `\r` in a file without any `\n`, end
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// are those that editors and `wc` count. What is compressed by gzip is unpacked.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::WrongFile`] for UTF-16 and archives; [`Error::WrongRow`], which names the line, for other bytes
+/// [`Error::Io`]; [`Error::WrongFile`] for UTF-16, archives, and gzip files that are cut or unpack to more than text does; [`Error::WrongRow`], which names the line, for other bytes
 /// than UTF-8, and for NUL.
 pub(super) fn read(path: &Path) -> Result<(String, Origin)> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
@@ -28,40 +28,29 @@ pub(super) fn read(path: &Path) -> Result<(String, Origin)> {
         false => bytes,
         true => {
             let mut unpacked = Vec::new();
-            let mut decoder = MultiGzDecoder::new(bytes.as_slice());
-            decoder
-                .read_to_end(&mut unpacked)
-                .map_err(|cause| Error::BadArchive {
-                    path: path.to_owned(),
-                    cause: cause.to_string(),
-                })?;
+            let gzip = MultiGzDecoder::new(bytes.as_slice());
+            let read = Limited::new(gzip, bytes.len() as u64).read_to_end(&mut unpacked);
+            read.map_err(|cause| Error::WrongFile {
+                path: path.to_owned(),
+                expected: "text that gzip has packed".to_owned(),
+                found: cause.to_string(),
+                next: "pack it again, or give the text itself".to_owned(),
+            })?;
             unpacked
         }
     };
     Ok((text(bytes, path)?, origin))
 }
 
+/// Bytes that tell a kind of file.
+const KIND: usize = 16;
+
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
-    let kinds: [(&[u8], &str, &str); 5] = [
-        (b"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
-        (b"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
-        (
-            b"PK\x03\x04",
-            "a zip archive (or an office document)",
-            "unzip -p",
-        ),
-        (b"\xfd7zXZ\0", "xz", "xz -dc"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
-    ];
-    for (start, kind, command) in kinds {
-        if bytes.starts_with(start) {
-            return Err(Error::WrongFile {
-                path: path.to_owned(),
-                expected: "UTF-8 text, plain or gzip".to_owned(),
-                found: kind.to_owned(),
-                next: format!("make text of it: `{command} FILE > FILE.txt`"),
-            });
-        }
+    // What begins as other kinds of files do is told as that, and not by the first byte that is no text.
+    if let Err(no_text) = text_of(bytes[..bytes.len().min(KIND)].to_vec())
+        && no_text.next.is_some()
+    {
+        return Err(no_text.of(path, String::new));
     }
     let wrong = |before: &[u8], expected: &str, found: String, next: &str| Error::WrongRow {
         path: path.to_owned(),
@@ -131,7 +120,10 @@ mod tests {
                 b"one\ntwo\nthr\0ee",
                 "line 3: expected text, found a NUL character at offset 11",
             ),
-            (b"\xff\xfea\0", "found UTF-16; make text of it: `iconv"),
+            (
+                b"\xff\xfea\0",
+                "found UTF-16 text (its first bytes are ff fe); convert it: `iconv",
+            ),
             (b"PK\x03\x04rest", "found a zip archive"),
         ] {
             let error = of(bytes).unwrap_err().to_string();

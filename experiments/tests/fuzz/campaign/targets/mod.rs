@@ -2,6 +2,7 @@
 
 mod archives;
 mod models;
+mod own_files;
 mod recipes;
 mod records;
 mod texts;
@@ -38,6 +39,9 @@ pub static TARGETS: &[Target] = &[
     texts::MRPC,
     texts::SQUAD,
     texts::PAIRS,
+    own_files::TEXT,
+    own_files::PAIRS,
+    own_files::TABLE,
     tokenizers::TOKENIZER_JSON,
     tokenizers::VOCAB_TXT,
     tokenizers::CONFIGS,

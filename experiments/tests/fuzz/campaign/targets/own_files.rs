@@ -1,0 +1,145 @@
+//! Files of the user's own: running text, sentence pairs, labelled tables.
+
+use std::fs;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sparta_datasets::Split;
+use sparta_datasets::classification::Labels;
+use sparta_datasets::files::{
+    Fractions, LabelKind, PairRule, Paragraphs, TableRule, TextRule, Words,
+};
+use sparta_datasets::tokenize::Language;
+
+use super::super::{Corpus, Target};
+
+const FRACTIONS: Fractions = Fractions {
+    valid: 0.3,
+    test: 0.3,
+    seed: 1,
+};
+
+/// So many lines that each split has some.
+fn lines(line: impl Fn(usize) -> String) -> Vec<u8> {
+    (0..24)
+        .map(|i| line(i) + "\n")
+        .collect::<String>()
+        .into_bytes()
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(bytes).expect("packed");
+    gzip.finish().expect("packed")
+}
+
+/// Running text.
+pub const TEXT: Target = Target {
+    name: "own-text",
+    corpus: || {
+        let text = lines(|i| format!("It's paragraph {i}, \u{201e}of\u{201c} 3,5 words."));
+        let wrapped = [b"\xef\xbb\xbf".as_slice(), &text].concat();
+        Corpus::of([packed(&text), wrapped, text])
+            .with_words(&["\r\n", "\n\n", "\u{2028}", "\0", "\u{feff}"])
+    },
+    open: |folder| {
+        let path = folder.join("mine.txt");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let mut accepted = false;
+            for (paragraphs, words) in [
+                (Paragraphs::Lines, Words::Moses),
+                (Paragraphs::BlankLines, Words::Spaces),
+            ] {
+                let rule = TextRule {
+                    fractions: FRACTIONS,
+                    paragraphs,
+                    words,
+                    language: Language::De,
+                    lowercase: words == Words::Spaces,
+                };
+                if let Ok((corpus, origins)) = rule.corpus(&path) {
+                    assert!(Split::ALL.iter().all(|&split| corpus.n_tokens(split) > 0));
+                    assert_eq!(rule.origins(&path).expect("there"), origins);
+                    accepted = true;
+                }
+            }
+            accepted
+        })
+    },
+};
+
+/// Sentence pairs of one file.
+pub const PAIRS: Target = Target {
+    name: "own-pairs",
+    corpus: || {
+        let pairs = lines(|i| format!("Satz {i}.\tSentence \"{i}\"."));
+        Corpus::of([packed(&pairs), pairs]).with_words(&["\t", "\t\t", "\n\t\n", "\r"])
+    },
+    open: |folder| {
+        let path = folder.join("mine.tsv");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let rule = PairRule {
+                fractions: FRACTIONS,
+                source: Language::De,
+                target: "nl".parse().expect("a language"),
+                words: Words::Moses,
+                lowercase: true,
+            };
+            rule.corpus(&path).is_ok_and(|own| {
+                let all = Split::ALL.map(|split| own.corpus.pairs(split));
+                all.iter().all(|pairs| !pairs.is_empty())
+            })
+        })
+    },
+};
+
+/// Labelled tables, each file read in every form.
+pub const TABLE: Target = Target {
+    name: "own-table",
+    corpus: || {
+        let label = |i: usize| ["good", "bad", "3"][i % 3];
+        let head = |head: &str, rows: Vec<u8>| [head.as_bytes(), &rows].concat();
+        let tsv = head(
+            "id\ttext\tlabel\n",
+            lines(|i| format!("{i}\ttext {i}\t{}", label(i))),
+        );
+        let csv = head(
+            "label,text\n",
+            lines(|i| format!("{},\"text, \"\"{i}\"\"\"", label(i))),
+        );
+        let json = lines(|i| format!("{{\"text\": \"text {i}\", \"label\": \"{}\"}}", label(i)));
+        Corpus::of([tsv, csv, json]).with_words(&[
+            "\t",
+            "\"\"",
+            ",",
+            "\n\n",
+            "null",
+            "[]",
+            "\"label\":",
+        ])
+    },
+    open: |folder| {
+        let paths = ["tsv", "csv", "jsonl"].map(|end| folder.join(format!("mine.{end}")));
+        Box::new(move |bytes| {
+            let mut accepted = false;
+            for path in &paths {
+                fs::write(path, bytes).expect("written");
+                let rule = TableRule {
+                    fractions: FRACTIONS,
+                    first: "text".to_owned(),
+                    second: None,
+                    label: "label".to_owned(),
+                    kind: LabelKind::Classes,
+                };
+                if let Ok(own) = rule.corpus(path) {
+                    assert!(matches!(own.corpus.labels, Labels::Classes(names) if names.len() > 1));
+                    accepted = true;
+                }
+            }
+            accepted
+        })
+    },
+};
