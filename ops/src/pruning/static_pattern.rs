@@ -304,12 +304,14 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(pattern: Option<StaticPattern>, grid: &Grid) -> Self {
-        let hidden = pattern.map_or_else(Vec::new, |pattern| pattern.bits(grid));
-        Self {
-            pattern,
-            hidden,
-            n_rows: grid.n_rows,
-            n_cols: grid.n_cols,
+        match pattern {
+            None => Self::default(),
+            Some(of) => Self {
+                pattern,
+                hidden: of.bits(grid),
+                n_rows: grid.n_rows,
+                n_cols: grid.n_cols,
+            },
         }
     }
 
