@@ -108,12 +108,11 @@ impl Common {
             .as_ref()
             .map(RunFolder::recipe)
             .filter(|path| path.is_file());
-        let name = match (&self.recipe, own) {
-            (Some(name), _) => name.clone(),
-            (None, Some(path)) => path.display().to_string(),
-            (None, None) => R::SHIPPED[0].name.to_owned(),
+        let mut recipe = match (&self.recipe, own) {
+            (Some(name), _) => R::load(name, &self.sets)?,
+            (None, Some(path)) => R::open(&path, &self.sets)?,
+            (None, None) => R::load(R::SHIPPED[0].name, &self.sets)?,
         };
-        let mut recipe = R::load(&name, &self.sets)?;
         if let Some(seeds) = self.seeds.clone() {
             recipe.set_seeds(seeds);
             recipe.validate()?;

@@ -40,6 +40,5 @@ pub(crate) use with_task;
 /// # Errors
 /// One that cannot be read, by key.
 pub(crate) fn recipe_of<R: Recipe>(root: &Path) -> Result<R> {
-    let path = root.join("recipe.toml");
-    R::load(&path.display().to_string(), &[])
+    R::open(&root.join("recipe.toml"), &[])
 }

@@ -152,22 +152,27 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// # Errors
     /// Names the key (and the nearest known one), what was expected and what was found.
     fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
-        let (origin, text) = match find_shipped(Self::SHIPPED, name_or_path) {
-            Some(shipped) => (
-                format!("recipe `{}`", shipped.name),
-                shipped.text.to_owned(),
-            ),
+        match find_shipped(Self::SHIPPED, name_or_path) {
+            Some(shipped) => Self::parse(shipped.text, sets)
+                .with_context(|| format!("recipe `{}`", shipped.name)),
             None => {
                 let path = Path::new(name_or_path);
                 if !path.is_file() {
                     bail!("{}", unknown_recipe(Self::SHIPPED, name_or_path));
                 }
-                let text = read_text(path)
-                    .with_context(|| format!("cannot read the recipe {}", path.display()))?;
-                (path.display().to_string(), text)
+                Self::open(path, sets)
             }
-        };
-        Self::parse(&text, sets).with_context(|| origin)
+        }
+    }
+
+    /// Reads the recipe of a file; see [`Recipe::load`]. The path may be anything that the system takes for one, UTF-8 or not.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and as [`Recipe::load`].
+    fn open(path: &Path, sets: &[String]) -> Result<Self> {
+        let text = read_text(path)
+            .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        Self::parse(&text, sets).with_context(|| path.display().to_string())
     }
 
     /// Parses recipe text with `--set` edits; see [`Recipe::load`].

@@ -201,3 +201,21 @@ fn a_folder_in_use_is_refused_until_its_process_ends() {
     child.kill().expect("SIGKILL");
     child.wait().expect("the end");
 }
+
+/// A path need not be text: going on without `--recipe` read the recipe of the folder by a name that had lost its bytes.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_any_name_is_gone_on_with() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let bench = bench();
+    let run = bench.path(OsStr::from_bytes(b"r\xffn"));
+    let first = bench.words("train --device flex --quiet", &[]);
+    let again = ["train", "--resume", "--device", "flex", "--quiet"].map(str::to_owned);
+    for words in [first, again.to_vec()] {
+        let mut command = bench.command();
+        command.args(words).arg("--out").arg(&run);
+        command.assert().success();
+    }
+}
