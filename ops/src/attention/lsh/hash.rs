@@ -33,7 +33,7 @@ fn factors(pairs: usize) -> [usize; 2] {
 ///
 /// R has as many columns as [`lsh_columns`] says of the most pairs of buckets there may be. With a chunk of m keys, an example with n
 /// keys that are not padding has `max(1, ⌊n/m⌋)` pairs, or one for each column if R has fewer than 64: `2n/m` buckets of m/2 keys on
-/// average, from the first columns of R. Above 64 pairs, `h = h₁ + 2b₁h₂` with h₁ from the first b₁ columns and h₂ from the b₂ after
+/// average, from the first columns of R. Above 64 pairs (as far as there are columns), `h = h₁ + 2b₁h₂` with h₁ from the first b₁ columns and h₂ from the b₂ after
 /// them. So an example has the same buckets however far it is padded. Without a chunk all columns are used, for one argmax.
 ///
 /// # Shapes
@@ -57,6 +57,11 @@ pub fn lsh_buckets(
         let [first, second] = match chunk {
             Some(_) => factors(pairs),
             None => [pairs, 0],
+        };
+        // Of R with fewer columns than so many pairs need, each part has its half.
+        let first = match second {
+            0 => first,
+            _ => first.min(columns.div_ceil(2)),
         };
         [first, second.min(columns - first)]
     };

@@ -587,6 +587,23 @@ fn buckets_of_half_types_and_of_many_keys_fit() {
     }
 }
 
+/// `argmax([xR; −xR])` of some columns of R, `[WIDTH, columns]`, by its definition.
+fn most_of(x: &[f64], rotations: &[f64], used: std::ops::Range<usize>) -> usize {
+    let columns = rotations.len() / WIDTH;
+    let rotated = |column: usize| -> f64 {
+        let of_width = |k: usize| x[k] * rotations[k * columns + column];
+        (0..WIDTH).map(of_width).sum()
+    };
+    let len = used.len();
+    let side = |place: usize| match place < len {
+        true => rotated(used.start + place),
+        false => -rotated(used.start + place - len),
+    };
+    let all = 0..2 * len;
+    all.reduce(|a, b| if side(b) > side(a) { b } else { a })
+        .expect("a column")
+}
+
 /// Of examples with 40 and with 200 pairs in one batch, by their definition, on every backend.
 #[test]
 fn more_buckets_than_one_argmax_finds_are_two_numbers() {
@@ -594,19 +611,13 @@ fn more_buckets_than_one_argmax_finds_are_two_numbers() {
     let (n, rounds, columns) = (200, 2, lsh_columns(200));
     let x = normal(2 * n * WIDTH, 11);
     let rotations = normal(rounds * WIDTH * columns, 12);
-    let rotated = |example: usize, i: usize, round: usize, column: usize| -> f64 {
-        let x = &x[(example * n + i) * WIDTH..][..WIDTH];
-        let of_width = |k| rotations[(round * WIDTH + k) * columns + column];
-        (0..WIDTH).map(|k| x[k] * of_width(k)).sum()
-    };
-    let most = |example, i, round, from: usize, len: usize| -> usize {
-        let side = |place: usize| match place < len {
-            true => rotated(example, i, round, from + place),
-            false => -rotated(example, i, round, from + place - len),
-        };
-        let all = 0..2 * len;
-        all.reduce(|a, b| if side(b) > side(a) { b } else { a })
-            .unwrap()
+    let most = |example: usize, i: usize, round: usize, from: usize, len: usize| {
+        let rotations = &rotations[round * WIDTH * columns..][..WIDTH * columns];
+        most_of(
+            &x[(example * n + i) * WIDTH..][..WIDTH],
+            rotations,
+            from..from + len,
+        )
     };
     let mut expected = Vec::new();
     for (example, kept) in [(0, 40), (1, n)] {
@@ -633,6 +644,24 @@ fn more_buckets_than_one_argmax_finds_are_two_numbers() {
         let alone = lsh_buckets(second, rotations, Some(1), None);
         let alone: Vec<f64> = alone.into_data().iter::<i64>().map(|b| b as f64).collect();
         assert_eq!(alone, expected[rounds * n..], "{}", device.name);
+    }
+}
+
+/// More pairs than the columns of R are for: each of the two numbers has half of them.
+#[test]
+fn pairs_beyond_the_columns_share_them() {
+    let device = Device::flex();
+    let (n, numbers, rotations) = (9_000, normal(9_000 * WIDTH, 3), normal(64 * WIDTH, 4));
+    let x = tensor::<4>(&numbers, [1, 1, n, WIDTH], DType::F64, &device);
+    let r = tensor::<4>(&rotations, [1, 1, WIDTH, 64], DType::F64, &device);
+    let expected: Vec<i64> = numbers
+        .chunks(WIDTH)
+        .map(|x| (most_of(x, &rotations, 0..32) + 64 * most_of(x, &rotations, 32..64)) as i64)
+        .collect();
+    for padding in [None, Some(bools([1, n], &device, |_| false))] {
+        let found = lsh_buckets(x.clone(), r.clone(), Some(1), padding);
+        let found: Vec<i64> = found.into_data().iter::<i64>().collect();
+        assert_eq!(found, expected);
     }
 }
 
