@@ -4,18 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::origin::{Origin, Origins};
 use super::read::read;
-use super::split::Fractions;
+use super::split::{Fractions, of_folder, with_end};
 use super::text::Words;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
-
-/// Names of the files of a folder, before `.de` and `.en` or `.tsv`.
-const NAMES: [(Split, &[&str]); 3] = [
-    (Split::Train, &["train"]),
-    (Split::Valid, &["valid", "validation", "dev"]),
-    (Split::Test, &["test"]),
-];
 
 /// How files become a parallel corpus.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,16 +70,7 @@ impl PairRule {
         }
         for split in Split::ALL {
             if corpus.pairs(split).is_empty() {
-                let Fractions { valid, test, .. } = self.fractions;
-                return Err(Error::WrongFile {
-                    path: path.to_owned(),
-                    expected: format!("a sentence pair for the {split} split"),
-                    found: "none".to_owned(),
-                    next: format!(
-                        "without splits of their own files are split by their source sentences ({valid} of them for validation, \
-                         {test} for the test): give more pairs, larger fractions, or a folder with three splits"
-                    ),
-                });
+                return Err(self.fractions.nothing(path, "sentence pair", split, ""));
             }
         }
         let origins = Origins(origins);
@@ -135,12 +119,11 @@ impl PairRule {
             return Ok(vec![(Sides::Tsv(path.to_owned()), None)]);
         }
         if path.is_dir() {
-            let part = |(split, names): (Split, &[&str])| {
-                let found = names.iter().find_map(|name| self.sides(&path.join(name)));
-                let sides = found.ok_or_else(|| self.missing(path, names[0]))?;
-                Ok((sides, Some(split)))
-            };
-            return NAMES.into_iter().map(part).collect();
+            return of_folder(
+                path,
+                |start| self.sides(start),
+                |name| self.missing(path, name),
+            );
         }
         match self.sides(path) {
             Some(sides) => Ok(vec![(sides, None)]),
@@ -150,14 +133,7 @@ impl PairRule {
 
     /// The two files that begin so, or the one with both sides.
     fn sides(&self, start: &Path) -> Option<Sides> {
-        let with = |end: &str| {
-            let places = ["", ".gz"].map(|gz| {
-                let mut name = start.as_os_str().to_owned();
-                name.push(format!(".{end}{gz}"));
-                PathBuf::from(name)
-            });
-            places.into_iter().find(|path| path.is_file())
-        };
+        let with = |end: &str| with_end(start, &[&format!(".{end}")]);
         let two = || {
             Some(Sides::Two(
                 with(self.source.code())?,

@@ -1,9 +1,47 @@
 //! One file as train, validation and test.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
-use crate::Split;
 use crate::source::Sha256Hex;
+use crate::{Error, Result, Split};
+
+/// Names of the files of a folder with splits, before their endings.
+const NAMES: [(Split, &[&str]); 3] = [
+    (Split::Train, &["train", "wiki.train"]),
+    (Split::Valid, &["valid", "validation", "dev", "wiki.valid"]),
+    (Split::Test, &["test", "wiki.test"]),
+];
+
+/// What a folder has for each split: what `find` finds at the first of its names, without an ending.
+///
+/// # Errors
+/// What `missing` says of a split that has nothing, by its name.
+pub(super) fn of_folder<T>(
+    dir: &Path,
+    find: impl Fn(&Path) -> Option<T>,
+    missing: impl Fn(&str) -> Error,
+) -> Result<Vec<(T, Option<Split>)>> {
+    let part = |(split, names): (Split, &[&str])| {
+        let found = names.iter().find_map(|name| find(&dir.join(name)));
+        Ok((found.ok_or_else(|| missing(names[0]))?, Some(split)))
+    };
+    NAMES.into_iter().map(part).collect()
+}
+
+/// The file that begins so and ends in one of these, packed or not.
+pub(super) fn with_end(start: &Path, ends: &[&str]) -> Option<PathBuf> {
+    let places = ends
+        .iter()
+        .flat_map(|end| ["", ".gz"].map(|gz| format!("{end}{gz}")));
+    let mut places = places.map(|end| {
+        let mut name = start.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    places.find(|path| path.is_file())
+}
 
 /// Which share of the units of a file is held out, and by which hash.
 ///
@@ -28,6 +66,20 @@ pub struct Fractions {
 }
 
 impl Fractions {
+    /// The error for a split that got nothing of what is at a path: no `unit`, such as a row.
+    pub(super) fn nothing(&self, path: &Path, unit: &str, split: Split, more: &str) -> Error {
+        let Self { valid, test, .. } = self;
+        Error::WrongFile {
+            path: path.to_owned(),
+            expected: format!("a {unit} for the {split} split"),
+            found: "none".to_owned(),
+            next: format!(
+                "what has no splits of its own is split by a hash ({valid} of it for validation, {test} for the test): give \
+                 more, larger fractions, or a folder with train, valid and test{more}"
+            ),
+        }
+    }
+
     /// The part of a unit, by its text alone (white space counts as one space): a unit is on the same side wherever and
     /// however often it stands.
     pub fn split_of(&self, unit: &str) -> Split {

@@ -9,17 +9,12 @@ use serde_json::Value;
 
 use super::origin::{Origin, Origins};
 use super::read::read;
-use super::split::Fractions;
+use super::split::{Fractions, of_folder, with_end};
 use crate::classification::{ClassificationCorpus, Label, Labels, Part, TextExample};
 use crate::{Error, Result, Split};
 
-/// Names of the files of a folder, before their endings.
-const NAMES: [(Split, &[&str]); 3] = [
-    (Split::Train, &["train"]),
-    (Split::Valid, &["valid", "validation", "dev"]),
-    (Split::Test, &["test"]),
-];
-const ENDS: [&str; 6] = [".tsv", ".csv", ".jsonl", ".tsv.gz", ".csv.gz", ".jsonl.gz"];
+/// Endings of the files of a folder.
+const ENDS: [&str; 3] = [".tsv", ".csv", ".jsonl"];
 /// More names than this are no classes.
 const MOST_CLASSES: usize = 1000;
 
@@ -105,17 +100,10 @@ impl TableRule {
                 label: Some(label),
             });
         }
-        if let Some(part) = parts.iter().find(|part| part.examples.is_empty()) {
-            let Fractions { valid, test, .. } = self.fractions;
-            return Err(Error::WrongFile {
-                path: path.to_owned(),
-                expected: format!("a row for the {} split", part.name),
-                found: "none".to_owned(),
-                next: format!(
-                    "one file is split by its texts ({valid} of them for validation, {test} for the test): give more rows, larger \
-                     fractions, or a folder with train, valid and test"
-                ),
-            });
+        for (split, part) in Split::ALL.into_iter().zip(&parts) {
+            if part.examples.is_empty() {
+                return Err(self.fractions.nothing(path, "row", split, ""));
+            }
         }
         let origins = Origins(origins);
         let corpus = ClassificationCorpus {
@@ -332,21 +320,13 @@ fn parts(path: &Path) -> Result<Vec<(PathBuf, Option<Split>)>> {
     if !path.is_dir() {
         return Ok(vec![(path.to_owned(), None)]);
     }
-    let part = |(split, names): (Split, &[&str])| {
-        let places = names
-            .iter()
-            .flat_map(|name| ENDS.map(|end| path.join(format!("{name}{end}"))));
-        let found = places.into_iter().find(|path| path.is_file());
-        let found = found.ok_or_else(|| Error::WrongFile {
-            path: path.to_owned(),
-            expected: "train, valid and test, each .tsv, .csv or .jsonl".to_owned(),
-            found: format!("no {}.tsv", names[0]),
-            next: "put it there, or give one file, which is split by itself: `--data FILE`"
-                .to_owned(),
-        })?;
-        Ok((found, Some(split)))
+    let missing = |name: &str| Error::WrongFile {
+        path: path.to_owned(),
+        expected: "train, valid and test, each .tsv, .csv or .jsonl".to_owned(),
+        found: format!("no {name}.tsv"),
+        next: "put it there, or give one file, which is split by itself: `--data FILE`".to_owned(),
     };
-    NAMES.into_iter().map(part).collect()
+    of_folder(path, |start| with_end(start, &ENDS), missing)
 }
 
 #[cfg(test)]

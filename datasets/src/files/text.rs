@@ -6,19 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::{Origin, Origins};
 use super::read::read;
-use super::split::Fractions;
+use super::split::{Fractions, of_folder, with_end};
 use crate::corpus::Corpus;
+use crate::pairs::to_lower;
 use crate::tokenize::Language;
 use crate::tokenize::moses::{MosesTokenizer, TokenizerOptions};
 use crate::{Error, Result, Split};
 
-/// Names of the files of a folder, without what may follow: `.txt`, `.tokens`, `.gz`.
-const NAMES: [(Split, &[&str]); 3] = [
-    (Split::Train, &["train", "wiki.train"]),
-    (Split::Valid, &["valid", "validation", "dev", "wiki.valid"]),
-    (Split::Test, &["test", "wiki.test"]),
-];
-const ENDS: [&str; 6] = ["", ".txt", ".tokens", ".txt.gz", ".tokens.gz", ".gz"];
+/// Endings of the files of a folder.
+const ENDS: [&str; 3] = ["", ".txt", ".tokens"];
 
 /// What a paragraph is, the unit that is split and that ends with `<eos>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +73,9 @@ impl TextRule {
         let origins = Origins(origins);
         for split in Split::ALL {
             if texts[place(split)].is_empty() {
-                return Err(self.nothing(path, split, &origins.0));
+                let more =
+                    "; where blank lines part paragraphs, `data.files.paragraphs=blank_lines`";
+                return Err(self.fractions.nothing(path, "paragraph", split, more));
             }
         }
         let name = origins.name();
@@ -140,28 +138,8 @@ impl TextRule {
         let words: Vec<&str> = paragraph.split_whitespace().collect();
         let line = words.join(" ");
         match self.lowercase {
-            true => line.to_lowercase(),
+            true => to_lower(&line),
             false => line,
-        }
-    }
-
-    fn nothing(&self, path: &Path, split: Split, origins: &[Origin]) -> Error {
-        let next = match origins.len() {
-            1 => {
-                let Fractions { valid, test, .. } = self.fractions;
-                format!(
-                    "one file is split by its paragraphs ({valid} of them for validation, {test} for the test): give more text, \
-                     larger fractions, or a folder with train.txt, valid.txt and test.txt; where blank lines part paragraphs, \
-                     `data.files.paragraphs=blank_lines`"
-                )
-            }
-            _ => format!("put text into the file of the {split} split"),
-        };
-        Error::WrongFile {
-            path: path.to_owned(),
-            expected: format!("a paragraph for the {split} split"),
-            found: "none".to_owned(),
-            next,
         }
     }
 }
@@ -170,10 +148,11 @@ impl TextRule {
 fn parts(path: &Path) -> Result<Vec<(PathBuf, Option<Split>)>> {
     match path.is_dir() {
         false => Ok(vec![(path.to_owned(), None)]),
-        true => {
-            let part = |(split, names): (Split, &[&str])| Ok((find(path, names)?, Some(split)));
-            NAMES.into_iter().map(part).collect()
-        }
+        true => of_folder(
+            path,
+            |start| with_end(start, &ENDS),
+            |name| missing(path, name),
+        ),
     }
 }
 
@@ -185,19 +164,13 @@ fn place(split: Split) -> usize {
     }
 }
 
-/// The file of a split in a folder.
-fn find(dir: &Path, names: &[&str]) -> Result<PathBuf> {
-    let mut places =
-        (names.iter()).flat_map(|name| ENDS.map(|end| dir.join(format!("{name}{end}"))));
-    places
-        .find(|path| path.is_file())
-        .ok_or_else(|| Error::WrongFile {
-            path: dir.to_owned(),
-            expected: "train.txt, valid.txt and test.txt".to_owned(),
-            found: format!("no {}.txt", names[0]),
-            next: "put it there, or give one file, which is split by itself: `--data FILE`"
-                .to_owned(),
-        })
+fn missing(dir: &Path, name: &str) -> Error {
+    Error::WrongFile {
+        path: dir.to_owned(),
+        expected: "train.txt, valid.txt and test.txt".to_owned(),
+        found: format!("no {name}.txt"),
+        next: "put it there, or give one file, which is split by itself: `--data FILE`".to_owned(),
+    }
 }
 
 #[cfg(test)]

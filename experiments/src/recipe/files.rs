@@ -5,12 +5,12 @@ use std::fmt;
 use anyhow::{Result, bail, ensure};
 use serde::de::{self, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sparta_datasets::Split;
 use sparta_datasets::classification::ClassificationTask;
 use sparta_datasets::files::{
     Fractions, LabelKind, PairRule, Paragraphs, TableRule, TextRule, Words,
 };
 use sparta_datasets::tokenize::Language;
+use sparta_datasets::{CorpusName, Split};
 use sparta_results::Metric;
 use toml::{Table, Value};
 
@@ -33,6 +33,17 @@ impl<C> Source<C> {
         match self {
             Self::Published(corpus) => Some(corpus),
             Self::Files => None,
+        }
+    }
+}
+
+impl Source<CorpusName> {
+    /// What it is written in: own files as their section says.
+    #[must_use]
+    pub fn language(self, own: Option<&PieceFiles>) -> Language {
+        match self {
+            Self::Published(corpus) => corpus.language(),
+            Self::Files => own.map_or(Language::En, |files| files.language),
         }
     }
 }
@@ -132,47 +143,6 @@ impl HeldOut {
     }
 }
 
-/// Words of running text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WordFiles {
-    /// What of one file is held out.
-    #[serde(flatten)]
-    pub held_out: HeldOut,
-    /// What a paragraph is.
-    pub paragraphs: Paragraphs,
-    /// What a word is.
-    pub words: Words,
-    /// What it is written in.
-    pub language: Language,
-    /// Whether words are brought into lower case.
-    pub lowercase: bool,
-}
-
-impl WordFiles {
-    /// The section where a recipe does not have it.
-    pub(super) const DEFAULT: &'static str = r#"
-        valid_fraction = 0.05
-        test_fraction = 0.05
-        split_seed = 1
-        paragraphs = "lines"
-        words = "moses"
-        language = "en"
-        lowercase = false
-    "#;
-
-    /// The same for the reader.
-    #[must_use]
-    pub fn rule(&self) -> TextRule {
-        TextRule {
-            fractions: self.held_out.fractions(),
-            paragraphs: self.paragraphs,
-            words: self.words,
-            language: self.language,
-            lowercase: self.lowercase,
-        }
-    }
-}
-
 /// Running text that a tokenizer cuts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PieceFiles {
@@ -204,6 +174,41 @@ impl PieceFiles {
             words: Words::Spaces,
             language: self.language,
             lowercase: false,
+        }
+    }
+}
+
+/// Running text as words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WordFiles {
+    /// The text.
+    #[serde(flatten)]
+    pub text: PieceFiles,
+    /// What a word is.
+    pub words: Words,
+    /// Whether words are brought into lower case.
+    pub lowercase: bool,
+}
+
+impl WordFiles {
+    /// The section where a recipe does not have it.
+    pub(super) const DEFAULT: &'static str = r#"
+        valid_fraction = 0.05
+        test_fraction = 0.05
+        split_seed = 1
+        paragraphs = "lines"
+        language = "en"
+        words = "moses"
+        lowercase = false
+    "#;
+
+    /// The same for the reader.
+    #[must_use]
+    pub fn rule(&self) -> TextRule {
+        TextRule {
+            words: self.words,
+            lowercase: self.lowercase,
+            ..self.text.rule()
         }
     }
 }
@@ -427,8 +432,11 @@ mod tests {
         ];
         let recipe: LmRecipe = parse(&sets).unwrap();
         let files = recipe.data.files.as_ref().unwrap();
-        assert_eq!((files.words, files.language), (Words::Spaces, Language::Fr));
-        assert_eq!(files.held_out.valid_fraction, 0.05);
+        assert_eq!(
+            (files.words, files.text.language),
+            (Words::Spaces, Language::Fr)
+        );
+        assert_eq!(files.text.held_out.valid_fraction, 0.05);
         assert!(
             recipe
                 .to_toml()

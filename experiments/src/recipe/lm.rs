@@ -168,7 +168,7 @@ impl Recipe for LmRecipe {
         );
         let data = &self.data;
         if let Some(files) = &data.files {
-            files.held_out.check()?;
+            files.text.held_out.check()?;
         }
         let columns = self.train.batch_size;
         let of_train = data.train_tokens;

@@ -19,16 +19,19 @@ enum Kept {
     Score,
 }
 
-/// Keeps the labels of a run.
+/// Keeps the labels of a run, once: those of the same files are the same.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn save(folder: &RunFolder, labels: &Labels) -> Result<()> {
+    let path = folder.root().join(FILE);
+    if path.exists() {
+        return Ok(());
+    }
     let kept = match labels {
         Labels::Classes(names) => Kept::Classes(names.iter().map(ToString::to_string).collect()),
         Labels::Score => Kept::Score,
     };
-    let path = folder.root().join(FILE);
     write_text(&path, &(serde_json::to_string_pretty(&kept)? + "\n"))
 }
 

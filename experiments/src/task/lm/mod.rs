@@ -33,7 +33,7 @@ use crate::protocol::{
     MaskedModel, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side,
     TableRequest, Task, UnitScores, Variant, records,
 };
-use crate::recipe::{LmRecipe, Recipe, Source};
+use crate::recipe::{LmRecipe, Recipe};
 use crate::task::segments;
 use crate::train::{Selection, TrainingConfig};
 use data::LmData;
@@ -390,10 +390,8 @@ impl Task for LanguageModel {
 
     fn language(&self) -> Language {
         let data = &self.recipe.data;
-        match (data.corpus, &data.files) {
-            (Source::Published(corpus), _) => corpus.language(),
-            (Source::Files, files) => files.as_ref().map_or(Language::En, |files| files.language),
-        }
+        data.corpus
+            .language(data.files.as_ref().map(|files| &files.text))
     }
 
     fn mechanisms<'n>(&self, _: &Variant, network: &'n TransformerXl) -> Vec<PlacedMechanism<'n>> {

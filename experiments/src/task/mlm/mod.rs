@@ -38,7 +38,7 @@ use crate::protocol::{
     Task, UnitScores, Variant, records,
 };
 use crate::recipe::mlm::MlmDataRecipe;
-use crate::recipe::{MlmRecipe, Recipe, Source};
+use crate::recipe::{MlmRecipe, Recipe};
 use crate::train::{AdamSettings, HeadRate, Selection, TrainingConfig};
 use text::{BatchSizes, FIXED, MaskedTokens, Text};
 
@@ -412,10 +412,7 @@ impl Task for MaskedLanguageModel {
 
     fn language(&self) -> Language {
         let data = &self.recipe.data;
-        match (data.corpus, &data.files) {
-            (Source::Published(corpus), _) => corpus.language(),
-            (Source::Files, files) => files.as_ref().map_or(Language::En, |files| files.language),
-        }
+        data.corpus.language(data.files.as_ref())
     }
 
     fn mechanisms<'n>(&self, _: &Variant, network: &'n BertMaskedLm) -> Vec<PlacedMechanism<'n>> {
