@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use sparta_results::render::{Align, Table};
 use sparta_results::{Condition, RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
@@ -217,17 +218,16 @@ fn silent(models: &[Model]) -> Option<u64> {
 
 /// A line for each run, under a heading.
 fn to_text(states: &[RunState]) -> String {
-    let head = [
-        "run",
-        "program",
-        "seeds",
-        "models",
-        "scores",
-        "dense score",
-        "state",
-        "left",
-    ];
-    let mut rows = vec![head.map(str::to_owned)];
+    let mut table = Table::new([
+        ("run", Align::Left),
+        ("program", Align::Left),
+        ("seeds", Align::Left),
+        ("models", Align::Right),
+        ("scores", Align::Right),
+        ("dense score", Align::Left),
+        ("state", Align::Left),
+        ("left", Align::Right),
+    ]);
     for of in states {
         let seeds: Vec<String> = of.seeds.iter().map(u64::to_string).collect();
         let state = match &of.state {
@@ -241,7 +241,7 @@ fn to_text(states: &[RunState]) -> String {
                 None => "stopped".to_owned(),
             },
         };
-        rows.push([
+        table.push([
             of.folder.display().to_string(),
             of.program.to_owned(),
             seeds.join(","),
@@ -259,22 +259,7 @@ fn to_text(states: &[RunState]) -> String {
             },
         ]);
     }
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |row: &[String; 8]| {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(|row| line(row) + "\n").collect()
+    table.to_terminal(None)
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn runs_and_recipes_are_listed() {
     let text = stdout(&bench.sparta("runs").success());
     let line = |name: &str| {
         text.lines()
-            .find(|line| line.starts_with(name))
+            .find(|line| line.split_whitespace().any(|word| word == name))
             .expect("a line")
             .to_owned()
     };
