@@ -40,6 +40,7 @@ fn main_of<P: Program>(
     work: impl FnOnce(P) -> Result<()>,
 ) -> ExitCode {
     memory::keep_freed();
+    signals::tell_of_files();
     match program::parse::<P>(args) {
         Ok(cli) => report_outcome(panics::catch(|| work(cli))),
         Err(error) => usage(&error),

@@ -16,7 +16,7 @@ use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::recipe::{ALL_SHIPPED, find_shipped, nearest};
 use crate::runs::{self, Runs};
-use crate::{compare, doctor, panics, report, version};
+use crate::{compare, doctor, panics, report, signals, version};
 
 /// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
@@ -66,6 +66,7 @@ enum SpartaCommand {
 /// The whole of the `sparta` program.
 #[must_use]
 pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    signals::tell_of_files();
     let cli = match Sparta::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
