@@ -45,6 +45,8 @@ pub struct RunState {
     pub records: usize,
     /// The first score of a dense model, with its name.
     pub score: Option<(String, f64)>,
+    /// Validation loss of the first dense model, in nats.
+    pub valid_loss: Option<f64>,
     /// What happens there now.
     pub state: State,
     /// The model in training, and its last logged step.
@@ -91,7 +93,10 @@ pub fn runs(request: &Runs) -> Result<()> {
 }
 
 /// What a run folder says of its run.
-fn state(root: &Path) -> Result<RunState> {
+///
+/// # Errors
+/// A folder without a recipe, and files in it that cannot be read.
+pub(crate) fn state(root: &Path) -> Result<RunState> {
     let program = program_of(root)?;
     let folder = RunFolder::at(root.to_owned());
     with_task!(program, T => {
@@ -140,12 +145,15 @@ fn of_models<R: Recipe>(
         false => Vec::new(),
     };
     let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
-    let (mut left, mut at) = ([0_usize; 2], None);
+    let (mut left, mut at, mut valid_loss) = ([0_usize; 2], None, None);
     for model in models {
         let kind = usize::from(model.is_dense);
         if model.folder.trained().is_file() {
             let summary = TrainingSummary::load(&model.folder)?;
             trained += 1;
+            if model.is_dense && valid_loss.is_none() {
+                valid_loss = Some(summary.valid_nll);
+            }
             seconds[kind].push(summary.finished.saturating_sub(summary.started) as f64);
         } else {
             left[kind] += 1;
@@ -180,6 +188,7 @@ fn of_models<R: Recipe>(
         trained,
         models: models.len(),
         records: records.len(),
+        valid_loss,
         score: first.and_then(|record| Some((record.metric.to_string(), record.value?))),
         silent: match state {
             State::Complete => None,

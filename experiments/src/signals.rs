@@ -119,6 +119,17 @@ pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
     handle()
 }
 
+/// Asks a process of ours to stop at its next checkpoint.
+pub(crate) fn ask_to_stop(child: &std::process::Child) {
+    #[cfg(unix)]
+    if let Ok(id) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: it takes numbers; the child was not waited for, so that the number is still its own.
+        unsafe { libc::kill(id, libc::SIGTERM) };
+    }
+    #[cfg(not(unix))]
+    let _ = child;
+}
+
 /// Whether a process of ours ended by a signal that asks to stop.
 #[must_use]
 pub(crate) fn is_stopped(status: std::process::ExitStatus) -> bool {

@@ -13,6 +13,7 @@ mod program;
 mod report;
 mod sparta;
 mod squad;
+mod sweep;
 #[cfg(test)]
 mod tests;
 

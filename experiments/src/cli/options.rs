@@ -57,7 +57,7 @@ pub(super) struct Encoder {
 }
 
 /// Names of implementations, as they are spelled everywhere.
-fn implementation() -> impl TypedValueParser<Value = Implementation> {
+pub(super) fn implementation() -> impl TypedValueParser<Value = Implementation> {
     let names = PossibleValuesParser::new(Implementation::ALL.map(Implementation::as_str));
     names.try_map(|name| name.parse::<Implementation>())
 }

@@ -12,6 +12,7 @@ use super::attend::{self, AttendOptions};
 use super::compare::CompareOptions;
 use super::mask::{self, MaskOptions};
 use super::report::ReportOptions;
+use super::sweep::{self, SweepOptions};
 use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::recipe::{ALL_SHIPPED, find_shipped, nearest};
@@ -48,6 +49,7 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    Sweep(SweepOptions),
     Report(ReportOptions),
     Compare(CompareOptions),
     /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
@@ -84,6 +86,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         SpartaCommand::Recipes { name } => recipes(name.as_deref()),
         SpartaCommand::Runs { paths, json } => runs::runs(&Runs { paths, json }),
+        SpartaCommand::Sweep(options) => sweep::run(options),
         SpartaCommand::Report(options) => report::report(&options.request()),
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
         SpartaCommand::Analyze(options) => analyze(options),

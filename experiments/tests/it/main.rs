@@ -20,4 +20,5 @@ mod patterns;
 mod related;
 mod report;
 mod squad;
+mod sweep;
 mod variants;
