@@ -42,8 +42,9 @@
 //! `cls.predictions.decoder.weight` is the table of word embeddings once more; where it is another one,
 //! it is reported as a tensor without a parameter.
 //!
-//! Parameters of an attention mechanism (a learned α) have no published name and stay as they are, but for those that
-//! would add to what the weights were trained with: a Nyström convolution starts at 0.
+//! Parameters of an attention mechanism (a learned α) have no published name. Where a file does not have them under the
+//! names of [`crate::export`], they stay as they are, but for those that would add to what the weights were trained
+//! with: a Nyström convolution starts at 0.
 
 mod bert;
 mod config;
@@ -53,6 +54,7 @@ pub mod shipped;
 mod weights;
 
 pub use bert::import_bert;
+pub(crate) use config::published_config;
 pub use config::{PublishedBert, bert_config, read_bert_config};
 pub use error::ImportError;
 pub use load::{ImportOptions, ImportReport};

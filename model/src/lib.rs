@@ -8,6 +8,7 @@
 //! - [`decode`]: greedy and beam search with it.
 //! - [`bert`]: BERT (Devlin et al. 2019) with heads for labels, scores, spans and masked word pieces.
 //! - [`import`]: published weights into these networks.
+//! - [`export`]: these networks into files that PyTorch reads.
 //!
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with
 //! `.autodiff()` is the training mode (dropout on); `model.valid()` is the evaluation mode.
@@ -18,7 +19,9 @@ pub mod bert;
 mod check;
 pub mod decode;
 pub mod error;
+pub mod export;
 pub mod import;
+mod key_map;
 pub mod layer;
 mod masks;
 mod paths;

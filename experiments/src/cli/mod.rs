@@ -3,6 +3,7 @@
 mod analyze;
 mod attend;
 mod compare;
+mod export;
 mod glue;
 mod iwslt;
 mod lm;

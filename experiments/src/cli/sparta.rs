@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use super::analyze::{AnalyzeOptions, analyze};
 use super::attend::{self, AttendOptions};
 use super::compare::CompareOptions;
+use super::export::{self, ExportOptions};
 use super::mask::{self, MaskOptions};
 use super::report::ReportOptions;
 use super::sweep::{self, SweepOptions};
@@ -56,6 +57,8 @@ enum SpartaCommand {
     Analyze(AnalyzeOptions),
     /// Show what a trained model attends to in a text, as one HTML page
     Attend(AttendOptions),
+    /// Write a trained model as files of PyTorch: safetensors, config.json, tokenizer, masks
+    Export(ExportOptions),
     /// Write a pattern of visible cells that no data decides as a file of a global mask
     Mask(MaskOptions),
     /// Draw time and memory of an attention bench against tokens and p, as SVG beside its summary
@@ -91,6 +94,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
         SpartaCommand::Analyze(options) => analyze(options),
         SpartaCommand::Attend(options) => attend::run(options),
+        SpartaCommand::Export(options) => export::run(options),
         SpartaCommand::Mask(options) => mask::run(&options),
         SpartaCommand::Plot { summary } => {
             let files = sparta_results::bench::plot(&summary)

@@ -5,6 +5,7 @@ mod attend;
 mod bench;
 mod compare;
 mod doctor;
+mod export;
 mod fuzz;
 mod glue;
 mod golden;

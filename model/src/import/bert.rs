@@ -1,9 +1,10 @@
-//! The names of BERT's parameters in published files.
+//! Weights of a BERT, with the names that files of several times have for them.
 
 use burn::module::Module;
 
-use super::load::{Published, load};
+use super::load::load;
 use super::{ImportError, ImportOptions, ImportReport, Weights};
+use crate::key_map::{KeyMap, Published};
 use crate::layer::mechanism::beside_pretrained;
 
 /// Puts published weights into a [`Bert`](crate::bert::Bert) or a network with a head on it, by the
@@ -23,8 +24,12 @@ pub fn import_bert<M: Module>(
     for (copy, original) in TIED {
         untie(&mut weights, copy, original);
     }
-    let (module, report) = load(module, weights, published, options)?;
-    Ok((beside_pretrained(module), report))
+    let published = |path: &str| {
+        let found = KeyMap::Bert.published(path)?;
+        let name = canonical(&found.name);
+        Some(Published { name, ..found })
+    };
+    load(beside_pretrained(module), weights, published, options)
 }
 
 /// Names under which some files have a tensor once more, or instead.
@@ -55,59 +60,4 @@ fn canonical(name: &str) -> String {
             None => name.to_owned(),
         },
     }
-}
-
-/// The published name of a parameter, given its path in one of our modules.
-fn published(path: &str) -> Option<Published> {
-    let path = path.strip_prefix("bert.").unwrap_or(path);
-    let as_is = |name: &str| {
-        Some(Published {
-            name: name.to_owned(),
-            transposed: false,
-        })
-    };
-    match path {
-        "embeddings.words" => return as_is("embeddings.word_embeddings.weight"),
-        "embeddings.positions" => return as_is("embeddings.position_embeddings.weight"),
-        "embeddings.token_types" => return as_is("embeddings.token_type_embeddings.weight"),
-        "head.bias" => return as_is("cls.predictions.bias"),
-        _ => {}
-    }
-    let (module, parameter) = path.rsplit_once('.')?;
-    let (parameter, transposed) = match parameter {
-        "weight" => ("weight", true),
-        "bias" => ("bias", false),
-        "gamma" => ("weight", false),
-        "beta" => ("bias", false),
-        _ => return None,
-    };
-    let module = match module {
-        "embeddings.norm" => "embeddings.LayerNorm".to_owned(),
-        "pooler" => "pooler.dense".to_owned(),
-        "classifier" => "classifier".to_owned(),
-        "span_output" => "qa_outputs".to_owned(),
-        "head.transform" => "cls.predictions.transform.dense".to_owned(),
-        "head.norm" => "cls.predictions.transform.LayerNorm".to_owned(),
-        _ => in_layer(module.strip_prefix("encoder.")?)?,
-    };
-    Some(Published {
-        name: format!("{module}.{parameter}"),
-        transposed,
-    })
-}
-
-fn in_layer(path: &str) -> Option<String> {
-    let (layer, part) = path.split_once('.')?;
-    let part = match part {
-        "self_attention.attention.query" => "attention.self.query",
-        "self_attention.attention.key" => "attention.self.key",
-        "self_attention.attention.value" => "attention.self.value",
-        "self_attention.attention.output" => "attention.output.dense",
-        "self_attention.norm" => "attention.output.LayerNorm",
-        "feed_forward.expand" => "intermediate.dense",
-        "feed_forward.reduce" => "output.dense",
-        "feed_forward.norm" => "output.LayerNorm",
-        _ => return None,
-    };
-    Some(format!("encoder.layer.{layer}.{part}"))
 }

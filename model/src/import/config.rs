@@ -1,12 +1,13 @@
 //! The published configuration of a BERT.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ImportError;
 use crate::bert::BertConfig;
 
 /// A published `config.json`; other keys say nothing about the network.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct ConfigFile {
     model_type: Option<String>,
     vocab_size: usize,
@@ -24,6 +25,7 @@ struct ConfigFile {
     #[serde(default = "default_std")]
     initializer_range: f64,
     position_embedding_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     is_decoder: Option<bool>,
 }
 
@@ -43,6 +45,31 @@ pub struct PublishedBert {
     /// What the file does not say and was assumed, as text for people: a file from before there was a
     /// `model_type` is read as BERT's.
     pub assumed: Option<&'static str>,
+}
+
+/// The `config.json` that [`read_bert_config`] reads a network from. It has no place for the attention mechanism and the
+/// pooling.
+///
+/// # Source
+/// `BertConfig` of huggingface/transformers.
+pub(crate) fn published_config(config: &BertConfig) -> serde_json::Result<Value> {
+    serde_json::to_value(ConfigFile {
+        model_type: Some("bert".to_owned()),
+        vocab_size: config.vocab_size,
+        hidden_size: config.d_model,
+        num_attention_heads: config.n_heads,
+        intermediate_size: config.d_ff,
+        num_hidden_layers: config.n_layers,
+        max_position_embeddings: config.max_len,
+        type_vocab_size: config.n_token_types,
+        hidden_act: "gelu".to_owned(),
+        hidden_dropout_prob: config.dropout,
+        attention_probs_dropout_prob: config.attention_dropout,
+        layer_norm_eps: config.norm_epsilon,
+        initializer_range: config.init_std,
+        position_embedding_type: Some("absolute".to_owned()),
+        is_decoder: None,
+    })
 }
 
 /// [`read_bert_config`] for the network alone.

@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 
 use super::weights::Stored;
 use super::{ImportError, Weights};
+use crate::key_map::Published;
 
 /// Which differences between file and model are none; a name is allowed if it starts with one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,16 +43,8 @@ pub struct ImportReport {
     pub unexpected: Vec<String>,
 }
 
-/// Where a parameter is in a published file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Published {
-    /// Its name there.
-    pub name: String,
-    /// Whether rows and columns are exchanged there.
-    pub transposed: bool,
-}
-
-/// Sets every parameter for which `published` has a name, given its path in the module.
+/// Sets every parameter for which `published` has a name, given its path in the module. Those of attention mechanisms
+/// stay as they are where the file does not have them: published files do not.
 pub(super) fn load<M: Module>(
     module: M,
     weights: Weights,
@@ -105,11 +98,18 @@ impl<F: Fn(&str) -> Option<Published>> ModuleMapper for Setter<F> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(Published { name, transposed }) = (self.published)(&self.path.join(".")) else {
+        let Some(published) = (self.published)(&self.path.join(".")) else {
             return param;
         };
+        let Published {
+            name,
+            transposed,
+            of_mechanism,
+        } = published;
         let Some(stored) = self.weights.tensors.remove(&name) else {
-            self.report.missing.push(name);
+            if !of_mechanism {
+                self.report.missing.push(name);
+            }
             return param;
         };
         let shape: [usize; D] = param.dims();

@@ -26,10 +26,10 @@ pub use attention::{
 pub use encoder::{AttentionBlock, EncoderLayer};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use mechanism::{
-    Abilities, AdaptiveSpan, DotProduct, DotProductConfig, Favor, FavorConfig, FavorKernel,
-    GateConfig, HeadGate, HeadShape, Linformer, LinformerConfig, Lsh, LshConfig, Mechanism,
-    MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Nystrom, NystromConfig,
-    Rfa, RfaConfig, RowNormalizer, SpanConfig, SpanStart,
+    Abilities, AdaptiveSpan, DotProduct, DotProductConfig, EntmaxAlpha, Favor, FavorConfig,
+    FavorKernel, GateConfig, HeadGate, HeadShape, Linformer, LinformerConfig, Lsh, LshConfig,
+    Mechanism, MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Nystrom,
+    NystromConfig, Rfa, RfaConfig, RowNormalizer, SpanConfig, SpanStart,
 };
 pub use output_map::OutputMap;
 pub use paged::{PageReport, Paging};

@@ -2,6 +2,7 @@
 
 mod attend;
 pub(super) mod batch;
+mod export;
 mod head;
 mod network;
 mod objective;
@@ -9,6 +10,7 @@ mod pretrained;
 mod trained;
 
 pub use attend::attend;
+pub use export::{ExportedHead, package};
 pub use head::{BaselineScore, Column, Head, Model};
 pub use network::{check_pretrained, grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};

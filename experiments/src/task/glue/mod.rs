@@ -2,6 +2,7 @@
 
 mod attend;
 mod corpus;
+mod export;
 mod labels;
 mod predict;
 mod prediction;
@@ -9,6 +10,7 @@ mod subject;
 mod units;
 
 pub use attend::attend;
+pub use export::export;
 pub use predict::{Predict, predict};
 
 use super::encoder::Encoder;

@@ -1,24 +1,15 @@
 //! `sparta attend` on a language model: the attention of a text, segment by segment, with its memory.
 
 use anyhow::{Context, Result, ensure};
-use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
-use sparta_datasets::tokenize::Vocabulary;
 use sparta_model::transformer_xl::TransformerXlInput;
-use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, CellRule};
 
-use super::{LanguageModel, network};
+use super::trained::Trained;
 use crate::analysis::Tokens;
 use crate::attend::{
     Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, check_size, facts_of, not_blank,
 };
-use crate::device;
-use crate::protocol::Task;
-use crate::protocol::find::find;
-use crate::protocol::run::TrainingSummary;
-use crate::recipe::{LmRecipe, Recipe};
-use crate::train::load_model;
 
 /// The only attention there is.
 const KIND: AttentionType = AttentionType::DecoderSelf;
@@ -34,35 +25,22 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         request.target.is_none(),
         "a language model reads one text: leave out `--target`"
     );
-    let found = find::<LanguageModel>(&request.model, LanguageModel::variants)?;
+    let Trained {
+        found,
+        vocabulary,
+        network,
+        mechanism,
+        mask,
+        masks,
+        device,
+    } = Trained::open(&request.model, request.device)?;
     found.arm.variant.check_weights()?;
-    let trained = TrainingSummary::load(&found.folder)?;
-    let path = found.run.data().join("vocab.txt");
-    ensure!(
-        path.is_file(),
-        "no vocabulary in {}; run `lm prepare` with the same `--recipe` and `--out` first",
-        found.run.data().display()
-    );
-    let vocabulary = Vocabulary::load(&path)?;
-    trained.check_vocabulary(&found.folder, &vocabulary.hash())?;
-    let mask = found.arm.load_mask(found.row.as_ref())?;
-
-    let model = &found.recipe.model;
+    let (model, device) = (&found.recipe.model, &device.device);
     let ids = vocabulary.encode_text(text);
     let n_cells: usize = segments(ids.len(), model.tgt_len, model.mem_len)
         .map(|s| (s.end - s.start) * (s.end - s.memory))
         .sum();
     check_size(ids.len(), model.n_layers * model.n_heads * n_cells)?;
-
-    let opened = device::open(request.device, LmRecipe::PROGRAM)?;
-    let device = &opened.device;
-    let mechanism = found.arm.variant.mechanism(AttentionType::DecoderSelf);
-    let attention = (mechanism, Implementation::Auto);
-    let seed = found.folder.identity.seed;
-    let training = device.clone().autodiff();
-    let empty = network::init(model, vocabulary.len(), attention, seed, &training)?;
-    let network = load_model(&found.folder.model(), empty, &found.folder.identity)?.valid();
-    let masks = network::layer_masks(mask.as_ref(), model, device)?;
 
     let lengths = network.lengths();
     let typed: Vec<&str> = typed_words(text);
@@ -180,6 +158,8 @@ fn segments(n: usize, tgt_len: usize, mem_len: usize) -> impl Iterator<Item = Se
 
 #[cfg(test)]
 mod tests {
+    use sparta_datasets::tokenize::Vocabulary;
+
     use super::*;
 
     #[test]

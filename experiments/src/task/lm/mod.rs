@@ -2,10 +2,13 @@
 
 mod attend;
 mod data;
+mod export;
 mod network;
 mod objective;
+mod trained;
 
 pub use attend::attend;
+pub use export::export;
 
 use std::ops::Range;
 use std::path::Path;

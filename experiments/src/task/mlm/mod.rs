@@ -2,9 +2,11 @@
 //! pseudo-perplexity.
 
 mod attend;
+mod export;
 mod text;
 
 pub use attend::attend;
+pub use export::export;
 
 use std::path::Path;
 

@@ -4,11 +4,13 @@
 mod attend;
 mod corpus;
 mod cost;
+mod export;
 mod kernels;
 mod subject;
 
 pub use attend::attend;
 pub use cost::{Measure, measure};
+pub use export::export;
 
 use super::encoder::Encoder;
 

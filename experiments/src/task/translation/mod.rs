@@ -4,6 +4,7 @@ mod attend;
 mod batch;
 mod corpus;
 mod data;
+mod export;
 mod network;
 mod objective;
 mod output;
@@ -16,6 +17,7 @@ mod translate;
 mod units;
 
 pub use attend::attend;
+pub use export::export;
 pub use translate::{Translate, translate};
 
 use std::path::Path;

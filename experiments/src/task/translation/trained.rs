@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use sparta_datasets::batch::PairBatch;
 use sparta_datasets::pairs::{PairVocabulary, ParallelCorpus};
 use sparta_datasets::tokenize::{Dictionary, Language};
 use sparta_model::decode::{Certificate, Hypothesis, SearchMethod, Searched};
 use sparta_model::layer::{PageReport, Paging};
-use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks, Seq2SeqWeights};
+use sparta_model::seq2seq::{Seq2Seq, Seq2SeqInput, Seq2SeqMasks, Seq2SeqWeights};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
@@ -22,12 +22,13 @@ use super::{Translation, network, rows};
 use crate::device::{self, DeviceChoice};
 use crate::protocol::find::{Found, find};
 use crate::protocol::run::TrainingSummary;
-use crate::protocol::{Decoding, ModelFolder, Variant, available_memory};
+use crate::protocol::{Decoding, ModelFolder, RunFolder, Variant, available_memory};
 use crate::recipe::{Recipe, TranslationRecipe};
 use crate::train::load_model;
 
 /// A model that translates.
 pub(super) struct Trained {
+    pub(super) run: RunFolder,
     pub(super) recipe: TranslationRecipe,
     pub(super) vocabulary: PairVocabulary,
     pub(super) corpus: ParallelCorpus,
@@ -103,6 +104,7 @@ impl Trained {
         let empty = network::init(&recipe.model, sizes, attention, seed, &training)?;
         let network = load_model(&folder.model(), empty, &folder.identity)?.valid();
         Ok(Self {
+            run,
             recipe,
             vocabulary,
             corpus,
@@ -227,14 +229,31 @@ impl Trained {
     /// # Errors
     /// A mask without one of its layers.
     pub(super) fn weights(&self, source: &[u32], target: &[u32]) -> Result<Seq2SeqWeights> {
-        let batch = PairBatch::new(&[(source, target)], self.recipe.data.pad_source);
+        let (_, request) = self.input(&[(source, target)])?;
+        let weights = self.network.forward(request.return_weights()).weights;
+        weights.context("the model gave no weights")
+    }
+
+    /// The scores of every piece as the next one, `[batch, target_len, pieces]`, where the network reads sources and
+    /// these targets, which end in `</s>`.
+    ///
+    /// # Errors
+    /// A mask without one of its layers.
+    pub(super) fn logits(&self, pairs: &[(&[u32], &[u32])]) -> Result<(PairBatch, Tensor<3>)> {
+        let (batch, request) = self.input(pairs)?;
+        let hidden = self.network.forward(request).hidden;
+        Ok((batch, self.network.logits(hidden)))
+    }
+
+    /// Pairs as the network reads them, under its mask.
+    fn input(&self, pairs: &[(&[u32], &[u32])]) -> Result<(PairBatch, Seq2SeqInput)> {
+        let batch = PairBatch::new(pairs, self.recipe.data.pad_source);
         let masks = self.masks(Longest {
             source: batch.source_len,
             target: batch.target_len,
         })?;
-        let request = input(&batch, &self.device).masks(masks).return_weights();
-        let weights = self.network.forward(request).weights;
-        weights.context("the model gave no weights")
+        let request = input(&batch, &self.device).masks(masks);
+        Ok((batch, request))
     }
 }
 

@@ -34,7 +34,7 @@ pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
 pub use linformer::{Linformer, LinformerConfig, Sharing};
 pub use lsh::{Lsh, LshConfig};
-pub use normalizer::{NormalizerConfig, RowNormalizer};
+pub use normalizer::{EntmaxAlpha, NormalizerConfig, RowNormalizer};
 pub(crate) use nystrom::beside_pretrained;
 pub use nystrom::{Nystrom, NystromConfig};
 pub use observe::{Observable, Readings, watch};
@@ -538,6 +538,26 @@ impl MechanismConfig {
             | Self::Linformer(_)
             | Self::Nystrom(_)
             | Self::Lsh(_) => false,
+        }
+    }
+
+    /// The α of an attention that is α-entmax of scaled products and nothing else; none for any other.
+    pub const fn entmax_alpha(&self) -> Option<EntmaxAlpha> {
+        match self {
+            Self::DotProduct(DotProductConfig {
+                normalizer,
+                pattern: None,
+                scale: None,
+                nape: None,
+                span: None,
+                gate: None,
+            }) => normalizer.alpha(),
+            Self::DotProduct(_)
+            | Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => None,
         }
     }
 

@@ -52,6 +52,23 @@ pub enum NormalizerConfig {
     },
 }
 
+/// The α of an α-entmax attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EntmaxAlpha {
+    /// The same for every head; 1 is softmax.
+    Fixed(f64),
+    /// One for each head, 1 + sigmoid(a) with a learned a.
+    Learned {
+        /// What α is not below.
+        min: Option<f64>,
+    },
+}
+
+impl EntmaxAlpha {
+    /// Softmax's.
+    pub const SOFTMAX: Self = Self::Fixed(1.0);
+}
+
 impl NormalizerConfig {
     /// The normaliser that a word with its argument stands for.
     pub(super) fn of(word: &str, argument: Option<&str>) -> Option<Self> {
@@ -121,6 +138,18 @@ impl NormalizerConfig {
             | Self::Entmax { .. }
             | Self::Fusedmax { .. }
             | Self::Oscarmax { .. } => false,
+        }
+    }
+
+    /// Its α; none for fusedmax and oscarmax.
+    pub(super) const fn alpha(&self) -> Option<EntmaxAlpha> {
+        match *self {
+            Self::Softmax => Some(EntmaxAlpha::Fixed(1.0)),
+            Self::Sparsemax => Some(EntmaxAlpha::Fixed(2.0)),
+            Self::Entmax15 => Some(EntmaxAlpha::Fixed(1.5)),
+            Self::Entmax { alpha } => Some(EntmaxAlpha::Fixed(alpha)),
+            Self::AlphaEntmax { alpha_min } => Some(EntmaxAlpha::Learned { min: alpha_min }),
+            Self::Fusedmax { .. } | Self::Oscarmax { .. } => None,
         }
     }
 
