@@ -8,7 +8,7 @@ use sparta_datasets::glue::{GlueTask, read_part};
 use sparta_datasets::pairs::SentencePair;
 use sparta_datasets::question_sentence::from_articles;
 use sparta_datasets::source::{Sha256Hex, sha256};
-use sparta_datasets::squad::{WindowOptions, read_articles, windows};
+use sparta_datasets::squad::{SquadForm, WindowOptions, read_articles, windows};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::bpe::{Bpe, BpeCodes};
 use sparta_datasets::tokenize::moses::{
