@@ -121,11 +121,6 @@ impl SquadSet {
         }
     }
 
-    /// Number of training questions as published; none of the shipped set.
-    pub fn published_questions(self) -> Option<usize> {
-        self.published().map(|of| of.files[0].2)
-    }
-
     /// The spelling in recipes and signatures: `squad-v1.1`, `squad-v2.0`, `new-wiki-to-squad-dev`.
     pub const fn name(self) -> &'static str {
         match self {

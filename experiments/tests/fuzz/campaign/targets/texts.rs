@@ -316,7 +316,7 @@ pub const SQUAD: Target = Target {
         let tokenizer = WordPiece::from_vocab(vocab, Casing::Lower, "fuzz").expect("a tokenizer");
         Box::new(move |bytes| {
             fs::write(&path, bytes).expect("written");
-            let Ok(articles) = read_articles(&path) else {
+            let Ok(articles) = read_articles(&path, SquadForm::V1_1) else {
                 return false;
             };
             let options = WindowOptions {
