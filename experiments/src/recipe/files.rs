@@ -9,14 +9,13 @@ use sparta_datasets::classification::ClassificationTask;
 use sparta_datasets::files::{
     Fractions, LabelKind, PairRule, Paragraphs, QuestionRule, TableRule, TextRule, Words,
 };
-use sparta_datasets::squad::SquadSet;
 use sparta_datasets::tokenize::Language;
 use sparta_datasets::{CorpusName, Split};
 use sparta_results::Metric;
 use toml::{Table, Value};
 
 /// The word in place of a corpus.
-const FILES: &str = "files";
+pub(super) const FILES: &str = "files";
 
 /// What is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,17 +80,6 @@ impl fmt::Display for Source<ClassificationTask> {
         match self {
             Self::Published(task) => task.fmt(f),
             Self::Files => f.write_str("your own files"),
-        }
-    }
-}
-
-impl Source<SquadSet> {
-    /// The spelling in recipes.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Published(set) => set.name(),
-            Self::Files => FILES,
         }
     }
 }

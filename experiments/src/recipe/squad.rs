@@ -8,7 +8,7 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
-use super::files::{QuestionFiles, Source};
+use super::files::{FILES, QuestionFiles, Source};
 use super::renamed::NORMALIZER;
 use super::{
     AnyCorpus, Heading, LayoutName, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped,
@@ -94,7 +94,7 @@ impl SquadRecipe {
     /// # Errors
     /// A name that is none, with those that are.
     pub fn set(&self) -> Result<Source<SquadSet>> {
-        if self.data.corpus == Source::Files.name() {
+        if self.data.corpus == FILES {
             return Ok(Source::Files);
         }
         match self.data.corpus.parse() {

@@ -24,7 +24,7 @@ use super::kernels::{self, Kernels};
 use super::score;
 use crate::device::OpenDevice;
 use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, UnitScores, Variant};
-use crate::recipe::{Source, SquadRecipe};
+use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Column, Head, Model, Sources, batch};
 use crate::task::own_files;
 use crate::train::HeadRate;
