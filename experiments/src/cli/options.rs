@@ -192,6 +192,13 @@ pub(super) const PREDICT: Unused = Unused {
     because: "the run folder of `--model` has its recipe, task and tokenizer",
 };
 
+/// What `squad answer` has no use for.
+pub(super) const ANSWER: Unused = Unused {
+    subcommand: "answer",
+    options: MODEL,
+    because: "the run folder of `--model` has its recipe and tokenizer",
+};
+
 /// What `squad measure` has no use for.
 pub(super) const MEASURE: Unused = Unused {
     subcommand: "measure",

@@ -135,6 +135,10 @@ const RANGES: &[(&str, Range)] = &[
     ("eval.max_len_b", SIZE_OR_NONE),
     ("eval.n_best", SIZE),
     ("eval.max_answer_len", SIZE),
+    (
+        "eval.null_threshold",
+        Range::Numbers(End::At(-LARGEST), End::At(LARGEST)),
+    ),
     ("eval.passes", SIZE_OR_NONE),
     ("cost.batches", SIZE_OR_NONE),
 ];

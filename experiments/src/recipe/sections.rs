@@ -193,7 +193,13 @@ pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
 /// Keys that came later, with a default that is what there was before: an earlier recipe lacks them. Those of tables of
 /// mechanisms say what stands in rows, and what is pruned.
-pub(super) const LATER: [&str; 4] = ["layout", "prune.only", "prune.others", "eval.search"];
+pub(super) const LATER: [&str; 5] = [
+    "layout",
+    "prune.only",
+    "prune.others",
+    "eval.search",
+    "eval.null_threshold",
+];
 
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

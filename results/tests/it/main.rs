@@ -14,5 +14,6 @@ mod published;
 mod record;
 mod report;
 mod significance;
+mod squad_v2;
 mod support;
 mod translation;

@@ -135,7 +135,7 @@ impl<H: Head> Task for Encoder<H> {
         };
         Ok(TableRequest {
             title: records::title(recipe, title),
-            layout: records::layout(recipe, Layout::Pivot(H::LAYOUT)),
+            layout: records::layout(recipe, Layout::Pivot(H::layout(recipe)?)),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }

@@ -42,6 +42,7 @@ pub static TARGETS: &[Target] = &[
     own_files::TEXT,
     own_files::PAIRS,
     own_files::TABLE,
+    own_files::QUESTIONS,
     tokenizers::TOKENIZER_JSON,
     tokenizers::VOCAB_TXT,
     tokenizers::CONFIGS,
