@@ -21,6 +21,7 @@ pub mod recipe;
 pub mod report;
 pub mod runs;
 pub mod signals;
+pub mod status;
 pub mod task;
 pub mod train;
 pub mod version;
