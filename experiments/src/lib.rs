@@ -22,6 +22,7 @@ pub mod recipe;
 pub mod report;
 pub mod runs;
 pub mod signals;
+pub mod status;
 pub mod sweep;
 pub mod task;
 pub mod train;

@@ -24,6 +24,7 @@ pub use selection::Selection;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,10 +32,12 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use serde::Deserialize;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{bound, redraw};
 use sparta_ops::attention::{self, Calls};
 
+use crate::status::Tracker;
 use selection::Selector;
 use watch::{Interrupted, Metrics, Progress, is_interrupted, number};
 
@@ -155,6 +158,8 @@ pub struct TrainingArguments {
     pub resume: bool,
     /// No progress output.
     pub quiet: bool,
+    /// How far the run is that it is a part of.
+    pub(crate) tracker: Rc<Tracker>,
 }
 
 /// A finished training run.
@@ -216,6 +221,30 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
 /// File name of the times inside the folder of a run, which are none.
 pub const TIMING: &str = "timing.jsonl";
+
+/// The last line of a training's times.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub(crate) struct Timing {
+    /// Steps that were made.
+    pub(crate) step: u64,
+    /// What they took.
+    pub(crate) seconds: f64,
+}
+
+impl Timing {
+    /// What a step took.
+    pub(crate) fn step_seconds(self) -> Option<f64> {
+        (self.step > 0).then(|| self.seconds / self.step as f64)
+    }
+}
+
+/// How far the training in the folder of a model is, by its last logged step.
+pub(crate) fn last_timing(model: &Path) -> Option<Timing> {
+    let text = std::fs::read_to_string(model.join(TIMING)).ok()?;
+    // The last line may be half written.
+    let mut lines = text.lines().rev();
+    lines.find_map(|line| serde_json::from_str(line).ok())
+}
 
 /// The files in the folder of a run that were needed to go on, and are not any more once its module is saved.
 ///
@@ -339,7 +368,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             arguments.config.schedule.steps,
             objective.tokens_per_step(),
             arguments.quiet,
-        );
+        )
+        .of_run(Rc::clone(&arguments.tracker));
         Ok(Self {
             model: Some(model),
             optimizer,
@@ -550,8 +580,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         self.window.n += 1;
         self.window.norm = norm;
         self.window.lr = lr;
-        self.progress.at(step, &format!("loss {loss:.3}"));
-        Ok(())
+        self.progress.at(step, &format!("loss {loss:.3}"))
     }
 
     fn log(&mut self) -> Result<()> {

@@ -89,6 +89,7 @@ fn arguments(steps: u64, checkpoint_every: u64) -> TrainingArguments {
         },
         resume: true,
         quiet: true,
+        tracker: Rc::default(),
     }
 }
 

@@ -42,6 +42,24 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
     assert!(interrupt.expect("kill runs").success());
     assert_eq!(child.wait().expect("the end").code(), Some(130));
     assert!(checkpoint.exists());
+    let status = bench.status("run");
+    assert_eq!(
+        (&status["state"], &status["stage"], &status["model"]),
+        (&"stopped".into(), &"train".into(), &"dense".into())
+    );
+    assert_eq!(
+        (&status["models_done"], &status["models"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(status["steps"], 400);
+    assert!(status["step"].as_u64().is_some_and(|step| step >= 20));
+    assert!(
+        status["seconds_left"]
+            .as_f64()
+            .is_some_and(|left| left > 0.0)
+    );
+    let runs = stdout(&bench.sparta("runs run").success());
+    assert_says(&runs, &["stopped: dense, step "]);
     bench
         .tiny_with("train --out run --device flex --resume", LONG)
         .success();
