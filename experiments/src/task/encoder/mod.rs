@@ -7,6 +7,7 @@ mod head;
 mod network;
 mod objective;
 mod pretrained;
+mod shipped;
 mod trained;
 
 pub use attend::attend;

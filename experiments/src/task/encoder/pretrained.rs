@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::BertConfig;
-use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
+use sparta_model::import::{PublishedBert, Weights, read_bert_config};
 use sparta_ops::attention::Implementation;
 
-use super::network;
+use super::{network, shipped};
 use crate::io::{read_text, write_text};
 use crate::protocol::{Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
