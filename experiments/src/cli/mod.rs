@@ -2,6 +2,7 @@
 
 mod analyze;
 mod attend;
+mod claims;
 mod compare;
 mod export;
 mod glue;

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use super::analyze::{AnalyzeOptions, analyze};
 use super::attend::{self, AttendOptions};
+use super::claims::ClaimsOptions;
 use super::compare::CompareOptions;
 use super::export::{self, ExportOptions};
 use super::mask::{self, MaskOptions};
@@ -18,7 +19,7 @@ use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::recipe::{ALL_SHIPPED, find_shipped, nearest};
 use crate::runs::{self, Runs};
-use crate::{compare, doctor, panics, report, signals, version};
+use crate::{compare, doctor, evidence, panics, report, signals, version};
 
 /// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
@@ -53,6 +54,7 @@ enum SpartaCommand {
     Sweep(SweepOptions),
     Report(ReportOptions),
     Compare(CompareOptions),
+    Claims(ClaimsOptions),
     /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
     Analyze(AnalyzeOptions),
     /// Show what a trained model attends to in a text, as one HTML page
@@ -92,6 +94,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         SpartaCommand::Sweep(options) => sweep::run(options),
         SpartaCommand::Report(options) => report::report(&options.request()),
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
+        SpartaCommand::Claims(options) => evidence::claims(&options.request()),
         SpartaCommand::Analyze(options) => analyze(options),
         SpartaCommand::Attend(options) => attend::run(options),
         SpartaCommand::Export(options) => export::run(options),

@@ -3,6 +3,7 @@
 mod analyze;
 mod attend;
 mod bench;
+mod claims;
 mod compare;
 mod doctor;
 mod export;

@@ -5,6 +5,7 @@ mod attention_parity;
 mod bench;
 mod claims;
 mod classification;
+mod evidence;
 mod figure;
 mod mechanisms;
 mod overview;
