@@ -271,7 +271,7 @@ mod tests {
             ),
             (
                 answer("Zürich", 0).replace(r#"{"id":"7""#, r#"{"id":{"a":1}"#),
-                &["an id is a text or a number", "line 1 column"],
+                &["invalid type: map, expected a text or a number at line 1 column"],
             ),
             (
                 answer("Zürich", 0).replace(

@@ -1,10 +1,10 @@
 //! SQuAD's JSON → articles.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
 
 use super::{Answer, Article, Paragraph, Question};
 use crate::source::read_utf8;
@@ -55,7 +55,7 @@ impl SquadForm {
 struct File {
     /// A text as published, or a number as people write it.
     #[serde(default)]
-    version: Value,
+    version: Option<TextOrNumber>,
     data: Vec<FileArticle>,
 }
 
@@ -75,8 +75,7 @@ struct FileParagraph {
 /// `plausible_answers`, which v2.0 gives where there is no answer, are neither trained on nor scored, and not read.
 #[derive(Deserialize)]
 struct FileQuestion {
-    #[serde(deserialize_with = "id")]
-    id: String,
+    id: TextOrNumber,
     question: String,
     #[serde(default)]
     answers: Vec<FileAnswer>,
@@ -93,13 +92,38 @@ struct FileAnswer {
     answer_start: Option<i64>,
 }
 
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(id) => Ok(id),
-        Value::Number(id) => Ok(id.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-            Err(de::Error::custom("an id is a text or a number"))
+/// A text, or a number as one; nothing else is built, however large it is.
+struct TextOrNumber(String);
+
+impl<'de> Deserialize<'de> for TextOrNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfEither;
+
+        impl de::Visitor<'_> for OfEither {
+            type Value = String;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a number")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
         }
+
+        deserializer.deserialize_any(OfEither).map(Self)
     }
 }
 
@@ -121,11 +145,7 @@ pub fn articles_from_json(json: &str, origin: &Path, form: SquadForm) -> Result<
     let reader = Reader { origin, form };
     let file: File = serde_json::from_str(json)
         .map_err(|error| reader.wrong(form.name(), error.to_string(), form.next()))?;
-    let version = match &file.version {
-        Value::String(version) => version.clone(),
-        Value::Null => String::new(),
-        version => version.to_string(),
-    };
+    let version = file.version.map_or_else(String::new, |version| version.0);
     if form == SquadForm::V1_1 && version.trim_start_matches('v').starts_with('2') {
         return Err(reader.wrong(
             "version 1.1, where every question has an answer",
@@ -205,7 +225,7 @@ impl Reader<'_> {
 
     fn question(&self, question: FileQuestion, context: &Context) -> Result<Question> {
         let FileQuestion {
-            id,
+            id: TextOrNumber(id),
             question: text,
             answers,
             is_impossible,
