@@ -164,6 +164,7 @@ pub struct EncoderRetrainRecipe {
 pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     let (m, t) = (recipe.model(), recipe.train());
     recipe.heading().check()?;
+    t.intervals.check()?;
     check_normalizers(&m.normalizers)?;
     ensure!(
         t.optimizer.schedule != ScheduleName::Noam,

@@ -115,6 +115,7 @@ const RANGES: &[(&str, Range)] = &[
     ("train.average_every", AT_LEAST_ONE),
     ("train.log_every", AT_LEAST_ONE),
     ("train.valid_every", AMOUNT),
+    ("train.patience", AMOUNT),
     ("train.checkpoint_every", AT_LEAST_ONE),
     ("observe.batch_size", SIZE),
     ("observe.max_tokens", SIZE),

@@ -115,7 +115,7 @@ mod tests {
         ),
         (
             "toy/lm",
-            "13ffc8b87a37781855971b0057de55e5cb66ba3dce953eae4bb9695bdeee2080",
+            "be472c746a047fa607a7c35745675dafcb07af781650fec22f274b3a820a0155",
         ),
         (
             "lm/wikitext2",

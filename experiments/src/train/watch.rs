@@ -89,6 +89,12 @@ pub struct Progress {
     tracker: Option<Rc<Tracker>>,
 }
 
+fn look(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
 /// How often a line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
@@ -98,10 +104,10 @@ impl Progress {
     pub fn start(label: &str, first: u64, total: u64, units_per_step: f64, quiet: bool) -> Self {
         let bar = (std::io::stderr().is_terminal() && !quiet).then(|| {
             let bar = ProgressBar::new(total).with_position(first);
-            let template = "{prefix:14} {bar:20} {pos}/{len} eta {eta} {wide_msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+            look(
+                &bar,
+                "{prefix:14} {bar:20} {pos}/{len} eta {eta} {wide_msg}",
+            );
             bar.set_prefix(label.to_owned());
             bar
         });
@@ -121,6 +127,10 @@ impl Progress {
     /// As a part of a run, which takes note of it and says how far all of it is.
     #[must_use]
     pub(crate) fn of_run(mut self, tracker: Rc<Tracker>) -> Self {
+        if let Some(bar) = &self.bar {
+            // In 80 columns there is room for how long the whole run takes and not for its part too.
+            look(bar, "{prefix:14} {bar:10} {pos}/{len} {wide_msg}");
+        }
         self.tracker = Some(tracker);
         self
     }
@@ -149,8 +159,8 @@ impl Progress {
         let of_run = || self.tracker.as_ref().and_then(|tracker| tracker.words());
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            let of_run = of_run().map_or_else(String::new, |of_run| format!(" · {of_run}"));
-            bar.set_message(format!("{words} {rate:.0} tokens/s{of_run}"));
+            let of_run = of_run().map_or_else(String::new, |of_run| format!("{of_run} · "));
+            bar.set_message(format!("{of_run}{words} {rate:.0} tokens/s"));
         } else if !self.quiet && self.spoke.elapsed() >= LINE_EVERY {
             let of_run = of_run().map_or_else(String::new, |of_run| format!(" ({of_run})"));
             self.spoke = Instant::now();

@@ -275,6 +275,7 @@ impl<H: Head> Task for Encoder<H> {
             selection: Selection::Last,
             log_every: intervals.log_every,
             valid_every: intervals.valid_every,
+            patience: intervals.patience,
             checkpoint_every: intervals.checkpoint_every,
             redraw_every: of.mechanisms.redraw_every(),
         }

@@ -29,6 +29,7 @@ pub static TARGETS: &[Target] = &[
     records::FIGURE,
     records::BENCH,
     records::METRICS,
+    records::STATUS,
     records::SCORES,
     texts::TOKEN_STORE,
     texts::VOCABULARY,

@@ -185,6 +185,7 @@ pub const CHECKPOINT: Target = Target {
         };
         let checkpoint = Checkpoint {
             owes_validation: false,
+            patience: None,
             identity: identity(),
             step: 3,
             seconds: 1.5,
