@@ -3,6 +3,8 @@
 mod analyze;
 mod attend;
 mod compare;
+mod completions;
+mod examples;
 mod export;
 mod glue;
 mod iwslt;
