@@ -1,6 +1,6 @@
 //! Networks into files of PyTorch: the way back of [`crate::import`].
 //!
-//! [`export`] gives the parameters of a network the names and layouts that PyTorch has for them, [`safetensors`] the bytes
+//! [`export()`] gives the parameters of a network the names and layouts that PyTorch has for them, [`safetensors()`] the bytes
 //! of a file, [`config`] what stands in a `config.json`. A network with the parameters read back is the same to the bit.
 //!
 //! ```

@@ -4,6 +4,8 @@ mod analyze;
 mod attend;
 mod claims;
 mod compare;
+mod completions;
+mod examples;
 mod export;
 mod glue;
 mod iwslt;

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser};
 
+use super::examples::with_examples;
 use crate::recipe::Recipe;
 
 /// A program that works by a recipe.
@@ -63,7 +64,7 @@ pub(super) fn command<P: Program>() -> Command {
         shipped[0]
     );
     let with_help = |command: Command| command.mut_arg("recipe", |arg| arg.help(help.clone()));
-    with_help(P::command()).mut_subcommands(|subcommand| {
+    let command = with_help(P::command()).mut_subcommands(|subcommand| {
         // What the options say of themselves would stand in the place of what the subcommand does.
         let about = subcommand.get_about().cloned();
         let long_about = subcommand.get_long_about().cloned();
@@ -76,7 +77,8 @@ pub(super) fn command<P: Program>() -> Command {
                 unused.is_some_and(|unused| unused.options.contains(&arg.get_id().as_str()));
             arg.hide(is_unused)
         })
-    })
+    });
+    with_examples(command)
 }
 
 fn unused<P: Program>(subcommand: &str) -> Option<&'static Unused> {

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::analyze::{AnalyzeOptions, analyze};
 use super::attend::{self, AttendOptions};
 use super::claims::ClaimsOptions;
 use super::compare::CompareOptions;
+use super::completions::{self, CompletionsOptions};
+use super::examples::with_examples;
 use super::export::{self, ExportOptions};
 use super::mask::{self, MaskOptions};
 use super::report::ReportOptions;
@@ -24,7 +26,7 @@ use crate::{compare, doctor, evidence, panics, report, signals, version};
 /// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
 #[command(name = "sparta", version = version::LONG)]
-struct Sparta {
+pub(super) struct Sparta {
     #[command(subcommand)]
     command: SpartaCommand,
 }
@@ -68,13 +70,17 @@ enum SpartaCommand {
         /// The summary.csv of `cargo bench --bench attention -- --out DIR`
         summary: PathBuf,
     },
+    /// Print the script that completes a program's words in a shell, or write those of all programs
+    Completions(CompletionsOptions),
 }
 
 /// The whole of the `sparta` program.
 #[must_use]
 pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     signals::tell_of_files();
-    let cli = match Sparta::try_parse_from(args) {
+    let command = with_examples(Sparta::command());
+    let matches = command.try_get_matches_from(args);
+    let cli = match matches.and_then(|matches| Sparta::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -107,6 +113,7 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             Ok(())
         }
+        SpartaCommand::Completions(options) => completions::run(&options),
     }))
 }
 

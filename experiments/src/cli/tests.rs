@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, ValueEnum};
+use clap_complete::Shell;
 use sparta_ops::attention::Implementation;
 
+use super::completions::{ProgramName, script};
+use super::examples;
 use super::glue::Glue;
 use super::iwslt::Iwslt;
 use super::lm::Lm;
 use super::mlm::Mlm;
 use super::program::{Program, command, parse};
+use super::sparta::Sparta;
 use super::squad::Squad;
 use crate::protocol::{Request, Stage};
 use crate::recipe::{LmRecipe, Recipe};
@@ -206,5 +211,137 @@ fn a_run_folder_brings_its_recipe() {
         let cli = parse::<Lm>(words(&format!("lm report --out {out} {other}"))).unwrap();
         let error = cli.request().unwrap_err().to_string();
         assert!(error.contains("another recipe"), "{error}");
+    }
+}
+
+/// The words of the program in a line as a shell reads it: without its comment, what is piped and redirected.
+fn as_a_shell_reads(line: &str, program: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) =
+        (Vec::new(), None, None);
+    for c in line.chars().chain([' ']) {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    assert_eq!(quote, None, "{line}");
+    let commands: Vec<&[String]> = words.split(|word| word == "|").collect();
+    let own = commands.iter().find(|words| words[0] == program);
+    let own = own.unwrap_or_else(|| panic!("`{line}` does not run {program}"));
+    let is_end = |word: &String| ["#", "<", ">"].contains(&word.as_str());
+    let end = own.iter().position(is_end).unwrap_or(own.len());
+    own[..end].to_vec()
+}
+
+/// Each example of a program is read, of the subcommand that it stands under, and its recipe can be.
+fn check_examples<R: Recipe>(
+    program: ProgramName,
+    parse: impl Fn(&[String]) -> Result<(), clap::Error>,
+) {
+    let command = program.command();
+    let name = command.get_name();
+    let subcommands = command.get_subcommands().map(clap::Command::get_name);
+    for of in subcommands.filter(|of| *of != "help").chain([""]) {
+        let lines = examples::of(name, of);
+        assert!(
+            (2..=4).contains(&lines.len()),
+            "`{name} {of}` has {} examples: give two or three in cli/examples.rs",
+            lines.len()
+        );
+        for line in lines {
+            let words = as_a_shell_reads(line, name);
+            if let Err(error) = parse(&words) {
+                panic!("{line}: {error}");
+            }
+            assert!(
+                of.is_empty() || words[1] == of,
+                "`{line}` stands under {of}"
+            );
+            let after = |flag: &str| -> Vec<String> {
+                let pairs = words.windows(2).filter(|pair| pair[0] == flag);
+                pairs.map(|pair| pair[1].clone()).collect()
+            };
+            let recipe = after("--recipe")
+                .pop()
+                .unwrap_or(R::SHIPPED[0].name.to_owned());
+            let is_by_recipe = R::PROGRAM == name && of != "translate" && of != "predict";
+            if is_by_recipe && let Err(error) = R::load(&recipe, &after("--set")) {
+                panic!("{line}: {error:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_help_ends_with_commands_that_can_be_typed() {
+    fn of<P: Program>(program: ProgramName) {
+        check_examples::<P::Recipe>(program, |words| {
+            parse::<P>(words.iter().map(OsString::from)).map(|_| ())
+        });
+    }
+    for program in ProgramName::value_variants() {
+        match program {
+            ProgramName::Lm => of::<Lm>(*program),
+            ProgramName::Iwslt => of::<Iwslt>(*program),
+            ProgramName::Glue => of::<Glue>(*program),
+            ProgramName::Squad => of::<Squad>(*program),
+            ProgramName::Mlm => of::<Mlm>(*program),
+            ProgramName::Sparta => check_examples::<LmRecipe>(*program, |words| {
+                let matches = Sparta::command().try_get_matches_from(words)?;
+                Sparta::from_arg_matches(&matches).map(|_| ())
+            }),
+        }
+    }
+    let help = parse::<Lm>(words("lm train --help"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        help.contains("Examples:\n  lm train --out runs/mine"),
+        "{help}"
+    );
+}
+
+#[test]
+fn every_shell_completes_every_subcommand_of_every_program() {
+    for program in ProgramName::value_variants() {
+        let command = program.command();
+        for shell in Shell::value_variants() {
+            let script = script(*shell, *program);
+            for subcommand in command.get_subcommands() {
+                let name = subcommand.get_name();
+                assert!(
+                    script.contains(name),
+                    "{shell}: no `{name}` of {}",
+                    command.get_name()
+                );
+            }
+            let flag = match shell {
+                // Long options without their hyphens.
+                Shell::Fish => "-l out",
+                _ => "--out",
+            };
+            assert!(
+                script.contains(flag),
+                "{shell}: no {flag} of {}",
+                command.get_name()
+            );
+            // What `report` refuses is not offered behind it.
+            if let (Shell::Bash, ProgramName::Lm) = (shell, program) {
+                let (_, of_report) = script
+                    .split_once("report)\n            opts=\"")
+                    .expect("report");
+                let (of_report, _) = of_report.split_once('"').expect("its end");
+                assert!(
+                    of_report.contains("--seeds") && !of_report.contains("--device"),
+                    "{of_report}"
+                );
+            }
+        }
     }
 }

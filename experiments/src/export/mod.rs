@@ -50,7 +50,7 @@ pub fn export(request: &Export) -> Result<()> {
     let limits = package.limits();
     folder::write(&request.out, &package.files(program.as_str(), &limits)?)?;
     for limit in limits {
-        say(format_args!("not in these files: {limit}"));
+        say(format_args!("not expressed: {limit}"));
     }
     print_line(request.out.display())?;
     Ok(())

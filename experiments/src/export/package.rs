@@ -231,7 +231,7 @@ impl Package {
             "class": self.loader.class(),
             "attention": attention,
             "mask": mask,
-            "not_in_these_files": limits,
+            "not_expressed": limits,
         });
         if let Value::Object(keys) = &mut facts {
             let further = self.facts.iter().cloned();
@@ -270,7 +270,7 @@ impl Package {
             };
             let _ = writeln!(text, "| `{name}` | {what} |");
         }
-        text += "\n## Not in these files\n\n";
+        text += "\n## Not expressed\n\n";
         match limits {
             [] => text += "Nothing: the class above computes what Sparta computes.\n",
             limits => {

@@ -1,0 +1,114 @@
+//! `sparta completions`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::builder::Resettable;
+use clap::{Args, Command, CommandFactory, ValueEnum};
+use clap_complete::{Generator, Shell, generate};
+
+use super::examples::with_examples;
+use super::glue::Glue;
+use super::iwslt::Iwslt;
+use super::lm::Lm;
+use super::mlm::Mlm;
+use super::program::command;
+use super::sparta::Sparta;
+use super::squad::Squad;
+use crate::io::{print_line, write_text};
+use crate::version;
+
+/// For which shell, and of which program.
+#[derive(Debug, Args)]
+pub(super) struct CompletionsOptions {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+    /// The program [default: sparta, or with --out all of them]
+    #[arg(value_enum)]
+    program: Option<ProgramName>,
+    /// Write a script of each program here, under the names that the shell looks for, instead of printing one
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A program of this project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgramName {
+    /// Language modelling
+    Lm,
+    /// Translation
+    Iwslt,
+    /// Labelled texts
+    Glue,
+    /// Answers in paragraphs
+    Squad,
+    /// Masked language modelling
+    Mlm,
+    /// Around them
+    Sparta,
+}
+
+impl ProgramName {
+    /// Its command line.
+    pub(super) fn command(self) -> Command {
+        match self {
+            Self::Lm => command::<Lm>(),
+            Self::Iwslt => command::<Iwslt>(),
+            Self::Glue => command::<Glue>(),
+            Self::Squad => command::<Squad>(),
+            Self::Mlm => command::<Mlm>(),
+            Self::Sparta => with_examples(Sparta::command()),
+        }
+    }
+}
+
+/// The script that completes a program in a shell.
+pub(super) fn script(shell: Shell, program: ProgramName) -> String {
+    let mut command = used(&program.command()).version(version::VERSION);
+    let name = command.get_name().to_owned();
+    let mut bytes = Vec::new();
+    generate(shell, &mut command, name, &mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A command line without the options that its subcommands do not use: scripts name hidden ones too.
+fn used(command: &Command) -> Command {
+    // A name that lives as long as clap asks for: a script is made once in a process.
+    let name: &'static str = command.get_name().to_owned().leak();
+    let arguments = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    Command::new(name)
+        .about(Resettable::from(command.get_about().cloned()))
+        .args(arguments.cloned())
+        .subcommands(command.get_subcommands().map(used))
+}
+
+/// Prints a script, or writes those that are asked for and prints their paths.
+///
+/// # Errors
+/// A folder that cannot be written to, or a file that is none of ours.
+pub(super) fn run(options: &CompletionsOptions) -> Result<()> {
+    let CompletionsOptions {
+        shell,
+        program,
+        out,
+    } = options;
+    let Some(out) = out else {
+        let program = program.unwrap_or(ProgramName::Sparta);
+        print_line(script(*shell, program).trim_end())?;
+        return Ok(());
+    };
+    let all = ProgramName::value_variants();
+    for program in program.as_ref().map_or(all, std::slice::from_ref) {
+        let path = out.join(shell.file_name(program.command().get_name()));
+        let is_folder = path.is_dir();
+        ensure!(
+            !is_folder,
+            "{} is a folder: delete it, or give another `--out`",
+            path.display()
+        );
+        write_text(&path, &script(*shell, *program))?;
+        print_line(path.display())?;
+    }
+    Ok(())
+}
