@@ -6,6 +6,7 @@ mod bench;
 mod compare;
 mod doctor;
 mod export;
+mod fetch;
 mod fuzz;
 mod glue;
 mod golden;
