@@ -162,7 +162,6 @@ pub(super) fn fetch(network: NetworkName, quiet: bool) -> Result<Folder> {
         Ok(endpoint) if !endpoint.is_empty() => endpoint,
         Ok(_) | Err(_) => "https://huggingface.co".to_owned(),
     };
-    let endpoint = endpoint.trim_end_matches('/');
     if !quiet {
         let dir = folder.dir.display();
         say(format_args!(
@@ -170,41 +169,62 @@ pub(super) fn fetch(network: NetworkName, quiet: bool) -> Result<Folder> {
             network.name()
         ));
     }
-    let mut shown = Shown::new(quiet);
-    let mut get = |file: &str| -> Result<bool> {
-        let url = |name: &&str| format!("{endpoint}/{name}/resolve/main/{file}");
-        let urls: Vec<String> = names.iter().map(url).collect();
+    let mut server = Server {
+        endpoint: endpoint.trim_end_matches('/'),
+        network,
+        dir: &folder.dir,
+        shown: Shown::new(quiet),
+    };
+    server.get_one(&[CONFIG])?;
+    if server.get_one(&TOKENIZERS)? == TOKENIZERS[1] {
+        server.get(TOKENIZER_CONFIG)?;
+    }
+    server.get_one(&WEIGHTS)?;
+    Ok(folder)
+}
+
+/// Where the files of a network are downloaded from, and to.
+struct Server<'a> {
+    endpoint: &'a str,
+    network: NetworkName,
+    dir: &'a Path,
+    shown: Shown,
+}
+
+impl Server<'_> {
+    fn urls(&self, file: &str) -> Vec<String> {
+        let url = |name: &&str| format!("{}/{name}/resolve/main/{file}", self.endpoint);
+        self.network.hub_names().iter().map(url).collect()
+    }
+
+    /// Downloads a file; false if there is none.
+    fn get(&mut self, file: &str) -> Result<bool> {
+        let urls = self.urls(file);
         let remote = Remote {
             mirrors: &urls.iter().map(String::as_str).collect::<Vec<_>>(),
             sha256: None,
-            licence: network.licence(),
+            licence: self.network.licence(),
         };
-        let dest = folder.dir.join(file);
-        fetch_if_there(&remote, &dest, &mut |event| shown.hear(event))
-            .map_err(|error| with_way_out(error, network))
-    };
-    let mut get_one = |files: [&'static str; 2]| -> Result<&'static str> {
-        for file in files {
-            if get(file)? {
+        let dest = self.dir.join(file);
+        fetch_if_there(&remote, &dest, &mut |event| self.shown.hear(event))
+            .map_err(|error| with_way_out(error, self.network))
+    }
+
+    /// Downloads the first file that is there; its name.
+    fn get_one(&mut self, files: &[&'static str]) -> Result<&'static str> {
+        for &file in files {
+            if self.get(file)? {
                 return Ok(file);
             }
         }
-        let [file, other] = files;
-        let instead = match file == other {
-            true => String::new(),
-            false => format!(" and no {other}"),
-        };
+        let urls: Vec<String> = files.iter().flat_map(|file| self.urls(file)).collect();
         bail!(
-            "{endpoint}/{name} has no {file}{instead}; give another server by HF_ENDPOINT=URL, or a folder by \
-             `--weights DIR`"
+            "the server has no {}: {} (HTTP status 404); give another server by HF_ENDPOINT=URL, or a folder by \
+             `--weights DIR`",
+            files.join(" and no "),
+            urls.join(", ")
         )
-    };
-    get_one([CONFIG, CONFIG])?;
-    if get_one(TOKENIZERS)? == TOKENIZERS[1] {
-        get(TOKENIZER_CONFIG)?;
     }
-    get_one(WEIGHTS)?;
-    Ok(folder)
 }
 
 /// What to do where nothing can be downloaded.

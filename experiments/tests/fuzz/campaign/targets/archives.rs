@@ -108,7 +108,7 @@ pub const ZIP: Target = Target {
         fs::create_dir_all(&from).expect("a folder");
         Box::new(move |bytes| {
             fs::write(from.join("RTE.zip"), bytes).expect("written");
-            let read = prepare(GlueTask::Rte, Some(&from), &emptied(&cache))
+            let read = prepare(GlueTask::Rte, Some(&from), &emptied(&cache), &mut |_| ())
                 .and_then(|dir| read_task(GlueTask::Rte, &dir));
             read.map_err(|error| error.to_string()).is_ok()
         })
