@@ -54,7 +54,7 @@ struct Published {
     files: [(&'static str, Archive, usize); 2],
 }
 
-/// As https://rajpurkar.github.io/SQuAD-explorer/ has it.
+/// As `datasets/data/README.md` and the card of `rajpurkar/squad_v2` on the Hugging Face hub have it.
 const LICENCE: &str = "CC BY-SA 4.0";
 
 const V1_1: Published = Published {

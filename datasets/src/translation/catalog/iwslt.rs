@@ -21,8 +21,7 @@ macro_rules! iwslt {
     };
 }
 
-const TED: &str =
-    "that of TED talks, see https://www.ted.com/about/our-organization/our-policies-terms";
+const TED: &str = "that of TED talks, see https://www.ted.com/about/our-organization/our-policies-terms/ted-talks-usage-policy";
 
 const IWSLT_TRAIN: Part = part(
     Split::Train,

@@ -81,8 +81,16 @@ impl Pretrained {
             (None, Fetch::Never) => bail!(weights::missing(network)),
         };
         folder.check_unchanged()?;
-        let mut pretrained = Self::read(model, &folder.dir)
-            .with_context(|| format!("weights in {}", folder.dir.display()))?;
+        let mut pretrained = Self::read(model, &folder.dir).with_context(|| {
+            let dir = folder.dir.display();
+            match folder.owner {
+                Owner::User | Owner::Hub => format!("weights in {dir}"),
+                // An error page, for example, came in their place.
+                Owner::Sparta => {
+                    format!("weights in {dir} (to download them anew, delete the folder and run `prepare`)")
+                }
+            }
+        })?;
         match folder.owner {
             Owner::User | Owner::Sparta => {}
             Owner::Hub => pretrained.origin += ", of the cache of Hugging Face's programs",
