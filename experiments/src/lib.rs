@@ -13,6 +13,7 @@ pub mod cli;
 pub mod compare;
 pub mod device;
 pub mod doctor;
+pub mod download;
 pub mod evidence;
 pub mod export;
 pub mod io;

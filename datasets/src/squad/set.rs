@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::{Article, SquadForm, n_questions, read_articles};
 use crate::classification::PartCount;
-use crate::source::{Archive, refused};
+use crate::source::{Archive, Listener, refused};
 use crate::{Error, Result, embedded};
 
 /// A set of articles to train on and one to report on.
@@ -54,6 +54,9 @@ struct Published {
     files: [(&'static str, Archive, usize); 2],
 }
 
+/// As `datasets/data/README.md` and the card of `rajpurkar/squad_v2` on the Hugging Face hub have it.
+const LICENCE: &str = "CC BY-SA 4.0";
+
 const V1_1: Published = Published {
     title: "SQuAD v1.1",
     form: SquadForm::V1_1,
@@ -65,6 +68,7 @@ const V1_1: Published = Published {
                 file: "train-v1.1.json",
                 mirrors: &["https://rajpurkar.github.io/SQuAD-explorer/dataset/train-v1.1.json"],
                 sha256: Some("3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
+                licence: LICENCE,
             },
             87_599,
         ),
@@ -74,6 +78,7 @@ const V1_1: Published = Published {
                 file: "dev-v1.1.json",
                 mirrors: &["https://rajpurkar.github.io/SQuAD-explorer/dataset/dev-v1.1.json"],
                 sha256: Some("95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9"),
+                licence: LICENCE,
             },
             10_570,
         ),
@@ -93,6 +98,7 @@ const V2_0: Published = Published {
                 file: "train-v2.0.json",
                 mirrors: &["https://rajpurkar.github.io/SQuAD-explorer/dataset/train-v2.0.json"],
                 sha256: Some("68dcfbb971bd3e96d5b46c7177b16c1a4e7d4bdef19fb204502738552dede002"),
+                licence: LICENCE,
             },
             130_319,
         ),
@@ -102,6 +108,7 @@ const V2_0: Published = Published {
                 file: "dev-v2.0.json",
                 mirrors: &["https://rajpurkar.github.io/SQuAD-explorer/dataset/dev-v2.0.json"],
                 sha256: Some("80a5225e94905956a6446d296ca1093975c4d3b3260f1d6c8f68bc2ab77182d8"),
+                licence: LICENCE,
             },
             11_873,
         ),
@@ -191,8 +198,8 @@ impl SquadSet {
         Ok(corpus)
     }
 
-    /// Makes the set available on this machine, downloading it when that is needed and allowed, and
-    /// reads it once.
+    /// Makes the set available on this machine, downloading it when that is needed and allowed (which
+    /// `listener` is told of), and reads it once.
     ///
     /// # Errors
     /// As [`SquadSet::load`]; [`Error::DownloadFailed`], [`Error::DownloadNotCompiled`].
@@ -200,14 +207,14 @@ impl SquadSet {
         self,
         from: Option<&Path>,
         cache: &Path,
-        progress: &mut dyn FnMut(u64, Option<u64>),
+        listener: Listener<'_>,
     ) -> Result<SquadCorpus> {
         if let Some(of) = self.published()
             && from.is_none()
             && of.locate(None, cache).is_err()
         {
             for (_, archive, _) in &of.files {
-                download(of.title, archive, &cache.join(of.folder), progress)?;
+                download(of.title, archive, &cache.join(of.folder), listener)?;
             }
         }
         let loaded = self.load(from, cache);
@@ -239,14 +246,9 @@ impl Published {
 }
 
 #[cfg(feature = "download")]
-fn download(
-    _: &'static str,
-    archive: &Archive,
-    dir: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<()> {
+fn download(_: &'static str, archive: &Archive, dir: &Path, listener: Listener<'_>) -> Result<()> {
     let path = dir.join(archive.file);
-    crate::source::fetch_with_progress(archive.mirrors, archive.sha256, &path, progress)
+    crate::source::fetch(&archive.remote(), &path, listener)
 }
 
 #[cfg(not(feature = "download"))]
@@ -254,7 +256,7 @@ fn download(
     corpus: &'static str,
     _archive: &Archive,
     dir: &Path,
-    _progress: &mut dyn FnMut(u64, Option<u64>),
+    _listener: Listener<'_>,
 ) -> Result<()> {
     Err(Error::DownloadNotCompiled {
         corpus,

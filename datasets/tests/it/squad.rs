@@ -430,7 +430,7 @@ fn version_2_is_found_where_it_lies() {
         Some(folder.clone())
     );
     std::fs::write(folder.join("dev-v2.0.json"), "<html>").unwrap();
-    let error = set.prepare(None, cache.path(), &mut |_, _| ()).unwrap_err();
+    let error = set.prepare(None, cache.path(), &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("squad-v2.0.refused"), "{error}");
 }
 
@@ -464,7 +464,7 @@ fn sets_are_found_where_they_lie() {
     );
     assert_eq!(corpus.counts[0].published, 87_599);
     let shipped = SquadSet::Shipped
-        .prepare(None, cache.path(), &mut |_, _| ())
+        .prepare(None, cache.path(), &mut |_| ())
         .unwrap();
     assert_eq!(
         (n_questions(&shipped.train), n_questions(&shipped.dev)),

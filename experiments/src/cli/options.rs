@@ -40,7 +40,7 @@ pub(super) struct Common {
     out: Option<PathBuf>,
     /// Folder with the corpus files as published; with `--set data.corpus=files` your own file, or a folder of train, valid and
     /// test files
-    #[arg(long, alias = "from", value_name = "PATH")]
+    #[arg(long, visible_alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
     /// No progress output
     #[arg(long, short)]
@@ -51,7 +51,7 @@ pub(super) struct Common {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Encoder {
     /// Folder with pretrained weights: config.json, model.safetensors or pytorch_model.bin, and
-    /// tokenizer.json or vocab.txt
+    /// tokenizer.json or vocab.txt [default: those that `prepare` downloaded for the recipe's network]
     #[arg(long, value_name = "DIR")]
     pub(super) weights: Option<PathBuf>,
 }

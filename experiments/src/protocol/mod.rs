@@ -70,7 +70,8 @@ fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         Stage::Report => records::report::<T>(run.recipe, &run.folder),
         Stage::Prepare => {
             watch::listen()?;
-            let task = T::open(run, Fetch::Allowed)?;
+            let quiet = run.request.quiet;
+            let task = T::open(run, Fetch::Allowed { quiet })?;
             for line in task.describe() {
                 run.note(&line);
             }

@@ -98,7 +98,10 @@ pub struct Request<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetch {
     /// Download what is missing.
-    Allowed,
+    Allowed {
+        /// Say nothing of it.
+        quiet: bool,
+    },
     /// Use `--data` and the cache alone.
     Never,
 }

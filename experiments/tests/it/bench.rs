@@ -68,7 +68,9 @@ impl Bench {
         let mut process = std::process::Command::new(self.program.exe);
         process
             .current_dir(self.folder.path())
-            .env("SPARTA_CACHE", self.path("cache"));
+            .env("SPARTA_CACHE", self.path("cache"))
+            // What the machine has of other programs is not for tests.
+            .env("HF_HUB_CACHE", self.path("hub"));
         process
     }
 

@@ -7,6 +7,7 @@ mod claims;
 mod compare;
 mod doctor;
 mod export;
+mod fetch;
 mod fuzz;
 mod glue;
 mod golden;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use sparta_datasets::files::{Origins, OwnQuestions};
 use sparta_datasets::squad::{Answer, Article, Paragraph, Question, SquadCorpus, SquadSet};
 
+use crate::download::Shown;
 use crate::protocol::Fetch;
 use crate::recipe::{AnyCorpus, Recipe, Source, SquadRecipe};
 use crate::task::own_files;
@@ -30,7 +31,10 @@ pub(super) fn load(
     };
     let cache = AnyCorpus::Paragraphs(set).cache_dir()?;
     let loaded = match fetch {
-        Fetch::Allowed => set.prepare(from, &cache, &mut |_, _| ()),
+        Fetch::Allowed { quiet } => {
+            let mut shown = Shown::new(quiet);
+            set.prepare(from, &cache, &mut |event| shown.hear(event))
+        }
         Fetch::Never => set.load(from, &cache),
     };
     let loaded = loaded.map_err(|error| {
