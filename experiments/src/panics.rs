@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_h
 use std::sync::{Mutex, Once, PoisonError};
 
 use crate::io::say;
+use crate::protocol::{available_memory, gigabytes};
 
 static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static INSTALL: Once = Once::new();
@@ -69,9 +70,50 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// What to change when a device had no memory for what was asked: words that backends and allocators say it in.
+#[must_use]
+pub fn advice(message: &str) -> Option<String> {
+    const SAID: [&str; 6] = [
+        "out of memory",
+        "outofmemory",
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "memory allocation of",
+    ];
+    let message = message.to_lowercase();
+    if !SAID.iter().any(|words| message.contains(words)) {
+        return None;
+    }
+    let free = gigabytes(available_memory());
+    Some(format!(
+        "memory ran out ({free} are free on this machine; a GPU has its own): take smaller batches (`train.batch_size` or `train.max_tokens`, with `train.grad_accum` for as many \
+         examples a step), shorter texts (`model.tgt_len`, `model.mem_len`, `data.max_len`), or `--attention-by fused`, which never \
+         holds all scores; `--dry-run` says what a recipe \
+         takes, and a changed recipe is a new run"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::catch;
+    use super::{advice, catch};
+
+    #[test]
+    fn what_ran_out_of_memory_is_told_what_to_change() {
+        for said in [
+            "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate",
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+            "Validation Error Caused by: Not enough memory left.",
+            "called `Result::unwrap()` on an `Err` value: OutOfMemory",
+        ] {
+            let advice = advice(said).unwrap();
+            assert!(
+                advice.contains("grad_accum") && advice.contains("--attention-by"),
+                "{advice}"
+            );
+        }
+        assert_eq!(advice("lost device 7"), None);
+    }
 
     #[test]
     fn a_panic_becomes_one_line() {

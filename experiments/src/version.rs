@@ -41,6 +41,23 @@ pub fn versions() -> BTreeMap<String, String> {
     .into()
 }
 
+/// The command line of this process, as a shell reads it.
+#[must_use]
+pub fn command() -> String {
+    let words = std::env::args_os().map(|word| quoted(&word.to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it.
+#[must_use]
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._=,+-/:@".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// The backends of this build.
 fn features() -> Vec<&'static str> {
     let all = [

@@ -6,7 +6,7 @@ import pathlib
 import re
 
 LEFT_OUT = {".lock", "status.json", "timing.jsonl"}
-TIMES = {"started", "finished", "seconds", "tokens_per_second", "peak_gigabytes"}
+TIMES = {"command", "started", "finished", "seconds", "tokens_per_second", "peak_gigabytes"}
 OF_TIME = {"seconds", "gigabytes"}
 
 

@@ -76,7 +76,11 @@ pub fn report_outcome(outcome: Result<Result<()>, String>) -> ExitCode {
             }
         }
         Err(panic) => {
-            say(format_args!("error: the computation failed: {panic}"));
+            let advice = panics::advice(&panic).map(|advice| format!("; {advice}"));
+            say(format_args!(
+                "error: the computation failed: {panic}{}",
+                advice.unwrap_or_default()
+            ));
             say(format_args!(
                 "{}; RUST_BACKTRACE=1 shows where it failed",
                 match kept() {

@@ -17,8 +17,8 @@ pub(crate) mod scored;
 mod stage;
 pub mod task;
 
-pub(crate) use cost::available_memory;
 pub use cost::{Cost, Decoding};
+pub(crate) use cost::{available_memory, gigabytes};
 pub use folder::{ArmFolder, ModelFolder, RunFolder};
 pub use lock::RunLock;
 pub use masks::AttentionLayers;

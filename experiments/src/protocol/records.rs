@@ -124,6 +124,7 @@ impl<R: Recipe> Run<'_, R> {
             started: now(),
             finished: None,
             status: Status::Running,
+            command: Some(version::command()),
             versions: version::versions(),
         }
     }

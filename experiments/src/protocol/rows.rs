@@ -11,6 +11,7 @@ use sparta_results::{Condition, MaskFamily};
 use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::task::Task;
 use crate::recipe::{Masks, Recipe, RetrainStart};
+use crate::train::short;
 
 /// Attention types that are pruned together; the others stay whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,10 +200,24 @@ pub(crate) fn check_masks(variants: &[Variant], masks: &Masks) -> Result<()> {
     Ok(())
 }
 
-/// The words of mechanisms without what shells and file systems mind: `entmax-1.3`, `decoder-rfa-m-32_cross-rfa-m-32`.
+/// Longest name of mechanisms: the names of records are longer by a table, a seed and a row, and file systems have 255 bytes.
+const LONGEST: usize = 100;
+
+/// The words of mechanisms without what shells and file systems mind: `entmax-1.3`, `decoder-rfa-m-32_cross-rfa-m-32`; of
+/// very many the beginning and a hash.
 pub(crate) fn folder_name(mechanisms: MechanismsByType) -> String {
-    let words = mechanisms.to_string().replace(')', "");
-    words.replace(['(', '=', ','], "-").replace(' ', "_")
+    let words = mechanisms.to_string();
+    let name = words
+        .replace(')', "")
+        .replace(['(', '=', ','], "-")
+        .replace(' ', "_");
+    match name.len() <= LONGEST {
+        true => name,
+        false => {
+            let hash = sparta_datasets::source::sha256(words.as_bytes());
+            format!("{}-{}", &name[..LONGEST - 9], short(&hash))
+        }
+    }
 }
 
 /// What keeps a mechanism from being pruned, in words.
@@ -527,6 +542,15 @@ mod tests {
             "decoder-rfa-m-32_cross-rfa-m-32"
         );
         assert_eq!(by_type("encoder=entmax15"), "encoder-entmax15");
+        // Names of records must not be longer than file systems take.
+        let long = |seed: u64| {
+            let of = format!("random(keep=0.25,seed={seed},first=visible)");
+            let words = format!("encoder=softmax+{of} decoder=softmax+{of} cross=entmax15");
+            let name = by_type(&words);
+            assert_eq!(name.len(), LONGEST, "{name}");
+            name
+        };
+        assert_ne!(long(1), long(2));
     }
 
     #[test]

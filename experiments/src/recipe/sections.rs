@@ -61,9 +61,17 @@ impl Heading {
                     .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
             "`table` names a folder: letters, digits, `-` and `_` only; found `{table}`"
         );
+        ensure!(
+            table.len() <= LONGEST_TABLE,
+            "`table` names folders and records: at most {LONGEST_TABLE} characters; found {}",
+            table.len()
+        );
         Ok(())
     }
 }
+
+/// Characters of the name of a table: names of records are longer by more than a hundred, and file systems have 255 bytes.
+const LONGEST_TABLE: usize = 64;
 
 /// Each seed where it stands first, as `--seeds` takes them.
 fn once(seeds: &[u64]) -> String {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{Place, Scheduler};
 use crate::io::{print_line, write_text};
+use crate::version::quoted;
 
 /// Name of the script in the folder of a sweep.
 const SCRIPT: &str = "sweep.sbatch";
@@ -169,22 +170,14 @@ fn in_shell(words: &[OsString]) -> Result<String> {
                 PathBuf::from(word).display()
             );
         };
-        Ok(quote(text))
+        Ok(quoted(text))
     });
     Ok(quoted.collect::<Result<Vec<_>>>()?.join(" "))
 }
 
-fn quote(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._=,+-/:@".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
 /// A command as it is typed.
 pub(super) fn shown(words: &[OsString]) -> String {
-    let word = |word: &OsString| quote(&OsStr::to_string_lossy(word));
+    let word = |word: &OsString| quoted(&OsStr::to_string_lossy(word));
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 

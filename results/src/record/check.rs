@@ -9,6 +9,9 @@ use crate::record::Status;
 /// The percentages that are possible.
 const PERCENTAGES: std::ops::RangeInclusive<f64> = 0.0..=100.0;
 
+/// Characters of an id: with what the name of its file has besides, as many as file systems take.
+const LONGEST_ID: usize = 240;
+
 /// The commit of a program that was not built from a git checkout.
 const UNKNOWN: &str = "unknown";
 
@@ -49,6 +52,12 @@ impl RunRecord {
             return Err(
                 "an id is made of letters, digits and `._=+-` and starts with no dot".into(),
             );
+        }
+        if self.id.len() > LONGEST_ID {
+            return Err(format!(
+                "an id has at most {LONGEST_ID} characters, which a file's name can hold, and this one has {}",
+                self.id.len()
+            ));
         }
         match self.commit() {
             Some(commit) if !is_commit(commit) => Err(format!(

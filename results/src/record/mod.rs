@@ -122,6 +122,9 @@ pub struct RunRecord {
     pub finished: Option<u64>,
     /// How it ended.
     pub status: Status,
+    /// The command line of the process that scored it, as a shell reads it. None in records from before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Program and library versions by name; under [`COMMIT`] the git commit of the program. Records of later programs also say
     /// the compiler, features, system, processor and threads.
     pub versions: BTreeMap<String, String>,

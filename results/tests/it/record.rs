@@ -85,6 +85,7 @@ fn contradictions_are_refused() {
     let spoil: [fn(&mut RunRecord); 11] = [
         |record| record.id = "../escape".into(),
         |record| record.id = String::new(),
+        |record| record.id = "a".repeat(241),
         |record| record.p_effective = Some(100.5),
         |record| record.p_nominal = None,
         |record| record.condition = Baseline::Bigram.into(),

@@ -56,6 +56,7 @@ pub fn run(condition: impl Into<Condition>, p: Option<f64>, seed: u64, value: f6
         started: 1_700_000_000,
         finished: Some(1_700_000_100),
         status: Status::Completed,
+        command: None,
         versions: BTreeMap::from([("sparta".into(), "0.1.0".into())]),
     }
 }
