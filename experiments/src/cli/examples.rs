@@ -85,7 +85,7 @@ const IWSLT: &[Of] = &[
     (
         "train",
         &[
-            "iwslt train --out runs/mine --set 'model.normalizers=[\"alpha_entmax\"]'",
+            "iwslt train --out runs/mine --set train.lr=0.001 --seeds 1,2",
             "iwslt train --out runs/mine --resume",
         ],
     ),
@@ -263,7 +263,7 @@ const SQUAD: &[Of] = &[
         "measure",
         &[
             "squad measure --attention-by reference",
-            "squad measure --attention-by fused --mask runs/mine/seed-1/masks/ap-p90.safetensors",
+            "squad measure --attention-by fused --mask runs/mine/seed-1/squad/masks/ap-p90.safetensors",
         ],
     ),
 ];
@@ -382,7 +382,7 @@ const SPARTA: &[Of] = &[
         "analyze",
         &[
             "sparta analyze runs/mine",
-            "sparta analyze runs/mine/seed-1/softmax/dense --figure roles,density --examples 200",
+            "sparta analyze runs/mine/seed-1/softmax/dense --figure density,diversity --examples 200",
             "sparta analyze omega                                        # the regularised argmax, of no run",
         ],
     ),

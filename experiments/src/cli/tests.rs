@@ -271,7 +271,11 @@ fn check_examples<R: Recipe>(
                 .pop()
                 .unwrap_or(R::SHIPPED[0].name.to_owned());
             let is_by_recipe = R::PROGRAM == name && of != "translate" && of != "predict";
-            if is_by_recipe && let Err(error) = R::load(&recipe, &after("--set")) {
+            let mut sets = after("--set");
+            if let Some(tasks) = after("--tasks").pop() {
+                sets.push(format!("tasks={:?}", tasks.split(',').collect::<Vec<_>>()));
+            }
+            if is_by_recipe && let Err(error) = R::load(&recipe, &sets) {
                 panic!("{line}: {error:#}");
             }
         }
@@ -334,7 +338,7 @@ fn every_shell_completes_every_subcommand_of_every_program() {
             // What `report` refuses is not offered behind it.
             if let (Shell::Bash, ProgramName::Lm) = (shell, program) {
                 let (_, of_report) = script
-                    .split_once("report)\n            opts=\"")
+                    .split_once("lm__subcmd__report)\n            opts=\"")
                     .expect("report");
                 let (of_report, _) = of_report.split_once('"').expect("its end");
                 assert!(
