@@ -141,7 +141,7 @@ pub struct Run<'a, R: Recipe> {
 }
 
 impl<R: Recipe> Drop for Run<'_, R> {
-    /// What was not ended by [`Run::end`] ends by a panic; the folder is still this process's own.
+    /// What was not ended by `Run::end` ends by a panic; the folder is still this process's own.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let _ = self.tracker.end(Ended::Failed);

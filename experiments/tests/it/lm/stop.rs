@@ -87,7 +87,9 @@ fn training_that_ends_early_says_so() {
     ];
     let tried = stdout(&bench.tiny_with("--dry-run --device flex", &sets).success());
     assert_says(&tried, &["at most about"]);
-    let said = bench.tiny_with("--out run --device flex", &sets).success();
+    // Not quiet, as it is otherwise here.
+    let words = bench.words("--out run --device flex", &sets);
+    let said = bench.command().args(words).assert().success();
     let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
     assert_says(
         &said,
