@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::Listener;
 use crate::tokenize::{Language, count_tokens};
 use crate::wikitext::WikiText;
 use crate::{Error, Result, Split, embedded, source, wikitext};
@@ -107,14 +108,15 @@ impl CorpusName {
             .map_or("State of the Union", WikiText::title)
     }
 
-    /// Makes the corpus available on this machine, downloading it when that is needed and allowed.
+    /// Makes the corpus available on this machine, downloading it when that is needed and allowed;
+    /// `listener` is told of that.
     ///
     /// # Errors
     /// Those of [`source::prepare`]; never for the shipped corpus.
-    pub fn prepare(self, from: Option<&Path>, cache: &Path) -> Result<()> {
+    pub fn prepare(self, from: Option<&Path>, cache: &Path, listener: Listener<'_>) -> Result<()> {
         match self.wikitext() {
             None => Ok(()),
-            Some(which) => source::prepare(which, from, cache).map(|_| ()),
+            Some(which) => source::prepare(which, from, cache, listener).map(|_| ()),
         }
     }
 

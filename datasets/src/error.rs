@@ -103,6 +103,22 @@ pub enum Error {
         tried: String,
     },
 
+    /// A file is not what it was when it was first downloaded.
+    #[error(
+        "{url} gives other bytes than at the first download: sha256 {found}, recorded {recorded}; if the change is wanted, delete {}",
+        record.display()
+    )]
+    ChangedDownload {
+        /// Its address.
+        url: String,
+        /// Hexadecimal sha256 of what it gives now.
+        found: String,
+        /// Hexadecimal sha256 of the first download.
+        recorded: String,
+        /// Where that is recorded.
+        record: PathBuf,
+    },
+
     /// The program was built without the `download` feature.
     #[error("{corpus} is not in {} and this build cannot download; rebuild with `--features download` or run `prepare --from DIR`", cache.display())]
     DownloadNotCompiled {

@@ -14,7 +14,7 @@
 //! tokenize::pretrained ─► batch::EncodedExample ─► ExampleOrder (seed, epoch) ─► ClassificationBatch
 //! Corpus.train ─► batch::text_windows ([CLS] … [SEP]) ─► batch::Masker ─► MaskedBatch
 //! any training text ─► baseline (n-grams, word translation, word overlap, majority)
-//! SquadSet::prepare ─► squad::windows ─► batch::SpanBatch; logits ─► squad::best_spans ─► text
+//! SquadSet::prepare ─► squad::windows ─► batch::SpanBatch; logits ─► squad::best_spans, null_odds ─► text
 //! ```
 //!
 //! ```

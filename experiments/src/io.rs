@@ -71,9 +71,12 @@ pub fn with_way_out(error: anyhow::Error, again: &str, folder: Option<&Path>) ->
 fn way_out(error: &io::Error, again: &str) -> Option<String> {
     use io::ErrorKind as Kind;
     match error.kind() {
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge | Kind::WriteZero => {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::WriteZero => {
             Some(format!("free space there and {again}"))
         }
+        Kind::FileTooLarge => Some(format!(
+            "raise the limit on the size of files (`ulimit -f`) and {again}"
+        )),
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
             Some(format!("get the right to use it and {again}"))
         }

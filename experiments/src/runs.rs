@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sparta_results::render::{Align, Table};
 use sparta_results::{Condition, RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
 use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::rows::all_models;
 use crate::protocol::run::TrainingSummary;
-use crate::protocol::{Arm, ModelFolder, Row, RunFolder, RunLock, Task};
+use crate::protocol::{ModelFolder, RunFolder, RunLock, Task};
 use crate::recipe::Recipe;
 use crate::report::find_runs;
+use crate::status::{Ended, Status};
 use crate::train::watch::duration;
+use crate::train::{TIMING, last_timing};
 
 /// What `sparta runs` asks for.
 #[derive(Debug, Clone)]
@@ -45,12 +48,17 @@ pub struct RunState {
     pub records: usize,
     /// The first score of a dense model, with its name.
     pub score: Option<(String, f64)>,
+    /// Validation loss of the first dense model, in nats.
+    pub valid_loss: Option<f64>,
     /// What happens there now.
     pub state: State,
     /// The model in training, and its last logged step.
     pub at: Option<(String, u64)>,
-    /// Seconds that the models which are not trained will take, from those that are; scoring is not counted.
+    /// Seconds that a running process will take, as it says; else those that the models which are not trained will take,
+    /// from those that are.
     pub seconds_left: Option<f64>,
+    /// What the process says that works there, or did last; none where it has left nothing that can be read.
+    pub status: Option<Status>,
     /// Seconds since anything was logged, of a run that is not complete.
     pub silent: Option<u64>,
 }
@@ -65,6 +73,21 @@ pub enum State {
     Complete,
     /// Nobody works in it, and something is left.
     Stopped,
+    /// The same, and the last process ended by an error.
+    Failed,
+    /// The same, and the last process ended without a word: it was killed, or the machine stopped.
+    Killed,
+}
+
+impl State {
+    /// Of a run that nobody works in, which is not complete.
+    fn left_by(last: Option<&Status>) -> Self {
+        match last.map(|status| status.state) {
+            Some(Ended::Stopped | Ended::Done) | None => Self::Stopped,
+            Some(Ended::Failed) => Self::Failed,
+            Some(Ended::Running) => Self::Killed,
+        }
+    }
 }
 
 /// Prints the runs.
@@ -91,7 +114,10 @@ pub fn runs(request: &Runs) -> Result<()> {
 }
 
 /// What a run folder says of its run.
-fn state(root: &Path) -> Result<RunState> {
+///
+/// # Errors
+/// A folder without a recipe, and files in it that cannot be read.
+pub(crate) fn state(root: &Path) -> Result<RunState> {
     let program = program_of(root)?;
     let folder = RunFolder::at(root.to_owned());
     with_task!(program, T => {
@@ -108,25 +134,12 @@ struct Model {
 
 /// Every model of a recipe, in the order in which they are trained.
 fn models<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<Vec<Model>> {
-    let mut models = Vec::new();
-    for &seed in recipe.seeds() {
-        for variant in T::variants(recipe)? {
-            let rows = Row::all(&variant.pruned, recipe.masks());
-            let arm = Arm::of(folder, recipe, seed, variant);
-            models.push(Model {
-                folder: arm.folder.dense(),
-                is_dense: true,
-            });
-            let rows = rows
-                .iter()
-                .filter(|row| row.is_trained_again(recipe.retrain_start()));
-            models.extend(rows.map(|row| Model {
-                folder: arm.folder.row(&row.name()),
-                is_dense: false,
-            }));
-        }
-    }
-    Ok(models)
+    let models = all_models::<T>(recipe, folder)?.into_iter();
+    let model = models.map(|(arm, row)| Model {
+        folder: arm.model(row.as_ref()),
+        is_dense: row.is_none(),
+    });
+    Ok(model.collect())
 }
 
 fn of_models<R: Recipe>(
@@ -140,17 +153,20 @@ fn of_models<R: Recipe>(
         false => Vec::new(),
     };
     let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
-    let (mut left, mut at) = ([0_usize; 2], None);
+    let (mut left, mut at, mut valid_loss) = ([0_usize; 2], None, None);
     for model in models {
         let kind = usize::from(model.is_dense);
         if model.folder.trained().is_file() {
             let summary = TrainingSummary::load(&model.folder)?;
             trained += 1;
+            if model.is_dense && valid_loss.is_none() {
+                valid_loss = Some(summary.valid_nll);
+            }
             seconds[kind].push(summary.finished.saturating_sub(summary.started) as f64);
         } else {
             left[kind] += 1;
-            if let Some(step) = last_step(&model.folder.path) {
-                at = Some((model.folder.identity.run.clone(), step));
+            if let Some(timing) = last_timing(&model.folder.path) {
+                at = Some((model.folder.identity.run.clone(), timing.step));
             }
         }
     }
@@ -163,10 +179,16 @@ fn of_models<R: Recipe>(
         .zip(of_kind(1))
         .map(|(again, dense)| again + dense);
     let is_complete = trained == models.len() && folder.root().join("TABLE.csv").is_file();
+    // One that cannot be read is none: the next process writes it anew.
+    let status = Status::load(folder.root()).unwrap_or_default();
     let state = match (RunLock::holder(folder.root())?, is_complete) {
         (Some(holder), _) => State::Running(holder),
         (None, true) => State::Complete,
-        (None, false) => State::Stopped,
+        (None, false) => State::left_by(status.as_ref()),
+    };
+    let seconds_left = match is_of_holder(&state, status.as_ref()) {
+        true => status.as_ref().and_then(Status::seconds_left_now),
+        false => (trained < models.len()).then_some(seconds_left).flatten(),
     };
     let first = records
         .iter()
@@ -180,36 +202,35 @@ fn of_models<R: Recipe>(
         trained,
         models: models.len(),
         records: records.len(),
+        valid_loss,
         score: first.and_then(|record| Some((record.metric.to_string(), record.value?))),
         silent: match state {
             State::Complete => None,
-            State::Running(_) | State::Stopped => silent(models),
+            State::Running(_) | State::Stopped | State::Failed | State::Killed => silent(models),
         },
-        seconds_left: (trained < models.len()).then_some(seconds_left).flatten(),
+        seconds_left,
+        status,
         state,
         at,
     })
 }
 
-/// The last line of a training's log.
-#[derive(Debug, Deserialize)]
-struct Logged {
-    step: u64,
-}
-
-fn last_step(model: &Path) -> Option<u64> {
-    let text = std::fs::read_to_string(model.join("timing.jsonl")).ok()?;
-    // The last line may be half written.
-    let mut lines = text.lines().rev();
-    lines
-        .find_map(|line| serde_json::from_str::<Logged>(line).ok())
-        .map(|logged| logged.step)
+/// Whether a status is that of the process that works in its folder, which may not have written one yet.
+fn is_of_holder(state: &State, status: Option<&Status>) -> bool {
+    match (state, status) {
+        (State::Running(holder), Some(status)) => {
+            let process = format!("(pid {} on host {})", status.pid, status.host);
+            status.state == Ended::Running && holder.contains(&process)
+        }
+        (State::Running(_) | State::Complete, _)
+        | (State::Stopped | State::Failed | State::Killed, _) => false,
+    }
 }
 
 /// Seconds since the newest log was written.
 fn silent(models: &[Model]) -> Option<u64> {
     let written = models.iter().filter_map(|model| {
-        let log = model.folder.path.join("timing.jsonl").metadata().ok()?;
+        let log = model.folder.path.join(TIMING).metadata().ok()?;
         log.modified().ok()
     });
     let since = SystemTime::now().duration_since(written.max()?).ok()?;
@@ -230,16 +251,18 @@ fn to_text(states: &[RunState]) -> String {
     ]);
     for of in states {
         let seeds: Vec<String> = of.seeds.iter().map(u64::to_string).collect();
+        let said = (of.status.as_ref()).filter(|status| is_of_holder(&of.state, Some(status)));
+        let at = match (said, &of.at) {
+            (Some(status), _) => format!(": {}", status.words()),
+            (None, Some((model, step))) => format!(": {model}, step {step}"),
+            (None, None) => String::new(),
+        };
         let state = match &of.state {
-            State::Running(holder) => match &of.at {
-                Some((model, step)) => format!("running {holder}: {model}, step {step}"),
-                None => format!("running {holder}"),
-            },
+            State::Running(holder) => format!("running {holder}{at}"),
             State::Complete => "complete".to_owned(),
-            State::Stopped => match &of.at {
-                Some((model, step)) => format!("stopped: {model}, step {step}"),
-                None => "stopped".to_owned(),
-            },
+            State::Stopped => format!("stopped{at}"),
+            State::Failed => format!("failed{at}"),
+            State::Killed => format!("killed{at}"),
         };
         table.push([
             of.folder.display().to_string(),
@@ -254,8 +277,12 @@ fn to_text(states: &[RunState]) -> String {
             state,
             match (&of.state, of.seconds_left) {
                 (State::Complete, _) => String::new(),
-                (State::Running(_) | State::Stopped, Some(seconds)) => duration(seconds),
-                (State::Running(_) | State::Stopped, None) => "?".to_owned(),
+                (_, None) => "?".to_owned(),
+                (_, Some(seconds)) => {
+                    let is_more = said.is_some_and(|status| status.at_least);
+                    let least = if is_more { "at least " } else { "" };
+                    format!("{least}{}", duration(seconds))
+                }
             },
         ]);
     }

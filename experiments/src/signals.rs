@@ -1,4 +1,5 @@
-//! Which signal asked this process to stop: shells and schedulers tell by its number in the exit status.
+//! Which signal asked this process to stop: shells and schedulers tell by its number in the exit status. Those that
+//! tell of files become errors.
 
 #![allow(unsafe_code, reason = "the system's table of handlers")]
 
@@ -77,6 +78,38 @@ pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
+/// Makes errors of the signals that tell of files and would end the process without a word: a file that a limit
+/// (`ulimit -f`) stops from growing fails as on a full disk, and a memory-mapped file that another program cut while it
+/// was read is said.
+#[cfg(unix)]
+pub(crate) fn tell_of_files() {
+    /// What is mapped are token stores; each is checked when it is opened, by an error that has its name.
+    const CUT: &[u8] = b"error: a memory-mapped file of tokens was cut by another program, or its disk failed, while it \
+        was read (SIGBUS); what was saved is kept: the same command with `--resume` names the file, and `prepare` \
+        makes it again\n";
+
+    extern "C" fn cut(_: libc::c_int) {
+        // SAFETY: a handler may call both; the bytes live as long as the process.
+        unsafe {
+            let _ = libc::write(libc::STDERR_FILENO, CUT.as_ptr().cast(), CUT.len());
+            libc::_exit(1);
+        }
+    }
+
+    // SAFETY: the handlers are functions that a handler may be.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::signal(
+            libc::SIGBUS,
+            cut as extern "C" fn(libc::c_int) as libc::sighandler_t,
+        );
+    }
+}
+
+/// There are none that tell of files.
+#[cfg(not(unix))]
+pub(crate) fn tell_of_files() {}
+
 /// There are none to take note of.
 ///
 /// # Errors
@@ -84,6 +117,17 @@ pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn remember(handle: impl FnOnce() -> Result<()>) -> Result<()> {
     handle()
+}
+
+/// Asks a process of ours to stop at its next checkpoint.
+pub(crate) fn ask_to_stop(child: &std::process::Child) {
+    #[cfg(unix)]
+    if let Ok(id) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: it takes numbers; the child was not waited for, so that the number is still its own.
+        unsafe { libc::kill(id, libc::SIGTERM) };
+    }
+    #[cfg(not(unix))]
+    let _ = child;
 }
 
 /// Whether a process of ours ended by a signal that asks to stop.

@@ -4,17 +4,24 @@
 //! tensor and every tensor its parameter, unless [`ImportOptions`] allows the difference; the error
 //! lists all that differ.
 //!
-//! ```
-//! use burn::prelude::*;
-//! use sparta_model::import::{ImportOptions, import_bert, shipped};
+//! ```no_run
+//! use std::path::Path;
 //!
-//! let device = Device::flex();
-//! let model = shipped::config().init_classifier(2, &device);
+//! use burn::prelude::*;
+//! use sparta_model::import::{ImportOptions, Weights, bert_config, import_bert};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = Path::new("all-MiniLM-L6-v2");
+//! let config = bert_config(&std::fs::read_to_string(folder.join("config.json"))?)?;
+//! let model = config.init_classifier(2, &Device::flex());
 //! // The head is new: the weights are those of a network without one.
 //! let options = ImportOptions::default().allow_missing("classifier.");
-//! let (model, report) = import_bert(model, shipped::weights().unwrap(), &options).unwrap();
+//! let weights = Weights::read(&folder.join("model.safetensors"))?;
+//! let (model, report) = import_bert(model, weights, &options)?;
 //! assert_eq!(report.missing, ["classifier.weight", "classifier.bias"]);
-//! assert_eq!(model.bert.encoder.len(), 3);
+//! assert_eq!(model.bert.encoder.len(), 6);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # BERT
@@ -50,7 +57,6 @@ mod bert;
 mod config;
 mod error;
 mod load;
-pub mod shipped;
 mod weights;
 
 pub use bert::import_bert;

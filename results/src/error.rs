@@ -52,6 +52,9 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
+    /// Claims that cannot be read.
+    #[error("not claims: {0}; results/data/claims.toml shows the form")]
+    Claims(String),
     /// Attention weights, or positions in them, that are not what a definition reads.
     #[error("attention weights: {0}")]
     Attention(String),

@@ -15,6 +15,7 @@
 //! * [`kept`]: what scoring leaves beside a model, unit by unit.
 //! * [`mod@bench`]: what the attention bench leaves behind.
 //! * [`paper`]: the published numbers.
+//! * [`evidence`]: which published claims hold, over seeds.
 //! * [`significance`]: whether systems differ by more than the choice of the test set explains.
 //! * [`render`]: tables (markdown, csv, latex, terminal) and plots (svg).
 //! * [`overview`]: all tables of several runs: one page, LaTeX, csv, JSON.
@@ -29,6 +30,7 @@ pub mod bench;
 mod chart;
 pub mod condition;
 pub mod error;
+pub mod evidence;
 pub mod figure;
 pub mod kept;
 pub mod metric;

@@ -128,6 +128,8 @@ def printers(c):
     if "squad" in tables:
         edits = [word for edit in TABLES["squad"][1] for word in ("--set", edit)]
         found["squad measure"] = ([c.program("squad"), "measure", "--device", "flex", "--weights", c.bert, *edits], None)
+        asked = '{"data":[{"paragraphs":[{"context":"A poet.","qas":[{"id":1,"question":"Who?"}]}]}]}'
+        found["squad answer"] = ([c.program("squad"), "answer", "--model", tables["squad"], "--device", "flex"], asked)
     return found
 
 

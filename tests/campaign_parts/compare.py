@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 
-LEFT_OUT = {".lock", "timing.jsonl"}
+LEFT_OUT = {".lock", "status.json", "timing.jsonl"}
 TIMES = {"started", "finished", "seconds", "tokens_per_second", "peak_gigabytes"}
 OF_TIME = {"seconds", "gigabytes"}
 
@@ -67,7 +67,7 @@ def stage(folder):
             if path.is_file() and path.name not in LEFT_OUT and changed > at:
                 newest, at = str(path.relative_to(folder)), changed
     if newest.startswith(".atomicwrite"):
-        return "writing the recipe or the table"
+        return "writing the recipe, the status or the table"
     for word, name in [("recipe", "preparing"), ("data", "preparing"), ("records", "scoring"), ("TABLE", "reporting"),
                        ("SAMPLES", "reporting")]:
         if newest.startswith(word):

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -222,6 +223,41 @@ def fill(c, table, share):
             c.go_on(table, folder, f"a file system of {size} bytes")
         finally:
             unmount(outside)
+    return work
+
+
+# ── a limit on the size of files ──
+
+
+@subcampaign
+def limit(c):
+    jobs = []
+    for table in c.tables():
+        random = c.random("limit", table)
+        for i in range(1 if c.short else 8):
+            jobs.append((f"limit {table} {i}", stop_growing(c, table, random.random())))
+    c.each(jobs)
+
+
+def stop_growing(c, table, share):
+    """A run whose files may not grow beyond a size between 1 KB and that of its largest one (RLIMIT_FSIZE)."""
+    def work():
+        files = pathlib.Path(os.fsdecode(c.base(table)[0])).rglob("*")
+        size = int(1024 * (max(path.stat().st_size for path in files) / 1024 * 1.1) ** share)
+        folder = c.folder(table)
+
+        def limited():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        outcome = c.run(c.arguments(table, folder, "--quiet"), preexec_fn=limited)
+        if outcome.code == 0:
+            c.tally.add("large enough")
+            c.check_same(table, folder)
+        else:
+            check_error(outcome, "File too large", os.path.basename(folder).decode(), one_of=["--resume", "--out"])
+            c.tally.add(f"limited files, {TABLES[table][0]}")
+        c.go_on(table, folder, f"a limit of {size} bytes a file")
+        c.clean(folder)
     return work
 
 

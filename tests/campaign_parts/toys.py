@@ -39,7 +39,7 @@ PROGRAMS = ["lm", "iwslt", "glue", "squad", "mlm"]
 def write_bert(folder):
     """A toy BERT as published files: the weights that ship are large enough to make every step slow."""
     d, d_ff, n_layers, n_places = 8, 16, 2, 32
-    tokenizer = (ROOT / "model/data/tokenizer.json").read_bytes()
+    tokenizer = (ROOT / "experiments/data/minilm-l3/tokenizer.json").read_bytes()
     n_words = len(json.loads(tokenizer)["model"]["vocab"])
     folder.mkdir()
     (folder / "tokenizer.json").write_bytes(tokenizer)

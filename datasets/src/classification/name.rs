@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::LoadedTask;
 use crate::glue::{self, GlueTask};
-use crate::source::refused;
+use crate::source::{Listener, refused};
 use crate::{Error, Result, Split, embedded};
 
 /// A corpus of labelled texts.
@@ -78,8 +78,8 @@ impl ClassificationTask {
         }
     }
 
-    /// Makes the corpus available on this machine, downloading it when that is needed and allowed,
-    /// and reads it once.
+    /// Makes the corpus available on this machine, downloading it when that is needed and allowed
+    /// (which `listener` is told of), and reads it once.
     ///
     /// # Errors
     /// Those of [`glue::prepare`] and [`glue::read_task`]; never for the shipped task.
@@ -87,12 +87,12 @@ impl ClassificationTask {
         self,
         from: Option<&Path>,
         cache: &Path,
-        progress: &mut dyn FnMut(u64, Option<u64>),
+        listener: Listener<'_>,
     ) -> Result<LoadedTask> {
         match self {
             Self::QuestionSentence => self.load(from, cache),
             Self::Glue(task) => {
-                let dir = glue::prepare_with_progress(task, from, cache, progress)?;
+                let dir = glue::prepare(task, from, cache, listener)?;
                 let loaded = glue::read_task(task, &dir);
                 match dir == glue::cached(task, cache) {
                     true => refused(loaded, &dir),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::classification::ClassificationCorpus;
-use crate::squad::{Article, articles_from_json};
+use crate::squad::{Article, SquadForm, articles_from_json};
 use crate::{Error, Result, question_sentence};
 
 const DEV: &str = "squaddev_v1.1.json.xz";
@@ -41,8 +41,10 @@ pub fn question_sentence() -> Result<ClassificationCorpus> {
 
 fn articles(name: &'static str, compressed: &[u8]) -> Result<Vec<Article>> {
     let json = super::decode(name, compressed, 9 << 20)?;
-    articles_from_json(&json, Path::new(name)).map_err(|error| Error::DamagedBuiltin {
-        name,
-        cause: error.to_string(),
+    articles_from_json(&json, Path::new(name), SquadForm::V1_1).map_err(|error| {
+        Error::DamagedBuiltin {
+            name,
+            cause: error.to_string(),
+        }
     })
 }

@@ -1,4 +1,4 @@
-//! The user's own files: running text, sentence pairs, labelled texts.
+//! The user's own files: running text, sentence pairs, labelled texts, questions on paragraphs.
 //!
 //! Published corpora are checked against what was published; here nothing is known beforehand. What is read is
 //! remembered by its sha256 ([`Origins`]), which names the corpus in scores, and one file becomes train, validation
@@ -6,6 +6,7 @@
 
 mod origin;
 mod pairs;
+mod questions;
 mod read;
 mod split;
 mod table;
@@ -13,6 +14,7 @@ mod text;
 
 pub use origin::{Origin, Origins};
 pub use pairs::{OwnPairs, PairRule};
+pub use questions::{OwnQuestions, QuestionRule};
 pub use split::Fractions;
 pub use table::{LabelKind, OwnTable, TableRule};
 pub use text::{Paragraphs, TextRule, Words};

@@ -15,9 +15,18 @@ use crate::{Error, Result};
 /// are those that editors and `wc` count. What is compressed by gzip is unpacked.
 ///
 /// # Errors
+/// Those of [`read_exactly`].
+pub(super) fn read(path: &Path) -> Result<(String, Origin)> {
+    let (text, origin) = read_exactly(path)?;
+    Ok((lines(&text), origin))
+}
+
+/// The same with line ends and separators as they are in the file.
+///
+/// # Errors
 /// [`Error::Io`]; [`Error::WrongFile`] for UTF-16, archives, and gzip files that are cut or unpack to more than text does; [`Error::WrongRow`], which names the line, for other bytes
 /// than UTF-8, and for NUL.
-pub(super) fn read(path: &Path) -> Result<(String, Origin)> {
+pub(super) fn read_exactly(path: &Path) -> Result<(String, Origin)> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let origin = Origin {
         path: path.to_owned(),
@@ -77,7 +86,14 @@ fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
             "take it out: `tr -d '\\000' < FILE > FILE.txt`",
         ));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
+}
+
+/// A text with the line ends of Unix, and no other separator that some take for one.
+fn lines(text: &str) -> String {
     let old_mac = !text.contains('\n');
     let text = text.replace("\r\n", "\n");
     let plain = |c| match c {
@@ -85,7 +101,7 @@ fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
         '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => ' ',
         c => c,
     };
-    Ok(text.chars().map(plain).collect())
+    text.chars().map(plain).collect()
 }
 
 #[cfg(test)]
@@ -93,7 +109,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> Result<String> {
-        text(bytes.to_vec(), Path::new("mine.txt"))
+        text(bytes.to_vec(), Path::new("mine.txt")).map(|text| lines(&text))
     }
 
     #[test]

@@ -30,6 +30,24 @@ pub(super) fn of_folder<T>(
     NAMES.into_iter().map(part).collect()
 }
 
+/// As [`of_folder`], for what is judged on its validation split.
+///
+/// # Errors
+/// As [`of_folder`].
+pub(super) fn of_folder_without_test<T>(
+    dir: &Path,
+    find: impl Fn(&Path) -> Option<T>,
+    missing: impl Fn(&str) -> Error,
+) -> Result<[T; 2]> {
+    let part = |split: Split| {
+        let names = NAMES.iter().find(|(of, _)| *of == split);
+        let names = names.map_or(&[][..], |(_, names)| *names);
+        let found = names.iter().find_map(|name| find(&dir.join(name)));
+        found.ok_or_else(|| missing(split.name()))
+    };
+    Ok([part(Split::Train)?, part(Split::Valid)?])
+}
+
 /// The file that begins so and ends in one of these, packed or not.
 pub(super) fn with_end(start: &Path, ends: &[&str]) -> Option<PathBuf> {
     let places = ends

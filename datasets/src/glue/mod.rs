@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use prepare::cached;
-pub use prepare::{locate, prepare, prepare_with_progress};
+pub use prepare::{locate, prepare};
 pub use read::{read_part, read_task};
 
 use crate::classification::Labels;

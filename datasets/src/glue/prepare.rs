@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{GlueTask, advice, layout, mrpc};
-use crate::source::{Archive, unpack};
+use crate::source::{Archive, Listener, unpack};
 use crate::{Error, Result};
+
+/// Each set of sentences has its own, which the benchmark refers to.
+const LICENCE: &str = "that of the task's own corpus, see https://gluebenchmark.com/tasks";
 
 /// A published file and its sha256, as `glue/dataset_infos.json` of Hugging Face's `datasets` 2 has it.
 macro_rules! published {
@@ -18,6 +21,7 @@ macro_rules! published {
                 $file
             )],
             sha256: Some($sha256),
+            licence: LICENCE,
         }
     };
 }
@@ -123,24 +127,16 @@ pub fn locate(task: GlueTask, from: Option<&Path>, cache: &Path) -> Result<PathB
 ///
 /// With `from`, the folders of [`locate`] are searched, then `from` for the published zip, which
 /// is unpacked into the cache; nothing is downloaded. Without it the cache is used, and filled by a
-/// download when it is empty.
+/// download when it is empty, which `listener` is told of.
 ///
 /// # Errors
 /// [`Error::MissingCorpus`], [`Error::BadArchive`], [`Error::DownloadFailed`],
 /// [`Error::DownloadNotCompiled`], [`Error::Io`].
-pub fn prepare(task: GlueTask, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
-    prepare_with_progress(task, from, cache, &mut |_, _| ())
-}
-
-/// [`prepare`], calling `progress(bytes so far, bytes in all if known)` while it downloads.
-///
-/// # Errors
-/// As [`prepare`].
-pub fn prepare_with_progress(
+pub fn prepare(
     task: GlueTask,
     from: Option<&Path>,
     cache: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<PathBuf> {
     let missing = match locate(task, from, cache) {
         Ok(dir) => return Ok(dir),
@@ -151,7 +147,7 @@ pub fn prepare_with_progress(
         match from.map(|from| from.join(archive.file)) {
             Some(path) if is_zip(archive) && path.is_file() => unpack_files(task, &path, &dir)?,
             Some(_) => return Err(missing),
-            None => download(task, archive, cache, &dir, progress)?,
+            None => download(task, archive, cache, &dir, listener)?,
         }
     }
     Ok(dir)
@@ -186,11 +182,11 @@ fn download(
     archive: &Archive,
     cache: &Path,
     dir: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<()> {
     let folder = if is_zip(archive) { cache } else { dir };
     let path = folder.join(archive.file);
-    crate::source::fetch_with_progress(archive.mirrors, archive.sha256, &path, progress)?;
+    crate::source::fetch(&archive.remote(), &path, listener)?;
     if !is_zip(archive) {
         return Ok(());
     }
@@ -204,7 +200,7 @@ fn download(
     _archive: &Archive,
     cache: &Path,
     _dir: &Path,
-    _progress: &mut dyn FnMut(u64, Option<u64>),
+    _listener: Listener<'_>,
 ) -> Result<()> {
     Err(Error::DownloadNotCompiled {
         corpus: task.title(),

@@ -9,6 +9,8 @@ use ureq::Agent;
 use ureq::http::{Response, header};
 
 use super::checksum::{Sha256Hex, sha256_file};
+use super::event::{Download, HashCheck, Listener, Remote};
+use super::record::{record, record_of, recorded_sha256};
 use crate::{Error, Result};
 
 /// Requests in a row that may bring nothing new before the next mirror is tried.
@@ -44,76 +46,149 @@ impl Default for Patience {
 /// Downloads a file to `dest` from the first mirror that gives it.
 ///
 /// What arrives is kept in `dest` + `.part`, so that a cut connection, or a later call, goes on
-/// there (HTTP `Range`). The file appears at `dest` when it is complete and, if `sha256` (in
-/// hexadecimal) is given, has that checksum; a wrong one is thrown away and the next mirror
-/// tried. A `dest` that is there already and has the checksum is left as it is.
+/// there (HTTP `Range`). The file appears at `dest` when it is complete and has the published
+/// sha256, or where none was published the recorded one ([`recorded_sha256`]); another is thrown
+/// away and the next mirror tried. With neither, its hash is recorded. A `dest` that is there
+/// already and has the hash is left as it is.
 ///
 /// # Errors
-/// [`Error::DownloadFailed`] with the reason for each mirror; [`Error::Io`] for this machine's
-/// own troubles, such as a full disk.
-pub fn fetch(mirrors: &[&str], sha256: Option<&str>, dest: &Path) -> Result<()> {
-    fetch_with_progress(mirrors, sha256, dest, &mut |_, _| ())
+/// [`Error::DownloadFailed`] with the reason for each mirror; [`Error::ChangedDownload`] for other
+/// bytes than those of the first download; [`Error::Io`] for this machine's own troubles, such as
+/// a full disk.
+pub fn fetch(remote: &Remote<'_>, dest: &Path, listener: Listener<'_>) -> Result<()> {
+    fetch_patiently(remote, dest, Patience::default(), listener)
 }
 
-/// [`fetch`], calling `progress(bytes so far, bytes in all if known)` as data arrives.
-///
-/// # Errors
-/// As [`fetch`].
-pub fn fetch_with_progress(
-    mirrors: &[&str],
-    sha256: Option<&str>,
-    dest: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<()> {
-    fetch_patiently(mirrors, sha256, dest, Patience::default(), progress)
-}
-
-/// [`fetch_with_progress`] with another patience.
+/// [`fetch`] with another patience.
 ///
 /// # Errors
 /// As [`fetch`].
 pub fn fetch_patiently(
-    mirrors: &[&str],
-    sha256: Option<&str>,
+    remote: &Remote<'_>,
     dest: &Path,
     patience: Patience,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<()> {
-    if let Some(sha256) = sha256
+    match attempt(remote, dest, patience, listener)? {
+        Outcome::InPlace => Ok(()),
+        Outcome::Absent(error) => Err(error),
+    }
+}
+
+/// [`fetch`] of a file that need not exist: false where every mirror answers that there is none (HTTP status 404).
+///
+/// # Errors
+/// As [`fetch`], for every other reason.
+pub fn fetch_if_there(remote: &Remote<'_>, dest: &Path, listener: Listener<'_>) -> Result<bool> {
+    match attempt(remote, dest, Patience::default(), listener)? {
+        Outcome::InPlace => Ok(true),
+        Outcome::Absent(_) => Ok(false),
+    }
+}
+
+/// How a download ended that met no trouble.
+enum Outcome {
+    /// The file is at its place.
+    InPlace,
+    /// No mirror has such a file; what to say where it must be there.
+    Absent(Error),
+}
+
+fn attempt(
+    remote: &Remote<'_>,
+    dest: &Path,
+    patience: Patience,
+    listener: Listener<'_>,
+) -> Result<Outcome> {
+    let recorded = match remote.sha256 {
+        Some(_) => None,
+        None => recorded_sha256(dest)?,
+    };
+    let expected = remote.sha256.or(recorded.as_deref());
+    if let Some(sha256) = expected
         && dest.is_file()
         && sha256_file(dest)?.eq_ignore_ascii_case(sha256)
     {
-        return Ok(());
+        return Ok(Outcome::InPlace);
     }
     if let Some(folder) = dest.parent() {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
+    let name = dest.file_name().unwrap_or(dest.as_os_str());
+    let name = name.to_string_lossy();
     let mut tried = Vec::new();
-    for url in mirrors {
-        // Without a checksum, parts of two mirrors must not be put together.
-        let part = if sha256.is_some() {
-            part_path(dest, "")
-        } else {
-            part_path(dest, url)
+    let mut changed = None;
+    let mut is_absent = !remote.mirrors.is_empty();
+    for url in remote.mirrors {
+        // Without a published checksum, parts of two mirrors must not be put together.
+        let path = match remote.sha256 {
+            Some(_) => part_path(dest, ""),
+            None => part_path(dest, url),
         };
-        match from_mirror(url, sha256, &part, patience, progress) {
-            Ok(()) => return fs::rename(&part, dest).map_err(Error::io("create", dest)),
-            Err(Failure::Here(error)) => return Err(error),
-            Err(Failure::There(reason)) => tried.push(format!("{url}: {reason}")),
-        }
+        let mut mirror = Mirror {
+            url,
+            file: &name,
+            licence: remote.licence,
+            expected,
+            patience,
+            has_begun: false,
+        };
+        let failure = match mirror.download(&path, listener) {
+            Ok(sha256) => {
+                let check = match (remote.sha256, &recorded) {
+                    (Some(_), _) => HashCheck::Published,
+                    (None, Some(_)) => HashCheck::AsRecorded,
+                    (None, None) => HashCheck::Recorded,
+                };
+                // First the record: a file without one would be taken for anything.
+                if check == HashCheck::Recorded {
+                    record(dest, &sha256)?;
+                }
+                fs::rename(&path, dest).map_err(Error::io("create", dest))?;
+                listener(Download::Ends {
+                    file: &name,
+                    sha256: &sha256,
+                    check,
+                });
+                return Ok(Outcome::InPlace);
+            }
+            Err(failure) => failure,
+        };
+        let reason = match failure {
+            Failure::Here(error) => return Err(error),
+            Failure::Absent => "HTTP status 404".to_owned(),
+            Failure::There(reason) => {
+                is_absent = false;
+                reason
+            }
+            Failure::OtherBytes { found, expected } => {
+                is_absent = false;
+                let reason = format!("sha256 is {found}, expected {expected}");
+                changed = changed.or(Some((*url, found)));
+                reason
+            }
+        };
+        tried.push(format!("{url}: {reason}"));
+    }
+    if let (Some(recorded), Some((url, found))) = (recorded, changed) {
+        return Err(Error::ChangedDownload {
+            url: url.to_owned(),
+            found,
+            recorded,
+            record: record_of(dest),
+        });
     }
     if tried.is_empty() {
         tried.push("no mirror is known".to_owned());
     }
-    let file = dest
-        .file_name()
-        .unwrap_or(dest.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    Err(Error::DownloadFailed {
-        file,
+    let failed = Error::DownloadFailed {
+        file: name.into_owned(),
         tried: tried.join("; "),
-    })
+    };
+    match is_absent {
+        true => Ok(Outcome::Absent(failed)),
+        false => Err(failed),
+    }
 }
 
 /// Why a mirror did not give the file.
@@ -122,6 +197,10 @@ enum Failure {
     Here(Error),
     /// The mirror's or the network's fault.
     There(String),
+    /// The mirror has no such file.
+    Absent,
+    /// The mirror's file has another sha256.
+    OtherBytes { found: String, expected: String },
 }
 
 /// How one request ended, short of a failure that rules the mirror out.
@@ -173,141 +252,165 @@ impl Part<'_> {
     }
 }
 
-fn from_mirror(
-    url: &str,
-    sha256: Option<&str>,
-    path: &Path,
+/// One address of a file.
+struct Mirror<'a> {
+    url: &'a str,
+    file: &'a str,
+    licence: &'a str,
+    /// The published or recorded sha256.
+    expected: Option<&'a str>,
     patience: Patience,
-    progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<(), Failure> {
-    let agent = agent_for(url, patience);
-    let mut part = Part { path, hashed: None };
-    let mut fruitless = 0;
-    // What came again after a new start is nothing new, or a server that lies about the length would be asked for ever.
-    let mut most = part.len();
-    loop {
-        let before = part.len();
-        match request(&agent, url, sha256, &mut part, patience, progress)? {
-            Ended::Complete { sha256: found } => match sha256 {
-                Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
-                    part.remove()?;
-                    // An old part may be to blame; what came in one piece is the mirror's own.
-                    if before == 0 {
-                        return Err(Failure::There(format!(
-                            "sha256 is {found}, expected {expected}"
-                        )));
+    /// Whether it was told that this mirror gives the file.
+    has_begun: bool,
+}
+
+impl Mirror<'_> {
+    /// Makes the part at `path` whole; its sha256.
+    fn download(&mut self, path: &Path, listener: Listener<'_>) -> Result<String, Failure> {
+        let agent = agent_for(self.url, self.patience);
+        let mut part = Part { path, hashed: None };
+        let mut fruitless = 0;
+        // What came again after a new start is nothing new, or a server that lies about the length would be asked for ever.
+        let mut most = part.len();
+        loop {
+            let before = part.len();
+            match self.request(&agent, &mut part, listener)? {
+                Ended::Complete { sha256: found } => match self.expected {
+                    Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
+                        part.remove()?;
+                        // An old part may be to blame; what came in one piece is the mirror's own.
+                        if before == 0 {
+                            let expected = expected.to_owned();
+                            return Err(Failure::OtherBytes { found, expected });
+                        }
                     }
+                    Some(_) | None => return Ok(found),
+                },
+                Ended::Again { reason } => {
+                    let now = part.len();
+                    fruitless = if now >= most.saturating_add(LEAST_NEW) {
+                        0
+                    } else {
+                        fruitless + 1
+                    };
+                    most = most.max(now);
+                    if fruitless >= FRUITLESS_REQUESTS {
+                        return Err(Failure::There(reason));
+                    }
+                    std::thread::sleep(Duration::from_millis(200 * u64::from(fruitless)));
                 }
-                Some(_) | None => return Ok(()),
-            },
-            Ended::Again { reason } => {
-                let now = part.len();
-                fruitless = if now >= most.saturating_add(LEAST_NEW) {
-                    0
-                } else {
-                    fruitless + 1
-                };
-                most = most.max(now);
-                if fruitless >= FRUITLESS_REQUESTS {
-                    return Err(Failure::There(reason));
-                }
-                std::thread::sleep(Duration::from_millis(200 * u64::from(fruitless)));
             }
         }
     }
-}
 
-/// One GET, from the end of the part on.
-fn request(
-    agent: &Agent,
-    url: &str,
-    sha256: Option<&str>,
-    part: &mut Part<'_>,
-    patience: Patience,
-    progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<Ended, Failure> {
-    let offset = part.len();
-    let mut request = agent.get(url);
-    if offset > 0 {
-        request = request.header(header::RANGE, format!("bytes={offset}-"));
-    }
-    let mut response = match request.call() {
-        Ok(response) => response,
-        // It may be there again soon, as after a cut.
-        Err(ureq::Error::Timeout(_)) => {
-            let reason = silent(patience);
-            return Ok(Ended::Again { reason });
+    /// One GET, from the end of the part on.
+    fn request(
+        &mut self,
+        agent: &Agent,
+        part: &mut Part<'_>,
+        listener: Listener<'_>,
+    ) -> Result<Ended, Failure> {
+        let patience = self.patience;
+        let offset = part.len();
+        let mut request = agent.get(self.url);
+        if offset > 0 {
+            request = request.header(header::RANGE, format!("bytes={offset}-"));
         }
-        Err(error) => return Err(Failure::There(error.to_string())),
-    };
-    let start = match response.status().as_u16() {
-        200 => 0,
-        206 if offset > 0 && range_start(&response) == Some(offset) => offset,
-        206 | 416 if offset > 0 => {
-            // Another range than asked, or a part longer than the file: start over.
-            part.remove()?;
-            let reason = "the server could not go on where the download stopped".to_owned();
-            return Ok(Ended::Again { reason });
-        }
-        status => return Err(Failure::There(format!("HTTP status {status}"))),
-    };
-    let length = response.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let total = length.map(|length| start.saturating_add(length));
-    let too_large = || {
-        let most = patience.largest;
-        Failure::There(format!(
-            "it is larger than {most} bytes, which no corpus is"
-        ))
-    };
-    if total.is_some_and(|total| total > patience.largest) {
-        return Err(too_large());
-    }
-
-    let (mut file, mut hasher) = part.open(start).map_err(Failure::Here)?;
-    let mut received = start;
-    let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
-    let mut buffer = vec![0; 1 << 16];
-    // The time that a server has for its next `least` bytes.
-    let (mut since, mut at_since) = (Instant::now(), start);
-    let ended = loop {
-        progress(received, total);
-        let n = match reader.read(&mut buffer) {
-            Ok(0) => break None,
-            Ok(n) => n,
-            Err(error) => break Some(reason(&error, patience, (received, total))),
+        let mut response = match request.call() {
+            Ok(response) => response,
+            // It may be there again soon, as after a cut.
+            Err(ureq::Error::Timeout(_)) => {
+                let reason = silent(patience);
+                return Ok(Ended::Again { reason });
+            }
+            Err(error) => return Err(Failure::There(error.to_string())),
         };
-        file.write_all(&buffer[..n])
-            .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
-        hasher.update(&buffer[..n]);
-        received += n as u64;
-        if received > patience.largest {
-            drop(file);
-            part.remove()?;
+        let start = match response.status().as_u16() {
+            200 => 0,
+            206 if offset > 0 && range_start(&response) == Some(offset) => offset,
+            206 | 416 if offset > 0 => {
+                // Another range than asked, or a part longer than the file: start over.
+                part.remove()?;
+                let reason = "the server could not go on where the download stopped".to_owned();
+                return Ok(Ended::Again { reason });
+            }
+            404 => return Err(Failure::Absent),
+            status => return Err(Failure::There(format!("HTTP status {status}"))),
+        };
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let total = length.map(|length| start.saturating_add(length));
+        let too_large = || {
+            let most = patience.largest;
+            Failure::There(format!(
+                "it is larger than {most} bytes, which no corpus is"
+            ))
+        };
+        if total.is_some_and(|total| total > patience.largest) {
             return Err(too_large());
         }
-        if received - at_since >= patience.least {
-            (since, at_since) = (Instant::now(), received);
-        } else if since.elapsed() > patience.silence {
-            break Some(silent(patience));
+        if !self.has_begun {
+            self.has_begun = true;
+            listener(Download::Begins {
+                file: self.file,
+                url: self.url,
+                licence: self.licence,
+                bytes: total,
+            });
         }
-    };
-    let cut = match total {
-        Some(total) if received != total => Some(format!("cut after {received} of {total} bytes")),
-        Some(_) | None => None,
-    };
-    let found = hasher.clone().finish();
-    // A server may say another length than it has; what has the checksum is the file.
-    let is_whole = sha256.is_some_and(|expected| expected.eq_ignore_ascii_case(&found));
-    match ended.or(cut) {
-        Some(reason) if !is_whole => {
-            part.hashed = Some((received, hasher));
-            Ok(Ended::Again { reason })
-        }
-        Some(_) | None => {
-            file.sync_all()
+
+        let (mut file, mut hasher) = part.open(start).map_err(Failure::Here)?;
+        let mut received = start;
+        let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
+        let mut buffer = vec![0; 1 << 16];
+        // The time that a server has for its next `least` bytes.
+        let (mut since, mut at_since) = (Instant::now(), start);
+        let ended = loop {
+            listener(Download::At {
+                bytes: received,
+                of: total,
+            });
+            let n = match reader.read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(n) => n,
+                Err(error) => break Some(reason(&error, patience, (received, total))),
+            };
+            file.write_all(&buffer[..n])
                 .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
-            Ok(Ended::Complete { sha256: found })
+            hasher.update(&buffer[..n]);
+            received += n as u64;
+            if received > patience.largest {
+                drop(file);
+                part.remove()?;
+                return Err(too_large());
+            }
+            if received - at_since >= patience.least {
+                (since, at_since) = (Instant::now(), received);
+            } else if since.elapsed() > patience.silence {
+                break Some(silent(patience));
+            }
+        };
+        let cut = match total {
+            Some(total) if received != total => {
+                Some(format!("cut after {received} of {total} bytes"))
+            }
+            Some(_) | None => None,
+        };
+        let found = hasher.clone().finish();
+        // A server may say another length than it has; what has the checksum is the file.
+        let is_whole = self
+            .expected
+            .is_some_and(|expected| expected.eq_ignore_ascii_case(&found));
+        match ended.or(cut) {
+            Some(reason) if !is_whole => {
+                part.hashed = Some((received, hasher));
+                Ok(Ended::Again { reason })
+            }
+            Some(_) | None => {
+                file.sync_all()
+                    .map_err(|error| Failure::Here(Error::io("write", part.path)(error)))?;
+                Ok(Ended::Complete { sha256: found })
+            }
         }
     }
 }

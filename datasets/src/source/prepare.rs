@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::archive::unpack;
-use super::refused;
+use super::{Listener, Remote, refused};
 use crate::wikitext::{self, WikiText};
 use crate::{Error, Result, Split};
 
@@ -16,7 +16,23 @@ pub struct Archive {
     pub mirrors: &'static [&'static str],
     /// sha256 in hexadecimal; `None` where none was published.
     pub sha256: Option<&'static str>,
+    /// Its licence, or where that is said.
+    pub licence: &'static str,
 }
+
+impl Archive {
+    /// What is downloaded.
+    pub const fn remote(&self) -> Remote<'static> {
+        Remote {
+            mirrors: self.mirrors,
+            sha256: self.sha256,
+            licence: self.licence,
+        }
+    }
+}
+
+/// As the summary of its authors has it (in `datasets/wikitext/README.md` of Hugging Face's `datasets`), which names no version.
+const WIKITEXT: &str = "Creative Commons Attribution-ShareAlike";
 
 /// The archive in which a WikiText was published: its author's site, and the first one (which
 /// refuses requests by now, but stands in most scripts).
@@ -29,6 +45,7 @@ pub const fn archive_of(which: WikiText) -> Archive {
                 "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",
             ],
             sha256: Some("92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"),
+            licence: WIKITEXT,
         },
         WikiText::OneHundredThree => Archive {
             file: "wikitext-103-v1.zip",
@@ -37,6 +54,7 @@ pub const fn archive_of(which: WikiText) -> Archive {
                 "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-103-v1.zip",
             ],
             sha256: Some("242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590"),
+            licence: WIKITEXT,
         },
     }
 }
@@ -70,24 +88,17 @@ pub fn locate(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<Path
 ///
 /// With `from`, the user's folder is searched for the files, for `wikitext-…/` with them, and for
 /// the published zip, which is unpacked into the cache; nothing is downloaded. Without it, the
-/// cache is used, and filled by a download when it is empty. The files' token counts are checked.
+/// cache is used, and filled by a download when it is empty, which `listener` is told of. The files'
+/// token counts are checked.
 ///
 /// # Errors
 /// [`Error::MissingCorpus`], [`Error::WrongFile`], [`Error::BadArchive`],
 /// [`Error::DownloadFailed`], [`Error::DownloadNotCompiled`], [`Error::Io`].
-pub fn prepare(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
-    prepare_with_progress(which, from, cache, &mut |_, _| ())
-}
-
-/// [`prepare`], calling `progress(bytes so far, bytes in all if known)` while it downloads.
-///
-/// # Errors
-/// As [`prepare`].
-pub fn prepare_with_progress(
+pub fn prepare(
     which: WikiText,
     from: Option<&Path>,
     cache: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<PathBuf> {
     let cached = cache.join(which.folder());
     let file = archive_of(which).file;
@@ -113,7 +124,7 @@ pub fn prepare_with_progress(
         }
     } else {
         if !wikitext::is_unpacked(&cached) {
-            download_and_unpack(which, cache, &cached, progress)?;
+            download_and_unpack(which, cache, &cached, listener)?;
         }
         cached.clone()
     };
@@ -131,15 +142,11 @@ fn download_and_unpack(
     which: WikiText,
     cache: &Path,
     cached: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<()> {
-    let Archive {
-        file,
-        mirrors,
-        sha256,
-    } = archive_of(which);
-    let archive = cache.join(file);
-    super::fetch_with_progress(mirrors, sha256, &archive, progress)?;
+    let published = archive_of(which);
+    let archive = cache.join(published.file);
+    super::fetch(&published.remote(), &archive, listener)?;
     refused(unpack_tokens(&archive, cached), &archive)?;
     std::fs::remove_file(&archive).map_err(Error::io("delete", &archive))
 }
@@ -149,7 +156,7 @@ fn download_and_unpack(
     which: WikiText,
     cache: &Path,
     _cached: &Path,
-    _progress: &mut dyn FnMut(u64, Option<u64>),
+    _listener: Listener<'_>,
 ) -> Result<()> {
     Err(Error::DownloadNotCompiled {
         corpus: which.title(),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::record_of;
 use crate::{Error, Result};
 
 /// `result`; where it says that content is wrong, with the file or folder of the cache that has it set aside under
@@ -16,6 +17,11 @@ pub(crate) fn refused<T>(result: Result<T>, path: &Path) -> Result<T> {
             let kept = aside(path);
             let _ = fs::remove_dir_all(&kept).or_else(|_| fs::remove_file(&kept));
             fs::rename(path, &kept).map_err(Error::io("rename", path))?;
+            // An error page must not be what later downloads are compared with.
+            let record = record_of(path);
+            if record.is_file() {
+                fs::rename(&record, record_of(&kept)).map_err(Error::io("rename", &record))?;
+            }
             Err(Error::SetAside {
                 cause: Box::new(error),
                 kept,
@@ -42,9 +48,11 @@ mod tests {
         let archive = dir.path().join("a.zip");
         for content in ["an error page", "another"] {
             fs::write(&archive, content).unwrap();
+            fs::write(record_of(&archive), "its hash").unwrap();
             let unpacked = crate::source::unpack(&archive, &["a".to_owned()], dir.path());
             let error = refused(unpacked, &archive).unwrap_err().to_string();
             assert!(!archive.exists(), "{error}");
+            assert!(!record_of(&archive).exists(), "{error}");
             assert!(
                 error.starts_with("cannot unpack ") && error.contains("a.zip.refused"),
                 "{error}"

@@ -88,6 +88,24 @@ pub fn best_spans(context: &str, windows: &[Scored<'_>], options: &SpanOptions) 
     kept
 }
 
+/// How much likelier than an answer it is that there is none: the score of no answer (the logits of `[CLS]` as start and as
+/// end, of the window where their sum is least) less that of the best answer among `spans`, as `run_squad.py` of BERT has it
+/// with `version_2_with_negative`.
+///
+/// Above a threshold the answer is none. A number always: without a span the largest of single precision.
+pub fn null_odds(windows: &[Scored<'_>], spans: &[Span]) -> f64 {
+    let of_window = |of: &Scored<'_>| f64::from(logit(of.start, 0)) + f64::from(logit(of.end, 0));
+    let null = windows.iter().map(of_window).fold(f64::INFINITY, f64::min);
+    let best = spans.iter().find(|span| !span.text.is_empty());
+    let odds = best.map_or(f64::INFINITY, |best| null - f64::from(best.score));
+    let largest = f64::from(f32::MAX);
+    // Of scores that are both −∞ no answer is as good as one.
+    match odds.is_nan() {
+        true => 0.0,
+        false => odds.clamp(-largest, largest),
+    }
+}
+
 fn logit(logits: &[f32], at: usize) -> f32 {
     let logit = logits.get(at).copied().unwrap_or(f32::NEG_INFINITY);
     if logit.is_nan() {

@@ -1,13 +1,13 @@
-//! Questions whose answer is a span of a paragraph (SQuAD v1.1, Rajpurkar et al. 2016), in the
-//! published JSON format, cut into the windows that BERT reads.
+//! Questions whose answer is a span of a paragraph (SQuAD v1.1, Rajpurkar et al. 2016), or that have none (v2.0, Rajpurkar,
+//! Jia and Liang 2018), in the published JSON format, cut into the windows that BERT reads.
 
 mod answer;
 mod read;
 mod set;
 mod window;
 
-pub use answer::{Scored, Span, SpanOptions, best_spans};
-pub use read::{articles_from_json, read_articles};
+pub use answer::{Scored, Span, SpanOptions, best_spans, null_odds};
+pub use read::{SquadForm, articles_from_json, read_articles};
 pub use set::{SquadCorpus, SquadSet};
 pub use window::{QuestionPlace, Window, WindowOptions, windows};
 
@@ -36,8 +36,10 @@ pub struct Question {
     pub id: String,
     /// The question as asked.
     pub text: String,
-    /// One or more answers.
+    /// The answers; none where it has none, or where it is only asked.
     pub answers: Vec<Answer>,
+    /// Whether its paragraph has no answer to it (SQuAD v2.0).
+    pub is_impossible: bool,
 }
 
 /// An answer.

@@ -60,7 +60,7 @@ pub struct Window {
     /// Its tokens; the offsets of the second text are bytes of the whole paragraph.
     pub encoding: Encoding,
     /// First and last token of the answer; `(0, 0)`, the place of `[CLS]`, when the window does not
-    /// have all of it. `None` when no answer has a place in the paragraph.
+    /// have all of it, or when the question has no answer. `None` when it has, but none with a place in the paragraph.
     pub target: Option<(usize, usize)>,
     /// For each token of the paragraph in this window: whether no other window shows more of the
     /// text around it. An answer is taken from the window where this holds for its first token.
@@ -159,10 +159,13 @@ fn cut(
         };
         let encoding = tokenizer.join(question.clone(), Some(shown), options.max_len)?;
         let first = encoding.second().start;
-        let target = answer.map(|(from, to)| match start <= from && to < end {
-            true => (from - start + first, to - start + first),
-            false => (0, 0),
-        });
+        let target = match asked.is_impossible {
+            true => Some((0, 0)),
+            false => answer.map(|(from, to)| match start <= from && to < end {
+                true => (from - start + first, to - start + first),
+                false => (0, 0),
+            }),
+        };
         windows.push(Window {
             place,
             encoding,

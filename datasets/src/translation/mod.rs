@@ -21,6 +21,7 @@ pub use clean::Cleaning;
 pub use sentence::SentencePreparer;
 
 use crate::pairs::ParallelCorpus;
+use crate::source::Listener;
 use crate::tokenize::Language;
 use crate::{Error, Result, embedded};
 
@@ -127,14 +128,15 @@ impl TranslationCorpus {
             (_, None, _) => Ok(embedded::libreoffice_help()?.tokenized(true)),
             (_, Some(published), None) => prepare::load(published, cache),
             (_, Some(published), Some(_)) => {
-                prepare::prepare(published, from, cache, &mut |_, _| ())?;
+                prepare::prepare(published, from, cache, &mut |_| ())?;
                 prepare::load(published, cache)
             }
         }
     }
 
     /// Makes the corpus available: from the user's folder (archives as published, or unpacked), or
-    /// downloaded. What was prepared before is left as it is; delete its folder to do it again.
+    /// downloaded, which `listener` is told of. What was prepared before is left as it is; delete its
+    /// folder to do it again.
     ///
     /// Returns the folder with the prepared files, or `None` for the shipped corpora.
     ///
@@ -142,23 +144,14 @@ impl TranslationCorpus {
     /// [`Error::MissingCorpus`], [`Error::WrongSize`], [`Error::UnmatchedPairs`],
     /// [`Error::BadArchive`], [`Error::DownloadFailed`], [`Error::DownloadNotCompiled`],
     /// [`Error::Io`].
-    pub fn prepare(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
-        self.prepare_with_progress(from, cache, &mut |_, _| ())
-    }
-
-    /// [`TranslationCorpus::prepare`], calling `progress(bytes so far, bytes in all if known)`
-    /// while it downloads.
-    ///
-    /// # Errors
-    /// As [`TranslationCorpus::prepare`].
-    pub fn prepare_with_progress(
+    pub fn prepare(
         self,
         from: Option<&Path>,
         cache: &Path,
-        progress: &mut dyn FnMut(u64, Option<u64>),
+        listener: Listener<'_>,
     ) -> Result<Option<PathBuf>> {
         catalog::published(self)
-            .map(|published| prepare::prepare(published, from, cache, progress))
+            .map(|published| prepare::prepare(published, from, cache, listener))
             .transpose()
     }
 }

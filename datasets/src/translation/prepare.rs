@@ -8,7 +8,7 @@ use super::raw;
 use super::sentence::SentencePreparer;
 use crate::atomic::write_atomically;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
-use crate::source::{read_utf8, refused};
+use crate::source::{Listener, read_utf8, refused};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
 
@@ -68,7 +68,7 @@ pub(super) fn prepare(
     published: &'static Published,
     from: Option<&Path>,
     cache: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<PathBuf> {
     let dir = prepared_dir(published, cache);
     if is_prepared(published, &dir) {
@@ -94,7 +94,7 @@ pub(super) fn prepare(
                     raw::unpack(&path, &wanted, &unpacked)?;
                 }
             }
-            None => download(published, archive, &wanted, &unpacked, progress)?,
+            None => download(published, archive, &wanted, &unpacked, listener)?,
         }
     }
     if let Some(text) = raw::missing(published, &folders).first() {
@@ -136,11 +136,11 @@ fn download(
     archive: &super::catalog::Archive,
     wanted: &[&str],
     unpacked: &Path,
-    progress: &mut dyn FnMut(u64, Option<u64>),
+    listener: Listener<'_>,
 ) -> Result<()> {
     let name = archive.file.replace('/', "-");
     let path = unpacked.with_file_name(format!("{}-{name}", published.name));
-    crate::source::fetch_with_progress(archive.mirrors, archive.sha256, &path, progress)?;
+    crate::source::fetch(&archive.remote(published.licence), &path, listener)?;
     if archive.file.ends_with(".gz") && !archive.file.ends_with(".tar.gz") {
         std::fs::create_dir_all(unpacked).map_err(Error::io("create", unpacked))?;
         let place = unpacked.join(archive.file);
@@ -156,7 +156,7 @@ fn download(
     _archive: &super::catalog::Archive,
     _wanted: &[&str],
     unpacked: &Path,
-    _progress: &mut dyn FnMut(u64, Option<u64>),
+    _listener: Listener<'_>,
 ) -> Result<()> {
     Err(Error::DownloadNotCompiled {
         corpus: published.title,

@@ -4,7 +4,7 @@ use std::fs;
 
 use rstest::rstest;
 use sparta_datasets::glue::{GlueTask, read_part};
-use sparta_datasets::squad::read_articles;
+use sparta_datasets::squad::{SquadForm, read_articles};
 use sparta_datasets::tokenize::bpe::{Bpe, BpeCodes};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_datasets::tokenize::{Dictionary, Vocabulary};
@@ -49,7 +49,7 @@ fn are_called_what_they_are(#[case] bytes: &[u8], #[case] expected: &str) {
         BpeCodes::load(&text).unwrap_err(),
         bpe.with_pieces_of(&text, 0).unwrap_err(),
         read_part(GlueTask::Rte, dir.path(), "dev").unwrap_err(),
-        read_articles(&json).unwrap_err(),
+        read_articles(&json, SquadForm::V1_1).unwrap_err(),
         Tokenizer::open(&json, None).unwrap_err(),
         Tokenizer::open(&vocab, None).unwrap_err(),
     ]

@@ -190,7 +190,7 @@ fn scores_and_bytes_are_checked() {
 fn folders_are_found_where_people_put_them() {
     let cache = tempfile::tempdir().unwrap();
     let user = tempfile::tempdir().unwrap();
-    let error = prepare(GlueTask::Rte, Some(user.path()), cache.path()).unwrap_err();
+    let error = prepare(GlueTask::Rte, Some(user.path()), cache.path(), &mut |_| ()).unwrap_err();
     assert!(
         matches!(
             error,

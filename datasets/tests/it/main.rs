@@ -20,6 +20,7 @@ mod question_sentence;
 mod server;
 #[cfg(feature = "download")]
 mod source_download;
+mod source_events;
 mod source_prepare;
 mod squad;
 mod store;

@@ -250,8 +250,9 @@ fn the_hash_of_bert_tokenizers_stays() {
     let model: PathBuf = [
         env!("CARGO_MANIFEST_DIR"),
         "..",
-        "model",
+        "experiments",
         "data",
+        "minilm-l3",
         "tokenizer.json",
     ]
     .iter()

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sparta_datasets::Error;
-use sparta_datasets::source::{Patience, Sha256Hex, fetch, fetch_patiently, fetch_with_progress};
+use sparta_datasets::source::{
+    self, Download, Patience, Remote, Sha256Hex, fetch_patiently, record_of,
+};
+use sparta_datasets::{Error, Result};
 
 use crate::server::{Answer, Body, Server};
 
@@ -21,6 +23,18 @@ fn sha256(bytes: &[u8]) -> String {
     hasher.finish()
 }
 
+fn remote<'a>(mirrors: &'a [&'a str], sha256: Option<&'a str>) -> Remote<'a> {
+    Remote {
+        mirrors,
+        sha256,
+        licence: "public domain",
+    }
+}
+
+fn fetch(mirrors: &[&str], sha256: Option<&str>, dest: &Path) -> Result<()> {
+    source::fetch(&remote(mirrors, sha256), dest, &mut |_| ())
+}
+
 fn part(dest: &Path) -> PathBuf {
     dest.with_extension("zip.part")
 }
@@ -31,17 +45,16 @@ fn a_whole_download_arrives_and_reports_progress() {
     let dest = dir.path().join("cache/corpus.zip");
     let server = Server::new(body(), vec![Answer::Whole]);
     let mut last = (0, None);
-    let mut progress = |done, total| last = (done, total);
-    fetch_with_progress(
-        &[server.url()],
-        Some(&sha256(&body())),
-        &dest,
-        &mut progress,
-    )
-    .unwrap();
+    let mut progress = |event: Download<'_>| {
+        if let Download::At { bytes, of } = event {
+            last = (bytes, of);
+        }
+    };
+    let hash = sha256(&body());
+    source::fetch(&remote(&[server.url()], Some(&hash)), &dest, &mut progress).unwrap();
     assert_eq!(fs::read(&dest).unwrap(), body());
     assert_eq!(last, (1_200_000, Some(1_200_000)));
-    assert!(!part(&dest).exists());
+    assert!(!part(&dest).exists() && !record_of(&dest).exists());
     // Again: what is there has the checksum, so nobody is asked.
     fetch(&[server.url()], Some(&sha256(&body())), &dest).unwrap();
     assert_eq!(server.ranges(), [None]);
@@ -195,7 +208,12 @@ fn shortly(answers: Vec<Answer>, checked: bool) -> (Result<(), String>, Duration
     let sha256 = checked.then(|| sha256(&body()));
     let start = Instant::now();
     let mirrors = [server.url()];
-    let result = fetch_patiently(&mirrors, sha256.as_deref(), &dest, SHORT, &mut |_, _| ());
+    let result = fetch_patiently(
+        &remote(&mirrors, sha256.as_deref()),
+        &dest,
+        SHORT,
+        &mut |_| (),
+    );
     if result.is_ok() && checked {
         assert_eq!(fs::read(&dest).unwrap(), body());
     }
@@ -364,19 +382,18 @@ fn a_gigabyte_through_every_fault() {
         let server = Server::of(body.clone(), answers);
         let (start, mut most) = (Instant::now(), 0.0_f64);
         let mut at = 0;
-        let mut watch = |done: u64, _| {
+        let mut watch = |event: Download<'_>| {
+            let Download::At { bytes: done, .. } = event else {
+                return;
+            };
             if done / 50_000_000 != at {
                 at = done / 50_000_000;
                 most = most.max(resident());
             }
         };
-        let result = fetch_patiently(
-            &[server.url()],
-            Some(&expected),
-            &dest,
-            patience,
-            &mut watch,
-        );
+        let mirrors = [server.url()];
+        let of = remote(&mirrors, Some(&expected));
+        let result = fetch_patiently(&of, &dest, patience, &mut watch);
         most = most.max(resident());
         let took = start.elapsed().as_secs_f64();
         let n = server.ranges().len();

@@ -32,7 +32,7 @@ fn unpacked_files_are_used_where_they_lie() {
     write_published(&inner, WikiText::Two);
     for from in [user.path(), &inner] {
         assert_eq!(
-            prepare(WikiText::Two, Some(from), cache.path()).unwrap(),
+            prepare(WikiText::Two, Some(from), cache.path(), &mut |_| ()).unwrap(),
             inner
         );
         assert_eq!(
@@ -59,7 +59,7 @@ fn a_zip_is_unpacked_into_the_cache_and_found_there_later() {
         WikiText::Two,
         &Split::ALL,
     );
-    let dir = prepare(WikiText::Two, Some(user.path()), cache.path()).unwrap();
+    let dir = prepare(WikiText::Two, Some(user.path()), cache.path(), &mut |_| ()).unwrap();
     assert_eq!(dir, cache.path().join("wikitext-2"));
     assert_eq!(
         fs::read_dir(&dir).unwrap().count(),
@@ -67,7 +67,10 @@ fn a_zip_is_unpacked_into_the_cache_and_found_there_later() {
         "only the three files"
     );
     // No folder named any more: the cache answers, without a download.
-    assert_eq!(prepare(WikiText::Two, None, cache.path()).unwrap(), dir);
+    assert_eq!(
+        prepare(WikiText::Two, None, cache.path(), &mut |_| ()).unwrap(),
+        dir
+    );
     let corpus = CorpusName::WikiText2.load(None, cache.path()).unwrap();
     assert_eq!(corpus.n_tokens(Split::Train), 2_088_628);
 }
@@ -77,7 +80,7 @@ fn bad_archives_are_told() {
     let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let zip = user.path().join("wikitext-2-v1.zip");
     let message = || {
-        prepare(WikiText::Two, Some(user.path()), cache.path())
+        prepare(WikiText::Two, Some(user.path()), cache.path(), &mut |_| ())
             .unwrap_err()
             .to_string()
     };
@@ -117,7 +120,7 @@ fn wrong_files_of_the_cache_are_set_aside() {
             )
             .unwrap();
         }
-        let error = prepare(WikiText::Two, None, cache.path()).unwrap_err();
+        let error = prepare(WikiText::Two, None, cache.path(), &mut |_| ()).unwrap_err();
         assert!(matches!(error, Error::SetAside { .. }), "{error}");
         let message = error.to_string();
         assert!(message.contains("expected 2088628 tokens"), "{message}");
@@ -145,7 +148,7 @@ fn wrong_files_of_the_cache_are_set_aside() {
         writer.write_all(b"a b\n").unwrap();
     }
     writer.finish().unwrap();
-    let error = prepare(WikiText::Two, Some(user.path()), cache.path()).unwrap_err();
+    let error = prepare(WikiText::Two, Some(user.path()), cache.path(), &mut |_| ()).unwrap_err();
     assert!(matches!(error, Error::SetAside { .. }), "{error}");
     assert!(zip.is_file() && !cached.exists());
     let unpacked = user.path().join("wikitext-2");
@@ -153,7 +156,7 @@ fn wrong_files_of_the_cache_are_set_aside() {
     for split in Split::ALL {
         fs::write(unpacked.join(file_name(split)), "a b\n").unwrap();
     }
-    let error = prepare(WikiText::Two, Some(user.path()), cache.path()).unwrap_err();
+    let error = prepare(WikiText::Two, Some(user.path()), cache.path(), &mut |_| ()).unwrap_err();
     assert!(matches!(error, Error::WrongFile { .. }), "{error}");
     assert!(unpacked.is_dir());
 }
@@ -161,7 +164,13 @@ fn wrong_files_of_the_cache_are_set_aside() {
 #[test]
 fn a_missing_corpus_says_what_to_type() {
     let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let error = prepare(WikiText::OneHundredThree, Some(user.path()), cache.path()).unwrap_err();
+    let error = prepare(
+        WikiText::OneHundredThree,
+        Some(user.path()),
+        cache.path(),
+        &mut |_| (),
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error,
@@ -196,7 +205,7 @@ fn a_missing_corpus_says_what_to_type() {
 
     // One of three files there: the answer names the first one that is not.
     fs::write(user.path().join("wiki.train.tokens"), text_of(2_088_628)).unwrap();
-    let message = prepare(WikiText::Two, Some(user.path()), cache.path())
+    let message = prepare(WikiText::Two, Some(user.path()), cache.path(), &mut |_| ())
         .unwrap_err()
         .to_string();
     assert!(
@@ -209,7 +218,7 @@ fn a_missing_corpus_says_what_to_type() {
 #[test]
 fn a_build_without_download_says_so() {
     let cache = tempfile::tempdir().unwrap();
-    let message = prepare(WikiText::Two, None, cache.path())
+    let message = prepare(WikiText::Two, None, cache.path(), &mut |_| ())
         .unwrap_err()
         .to_string();
     assert!(

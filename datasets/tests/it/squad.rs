@@ -7,8 +7,8 @@ use sparta_datasets::Error;
 use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
 use sparta_datasets::embedded::{new_wiki, squad_dev};
 use sparta_datasets::squad::{
-    Answer, Article, Paragraph, Question, Scored, SpanOptions, SquadSet, Window, WindowOptions,
-    articles_from_json, best_spans, n_questions, windows,
+    Answer, Article, Paragraph, Question, Scored, SpanOptions, SquadForm, SquadSet, Window,
+    WindowOptions, articles_from_json, best_spans, n_questions, null_odds, windows,
 };
 use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
 
@@ -23,7 +23,7 @@ fn wordpiece() -> WordPiece {
 }
 
 fn read(json: &str) -> Result<Vec<Article>, Error> {
-    articles_from_json(json, Path::new("dev-v1.1.json"))
+    articles_from_json(json, Path::new("dev-v1.1.json"), SquadForm::V1_1)
 }
 
 #[test]
@@ -46,6 +46,7 @@ fn offsets_count_characters() {
 
 #[rstest]
 #[case(r#"{"version":"v2.0","data":[]}"#, "expected version 1.1")]
+#[case(r#"{"version":2,"data":[]}"#, "expected version 1.1")]
 #[case(
     r#"{"data":[{"paragraphs":[{"context":"a","qas":[{"id":"7","question":"b","answers":[]}]}]}]}"#,
     "question 7 without one"
@@ -70,6 +71,7 @@ fn article(context: &str, question: &str, answer: &str) -> Vec<Article> {
         id: "q".to_owned(),
         text: question.to_owned(),
         answers: vec![answer],
+        is_impossible: false,
     };
     vec![Article {
         title: String::new(),
@@ -292,6 +294,146 @@ fn batches_have_starts_and_ends() {
     assert_eq!((batch.starts, batch.ends), (None, None));
 }
 
+/// SQuAD v2.0's form: a third question is neither.
+fn v2(third: &str) -> Result<Vec<Article>, Error> {
+    let json = format!(
+        r#"{{"version":"v2.0","data":[{{"title":"A","paragraphs":[{{"context":"a\u0000 b c d e f g\u2028h","qas":[
+        {{"id":"1","question":"x","is_impossible":false,"answers":[{{"answer_start":5,"text":"c d"}}]}},
+        {{"id":"2","question":"y","is_impossible":true,"answers":[],"plausible_answers":[{{"answer_start":0,"text":"b"}}]}},
+        {third}]}}]}}]}}"#
+    );
+    articles_from_json(&json, Path::new("dev-v2.0.json"), SquadForm::V2_0)
+}
+
+#[test]
+fn a_question_without_an_answer_is_trained_on_at_cls() {
+    let third = r#"{"id":"3","question":"z","is_impossible":false,"answers":[{"answer_start":0,"text":"d"}]}"#;
+    let articles = v2(third).unwrap();
+    let options = WindowOptions {
+        max_len: 9,
+        stride: 4,
+        max_question: 2,
+    };
+    let found = windows(&articles, &wordpiece(), &options).unwrap();
+    let targets: Vec<_> = (found.iter())
+        .map(|window| (window.place.question, window.target))
+        .collect();
+    // `a` with the control character that is no token of its own, then one letter each, five a window.
+    let expected = [
+        (0, Some((5, 6))),
+        (0, Some((0, 0))),
+        (1, Some((0, 0))),
+        (1, Some((0, 0))),
+        // An answer that is not at its place is none to train on.
+        (2, None),
+        (2, None),
+    ];
+    assert_eq!(targets, expected);
+    let (paragraph, question) = found[2].place.of(&articles);
+    assert!(question.is_impossible && question.answers.is_empty());
+    assert_eq!(paragraph.context, "a\0 b c d e f g\u{2028}h");
+    let batch = SpanBatch::new(&found, &[2, 0], PaddingStrategy::Dynamic, 0).unwrap();
+    assert_eq!(
+        (batch.starts, batch.ends),
+        (Some(vec![0, 5]), Some(vec![0, 6]))
+    );
+    for (third, words) in [
+        (
+            r#"{"id":"3","question":"z","answers":[]}"#,
+            "an answer for every question, or `\"is_impossible\": true`, found question 3",
+        ),
+        (
+            r#"{"id":"3","question":"z","is_impossible":true,"answers":[{"answer_start":0,"text":"a"}]}"#,
+            "found 1 to question 3",
+        ),
+    ] {
+        let error = v2(third).unwrap_err().to_string();
+        assert!(
+            error.contains(words) && error.contains("dev-v2.0.json"),
+            "{error}"
+        );
+    }
+    // Asked, everything may be left out; answers are not looked at.
+    let asked = r#"{"data":[{"paragraphs":[{"context":"a","qas":[{"id":4,"question":"b"}]}]}]}"#;
+    let articles = articles_from_json(asked, Path::new("-"), SquadForm::Asked).unwrap();
+    assert_eq!(articles[0].paragraphs[0].questions[0].id, "4");
+}
+
+/// `score_diff` of run_squad.py: the least sum of both logits at `[CLS]` less that of the best span.
+#[test]
+fn no_answer_is_as_likely_as_the_window_that_doubts_it_most() {
+    let articles = article(&letters(9), "x", "c d");
+    let options = WindowOptions {
+        max_len: 9,
+        stride: 4,
+        max_question: 2,
+    };
+    let found = windows(&articles, &wordpiece(), &options).unwrap();
+    assert_eq!(found.len(), 2);
+    let context = &articles[0].paragraphs[0].context;
+    let logits = |cls: f32, at: usize, high: f32| {
+        let mut logits = vec![-1.0; 9];
+        (logits[0], logits[at]) = (cls, high);
+        logits
+    };
+    let first = found[0].context_start();
+    let sides = [
+        [logits(2.0, first + 2, 4.0), logits(3.0, first + 3, 1.5)],
+        [logits(0.5, first + 1, 1.0), logits(0.25, first + 1, 1.0)],
+    ];
+    let scored: Vec<Scored<'_>> = (found.iter().zip(&sides))
+        .map(|(window, [start, end])| Scored { window, start, end })
+        .collect();
+    let spans = best_spans(context, &scored, &SpanOptions::BERT);
+    assert_eq!((spans[0].text.as_str(), spans[0].score), ("c d", 5.5));
+    assert_eq!(null_odds(&scored, &spans), 0.75 - 5.5);
+    assert_eq!(null_odds(&scored[..1], &spans), 5.0 - 5.5);
+    // Without a span it is as sure as a number can say; scores that are no numbers say nothing.
+    assert_eq!(null_odds(&scored, &[]), f64::from(f32::MAX));
+    let nan = [f32::NAN; 9];
+    let broken = [Scored {
+        window: &found[0],
+        start: &nan,
+        end: &nan,
+    }];
+    let spans = best_spans(context, &broken, &SpanOptions::BERT);
+    assert_eq!(null_odds(&broken, &spans), 0.0);
+}
+
+#[test]
+fn version_2_is_found_where_it_lies() {
+    let [cache, user] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let set: SquadSet = "squad-v2.0".parse().unwrap();
+    let load = || set.load(Some(user.path()), cache.path());
+    let error = load().unwrap_err().to_string();
+    assert!(
+        error.contains("no train-v2.0.json with dev-v2.0.json"),
+        "{error}"
+    );
+    for name in ["train-v2.0.json", "dev-v2.0.json"] {
+        let json = r#"{"version":"v2.0","data":[{"paragraphs":[{"context":"a","qas":[{"id":"1","question":"b","answers":[],"is_impossible":true}]}]}]}"#;
+        std::fs::write(user.path().join(name), json).unwrap();
+    }
+    let corpus = load().unwrap();
+    assert!(corpus.has_impossible() && corpus.name == "squad-v2.0");
+    let published: Vec<usize> = corpus.counts.iter().map(|count| count.published).collect();
+    assert_eq!(published, [130_319, 11_873]);
+    // In the cache it has a folder of its own: a damaged file of one version takes nothing of the other away.
+    assert!(set.load(None, user.path()).is_err());
+    let folder = cache.path().join("squad-v2.0");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["train-v2.0.json", "dev-v2.0.json"] {
+        std::fs::copy(user.path().join(name), folder.join(name)).unwrap();
+    }
+    assert_eq!(
+        set.locate(None, cache.path()).unwrap(),
+        Some(folder.clone())
+    );
+    std::fs::write(folder.join("dev-v2.0.json"), "<html>").unwrap();
+    let error = set.prepare(None, cache.path(), &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("squad-v2.0.refused"), "{error}");
+}
+
 #[test]
 fn sets_are_found_where_they_lie() {
     let cache = tempfile::tempdir().unwrap();
@@ -322,7 +464,7 @@ fn sets_are_found_where_they_lie() {
     );
     assert_eq!(corpus.counts[0].published, 87_599);
     let shipped = SquadSet::Shipped
-        .prepare(None, cache.path(), &mut |_, _| ())
+        .prepare(None, cache.path(), &mut |_| ())
         .unwrap();
     assert_eq!(
         (n_questions(&shipped.train), n_questions(&shipped.dev)),

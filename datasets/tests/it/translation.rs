@@ -88,7 +88,7 @@ fn iwslt14_is_prepared_as_fairseq_does() {
     iwslt14_tgz(user.path(), 1697);
     let corpus = TranslationCorpus::Iwslt14DeEn;
     let dir = corpus
-        .prepare(Some(user.path()), cache.path())
+        .prepare(Some(user.path()), cache.path(), &mut |_| ())
         .unwrap()
         .unwrap();
     assert!(dir.ends_with("translation/iwslt14-de-en-v1"));
@@ -138,7 +138,9 @@ fn a_wrong_size_is_told() {
     let (user, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     iwslt14_tgz(user.path(), 1696);
     let corpus = TranslationCorpus::Iwslt14DeEn;
-    let error = corpus.prepare(Some(user.path()), cache.path()).unwrap_err();
+    let error = corpus
+        .prepare(Some(user.path()), cache.path(), &mut |_| ())
+        .unwrap_err();
     let Error::SetAside { cause, kept } = &error else {
         panic!("{error}")
     };
@@ -170,7 +172,9 @@ fn a_wrong_size_is_told() {
         "{error}"
     );
     iwslt14_tgz(user.path(), 1697);
-    corpus.prepare(Some(user.path()), cache.path()).unwrap();
+    corpus
+        .prepare(Some(user.path()), cache.path(), &mut |_| ())
+        .unwrap();
 }
 
 /// Few bytes that unpack to many fill neither memory nor disk.
@@ -183,7 +187,8 @@ fn a_bomb_is_not_unpacked() {
         "de-en.tgz",
         &[("de-en/train.tags.de-en.de", spaces.clone())],
     );
-    let error = TranslationCorpus::Iwslt14DeEn.prepare(Some(user.path()), cache.path());
+    let error =
+        TranslationCorpus::Iwslt14DeEn.prepare(Some(user.path()), cache.path(), &mut |_| ());
     let message = error.unwrap_err().to_string();
     assert!(message.contains("which no text does"), "{message}");
     let train = user.path().join("train.de.gz");
@@ -200,7 +205,8 @@ fn a_bomb_is_not_unpacked() {
         write(user.path(), name, "a\n");
     }
     let multi30k = || {
-        let error = TranslationCorpus::Multi30kDeEn.prepare(Some(user.path()), cache.path());
+        let error =
+            TranslationCorpus::Multi30kDeEn.prepare(Some(user.path()), cache.path(), &mut |_| ());
         error.unwrap_err().to_string()
     };
     let message = multi30k();
@@ -222,7 +228,7 @@ fn sides_of_unlike_length_and_missing_texts_are_told() {
     let corpus = TranslationCorpus::Multi30kDeEn;
     let message = || {
         corpus
-            .prepare(Some(user.path()), cache.path())
+            .prepare(Some(user.path()), cache.path(), &mut |_| ())
             .unwrap_err()
             .to_string()
     };
@@ -257,7 +263,7 @@ fn a_damaged_archive_is_told() {
     for damaged in [&bytes[..bytes.len() / 2], b"<html>moved</html>"] {
         fs::write(&path, damaged).unwrap();
         let error = TranslationCorpus::Iwslt14DeEn
-            .prepare(Some(user.path()), cache.path())
+            .prepare(Some(user.path()), cache.path(), &mut |_| ())
             .unwrap_err();
         assert!(matches!(error, Error::BadArchive { .. }), "{error}");
     }
@@ -481,7 +487,7 @@ fn names_parse_and_the_shipped_ones_need_no_files() {
         TranslationCorpus::LibreofficeHelp,
         TranslationCorpus::LibreofficeHelpShort,
     ] {
-        assert_eq!(corpus.prepare(None, nowhere).unwrap(), None);
+        assert_eq!(corpus.prepare(None, nowhere, &mut |_| ()).unwrap(), None);
         assert_eq!(corpus.load(None, nowhere).unwrap().name, corpus.name());
     }
 }

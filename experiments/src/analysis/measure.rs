@@ -208,7 +208,7 @@ pub(super) fn measure<T: Task>(
             }
             measured.add(task, observed, wanted)?;
         }
-        progress.at(i as u64 + 1, "");
+        progress.at(i as u64 + 1, "")?;
         if is_interrupted() {
             let resume = "no figure was written; analyse again".to_owned();
             return Err(Interrupted { resume }.into());

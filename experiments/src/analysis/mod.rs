@@ -21,6 +21,7 @@ mod sentence;
 mod tokens;
 mod words;
 
+pub(crate) use open::program_of_text;
 pub use open::{ProgramName, program_of, run_folder_of};
 pub use request::{Analyze, FigureName};
 pub use tokens::Tokens;

@@ -129,13 +129,21 @@ pub fn program_of(run: &Path) -> Result<ProgramName> {
             path.display()
         )
     })?;
+    program_of_text(&path, &text)
+}
+
+/// Which program a recipe is of.
+///
+/// # Errors
+/// One that no program reads: with what the nearest says of it.
+pub(crate) fn program_of_text(path: &Path, text: &str) -> Result<ProgramName> {
     // No program reads the recipe of another: their sections differ.
     let mut nearest: Option<(usize, ProgramName, anyhow::Error)> = None;
     for program in ProgramName::ALL {
-        let Some(refusal) = program.refusal(&text) else {
+        let Some(refusal) = program.refusal(text) else {
             return Ok(program);
         };
-        let distance = program.distance(&text);
+        let distance = program.distance(text);
         if nearest.as_ref().is_none_or(|(least, ..)| distance < *least) {
             nearest = Some((distance, program, refusal));
         }

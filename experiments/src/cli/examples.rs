@@ -350,6 +350,21 @@ const SPARTA: &[Of] = &[
         &["sparta runs", "sparta runs runs/lm-small-1a2b3c4d --json"],
     ),
     (
+        "sweep",
+        &[
+            "sparta sweep small/lm --grid train.lr=1e-3,2e-3 --seeds 1,2,3 --out runs/rates",
+            "sparta sweep --resume --out runs/rates                      # goes on; what is complete stays",
+            "sparta sweep small/lm --grid train.lr=1e-3,2e-3 --engine slurm --sbatch=--time=4:00:00 --dry-run",
+        ],
+    ),
+    (
+        "claims",
+        &[
+            "sparta claims                                               # which commands make the runs of each claim",
+            "sparta claims runs/lm-small-1a2b3c4d runs/iwslt-small-1a2b3c4d --out claims.md",
+        ],
+    ),
+    (
         "report",
         &[
             "sparta report",

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod attend;
+mod claims;
 mod compare;
 mod completions;
 mod examples;
@@ -16,6 +17,7 @@ mod program;
 mod report;
 mod sparta;
 mod squad;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +45,7 @@ fn main_of<P: Program>(
     work: impl FnOnce(P) -> Result<()>,
 ) -> ExitCode {
     memory::keep_freed();
+    signals::tell_of_files();
     match program::parse::<P>(args) {
         Ok(cli) => report_outcome(panics::catch(|| work(cli))),
         Err(error) => usage(&error),

@@ -40,7 +40,7 @@ pub(super) struct Common {
     out: Option<PathBuf>,
     /// Folder with the corpus files as published; with `--set data.corpus=files` your own file, or a folder of train, valid and
     /// test files
-    #[arg(long, alias = "from", value_name = "PATH")]
+    #[arg(long, visible_alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
     /// No progress output
     #[arg(long, short)]
@@ -51,13 +51,13 @@ pub(super) struct Common {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Encoder {
     /// Folder with pretrained weights: config.json, model.safetensors or pytorch_model.bin, and
-    /// tokenizer.json or vocab.txt
+    /// tokenizer.json or vocab.txt [default: those that `prepare` downloaded for the recipe's network]
     #[arg(long, value_name = "DIR")]
     pub(super) weights: Option<PathBuf>,
 }
 
 /// Names of implementations, as they are spelled everywhere.
-fn implementation() -> impl TypedValueParser<Value = Implementation> {
+pub(super) fn implementation() -> impl TypedValueParser<Value = Implementation> {
     let names = PossibleValuesParser::new(Implementation::ALL.map(Implementation::as_str));
     names.try_map(|name| name.parse::<Implementation>())
 }
@@ -190,6 +190,13 @@ pub(super) const PREDICT: Unused = Unused {
     subcommand: "predict",
     options: MODEL,
     because: "the run folder of `--model` has its recipe, task and tokenizer",
+};
+
+/// What `squad answer` has no use for.
+pub(super) const ANSWER: Unused = Unused {
+    subcommand: "answer",
+    options: MODEL,
+    because: "the run folder of `--model` has its recipe and tokenizer",
 };
 
 /// What `squad measure` has no use for.

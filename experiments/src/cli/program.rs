@@ -71,6 +71,15 @@ pub(super) fn command<P: Program>() -> Command {
         let subcommand = with_help(P::Options::augment_args(subcommand))
             .about(Resettable::from(about))
             .long_about(Resettable::from(long_about));
+        let subcommand = match subcommand.get_name() {
+            "prepare" => {
+                let has_weights = subcommand
+                    .get_arguments()
+                    .any(|arg| arg.get_id() == "weights");
+                subcommand.after_help(prepare_help(has_weights))
+            }
+            _ => subcommand,
+        };
         let unused = unused::<P>(subcommand.get_name());
         subcommand.mut_args(|arg| {
             let is_unused =
@@ -79,6 +88,26 @@ pub(super) fn command<P: Program>() -> Command {
         })
     });
     with_examples(command)
+}
+
+/// What `prepare --help` says of downloads.
+fn prepare_help(has_weights: bool) -> String {
+    let (what, of_weights, more) = match has_weights {
+        true => (
+            "The corpus of a recipe and the weights of its network",
+            ";\n                      of weights DIR/NAME, by their NAME on the Hugging Face hub",
+            "\n  HF_ENDPOINT=URL     where weights come from [default: https://huggingface.co]",
+        ),
+        false => ("The corpus of a recipe", "", ""),
+    };
+    format!(
+        "{what}, where not at hand, are downloaded and checked; size, licence and sha256 are said. A hash that was not \
+         published is recorded at the first download, and another one is refused later.\n\n\
+         Without a network:\n  \
+         --from DIR          the folder has the published files, as archives or unpacked{of_weights}\n  \
+         SPARTA_CACHE=DIR    the folder that downloads go to, e.g. a copy of another machine's \
+         [default: ~/.cache/sparta]{more}"
+    )
 }
 
 fn unused<P: Program>(subcommand: &str) -> Option<&'static Unused> {

@@ -9,17 +9,19 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::analyze::{AnalyzeOptions, analyze};
 use super::attend::{self, AttendOptions};
+use super::claims::ClaimsOptions;
 use super::compare::CompareOptions;
 use super::completions::{self, CompletionsOptions};
 use super::examples::with_examples;
 use super::export::{self, ExportOptions};
 use super::mask::{self, MaskOptions};
 use super::report::ReportOptions;
+use super::sweep::{self, SweepOptions};
 use super::{report_outcome, usage};
 use crate::io::print_line;
 use crate::recipe::{ALL_SHIPPED, find_shipped, nearest};
 use crate::runs::{self, Runs};
-use crate::{compare, doctor, panics, report, version};
+use crate::{compare, doctor, evidence, panics, report, signals, version};
 
 /// Look into runs, and around them: figures, attention, tables, what works here.
 #[derive(Debug, Parser)]
@@ -51,8 +53,10 @@ enum SpartaCommand {
         #[arg(long)]
         json: bool,
     },
+    Sweep(SweepOptions),
     Report(ReportOptions),
     Compare(CompareOptions),
+    Claims(ClaimsOptions),
     /// Draw what the attention of trained models does: every figure of the papers, with the published ones beside
     Analyze(AnalyzeOptions),
     /// Show what a trained model attends to in a text, as one HTML page
@@ -73,6 +77,7 @@ enum SpartaCommand {
 /// The whole of the `sparta` program.
 #[must_use]
 pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    signals::tell_of_files();
     let command = with_examples(Sparta::command());
     let matches = command.try_get_matches_from(args);
     let cli = match matches.and_then(|matches| Sparta::from_arg_matches(&matches)) {
@@ -92,8 +97,10 @@ pub fn sparta_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         SpartaCommand::Recipes { name } => recipes(name.as_deref()),
         SpartaCommand::Runs { paths, json } => runs::runs(&Runs { paths, json }),
+        SpartaCommand::Sweep(options) => sweep::run(options),
         SpartaCommand::Report(options) => report::report(&options.request()),
         SpartaCommand::Compare(options) => compare::compare(&options.request()),
+        SpartaCommand::Claims(options) => evidence::claims(&options.request()),
         SpartaCommand::Analyze(options) => analyze(options),
         SpartaCommand::Attend(options) => attend::run(options),
         SpartaCommand::Export(options) => export::run(options),

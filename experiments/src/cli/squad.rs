@@ -8,11 +8,11 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use super::main_of;
-use super::options::{Common, Encoder, MEASURE, PREPARE, REPORT};
+use super::options::{ANSWER, Common, Encoder, MEASURE, PREPARE, REPORT};
 use super::program::{self, Program, Unused};
 use crate::protocol::{self, Request, Stage};
 use crate::recipe::SquadRecipe;
-use crate::task::squad::{self, Measure};
+use crate::task::squad::{self, AnswerRequest, Measure};
 use crate::version;
 
 /// SQuAD under a global mask: exact match and F1, and the time and memory of training steps.
@@ -42,6 +42,21 @@ enum SquadCommand {
     Stage(Stage),
     /// Print time and memory of training steps on synthetic tokens, dense or under a mask
     Measure(MeasureOptions),
+    /// Answer questions (SQuAD's JSON, standard input → standard output) with a trained model, under its mask if it has one
+    Answer(AnswerOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+struct AnswerOptions {
+    /// Run folder, or the folder of one model in it (RUN/seed-1/squad/dense)
+    #[arg(long, value_name = "RUN[/MODEL]")]
+    model: PathBuf,
+    /// Give no answer where that is likelier than one by more than this [default: as the model was scored]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    null_threshold: Option<f64>,
+    /// Write how much likelier no answer is than one, for each question
+    #[arg(long, value_name = "FILE")]
+    null_odds: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -54,7 +69,7 @@ struct MeasureOptions {
 impl Program for Squad {
     type Recipe = SquadRecipe;
     type Options = SquadOptions;
-    const UNUSED: &'static [Unused] = &[PREPARE, REPORT, MEASURE];
+    const UNUSED: &'static [Unused] = &[PREPARE, REPORT, MEASURE, ANSWER];
 
     fn options_mut(&mut self) -> &mut SquadOptions {
         &mut self.options
@@ -86,6 +101,13 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(SquadCommand::Stage(stage)) => {
             protocol::main::<squad::Squad>(&cli.options.request(Some(stage))?)
         }
+        Some(SquadCommand::Answer(options)) => squad::answer(&AnswerRequest {
+            model: options.model,
+            device: cli.options.common.device()?,
+            null_threshold: options.null_threshold,
+            null_odds: options.null_odds,
+            quiet: cli.options.common.quiet,
+        }),
         Some(SquadCommand::Measure(options)) => {
             let request = cli.options.request(None)?;
             squad::measure(&Measure {

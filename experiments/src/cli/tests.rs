@@ -111,7 +111,7 @@ fn taken<P: Program>() -> Vec<(String, BTreeSet<String>)> {
     let of_subcommand = |subcommand: &clap::Command| {
         let name = subcommand.get_name();
         let needs = match name {
-            "translate" | "predict" => " --model x",
+            "translate" | "predict" | "answer" => " --model x",
             _ => "",
         };
         let mut taken = BTreeSet::new();
@@ -185,7 +185,8 @@ fn an_option_that_a_subcommand_does_not_use_is_refused() {
         &[("predict", "device quiet")],
     );
     let measure = "attention_by device quiet recipe sets weights";
-    check(taken::<Squad>(), "weights", &[("measure", measure)]);
+    let of_squad = [("measure", measure), ("answer", "device quiet")];
+    check(taken::<Squad>(), "weights", &of_squad);
     check(taken::<Mlm>(), "weights", &[]);
 }
 

@@ -9,6 +9,7 @@ use sparta_datasets::Error;
 use crate::io::in_one_line;
 use crate::recipe::encoder::NetworkName;
 use crate::recipe::{ALL_SHIPPED, AnyCorpus, Needs};
+use crate::task::encoder::weights;
 
 /// A recipe that ships with a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,12 +57,8 @@ pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<Source>, Vec<
             else {
                 continue;
             };
-            let network = network.map(|network| published(network, (program, name)));
-            let with = match &network {
-                Some(source) if !source.is_shipped => " --weights DIR",
-                Some(_) | None => "",
-            };
-            let get = format!("{program} prepare --recipe {name}{with}");
+            let network = network.map(|network| published(network, cache, (program, name)));
+            let get = format!("{program} prepare --recipe {name}");
             for it in of_recipe {
                 add(&mut corpora, corpus(it, cache, &get));
             }
@@ -97,59 +94,31 @@ fn corpus(corpus: AnyCorpus, cache: Option<&Path>, get: &str) -> Source {
     }
 }
 
-/// Weights are given by `--weights`; those that other programs have downloaded are found.
-fn published(network: NetworkName, (program, recipe): (&str, &str)) -> Source {
-    let places: Vec<PathBuf> = hub()
-        .into_iter()
-        .flat_map(|hub| {
-            let folder = |name: &&str| hub.join(format!("models--{}", name.replace('/', "--")));
-            network.hub_names().iter().map(folder).collect::<Vec<_>>()
-        })
-        .collect();
-    let found = match network.is_shipped() {
+/// Weights are found by name, in the cache and where other programs have downloaded them.
+fn published(
+    network: NetworkName,
+    cache: Option<&Path>,
+    (program, recipe): (&str, &str),
+) -> Source {
+    let is_shipped = network.is_shipped();
+    let found = match is_shipped {
         true => None,
-        false => places.iter().find_map(|place| snapshot(place)),
+        false => weights::find(network, None, cache),
     };
-    let dir = found
-        .as_deref()
-        .map_or_else(|| "DIR".to_owned(), |dir| dir.display().to_string());
-    let is_missing = found.is_none() && !network.is_shipped();
+    let looked_in = match (&found, is_shipped) {
+        (None, false) => {
+            let places = weights::places(network, None, cache).into_iter();
+            places.map(|place| place.dir).collect()
+        }
+        (Some(_), _) | (None, true) => Vec::new(),
+    };
     Source {
         name: network.name().to_owned(),
-        is_shipped: network.is_shipped(),
-        looked_in: if is_missing { places } else { Vec::new() },
-        found,
-        get: format!("{program} prepare --recipe {recipe} --weights {dir}"),
+        is_shipped,
+        found: found.map(|folder| folder.dir),
+        looked_in,
+        get: format!("{program} prepare --recipe {recipe}"),
     }
-}
-
-/// The folder in which Hugging Face's programs keep what they download.
-fn hub() -> Option<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("HF_HUB_CACHE")
-        .or_else(|| variable("HF_HOME").map(|home| home.join("hub")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/huggingface/hub")))
-}
-
-/// A snapshot with everything that `--weights` reads.
-fn snapshot(model: &Path) -> Option<PathBuf> {
-    let has = |dir: &Path, names: &[&str]| names.iter().any(|name| dir.join(name).is_file());
-    let is_whole = |dir: &PathBuf| {
-        has(dir, &["config.json"])
-            && has(dir, &["model.safetensors", "pytorch_model.bin"])
-            && has(dir, &["tokenizer.json", "vocab.txt"])
-    };
-    let entries = std::fs::read_dir(model.join("snapshots"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut whole: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_whole).collect();
-    whole.sort();
-    whole.into_iter().next()
 }
 
 impl Source {
@@ -157,9 +126,6 @@ impl Source {
     pub(super) fn line(&self, of: &str) -> String {
         let state = match (&self.found, self.is_shipped) {
             (_, true) => "shipped".to_owned(),
-            (Some(dir), false) if of == "weights" => {
-                format!("in {}; take them by `{}`", dir.display(), self.get)
-            }
             (Some(dir), false) => format!("in {}", dir.display()),
             (None, false) => {
                 let places: Vec<String> = self
@@ -183,21 +149,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_counts_when_it_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("snapshots/abc");
-        std::fs::create_dir_all(&dir).unwrap();
-        for (file, is_whole) in [
-            ("config.json", false),
-            ("vocab.txt", false),
-            ("pytorch_model.bin", true),
-        ] {
-            std::fs::write(dir.join(file), "").unwrap();
-            assert_eq!(snapshot(folder.path()).is_some(), is_whole, "{file}");
-        }
-    }
-
-    #[test]
     fn every_source_is_shipped_or_says_where_it_was_looked_for_and_how_to_get_it() {
         let cache = tempfile::tempdir().unwrap();
         let (recipes, corpora, weights) = look(Some(cache.path()));
@@ -215,7 +166,7 @@ mod tests {
         );
         let rte = line(&corpora, "GLUE RTE", "corpus");
         assert!(
-            rte.contains("`glue prepare --recipe glue/minilm-l6 --weights DIR`"),
+            rte.contains("`glue prepare --recipe glue/minilm-l6`"),
             "{rte}"
         );
         assert_eq!(
@@ -232,6 +183,25 @@ mod tests {
                 + source.looked_in.len();
             assert!(places > 0, "{source:?}");
         }
+    }
+
+    #[test]
+    fn weights_in_the_cache_are_found() {
+        let cache = tempfile::tempdir().unwrap();
+        let line = || {
+            let (_, _, weights) = look(Some(cache.path()));
+            let source = weights.iter().find(|source| source.name == "minilm-l6");
+            source.unwrap().line("weights")
+        };
+        let dir = cache
+            .path()
+            .join("weights/sentence-transformers/all-MiniLM-L6-v2");
+        std::fs::create_dir_all(&dir).unwrap();
+        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+            std::fs::write(dir.join(file), "").unwrap();
+        }
+        let found = format!("weights      minilm-l6: in {}", dir.display());
+        assert_eq!(line(), found);
     }
 
     #[test]

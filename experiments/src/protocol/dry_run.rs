@@ -22,6 +22,8 @@ struct Steps {
     dense: u64,
     /// Models trained again, and steps of each.
     again: (usize, u64),
+    /// Whether training may end early.
+    is_at_most: bool,
 }
 
 impl Steps {
@@ -36,6 +38,9 @@ impl Steps {
         Self {
             dense: steps(Phase::Dense),
             again: (n, steps(Phase::Again)),
+            is_at_most: [Phase::Dense, Phase::Again]
+                .into_iter()
+                .any(|phase| task.training(variant, phase).patience > 0),
         }
     }
 
@@ -142,14 +147,16 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         let all = per_step * steps.total() * n_seeds as f64;
         let (n, again) = steps.again;
         print_line(format!(
-            "            {} steps dense, {n} × {again} steps again: about {}",
+            "            {} steps dense, {n} × {again} steps again: {} {}",
             steps.dense,
+            about(steps.is_at_most),
             duration(all)
         ))?;
         seconds += all;
     }
     print_line(format!(
-        "all models  about {} (updates, observing and testing add to it)",
+        "all models  {} {} (updates, observing and testing add to it)",
+        about(steps.iter().any(|of| of.is_at_most)),
         duration(seconds)
     ))?;
     print_line(format!(
@@ -157,6 +164,14 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         run.folder.root().display()
     ))?;
     Ok(())
+}
+
+/// How sure a time is.
+fn about(is_at_most: bool) -> &'static str {
+    match is_at_most {
+        true => "at most about",
+        false => "about",
+    }
 }
 
 /// The variant of most parameters.

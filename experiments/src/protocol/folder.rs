@@ -4,6 +4,7 @@
 //! runs/<table>-<recipe hash>/
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
+//!   status.json                         how far it is, or how it ended
 //!   data/                               vocabulary and token stores
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set

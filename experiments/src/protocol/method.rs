@@ -18,14 +18,15 @@ use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
 use super::folder::ModelFolder;
 use super::records::{Measured, Subject};
-use super::rows::{Arm, Row};
+use super::rows::{Arm, Row, all_models};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::stage::{Fetch, Stage};
 use super::task::{BothMasks, Examples, Line, MaskedModel, Observed, Phase, Scoring, Task};
 use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
+use crate::status::{Part, Plan, PlannedModel, Work};
 use crate::train::watch::stop_if_interrupted;
-use crate::train::{load_model, short};
+use crate::train::{Timing, last_timing, load_model, short};
 use crate::version;
 
 /// Queries of each layer whose attention is watched after scoring.
@@ -33,7 +34,7 @@ const WATCHED_QUERIES: usize = 64;
 
 /// The method at work on a task, in a run folder, on a device.
 pub struct Protocol<'a, T: Task> {
-    run: Run<'a, T::Recipe>,
+    run: &'a Run<'a, T::Recipe>,
     task: T,
     on: OpenDevice,
     /// The device with autodiff.
@@ -45,7 +46,7 @@ impl<'a, T: Task> Protocol<'a, T> {
     ///
     /// # Errors
     /// What is missing, each saying what to do.
-    pub fn open(run: Run<'a, T::Recipe>) -> Result<Self> {
+    pub fn open(run: &'a Run<'a, T::Recipe>) -> Result<Self> {
         let (request, recipe) = (run.request, run.recipe);
         let on = device::open(request.device, T::Recipe::PROGRAM)?;
         request.attention.on(&on.device)?;
@@ -59,7 +60,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             run.folder.root().display()
         ));
         run.computes_on(on.choice);
-        let task = T::open(&run, Fetch::Never)?;
+        let task = T::open(run, Fetch::Never)?;
         for line in task.describe() {
             run.note(&line);
         }
@@ -78,6 +79,7 @@ impl<'a, T: Task> Protocol<'a, T> {
     /// The first step that fails; what is finished stays.
     pub fn go(&self) -> Result<()> {
         let (stage, recipe) = (self.run.request.stage, self.run.recipe);
+        self.run.tracker().plan(self.plan()?);
         for &seed in recipe.seeds() {
             if stage.scores() {
                 self.score_baselines(seed)?;
@@ -97,6 +99,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                         self.observe(&arm)?;
                     }
                     if stage.prunes() {
+                        self.run.tracker().begin(Stage::Prune)?;
                         self.run.make_masks(&arm.folder, &rows)?;
                     }
                 }
@@ -112,6 +115,46 @@ impl<'a, T: Task> Protocol<'a, T> {
             }
         }
         Ok(())
+    }
+
+    /// Everything that the stages that were asked for do, and what of it is there already.
+    fn plan(&self) -> Result<Plan> {
+        let (stage, run) = (self.run.request.stage, self.run);
+        let part = |is_asked: bool, is_there: bool| match (is_asked, is_there) {
+            (false, _) => Part::None,
+            (true, false) => Part::Left,
+            (true, true) => Part::Done { seconds: None },
+        };
+        let mut models = Vec::new();
+        for (arm, row) in all_models::<T>(run.recipe, &run.folder)? {
+            let (folder, row) = (arm.model(row.as_ref()), row.as_ref());
+            let (phase, trains) = match row {
+                None => (Phase::Dense, stage.trains()),
+                Some(_) => (Phase::Again, stage.prunes()),
+            };
+            let lines = self.task.lines(&arm.variant, row, &self.on)?;
+            let last = lines.last().context("a model stands in no line")?;
+            let masks = Row::all(&arm.variant.pruned, run.recipe.masks());
+            let is_observed = row.is_none() && masks.iter().any(|row| row.mask.is_some());
+            models.push(PlannedModel {
+                variant: arm.variant.folder.clone(),
+                steps: self.task.training(&arm.variant, phase).schedule.steps,
+                step_seconds: last_timing(&folder.path).and_then(Timing::step_seconds),
+                train: part(trains, folder.trained().exists()),
+                observe: part(
+                    stage.observes() && is_observed,
+                    arm.folder.pattern().exists(),
+                ),
+                score: part(stage.scores(), run.record_path(&folder, last).exists()),
+                identity: folder.identity,
+            });
+        }
+        models.retain(|of| {
+            [of.train, of.observe, of.score]
+                .iter()
+                .any(|&of| of != Part::None)
+        });
+        Ok(Plan { models })
     }
 
     fn train_dense(&self, arm: &Arm) -> Result<()> {
@@ -152,8 +195,13 @@ impl<'a, T: Task> Protocol<'a, T> {
         row: Option<(&Row, Option<&GlobalMask>)>,
     ) -> Result<()> {
         let (task, variant) = (&self.task, &arm.variant);
-        let phase = row.map_or(Phase::Dense, |_| Phase::Again);
+        let (phase, stage) = match row {
+            None => (Phase::Dense, Stage::Train),
+            Some(_) => (Phase::Again, Stage::Prune),
+        };
         let folder = arm.model(row.map(|(row, _)| row));
+        let tracker = self.run.tracker();
+        tracker.begin_with(stage, &folder.identity, Work::Train)?;
         let mask = row.and_then(|(_, mask)| mask);
         let masks = BothMasks {
             training: task.masks(mask, &self.training)?,
@@ -175,7 +223,9 @@ impl<'a, T: Task> Protocol<'a, T> {
                     let lines = task.lines(variant, row.map(|(row, _)| row), &self.on)?;
                     self.run.describe(&self.subject(arm, row), &lines)
                 });
-            })
+            })?;
+        tracker.finished();
+        Ok(())
     }
 
     /// The model of a folder in evaluation mode, on the plain device.
@@ -194,7 +244,10 @@ impl<'a, T: Task> Protocol<'a, T> {
         if self.run.is_finished(&path, &what)? {
             return Ok(());
         }
-        let (network, _) = self.trained(arm, &arm.folder.dense())?;
+        let dense = arm.folder.dense();
+        let tracker = self.run.tracker();
+        tracker.begin_with(Stage::Observe, &dense.identity, Work::Observe)?;
+        let (network, _) = self.trained(arm, &dense)?;
         let before = attention::calls();
         let model = MaskedModel {
             network: &network,
@@ -232,7 +285,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                     pattern.observe_tensor(kind, layer, weights, &placement)?;
                 }
             }
-            progress.at(i as u64 + 1, "");
+            progress.at(i as u64 + 1, "")?;
             stop_if_interrupted("observation")?;
         }
         let rate = progress.rate(pass.amount.n);
@@ -242,7 +295,9 @@ impl<'a, T: Task> Protocol<'a, T> {
             pass.words
         ));
         ObservationSummary { attention: calls }.save(&arm.folder)?;
-        Ok(pattern.save(&path)?)
+        pattern.save(&path)?;
+        tracker.finished();
+        Ok(())
     }
 
     fn mask(&self, arm: &Arm, row: &Row) -> Result<Option<GlobalMask>> {
@@ -265,6 +320,8 @@ impl<'a, T: Task> Protocol<'a, T> {
         // What is only measured of a model is no sum over a test set.
         let is_scored = |line: &Line| !is_recorded || line.attention.is_none();
         let lines: Vec<Line> = lines.into_iter().filter(is_scored).collect();
+        let tracker = self.run.tracker();
+        tracker.begin_with(Stage::Eval, &folder.identity, Work::Score)?;
         let mask = match row {
             None => None,
             Some(row) => self.mask(arm, row)?,
@@ -285,8 +342,15 @@ impl<'a, T: Task> Protocol<'a, T> {
         let amount = self.task.scored(&arm.variant);
         let mut progress = self.run.progress("test", amount.n, amount.tokens);
         let before = attention::calls();
-        let mut at = |n| progress.at(n, "");
+        // The status is no part of the score: what keeps it from being written is said when the score is there.
+        let mut told = Ok(());
+        let mut at = |n| {
+            if told.is_ok() {
+                told = progress.at(n, "");
+            }
+        };
         let values = self.task.score(&arm.variant, &model, &scoring, &mut at)?;
+        told?;
         let scored = attention::calls() - before;
         let words: Vec<String> = lines
             .iter()
@@ -309,7 +373,10 @@ impl<'a, T: Task> Protocol<'a, T> {
             scored,
             observed: self.observed(arm, &model)?,
         };
-        self.run.save_scores(&subject, records, &values, &measured)
+        self.run
+            .save_scores(&subject, records, &values, &measured)?;
+        tracker.finished();
+        Ok(())
     }
 
     fn score_baselines(&self, seed: u64) -> Result<()> {
@@ -323,6 +390,7 @@ impl<'a, T: Task> Protocol<'a, T> {
         if !missing.contains(&true) {
             return Ok(());
         }
+        self.run.tracker().begin(Stage::Eval)?;
         let values = self.task.score_baselines()?;
         let scored = lines.iter().zip(values).zip(missing);
         for ((line, value), _) in scored.filter(|(_, is_missing)| *is_missing) {

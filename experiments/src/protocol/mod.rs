@@ -57,15 +57,21 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
 
 fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
     rows::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
+    // It holds the run folder until everything is there, and what became of it is noted.
     let run = Run::new(request);
-    if request.dry_run {
-        return dry_run::run::<T>(&run);
+    match request.dry_run {
+        true => dry_run::run::<T>(&run),
+        false => run.end(stages::<T>(&run)),
     }
-    match request.stage {
+}
+
+fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
+    match run.request.stage {
         Stage::Report => records::report::<T>(run.recipe, &run.folder),
         Stage::Prepare => {
             watch::listen()?;
-            let task = T::open(&run, Fetch::Allowed)?;
+            let quiet = run.request.quiet;
+            let task = T::open(run, Fetch::Allowed { quiet })?;
             for line in task.describe() {
                 run.note(&line);
             }
@@ -77,10 +83,8 @@ fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
         }
         Stage::Eval | Stage::Reproduce => {
             watch::listen()?;
-            // It holds the run folder until the table is there.
-            let protocol = Protocol::<T>::open(run)?;
-            protocol.go()?;
-            let run = Run::new(request);
+            Protocol::<T>::open(run)?.go()?;
+            run.tracker().begin(Stage::Report)?;
             records::report::<T>(run.recipe, &run.folder)
         }
     }

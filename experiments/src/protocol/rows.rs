@@ -9,6 +9,7 @@ use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Se
 use sparta_results::{Condition, MaskFamily};
 
 use super::folder::{ArmFolder, ModelFolder, RunFolder};
+use super::task::Task;
 use crate::recipe::{Masks, Recipe, RetrainStart};
 
 /// Attention types that are pruned together; the others stay whole.
@@ -258,6 +259,28 @@ impl Arm {
         let row = row.filter(|row| row.mask.is_some());
         row.map(|row| row.load_mask(&self.folder)).transpose()
     }
+}
+
+/// Every model of a recipe with its arm, in the order in which they are trained; the dense model of an arm has no row.
+///
+/// # Errors
+/// Those of [`Task::variants`].
+pub(crate) fn all_models<T: Task>(
+    recipe: &T::Recipe,
+    folder: &RunFolder,
+) -> Result<Vec<(Arm, Option<Row>)>> {
+    let mut models = Vec::new();
+    for &seed in recipe.seeds() {
+        for variant in T::variants(recipe)? {
+            let arm = Arm::of(folder, recipe, seed, variant);
+            let rows = Row::all(&arm.variant.pruned, recipe.masks()).into_iter();
+            let start = recipe.retrain_start();
+            let again = rows.filter(|row| row.is_trained_again(start)).map(Some);
+            let rows: Vec<Option<Row>> = std::iter::once(None).chain(again).collect();
+            models.extend(rows.into_iter().map(|row| (arm.clone(), row)));
+        }
+    }
+    Ok(models)
 }
 
 /// One model trained again: which attention is pruned, and by which mask.

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +19,8 @@ use crate::device::DeviceChoice;
 use crate::io::{read_text, write_text};
 use crate::memory;
 use crate::recipe::Recipe;
-use crate::train::watch::Progress;
+use crate::status::{Ended, Tracker};
+use crate::train::watch::{Interrupted, Progress};
 use crate::train::{
     Objective, Trained, TrainingArguments, TrainingConfig, leftovers, save_model, short, train,
 };
@@ -134,6 +136,17 @@ pub struct Run<'a, R: Recipe> {
     lock: OnceCell<RunLock>,
     /// Where it computes, from when that is open.
     choice: OnceCell<DeviceChoice>,
+    /// How far it is, from when the folder is entered.
+    tracker: Rc<Tracker>,
+}
+
+impl<R: Recipe> Drop for Run<'_, R> {
+    /// What was not ended by [`Run::end`] ends by a panic; the folder is still this process's own.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.tracker.end(Ended::Failed);
+        }
+    }
 }
 
 impl<'a, R: Recipe> Run<'a, R> {
@@ -146,6 +159,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             folder: RunFolder::of(&request.recipe, request.out.as_deref()),
             lock: OnceCell::new(),
             choice: OnceCell::new(),
+            tracker: Rc::default(),
         }
     }
 
@@ -175,8 +189,28 @@ impl<'a, R: Recipe> Run<'a, R> {
             let fresh = self.request.stage == Stage::Reproduce && !self.request.resume;
             let lock = self.folder.enter(self.recipe, fresh)?;
             self.lock.get_or_init(|| lock);
+            self.tracker.enter(self.folder.root(), Stage::Prepare)?;
         }
         Ok(())
+    }
+
+    /// How far it is.
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Leaves a note of how it ended, while other processes are still kept out of the folder.
+    ///
+    /// # Errors
+    /// Its own; else, if that note cannot be written.
+    pub(crate) fn end(&self, outcome: Result<()>) -> Result<()> {
+        let state = match &outcome {
+            Ok(()) => Ended::Done,
+            Err(error) if error.chain().any(|e| e.is::<Interrupted>()) => Ended::Stopped,
+            Err(_) => Ended::Failed,
+        };
+        let noted = self.tracker.end(state);
+        outcome.and(noted)
     }
 
     /// A line for the person at the terminal.
@@ -187,6 +221,7 @@ impl<'a, R: Recipe> Run<'a, R> {
     /// Progress over so many batches.
     pub(crate) fn progress(&self, label: &str, n: u64, tokens_per_batch: f64) -> Progress {
         Progress::start(label, 0, n, tokens_per_batch, self.request.quiet)
+            .of_run(Rc::clone(&self.tracker))
     }
 
     /// Whether a file that a stage makes is there already, so that the stage is skipped.
@@ -242,6 +277,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             config,
             resume: self.request.resume,
             quiet: self.request.quiet,
+            tracker: Rc::clone(&self.tracker),
         };
         let Trained {
             model,

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Implementation;
 
 use crate::device::DeviceChoice;
 use crate::io::say;
 
 /// A stage of a table, or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Read the corpus, build the vocabulary, write the token stores
     Prepare,
@@ -28,6 +30,20 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The subcommand.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Train => "train",
+            Self::Observe => "observe",
+            Self::Prune => "prune",
+            Self::Eval => "eval",
+            Self::Report => "report",
+            Self::Reproduce => "reproduce",
+        }
+    }
+
     /// Whether dense models are trained.
     #[must_use]
     pub fn trains(self) -> bool {
@@ -82,7 +98,10 @@ pub struct Request<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetch {
     /// Download what is missing.
-    Allowed,
+    Allowed {
+        /// Say nothing of it.
+        quiet: bool,
+    },
     /// Use `--data` and the cache alone.
     Never,
 }

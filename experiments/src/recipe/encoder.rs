@@ -77,6 +77,17 @@ impl NetworkName {
             Self::Bert => &[],
         }
     }
+
+    /// The licence of its weights, as their pages on the Hugging Face hub have it.
+    #[must_use]
+    pub fn licence(self) -> &'static str {
+        match self {
+            Self::MiniLmL3 | Self::MiniLmL6 | Self::BertBaseUncased | Self::BertBaseCased => {
+                "Apache-2.0"
+            }
+            Self::Bert => "that of the weights you give",
+        }
+    }
 }
 
 /// How wide batches are.
@@ -164,6 +175,7 @@ pub struct EncoderRetrainRecipe {
 pub(super) fn validate<R: EncoderRecipe>(recipe: &R) -> Result<()> {
     let (m, t) = (recipe.model(), recipe.train());
     recipe.heading().check()?;
+    t.intervals.check()?;
     check_normalizers(&m.normalizers)?;
     ensure!(
         t.optimizer.schedule != ScheduleName::Noam,

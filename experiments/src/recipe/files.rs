@@ -7,7 +7,7 @@ use serde::de::{self, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_datasets::files::{
-    Fractions, LabelKind, PairRule, Paragraphs, TableRule, TextRule, Words,
+    Fractions, LabelKind, PairRule, Paragraphs, QuestionRule, TableRule, TextRule, Words,
 };
 use sparta_datasets::tokenize::Language;
 use sparta_datasets::{CorpusName, Split};
@@ -15,7 +15,7 @@ use sparta_results::Metric;
 use toml::{Table, Value};
 
 /// The word in place of a corpus.
-const FILES: &str = "files";
+pub(super) const FILES: &str = "files";
 
 /// What is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,6 +357,32 @@ impl TableFiles {
     }
 }
 
+/// Questions on paragraphs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct QuestionFiles {
+    /// Share of a single file's paragraphs that is judged, and not trained on.
+    pub valid_fraction: f64,
+    /// Which ones these are.
+    pub split_seed: u64,
+}
+
+impl QuestionFiles {
+    /// The section where a recipe does not have it.
+    pub(super) const DEFAULT: &'static str = r#"
+        valid_fraction = 0.1
+        split_seed = 1
+    "#;
+
+    /// The same for the reader.
+    #[must_use]
+    pub fn rule(&self) -> QuestionRule {
+        QuestionRule {
+            valid: self.valid_fraction,
+            seed: self.split_seed,
+        }
+    }
+}
+
 /// The reference with the section of own files.
 pub(super) fn with_section(mut reference: Table, section: &Table) -> Table {
     if let Some(Value::Table(data)) = reference.get_mut("data")
@@ -416,7 +442,7 @@ pub(super) fn settle(recipe: &mut Table, section: &Table, sets: &[String]) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, TranslationRecipe};
+    use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
     fn parse<R: Recipe>(sets: &[&str]) -> Result<R> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
@@ -456,6 +482,28 @@ mod tests {
         );
         let other: MlmRecipe = parse(&["data.corpus=files"]).unwrap();
         assert_eq!(MlmRecipe::parse(&other.to_toml(), &[]).unwrap(), other);
+    }
+
+    #[test]
+    fn questions_of_ones_own_have_a_side_that_is_judged() {
+        let sets = ["data.corpus=files", "data.files.valid_fraction=0.3"];
+        let recipe: SquadRecipe = parse(&sets).unwrap();
+        assert_eq!(recipe.data.files.unwrap().rule().valid, 0.3);
+        assert_eq!(SquadRecipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+        for (sets, said) in [
+            (
+                &["data.files.split_seed=2"][..],
+                "it goes with `data.corpus = \"files\"`",
+            ),
+            (
+                &["data.corpus=files", "data.files.test_fraction=0.1"],
+                "unknown key `data.files.test_fraction`",
+            ),
+            (&["data.corpus=file"], "or `files` with --data FILE"),
+        ] {
+            let error = format!("{:#}", parse::<SquadRecipe>(sets).unwrap_err());
+            assert!(error.contains(said), "{sets:?}: {error}");
+        }
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl Recipe for LmRecipe {
     fn validate(&self) -> Result<()> {
         let m = &self.model;
         self.heading.check()?;
+        self.train.intervals.check()?;
         check_normalizers(&m.normalizers)?;
         self.prune.check(&self.model.normalizers)?;
         self.retrain
@@ -217,6 +218,16 @@ mod tests {
         let base = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &[]).unwrap();
         let seeds = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["seeds=[4, 5]".into()]).unwrap();
         let lr = LmRecipe::parse(LmRecipe::SHIPPED[0].text, &["train.lr=0.5".into()]).unwrap();
+        // A recipe from before there was early stopping means, and is, the same.
+        let text = LmRecipe::SHIPPED[0].text;
+        let before: Vec<&str> = (text.lines())
+            .filter(|line| !line.starts_with("patience = "))
+            .collect();
+        let before = LmRecipe::parse(&before.join("\n"), &[]).unwrap();
+        assert_eq!((&before, before.hash()), (&base, base.hash()));
+        let patient = ["train.patience=3".into(), "train.valid_every=50".into()];
+        let patient = LmRecipe::parse(text, &patient).unwrap();
+        assert_eq!(LmRecipe::parse(&patient.to_toml(), &[]).unwrap(), patient);
         assert_eq!(base.hash(), seeds.hash());
         assert_ne!(base.hash(), lr.hash());
     }
@@ -234,6 +245,7 @@ mod tests {
             ("data.valid_tokens=1", "`data.valid_tokens = 1`"),
             ("data.test_tokens=1", "`data.test_tokens = 1`"),
             ("observe.train_tokens=1", "`observe.train_tokens = 1`"),
+            ("train.patience=2", "`train.valid_every = 0` makes none"),
             ("seeds=[]", "seeds"),
             (
                 "seeds=[3, 1, 3, 1]",

@@ -142,6 +142,7 @@ impl Recipe for MlmRecipe {
             files.held_out.check()?;
         }
         self.heading.check()?;
+        self.train.intervals.check()?;
         ensure!(
             self.data.max_len > 2,
             "`data.max_len` must be at least 3: [CLS], a word piece and [SEP]"

@@ -115,6 +115,7 @@ const RANGES: &[(&str, Range)] = &[
     ("train.average_every", AT_LEAST_ONE),
     ("train.log_every", AT_LEAST_ONE),
     ("train.valid_every", AMOUNT),
+    ("train.patience", AMOUNT),
     ("train.checkpoint_every", AT_LEAST_ONE),
     ("observe.batch_size", SIZE),
     ("observe.max_tokens", SIZE),
@@ -135,6 +136,10 @@ const RANGES: &[(&str, Range)] = &[
     ("eval.max_len_b", SIZE_OR_NONE),
     ("eval.n_best", SIZE),
     ("eval.max_answer_len", SIZE),
+    (
+        "eval.null_threshold",
+        Range::Numbers(End::At(-LARGEST), End::At(LARGEST)),
+    ),
     ("eval.passes", SIZE_OR_NONE),
     ("cost.batches", SIZE_OR_NONE),
 ];

@@ -181,8 +181,38 @@ pub struct Intervals {
     pub log_every: u64,
     /// Validation every so many updates; 0 = at the end only.
     pub valid_every: u64,
+    /// Training ends early after so many validations without a better one; 0 = never, as in recipes from before there was a
+    /// choice.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub patience: u64,
     /// A checkpoint every so many updates.
     pub checkpoint_every: u64,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference to it"
+)]
+fn is_never(patience: &u64) -> bool {
+    *patience == 0
+}
+
+impl Intervals {
+    /// # Errors
+    /// Patience without validations that could run out of it.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self {
+            patience,
+            valid_every,
+            ..
+        } = self;
+        ensure!(
+            *patience == 0 || *valid_every > 0,
+            "`train.patience = {patience}` counts the validations during training, and `train.valid_every = 0` makes none: \
+             set `train.valid_every` to the steps between them, or `train.patience = 0`"
+        );
+        Ok(())
+    }
 }
 
 /// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
@@ -193,7 +223,14 @@ pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
 /// Keys that came later, with a default that is what there was before: an earlier recipe lacks them. Those of tables of
 /// mechanisms say what stands in rows, and what is pruned.
-pub(super) const LATER: [&str; 4] = ["layout", "prune.only", "prune.others", "eval.search"];
+pub(super) const LATER: [&str; 6] = [
+    "layout",
+    "prune.only",
+    "prune.others",
+    "eval.search",
+    "eval.null_threshold",
+    "train.patience",
+];
 
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

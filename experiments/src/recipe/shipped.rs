@@ -25,6 +25,7 @@ macro_rules! shipped {
 /// Language models; the first is the default and the reference for every key.
 pub(super) const LM: &[Shipped] = shipped![
     "small/lm",
+    "toy/lm",
     "lm/wikitext2",
     "lm/wikitext103-base",
     "related/lm",
@@ -33,6 +34,7 @@ pub(super) const LM: &[Shipped] = shipped![
 /// Translation; the first is the default and the reference for every key.
 pub(super) const TRANSLATION: &[Shipped] = shipped![
     "small/iwslt",
+    "toy/iwslt",
     "iwslt/multi30k",
     "iwslt/iwslt14-de-en",
     "iwslt/iwslt17-de-en",
@@ -46,6 +48,7 @@ pub(super) const TRANSLATION: &[Shipped] = shipped![
 /// Labelled texts; the first is the default and the reference for every key.
 pub(super) const GLUE: &[Shipped] = shipped![
     "small/glue",
+    "toy/glue",
     "glue/minilm-l6",
     "glue/bert-base",
     "related/glue",
@@ -105,10 +108,14 @@ mod tests {
     /// The hash of every shipped recipe. A run folder and its records are entered by it: one that changes
     /// orphans every run that was made with the recipe. Change a number here only together with the numbers
     /// of the recipe itself.
-    const PINNED: [(&str, &str); 22] = [
+    const PINNED: [(&str, &str); 25] = [
         (
             "small/lm",
             "19aa4da21d8aa8c6a15ee35470a443382a83d080297043610a3a1a3def326248",
+        ),
+        (
+            "toy/lm",
+            "be472c746a047fa607a7c35745675dafcb07af781650fec22f274b3a820a0155",
         ),
         (
             "lm/wikitext2",
@@ -125,6 +132,10 @@ mod tests {
         (
             "small/iwslt",
             "8ea458d2d1d3823a3840b9ec434288eefed52d998201eb873a26ee1f79ce8eaa",
+        ),
+        (
+            "toy/iwslt",
+            "33f72a9f8bc0e2a00a5eda2f86dc4c8f46ca0dd0520f207b16fb7dfaa3a7871f",
         ),
         (
             "iwslt/multi30k",
@@ -161,6 +172,10 @@ mod tests {
         (
             "small/glue",
             "c9742330b0094ac5ae34b4df00d11212405faa7cd55f180cbe2c1ad18ade181a",
+        ),
+        (
+            "toy/glue",
+            "26b7077bc79589fca853cb32414c3fcd0dd87aa76809ceef3b4ebf9aa38ab80e",
         ),
         (
             "glue/minilm-l6",

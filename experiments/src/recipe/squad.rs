@@ -1,6 +1,6 @@
 //! The typed recipe of the SQuAD table.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::squad::SquadSet;
 
@@ -8,6 +8,7 @@ use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
+use super::files::{FILES, QuestionFiles, Source};
 use super::renamed::NORMALIZER;
 use super::{
     AnyCorpus, Heading, LayoutName, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped,
@@ -42,7 +43,7 @@ pub struct SquadRecipe {
 /// How paragraphs become windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowRecipe {
-    /// The set of articles.
+    /// The set of articles; `files` are those of the user.
     pub corpus: String,
     /// Tokens of a question with its window.
     pub max_len: usize,
@@ -56,6 +57,9 @@ pub struct WindowRecipe {
     pub train_windows: usize,
     /// Test questions to use, spread evenly; 0 = all.
     pub test_questions: usize,
+    /// How own files are read, where the set is these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<QuestionFiles>,
 }
 
 /// How answers are chosen.
@@ -67,6 +71,14 @@ pub struct AnswerRecipe {
     pub n_best: usize,
     /// Tokens of an answer at most.
     pub max_answer_len: usize,
+    /// How much likelier than an answer none has to be, to be given where some questions have none
+    /// (`null_score_diff_threshold` of `run_squad.py`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub null_threshold: f64,
+}
+
+fn is_zero(threshold: &f64) -> bool {
+    *threshold == 0.0
 }
 
 /// How time and memory are measured.
@@ -81,8 +93,25 @@ impl SquadRecipe {
     ///
     /// # Errors
     /// A name that is none, with those that are.
-    pub fn set(&self) -> Result<SquadSet> {
-        Ok(self.data.corpus.parse()?)
+    pub fn set(&self) -> Result<Source<SquadSet>> {
+        if self.data.corpus == FILES {
+            return Ok(Source::Files);
+        }
+        match self.data.corpus.parse() {
+            Ok(set) => Ok(Source::Published(set)),
+            Err(error) => bail!("{error}, or `files` with --data FILE"),
+        }
+    }
+
+    /// Whether the published table of SQuAD v1.1 is one of such questions.
+    ///
+    /// # Errors
+    /// As [`SquadRecipe::set`].
+    pub fn is_published(&self) -> Result<bool> {
+        Ok(match self.set()? {
+            Source::Published(SquadSet::V1_1 | SquadSet::Shipped) => true,
+            Source::Published(SquadSet::V2_0) | Source::Files => false,
+        })
     }
 }
 
@@ -111,6 +140,7 @@ impl EncoderRecipe for SquadRecipe {
 impl Recipe for SquadRecipe {
     const PROGRAM: &'static str = "squad";
     const SHIPPED: &'static [Shipped] = super::shipped::SQUAD;
+    const FILES: &'static str = QuestionFiles::DEFAULT;
 
     const RENAMED: &'static [Renamed] = &[NORMALIZER];
 
@@ -118,7 +148,10 @@ impl Recipe for SquadRecipe {
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {
-            corpora: vec![AnyCorpus::Paragraphs(self.set()?)],
+            corpora: (self.set()?.published())
+                .map(AnyCorpus::Paragraphs)
+                .into_iter()
+                .collect(),
             network: Some(self.model.network),
         })
     }
@@ -136,6 +169,13 @@ impl Recipe for SquadRecipe {
             self.data.max_len,
             self.data.max_question
         );
+        ensure!(
+            is_zero(&self.eval.null_threshold) || !self.is_published()?,
+            "`eval.null_threshold = {}` is of questions without an answer, and {} has none: it goes with `data.corpus = \
+             \"squad-v2.0\"`, or with files of your own that have such questions",
+            self.eval.null_threshold,
+            self.data.corpus
+        );
         self.set().map(|_| ())
     }
 }
@@ -147,7 +187,8 @@ mod tests {
     #[test]
     fn numbers_that_do_not_go_together_are_named() {
         for (set, word) in [
-            ("data.corpus=squad2", "squad-v1.1"),
+            ("data.corpus=squad2", "squad-v1.1, squad-v2.0"),
+            ("eval.null_threshold=-1.5", "new-wiki-to-squad-dev has none"),
             ("data.max_len=60", "data.max_question"),
             ("data.stride=0", "data.stride"),
             ("prune.p=[90]", "prune.p"),
@@ -156,5 +197,19 @@ mod tests {
             let e = SquadRecipe::parse(text, &[set.to_owned()]).unwrap_err();
             assert!(format!("{e:#}").contains(word), "{set}: {e:#}");
         }
+    }
+
+    #[test]
+    fn a_threshold_of_nothing_is_no_other_recipe() {
+        let of = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            SquadRecipe::parse(SquadRecipe::SHIPPED[0].text, &sets).unwrap()
+        };
+        let v2 = "data.corpus=squad-v2.0";
+        assert_eq!(of(&[v2]).hash(), of(&[v2, "eval.null_threshold=0"]).hash());
+        let other = of(&[v2, "eval.null_threshold=-2.5"]);
+        assert_ne!(of(&[v2]).hash(), other.hash());
+        assert_eq!(SquadRecipe::parse(&other.to_toml(), &[]).unwrap(), other);
+        assert!(!other.is_published().unwrap());
     }
 }

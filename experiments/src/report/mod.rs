@@ -70,12 +70,19 @@ pub fn report(request: &Report) -> Result<()> {
     let mut formats = vec![Format::Html];
     formats.extend(request.formats.iter().copied());
     let written = overview.write(&out, &formats)?;
-    let mut text = overview.terminal(None);
+    let (mut text, mut sweeps) = (String::new(), Vec::new());
+    for path in &request.paths {
+        if let Some((table, written)) = crate::sweep::write_if_sweep(path)? {
+            text += &format!("{table}\n\n");
+            sweeps.extend(written);
+        }
+    }
+    text += &overview.terminal(None);
     for waiting in &overview.waiting {
         text += &format!("\n{waiting}\n");
     }
     text += "\n";
-    for file in written {
+    for file in written.into_iter().chain(sweeps) {
         text += &format!("{}\n", file.display());
     }
     print_line(text.trim_end())?;

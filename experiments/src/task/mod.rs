@@ -1,6 +1,6 @@
 //! The tables, task by task: what a batch, a network and a score are.
 
-mod encoder;
+pub(crate) mod encoder;
 pub mod glue;
 pub mod lm;
 pub mod mlm;

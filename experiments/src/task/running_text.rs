@@ -7,6 +7,7 @@ use sparta_datasets::files::{Origins, TextRule};
 use sparta_datasets::{Corpus, CorpusName};
 
 use super::own_files;
+use crate::download::Shown;
 use crate::protocol::{Fetch, RunFolder};
 use crate::recipe::{AnyCorpus, Source};
 
@@ -41,8 +42,13 @@ impl RunningText<'_> {
                 self.program
             )
         };
-        if fetch == Fetch::Allowed {
-            name.prepare(self.from, &cache).map_err(how)?;
+        match fetch {
+            Fetch::Allowed { quiet } => {
+                let mut shown = Shown::new(quiet);
+                let prepared = name.prepare(self.from, &cache, &mut |event| shown.hear(event));
+                prepared.map_err(how)?;
+            }
+            Fetch::Never => {}
         }
         Ok((name.load(self.from, &cache).map_err(how)?, None))
     }

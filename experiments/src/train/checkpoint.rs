@@ -19,6 +19,7 @@ use sparta_model::current_path;
 use sparta_ops::attention::Calls;
 
 use super::optimizer::SavedMoments;
+use super::patience::Waited;
 use crate::io::write_atomic;
 
 const FORMAT: &str = "sparta-checkpoint-1";
@@ -74,6 +75,8 @@ pub struct Checkpoint {
     pub state: BTreeMap<String, TensorData>,
     /// Whether the validation after the last step was interrupted and is still to be made.
     pub owes_validation: bool,
+    /// The best validation so far; none where nobody waits for a better one.
+    pub patience: Option<Waited>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +93,9 @@ struct Header {
     /// Only of checkpoints that were saved in a validation.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     owes_validation: bool,
+    /// Only of trainings that may end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patience: Option<Waited>,
     times: BTreeMap<String, usize>,
 }
 
@@ -133,6 +139,7 @@ impl Checkpoint {
             window_len: self.window.1,
             attention: self.attention,
             owes_validation: self.owes_validation,
+            patience: self.patience,
             times: self
                 .optimizer
                 .iter()
@@ -204,6 +211,7 @@ impl Checkpoint {
             optimizer,
             state,
             owes_validation: header.owes_validation,
+            patience: header.patience,
         })
     }
 }
@@ -257,6 +265,7 @@ pub fn save_model<M: Module>(
         window_len: 0,
         attention: None,
         owes_validation: false,
+        patience: None,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -463,6 +472,7 @@ impl ModuleMapper for Writer {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    use crate::train::{Selection, Validation};
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
     use sparta_model::layer::{
@@ -501,6 +511,7 @@ mod tests {
             optimizer: BTreeMap::from([("bias".to_owned(), moments)]),
             state: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
             owes_validation: true,
+            patience: Some(Waited::after(None, &Validation::of(1.1), Selection::Last)),
         }
     }
 
@@ -513,6 +524,7 @@ mod tests {
         saved.save(&path).unwrap();
         let loaded = Checkpoint::load(&path, &saved.identity).unwrap();
         assert_eq!(loaded.model, saved.model);
+        assert_eq!(loaded.patience, saved.patience);
         assert_eq!(loaded.optimizer, saved.optimizer);
         assert_eq!(loaded.state, saved.state);
         assert_eq!(loaded.attention, saved.attention);
@@ -560,6 +572,7 @@ mod tests {
             attention: None,
             state: BTreeMap::new(),
             owes_validation: false,
+            patience: None,
         };
         saved.save(&path).unwrap();
         let found = Checkpoint::load(&path, &saved.identity).unwrap();

@@ -8,6 +8,7 @@ mod checkpoint;
 mod epochs;
 mod learned;
 mod optimizer;
+mod patience;
 pub mod rng;
 mod schedule;
 mod selection;
@@ -19,11 +20,13 @@ pub use checkpoint::{
 pub use epochs::{BatchOrder, Epochs};
 pub use learned::Heads;
 pub use optimizer::{AdamSettings, ClippedAdam, HeadRate, SavedMoments};
+pub use patience::Waited;
 pub use schedule::{Schedule, ScheduleName};
 pub use selection::Selection;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,10 +34,12 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use serde::Deserialize;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{bound, redraw};
 use sparta_ops::attention::{self, Calls};
 
+use crate::status::Tracker;
 use selection::Selector;
 use watch::{Interrupted, Metrics, Progress, is_interrupted, number};
 
@@ -121,6 +126,8 @@ pub struct TrainingConfig {
     pub log_every: u64,
     /// Validation every so many steps; 0 = after the last only.
     pub valid_every: u64,
+    /// Training ends after so many validations without a better one; 0 = never.
+    pub patience: u64,
     /// A checkpoint every so many steps.
     pub checkpoint_every: u64,
     /// Random features of attention are drawn anew every so many steps; 0 = never.
@@ -155,6 +162,8 @@ pub struct TrainingArguments {
     pub resume: bool,
     /// No progress output.
     pub quiet: bool,
+    /// How far the run is that it is a part of.
+    pub(crate) tracker: Rc<Tracker>,
 }
 
 /// A finished training run.
@@ -162,7 +171,7 @@ pub struct TrainingArguments {
 pub struct Trained<M> {
     /// The module that is kept.
     pub model: M,
-    /// Steps made, those before a resume included.
+    /// Steps made, those before a resume included; fewer than the schedule has where training ended early.
     pub steps: u64,
     /// Mean target tokens a second while training.
     pub tokens_per_second: f64,
@@ -217,6 +226,30 @@ pub const METRICS: &str = "metrics.jsonl";
 /// File name of the times inside the folder of a run, which are none.
 pub const TIMING: &str = "timing.jsonl";
 
+/// The last line of a training's times.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub(crate) struct Timing {
+    /// Steps that were made.
+    pub(crate) step: u64,
+    /// What they took.
+    pub(crate) seconds: f64,
+}
+
+impl Timing {
+    /// What a step took.
+    pub(crate) fn step_seconds(self) -> Option<f64> {
+        (self.step > 0).then(|| self.seconds / self.step as f64)
+    }
+}
+
+/// How far the training in the folder of a model is, by its last logged step.
+pub(crate) fn last_timing(model: &Path) -> Option<Timing> {
+    let text = std::fs::read_to_string(model.join(TIMING)).ok()?;
+    // The last line may be half written.
+    let mut lines = text.lines().rev();
+    lines.find_map(|line| serde_json::from_str(line).ok())
+}
+
 /// The files in the folder of a run that were needed to go on, and are not any more once its module is saved.
 ///
 /// # Errors
@@ -264,6 +297,10 @@ struct Run<'a, M: Module, L: Objective<M>> {
     step: u64,
     /// Whether the validation after this step was interrupted and is still to be made.
     owes_validation: bool,
+    /// The best validation so far, where a better one is waited for.
+    waited: Option<Waited>,
+    /// What ended training early.
+    stall: Option<Stall>,
     kept: Option<u64>,
     seconds_before: f64,
     started: Instant,
@@ -277,6 +314,13 @@ struct Run<'a, M: Module, L: Objective<M>> {
     /// Loss and gradient norm of the last step, not yet read from the device.
     pending: Option<(u64, f64, Tensor<1>)>,
     window: Window,
+}
+
+/// The validation that ended training early.
+struct Stall {
+    validation: Validation,
+    /// Calls of attention before it, and what was waited for then: an interrupted run makes it again.
+    before: (Option<Calls>, Option<Waited>),
 }
 
 /// Mean of the loss, and last norm, since the last line of metrics.
@@ -302,7 +346,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
         let mut calls_before = Some(Calls::default());
         let mut window = Window::default();
-        let mut owes_validation = false;
+        let (mut owes_validation, mut waited) = (false, None);
         if path.exists() {
             if !arguments.resume {
                 bail!(
@@ -319,7 +363,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             (step, seconds_before, kept) = (found.step, found.seconds, Some(found.step));
             (window.loss, window.n) = found.window;
             calls_before = found.attention;
-            owes_validation = found.owes_validation;
+            (owes_validation, waited) = (found.owes_validation, found.patience);
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -339,7 +383,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             arguments.config.schedule.steps,
             objective.tokens_per_step(),
             arguments.quiet,
-        );
+        )
+        .of_run(Rc::clone(&arguments.tracker));
         Ok(Self {
             model: Some(model),
             optimizer,
@@ -351,6 +396,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             device,
             step,
             owes_validation,
+            waited,
+            stall: None,
             kept,
             seconds_before,
             started: Instant::now(),
@@ -366,7 +413,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
 
     fn finish(mut self) -> Result<Trained<M>> {
         let steps = self.arguments.config.schedule.steps;
-        while self.step < steps {
+        while self.step < steps && self.stall.is_none() {
             if !std::mem::take(&mut self.owes_validation) {
                 self.one_step()?;
                 if self.step.is_multiple_of(self.arguments.config.log_every) || self.step == steps {
@@ -378,16 +425,20 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
                 && step % arguments.config.valid_every == 0
                 && step < steps
             {
-                let calls = self.calls();
+                let before = (self.calls(), self.waited);
                 let validated = self.validate();
-                self.or_save(validated, calls)?;
+                let validation = self.or_save(validated, before)?;
+                if self.is_patience_over(&validation) {
+                    self.stall = Some(Stall { validation, before });
+                    break;
+                }
             }
             if let Some(model) = &self.model {
                 self.selector.after_step(model, step)?;
             }
             let stop = is_interrupted() && step < steps;
             if (step % arguments.config.checkpoint_every == 0 && step < steps) || stop {
-                self.checkpoint(self.calls(), false)?;
+                self.checkpoint((self.calls(), self.waited), false)?;
             }
             if stop {
                 return Err(self.stopped().into());
@@ -397,13 +448,23 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let seconds = self.seconds();
         let tokens = self.step as f64 * self.objective.tokens_per_step();
         let tokens_per_second = tokens / seconds.max(1e-9);
-        let calls = self.calls();
+        let before = match &self.stall {
+            Some(stall) => stall.before,
+            None => (self.calls(), self.waited),
+        };
         let result = self.result();
-        let (model, kept, heads) = self.or_save(result, calls)?;
+        let (model, kept, heads) = self.or_save(result, before)?;
         let valid_nll = kept.nll;
         let attention = self.calls();
+        let patience = self.arguments.config.patience;
+        let early = match &self.stall {
+            Some(_) => {
+                format!(" of {steps} (ended early: {patience} validation(s) without a better one)")
+            }
+            None => String::new(),
+        };
         self.progress.finish(&format!(
-            "{} steps in {}, {tokens_per_second:.0} tokens/s, {}{}",
+            "{} steps{early} in {}, {tokens_per_second:.0} tokens/s, {}{}",
             self.step,
             watch::duration(seconds),
             self.objective.describe(&kept),
@@ -420,7 +481,11 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
 
     /// The module that is kept, what the validation set says of it, and what became of its heads.
     fn result(&mut self) -> Result<(M, Validation, Heads)> {
-        let last = self.validate()?;
+        // Where training ended early, it was by the validation of this step.
+        let last = match &self.stall {
+            Some(stall) => stall.validation,
+            None => self.validate()?,
+        };
         let model = self.model.clone();
         let model = model.context("the model was lost in training")?;
         let (model, is_last) = self.selector.result(model)?;
@@ -436,12 +501,30 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Ok((model, kept, heads))
     }
 
-    /// Saves the training that an interrupted validation comes after, with the calls of attention before it; the run goes
-    /// on with that validation.
-    fn or_save<T>(&mut self, validated: Result<T>, calls: Option<Calls>) -> Result<T> {
+    /// Takes note of a validation; whether there were too many without a better one.
+    fn is_patience_over(&mut self, validation: &Validation) -> bool {
+        let (patience, selection) = (
+            self.arguments.config.patience,
+            self.arguments.config.selection,
+        );
+        if patience == 0 {
+            return false;
+        }
+        let waited = Waited::after(self.waited, validation, selection);
+        self.waited = Some(waited);
+        waited.is_too_long(patience)
+    }
+
+    /// Saves the training that an interrupted validation comes after, with the calls of attention before it and what was
+    /// waited for then; the run goes on with that validation.
+    fn or_save<T>(
+        &mut self,
+        validated: Result<T>,
+        before: (Option<Calls>, Option<Waited>),
+    ) -> Result<T> {
         match validated {
             Err(error) if error.chain().any(|e| e.is::<Interrupted>()) => {
-                self.checkpoint(calls, true)?;
+                self.checkpoint(before, true)?;
                 Err(self.stopped().into())
             }
             Ok(_) | Err(_) => validated,
@@ -550,8 +633,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         self.window.n += 1;
         self.window.norm = norm;
         self.window.lr = lr;
-        self.progress.at(step, &format!("loss {loss:.3}"));
-        Ok(())
+        self.progress.at(step, &format!("loss {loss:.3}"))
     }
 
     fn log(&mut self) -> Result<()> {
@@ -603,7 +685,11 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Ok(valid)
     }
 
-    fn checkpoint(&mut self, calls: Option<Calls>, owes_validation: bool) -> Result<()> {
+    fn checkpoint(
+        &mut self,
+        (calls, waited): (Option<Calls>, Option<Waited>),
+        owes_validation: bool,
+    ) -> Result<()> {
         self.read_pending()?;
         let model = self
             .model
@@ -616,6 +702,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             window: (self.window.loss, self.window.n),
             attention: calls,
             owes_validation,
+            patience: waited,
             model: parameters(model),
             optimizer: self.optimizer.save(),
             state: self.objective.state(),

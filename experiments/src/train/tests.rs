@@ -84,11 +84,13 @@ fn arguments(steps: u64, checkpoint_every: u64) -> TrainingArguments {
             selection: Selection::Last,
             log_every: 2,
             valid_every: 0,
+            patience: 0,
             checkpoint_every,
             redraw_every: 0,
         },
         resume: true,
         quiet: true,
+        tracker: Rc::default(),
     }
 }
 
@@ -168,6 +170,67 @@ fn a_run_that_is_interrupted_while_it_validates_goes_on_to_the_same_bits() {
         assert_eq!(all.valid_nll, rest.valid_nll);
         assert_eq!(read(&whole), read(&parts), "validation {interrupted}");
     }
+}
+
+/// Training ends when validations do not get better; stopped in any of them, or between, it ends at the same step with
+/// the same bits.
+#[test]
+fn training_ends_early_and_goes_on_to_the_same_bits() {
+    let device = Device::flex().autodiff();
+    let mut arguments = arguments(60, 5);
+    arguments.config.valid_every = 3;
+    arguments.config.patience = 2;
+    // The loss falls to its least value within some 15 steps, and the momentum carries the parameters beyond it.
+    arguments.config.schedule.peak = 0.03;
+    let train = |arguments: &TrainingArguments, folder: &Path, left: i64, nan_at| {
+        let mut objective = Regression::new(&device, nan_at);
+        objective.validations_left = left;
+        train(model(&device), &mut objective, arguments, folder, &device)
+    };
+    let read =
+        |folder: &tempfile::TempDir| std::fs::read_to_string(folder.path().join(METRICS)).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let all = train(&arguments, whole.path(), -1, None).unwrap();
+    let losses: Vec<(u64, f64)> = read(&whole)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter_map(|line| Some((line["step"].as_u64()?, line["valid/nll"].as_f64()?)))
+        .collect();
+    assert!(all.steps < 60 && all.steps == 3 * losses.len() as u64);
+    assert_eq!(losses.last().unwrap(), &(all.steps, all.valid_nll));
+    // It is the first time that two in a row are no better than the best before them.
+    let stalls: Vec<bool> = (0..losses.len())
+        .map(|i| {
+            let best = |n: usize| losses[..n].iter().map(|of| of.1).fold(f64::MAX, f64::min);
+            i >= 2 && best(i + 1) >= best(i - 1)
+        })
+        .collect();
+    assert_eq!(
+        stalls.iter().position(|&stalls| stalls),
+        Some(losses.len() - 1)
+    );
+    let n = losses.len() as i64;
+    assert!(n >= 4, "{losses:?}");
+    for interrupted in 1..=n {
+        let parts = tempfile::tempdir().unwrap();
+        train(&arguments, parts.path(), interrupted, None).unwrap_err();
+        let rest = train(&arguments, parts.path(), -1, None).unwrap();
+        assert_eq!(parameters(&all.model), parameters(&rest.model));
+        assert_eq!((all.steps, all.valid_nll), (rest.steps, rest.valid_nll));
+        assert_eq!(read(&whole), read(&parts), "validation {interrupted}");
+    }
+    // A crash after a checkpoint between the best validation and the last.
+    let parts = tempfile::tempdir().unwrap();
+    train(&arguments, parts.path(), -1, Some(all.steps - 1)).unwrap_err();
+    let rest = train(&arguments, parts.path(), -1, None).unwrap();
+    assert_eq!(parameters(&all.model), parameters(&rest.model));
+    assert_eq!(read(&whole), read(&parts));
+    // The best is kept where that is asked for, and no step is made after it is known.
+    arguments.config.selection = Selection::BestLoss;
+    let best = tempfile::tempdir().unwrap();
+    let best = train(&arguments, best.path(), -1, None).unwrap();
+    let least = losses.iter().map(|of| of.1).fold(f64::MAX, f64::min);
+    assert_eq!((best.steps, best.valid_nll), (all.steps, least));
 }
 
 /// What only the training needed is found by name, for a process that was killed before it removed it.

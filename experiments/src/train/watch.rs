@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::io::{say, write_text};
 use crate::signals;
+use crate::status::{Count, Tracker};
 
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -83,6 +85,14 @@ pub struct Progress {
     started: Instant,
     spoke: Instant,
     quiet: bool,
+    /// How far the run is that the work is a part of, where it is of one.
+    tracker: Option<Rc<Tracker>>,
+}
+
+fn look(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
 }
 
 /// How often a line is printed where there is no terminal.
@@ -94,10 +104,10 @@ impl Progress {
     pub fn start(label: &str, first: u64, total: u64, units_per_step: f64, quiet: bool) -> Self {
         let bar = (std::io::stderr().is_terminal() && !quiet).then(|| {
             let bar = ProgressBar::new(total).with_position(first);
-            let template = "{prefix:14} {bar:28} {pos}/{len} {msg} eta {eta}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+            look(
+                &bar,
+                "{prefix:14} {bar:20} {pos}/{len} eta {eta} {wide_msg}",
+            );
             bar.set_prefix(label.to_owned());
             bar
         });
@@ -110,7 +120,19 @@ impl Progress {
             started: Instant::now(),
             spoke: Instant::now(),
             quiet,
+            tracker: None,
         }
+    }
+
+    /// As a part of a run, which takes note of it and says how far all of it is.
+    #[must_use]
+    pub(crate) fn of_run(mut self, tracker: Rc<Tracker>) -> Self {
+        if let Some(bar) = &self.bar {
+            // In 80 columns there is room for how long the whole run takes and not for its part too.
+            look(bar, "{prefix:14} {bar:10} {pos}/{len} {wide_msg}");
+        }
+        self.tracker = Some(tracker);
+        self
     }
 
     /// Tokens a second since the start, after `done` steps in all.
@@ -121,22 +143,37 @@ impl Progress {
     }
 
     /// Reports `done` steps, with some words such as the loss.
-    pub fn at(&mut self, done: u64, words: &str) {
+    ///
+    /// # Errors
+    /// If the status of the run, whose part it is, cannot be written.
+    pub fn at(&mut self, done: u64, words: &str) -> Result<()> {
         let rate = self.rate(done);
+        if let Some(tracker) = &self.tracker {
+            tracker.at(Count {
+                first: self.first,
+                done,
+                total: self.total,
+                seconds: self.started.elapsed().as_secs_f64(),
+            })?;
+        }
+        let of_run = || self.tracker.as_ref().and_then(|tracker| tracker.words());
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.set_message(format!("{words} {rate:.0} tokens/s"));
+            let of_run = of_run().map_or_else(String::new, |of_run| format!("{of_run} · "));
+            bar.set_message(format!("{of_run}{words} {rate:.0} tokens/s"));
         } else if !self.quiet && self.spoke.elapsed() >= LINE_EVERY {
+            let of_run = of_run().map_or_else(String::new, |of_run| format!(" ({of_run})"));
             self.spoke = Instant::now();
             let left =
                 (self.total.saturating_sub(done)) as f64 * self.units_per_step / rate.max(1e-9);
             say(format_args!(
-                "{}: {done}/{} {words} {rate:.0} tokens/s, {} left",
+                "{}: {done}/{} {words} {rate:.0} tokens/s, {} left{of_run}",
                 self.label,
                 self.total,
                 duration(left)
             ));
         }
+        Ok(())
     }
 
     /// Ends the bar with one line that stays.

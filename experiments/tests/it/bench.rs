@@ -68,7 +68,9 @@ impl Bench {
         let mut process = std::process::Command::new(self.program.exe);
         process
             .current_dir(self.folder.path())
-            .env("SPARTA_CACHE", self.path("cache"));
+            .env("SPARTA_CACHE", self.path("cache"))
+            // What the machine has of other programs is not for tests.
+            .env("HF_HUB_CACHE", self.path("hub"));
         process
     }
 
@@ -225,11 +227,17 @@ impl Bench {
         child.kill().expect("SIGKILL");
         child.wait().expect("the end");
         assert!(!dense.join("trained.json").exists());
+        // Who looks sees that the process did not end by itself.
+        assert_eq!(self.status("killed")["state"], "running");
+        let runs = stdout(&self.sparta("runs killed --json").success());
+        let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
+        assert_eq!(runs[0]["state"], "killed");
         // Without --resume nothing is touched.
         let text = said(&self.tiny_with(&line("killed"), sets), 1);
         assert_says(&text, &["--resume", "--out"]);
         let resumed = format!("{} --resume", line("killed"));
         self.tiny_with(&resumed, sets).success();
+        assert_eq!(self.status("killed")["state"], "done");
         for file in [&["TABLE.csv"], files].concat() {
             let bytes = |run: &str| fs::read(self.path(run).join(file)).expect(file);
             assert!(bytes("whole") == bytes("killed"), "{file}");
@@ -251,6 +259,12 @@ impl Bench {
         let mut paths: Vec<PathBuf> = records.map(|e| e.expect("a file").path()).collect();
         paths.sort();
         paths.iter().map(|path| read(path)).collect()
+    }
+
+    /// What the last process says of itself in a run folder.
+    pub fn status(&self, run: &str) -> serde_json::Value {
+        let text = self.read(Path::new(run).join("status.json"));
+        serde_json::from_str(&text).expect("JSON")
     }
 
     /// The training losses of a model.

@@ -33,7 +33,7 @@ fn doctor_lists_every_device_and_recipe() {
     let mut names: Vec<&str> = recipes.iter().filter_map(|r| r["name"].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, recipe_files());
-    assert_eq!(names.len(), 22);
+    assert_eq!(names.len(), 25);
     let text = Command::new(env!("CARGO_BIN_EXE_sparta"))
         .arg("doctor")
         .output()

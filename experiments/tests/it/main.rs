@@ -3,9 +3,11 @@
 mod analyze;
 mod attend;
 mod bench;
+mod claims;
 mod compare;
 mod doctor;
 mod export;
+mod fetch;
 mod fuzz;
 mod glue;
 mod golden;
@@ -21,4 +23,5 @@ mod patterns;
 mod related;
 mod report;
 mod squad;
+mod sweep;
 mod variants;

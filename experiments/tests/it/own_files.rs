@@ -8,6 +8,7 @@ use crate::glue::GLUE;
 use crate::iwslt::IWSLT;
 use crate::lm::LM;
 use crate::mlm::MLM;
+use crate::squad::SQUAD;
 
 const LM_FILES: &[&str] = &[
     "data.corpus=files",
@@ -306,4 +307,230 @@ fn numbers_of_pairs_of_ones_own() {
         .piped("predict --device flex --model run", "De hond.\tThe dog.\n")
         .success();
     assert!(stdout(&out).trim().parse::<f64>().is_ok());
+}
+
+/// Depots with their year, keeper and trams: twelve paragraphs, sixty questions, of which twenty ask what is not said.
+fn depots() -> serde_json::Value {
+    const NAMES: [&str; 12] = [
+        "north", "south", "east", "west", "harbour", "castle", "mill", "forest", "river", "market",
+        "hill", "garden",
+    ];
+    const KEEPERS: [&str; 5] = [
+        "Anna Berg",
+        "José Núñez",
+        "Li Wei",
+        "Olga Ivanova",
+        "Tom Reed",
+    ];
+    let paragraph = |(i, name): (usize, &&str)| {
+        let (year, keeper, trams) = (1900 + 7 * i, KEEPERS[i % 5], 8 + i);
+        let context = format!(
+            "The {name} depot opened in {year}.\u{2028}Its keeper is {keeper}, and {trams} trams are kept there; they run to the old \
+             bridge."
+        );
+        let answer = |text: String| {
+            let byte = context.find(&text).expect("a part of the paragraph");
+            serde_json::json!([{"text": text, "answer_start": context[..byte].chars().count()}])
+        };
+        let asked = [
+            (
+                format!("When did the {name} depot open?"),
+                Some(year.to_string()),
+            ),
+            (
+                format!("Who keeps the {name} depot?"),
+                Some(keeper.to_owned()),
+            ),
+            (
+                "How many trams are kept there?".to_owned(),
+                Some(format!("{trams} trams")),
+            ),
+            (
+                "Where do the trams run to?".to_owned(),
+                (i % 3 == 0).then(|| "the old bridge".to_owned()),
+            ),
+            (format!("Who closed the {name} depot?"), None),
+        ];
+        let questions = asked.into_iter().enumerate().map(|(q, (text, said))| {
+            let text = match (q, &said) {
+                (3, None) => "Where are the trams built?".to_owned(),
+                (_, Some(_) | None) => text,
+            };
+            serde_json::json!({
+                "id": format!("{name}-{q}"), "question": text, "is_impossible": said.is_none(),
+                "answers": said.clone().map_or(serde_json::json!([]), answer),
+                "plausible_answers": if said.is_none() { answer(keeper.to_owned()) } else { serde_json::json!([]) },
+            })
+        });
+        let questions: Vec<_> = questions.collect();
+        serde_json::json!({"context": context, "qas": questions})
+    };
+    let paragraphs: Vec<_> = NAMES.iter().enumerate().map(paragraph).collect();
+    serde_json::json!({"version": "v2.0", "data": [{"title": "Depots", "paragraphs": paragraphs}]})
+}
+
+/// Questions of which a third has no answer: trained, judged by the rules of SQuAD v2.0, asked others.
+#[test]
+fn questions_of_ones_own_some_of_which_have_no_answer() {
+    let bench = bench(SQUAD);
+    let depots = depots();
+    let n_impossible = depots.to_string().matches("\"is_impossible\":true").count();
+    assert_eq!(n_impossible, 20);
+    fs::write(bench.path("mine.json"), depots.to_string()).unwrap();
+    let sets = [
+        "data.corpus=files",
+        "data.files.valid_fraction=0.4",
+        "data.test_questions=0",
+        "data.train_windows=0",
+        "cost.batches=0",
+    ];
+    let line = "--out run --device flex";
+    let refused = said(&bench.tiny_with(line, &sets), 1);
+    assert_says(
+        &refused,
+        &[
+            "give them, `squad --data PATH`",
+            "train.json and valid.json",
+        ],
+    );
+    let data = "--data mine.json";
+    let dry = stdout(
+        &bench
+            .tiny_with(&format!("--dry-run --device flex {data}"), &sets)
+            .success(),
+    );
+    assert_says(&dry, &["files-", "without an answer)"]);
+    assert!(!bench.path("run").exists());
+    let printed = stdout(&bench.tiny_with(&format!("{line} {data}"), &sets).success());
+    assert_says(
+        &printed,
+        &["best F1", "threshold of best F1", "exact match, no answer"],
+    );
+    let remembered: serde_json::Value =
+        serde_json::from_str(&bench.read("run/data/files.json")).unwrap();
+    assert_eq!(remembered[0]["bytes"], depots.to_string().len() as u64);
+    let csv = bench.csv("run");
+    assert_says(
+        &csv,
+        &[
+            "exact-match|task:files-",
+            "|squad:v2|null-threshold:0|n:",
+            ",has-answer-f1,",
+            ",no-answer-exact,",
+            ",best-exact-threshold,",
+        ],
+    );
+    // Nothing published stands beside, and no line waits for a kernel.
+    let table = bench.read("run/TABLE.md");
+    assert!(
+        !table.contains("paper") && !table.contains("block-sparse"),
+        "{table}"
+    );
+
+    // What is beside a model is what the official script reads and prints.
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&bench.read(format!("run/seed-1/squad/dense/{name}"))).unwrap()
+    };
+    let (predicted, odds, scores) = (
+        json("predictions.json"),
+        json("null_odds.json"),
+        json("eval.json"),
+    );
+    let predicted = predicted.as_object().unwrap();
+    assert!((5..=40).contains(&predicted.len()) && predicted.len() % 5 == 0);
+    let mut n_right = 0;
+    for (id, text) in predicted {
+        let odds = odds[id].as_f64().unwrap();
+        assert_eq!(text == "", odds > 0.0, "{id}: {text} at {odds}");
+        let asked = depots["data"][0]["paragraphs"].as_array().unwrap().iter();
+        let mut asked = asked.flat_map(|paragraph| paragraph["qas"].as_array().unwrap());
+        let asked = asked.find(|question| question["id"] == **id).unwrap();
+        n_right += usize::from(asked["is_impossible"] == true && text == "");
+    }
+    let n_lacking = scores["NoAns_total"].as_f64().unwrap();
+    let right = scores["NoAns_exact"].as_f64().unwrap() * n_lacking / 100.0;
+    assert!(
+        (right - n_right as f64).abs() < 1e-9,
+        "{scores} and {n_right}"
+    );
+    assert!(scores["best_f1"].as_f64() >= scores["f1"].as_f64());
+    let exact = csv
+        .lines()
+        .find(|line| line.starts_with("dense,0,") && line.contains(",exact-match,"));
+    let exact: f64 = exact.unwrap().split(',').nth(5).unwrap().parse().unwrap();
+    assert!((exact - scores["exact"].as_f64().unwrap()).abs() < 1e-9);
+
+    let compared = stdout(&bench.sparta("compare run").success());
+    assert_says(
+        &compared,
+        &[
+            "exact match, has answer",
+            "exact match, no answer",
+            "F1 of answers",
+        ],
+    );
+    assert!(!compared.contains("best"), "{compared}");
+
+    // Other questions, the way both thresholds go.
+    let question = r#"{"data":[{"paragraphs":[{"context":"The tower is old.","qas":[{"id":7,"question":"What is old?"}]}]}]}"#;
+    for (threshold, is_none) in [
+        ("--null-threshold=-1e30", true),
+        ("--null-threshold 1e30", false),
+    ] {
+        let line = format!("answer --device flex --model run {threshold} --null-odds odds.json");
+        let out = stdout(&bench.piped(&line, question).success());
+        let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(found["7"] == "", is_none, "{out}");
+    }
+    assert_says(&bench.read("odds.json"), &["\"7\": "]);
+    let told = said(
+        &bench.piped("answer --device flex --model run", question),
+        0,
+    );
+    assert_says(&told, &["likelier by more than 0"]);
+    let refused = said(&bench.piped("answer --device flex --model run", "{}"), 1);
+    assert_says(&refused, &["standard input", "missing field `data`"]);
+
+    bench
+        .tiny_with(&format!("{line} --resume {data}"), &sets)
+        .success();
+    fs::write(
+        bench.path("mine.json"),
+        depots.to_string().replace("harbour", "station"),
+    )
+    .unwrap();
+    let refused = said(&bench.tiny_with(&format!("{line} --resume"), &sets), 1);
+    assert_says(&refused, &["mine.json has other text than the run in"]);
+}
+
+/// Before anything is trained: an answer that is not where the file says, and a threshold where every question has an answer.
+#[test]
+fn questions_that_are_not_as_they_have_to_be_are_named() {
+    let bench = bench(SQUAD);
+    let mut depots = depots();
+    let line = "--out run --device flex --data mine.json";
+    let sets = ["data.corpus=files", "data.files.valid_fraction=0.4"];
+    let threshold = [&sets[..], &["eval.null_threshold=1.5"]].concat();
+    let paragraphs = depots["data"][0]["paragraphs"].as_array_mut().unwrap();
+    for paragraph in paragraphs.iter_mut() {
+        let questions = paragraph["qas"].as_array_mut().unwrap();
+        questions.retain(|question| question["is_impossible"] == false);
+    }
+    fs::write(bench.path("mine.json"), depots.to_string()).unwrap();
+    let refused = said(&bench.tiny_with(line, &threshold), 1);
+    assert_says(
+        &refused,
+        &["`eval.null_threshold = 1.5`", "files-", "has none"],
+    );
+    depots["data"][0]["paragraphs"][3]["qas"][0]["answers"][0]["answer_start"] = 9.into();
+    fs::write(bench.path("mine.json"), depots.to_string()).unwrap();
+    let refused = said(&bench.tiny_with(line, &sets), 1);
+    assert_says(
+        &refused,
+        &[
+            "mine.json: expected the answer `1921` of question west-0 at character 9 of its context, found `depo`",
+            "it stands at character 25",
+        ],
+    );
+    assert!(!bench.path("run").exists());
 }

@@ -263,6 +263,7 @@ fn runs_and_recipes_are_listed() {
         &[
             "lm     --recipe small/lm",
             "(default)",
+            "lm     --recipe toy/lm",
             "glue   --recipe related/glue",
         ],
     );

@@ -12,6 +12,7 @@ mod outcomes;
 mod perplexity;
 mod signature;
 pub mod squad;
+pub mod squad_v2;
 
 pub use corpus::{CorpusMetric, ReferenceCount, Statistics};
 pub use outcomes::{Outcomes, Statistic};
@@ -51,6 +52,20 @@ pub enum Metric {
     ExactMatch,
     /// Mean F1 of the words of answers, 0 to 100, see [`squad`].
     AnswerF1,
+    /// Percentage of the questions with an answer that are answered right to the word, see [`squad_v2`].
+    HasAnswerExact,
+    /// Mean F1 over the questions with an answer, 0 to 100.
+    HasAnswerF1,
+    /// Percentage of the questions without an answer that get none; F1 over them is the same.
+    NoAnswerExact,
+    /// Exact match at the best threshold of no answer.
+    BestExact,
+    /// That threshold.
+    BestExactThreshold,
+    /// F1 at the best threshold of no answer.
+    BestF1,
+    /// That threshold.
+    BestF1Threshold,
     /// Time taken, in seconds.
     Seconds,
     /// Memory taken at most, in 10⁹ bytes.
@@ -83,6 +98,13 @@ impl Metric {
             Self::MeanSquaredError => "mean-squared-error",
             Self::ExactMatch => "exact-match",
             Self::AnswerF1 => "answer-f1",
+            Self::HasAnswerExact => "has-answer-exact",
+            Self::HasAnswerF1 => "has-answer-f1",
+            Self::NoAnswerExact => "no-answer-exact",
+            Self::BestExact => "best-exact",
+            Self::BestExactThreshold => "best-exact-threshold",
+            Self::BestF1 => "best-f1",
+            Self::BestF1Threshold => "best-f1-threshold",
             Self::Seconds => "seconds",
             Self::Gigabytes => "gigabytes",
         }
@@ -104,28 +126,39 @@ impl Metric {
             Self::MeanSquaredError => "mean squared error",
             Self::ExactMatch => "exact match",
             Self::AnswerF1 => "F1 of answers",
+            Self::HasAnswerExact => "exact match, has answer",
+            Self::HasAnswerF1 => "F1, has answer",
+            Self::NoAnswerExact => "exact match, no answer",
+            Self::BestExact => "best exact match",
+            Self::BestExactThreshold => "threshold of best exact match",
+            Self::BestF1 => "best F1",
+            Self::BestF1Threshold => "threshold of best F1",
             Self::Seconds => "time (s)",
             Self::Gigabytes => "memory (GB)",
         }
     }
 
-    /// Whether more is better.
+    /// Whether more is better; of a threshold neither is.
     pub fn is_higher_better(self) -> bool {
         match self {
             Self::Perplexity | Self::PseudoPerplexity => false,
             Self::MeanSquaredError | Self::Seconds | Self::Gigabytes => false,
+            Self::BestExactThreshold | Self::BestF1Threshold => false,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => true,
+            Self::HasAnswerExact | Self::HasAnswerF1 | Self::NoAnswerExact => true,
+            Self::BestExact | Self::BestF1 => true,
             Self::Accuracy | Self::F1 | Self::Matthews => true,
             Self::Pearson | Self::Spearman | Self::PearsonSpearman => true,
         }
     }
 
-    /// `↓` if less is better, `↑` if more is better.
+    /// `↓` if less is better, `↑` if more is better, `=` of a threshold.
     pub fn arrow(self) -> &'static str {
-        if self.is_higher_better() {
-            "↑"
-        } else {
-            "↓"
+        let is_threshold = matches!(self, Self::BestExactThreshold | Self::BestF1Threshold);
+        match (is_threshold, self.is_higher_better()) {
+            (true, _) => "=",
+            (false, true) => "↑",
+            (false, false) => "↓",
         }
     }
 
@@ -134,6 +167,9 @@ impl Metric {
         match self {
             Self::Perplexity | Self::PseudoPerplexity | Self::MeanSquaredError => 3,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 2,
+            Self::HasAnswerExact | Self::HasAnswerF1 | Self::NoAnswerExact => 2,
+            Self::BestExact | Self::BestF1 => 2,
+            Self::BestExactThreshold | Self::BestF1Threshold => 3,
             Self::Accuracy | Self::F1 | Self::Matthews => 2,
             Self::Pearson | Self::Spearman | Self::PearsonSpearman => 2,
             Self::Seconds | Self::Gigabytes => 2,
@@ -147,6 +183,9 @@ impl Metric {
             Self::MeanSquaredError => Difference::Relative,
             Self::Seconds | Self::Gigabytes => Difference::Relative,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => Difference::Points,
+            Self::HasAnswerExact | Self::HasAnswerF1 | Self::NoAnswerExact => Difference::Points,
+            Self::BestExact | Self::BestF1 => Difference::Points,
+            Self::BestExactThreshold | Self::BestF1Threshold => Difference::Points,
             Self::Accuracy | Self::F1 | Self::Matthews => Difference::Points,
             Self::Pearson | Self::Spearman | Self::PearsonSpearman => Difference::Points,
         }
@@ -160,6 +199,9 @@ impl Metric {
             Self::MeanSquaredError => 0.0..=f64::INFINITY,
             Self::Seconds | Self::Gigabytes => 0.0..=f64::INFINITY,
             Self::Bleu | Self::Chrf | Self::ExactMatch | Self::AnswerF1 => 0.0..=100.0,
+            Self::HasAnswerExact | Self::HasAnswerF1 | Self::NoAnswerExact => 0.0..=100.0,
+            Self::BestExact | Self::BestF1 => 0.0..=100.0,
+            Self::BestExactThreshold | Self::BestF1Threshold => f64::MIN..=f64::MAX,
             Self::Accuracy | Self::F1 => 0.0..=100.0,
             Self::Matthews | Self::Pearson | Self::Spearman => -100.0..=100.0,
             Self::PearsonSpearman => -100.0..=100.0,

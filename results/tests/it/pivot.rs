@@ -228,6 +228,63 @@ fn squad_has_a_line_for_each_kernel_and_keeps_the_place_of_block_sparse() {
     assert!(table.terminal(None).contains("masked-dense"));
 }
 
+/// Of questions of one's own no published number stands beside, and no line waits for one.
+#[test]
+fn thresholds_of_no_answer_have_columns_and_nothing_published_stands_beside() {
+    let measures = [
+        Metric::Seconds,
+        Metric::BestF1Threshold,
+        Metric::BestF1,
+        Metric::NoAnswerExact,
+        Metric::HasAnswerF1,
+        Metric::AnswerF1,
+        Metric::ExactMatch,
+    ];
+    let mut records = Vec::new();
+    for (row, p) in [("dense", 0.0), ("masked-dense", 90.0)] {
+        for (i, metric) in measures.into_iter().enumerate() {
+            let mut record = of(
+                row,
+                metric,
+                p,
+                1,
+                70.0 - i as f64 - 74.0 * f64::from(i == 1),
+            );
+            record.signature = TaskSignature::new(metric, "files-0123", "test", 40)
+                .unwrap()
+                .to_string();
+            record.paper = None;
+            records.push(record);
+        }
+    }
+    let table = pivot(&records, PivotLayout::OwnSquad, &options(Vec::new())).unwrap();
+    let heads: Vec<&str> = (table.columns.iter())
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(
+        heads,
+        [
+            "exact match",
+            "F1 of answers",
+            "F1, has answer",
+            "exact match, no answer",
+            "best F1",
+            "threshold of best F1",
+            "time (s)",
+            "memory (GB)"
+        ]
+    );
+    assert_eq!(table.lines.len(), 2);
+    assert!((table.lines.iter()).all(|line| line.paper.iter().all(Option::is_none)));
+    let text = table.markdown();
+    assert!(
+        text.contains("| threshold of best F1 = |") && text.contains(" -5.000 |"),
+        "{text}"
+    );
+    assert!(!text.contains("paper"), "{text}");
+    svg::pivot(&table).unwrap();
+}
+
 /// Networks that differ in their attention have lines of their own, in the order in which they are
 /// expected, each compared with its own dense run; the paper's numbers stand beside softmax.
 #[test]

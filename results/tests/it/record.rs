@@ -261,6 +261,11 @@ fn rounding_error_at_a_bound_is_the_bound_and_excess_an_error() {
         Metric::PearsonSpearman,
         Metric::ExactMatch,
         Metric::AnswerF1,
+        Metric::HasAnswerExact,
+        Metric::HasAnswerF1,
+        Metric::NoAnswerExact,
+        Metric::BestExact,
+        Metric::BestF1,
     ];
     for metric in scores {
         let range = metric.range();

@@ -21,6 +21,8 @@ macro_rules! iwslt {
     };
 }
 
+const TED: &str = "that of TED talks, see https://www.ted.com/about/our-organization/our-policies-terms/ted-talks-usage-policy";
+
 const IWSLT_TRAIN: Part = part(
     Split::Train,
     &["de-en/train.tags.de-en.de"],
@@ -32,6 +34,7 @@ pub(super) static IWSLT14: Published = Published {
     title: "IWSLT 2014 de-en",
     source: Language::De,
     target: Language::En,
+    licence: TED,
     archives: &[archive(
         "de-en.tgz",
         &[
@@ -62,6 +65,7 @@ pub(super) static IWSLT17: Published = Published {
     title: "IWSLT 2017 de-en",
     source: Language::De,
     target: Language::En,
+    licence: TED,
     archives: &[
         archive(
             "2017-01-trnted/de-en.tgz",

@@ -6,6 +6,8 @@ mod wmt;
 use super::clean::Cleaning;
 use super::{TranslationCorpus, markup::Format};
 use crate::Split;
+#[cfg(feature = "download")]
+use crate::source::Remote;
 use crate::tokenize::Language;
 use crate::tokenize::moses::{Release, TokenizerOptions};
 
@@ -16,6 +18,12 @@ pub(in crate::translation) struct Published {
     pub(in crate::translation) title: &'static str,
     pub(in crate::translation) source: Language,
     pub(in crate::translation) target: Language,
+    /// Of every archive, or where that is said.
+    #[cfg_attr(
+        not(feature = "download"),
+        expect(dead_code, reason = "it is told of downloads")
+    )]
+    pub(in crate::translation) licence: &'static str,
     pub(in crate::translation) archives: &'static [Archive],
     /// Texts in the order in which they are put together.
     pub(in crate::translation) parts: &'static [Part],
@@ -35,6 +43,18 @@ pub(in crate::translation) struct Archive {
     pub(in crate::translation) file: &'static str,
     pub(in crate::translation) mirrors: &'static [&'static str],
     pub(in crate::translation) sha256: Option<&'static str>,
+}
+
+#[cfg(feature = "download")]
+impl Archive {
+    /// What is downloaded.
+    pub(in crate::translation) const fn remote(&self, licence: &'static str) -> Remote<'static> {
+        Remote {
+            mirrors: self.mirrors,
+            sha256: self.sha256,
+            licence,
+        }
+    }
 }
 
 /// One text in both languages; of several spellings of a path the first that is there counts.
@@ -144,6 +164,7 @@ static MULTI30K: Published = Published {
     title: "Multi30k task 1",
     source: Language::De,
     target: Language::En,
+    licence: "see https://github.com/multi30k/dataset",
     archives: &[
         multi30k!(
             "train.de.gz",
@@ -202,6 +223,7 @@ static KFTT: Published = Published {
     title: "KFTT 1.0",
     source: Language::Ja,
     target: Language::En,
+    licence: "see http://www.phontron.com/kftt/",
     archives: &[archive(
         "kftt-data-1.0.tar.gz",
         &["http://www.phontron.com/kftt/download/kftt-data-1.0.tar.gz"],

@@ -76,6 +76,7 @@ pub(super) static WMT14: Published = Published {
     title: "WMT 2014 en-de",
     source: Language::En,
     target: Language::De,
+    licence: "see https://www.statmt.org/wmt14/translation-task.html",
     archives: &[
         EUROPARL_V7,
         COMMON_CRAWL,
@@ -113,6 +114,7 @@ pub(super) static WMT17: Published = Published {
     title: "WMT 2017 en-de",
     source: Language::En,
     target: Language::De,
+    licence: "see https://www.statmt.org/wmt17/translation-task.html",
     archives: &[
         EUROPARL_V7,
         COMMON_CRAWL,
@@ -147,6 +149,7 @@ pub(super) static WMT16: Published = Published {
     title: "WMT 2016 ro-en",
     source: Language::Ro,
     target: Language::En,
+    licence: "see https://www.statmt.org/wmt16/translation-task.html",
     archives: &[
         archive(
             "training-parallel-ep-v8.tgz",

@@ -323,6 +323,13 @@ impl Recipe for TranslationRecipe {
             );
         }
         self.heading.check()?;
+        self.train.intervals.check()?;
+        ensure!(
+            self.train.intervals.patience == 0 || self.train.keep != KeepName::Average,
+            "`train.keep = \"average\"` is the mean of parameters counted back from the last step, which nobody knows under \
+             `train.patience = {}`: set `train.keep = \"best_loss\"`, or `train.patience = 0`",
+            self.train.intervals.patience
+        );
         self.retrain
             .check(&[RetrainStart::Dense, RetrainStart::Scratch])?;
         ensure!(
@@ -433,6 +440,7 @@ mod tests {
                 "`softmax` has no type",
             ),
             ("model.width=3", "unknown key `model.width`"),
+            ("train.patience=1", "train.valid_every"),
             ("eval.search=greedy", "known are beam, exact"),
             ("eval.search=exact", "model.output"),
         ] {
@@ -485,6 +493,16 @@ mod tests {
             .unwrap();
         let before = TranslationRecipe::parse(&text.replace(line, ""), &[]).unwrap();
         assert_eq!(before.hash(), of(&[]).hash());
+    }
+
+    #[test]
+    fn early_stopping_and_a_mean_of_the_last_do_not_go_together() {
+        let sets = ["train.patience=1", "train.valid_every=9"];
+        let e = error(&[&sets[..], &["train.keep=average"]].concat());
+        assert!(e.contains("best_loss"), "{e}");
+        let best = [&sets[..], &["train.keep=best_bleu"]].concat();
+        let best: Vec<String> = best.into_iter().map(str::to_owned).collect();
+        assert!(TranslationRecipe::load("small/iwslt", &best).is_ok());
     }
 
     #[test]

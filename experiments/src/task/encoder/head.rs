@@ -66,7 +66,10 @@ pub trait Head: Sized {
     /// An encoder with the head.
     type Network: Module;
     /// The table.
-    const LAYOUT: PivotLayout;
+    ///
+    /// # Errors
+    /// A data set that is none.
+    fn layout(recipe: &Self::Recipe) -> Result<PivotLayout>;
 
     /// The data sets of a recipe, by their names in folders.
     ///

@@ -7,7 +7,9 @@ mod head;
 mod network;
 mod objective;
 mod pretrained;
+mod shipped;
 mod trained;
+pub mod weights;
 
 pub use attend::attend;
 pub use export::{ExportedHead, package};
@@ -135,7 +137,7 @@ impl<H: Head> Task for Encoder<H> {
         };
         Ok(TableRequest {
             title: records::title(recipe, title),
-            layout: records::layout(recipe, Layout::Pivot(H::LAYOUT)),
+            layout: records::layout(recipe, Layout::Pivot(H::layout(recipe)?)),
             expected: records::expected::<Self>(recipe, folder, labels)?,
         })
     }
@@ -155,7 +157,7 @@ impl<H: Head> Task for Encoder<H> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let model = run.recipe.model();
         let pretrained =
-            Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
+            Pretrained::open(model, &sources, fetch)?.computed_by(run.request.attention);
         let heads = H::open(run, &sources, &pretrained.tokenizer, fetch)?;
         let task = Self::new(run.recipe, pretrained, heads);
         task.check_all(run)?;
@@ -179,7 +181,7 @@ impl<H: Head> Task for Encoder<H> {
 
     fn stand_in(run: &Run<'_, H::Recipe>) -> Result<Self> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
-        let pretrained = Pretrained::open_or_sizes(run.recipe.model(), sources.weights.as_deref())?
+        let pretrained = Pretrained::open_or_sizes(run.recipe.model(), &sources)?
             .computed_by(run.request.attention);
         let heads = H::stand_in(run, &sources, &pretrained.tokenizer)?;
         Ok(Self::new(run.recipe, pretrained, heads))
@@ -274,6 +276,7 @@ impl<H: Head> Task for Encoder<H> {
             selection: Selection::Last,
             log_every: intervals.log_every,
             valid_every: intervals.valid_every,
+            patience: intervals.patience,
             checkpoint_every: intervals.checkpoint_every,
             redraw_every: of.mechanisms.redraw_every(),
         }

@@ -1,26 +1,25 @@
-//! Pretrained weights with their sizes and tokenizer: shipped, or from the folder `--weights`.
+//! Pretrained weights with their sizes and tokenizer: shipped, from the folder `--weights`, or found by name.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_datasets::source::cache_dir;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::BertConfig;
-use sparta_model::import::{PublishedBert, Weights, read_bert_config, shipped};
+use sparta_model::import::{PublishedBert, Weights, read_bert_config};
 use sparta_ops::attention::Implementation;
 
-use super::network;
+use super::weights::{self, CONFIG, Folder, Owner, WEIGHTS};
+use super::{network, shipped};
 use crate::io::{read_text, write_text};
-use crate::protocol::{Request, RunFolder};
+use crate::protocol::{Fetch, Request, RunFolder};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::train::short;
 
 /// What a run was started from; written when the run folder is first used.
 const NOTE: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
-const CONFIG: &str = "config.json";
-/// Names of weights, the first one found is read.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Where the user says that files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,30 +61,41 @@ impl Pretrained {
         self
     }
 
-    /// Reads the network of a recipe.
+    /// Reads the network of a recipe: from `--weights`, from where its name leads, or as it ships. Weights that are
+    /// nowhere are downloaded only if `fetch` allows it.
     ///
     /// # Errors
-    /// No folder for a network that is not shipped, a file that is missing, or sizes and a tokenizer
-    /// that do not belong to it.
-    pub fn open(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
-        let name = model.network.name();
-        match (model.network, dir) {
-            (NetworkName::MiniLmL3, None) => Self::shipped(model),
-            (_, Some(dir)) => {
-                Self::read(model, dir).with_context(|| format!("--weights {}", dir.display()))
-            }
-            (
-                NetworkName::MiniLmL6
-                | NetworkName::BertBaseUncased
-                | NetworkName::BertBaseCased
-                | NetworkName::Bert,
-                None,
-            ) => bail!(
-                "the weights of {name} do not ship with the program: give a folder with config.json, \
-                 model.safetensors (or pytorch_model.bin) and tokenizer.json (or vocab.txt) by \
-                 `--weights DIR`"
-            ),
+    /// Weights that cannot be had, and how to get them; a file that is missing, altered or damaged; sizes and a tokenizer
+    /// that do not belong to the network.
+    pub fn open(model: &EncoderModelRecipe, sources: &Sources, fetch: Fetch) -> Result<Self> {
+        let network = model.network;
+        if let Some(dir) = &sources.weights {
+            return Self::read(model, dir).with_context(|| format!("--weights {}", dir.display()));
         }
+        if network.is_shipped() {
+            return Self::shipped(model);
+        }
+        let folder = match (sources.found_by_name(network), fetch) {
+            (Some(folder), _) => folder,
+            (None, Fetch::Allowed { quiet }) => weights::fetch(network, quiet)?,
+            (None, Fetch::Never) => bail!(weights::missing(network)),
+        };
+        folder.check_unchanged()?;
+        let mut pretrained = Self::read(model, &folder.dir).with_context(|| {
+            let dir = folder.dir.display();
+            match folder.owner {
+                Owner::User | Owner::Hub => format!("weights in {dir}"),
+                // An error page, for example, came in their place.
+                Owner::Sparta => {
+                    format!("weights in {dir} (to download them anew, delete the folder and run `prepare`)")
+                }
+            }
+        })?;
+        match folder.owner {
+            Owner::User | Owner::Sparta => {}
+            Owner::Hub => pretrained.origin += ", of the cache of Hugging Face's programs",
+        }
+        Ok(pretrained)
     }
 
     fn shipped(model: &EncoderModelRecipe) -> Result<Self> {
@@ -170,17 +180,18 @@ impl Pretrained {
         })
     }
 
-    /// [`Pretrained::open`], or without a folder for a network that needs one its sizes alone.
+    /// [`Pretrained::open`] without a download, or for a network whose weights are not at hand its sizes alone.
     ///
     /// # Errors
-    /// As [`Pretrained::open`] with a folder.
-    pub fn open_or_sizes(model: &EncoderModelRecipe, dir: Option<&Path>) -> Result<Self> {
-        match (model.network, dir) {
-            (NetworkName::MiniLmL3 | NetworkName::Bert, _) | (_, Some(_)) => Self::open(model, dir),
-            (
-                NetworkName::MiniLmL6 | NetworkName::BertBaseUncased | NetworkName::BertBaseCased,
-                None,
-            ) => Self::sizes(model, Path::new("")),
+    /// As [`Pretrained::open`] with weights.
+    pub fn open_or_sizes(model: &EncoderModelRecipe, sources: &Sources) -> Result<Self> {
+        let network = model.network;
+        let is_at_hand = sources.weights.is_some()
+            || network.is_shipped()
+            || sources.found_by_name(network).is_some();
+        match network::published(network) {
+            Some(_) if !is_at_hand => Self::sizes(model, Path::new("")),
+            Some(_) | None => Self::open(model, sources, Fetch::Never),
         }
     }
 
@@ -267,6 +278,12 @@ impl Sources {
             weights: request.weights.clone(),
             data: request.data.clone(),
         }
+    }
+
+    /// The folder to which the name of a network leads.
+    fn found_by_name(&self, network: NetworkName) -> Option<Folder> {
+        let cache = cache_dir().ok();
+        weights::find(network, self.data.as_deref(), cache.as_deref())
     }
 
     /// What was typed, and where nothing was what the run folder remembers.

@@ -12,6 +12,7 @@ use sparta_results::Metric;
 use sparta_results::metric::glue::GlueColumn;
 
 use super::prediction::LabelHead;
+use crate::download::Shown;
 use crate::protocol::Fetch;
 use crate::recipe::{AnyCorpus, GlueRecipe, Recipe, Source};
 use crate::task::own_files;
@@ -93,7 +94,10 @@ pub(super) fn load(
     };
     let cache = AnyCorpus::Labelled(task).cache_dir()?;
     let loaded = match fetch {
-        Fetch::Allowed => task.prepare(from, &cache, &mut |_, _| ()),
+        Fetch::Allowed { quiet } => {
+            let mut shown = Shown::new(quiet);
+            task.prepare(from, &cache, &mut |event| shown.hear(event))
+        }
         Fetch::Never => task.load(from, &cache),
     };
     let loaded = loaded.map_err(|error| {

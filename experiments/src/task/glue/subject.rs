@@ -259,7 +259,10 @@ fn columns(
 impl Head for TextHead {
     type Recipe = GlueRecipe;
     type Network = BertClassifier;
-    const LAYOUT: PivotLayout = PivotLayout::Glue;
+
+    fn layout(_: &GlueRecipe) -> Result<PivotLayout> {
+        Ok(PivotLayout::Glue)
+    }
 
     fn datasets(recipe: &GlueRecipe) -> Result<Vec<String>> {
         let tasks = recipe.classification_tasks()?;

@@ -265,6 +265,7 @@ impl Task for LanguageModel {
             selection: Selection::Last,
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
+            patience: train.intervals.patience,
             checkpoint_every: train.intervals.checkpoint_every,
             redraw_every: of.mechanisms.redraw_every(),
         }

@@ -167,7 +167,7 @@ impl Task for MaskedLanguageModel {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let model = &run.recipe.model;
         let pretrained =
-            Pretrained::open(model, sources.weights.as_deref())?.computed_by(run.request.attention);
+            Pretrained::open(model, &sources, fetch)?.computed_by(run.request.attention);
         let from = sources.data.as_deref();
         let text = Text::load(run.recipe, &pretrained.tokenizer, from, fetch)?;
         let task = Self::new(run.recipe, pretrained, text)?;
@@ -192,8 +192,8 @@ impl Task for MaskedLanguageModel {
     fn stand_in(run: &Run<'_, MlmRecipe>) -> Result<Self> {
         let sources = Sources::of(run.request).or_remembered(&run.folder)?;
         let (recipe, from) = (run.recipe, sources.data.as_deref());
-        let pretrained = Pretrained::open_or_sizes(&recipe.model, sources.weights.as_deref())?
-            .computed_by(run.request.attention);
+        let pretrained =
+            Pretrained::open_or_sizes(&recipe.model, &sources)?.computed_by(run.request.attention);
         // A batch is tried: of a long corpus only its start is cut.
         let mut few = recipe.clone();
         let MlmDataRecipe {
@@ -321,6 +321,7 @@ impl Task for MaskedLanguageModel {
             selection: Selection::Last,
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
+            patience: train.intervals.patience,
             checkpoint_every: train.intervals.checkpoint_every,
             redraw_every: of.mechanisms.redraw_every(),
         }

@@ -2,38 +2,58 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use sparta_datasets::squad::{Answer, Article, Paragraph, Question, SquadCorpus};
+use anyhow::{Context, Result, anyhow};
+use sparta_datasets::files::{Origins, OwnQuestions};
+use sparta_datasets::squad::{Answer, Article, Paragraph, Question, SquadCorpus, SquadSet};
 
+use crate::download::Shown;
 use crate::protocol::Fetch;
-use crate::recipe::{AnyCorpus, SquadRecipe};
+use crate::recipe::{AnyCorpus, Recipe, Source, SquadRecipe};
+use crate::task::own_files;
 
-/// Reads the articles of a recipe, downloading them only if `fetch` allows it.
+/// Reads the articles of a recipe, downloading them only if `fetch` allows it; of own files also what they are.
 ///
 /// # Errors
-/// Files that are missing, and how to get them.
-pub(super) fn load(recipe: &SquadRecipe, from: Option<&Path>, fetch: Fetch) -> Result<SquadCorpus> {
-    let set = recipe.set()?;
+/// Files that are missing, and how to get them; own files that were not given, or that cannot be read.
+pub(super) fn load(
+    recipe: &SquadRecipe,
+    from: Option<&Path>,
+    fetch: Fetch,
+) -> Result<(SquadCorpus, Option<Origins>)> {
+    let Source::Published(set) = recipe.set()? else {
+        let what =
+            "a file in SQuAD's JSON (v1.1 or v2.0), or a folder with train.json and valid.json";
+        let path = own_files::given(from, SquadRecipe::PROGRAM, what)?;
+        let files = recipe.data.files.as_ref();
+        let files = files.context("the recipe has no section `data.files`")?;
+        let OwnQuestions { corpus, origins } = files.rule().corpus(path)?;
+        return Ok((corpus, Some(origins)));
+    };
     let cache = AnyCorpus::Paragraphs(set).cache_dir()?;
     let loaded = match fetch {
-        Fetch::Allowed => set.prepare(from, &cache, &mut |_, _| ()),
+        Fetch::Allowed { quiet } => {
+            let mut shown = Shown::new(quiet);
+            set.prepare(from, &cache, &mut |event| shown.hear(event))
+        }
         Fetch::Never => set.load(from, &cache),
     };
-    loaded.map_err(|error| {
+    let loaded = loaded.map_err(|error| {
         anyhow!(
             "{error}\n(`prepare` is `cargo run --release --bin squad -- prepare --recipe RECIPE`)"
         )
-    })
+    })?;
+    Ok((loaded, None))
 }
 
 /// A paragraph and its question, often enough for a batch, for when the published ones are not at hand, and
 /// about how many windows are to train on.
-///
-/// # Errors
-/// A set that is not known.
-pub(super) fn stand_in(recipe: &SquadRecipe) -> Result<(SquadCorpus, usize)> {
-    /// Windows of 384 tokens, 128 apart, that SQuAD v1.1's training set makes.
-    const PUBLISHED: usize = 88_524;
+pub(super) fn stand_in(set: SquadSet, recipe: &SquadRecipe) -> (SquadCorpus, usize) {
+    // Windows of 384 tokens, 128 apart, that the training set of v1.1 makes; of v2.0 its questions, few of which have
+    // more than one.
+    let (has_impossible, published) = match set {
+        SquadSet::V1_1 | SquadSet::Shipped => (false, 88_524),
+        SquadSet::V2_0 => (true, 130_319),
+    };
     let context =
         "Washington wrote the first one in 1790, and it was read to both houses.".to_owned();
     let answer = Answer {
@@ -43,7 +63,11 @@ pub(super) fn stand_in(recipe: &SquadRecipe) -> Result<(SquadCorpus, usize)> {
     let question = |i: usize| Question {
         id: i.to_string(),
         text: "When was the first one written?".to_owned(),
-        answers: vec![answer.clone()],
+        answers: match has_impossible && i % 3 == 1 {
+            false => vec![answer.clone()],
+            true => Vec::new(),
+        },
+        is_impossible: has_impossible && i % 3 == 1,
     };
     let article = Article {
         title: String::new(),
@@ -53,16 +77,16 @@ pub(super) fn stand_in(recipe: &SquadRecipe) -> Result<(SquadCorpus, usize)> {
         }],
     };
     let corpus = SquadCorpus {
-        name: recipe.set()?.name(),
+        name: set.name().into(),
         train: vec![article.clone()],
         dev: vec![article],
         counts: Vec::new(),
     };
     let n_train = match recipe.data.train_windows {
-        0 => PUBLISHED,
+        0 => published,
         n => n,
     };
-    Ok((corpus, n_train))
+    (corpus, n_train)
 }
 
 /// `n` of some things, spread evenly; 0 = all.

@@ -1,47 +1,44 @@
 //! SQuAD: windows of paragraphs, places of answers, exact match and F1.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
-use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
-use sparta_datasets::source::sha256;
-use sparta_datasets::squad::{
-    QuestionPlace, Scored, SpanOptions, SquadCorpus, Window, WindowOptions, best_spans, windows,
-};
+use sparta_datasets::batch::{PaddingStrategy, SpanBatch};
+use sparta_datasets::files::Origins;
+use sparta_datasets::squad::{QuestionPlace, SquadCorpus, Window, WindowOptions, windows};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
-use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder, SpanScores};
+use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::AttentionType;
-use sparta_results::kept::{QUESTIONS, Question};
-use sparta_results::metric::squad::{answer_scores, squad};
-use sparta_results::metric::{Outcomes, TaskSignature};
+use sparta_results::kept::QUESTIONS;
+use sparta_results::metric::TaskSignature;
 use sparta_results::render::PivotLayout;
 use sparta_results::{Metric, RunRecord, load_all, paper};
 
+use super::answers::{Asked, input};
 use super::corpus::{self, spread};
 use super::cost::{self, Cost};
 use super::kernels::{self, Kernels};
+use super::score;
 use crate::device::OpenDevice;
-use crate::io::write_text;
 use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Column, Head, Model, Sources, batch};
+use crate::task::own_files;
 use crate::train::HeadRate;
-use crate::train::watch::stop_if_interrupted;
-
-/// Answers to the test questions, by id, as the official script reads them; beside a model.
-const PREDICTIONS: &str = "predictions.json";
 
 /// A task of answers in paragraphs.
 pub struct SpanHead {
     corpus: SquadCorpus,
+    /// Own files.
+    origins: Option<Origins>,
+    /// How much likelier than an answer none has to be, where some questions have none.
+    threshold: Option<f64>,
     padding: PaddingStrategy,
     pad: u32,
     batch_size: usize,
-    answers: SpanOptions,
     train: Vec<Window>,
     test: Vec<Window>,
     n_epoch: usize,
@@ -50,29 +47,21 @@ pub struct SpanHead {
     recipe_file: PathBuf,
     /// For measurements in another process: the recipe and the sizes of the network.
     config_dir: PathBuf,
-    n_questions: usize,
+    /// Test questions with an answer, and without one.
+    n_questions: [usize; 2],
     description: String,
-}
-
-/// A batch as the encoder reads it.
-fn input(padded: &SpanBatch, device: &Device) -> BertInput {
-    let SpanBatch {
-        ids,
-        token_types,
-        padding,
-        batch_size,
-        len,
-        ..
-    } = padded;
-    batch::input(ids, token_types, padding, [*batch_size, *len], device)
 }
 
 impl SpanHead {
     /// Cuts and encodes the articles.
     ///
     /// # Errors
-    /// A set without windows that can be trained on.
-    fn new(corpus: SquadCorpus, run: &Run<'_, SquadRecipe>, tokenizer: &Tokenizer) -> Result<Self> {
+    /// A set without windows that can be trained on; a threshold of no answer where every question has one.
+    fn new(
+        (corpus, origins): (SquadCorpus, Option<Origins>),
+        run: &Run<'_, SquadRecipe>,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self> {
         let recipe = run.recipe;
         let data = &recipe.data;
         let options = WindowOptions {
@@ -95,9 +84,22 @@ impl SpanHead {
             "{} has no window to train on or to test",
             corpus.name
         );
+        let threshold = Some(recipe.eval.null_threshold).filter(|_| corpus.has_impossible());
+        ensure!(
+            threshold.is_some() || recipe.eval.null_threshold == 0.0,
+            "`eval.null_threshold = {}` is of questions without an answer (`\"is_impossible\": true`), and {} has none",
+            recipe.eval.null_threshold,
+            corpus.name
+        );
+        let is_impossible = |place: &&QuestionPlace| place.of(&corpus.dev).1.is_impossible;
+        let n_impossible = places.iter().filter(is_impossible).count();
         let padding = batch::padding(data.padding, data.max_len);
+        let of_those = match threshold {
+            Some(_) => format!(" ({n_impossible} without an answer)"),
+            None => String::new(),
+        };
         let mut description = format!(
-            "{}: train {} windows, test {} of {n_all} questions in {} windows of {} tokens",
+            "{}: train {} windows, test {} of {n_all} questions{of_those} in {} windows of {} tokens",
             corpus.name,
             train.len(),
             places.len(),
@@ -108,21 +110,19 @@ impl SpanHead {
             description += &format!("\nnot as published: {count}");
         }
         Ok(Self {
-            corpus,
+            origins,
+            threshold,
             padding,
             pad: tokenizer.special().pad,
             batch_size: recipe.eval.batch_size,
-            answers: SpanOptions {
-                n_best: recipe.eval.n_best,
-                max_answer_len: recipe.eval.max_answer_len,
-            },
             n_epoch: train.len(),
             train,
             test,
             recipe: recipe.clone(),
             attention: run.request.attention,
             recipe_file: run.folder.recipe(),
-            n_questions: places.len(),
+            n_questions: [places.len() - n_impossible, n_impossible],
+            corpus,
             config_dir: run.folder.data(),
             description,
         })
@@ -156,64 +156,18 @@ impl SpanHead {
         let [starts, ends] = [starts, ends].map(|places| batch::classes(places, model.device));
         Ok(model.network.loss(scores, starts, ends))
     }
-
-    /// The answer to each question of the test windows.
-    fn answer(
-        &self,
-        model: &Model<'_, BertSpanFinder>,
-        at: &mut dyn FnMut(u64),
-    ) -> Result<Vec<(QuestionPlace, Option<String>)>> {
-        let mut answers = Vec::new();
-        let mut waiting: Vec<(usize, Vec<f32>, Vec<f32>)> = Vec::new();
-        let mut done = 0;
-        for indices in ExampleOrder::in_order(self.test.len(), self.batch_size)?.iter() {
-            let padded = self.padded(&self.test, indices)?;
-            let SpanScores { start, end } = model
-                .network
-                .forward(input(&padded, model.device).masks(model.masks.clone()));
-            let (start, end) = (batch::read(start)?, batch::read(end)?);
-            let rows = start.chunks(padded.len).zip(end.chunks(padded.len));
-            for (&index, (start, end)) in indices.iter().zip(rows) {
-                let index = index as usize;
-                let is_next = waiting
-                    .first()
-                    .is_some_and(|(first, _, _)| self.test[*first].place != self.test[index].place);
-                if is_next {
-                    answers.push(self.choose(&std::mem::take(&mut waiting)));
-                }
-                waiting.push((index, start.to_vec(), end.to_vec()));
-            }
-            done += indices.len() as u64;
-            at(done);
-            stop_if_interrupted("scoring")?;
-        }
-        if !waiting.is_empty() {
-            answers.push(self.choose(&waiting));
-        }
-        Ok(answers)
-    }
-
-    /// The best answer of the windows of one question.
-    fn choose(&self, scored: &[(usize, Vec<f32>, Vec<f32>)]) -> (QuestionPlace, Option<String>) {
-        let place = self.test[scored[0].0].place;
-        let (paragraph, _) = place.of(&self.corpus.dev);
-        let scored: Vec<Scored<'_>> = scored
-            .iter()
-            .map(|(index, start, end)| Scored {
-                window: &self.test[*index],
-                start,
-                end,
-            })
-            .collect();
-        let spans = best_spans(&paragraph.context, &scored, &self.answers);
-        (place, spans.into_iter().next().map(|span| span.text))
-    }
 }
 
 impl Head for SpanHead {
     type Recipe = SquadRecipe;
     type Network = BertSpanFinder;
-    const LAYOUT: PivotLayout = PivotLayout::Squad;
+
+    fn layout(recipe: &SquadRecipe) -> Result<PivotLayout> {
+        Ok(match recipe.is_published()? {
+            true => PivotLayout::Squad,
+            false => PivotLayout::OwnSquad,
+        })
+    }
 
     fn datasets(_: &SquadRecipe) -> Result<Vec<String>> {
         Ok(vec!["squad".to_owned()])
@@ -250,16 +204,24 @@ impl Head for SpanHead {
         let head = match corpus::load(recipe, from, Fetch::Never) {
             Ok(corpus) => Self::new(corpus, run, tokenizer)?,
             Err(error) if from.is_some() => return Err(error),
-            Err(_) => {
-                let (corpus, n_epoch) = corpus::stand_in(recipe)?;
+            Err(error) => {
+                let set = recipe.set()?.published().ok_or(error)?;
+                let (corpus, n_epoch) = corpus::stand_in(set, recipe);
                 Self {
                     description: batch::stand_in(recipe.data.corpus.as_str(), n_epoch),
                     n_epoch,
-                    ..Self::new(corpus, run, tokenizer)?
+                    ..Self::new((corpus, None), run, tokenizer)?
                 }
             }
         };
         Ok(vec![head])
+    }
+
+    fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
+        match (&self.origins, from) {
+            (Some(origins), Some(from)) => own_files::remember(folder, origins, from),
+            (Some(_), None) | (None, _) => Ok(()),
+        }
     }
 
     fn description(&self) -> &str {
@@ -271,7 +233,7 @@ impl Head for SpanHead {
     }
 
     fn corpus(&self) -> &str {
-        self.corpus.name
+        &self.corpus.name
     }
 
     fn n_examples(&self, split: Split) -> usize {
@@ -336,20 +298,37 @@ impl Head for SpanHead {
     fn columns(&self, on: &OpenDevice) -> Result<Vec<Column>> {
         let (recipe, data, device) = (&self.recipe, &self.recipe.data, on.choice);
         let kernels = Kernels::new(recipe, on, self.attention)?;
-        let quality = |metric, paper: &str| -> Result<Column> {
-            let n = self.n_questions as u64;
-            let signature = TaskSignature::new(metric, self.corpus.name, Split::Test.name(), n)?
-                .with("len", data.max_len)?
-                .with("stride", data.stride)?
-                .with("train-windows", self.train.len())?;
+        let [n_answered, n_impossible] = self.n_questions;
+        let is_published = recipe.is_published()?;
+        let quality = |metric| -> Result<Column> {
+            let n = match metric {
+                Metric::HasAnswerExact | Metric::HasAnswerF1 => n_answered,
+                Metric::NoAnswerExact => n_impossible,
+                _ => n_answered + n_impossible,
+            };
+            let mut signature =
+                TaskSignature::new(metric, &self.corpus.name, Split::Test.name(), n as u64)?
+                    .with("len", data.max_len)?
+                    .with("stride", data.stride)?
+                    .with("train-windows", self.train.len())?;
+            if let Some(threshold) = self.threshold {
+                signature = signature
+                    .with("squad", "v2")?
+                    .with("null-threshold", threshold)?;
+            }
             let [row, masked_row] = kernels::rows(kernels.quality).map(str::to_owned);
+            let paper = match metric {
+                Metric::ExactMatch if is_published => Some("exact"),
+                Metric::AnswerF1 if is_published => Some("f1"),
+                _ => None,
+            };
             Ok(Column {
                 row,
                 masked_row,
                 metric,
                 signature: signature.to_string(),
                 attention: None,
-                paper: Some((paper::SQUAD.to_owned(), paper.to_owned())),
+                paper: paper.map(|row| (paper::SQUAD.to_owned(), row.to_owned())),
             })
         };
         let cost = |kernel, metric| -> Result<Column> {
@@ -368,10 +347,11 @@ impl Head for SpanHead {
                 paper: None,
             })
         };
-        let mut columns = vec![
-            quality(Metric::ExactMatch, "exact")?,
-            quality(Metric::AnswerF1, "f1")?,
-        ];
+        let metrics = score::metrics(n_answered, n_impossible, self.threshold.is_some());
+        let mut columns = metrics
+            .into_iter()
+            .map(quality)
+            .collect::<Result<Vec<_>>>()?;
         if recipe.cost.batches > 0 {
             for &kernel in &kernels.costs {
                 columns.push(cost(kernel, Metric::Seconds)?);
@@ -390,38 +370,16 @@ impl Head for SpanHead {
         scoring: &Scoring<'_>,
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
-        let answers = self.answer(model, at)?;
-        let by_id: BTreeMap<&str, &str> = answers
-            .iter()
-            .map(|(place, text)| {
-                let (_, question) = place.of(&self.corpus.dev);
-                (question.id.as_str(), text.as_deref().unwrap_or_default())
-            })
-            .collect();
-        let text = serde_json::to_string_pretty(&by_id).context("cannot write the answers")?;
-        write_text(&scoring.folder.path.join(PREDICTIONS), &(text + "\n"))?;
-        let questions: Vec<Question> = answers
-            .iter()
-            .map(|(place, text)| {
-                let (_, question) = place.of(&self.corpus.dev);
-                let expected: Vec<&str> =
-                    question.answers.iter().map(|a| a.text.as_str()).collect();
-                // A question without a prediction counts 0, as in the score.
-                let (is_exact, f1) =
-                    (text.as_deref()).map_or((false, 0.0), |text| answer_scores(text, &expected));
-                Question {
-                    id: question.id.clone(),
-                    exact_match: u8::from(is_exact),
-                    f1,
-                }
-            })
-            .collect();
-        Question::save_all(&scoring.folder.path.join(QUESTIONS), &questions)?;
-        let scored = squad(answers.iter().map(|(place, text)| {
-            let (_, question) = place.of(&self.corpus.dev);
-            let expected = question.answers.iter().map(|answer| answer.text.as_str());
-            (text.as_deref(), expected.collect::<Vec<_>>())
-        }))?;
+        let asked = Asked {
+            articles: &self.corpus.dev,
+            windows: &self.test,
+            padding: self.padding,
+            pad: self.pad,
+            recipe: &self.recipe.eval,
+        };
+        let answers = asked.answer(model, at)?;
+        let (articles, folder) = (&self.corpus.dev, &scoring.folder.path);
+        let quality = score::score(&answers, articles, self.threshold, folder)?;
         let mut costs: Vec<(Implementation, Cost)> = Vec::new();
         for kernel in scoring.lines.iter().filter_map(|line| line.attention) {
             if costs.iter().all(|(of, _)| *of != kernel) {
@@ -440,10 +398,9 @@ impl Head for SpanHead {
         let value = |line: &Line| {
             let cost = costs.iter().find(|(of, _)| Some(*of) == line.attention);
             match line.metric {
-                Metric::ExactMatch => Some(scored.exact_match),
-                Metric::AnswerF1 => Some(scored.f1),
                 Metric::Seconds => cost.map(|(_, cost)| cost.seconds),
-                _ => cost.and_then(|(_, cost)| cost.gigabytes),
+                Metric::Gigabytes => cost.and_then(|(_, cost)| cost.gigabytes),
+                metric => quality.value(metric),
             }
         };
         scoring
@@ -455,34 +412,12 @@ impl Head for SpanHead {
 
     const KEPT: &'static str = QUESTIONS;
 
-    /// Quality alone: time and memory are no sums over questions.
     fn unit_scores(
         _: &SquadRecipe,
         model: &Path,
         records: &[RunRecord],
     ) -> Result<Vec<UnitScores>> {
-        let questions = Question::load_all(&model.join(QUESTIONS))?;
-        let ids: Vec<&str> = questions.iter().map(|of| of.id.as_str()).collect();
-        let test_set = sha256(ids.join("\n").as_bytes());
-        let mut scores = Vec::new();
-        for record in records {
-            let outcomes = match record.metric {
-                Metric::ExactMatch => {
-                    let right = |of: &Question| (f64::from(of.exact_match), 1.0);
-                    Outcomes::percentage(questions.iter().map(right))?
-                }
-                Metric::AnswerF1 => Outcomes::percentage(questions.iter().map(|of| (of.f1, 1.0)))?,
-                _ => continue,
-            };
-            scores.push(UnitScores {
-                metric: record.metric,
-                signature: record.signature.clone(),
-                units: "questions",
-                outcomes,
-                test_set: test_set.clone(),
-            });
-        }
-        Ok(scores)
+        score::unit_scores(model, records)
     }
 
     fn n_scored(&self) -> usize {

@@ -10,6 +10,7 @@ use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
 
+use crate::download::Shown;
 use crate::recipe::translation::DataRecipe;
 use crate::recipe::{AnyCorpus, Recipe, Source, TranslationRecipe};
 use crate::task::own_files;
@@ -95,11 +96,13 @@ fn how(error: sparta_datasets::Error) -> anyhow::Error {
 ///
 /// # Errors
 /// What is missing, and where to get it.
-pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>) -> Result<()> {
+pub(super) fn fetch(recipe: &DataRecipe, from: Option<&Path>, quiet: bool) -> Result<()> {
     match recipe.corpus {
         Source::Published(name) => {
             let cache = AnyCorpus::Pairs(name).cache_dir()?;
-            name.prepare(from, &cache).map(|_| ()).map_err(how)
+            let mut shown = Shown::new(quiet);
+            let prepared = name.prepare(from, &cache, &mut |event| shown.hear(event));
+            prepared.map(|_| ()).map_err(how)
         }
         Source::Files => own(recipe, from).map(|_| ()),
     }

@@ -181,8 +181,9 @@ pub fn prepare(
         run.enter()?;
         return Ok(data);
     }
-    if fetch == Fetch::Allowed {
-        corpus::fetch(&recipe.data, from)?;
+    match fetch {
+        Fetch::Allowed { quiet } => corpus::fetch(&recipe.data, from, quiet)?,
+        Fetch::Never => {}
     }
     let Loaded {
         mut corpus,

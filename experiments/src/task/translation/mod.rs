@@ -237,6 +237,7 @@ impl Task for Translation {
             selection: train.selection(),
             log_every: train.intervals.log_every,
             valid_every: train.intervals.valid_every,
+            patience: train.intervals.patience,
             checkpoint_every: train.intervals.checkpoint_every,
             redraw_every: of.mechanisms.redraw_every(),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{ONE, bench};
-use crate::bench::{assert_says, said, score};
+use crate::bench::{assert_says, said, score, stdout};
 
 /// Long enough to be stopped in the middle, with gradient accumulation and an average of snapshots.
 const LONG: &[&str] = &[
@@ -73,4 +73,6 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_so() {
     assert_says(&text, &["softmax/dense", "diverged at step", "train.lr"]);
     let records = bench.records("run");
     assert_says(&records[0], &["\"status\": \"diverged\"", "\"bleu\""]);
+    assert_eq!(bench.status("run")["state"], "failed");
+    assert_says(&stdout(&bench.sparta("runs run").success()), &["failed"]);
 }

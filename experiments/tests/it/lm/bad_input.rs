@@ -141,25 +141,24 @@ fn a_checkpoint_or_folder_of_another_recipe_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_full_disk_while_checkpointing_loses_nothing() {
+fn a_file_that_may_not_grow_while_checkpointing_loses_nothing() {
     let bench = bench();
     bench
         .tiny_with("prepare --out run", &["train.steps=400"])
         .success();
     let words = |line: &str| bench.words(line, &["train.steps=400"]);
     // A file size limit (in blocks of 512 or 1024 bytes) stands in for the full disk: writing
-    // beyond it fails as on a full one, once the signal for it is ignored.
+    // beyond it fails as on a full one.
     let limited = Command::new("sh")
         .current_dir(bench.path(""))
-        .args([
-            "-c",
-            "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"",
-            LM.exe,
-        ])
+        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\"", LM.exe])
         .args(words("train --out run --device flex --quiet"))
         .assert();
     let text = said(&limited, 1);
-    assert_says(&text, &["free space", "checkpoint.safetensors", "--resume"]);
+    assert_says(
+        &text,
+        &["`ulimit -f`", "checkpoint.safetensors", "--resume"],
+    );
     let dense = bench.path("run/seed-1/dense");
     assert!(!dense.join("checkpoint.safetensors").exists());
     // With room again the run goes on to its end.
@@ -169,6 +168,43 @@ fn a_full_disk_while_checkpointing_loses_nothing() {
         .assert()
         .success();
     assert!(read(&dense.join("trained.json")).contains("\"steps\": 400"));
+}
+
+/// The map of a token store that another program cuts has no page behind it any more.
+#[cfg(unix)]
+#[test]
+fn a_token_store_cut_under_a_running_program_is_said() {
+    let bench = bench();
+    let sets = ["train.steps=1000000"];
+    bench.tiny_with("prepare --out run", &sets).success();
+    let stores = || {
+        let files = fs::read_dir(bench.path("run/data")).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "tok"))
+    };
+    assert!(stores().count() > 0);
+    let mut child = std::process::Command::new(LM.exe)
+        .current_dir(bench.path(""))
+        .args(bench.words("train --out run --device flex --quiet", &sets))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = bench.path("run/seed-1/dense/metrics.jsonl");
+    let started = std::time::Instant::now();
+    while fs::metadata(&metrics).map_or(0, |file| file.len()) == 0 {
+        assert!(started.elapsed().as_secs() < 300 && child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for path in stores() {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(0).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_says(&text, &["cut by another program", "--resume", "prepare"]);
+    let again = bench.tiny_with("train --out run --device flex --resume", &sets);
+    assert_says(&said(&again, 1), &["train.tok", "prepare"]);
 }
 
 #[test]

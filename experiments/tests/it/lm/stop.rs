@@ -42,6 +42,24 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
     assert!(interrupt.expect("kill runs").success());
     assert_eq!(child.wait().expect("the end").code(), Some(130));
     assert!(checkpoint.exists());
+    let status = bench.status("run");
+    assert_eq!(
+        (&status["state"], &status["stage"], &status["model"]),
+        (&"stopped".into(), &"train".into(), &"dense".into())
+    );
+    assert_eq!(
+        (&status["models_done"], &status["models"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(status["steps"], 400);
+    assert!(status["step"].as_u64().is_some_and(|step| step >= 20));
+    assert!(
+        status["seconds_left"]
+            .as_f64()
+            .is_some_and(|left| left > 0.0)
+    );
+    let runs = stdout(&bench.sparta("runs run").success());
+    assert_says(&runs, &["stopped: dense, step "]);
     bench
         .tiny_with("train --out run --device flex --resume", LONG)
         .success();
@@ -52,6 +70,55 @@ fn ctrl_c_saves_a_checkpoint_and_exits_130() {
     assert_eq!(metrics("whole"), metrics("run"));
     assert!(bench.path("run/seed-1/dense/trained.json").exists());
     assert!(!checkpoint.exists());
+}
+
+/// Of training that ends early, everything that is said and kept names the step.
+#[test]
+fn training_that_ends_early_says_so() {
+    let bench = bench();
+    let sets = [
+        "train.steps=400",
+        "train.valid_every=5",
+        "train.patience=2",
+        "train.lr=0.1",
+        "retrain.lr=0.000001",
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+    ];
+    let tried = stdout(&bench.tiny_with("--dry-run --device flex", &sets).success());
+    assert_says(&tried, &["at most about"]);
+    let said = bench.tiny_with("--out run --device flex", &sets).success();
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert_says(
+        &said,
+        &["of 400 (ended early: 2 validation(s) without a better one)"],
+    );
+    let trained: serde_json::Value =
+        serde_json::from_str(&bench.read("run/seed-1/dense/trained.json")).unwrap();
+    let steps = trained["steps"].as_u64().unwrap();
+    assert!(
+        (15..400).contains(&steps) && steps.is_multiple_of(5),
+        "{steps}"
+    );
+    assert_eq!(
+        bench.metric("run/seed-1/dense", "valid/nll").len() as u64,
+        steps / 5
+    );
+    let names = bench.record_names("run");
+    let dense = names
+        .iter()
+        .position(|name| name.ends_with("-dense.run.json"));
+    let record = &bench.records("run")[dense.expect("a record of the dense model")];
+    assert_says(record, &[&format!("\"steps\": {steps},")]);
+    // Without `train.patience` it goes on to the end.
+    let all = [&sets[..2], &sets[3..]].concat();
+    bench
+        .tiny_with("train --out all --device flex", &all)
+        .success();
+    assert_says(
+        &bench.read("all/seed-1/dense/trained.json"),
+        &["\"steps\": 400,"],
+    );
 }
 
 /// Schedulers tell by the exit status what ended a program.

@@ -7,10 +7,11 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 use sparta_model::bert::{BertConfig, BertInput, BertSpanFinder};
 use sparta_model::import::{
-    ImportError, ImportOptions, Weights, bert_config, import_bert, read_bert_config, shipped,
+    ImportError, ImportOptions, Weights, bert_config, import_bert, read_bert_config,
 };
 
 use super::parity::{FIXTURE, tiny};
+use super::shipped_weights;
 use crate::fixture::Case;
 use crate::values;
 
@@ -137,11 +138,11 @@ fn tied_tensors_are_one_and_those_that_differ_are_named() {
 /// The shipped weights have no head: its parameters stay new, and are said to be missing.
 #[test]
 fn a_head_that_the_weights_lack_is_new() {
-    let model = shipped::config().init_masked_lm(&Device::flex());
+    let model = BertConfig::mini_lm(3).init_masked_lm(&Device::flex());
     let options = ImportOptions::default()
         .allow_missing("cls.predictions.")
         .allow_unexpected("pooler.");
-    let (_, report) = import_bert(model, shipped::weights().unwrap(), &options).unwrap();
+    let (_, report) = import_bert(model, shipped_weights(), &options).unwrap();
     assert_eq!(report.missing.len(), 5, "{:?}", report.missing);
     assert!(
         report
@@ -189,7 +190,7 @@ fn four_bit_groups_are_read_as_documented() {
     assert_eq!(weights.names().collect::<Vec<_>>(), ["x"]);
     let file = serialize(tensors("y.scales"), None).unwrap();
     assert!(Weights::from_safetensors(&file).is_err());
-    let packed = shipped::weights().unwrap();
+    let packed = shipped_weights();
     assert_eq!(packed.names().count(), 5 + 3 * 16 + 2);
 }
 

@@ -233,3 +233,12 @@ fn only_masked_positions_are_scored() {
     let words = model.bert.embeddings.words.val().grad(&gradients);
     assert!(words.is_none_or(|words| values(words).iter().all(|g| *g == 0.0)));
 }
+
+/// The weights that ship with the programs, 4-bit matrices among them.
+fn shipped_weights() -> sparta_model::import::Weights {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../experiments/data/minilm-l3/model.safetensors"
+    );
+    sparta_model::import::Weights::read(std::path::Path::new(path)).expect("the shipped weights")
+}

@@ -8,12 +8,20 @@ use crate::render::aggregate::Group;
 use crate::render::expected::Expected;
 use crate::render::pivot::{PivotColumn, PivotLayout};
 
-/// Measures of the SQuAD table, in the order of its columns.
-const SQUAD_METRICS: [Metric; 4] = [
-    Metric::ExactMatch,
-    Metric::AnswerF1,
-    Metric::Seconds,
-    Metric::Gigabytes,
+/// Measures of the SQuAD table, in the order of its columns, and whether each has its place although nothing may stand there:
+/// of thresholds of no answer only where some questions have none.
+const SQUAD_METRICS: [(Metric, bool); 11] = [
+    (Metric::ExactMatch, true),
+    (Metric::AnswerF1, true),
+    (Metric::HasAnswerExact, false),
+    (Metric::HasAnswerF1, false),
+    (Metric::NoAnswerExact, false),
+    (Metric::BestExact, false),
+    (Metric::BestExactThreshold, false),
+    (Metric::BestF1, false),
+    (Metric::BestF1Threshold, false),
+    (Metric::Seconds, true),
+    (Metric::Gigabytes, true),
 ];
 
 /// What the scores of a column share; columns stand in this order.
@@ -38,8 +46,8 @@ impl Key {
                 }
                 (glue_place(column), label.to_owned())
             }
-            PivotLayout::Squad => {
-                let place = SQUAD_METRICS.iter().position(|of| *of == metric)?;
+            PivotLayout::Squad | PivotLayout::OwnSquad => {
+                let place = SQUAD_METRICS.iter().position(|(of, _)| *of == metric)?;
                 (place, String::new())
             }
         };
@@ -65,10 +73,11 @@ impl Key {
                 .filter_map(GlueColumn::of_name)
                 .map(|column| empty(glue_place(Some(column)), column.name(), column.metric()))
                 .collect(),
-            PivotLayout::Squad => SQUAD_METRICS
+            PivotLayout::Squad | PivotLayout::OwnSquad => SQUAD_METRICS
                 .iter()
                 .enumerate()
-                .map(|(place, metric)| empty(place, "", *metric))
+                .filter(|(_, (_, has_place))| *has_place)
+                .map(|(place, (metric, _))| empty(place, "", *metric))
                 .collect(),
         }
     }

@@ -95,7 +95,7 @@ impl Lines<'_> {
         for (cell, key) in line.missing.iter_mut().zip(keys) {
             let waits = match layout {
                 PivotLayout::Glue => key.row == run.row,
-                PivotLayout::Squad => true,
+                PivotLayout::Squad | PivotLayout::OwnSquad => true,
             };
             if waits && !cell.contains(&mark) {
                 cell.push(mark);
@@ -113,7 +113,7 @@ impl Lines<'_> {
     ) -> &mut PivotLine {
         let row = match self.layout {
             PivotLayout::Glue => String::new(),
-            PivotLayout::Squad => label.to_owned(),
+            PivotLayout::Squad | PivotLayout::OwnSquad => label.to_owned(),
         };
         let name = row.split_once('@').map_or(row.as_str(), |(name, _)| name);
         let kernel = SQUAD_KERNELS.iter().position(|kernel| *kernel == name);

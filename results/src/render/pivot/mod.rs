@@ -25,6 +25,8 @@ pub enum PivotLayout {
     /// A column for exact match, F1, time and memory; lines by kernel, mask and p. The row of a
     /// record is one of [`SQUAD_KERNELS`].
     Squad,
+    /// The same of questions that no published table has: none of its numbers and lines stand beside.
+    OwnSquad,
 }
 
 /// Rows of the SQuAD table: attention without a mask, attention that computes all scores and hides

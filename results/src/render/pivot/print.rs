@@ -87,7 +87,7 @@ impl PivotTable {
     /// column, and below them the paper's.
     pub fn table(&self) -> Table {
         let mut heads = Vec::new();
-        if self.layout == PivotLayout::Squad {
+        if self.layout != PivotLayout::Glue {
             heads.push(("attention".to_owned(), Align::Left));
         }
         if self.has_variants() {
@@ -184,7 +184,7 @@ impl PivotTable {
         };
         let p = line.p.map_or(NOTHING.into(), |p| short(p.get(), 3));
         let mut cells = Vec::new();
-        if self.layout == PivotLayout::Squad {
+        if self.layout != PivotLayout::Glue {
             cells.push(name(line.row.clone()));
         }
         if self.has_variants() {

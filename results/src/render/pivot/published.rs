@@ -26,6 +26,9 @@ impl Source {
             Metric::AnswerF1 => Some(Self::Quality("f1")),
             Metric::Seconds => Some(Self::Cost(paper::SQUAD_TIME)),
             Metric::Gigabytes => Some(Self::Cost(paper::SQUAD_MEMORY)),
+            Metric::HasAnswerExact | Metric::HasAnswerF1 | Metric::NoAnswerExact => None,
+            Metric::BestExact | Metric::BestExactThreshold => None,
+            Metric::BestF1 | Metric::BestF1Threshold => None,
             Metric::Perplexity | Metric::PseudoPerplexity => None,
             Metric::Bleu | Metric::Chrf => None,
             Metric::Accuracy | Metric::F1 | Metric::Matthews => None,
@@ -56,6 +59,7 @@ pub(super) fn published(layout: PivotLayout, line: &PivotLine, key: &Key) -> Opt
             let column = key.task().filter(|column| column.metric() == key.metric)?;
             paper::value(paper::GLUE, column.name(), p)
         }
+        PivotLayout::OwnSquad => None,
         PivotLayout::Squad => {
             let kernel = match line.row.as_str() {
                 "dense" => "cuda",
@@ -76,7 +80,7 @@ pub(super) fn published(layout: PivotLayout, line: &PivotLine, key: &Key) -> Opt
 /// each p of SQuAD's block-sparse kernel.
 pub(super) fn places(layout: PivotLayout) -> Vec<(&'static str, Condition, Percent)> {
     let rows = match layout {
-        PivotLayout::Glue => None,
+        PivotLayout::Glue | PivotLayout::OwnSquad => None,
         PivotLayout::Squad => paper::tables().get(paper::SQUAD).map(|table| &table.rows),
     };
     let all = rows.into_iter().flat_map(|rows| rows.values());
@@ -97,7 +101,7 @@ pub(super) fn source(table: &PivotTable, at: usize) -> Option<&'static str> {
     match (table.layout, table.columns.get(at)?.metric) {
         (PivotLayout::Glue, _) => Some(paper::GLUE),
         (PivotLayout::Squad, Some(metric)) => Source::of(metric).map(|source| source.table()),
-        (PivotLayout::Squad, None) => None,
+        (PivotLayout::Squad, None) | (PivotLayout::OwnSquad, _) => None,
     }
 }
 

@@ -35,7 +35,9 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
     }
     let mut page = Page::new(match table.layout {
         PivotLayout::Glue => "Scores by task against the share of attention cells hidden",
-        PivotLayout::Squad => "Question answering by attention kernel and mask",
+        PivotLayout::Squad | PivotLayout::OwnSquad => {
+            "Question answering by attention kernel and mask"
+        }
     });
     let run = table
         .lines

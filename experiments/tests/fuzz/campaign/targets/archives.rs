@@ -108,7 +108,7 @@ pub const ZIP: Target = Target {
         fs::create_dir_all(&from).expect("a folder");
         Box::new(move |bytes| {
             fs::write(from.join("RTE.zip"), bytes).expect("written");
-            let read = prepare(GlueTask::Rte, Some(&from), &emptied(&cache))
+            let read = prepare(GlueTask::Rte, Some(&from), &emptied(&cache), &mut |_| ())
                 .and_then(|dir| read_task(GlueTask::Rte, &dir));
             read.map_err(|error| error.to_string()).is_ok()
         })
@@ -186,7 +186,7 @@ fn iwslt_reader(folder: &Path, pack: fn(&[u8]) -> Vec<u8>) -> Reader {
         fs::write(from.join("de-en.tgz"), pack(bytes)).expect("written");
         read_to_its_end(
             TranslationCorpus::Iwslt14DeEn
-                .prepare(Some(&from), &emptied(&cache))
+                .prepare(Some(&from), &emptied(&cache), &mut |_| ())
                 .map(drop),
         )
     })
@@ -277,7 +277,7 @@ pub const GZIP: Target = Target {
             fs::write(from.join("train.de.gz"), bytes).expect("written");
             read_to_its_end(
                 TranslationCorpus::Multi30kDeEn
-                    .prepare(Some(&from), &emptied(&cache))
+                    .prepare(Some(&from), &emptied(&cache), &mut |_| ())
                     .map(drop),
             )
         })

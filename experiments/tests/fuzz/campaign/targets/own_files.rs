@@ -8,9 +8,11 @@ use flate2::write::GzEncoder;
 use sparta_datasets::Split;
 use sparta_datasets::classification::Labels;
 use sparta_datasets::files::{
-    Fractions, LabelKind, PairRule, Paragraphs, TableRule, TextRule, Words,
+    Fractions, LabelKind, PairRule, Paragraphs, QuestionRule, TableRule, TextRule, Words,
 };
+use sparta_datasets::squad::{WindowOptions, windows};
 use sparta_datasets::tokenize::Language;
+use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
 
 use super::super::{Corpus, Target};
 
@@ -140,6 +142,69 @@ pub const TABLE: Target = Target {
                 }
             }
             accepted
+        })
+    },
+};
+
+/// Questions on paragraphs, of both versions.
+pub const QUESTIONS: Target = Target {
+    name: "own-questions",
+    corpus: || {
+        let paragraph = |i: usize| {
+            serde_json::json!({"context": format!("Ü\u{2028}the cat {i} sat."), "qas": [
+                {"id": format!("a{i}"), "question": "What sat?", "answers": [{"text": "cat", "answer_start": 6}]},
+                {"id": i, "question": "Who?", "is_impossible": true, "answers": [], "plausible_answers": []},
+            ]})
+        };
+        let of = |version: serde_json::Value, n| {
+            let paragraphs: Vec<_> = (0..n).map(paragraph).collect();
+            serde_json::json!({"version": version, "data": [{"title": "A", "paragraphs": paragraphs}]})
+                .to_string()
+        };
+        Corpus::of([
+            of("v2.0".into(), 24),
+            format!("\u{feff}{}\r\n", of(1.1.into(), 20)),
+        ])
+        .with_words(&[
+            "\"is_impossible\":true",
+            "\"answers\":[]",
+            "\"answer_start\":-1",
+            "\"answer_start\":9223372036854775807",
+            "\"context\":\"\"",
+            "\\ud83d\\ude00",
+            "\\u0000",
+            "null",
+        ])
+    },
+    open: |folder| {
+        let path = folder.join("mine.json");
+        let vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\ncat\n##s\n.\nsat\n";
+        let tokenizer = WordPiece::from_vocab(vocab, Casing::Lower, "fuzz").expect("a tokenizer");
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let rule = QuestionRule {
+                valid: 0.3,
+                seed: 1,
+            };
+            let Ok(own) = rule.corpus(&path) else {
+                return false;
+            };
+            let options = WindowOptions {
+                max_len: 12,
+                stride: 2,
+                max_question: 4,
+            };
+            for articles in [&own.corpus.train, &own.corpus.dev] {
+                for window in windows(articles, &tokenizer, &options).expect("texts") {
+                    let (paragraph, question) = window.place.of(articles);
+                    assert_eq!(question.is_impossible, question.answers.is_empty());
+                    for answer in &question.answers {
+                        let (start, end) = answer.span().expect("a place");
+                        assert_eq!(paragraph.context[start..end], answer.text);
+                    }
+                }
+            }
+            true
         })
     },
 };

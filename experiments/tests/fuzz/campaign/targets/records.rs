@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use sparta_experiments::status::{STATUS as STATUS_FILE, Status};
 use sparta_experiments::train::watch::Metrics;
 use sparta_results::RunRecord;
 use sparta_results::bench::BenchRow;
@@ -148,6 +149,30 @@ pub const METRICS: Target = Target {
             drop(Metrics::resume(&path, 21, false).expect("a log"));
             assert_eq!(fs::read(&path).expect("read"), before);
             true
+        })
+    },
+};
+
+/// What processes say of themselves in run folders.
+pub const STATUS: Target = Target {
+    name: "status",
+    corpus: || {
+        Corpus::of([
+            "{\"state\":\"running\",\"stage\":\"prune\",\"model\":\"ap-p80\",\"seed\":1,\"models_done\":3,\"models\":13,\"step\":5,\"steps\":300,\"seconds_left\":540.5,\"at_least\":true,\"host\":\"x\",\"pid\":7,\"started\":1764370000,\"updated\":1764370010}",
+            "{\"state\":\"failed\",\"stage\":\"prepare\",\"model\":null,\"seed\":null,\"models_done\":0,\"models\":0,\"step\":0,\"steps\":0,\"seconds_left\":null,\"at_least\":false,\"host\":\"x\",\"pid\":7,\"started\":0,\"updated\":0}",
+        ])
+        .with_words(&["\"stopped\"", "\"done\"", "\"reproduce\"", "-1", "1e308"])
+    },
+    open: |folder| {
+        let (folder, path) = (folder.to_owned(), folder.join(STATUS_FILE));
+        Box::new(move |bytes| {
+            fs::write(&path, bytes).expect("written");
+            let Ok(Some(status)) = Status::load(&folder) else {
+                return false;
+            };
+            let left = status.seconds_left_now();
+            assert!(left.is_none_or(|seconds| seconds >= 0.0), "{left:?}");
+            !status.words().is_empty()
         })
     },
 };

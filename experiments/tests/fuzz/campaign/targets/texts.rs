@@ -8,7 +8,7 @@ use sparta_datasets::glue::{GlueTask, read_part};
 use sparta_datasets::pairs::SentencePair;
 use sparta_datasets::question_sentence::from_articles;
 use sparta_datasets::source::{Sha256Hex, sha256};
-use sparta_datasets::squad::{WindowOptions, read_articles, windows};
+use sparta_datasets::squad::{SquadForm, WindowOptions, read_articles, windows};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::bpe::{Bpe, BpeCodes};
 use sparta_datasets::tokenize::moses::{
@@ -316,7 +316,7 @@ pub const SQUAD: Target = Target {
         let tokenizer = WordPiece::from_vocab(vocab, Casing::Lower, "fuzz").expect("a tokenizer");
         Box::new(move |bytes| {
             fs::write(&path, bytes).expect("written");
-            let Ok(articles) = read_articles(&path) else {
+            let Ok(articles) = read_articles(&path, SquadForm::V1_1) else {
                 return false;
             };
             let options = WindowOptions {

@@ -1,0 +1,74 @@
+//! Which claims hold, on the published runs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::{Bench, assert_says, said, stdout};
+use crate::lm::LM;
+
+fn published(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");
+    path.join(name).display().to_string()
+}
+
+#[test]
+fn claims_without_runs_print_the_commands_that_make_them() {
+    let bench = Bench::of(LM);
+    let text = stdout(&bench.sparta("claims").success());
+    assert_says(
+        &text,
+        &[
+            "lm-random-80",
+            "no runs",
+            "lm --recipe small/lm --seeds 1,2,3",
+        ],
+    );
+    assert!(!text.contains(" holds "), "{text}");
+    assert!(bench.is_empty());
+}
+
+/// The published table has one seed, which tells nothing; a claim of one's own on two runs of two seeds is told.
+#[test]
+fn claims_are_judged_over_seeds_and_the_page_is_written() {
+    let bench = Bench::of(LM);
+    let lm = published("lm-small");
+    let text = stdout(
+        &bench
+            .sparta_of(&["claims", &lm, "--out", "claims.md"])
+            .success(),
+    );
+    assert_says(&text, &["one seed has no interval", "+27.1"]);
+    let page = bench.read("claims.md");
+    assert_says(
+        &page,
+        &["# Claims", "0 hold", "| lm-random-80", "--seeds 1,2,3"],
+    );
+    // The same table by a changed recipe beside it is left out, which is said.
+    let both = bench
+        .sparta_of(&["claims", &lm, &published("lm-small-256")])
+        .success();
+    assert_says(&stdout(&both), &["+27.1"]);
+    let told = String::from_utf8_lossy(&both.get_output().stderr).into_owned();
+    assert_says(&told, &["lm-small: runs of changed recipes"]);
+    let edits = ["prune.p=[0, 50]", "prune.random_masks=[0, 0]"];
+    bench
+        .tiny_with("--out run --device flex --seeds 1,2", &edits)
+        .success();
+    let claim = "[[claim]]\nid = \"own\"\nsays = \"a mask of half the cells moves perplexity by less than half\"\n\
+                 source = \"us\"\ncommand = \"lm\"\ntable = \"lm-small\"\nmetric = \"perplexity\"\nunit = \"percent\"\n\
+                 at_most = 5000\nevery = [[{ p = 50 }, { p = 0 }]]\n";
+    fs::write(bench.path("own.toml"), claim).unwrap();
+    let json = stdout(
+        &bench
+            .sparta("claims run --claims own.toml --json")
+            .success(),
+    );
+    let judged: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(judged[0]["verdict"], "holds", "{json}");
+    assert_eq!(judged[0]["evidence"][0]["interval"]["n"], 2);
+    fs::write(bench.path("own.toml"), claim.replace("at_most", "at_mots")).unwrap();
+    let text = said(&bench.sparta("claims run --claims own.toml"), 1);
+    assert_says(&text, &["own.toml", "at_mots", "claims.toml"]);
+    let text = said(&bench.sparta("claims none"), 1);
+    assert_says(&text, &["there is no folder none"]);
+}

@@ -1,0 +1,327 @@
+//! Claims, as `claims.toml` has them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::condition::{Baseline, Condition, MaskFamily};
+use crate::error::{Result, ResultsError};
+use crate::metric::Metric;
+use crate::record::RunRecord;
+
+/// The claims that ship with the programs.
+const SHIPPED: &str = include_str!("../../data/claims.toml");
+
+/// A sentence with a test.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "Written")]
+pub struct Claim {
+    /// Short name, unique.
+    pub id: String,
+    /// The sentence.
+    pub says: String,
+    /// Where it is made, with the published numbers.
+    pub source: String,
+    /// What makes the runs it reads.
+    pub command: String,
+    /// What decides.
+    #[serde(flatten)]
+    pub test: Test,
+}
+
+/// What decides a claim.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Test {
+    /// A bound on numbers of a table.
+    Cells {
+        /// The table.
+        table: String,
+        /// The score.
+        metric: Metric,
+        /// What is compared: every one of these quantities must be within the bound.
+        every: Vec<Quantity>,
+        /// In points of the score, or in percent of the second cell.
+        unit: Unit,
+        /// The bound.
+        #[serde(flatten)]
+        bound: Bound,
+    },
+    /// A claim on what attention does, which `sparta analyze` decides for each run: it holds if it does in every one of at
+    /// least two runs.
+    Figure {
+        /// The table of the runs.
+        table: String,
+        /// The claim in `figures/claims.json`.
+        figure: String,
+    },
+}
+
+/// `[A, B]`: the score of A less that of B, paired by seed.
+pub type Quantity = [Cell; 2];
+
+/// How a difference is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A − B.
+    Points,
+    /// 100·(A − B)/B.
+    Percent,
+}
+
+/// The smallest effect that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The quantity must not be smaller.
+    AtLeast(f64),
+    /// The quantity must not be larger.
+    AtMost(f64),
+}
+
+/// A cell of a table: the records of each seed that fit all that is said.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The row; any where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
+    /// The row's normaliser or mechanism; any where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// `ap` (also where none is said), `random`, `blocks-64`, or `dense` for a checkpoint before the further steps; with p = 0
+    /// every mask is the same.
+    #[serde(default = "ap")]
+    pub mask: String,
+    /// The nominal p in percent; none for the checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+}
+
+fn ap() -> String {
+    "ap".to_owned()
+}
+
+impl Cell {
+    /// Whether a record is of this cell.
+    #[must_use]
+    pub fn has(&self, record: &RunRecord) -> bool {
+        let is_row = self.row.as_ref().is_none_or(|row| *row == record.row);
+        let is_variant = self.variant.is_none() || self.variant == record.variant;
+        let is_p = match (self.p, record.p_nominal) {
+            (Some(p), Some(found)) => (p - found).abs() < 1e-9,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_row && is_variant && is_p && self.is_mask(record)
+    }
+
+    fn is_mask(&self, record: &RunRecord) -> bool {
+        if self.p == Some(0.0) {
+            // Nothing is hidden, whatever a record says would be.
+            return !matches!(record.condition, Condition::Baseline(_));
+        }
+        match record.condition {
+            Condition::Dense => self.mask == "dense",
+            Condition::Masked(mask) => match mask.family {
+                MaskFamily::Ap => self.mask == "ap",
+                MaskFamily::ApBlocks { block_size } => self.mask == format!("blocks-{block_size}"),
+                MaskFamily::Random => self.mask == "random",
+            },
+            Condition::Baseline(baseline) => self.mask == Baseline::as_str(baseline),
+        }
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [self.row.as_deref(), self.variant.as_deref()];
+        for part in parts.into_iter().flatten() {
+            write!(f, "{part} ")?;
+        }
+        match self.p {
+            Some(p) => write!(f, "{} p={p}", self.mask),
+            None => f.write_str(&self.mask),
+        }
+    }
+}
+
+impl Bound {
+    /// The bound in words.
+    #[must_use]
+    pub fn words(self, unit: Unit) -> String {
+        let unit = match unit {
+            Unit::Points => "",
+            Unit::Percent => " %",
+        };
+        match self {
+            Self::AtLeast(x) => format!("at least {x}{unit}"),
+            Self::AtMost(x) => format!("at most {x}{unit}"),
+        }
+    }
+}
+
+/// A claim as it is written: with a bound on cells, or a figure.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    says: String,
+    source: String,
+    command: String,
+    table: String,
+    metric: Option<Metric>,
+    every: Option<Vec<Quantity>>,
+    unit: Option<Unit>,
+    at_least: Option<f64>,
+    at_most: Option<f64>,
+    figure: Option<String>,
+}
+
+impl TryFrom<Written> for Claim {
+    type Error = String;
+
+    fn try_from(written: Written) -> std::result::Result<Self, String> {
+        let Written {
+            id,
+            says,
+            source,
+            command,
+            table,
+            ..
+        } = written;
+        let refuse = |what: &str| Err(format!("claim `{id}` {what}"));
+        let bound = match (written.at_least, written.at_most) {
+            (Some(x), None) => Some(Bound::AtLeast(x)),
+            (None, Some(x)) => Some(Bound::AtMost(x)),
+            (None, None) => None,
+            (Some(_), Some(_)) => return refuse("has two bounds; give `at_least` or `at_most`"),
+        };
+        let test = match (
+            written.figure,
+            written.metric,
+            written.every,
+            written.unit,
+            bound,
+        ) {
+            (Some(figure), None, None, None, None) => Test::Figure { table, figure },
+            (None, Some(metric), Some(every), Some(unit), Some(bound)) => {
+                let (Bound::AtLeast(x) | Bound::AtMost(x)) = bound;
+                if every.is_empty() || !x.is_finite() {
+                    return refuse("compares nothing, or its bound is no number");
+                }
+                Test::Cells {
+                    table,
+                    metric,
+                    every,
+                    unit,
+                    bound,
+                }
+            }
+            _ => {
+                return refuse(
+                    "has neither `figure` nor all of `metric`, `every`, `unit` and a bound, or has both",
+                );
+            }
+        };
+        Ok(Self {
+            id,
+            says,
+            source,
+            command,
+            test,
+        })
+    }
+}
+
+/// What is written in a file of claims.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    claim: Vec<Claim>,
+}
+
+/// Reads claims from the text of a TOML file.
+///
+/// # Errors
+/// [`ResultsError::Claims`]: no TOML, a key that there is not, two claims of one name, a claim without a quantity or with a bound
+/// that is no number.
+pub fn parse(text: &str) -> Result<Vec<Claim>> {
+    let refuse = |problem: String| ResultsError::Claims(problem);
+    let file: File = toml::from_str(text).map_err(|error| {
+        let line = error.to_string().lines().collect::<Vec<_>>().join(" ");
+        refuse(line)
+    })?;
+    let mut names = BTreeSet::new();
+    for claim in &file.claim {
+        if !names.insert(claim.id.clone()) {
+            return Err(refuse(format!("two claims are called `{}`", claim.id)));
+        }
+    }
+    Ok(file.claim)
+}
+
+/// The claims of both papers and of the related work that ship with the programs.
+///
+/// # Panics
+/// Never: a test reads them.
+#[must_use]
+pub fn shipped() -> Vec<Claim> {
+    parse(SHIPPED).expect("the shipped claims are read by a test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_claims_are_read_and_say_what_makes_their_runs() {
+        let claims = shipped();
+        assert!(claims.len() >= 20, "{}", claims.len());
+        for claim in &claims {
+            let program = claim.command.split(' ').next().unwrap();
+            assert!(
+                ["lm", "iwslt", "glue", "squad", "mlm"].contains(&program),
+                "{claim:?}"
+            );
+            assert!(claim.command.contains("--seeds"), "{}", claim.id);
+            assert!(
+                !claim.source.is_empty() && claim.says.len() > 20,
+                "{}",
+                claim.id
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_claim_is_refused_with_its_place() {
+        let good = "[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"p\"\ncommand = \"lm\"\ntable = \"t\"\nmetric = \"bleu\"\n\
+                    unit = \"points\"\nat_least = 1\nevery = [[{ mask = \"ap\", p = 80 }, { mask = \"random\", p = 80 }]]\n";
+        assert_eq!(parse(good).unwrap().len(), 1);
+        for (said, text) in [
+            ("two claims", good.repeat(2)),
+            (
+                "compares nothing",
+                good.replace(
+                    "[[{ mask = \"ap\", p = 80 }, { mask = \"random\", p = 80 }]]",
+                    "[]",
+                ),
+            ),
+            ("line", "[[claim]\n".to_owned()),
+            (
+                "bound is no number",
+                good.replace("at_least = 1", "at_least = nan"),
+            ),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{said}: {error}");
+        }
+        for wrong in [
+            good.replace("at_least", "at_lest"),
+            good.replace("p = 80 }, ", "q = 80 }, "),
+        ] {
+            assert!(parse(&wrong).is_err());
+        }
+    }
+}
