@@ -260,6 +260,13 @@ const SQUAD: &[Of] = &[
         ],
     ),
     (
+        "answer",
+        &[
+            "squad answer --model runs/mine < questions.json > predictions.json",
+            "squad answer --model runs/mine/seed-1/squad/rows/ap-p90 --null-threshold 0.5 --null-odds odds.json < questions.json",
+        ],
+    ),
+    (
         "measure",
         &[
             "squad measure --attention-by reference",
