@@ -82,7 +82,7 @@ fn damaged_files_are_named() {
 fn contradictions_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let good = run(AP, Some(20.0), 1, 5.0);
-    let spoil: [fn(&mut RunRecord); 11] = [
+    let spoil: [fn(&mut RunRecord); 12] = [
         |record| record.id = "../escape".into(),
         |record| record.id = String::new(),
         |record| record.id = "a".repeat(241),

@@ -6,6 +6,7 @@
 //! but the unaltered files must all be accepted, or the alterations would test nothing.
 
 mod allocator;
+mod clock;
 mod fence;
 mod mutation;
 mod random;

@@ -9,9 +9,10 @@ use std::io::{Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Once, mpsc};
+use std::sync::{Arc, Once, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::fence::Fence;
 use super::mutation::altered;
 use super::{Target, allocator};
@@ -29,8 +30,12 @@ pub struct Limits {
     pub first: u64,
 }
 
-/// An input may take this long.
+/// An input may take this long: of computing, or of doing nothing. On a busy machine more time passes.
 const LONGEST: Duration = Duration::from_secs(5);
+/// An input that computes now and then may take this long.
+const LONGEST_BUSY: Duration = Duration::from_secs(300);
+/// Computing that is none.
+const NOTHING: Duration = Duration::from_millis(1);
 /// Bytes that a reader may hold whatever its input.
 const SPARE: usize = 64_000_000;
 /// Bytes that a reader may hold for each byte of its input.
@@ -139,8 +144,32 @@ struct Place {
     input: AtomicU64,
     /// Milliseconds since the start, [`u64::MAX`] between inputs.
     since: AtomicU64,
+    /// The clock of the thread, and what it said at `since`.
+    clock: OnceLock<Clock>,
+    computed: AtomicU64,
     /// That nobody waits for it any more.
     is_left: AtomicBool,
+}
+
+impl Place {
+    /// Whether the input that is being read takes too long.
+    fn hangs(&self, start: Instant) -> bool {
+        let since = self.since.load(Ordering::Acquire);
+        if since == u64::MAX {
+            return false;
+        }
+        let passed = start.elapsed().saturating_sub(Duration::from_millis(since));
+        let before = Duration::from_micros(self.computed.load(Ordering::Acquire));
+        let now = self.clock.get().and_then(|clock| clock.now());
+        match now.map(|now| now.saturating_sub(before)) {
+            Some(computed) => {
+                computed > LONGEST
+                    || (passed > LONGEST && computed < NOTHING)
+                    || passed > LONGEST_BUSY
+            }
+            None => passed > LONGEST,
+        }
+    }
 }
 
 /// What one input did.
@@ -178,6 +207,8 @@ pub fn run(target: &'static Target, limits: &Limits, work: &Path, keep: Option<&
         let place = Arc::new(Place {
             input: AtomicU64::new(next),
             since: AtomicU64::new(u64::MAX),
+            clock: OnceLock::new(),
+            computed: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
         });
         let (at, root, limits) = (
@@ -214,9 +245,7 @@ pub fn run(target: &'static Target, limits: &Limits, work: &Path, keep: Option<&
                     break;
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    let since = place.since.load(Ordering::Acquire);
-                    let now = start.elapsed().as_millis() as u64;
-                    if since != u64::MAX && now.saturating_sub(since) > LONGEST.as_millis() as u64 {
+                    if place.hangs(start) {
                         let input = place.input.load(Ordering::Acquire);
                         place.is_left.store(true, Ordering::Release);
                         counts.inputs += 1;
@@ -309,14 +338,23 @@ fn feed(
             );
         }
     }
+    let clock = *place.clock.get_or_init(Clock::of_this_thread);
+    let computed = || clock.now().unwrap_or_default();
+    let first = inputs.start;
     for input in inputs {
-        if place.is_left.load(Ordering::Acquire) || start.elapsed().as_secs() >= limits.seconds {
+        // One at least, however slow the machine is.
+        let is_over = input > first && start.elapsed().as_secs() >= limits.seconds;
+        if place.is_left.load(Ordering::Acquire) || is_over {
             return;
         }
         let bytes = altered(limits.seed, target.name, input, &corpus);
         place.input.store(input, Ordering::Release);
         let noted = at.rewind().and_then(|()| write!(at, "{input:20}"));
         noted.expect("the number of the input can be written");
+        let at_first = computed();
+        place
+            .computed
+            .store(at_first.as_micros() as u64, Ordering::Release);
         place
             .since
             .store(start.elapsed().as_millis() as u64, Ordering::Release);
@@ -324,7 +362,10 @@ fn feed(
         SAID.set(None);
         let (result, most_held) =
             allocator::most_held(|| catch_unwind(AssertUnwindSafe(|| read(&bytes))));
-        let took = before.elapsed();
+        let took = match clock.now() {
+            Some(now) => now.saturating_sub(at_first),
+            None => before.elapsed(),
+        };
         place.since.store(u64::MAX, Ordering::Release);
         let panic = result
             .is_err()
