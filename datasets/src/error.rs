@@ -95,7 +95,9 @@ pub enum Error {
     },
 
     /// All mirrors of a file failed.
-    #[error("could not download {file}: {tried}; fetch it by hand and run `prepare --from DIR`")]
+    #[error(
+        "could not download {file}: {tried}; fetch it by hand and run `prepare --from DIR`, or set SPARTA_CACHE=DIR to a cache that has it"
+    )]
     DownloadFailed {
         /// Name of the file.
         file: String,

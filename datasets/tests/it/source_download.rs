@@ -164,7 +164,7 @@ fn when_all_fail_each_reason_is_told_and_nothing_appears() {
     );
     assert!(message.contains(&format!("{closed}: ")), "{message}");
     assert!(
-        message.ends_with("fetch it by hand and run `prepare --from DIR`"),
+        message.contains("fetch it by hand and run `prepare --from DIR`, or set SPARTA_CACHE=DIR"),
         "{message}"
     );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
