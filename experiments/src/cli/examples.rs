@@ -458,9 +458,15 @@ pub(super) fn with_examples(command: Command) -> Command {
             .collect();
         format!("Examples:{lines}")
     };
-    let command = command.after_help(after(""));
+    // What a command says at its end besides stands before its examples.
+    let with = |command: Command, subcommand: &str| {
+        let said = command.get_after_help().map(|said| format!("{said}\n\n"));
+        let text = said.unwrap_or_default() + &after(subcommand);
+        command.after_help(text)
+    };
+    let command = with(command, "");
     command.mut_subcommands(|subcommand| {
-        let after = after(subcommand.get_name());
-        subcommand.after_help(after)
+        let name = subcommand.get_name().to_owned();
+        with(subcommand, &name)
     })
 }
