@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use sparta_results::evidence::Interval;
 use sparta_results::render::{Align, Table};
 
 use super::Plan;
@@ -101,20 +102,10 @@ fn table(plan: &Plan, lines: &[Line]) -> Table {
 
 /// Mean ± standard deviation (n − 1).
 fn spread(values: &[f64], digits: usize) -> String {
-    let n = values.len() as f64;
-    if values.is_empty() {
-        return "–".to_owned();
-    }
-    let mean = values.iter().sum::<f64>() / n;
-    match values.len() {
-        1 => format!("{mean:.digits$}"),
-        _ => {
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            format!(
-                "{mean:.digits$} ± {:.digits$}",
-                (squares / (n - 1.0)).sqrt()
-            )
-        }
+    match Interval::of(values).map(|of| (of.mean, of.sd)) {
+        None => "–".to_owned(),
+        Some((mean, None)) => format!("{mean:.digits$}"),
+        Some((mean, Some(sd))) => format!("{mean:.digits$} ± {sd:.digits$}"),
     }
 }
 
