@@ -120,11 +120,20 @@ pub(super) fn run(
     mask: Option<&Path>,
 ) -> Result<Cost> {
     let program = std::env::current_exe().context("cannot find this program")?;
+    let [recipe, weights] = [recipe, weights].map(std::path::absolute);
+    let (recipe, weights) = (
+        recipe.context("the recipe")?,
+        weights.context("the weights")?,
+    );
     let mut command = Command::new(program);
+    // From its own folder: a recipe is named by a text, and a folder need not be one.
+    if let Some(folder) = recipe.parent() {
+        command.current_dir(folder);
+    }
     command
         .arg("measure")
         .arg("--recipe")
-        .arg(recipe)
+        .arg(recipe.file_name().unwrap_or(recipe.as_os_str()))
         .arg("--weights")
         .arg(weights)
         .args(["--set", &format!("model.normalizers=[\"{normalizer}\"]")])
@@ -132,6 +141,7 @@ pub(super) fn run(
         .args(["--attention-by", attention.as_str()])
         .stdin(Stdio::null());
     if let Some(mask) = mask {
+        let mask = std::path::absolute(mask).context("the mask")?;
         command.arg("--mask").arg(mask);
     }
     let what = "measuring time and memory";

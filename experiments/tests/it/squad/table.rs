@@ -106,3 +106,19 @@ fn a_measurement_that_cannot_be_written_is_an_error() {
     let bench = bench();
     assert_full(&bench.full("measure --device flex --quiet", TINY, ""));
 }
+
+/// The measurement is a process of its own, whose command line must hold the names of all files.
+#[cfg(target_os = "linux")]
+#[test]
+fn time_and_memory_are_measured_in_a_folder_whose_name_is_no_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let bench = bench();
+    let run = bench.path(OsStr::from_bytes(b"r\xffn"));
+    let words = bench.words("--device flex --quiet", &[]);
+    let table = bench.command().args(words).arg("--out").arg(&run).assert();
+    assert_says(&stdout(&table.success()), &["block-sparse"]);
+    let csv = std::fs::read_to_string(run.join("TABLE.csv")).expect("a table");
+    assert_says(&csv, &[",seconds,", ",gigabytes,"]);
+}
