@@ -59,11 +59,6 @@ pub(super) fn run(options: &MaskOptions) -> Result<()> {
         *memory == 0 || types.iter().any(has_memory),
         "`--memory {memory}` is of decoder-self attention: add `--type decoder-self`, or leave it out"
     );
-    ensure!(
-        !out.exists(),
-        "{} is there already: delete it, or give another `--out`",
-        out.display()
-    );
     let grid = |kind: AttentionType| {
         let (n_cols, rule) = match kind {
             AttentionType::DecoderSelf => (memory + len, CellRule::Causal { memory: *memory }),
@@ -80,7 +75,16 @@ pub(super) fn run(options: &MaskOptions) -> Result<()> {
     let of_layer = |kind: AttentionType| (0..*layers).map(move |layer| ((kind, layer), grid(kind)));
     let grids: Vec<_> = types.iter().copied().flat_map(of_layer).collect();
     let mask = GlobalMask::from_static(*pattern, grids)?;
-    mask.save(out)?;
+    if out.exists() {
+        // The same mask may be what a disk that failed after writing has left.
+        ensure!(
+            GlobalMask::load(out).is_ok_and(|there| there == mask),
+            "{} is there already: delete it, or give another `--out`",
+            out.display()
+        );
+    } else {
+        mask.save(out)?;
+    }
     describe(&mask, types, out)
 }
 

@@ -105,7 +105,12 @@ fn a_pattern_is_written_as_a_mask_file() {
         let expected = pattern.hidden(CellRule::Causal { memory: 128 }, 4, 0, row, col);
         assert_eq!(written.hidden(kind, 1, 3, row, col).unwrap(), expected);
     }
-    let again = said(&mask(line), 1);
+    // The same again is no change; another mask would be.
+    let before = std::fs::metadata(folder.path().join("local.safetensors")).unwrap();
+    assert_eq!(stdout(&mask(line).success()), text);
+    let after = std::fs::metadata(folder.path().join("local.safetensors")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    let again = said(&mask(&line.replace("w=64", "w=32")), 1);
     assert_says(&again, &["local.safetensors is there already"]);
     let refused = |line: &str, words: &[&str]| assert_says(&said(&mask(line), 1), words);
     let sizes = "--layers 1 --heads 2 --len 16 --out other";

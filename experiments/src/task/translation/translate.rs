@@ -1,7 +1,7 @@
 //! `iwslt translate`: lines in, translations out.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Tensor;
@@ -63,6 +63,10 @@ pub fn translate(request: &Translate) -> Result<()> {
         .pages
         .map(|paging| check_pages(&model, request, paging));
     let paged = paged.transpose()?;
+    let unwritten = || {
+        let path = request.attention.as_deref().unwrap_or(Path::new(""));
+        format!("cannot write the attention weights to {}", path.display())
+    };
     let mut dump = match &request.attention {
         None => None,
         Some(path) => Some(std::io::BufWriter::new(
@@ -90,7 +94,7 @@ pub fn translate(request: &Translate) -> Result<()> {
             }
             if let Some(dump) = &mut dump {
                 let line = attention(&model, &translated)?;
-                writeln!(dump, "{line}").context("cannot write the attention weights")?;
+                writeln!(dump, "{line}").with_context(unwritten)?;
             }
         }
         number += chunk.len();
@@ -102,7 +106,7 @@ pub fn translate(request: &Translate) -> Result<()> {
         note(request.quiet, &pages_read(&read, &paged));
     }
     match dump {
-        Some(mut dump) => dump.flush().context("cannot write the attention weights"),
+        Some(mut dump) => dump.flush().with_context(unwritten),
         None => Ok(()),
     }
 }
