@@ -27,5 +27,6 @@ pub mod signals;
 pub mod status;
 pub mod sweep;
 pub mod task;
+mod threads;
 pub mod train;
 pub mod version;

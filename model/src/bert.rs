@@ -7,7 +7,7 @@ mod masked_lm;
 mod pooling;
 
 use burn::module::Param;
-use burn::nn::{Dropout, LayerNorm, Linear};
+use burn::nn::{Dropout, Linear};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use burn::tensor::module::embedding;
@@ -21,7 +21,8 @@ pub use pooling::Pooling;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
-use crate::layer::{EncoderLayer, PlacedMechanism};
+use crate::layer::parameter::map_linear;
+use crate::layer::{EncoderLayer, LayerNorm, PlacedMechanism};
 use crate::masks::{LayerMask, check_masks};
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
@@ -154,7 +155,7 @@ impl Bert {
         let first = hidden.slice([0..batch, 0..1, 0..d_model]);
         let first = first.reshape([batch, d_model]);
         match &self.pooler {
-            Some(map) => map.forward(first).tanh(),
+            Some(map) => map_linear(map, first).tanh(),
             None => first,
         }
     }

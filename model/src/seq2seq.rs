@@ -9,7 +9,7 @@ mod state;
 mod support;
 
 use burn::module::Param;
-use burn::nn::{Dropout, LayerNorm};
+use burn::nn::Dropout;
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use burn::tensor::module::embedding;
@@ -25,9 +25,10 @@ pub use support::TargetSupport;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
+use crate::layer::parameter::product;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
-use crate::layer::{Mechanism, OutputMap, PlacedMechanism};
+use crate::layer::{LayerNorm, Mechanism, OutputMap, PlacedMechanism};
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -273,7 +274,7 @@ impl Seq2Seq {
 
     /// `[rows, d_model]` to `[rows, target_vocab_size]`.
     pub(crate) fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
-        rows.matmul(self.output_weights().transpose())
+        product(rows, self.output_weights().transpose())
     }
 
     fn output_weights(&self) -> Tensor<2> {

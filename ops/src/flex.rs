@@ -9,10 +9,11 @@ use burn::tensor::{BoolStore, DType, Element, TensorData};
 use bytemuck::Pod;
 
 use crate::backend::SpartaBackend;
-use crate::cpu::{HostBackend, HostTensor, View, run_on_host, vector};
+use crate::cpu::{HostBackend, HostTensor, View, run_on_host, run_products_on_host, vector};
 
 impl SpartaBackend for Flex {
     run_on_host!();
+    run_products_on_host!();
 }
 
 impl HostBackend for Flex {}

@@ -9,6 +9,7 @@
 //!   from it (Rugina et al. 2020).
 //! - [`loss`]: cross-entropy and the Fenchel–Young losses of the mappings.
 //! - [`activation`]: the exact gelu.
+//! - [`mod@linear`], [`layer_norm`] and [`optimizer`]: what surrounds attention in a network and its training, fused on CPUs.
 //! - [`module`]: mappings, losses and α-entmax with a learned α as Burn modules.
 //!
 //! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
@@ -22,14 +23,18 @@ mod backend;
 mod cpu;
 #[cfg(feature = "cube")]
 mod cube;
+mod dropout;
 pub mod entmax;
 #[cfg(feature = "flex")]
 mod flex;
 pub mod fusion;
+pub mod linear;
 pub mod loss;
 pub mod module;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod norm;
+pub mod optimizer;
 mod primitive;
 pub mod pruning;
 #[cfg(feature = "tch")]
@@ -39,4 +44,6 @@ pub mod testing;
 
 pub use activation::gelu;
 pub use backend::SpartaBackend;
+pub use dropout::dropout;
 pub use entmax::{PerRow, entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
+pub use norm::layer_norm;

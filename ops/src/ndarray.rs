@@ -12,10 +12,13 @@ use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
 use crate::backend::SpartaBackend;
-use crate::cpu::{HostBackend, HostTensor, View, row_major, run_on_host, vector};
+use crate::cpu::{
+    HostBackend, HostTensor, View, row_major, run_on_host, run_products_on_host, vector,
+};
 
 impl SpartaBackend for NdArray {
     run_on_host!();
+    run_products_on_host!();
 }
 
 impl HostBackend for NdArray {}

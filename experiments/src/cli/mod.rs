@@ -36,7 +36,7 @@ use anyhow::Result;
 use crate::io::{in_one_line, printed, say, with_way_out};
 use crate::train::kept;
 use crate::train::watch::Interrupted;
-use crate::{memory, panics, signals};
+use crate::{memory, panics, signals, threads};
 use program::Program;
 
 /// Parses, works, and reports.
@@ -45,6 +45,7 @@ fn main_of<P: Program>(
     work: impl FnOnce(P) -> Result<()>,
 ) -> ExitCode {
     memory::keep_freed();
+    threads::compute_on_this_one();
     signals::tell_of_files();
     match program::parse::<P>(args) {
         Ok(cli) => report_outcome(panics::catch(|| work(cli))),

@@ -1,15 +1,16 @@
 //! Adam with clipping by the global norm of the gradient.
 //!
-//! The arithmetic is Burn's [`Adam`]; what is ours is the clipping (Burn's clips every tensor by
-//! its own norm) and the state, which is kept by parameter path, so that a checkpoint does not
+//! The arithmetic is that of Burn's `Adam`, in one pass over each parameter ([`sparta_ops::optimizer`]). Burn's clips every
+//! tensor by its own norm, ours all by their global one; the state is kept by parameter path, so that a checkpoint does not
 //! depend on the identifiers Burn draws for parameters, nor on Burn's default device.
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use sparta_model::layer::mechanism::own_rate;
+use sparta_ops::optimizer::{AdamStep, adam, sum_of_squares};
 
 /// What PyTorch's `clip_grad_norm_` adds to the norm before dividing.
 const NORM_EPSILON: f64 = 1e-6;
@@ -45,12 +46,16 @@ pub struct HeadRate {
 
 /// Adam over a whole module, with its state by parameter path.
 pub struct ClippedAdam {
-    adam: Adam,
-    clip: f64,
-    weight_decay: f64,
-    decay_vectors: bool,
-    head: Option<HeadRate>,
-    state: BTreeMap<String, AdamState<1>>,
+    settings: AdamSettings,
+    state: BTreeMap<String, Moments>,
+}
+
+/// The moments of one parameter, flattened.
+struct Moments {
+    /// Updates that the parameter has seen.
+    time: usize,
+    /// Means of the gradient and of its square.
+    means: [Tensor<1>; 2],
 }
 
 /// The saved moments of one parameter, flattened.
@@ -68,17 +73,8 @@ impl ClippedAdam {
     /// An optimiser without state.
     #[must_use]
     pub fn new(settings: AdamSettings) -> Self {
-        let adam = AdamConfig::new()
-            .with_beta_1(settings.beta_1)
-            .with_beta_2(settings.beta_2)
-            .with_epsilon(settings.epsilon)
-            .build();
         Self {
-            adam,
-            clip: settings.clip,
-            weight_decay: settings.weight_decay,
-            decay_vectors: settings.decay_vectors,
-            head: settings.head,
+            settings,
             state: BTreeMap::new(),
         }
     }
@@ -106,18 +102,16 @@ impl ClippedAdam {
         } else {
             Tensor::cat(squares.sums, 0).sum().sqrt()
         };
-        let scale = (self.clip > 0.0).then(|| {
-            (norm.clone() + NORM_EPSILON)
+        let scale = match self.settings.clip > 0.0 {
+            true => (norm.clone() + NORM_EPSILON)
                 .recip()
-                .mul_scalar(self.clip)
-                .clamp_max(1.0)
-        });
+                .mul_scalar(self.settings.clip)
+                .clamp_max(1.0),
+            false => norm.ones_like(),
+        };
         let module = module.map(&mut Update {
-            adam: &self.adam,
+            settings: self.settings,
             lr,
-            weight_decay: self.weight_decay,
-            decay_vectors: self.decay_vectors,
-            head: self.head,
             scale,
             gradients: &mut gradients,
             state: &mut self.state,
@@ -132,11 +126,12 @@ impl ClippedAdam {
         self.state
             .iter()
             .map(|(path, state)| {
-                let momentum = &state.momentum;
+                let [first, second] = state.means.each_ref().map(Tensor::to_data);
+                let time = state.time;
                 let saved = SavedMoments {
-                    time: momentum.time,
-                    first: momentum.moment_1.to_data(),
-                    second: momentum.moment_2.to_data(),
+                    time,
+                    first,
+                    second,
                 };
                 (path.clone(), saved)
             })
@@ -149,12 +144,12 @@ impl ClippedAdam {
         self.state = saved
             .into_iter()
             .map(|(path, moments)| {
-                let momentum = AdaptiveMomentumState::new(
-                    moments.time,
-                    Tensor::from_data(moments.first, &device),
-                    Tensor::from_data(moments.second, &device),
-                );
-                (path, AdamState::new(momentum))
+                let means = [moments.first, moments.second];
+                let moments = Moments {
+                    time: moments.time,
+                    means: means.map(|mean| Tensor::from_data(mean, &device)),
+                };
+                (path, moments)
             })
             .collect();
     }
@@ -168,20 +163,18 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.sums.push(gradient.square().sum());
+            self.sums.push(sum_of_squares(gradient));
         }
     }
 }
 
 struct Update<'a> {
-    adam: &'a Adam,
+    settings: AdamSettings,
     lr: f64,
-    weight_decay: f64,
-    decay_vectors: bool,
-    head: Option<HeadRate>,
-    scale: Option<Tensor<1>>,
+    /// What gradients are multiplied by, `[1]`.
+    scale: Tensor<1>,
     gradients: &'a mut GradientsParams,
-    state: &'a mut BTreeMap<String, AdamState<1>>,
+    state: &'a mut BTreeMap<String, Moments>,
     path: Vec<String>,
 }
 
@@ -201,33 +194,35 @@ impl ModuleMapper for Update<'_> {
         };
         let shape = tensor.dims();
         let tracked = tensor.is_require_grad();
-        let flat = gradient.reshape([-1]);
-        let flat = match &self.scale {
-            Some(scale) => flat * scale.clone(),
-            None => flat,
-        };
+        let flat: Tensor<1> = gradient.reshape([-1]);
         let path = self.path.join(".");
+        let weight: Tensor<1> = tensor.inner().reshape([-1]);
         let before = self.state.remove(&path);
-        let weight = tensor.inner().reshape([-1]);
+        let before = before.unwrap_or_else(|| Moments {
+            time: 0,
+            means: [weight.zeros_like(), weight.zeros_like()],
+        });
         let own_rate = own_rate(&self.path);
-        let lr = match (self.head, own_rate) {
+        let settings = self.settings;
+        let lr = match (settings.head, own_rate) {
             (_, Some(factor)) => self.lr * factor,
             (Some(head), None) if self.path.first().is_some_and(|name| name == head.module) => {
                 self.lr * head.factor
             }
             (Some(_) | None, None) => self.lr,
         };
-        let decay = lr * self.weight_decay;
-        let decays = decay > 0.0 && (D > 1 || self.decay_vectors) && own_rate.is_none();
-        let decayed = decays.then(|| weight.clone() * decay);
-        let (updated, after) = self.adam.step::<1>(lr, weight, flat, before);
-        let updated = match decayed {
-            Some(decayed) => updated - decayed,
-            None => updated,
+        let decays = (D > 1 || settings.decay_vectors) && own_rate.is_none();
+        let step = AdamStep {
+            rate: lr,
+            beta_1: settings.beta_1,
+            beta_2: settings.beta_2,
+            epsilon: settings.epsilon,
+            time: before.time + 1,
+            weight_decay: if decays { settings.weight_decay } else { 0.0 },
         };
-        if let Some(after) = after {
-            self.state.insert(path, after);
-        }
+        let (updated, means) = adam(weight, flat, before.means, self.scale.clone(), step);
+        let time = step.time;
+        self.state.insert(path, Moments { time, means });
         let mut updated = Tensor::from_inner(updated.reshape(shape));
         if tracked {
             updated = updated.require_grad();

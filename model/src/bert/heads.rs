@@ -7,6 +7,7 @@ use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput, pooling};
 use crate::layer::dropout::drop_values;
+use crate::layer::parameter::map_linear;
 
 /// Scores of labels for a sequence, or with one label a number: W·dropout(pooled) + b, pooled as
 /// [`super::Pooling`] says.
@@ -41,7 +42,7 @@ impl BertClassifier {
             Some(_) => self.bert.pooled(hidden),
             None => pooling::segments(hidden, token_types, padding),
         };
-        self.classifier.forward(drop_values(&self.dropout, pooled))
+        map_linear(&self.classifier, drop_values(&self.dropout, pooled))
     }
 
     /// Mean cross-entropy in nats.
@@ -105,9 +106,8 @@ impl BertSpanFinder {
     pub fn forward(&self, input: BertInput) -> SpanScores {
         let hidden = self.bert.forward(input).hidden;
         let [batch, seq, d_model] = hidden.dims();
-        let scores = self
-            .span_output
-            .forward(hidden.reshape([batch * seq, d_model]));
+        let rows = hidden.reshape([batch * seq, d_model]);
+        let scores = map_linear(&self.span_output, rows);
         let scores = scores.reshape([batch, seq, 2]);
         let of = |i: usize| {
             let part = scores.clone().slice([0..batch, 0..seq, i..i + 1]);

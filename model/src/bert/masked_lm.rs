@@ -1,13 +1,16 @@
 //! Masked language modelling: which word piece stood where there is a mask.
 
 use burn::module::Param;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::{TensorData, assert_shape};
 use sparta_ops::gelu;
+use sparta_ops::linear::{LinearActivation, linear};
 use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput};
+use crate::layer::LayerNorm;
+use crate::layer::parameter::map_linear;
 
 /// Scores of every word piece at a position: E·norm(gelu(W·h + b)) + c, where E is the table of word
 /// embeddings.
@@ -105,13 +108,19 @@ impl BertMaskedLm {
     /// `[rows, d_model]` to `[rows, vocab_size]`.
     fn logits(&self, rows: Tensor<2>) -> Tensor<2> {
         let words = self.bert.embeddings.words.val();
-        let [vocab_size, d_model] = words.dims();
+        let [_, d_model] = words.dims();
         assert_shape!(rows, [_, d_model]);
         let rows = self
             .head
             .norm
-            .forward(gelu(self.head.transform.forward(rows)));
-        rows.matmul(words.transpose()) + self.head.bias.val().reshape([1, vocab_size])
+            .forward(gelu(map_linear(&self.head.transform, rows)));
+        let bias = self.head.bias.val();
+        linear(
+            rows,
+            words.transpose(),
+            Some(bias),
+            LinearActivation::Identity,
+        )
     }
 }
 

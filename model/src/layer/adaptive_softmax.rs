@@ -4,9 +4,11 @@ use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{IndexingUpdateOp, TensorData, assert_shape};
+use sparta_ops::linear::{LinearActivation, linear};
 use sparta_ops::loss::cross_entropy;
 
 use super::adaptive_embedding::AdaptiveEmbedding;
+use super::parameter::product;
 
 /// Softmax over a vocabulary in clusters: the head holds the frequent words and one entry per tail
 /// cluster, log p(word) = log p(cluster) + log p(word | cluster). Made by
@@ -128,7 +130,7 @@ impl AdaptiveSoftmax {
         embedding: &AdaptiveEmbedding,
     ) -> Tensor<2> {
         let hidden = match self.projection(cluster, embedding) {
-            Some(projection) => hidden.matmul(projection),
+            Some(projection) => product(hidden, projection),
             None => hidden,
         };
         let tables = match self.weights.is_empty() {
@@ -155,7 +157,12 @@ impl AdaptiveSoftmax {
             weight = Tensor::cat(vec![weight, of_weight.val()], 0);
             bias = Tensor::cat(vec![bias, of_bias.val()], 0);
         }
-        hidden.matmul(weight.transpose()) + bias.unsqueeze()
+        linear(
+            hidden,
+            weight.transpose(),
+            Some(bias),
+            LinearActivation::Identity,
+        )
     }
 
     /// `[d_model, columns]` of the cluster, or none where the tables have `d_model` columns.

@@ -1,20 +1,12 @@
-//! Dropout at the cost of one uniform number a value.
+//! Dropout by the operation of [`sparta_ops::dropout`].
 
 use burn::nn::Dropout;
 use burn::prelude::*;
-use burn::tensor::Distribution;
 
-/// Drops values in training, like `Dropout::forward`, which draws Bernoulli numbers at twice the
-/// price of uniform ones on the CPU.
+/// Drops values in training, like `Dropout::forward`, with numbers that cost less.
 pub(crate) fn drop_values<const D: usize>(dropout: &Dropout, input: Tensor<D>) -> Tensor<D> {
     let rate = rate_now(dropout, &input.device());
-    if rate == 0.0 {
-        return input;
-    }
-    let dropped = input
-        .random_like(Distribution::Uniform(0.0, 1.0))
-        .lower_elem(rate);
-    input.mask_fill(dropped, 0.0).mul_scalar(1.0 / (1.0 - rate))
+    sparta_ops::dropout(input, rate)
 }
 
 /// The probability of dropout now: 0 outside training.

@@ -1,12 +1,12 @@
 //! A layer of an encoder, and the attention with what surrounds it.
 
-use burn::nn::{Dropout, LayerNorm};
+use burn::nn::Dropout;
 use burn::prelude::*;
 use sparta_ops::pruning::AttentionType;
 
 use super::dropout::drop_values;
 use super::mechanism::observe::within;
-use super::{AttentionInput, FeedForward, MultiHeadAttention, MultiHeadAttentionOutput};
+use super::{AttentionInput, FeedForward, LayerNorm, MultiHeadAttention, MultiHeadAttentionOutput};
 use crate::masks::LayerMask;
 
 /// Attention with residual connection and layer normalisation: norm(x + attention(x)), or

@@ -1,14 +1,15 @@
 //! The position-wise network between two attention layers.
 
 use burn::config::Config;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
+use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::prelude::*;
-use burn::tensor::activation::relu;
 use burn::tensor::assert_shape;
 use sparta_ops::gelu;
+use sparta_ops::linear::LinearActivation;
 
 use super::dropout::drop_values;
-use super::parameter::WeightInit;
+use super::norm::LayerNorm;
+use super::parameter::{WeightInit, map_linear, map_linear_to};
 
 /// The function between the two linear maps.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -111,13 +112,12 @@ impl FeedForward {
             true => self.norm.forward(input.clone()),
             false => input.clone(),
         };
-        let inner = self.expand.forward(inner);
         let inner = match self.activation {
-            Activation::Relu => relu(inner),
-            Activation::Gelu => gelu(inner),
+            Activation::Relu => map_linear_to(&self.expand, inner, LinearActivation::Relu),
+            Activation::Gelu => gelu(map_linear(&self.expand, inner)),
         };
         let inner = drop_values(&self.activation_dropout, inner);
-        let inner = drop_values(&self.dropout, self.reduce.forward(inner));
+        let inner = drop_values(&self.dropout, map_linear(&self.reduce, inner));
         let sum = input + inner;
         let output = match self.pre_norm {
             true => sum,

@@ -9,6 +9,7 @@ mod encoder;
 mod feed_forward;
 pub(crate) mod key_value;
 pub mod mechanism;
+mod norm;
 mod output_map;
 pub(crate) mod paged;
 pub(crate) mod parameter;
@@ -31,6 +32,7 @@ pub use mechanism::{
     Mechanism, MechanismConfig, MechanismState, MechanismsByType, NormalizerConfig, Nystrom,
     NystromConfig, Rfa, RfaConfig, RowNormalizer, SpanConfig, SpanStart,
 };
+pub use norm::{LayerNorm, LayerNormConfig};
 pub use output_map::OutputMap;
 pub use paged::{PageReport, Paging};
 pub use parameter::WeightInit;

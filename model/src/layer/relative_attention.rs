@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Param;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm};
+use burn::nn::{Dropout, DropoutConfig};
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use sparta_ops::attention::{AttentionOptions, Implementation, RelativeTerm};
@@ -13,7 +13,8 @@ use super::mechanism::observe::within;
 use super::mechanism::{
     HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place, Surroundings,
 };
-use super::parameter::{WeightInit, normal};
+use super::norm::LayerNorm;
+use super::parameter::{WeightInit, normal, product};
 use crate::masks::{LayerMask, hide};
 
 /// Configuration of [`RelativeAttention`].
@@ -256,10 +257,13 @@ impl RelativeAttention {
         let (query, key) = match &self.key {
             Some(map) => {
                 let source = source.clone().reshape([batch * seq_q, d_model]);
-                (source.matmul(self.query.val()), placed.matmul(map.val()))
+                (
+                    product(source, self.query.val()),
+                    product(placed, map.val()),
+                )
             }
             None => {
-                let key = placed.matmul(self.query.val());
+                let key = product(placed, self.query.val());
                 let all = key.clone().reshape([batch, seq_kv, d_heads]);
                 let query = all.slice([0..batch, seq_kv - seq_q..seq_kv]);
                 (query.reshape([batch * seq_q, d_heads]), key)
@@ -267,7 +271,7 @@ impl RelativeAttention {
         };
         let key = self.split(key, batch);
         let context = context.reshape([batch * seq_kv, d_model]);
-        let value = self.split(context.matmul(self.value.val()), batch);
+        let value = self.split(product(context, self.value.val()), batch);
         let mut options = AttentionOptions {
             causal: true,
             extra_mask: input.extra_mask,
@@ -346,12 +350,8 @@ impl RelativeAttention {
             }
         };
 
-        let output = attended
-            .context
-            .swap_dims(1, 2)
-            .reshape([batch * seq_q, d_heads])
-            .matmul(self.output.val())
-            .reshape([batch, seq_q, d_model]);
+        let rows = (attended.context.swap_dims(1, 2)).reshape([batch * seq_q, d_heads]);
+        let output = product(rows, self.output.val()).reshape([batch, seq_q, d_model]);
         let sum = hidden + drop_values(&self.dropout, output);
         RelativeAttentionOutput {
             hidden: match self.pre_norm {
@@ -366,8 +366,7 @@ impl RelativeAttention {
     /// r of every distance, `[n_heads, seq_kv + 1, d_head]`.
     fn position_keys(&self, positions: Tensor<2>, position: &Param<Tensor<2>>) -> Tensor<3> {
         let n = positions.dims()[0];
-        positions
-            .matmul(position.val())
+        product(positions, position.val())
             .reshape([n, self.n_heads, self.d_head])
             .swap_dims(0, 1)
     }

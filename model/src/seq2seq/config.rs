@@ -1,7 +1,7 @@
 //! The settings of an encoder–decoder.
 
 use burn::config::Config;
-use burn::nn::{DropoutConfig, LayerNormConfig};
+use burn::nn::DropoutConfig;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Implementation;
@@ -14,8 +14,8 @@ use crate::layer::parameter::{normal, uniform, xavier_linear};
 use crate::layer::sinusoids::Sinusoids;
 use crate::layer::{
     Abilities, Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, HeadShape,
-    MechanismConfig, MechanismsByType, MultiHeadAttention, MultiHeadAttentionConfig,
-    NormalizerConfig, OutputMap, WeightInit,
+    LayerNormConfig, MechanismConfig, MechanismsByType, MultiHeadAttention,
+    MultiHeadAttentionConfig, NormalizerConfig, OutputMap, WeightInit,
 };
 
 /// Which tables of word embeddings are one and the same; serde's spelling is that of recipes.

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{AttentionError, AttentionOptions};
+use crate::backend::is_on_host;
 use crate::entmax::Mapping;
 
 /// Keys of a row, and queries, from which fused attention is no slower than its readable definition on a CPU:
@@ -123,14 +124,18 @@ impl AttentionOptions {
         if self.dropout == 0.0 || self.dropout_seed.is_some() || !wants_one {
             return;
         }
-        let range = Distribution::Uniform(0.0, f64::from(i32::MAX));
-        let drawn = Tensor::<1, Int>::random([2], range, &device.clone().inner());
-        let halves: Vec<i64> = drawn.into_data().iter::<i64>().collect();
-        let seed = halves
-            .iter()
-            .fold(0, |seed, &half| (seed << 32) ^ half as u64);
-        self.dropout_seed = Some(seed);
+        self.dropout_seed = Some(draw_seed(device));
     }
+}
+
+/// A seed of [`Dropout`](super::Dropout), by the generator of a device on the host.
+pub(crate) fn draw_seed(device: &Device) -> u64 {
+    let range = Distribution::Uniform(0.0, f64::from(i32::MAX));
+    let drawn = Tensor::<1, Int>::random([2], range, &device.clone().inner());
+    let halves: Vec<i64> = drawn.into_data().iter::<i64>().collect();
+    halves
+        .iter()
+        .fold(0, |seed, &half| (seed << 32) ^ half as u64)
 }
 
 /// The fused kernels of a device.
@@ -143,19 +148,13 @@ enum Kernels {
     Measured,
 }
 
-#[allow(deprecated)] // libtorch is, upstream: see the head of backend/mod.rs
 fn kernels(device: &Device) -> Kernels {
-    use burn::backend::DispatchDevice;
-    let device = device.clone().inner();
-    match device.as_dispatch() {
-        #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => Kernels::Measured,
-        #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => Kernels::Measured,
-        #[cfg(feature = "tch")]
-        DispatchDevice::LibTorch(burn::backend::libtorch::LibTorchDevice::Cpu) => Kernels::Measured,
+    if is_on_host(device) {
+        return Kernels::Measured;
+    }
+    match device.clone().inner().as_dispatch() {
         #[cfg(feature = "cube")]
-        DispatchDevice::Cube(_) => Kernels::Unmeasured,
+        burn::backend::DispatchDevice::Cube(_) => Kernels::Unmeasured,
         // Which variants there are depends on the features of Burn that are on.
         #[allow(unreachable_patterns)]
         _ => Kernels::None,

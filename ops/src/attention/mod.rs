@@ -38,6 +38,7 @@ pub use span::Span;
 
 pub(crate) use autodiff::forward as tracked_forward;
 pub(crate) use dropout::dropout_mask;
+pub(crate) use implementation::draw_seed;
 #[cfg(any(
     feature = "flex",
     feature = "ndarray",

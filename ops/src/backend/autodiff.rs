@@ -5,10 +5,13 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::SpartaBackend;
-use crate::attention::{self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec};
+use crate::attention::{
+    self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, Dropout,
+};
 use crate::entmax::autodiff::{ParametricMapping, map_rows, map_rows_by, map_rows_structured};
 use crate::entmax::{Bisection, Mapping, StructuredMapping};
-use crate::{activation, loss};
+use crate::linear::{self, LinearActivation};
+use crate::{activation, loss, norm};
 
 /// A float tensor of the autodiff backend, which has a node of the graph.
 pub(crate) type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
@@ -129,5 +132,31 @@ impl<B: SpartaBackend, C: CheckpointStrategy> SpartaBackend for Autodiff<B, C> {
 
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         activation::autodiff::gelu::<B, C>(x)
+    }
+
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: LinearActivation,
+    ) -> FloatTensor<Self> {
+        linear::autodiff::linear::<B, C>(x, weight, bias, activation)
+    }
+
+    fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::autodiff::product::<B, C>(x, weight)
+    }
+
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        norm::autodiff::layer_norm::<B, C>(x, gamma, beta, epsilon)
+    }
+
+    fn drop_values(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
+        crate::dropout::autodiff::drop_values::<B, C>(x, dropout)
     }
 }

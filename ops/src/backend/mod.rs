@@ -10,8 +10,10 @@
 // are supported until Burn removes them.
 #![allow(deprecated)]
 
+use burn::backend::DispatchDevice;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
+use burn::tensor::Device;
 #[cfg(feature = "cube")]
 use burn::tensor::Shape;
 
@@ -19,7 +21,9 @@ use crate::attention::{
     self, AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, Dropout,
 };
 use crate::entmax::{self, Bisection, Mapping, StructuredMapping, reference};
-use crate::{activation, loss};
+use crate::linear::{self, LinearActivation};
+use crate::optimizer::{self, AdamStep};
+use crate::{activation, loss, norm};
 
 mod autodiff;
 
@@ -222,6 +226,12 @@ pub trait SpartaBackend: Backend {
         attention::dropout_mask::<Self>(like, dropout)
     }
 
+    /// Values of `[rows, n]` times [`SpartaBackend::dropout_mask`]; its own gradient.
+    #[fusion(dtype = x, shape = x)]
+    fn drop_values(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
+        crate::dropout::reference::<Self>(x, dropout)
+    }
+
     /// Context `[batch, n_heads, seq_q, d_value]` of [`attention::sparse_attention`], and what its
     /// backward needs, by kernels that hold no more than tiles of scores.
     ///
@@ -266,5 +276,124 @@ pub trait SpartaBackend: Backend {
     #[fusion(dtype = x, shape = x)]
     fn exact_gelu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         activation::reference::gelu_backward::<Self>(x, grad)
+    }
+
+    /// `f(x·W + b)` of x `[rows, k]`, W `[k, n]` and b `[n]`.
+    #[fusion(dtype = x, shape = Shape::from([x[0], weight[1]]))]
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: LinearActivation,
+    ) -> FloatTensor<Self> {
+        linear::reference::forward::<Self>(x, weight, bias, activation)
+    }
+
+    /// Gradients in `x·W + b`, `[rows, n]`, and in b, `[n]`, given the output of [`SpartaBackend::linear_forward`] (which is
+    /// not read without an activation).
+    #[fusion(meta = |output, _grad, _activation| {
+        let bias = Shape::from([output.shape[1]]);
+        (output.clone(), burn::backend::fusion::custom::TensorSpec::new(bias, output.dtype))
+    })]
+    fn bias_backward(
+        output: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        activation: LinearActivation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        linear::reference::bias_backward::<Self>(output, grad, activation)
+    }
+
+    /// `x·W` of x `[rows, k]` and W `[k, n]`.
+    #[fusion(dtype = x, shape = Shape::from([x[0], weight[1]]))]
+    fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::reference::product::<Self>(x, weight)
+    }
+
+    /// Gradients of [`SpartaBackend::product`] in x and in W.
+    #[fusion(meta = |x, weight, _grad| (x.clone(), weight.clone()))]
+    fn product_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        linear::reference::product_backward::<Self>(x, weight, grad)
+    }
+
+    /// Normalised rows of x `[rows, n]`, and mean and 1/√(var + ε) of each, `[rows, 2]` in f32 at least.
+    #[fusion(meta = |x, _gamma, _beta, _epsilon| {
+        let statistics = Shape::from([x.shape[0], 2]);
+        let dtype = norm::statistics_dtype(x.dtype);
+        (x.clone(), burn::backend::fusion::custom::TensorSpec::new(statistics, dtype))
+    })]
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        norm::reference::forward::<Self>(x, gamma, beta, epsilon)
+    }
+
+    /// Gradients of [`SpartaBackend::layer_norm_forward`] in x, γ and β, given its statistics.
+    #[fusion(meta = |x, gamma, _statistics, _grad| (x.clone(), gamma.clone(), gamma.clone()))]
+    fn layer_norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        statistics: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::reference::backward::<Self>(x, gamma, statistics, grad)
+    }
+
+    /// Weight `[n]` and moments after an update by Adam; the gradient is multiplied by a scale `[1]`.
+    #[fusion(meta = |weight, _gradient, first, second, _scale, _step| {
+        (weight.clone(), first.clone(), second.clone())
+    })]
+    fn adam(
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        optimizer::reference::adam::<Self>(weight, gradient, first, second, scale, step)
+    }
+
+    /// Σx² of `[n]`, `[1]`.
+    #[fusion(dtype = x, shape = Shape::from([1]))]
+    fn sum_of_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        optimizer::reference::sum_of_squares::<Self>(x)
+    }
+}
+
+/// Whether the elements of a device's tensors lie where kernels of [`mod@crate::cpu`] read them.
+#[allow(clippy::match_like_matches_macro)] // which arms there are depends on the backends compiled in
+pub(crate) fn is_on_host(device: &Device) -> bool {
+    let device = device.clone().inner();
+    match device.as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[cfg(feature = "tch")]
+        DispatchDevice::LibTorch(burn::backend::libtorch::LibTorchDevice::Cpu) => true,
+        // Which variants there are depends on the features of Burn that are on.
+        #[allow(unreachable_patterns)]
+        _ => false,
+    }
+}
+
+/// Whether a device's matrix products are those of the gemm crate: libtorch has its own.
+#[allow(clippy::match_like_matches_macro)] // as above
+pub(crate) fn multiplies_by_gemm(device: &Device) -> bool {
+    let device = device.clone().inner();
+    match device.as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[allow(unreachable_patterns)] // as above
+        _ => false,
     }
 }

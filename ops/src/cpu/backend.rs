@@ -137,6 +137,105 @@ macro_rules! run_on_host {
         ) -> burn::backend::tensor::FloatTensor<Self> {
             crate::cpu::exact_gelu_backward::<Self>(x, grad)
         }
+
+        fn drop_values(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            dropout: crate::attention::Dropout,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::drop_values::<Self>(x, dropout)
+        }
+
+        fn layer_norm_forward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            gamma: burn::backend::tensor::FloatTensor<Self>,
+            beta: burn::backend::tensor::FloatTensor<Self>,
+            epsilon: f64,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::layer_norm_forward::<Self>(x, gamma, beta, epsilon)
+        }
+
+        fn layer_norm_backward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            gamma: burn::backend::tensor::FloatTensor<Self>,
+            statistics: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::layer_norm_backward::<Self>(x, gamma, statistics, grad)
+        }
+
+        fn adam(
+            weight: burn::backend::tensor::FloatTensor<Self>,
+            gradient: burn::backend::tensor::FloatTensor<Self>,
+            first: burn::backend::tensor::FloatTensor<Self>,
+            second: burn::backend::tensor::FloatTensor<Self>,
+            scale: burn::backend::tensor::FloatTensor<Self>,
+            step: crate::optimizer::AdamStep,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::adam::<Self>(weight, gradient, first, second, scale, step)
+        }
+
+        fn sum_of_squares(
+            x: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::sum_of_squares::<Self>(x)
+        }
     };
 }
 pub(crate) use run_on_host;
+
+/// The same for the products of matrices, on backends whose own products are gemm's or slower.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+macro_rules! run_products_on_host {
+    () => {
+        fn linear_forward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            weight: burn::backend::tensor::FloatTensor<Self>,
+            bias: burn::backend::tensor::FloatTensor<Self>,
+            activation: crate::linear::LinearActivation,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::linear_forward::<Self>(x, weight, bias, activation)
+        }
+
+        fn bias_backward(
+            output: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+            activation: crate::linear::LinearActivation,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::bias_backward::<Self>(output, grad, activation)
+        }
+
+        fn product(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            weight: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::cpu::product::<Self>(x, weight)
+        }
+
+        fn product_backward(
+            x: burn::backend::tensor::FloatTensor<Self>,
+            weight: burn::backend::tensor::FloatTensor<Self>,
+            grad: burn::backend::tensor::FloatTensor<Self>,
+        ) -> (
+            burn::backend::tensor::FloatTensor<Self>,
+            burn::backend::tensor::FloatTensor<Self>,
+        ) {
+            crate::cpu::product_backward::<Self>(x, weight, grad)
+        }
+    };
+}
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) use run_products_on_host;

@@ -3,11 +3,13 @@
 //! Sums run over a fixed number of lanes and never depend on the number of threads, so that the same
 //! input gives the same bits.
 
+mod adam;
 mod attention;
 mod backend;
 mod backward;
 mod centre;
 mod compress;
+mod dropout;
 mod float;
 mod forward;
 mod gelu;
@@ -16,7 +18,10 @@ mod isa;
 mod large_alpha;
 mod loss;
 mod mapping;
+mod norm;
 mod operations;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod products;
 mod root;
 mod rows;
 mod simd;
@@ -27,6 +32,8 @@ mod workspace;
 
 pub(crate) use attention::{attention_backward, attention_forward};
 pub(crate) use backend::run_on_host;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) use backend::run_products_on_host;
 pub(crate) use operations::*;
 pub(crate) use tensor::{HostBackend, HostTensor, vector};
 pub(crate) use view::View;

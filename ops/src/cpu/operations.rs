@@ -1,19 +1,33 @@
 //! Row mappings, losses and activations on tensors in the host's memory: from tensors to the kernels that
 //! work on rows, and back.
 
+use std::borrow::Cow;
+
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{DType, IntDType, TensorData, bf16, f16};
 
 use super::float::{Float, Stored};
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use super::products;
 use super::rows::{RowKernel, each};
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use super::tensor::vector;
 use super::tensor::{HostBackend, HostTensor};
+use super::view::Strided;
 use super::workspace::{RowLayout, Workspace};
-use super::{backward, forward, gelu, loss as kernel};
+use super::{
+    adam as adam_kernel, backward, dropout as dropout_kernel, forward, gelu, loss as kernel,
+    norm as norm_kernel,
+};
+use crate::attention::Dropout;
 use crate::backend::SpartaBackend;
 use crate::entmax::{self, Mapping, StructuredMapping, reference};
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use crate::linear::{self, LinearActivation};
+use crate::optimizer::{self, AdamStep};
 use crate::primitive::hidden_at;
-use crate::{activation, loss};
+use crate::{activation, loss, norm};
 
 /// `$body` with the type `$stored` of a tensor's elements, or `$other` for types without kernels.
 macro_rules! by_type {
@@ -245,6 +259,249 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
             group.iter_mut().for_each(gelu::gelu_backward);
         }).0
     }, else activation::reference::gelu_backward::<B>(x, grad))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+/// `$body` with f32 or f64 as the type of the elements, or `$other` for types that gemm does not multiply.
+macro_rules! by_multiplied_type {
+    ($tensor:expr, $stored:ident => $body:expr, else $other:expr) => {
+        match $tensor.dtype() {
+            DType::F32 => {
+                type $stored = f32;
+                $body
+            }
+            DType::F64 => {
+                type $stored = f64;
+                $body
+            }
+            _ => $other,
+        }
+    };
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn linear_forward<B: HostBackend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    activation: LinearActivation,
+) -> FloatTensor<B> {
+    by_multiplied_type!(x, E => {
+        let n = bias.shape()[0];
+        let bias = bias.read::<E>().column(n);
+        let epilogue = products::Epilogue { bias: &bias, activation };
+        multiply::<B, E>(&x, &weight, Some(epilogue))
+    }, else linear::reference::forward::<B>(x, weight, bias, activation))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn bias_backward<B: HostBackend>(
+    output: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    activation: LinearActivation,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    by_multiplied_type!(grad, E => {
+        let (shape, device) = (grad.shape().dims::<2>(), grad.device());
+        let (grad, sums) = match activation {
+            LinearActivation::Identity => {
+                let sums = products::column_sums(&contiguous(&grad.read::<E>(), shape), shape[1]);
+                (grad, sums)
+            }
+            LinearActivation::Relu => {
+                let mut grad = owned::<B, E>(grad);
+                let sums = {
+                    let output = output.read::<E>();
+                    let grad = grad.write::<E>().expect("nobody else holds it");
+                    products::relu_backward(grad, &contiguous(&output, shape), shape[1])
+                };
+                (grad, sums)
+            }
+        };
+        (grad, B::float_from_data(TensorData::new(sums, [shape[1]]), &device))
+    }, else linear::reference::bias_backward::<B>(output, grad, activation))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn product<B: HostBackend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    by_multiplied_type!(x, E => multiply::<B, E>(&x, &weight, None), else linear::reference::product::<B>(x, weight))
+}
+
+/// Both products at once: their tasks fill the gaps of each other. The gradient of a transposed weight comes as a
+/// transposed view, so that what it is a view of gets contiguous rows.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) fn product_backward<B: HostBackend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    by_multiplied_type!(grad, E => {
+        let ([m, k], [_, n]) = (x.shape().dims::<2>(), weight.shape().dims::<2>());
+        let device = x.device();
+        let (of_x, of_weight, is_transposed) = {
+            let (x, weight, grad) = (x.read::<E>(), weight.read::<E>(), grad.read::<E>());
+            let x = products::Matrix::of(&x, [m, k]);
+            let weight = products::Matrix::of(&weight, [k, n]);
+            let grad = products::Matrix::of(&grad, [m, n]);
+            let is_transposed = weight.is_column_major();
+            let of_x = || vector(m * k, |out| products::multiply(out, grad, weight.transposed(), None));
+            let of_weight = || vector(k * n, |out| match is_transposed {
+                true => products::multiply(out, grad.transposed(), x, None),
+                false => products::multiply(out, x.transposed(), grad, None),
+            });
+            let (of_x, of_weight) = rayon::join(of_x, of_weight);
+            (of_x, of_weight, is_transposed)
+        };
+        let of_x = B::float_from_data(TensorData::new(of_x, [m, k]), &device);
+        let of_weight = match is_transposed {
+            true => {
+                let transposed = B::float_from_data(TensorData::new(of_weight, [n, k]), &device);
+                B::float_swap_dims(transposed, 0, 1)
+            }
+            false => B::float_from_data(TensorData::new(of_weight, [k, n]), &device),
+        };
+        (of_x, of_weight)
+    }, else linear::reference::product_backward::<B>(x, weight, grad))
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+fn multiply<B: HostBackend, E: products::Multiplied>(
+    a: &FloatTensor<B>,
+    b: &FloatTensor<B>,
+    epilogue: Option<products::Epilogue<E>>,
+) -> FloatTensor<B> {
+    let ([m, k], [_, n]) = (a.shape().dims::<2>(), b.shape().dims::<2>());
+    let product = {
+        let (a, b) = (a.read::<E>(), b.read::<E>());
+        let a = products::Matrix::of(&a, [m, k]);
+        let b = products::Matrix::of(&b, [k, n]);
+        vector(m * n, |out| products::multiply(out, a, b, epilogue))
+    };
+    B::float_from_data(TensorData::new(product, [m, n]), &a.device())
+}
+
+pub(crate) fn drop_values<B: HostBackend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
+    by_type!(x, E => {
+        let n = x.shape()[1];
+        let mut x = owned::<B, E>(x);
+        dropout_kernel::drop_values(x.write::<E>().expect("nobody else holds it"), n, dropout);
+        x
+    }, else crate::dropout::reference::<B>(x, dropout))
+}
+
+pub(crate) fn layer_norm_forward<B: HostBackend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    by_type!(x, E => {
+        let (shape, device) = (x.shape().dims::<2>(), x.device());
+        let [gamma, beta] = [gamma, beta].map(|row| wide_row::<B, E>(&row));
+        let mut statistics = vec![Float::ZERO; 2 * shape[0]];
+        let input = x.read::<E>();
+        let rows = contiguous(&input, shape);
+        let normal = FloatTensor::<B>::create(&x, |out| {
+            norm_kernel::forward(&rows, [&gamma, &beta], Float::from_f64(epsilon), out, &mut statistics)
+        });
+        let statistics = TensorData::new(statistics, [shape[0], 2]);
+        (normal, B::float_from_data(statistics, &device))
+    }, else norm::reference::forward::<B>(x, gamma, beta, epsilon))
+}
+
+pub(crate) fn layer_norm_backward<B: HostBackend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    statistics: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    by_type!(x, E => {
+        let (shape, device, dtype) = (x.shape().dims::<2>(), x.device(), x.dtype());
+        let gamma = wide_row::<B, E>(&gamma);
+        let mut grad = owned::<B, E>(grad);
+        let sums = {
+            let input = x.read::<E>();
+            let statistics = statistics.read::<<E as Stored>::Wide>();
+            let statistics = contiguous(&statistics, [shape[0], 2]);
+            let grad = grad.write::<E>().expect("nobody else holds it");
+            norm_kernel::backward(&contiguous(&input, shape), &gamma, &statistics, grad)
+        };
+        let [of_gamma, of_beta] = sums.map(|sums| {
+            let sums = TensorData::new(sums, [shape[1]]).convert_dtype(dtype);
+            B::float_from_data(sums, &device)
+        });
+        (grad, of_gamma, of_beta)
+    }, else norm::reference::backward::<B>(x, gamma, statistics, grad))
+}
+
+pub(crate) fn adam<B: HostBackend>(
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    first: FloatTensor<B>,
+    second: FloatTensor<B>,
+    scale: FloatTensor<B>,
+    step: AdamStep,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    if weight.dtype() != DType::F32 || !weight.is_on_host() {
+        return optimizer::reference::adam::<B>(weight, gradient, first, second, scale, step);
+    }
+    let n = weight.shape()[0];
+    let [mut weight, mut first, mut second] = [weight, first, second].map(owned::<B, f32>);
+    {
+        let scale = scale.read::<f32>().column(1)[0];
+        let gradient = gradient.read::<f32>();
+        let gradient = contiguous(&gradient, [n, 1]);
+        let [weight, first, second] = [&mut weight, &mut first, &mut second]
+            .map(|tensor| tensor.write::<f32>().expect("nobody else holds it"));
+        adam_kernel::update(weight, &gradient, [first, second], scale, step.factors());
+    }
+    (weight, first, second)
+}
+
+pub(crate) fn sum_of_squares<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    if x.dtype() != DType::F32 || !x.is_on_host() {
+        return optimizer::reference::sum_of_squares::<B>(x);
+    }
+    let n = x.shape()[0];
+    let sum = adam_kernel::sum_of_squares(&contiguous(&x.read::<f32>(), [n, 1])) as f32;
+    B::float_from_data(TensorData::new(vec![sum], [1]), &x.device())
+}
+
+/// A row `[n]` in the type of the arithmetic.
+fn wide_row<B: HostBackend, E: Stored>(row: &FloatTensor<B>) -> Vec<E::Wide> {
+    let n = row.shape()[0];
+    row.read::<E>()
+        .column(n)
+        .into_iter()
+        .map(E::widen)
+        .collect()
+}
+
+/// The elements of `[rows, n]`, or of `[rows]` with n = 1, in row-major order, copied if they do not lie so.
+fn contiguous<'a, E: Stored>(elements: &'a Strided<'_, E>, [rows, n]: [usize; 2]) -> Cow<'a, [E]> {
+    let start = elements.start;
+    match elements.strides == [n as isize, 1] {
+        true => Cow::Borrowed(&elements.elements[start..start + rows * n]),
+        false => {
+            let element = |i: usize| elements.elements[elements.at(i / n, i % n)];
+            Cow::Owned((0..rows * n).map(element).collect())
+        }
+    }
+}
+
+/// A tensor of rank 1 or 2 that nobody else holds, in row-major order: itself, or a copy.
+fn owned<B: HostBackend, E: Stored>(mut tensor: FloatTensor<B>) -> FloatTensor<B> {
+    if tensor.write::<E>().is_some() {
+        return tensor;
+    }
+    let shape = tensor.shape();
+    let shape = match shape.num_dims() {
+        1 => [shape[0], 1],
+        _ => shape.dims::<2>(),
+    };
+    let elements = tensor.read::<E>();
+    FloatTensor::<B>::create(&tensor, |out| {
+        out.write_copy_of_slice(&contiguous(&elements, shape))
+    })
 }
 
 fn narrow<E: Stored>(value: f64) -> E {

@@ -3,7 +3,11 @@
 mod activation;
 mod attention;
 mod backends;
+mod dropout;
 mod entmax;
+mod linear;
 mod loss;
 mod module;
+mod norm;
+mod optimizer;
 mod pruning;

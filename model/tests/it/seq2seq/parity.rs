@@ -1,12 +1,13 @@
 //! The same network in PyTorch (model/tests/parity/seq2seq.py): logits, and losses of 50 Adam steps.
 
 use burn::module::Param;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
 use safetensors::SafeTensors;
+use sparta_model::layer::LayerNorm;
 use sparta_model::layer::{FeedForward, NormalizerConfig};
 use sparta_model::seq2seq::{
     AttentionBlock, MaskRows, Seq2Seq, Seq2SeqConfig, Seq2SeqInput, Seq2SeqMasks, Sharing,
@@ -39,8 +40,7 @@ impl Network<'_> {
 
     fn norm(&self, norm: &mut LayerNorm, key: &str, device: &Device) {
         self.set(&mut norm.gamma, &format!("{key}.gamma"), device);
-        let beta = norm.beta.as_mut().expect("it has a bias");
-        self.set(beta, &format!("{key}.beta"), device);
+        self.set(&mut norm.beta, &format!("{key}.beta"), device);
     }
 
     fn block(&self, block: &mut AttentionBlock, key: &str, device: &Device) {

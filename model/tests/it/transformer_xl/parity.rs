@@ -2,7 +2,7 @@
 //! memory, the same in evaluation with other lengths, and losses of 25 Adam steps.
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -45,8 +45,7 @@ impl Network<'_> {
 
     fn norm(&self, norm: &mut LayerNorm, key: &str, device: &Device) {
         self.set(&mut norm.gamma, &format!("{key}.gamma"), device);
-        let beta = norm.beta.as_mut().expect("it has a bias");
-        self.set(beta, &format!("{key}.beta"), device);
+        self.set(&mut norm.beta, &format!("{key}.beta"), device);
     }
 
     /// The network with the weights of the fixture, every one of which has its place.
