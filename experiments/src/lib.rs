@@ -19,6 +19,7 @@ pub mod export;
 pub mod io;
 pub mod memory;
 pub mod panics;
+mod profile;
 pub mod protocol;
 pub mod recipe;
 pub mod report;

@@ -10,6 +10,7 @@
 //! - [`loss`]: cross-entropy and the Fenchel–Young losses of the mappings.
 //! - [`activation`]: the exact gelu.
 //! - [`mod@linear`], [`layer_norm`] and [`optimizer`]: what surrounds attention in a network and its training, fused on CPUs.
+//! - [`profile`]: what each of them takes.
 //! - [`module`]: mappings, losses and α-entmax with a learned α as Burn modules.
 //!
 //! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
@@ -36,6 +37,7 @@ mod ndarray;
 mod norm;
 pub mod optimizer;
 mod primitive;
+pub mod profile;
 pub mod pruning;
 #[cfg(feature = "tch")]
 mod tch;

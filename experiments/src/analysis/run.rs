@@ -177,6 +177,7 @@ fn read<T: Task>(
         out: Some(models.folder.root().to_owned()),
         data: request.data.clone(),
         weights: None,
+        profile: false,
         quiet: request.quiet,
     };
     let task = match T::reopen(&Run::new(&asked)) {

@@ -42,6 +42,9 @@ pub(super) struct Common {
     /// test files
     #[arg(long, visible_alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Say at the end where time went, and write profile.csv to the run folder (times of CPUs: a GPU computes later)
+    #[arg(long)]
+    profile: bool,
     /// No progress output
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -74,6 +77,7 @@ impl program::Options for Common {
             resume: self.resume || after.resume,
             out: once("--out", self.out, after.out)?,
             data: once("--data", self.data, after.data)?,
+            profile: self.profile || after.profile,
             quiet: self.quiet || after.quiet,
         })
     }
@@ -138,6 +142,7 @@ impl Common {
             out: self.out,
             data: self.data,
             weights: None,
+            profile: self.profile,
             quiet: self.quiet,
         })
     }
@@ -146,7 +151,7 @@ impl Common {
 /// What `prepare` has no use for.
 pub(super) const PREPARE: Unused = Unused {
     subcommand: "prepare",
-    options: &["device", "attention_by", "dry_run", "resume"],
+    options: &["device", "attention_by", "dry_run", "resume", "profile"],
     because: "it reads data and writes them to the run folder, and computes nothing",
 };
 
@@ -160,6 +165,7 @@ pub(super) const REPORT: Unused = Unused {
         "resume",
         "data",
         "weights",
+        "profile",
     ],
     because: "it makes the table from the records of a run folder alone",
 };
@@ -172,6 +178,7 @@ const MODEL: &[&str] = &[
     "seeds",
     "dry_run",
     "resume",
+    "profile",
     "out",
     "data",
     "weights",

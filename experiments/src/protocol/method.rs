@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use sparta_ops::attention;
+use sparta_ops::profile::span;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
 use super::folder::ModelFolder;
@@ -90,13 +91,13 @@ impl<'a, T: Task> Protocol<'a, T> {
                     self.train_dense(&arm)?;
                 }
                 if stage.scores() {
-                    self.score(&arm, None)?;
+                    span("score", || self.score(&arm, None))?;
                 }
                 let rows = Row::all(&arm.variant.pruned, recipe.masks());
                 // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
                 if rows.iter().any(|row| row.mask.is_some()) {
                     if stage.observes() {
-                        self.observe(&arm)?;
+                        span("observe", || self.observe(&arm))?;
                     }
                     if stage.prunes() {
                         self.run.tracker().begin(Stage::Prune)?;
@@ -109,7 +110,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                         self.train_again(&arm, row)?;
                     }
                     if stage.scores() {
-                        self.score(&arm, Some(row))?;
+                        span("score", || self.score(&arm, Some(row)))?;
                     }
                 }
             }

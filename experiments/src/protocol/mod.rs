@@ -36,6 +36,7 @@ pub use task::{
 use anyhow::Result;
 
 use crate::io::with_way_out;
+use crate::profile::Profiler;
 use crate::recipe::Recipe;
 use crate::train::watch;
 use method::Protocol;
@@ -59,10 +60,15 @@ fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
     rows::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
     // It holds the run folder until everything is there, and what became of it is noted.
     let run = Run::new(request);
-    match request.dry_run {
+    let profiler = request.profile.then(Profiler::start);
+    let outcome = match request.dry_run {
         true => dry_run::run::<T>(&run),
         false => run.end(stages::<T>(&run)),
-    }
+    };
+    // Also of a run that was stopped; not over its error.
+    let folder = run.folder.root();
+    let written = profiler.map(|profiler| profiler.finish((!request.dry_run).then_some(folder)));
+    outcome.and(written.unwrap_or(Ok(())))
 }
 
 fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {

@@ -90,6 +90,8 @@ pub struct Request<R> {
     pub data: Option<PathBuf>,
     /// Folder with pretrained weights.
     pub weights: Option<PathBuf>,
+    /// Say where time went, and write it to the run folder.
+    pub profile: bool,
     /// No progress output.
     pub quiet: bool,
 }

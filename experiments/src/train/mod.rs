@@ -38,6 +38,7 @@ use serde::Deserialize;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{bound, redraw};
 use sparta_ops::attention::{self, Calls};
+use sparta_ops::profile::span;
 
 use crate::status::Tracker;
 use selection::Selector;
@@ -562,7 +563,9 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .seed(rng::hash(arguments.identity.seed, rng::Purpose::Step, step));
         let (value, gradients) = self.gradients(&model, step)?;
         let lr = arguments.config.schedule.at(step);
-        let (model, norm) = self.optimizer.step(model, gradients, lr, self.device);
+        let (model, norm) = span("optimiser", || {
+            self.optimizer.step(model, gradients, lr, self.device)
+        });
         let model = match self.is_penalised {
             true => bound(model),
             false => model,
@@ -579,7 +582,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
     fn gradients(&mut self, model: &M, step: u64) -> Result<(Tensor<1>, GradientsParams)> {
         let n_parts = self.objective.n_parts(step);
         let mut part = |part| -> Result<_> {
-            let loss = self.objective.loss(model, step, part)?;
+            let loss = span("forward", || self.objective.loss(model, step, part))?;
             // What is told is the task's loss.
             let value = loss.clone().inner();
             let penalty = match part {
@@ -590,7 +593,10 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
                 Some(penalty) => loss + penalty,
                 None => loss,
             };
-            Ok((value, GradientsParams::from_grads(loss.backward(), model)))
+            let gradients = span("backward", || {
+                GradientsParams::from_grads(loss.backward(), model)
+            });
+            Ok((value, gradients))
         };
         let (mut value, first) = part(0)?;
         if n_parts <= 1 {
@@ -674,7 +680,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .model
             .as_ref()
             .context("the model was lost in training")?;
-        let valid = self.objective.validate(model)?;
+        let valid = span("validation", || self.objective.validate(model))?;
         let mut fields = vec![
             number("valid/nll", valid.nll),
             number("valid/ppl", valid.nll.exp()),

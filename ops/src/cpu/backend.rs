@@ -8,7 +8,9 @@ macro_rules! run_on_host {
             scores: burn::backend::tensor::FloatTensor<Self>,
             mapping: crate::entmax::Mapping,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_forward::<Self>(scores, mapping)
+            crate::profile::span("entmax_forward", || {
+                crate::cpu::entmax_forward::<Self>(scores, mapping)
+            })
         }
 
         fn entmax_topk_forward(
@@ -16,7 +18,9 @@ macro_rules! run_on_host {
             mapping: crate::entmax::Mapping,
             k: usize,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_topk_forward::<Self>(scores, mapping, k)
+            crate::profile::span("entmax_topk_forward", || {
+                crate::cpu::entmax_topk_forward::<Self>(scores, mapping, k)
+            })
         }
 
         fn entmax_backward(
@@ -24,14 +28,18 @@ macro_rules! run_on_host {
             grad: burn::backend::tensor::FloatTensor<Self>,
             mapping: crate::entmax::Mapping,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_backward::<Self>(weights, grad, mapping)
+            crate::profile::span("entmax_backward", || {
+                crate::cpu::entmax_backward::<Self>(weights, grad, mapping)
+            })
         }
 
         fn entmax_rows_forward(
             scores: burn::backend::tensor::FloatTensor<Self>,
             alpha: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_rows_forward::<Self>(scores, alpha)
+            crate::profile::span("entmax_rows_forward", || {
+                crate::cpu::entmax_rows_forward::<Self>(scores, alpha)
+            })
         }
 
         fn entmax_rows_backward(
@@ -42,7 +50,9 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
+            crate::profile::span("entmax_rows_backward", || {
+                crate::cpu::entmax_rows_backward::<Self>(weights, grad, alpha)
+            })
         }
 
         fn structured_forward(
@@ -52,21 +62,27 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::IntTensor<Self>,
         ) {
-            crate::cpu::structured_forward::<Self>(scores, mapping)
+            crate::profile::span("structured_forward", || {
+                crate::cpu::structured_forward::<Self>(scores, mapping)
+            })
         }
 
         fn structured_backward(
             groups: burn::backend::tensor::IntTensor<Self>,
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::structured_backward::<Self>(groups, grad)
+            crate::profile::span("structured_backward", || {
+                crate::cpu::structured_backward::<Self>(groups, grad)
+            })
         }
 
         fn cross_entropy_forward(
             logits: burn::backend::tensor::FloatTensor<Self>,
             targets: burn::backend::tensor::IntTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::cross_entropy_forward::<Self>(logits, targets)
+            crate::profile::span("cross_entropy_forward", || {
+                crate::cpu::cross_entropy_forward::<Self>(logits, targets)
+            })
         }
 
         fn cross_entropy_backward(
@@ -75,7 +91,9 @@ macro_rules! run_on_host {
             loss: burn::backend::tensor::FloatTensor<Self>,
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
+            crate::profile::span("cross_entropy_backward", || {
+                crate::cpu::cross_entropy_backward::<Self>(logits, targets, loss, grad)
+            })
         }
 
         fn entmax_loss_forward(
@@ -86,7 +104,9 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::entmax_loss_forward::<Self>(scores, targets, mapping)
+            crate::profile::span("entmax_loss_forward", || {
+                crate::cpu::entmax_loss_forward::<Self>(scores, targets, mapping)
+            })
         }
 
         fn entmax_loss_backward(
@@ -94,7 +114,9 @@ macro_rules! run_on_host {
             targets: burn::backend::tensor::IntTensor<Self>,
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
+            crate::profile::span("entmax_loss_backward", || {
+                crate::cpu::entmax_loss_backward::<Self>(weights, targets, grad)
+            })
         }
 
         fn attention_forward(
@@ -107,7 +129,9 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             crate::attention::AttentionSaved<Self>,
         ) {
-            crate::cpu::attention_forward::<Self>(query, key, value, extras, spec)
+            crate::profile::span("attention_forward", || {
+                crate::cpu::attention_forward::<Self>(query, key, value, extras, spec)
+            })
         }
 
         fn attention_backward(
@@ -120,29 +144,35 @@ macro_rules! run_on_host {
             grad: burn::backend::tensor::FloatTensor<Self>,
             wants_bias: bool,
         ) -> crate::attention::AttentionGrads<Self> {
-            crate::cpu::attention_backward::<Self>(
-                query, key, value, extras, spec, saved, grad, wants_bias,
-            )
+            crate::profile::span("attention_backward", || {
+                crate::cpu::attention_backward::<Self>(
+                    query, key, value, extras, spec, saved, grad, wants_bias,
+                )
+            })
         }
 
         fn exact_gelu(
             x: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::exact_gelu::<Self>(x)
+            crate::profile::span("exact_gelu", || crate::cpu::exact_gelu::<Self>(x))
         }
 
         fn exact_gelu_backward(
             x: burn::backend::tensor::FloatTensor<Self>,
             grad: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::exact_gelu_backward::<Self>(x, grad)
+            crate::profile::span("exact_gelu_backward", || {
+                crate::cpu::exact_gelu_backward::<Self>(x, grad)
+            })
         }
 
         fn drop_values(
             x: burn::backend::tensor::FloatTensor<Self>,
             dropout: crate::attention::Dropout,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::drop_values::<Self>(x, dropout)
+            crate::profile::span("drop_values", || {
+                crate::cpu::drop_values::<Self>(x, dropout)
+            })
         }
 
         fn layer_norm_forward(
@@ -154,7 +184,9 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::layer_norm_forward::<Self>(x, gamma, beta, epsilon)
+            crate::profile::span("layer_norm_forward", || {
+                crate::cpu::layer_norm_forward::<Self>(x, gamma, beta, epsilon)
+            })
         }
 
         fn layer_norm_backward(
@@ -167,7 +199,9 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::layer_norm_backward::<Self>(x, gamma, statistics, grad)
+            crate::profile::span("layer_norm_backward", || {
+                crate::cpu::layer_norm_backward::<Self>(x, gamma, statistics, grad)
+            })
         }
 
         fn adam(
@@ -182,13 +216,15 @@ macro_rules! run_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::adam::<Self>(weight, gradient, first, second, scale, step)
+            crate::profile::span("adam", || {
+                crate::cpu::adam::<Self>(weight, gradient, first, second, scale, step)
+            })
         }
 
         fn sum_of_squares(
             x: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::sum_of_squares::<Self>(x)
+            crate::profile::span("sum_of_squares", || crate::cpu::sum_of_squares::<Self>(x))
         }
     };
 }
@@ -204,7 +240,9 @@ macro_rules! run_products_on_host {
             bias: burn::backend::tensor::FloatTensor<Self>,
             activation: crate::linear::LinearActivation,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::linear_forward::<Self>(x, weight, bias, activation)
+            crate::profile::span("linear_forward", || {
+                crate::cpu::linear_forward::<Self>(x, weight, bias, activation)
+            })
         }
 
         fn bias_backward(
@@ -215,14 +253,16 @@ macro_rules! run_products_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::bias_backward::<Self>(output, grad, activation)
+            crate::profile::span("bias_backward", || {
+                crate::cpu::bias_backward::<Self>(output, grad, activation)
+            })
         }
 
         fn product(
             x: burn::backend::tensor::FloatTensor<Self>,
             weight: burn::backend::tensor::FloatTensor<Self>,
         ) -> burn::backend::tensor::FloatTensor<Self> {
-            crate::cpu::product::<Self>(x, weight)
+            crate::profile::span("product", || crate::cpu::product::<Self>(x, weight))
         }
 
         fn product_backward(
@@ -233,7 +273,9 @@ macro_rules! run_products_on_host {
             burn::backend::tensor::FloatTensor<Self>,
             burn::backend::tensor::FloatTensor<Self>,
         ) {
-            crate::cpu::product_backward::<Self>(x, weight, grad)
+            crate::profile::span("product_backward", || {
+                crate::cpu::product_backward::<Self>(x, weight, grad)
+            })
         }
     };
 }

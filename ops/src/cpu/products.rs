@@ -13,10 +13,12 @@ use super::norm::total;
 use super::view::Strided;
 use crate::linear::LinearActivation;
 
-/// Rows of a task where there are many: packing the right matrix again for each then costs a few per cent.
-const BLOCK: usize = 256;
-/// Rows of a task at least: where there are few, two tasks share them.
+/// Rows of a task at least, and tasks at most: each packs the right matrix again. The last task then has more than half as
+/// many rows, and none so few that gemm would add in another order.
 const SMALLEST_BLOCK: usize = 64;
+const MOST_BLOCKS: usize = 32;
+/// Rows of a task from which a thread has more than one, for whoever is done first.
+const LARGE_BLOCK: usize = 1024;
 /// Multiplications below which a product is not worth handing over.
 const WORTH_SHARING: usize = 512 * 1024;
 
@@ -106,10 +108,9 @@ pub(super) fn multiply<'o, T: Multiplied>(
 ) -> &'o mut [T] {
     let ([m, k], [_, n]) = (a.shape, b.shape);
     assert!(b.shape[0] == k && out.len() == m * n);
-    let block = match m >= 2 * BLOCK {
-        true => BLOCK,
-        false => m.div_ceil(2).next_multiple_of(16).max(SMALLEST_BLOCK),
-    };
+    let n_threads = rayon::current_num_threads();
+    let n_blocks = (m / LARGE_BLOCK).clamp(n_threads, 4 * n_threads);
+    let block = m.div_ceil(n_blocks.min(m / SMALLEST_BLOCK).clamp(1, MOST_BLOCKS));
     let task = |(i, out): (usize, &mut [MaybeUninit<T>])| {
         let a = a.rows(i * block, out.len() / n);
         let rows = multiply_task(out, a, b);

@@ -79,7 +79,7 @@ fn three_updates_equal_the_formula_on_every_backend() {
 #[test]
 fn the_bits_are_those_of_burns_adam() {
     use burn::module::{Module, Param};
-    use burn::optim::{AdamConfig, GradientsParams, LearningRate, Optimizer};
+    use burn::optim::{AdamConfig, GradientsParams};
     use burn::tensor::Device;
 
     #[derive(Module, Debug)]
@@ -87,7 +87,7 @@ fn the_bits_are_those_of_burns_adam() {
         w: Param<Tensor<1>>,
     }
 
-    let (n, rate): (usize, LearningRate) = (1003, 0.01);
+    let (n, rate) = (1003, 0.01);
     let device = Device::flex();
     let tracked = device.clone().autodiff();
     let start: Tensor<1> = tensor(&normal(n, 1), [n], DType::F32, &tracked);
@@ -102,7 +102,7 @@ fn the_bits_are_those_of_burns_adam() {
         let gradient: Tensor<1> = tensor(&normal(n, 10 + time as u64), [n], DType::F32, &tracked);
         let loss = (burns.w.val() * gradient.clone()).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &burns);
-        burns = optimizer.step(rate.into(), burns, gradients);
+        burns = optimizer.step(rate, burns, gradients);
         let one = Tensor::ones([1], &device);
         (ours, moments) = adam(ours, gradient.inner(), moments, one, step(time, 0.0));
         assert_eq!(

@@ -22,10 +22,7 @@ pub fn constant(output: OutputMap, scores: [f32; VOCAB], device: &Device) -> Seq
     let unit: Vec<f32> = (0..D_MODEL)
         .map(|i| if i == 0 { 1.0 } else { 0.0 })
         .collect();
-    norm.beta = Some(Param::from_tensor(Tensor::from_floats(
-        unit.as_slice(),
-        device,
-    )));
+    norm.beta = Param::from_tensor(Tensor::from_floats(unit.as_slice(), device));
     let column = Tensor::<1>::from_floats(scores, device).reshape([VOCAB, 1]);
     let others = Tensor::zeros([VOCAB, D_MODEL - 1], device);
     model.output_weight = Some(Param::from_tensor(Tensor::cat(vec![column, others], 1)));

@@ -8,6 +8,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use rstest::rstest;
 use safetensors::SafeTensors;
+use sparta_model::layer::LayerNorm;
 use sparta_model::transformer_xl::{
     Lengths, Mems, TransformerXl, TransformerXlConfig, TransformerXlInput,
 };
