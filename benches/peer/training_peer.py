@@ -9,6 +9,7 @@ A model of theirs is a `torch.nn.Module` whose call takes a batch and gives its 
 """
 
 import json
+import os
 import platform
 import sys
 import time
@@ -29,7 +30,7 @@ class Training:
     """So many steps from the same weights on the same batches, as often as it is asked for."""
 
     def __init__(self, request, model):
-        directory = Path(request["dir"])
+        self.directory = directory = Path(request["dir"])
         self.adam, self.lrs, self.model = request["adam"], request["lr"], model
         self.weights = load_file(directory / "weights.safetensors")
         tensors = load_file(directory / "batches.safetensors")
@@ -71,6 +72,8 @@ class Training:
 
     def compile(self):
         """Goes over to torch.compile: the losses, or why not."""
+        # Not what a run that was stopped has left half written.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self.directory / "compiled")
         counters = torch._dynamo.utils.counters["stats"]
         self.forward = self.compiled = torch.compile(self.model, dynamic=False)
         try:

@@ -163,7 +163,11 @@ impl Compared for Glue {
         };
         let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
         Ok(Batch {
-            n_tokens: batch.padding.iter().filter(|is_padding| !**is_padding).count(),
+            n_tokens: batch
+                .padding
+                .iter()
+                .filter(|is_padding| !**is_padding)
+                .count(),
             tensors: BTreeMap::from([
                 ("input", ints(&batch.ids, shape)),
                 ("token_types", ints(&batch.token_types, shape)),

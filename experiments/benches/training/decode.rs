@@ -95,8 +95,19 @@ pub const CASES: [Case; 8] = [
     greedy("decode/multi30k-entmax15-greedy1", MULTI30K, Entmax15),
 ];
 
-/// A translation: its tokens, and the log-probability of them with the end.
+/// A translation: its tokens, and the log-probability that it was chosen by.
 type Translation = (Vec<i32>, f64);
+
+/// The likeliest hypothesis of each sentence by its first `n_steps` tokens: those after its last are its end.
+fn likeliest(found: &[Vec<Hypothesis>], n_steps: usize) -> Result<Vec<Translation>> {
+    let log_p = |h: &Hypothesis| h.log_probabilities.iter().take(n_steps).sum::<f64>();
+    let best = |hypotheses: &Vec<Hypothesis>| {
+        let all = hypotheses.iter().map(|h| (h.tokens.clone(), log_p(h)));
+        let best = all.max_by(|a, b| a.1.total_cmp(&b.1));
+        best.context("no translation")
+    };
+    found.iter().map(best).collect()
+}
 
 impl Case {
     fn model(&self, device: &Device) -> Seq2Seq {
@@ -132,19 +143,17 @@ impl Case {
             .with_min_len(self.network.length)
     }
 
-    fn translate(&self, model: &Seq2Seq, source: &Tensor<2, Int>) -> Result<Vec<Translation>> {
-        let (config, masks) = (self.search(), Seq2SeqMasks::default());
+    fn translate(
+        &self,
+        model: &Seq2Seq,
+        source: &Tensor<2, Int>,
+        config: &DecodeConfig,
+    ) -> Result<Vec<Vec<Hypothesis>>> {
+        let masks = Seq2SeqMasks::default();
         let mut found = Vec::with_capacity(self.n_sentences);
         for part in source.clone().split(self.batch, 0) {
-            for sentence in search(model, part, None, &masks, &config)? {
-                let best = sentence.hypotheses.into_iter().next();
-                let Hypothesis {
-                    tokens,
-                    log_probabilities,
-                    ..
-                } = best.context("no translation")?;
-                found.push((tokens, log_probabilities.iter().sum()));
-            }
+            let searched = search(model, part, None, &masks, config)?;
+            found.extend(searched.into_iter().map(|sentence| sentence.hypotheses));
         }
         Ok(found)
     }
@@ -184,7 +193,7 @@ impl Case {
 struct Other {
     peer: Peer,
     row: Row,
-    /// Tokens of a translation that it computes.
+    /// Tokens of a translation that it computes, with the end or without.
     n_steps: usize,
 }
 
@@ -196,7 +205,9 @@ pub fn compare(case: &Case, options: &Options, report: &mut Report) -> Result<()
     let length = case.network.length;
     let source = TensorData::new(case.source(), [case.n_sentences, length]);
     let tensor = Tensor::<2, Int>::from_data(source.clone(), &device);
-    let ours = case.translate(&model, &tensor)?;
+    let config = case.search();
+    let all = config.clone().with_n_best(case.beam);
+    let found = case.translate(&model, &tensor, &all)?;
     let shape = format!("{}x{length}", case.batch);
 
     let files = (
@@ -232,7 +243,7 @@ pub fn compare(case: &Case, options: &Options, report: &mut Report) -> Result<()
             .zip(&scores)
             .map(|(tokens, score)| (tokens.iter().map(|&t| t as i32).collect(), *score))
             .collect();
-        let n_same = check_same(name, &ours, &theirs, n_steps == length + 1)?;
+        let n_same = check_same(name, &likeliest(&found, n_steps)?, &theirs, !is_ctranslate2)?;
         report.say(&format!(
             "{}: {n_same} of {} translations are those of {name}",
             case.name, case.n_sentences
@@ -250,7 +261,7 @@ pub fn compare(case: &Case, options: &Options, report: &mut Report) -> Result<()
             other.row.theirs.push(theirs);
         }
         let started = Instant::now();
-        case.translate(&model, &tensor)?;
+        case.translate(&model, &tensor, &config)?;
         let ours = rate(length + 1, started.elapsed().as_secs_f64());
         alone.ours.push(ours);
         let rows = others.iter_mut().map(|other| &mut other.row);
@@ -268,12 +279,13 @@ pub fn compare(case: &Case, options: &Options, report: &mut Report) -> Result<()
 }
 
 /// How many translations are the same. Two hypotheses that differ by rounding may change places early, after which a beam
-/// goes another way: nine of ten are to be the same, and their scores where both count the end.
+/// goes another way: nine of ten are to be the same. Where both have log-probabilities of all words, those are the same too
+/// (CTranslate2's are of the words that may be written).
 fn check_same(
     who: &str,
     ours: &[Translation],
     theirs: &[Translation],
-    has_end: bool,
+    of_all_words: bool,
 ) -> Result<usize> {
     ensure!(
         ours.len() == theirs.len(),
@@ -282,14 +294,14 @@ fn check_same(
         ours.len()
     );
     let mut n_same = 0;
-    for ((tokens, score), (their_tokens, their_score)) in ours.iter().zip(theirs) {
+    for ((tokens, log_p), (their_tokens, their_log_p)) in ours.iter().zip(theirs) {
         if tokens != their_tokens {
             continue;
         }
         n_same += 1;
         ensure!(
-            !has_end || (score - their_score).abs() < 1e-3,
-            "{who} computes something else: a translation has log p {score} here and {their_score} there"
+            !of_all_words || (log_p - their_log_p).abs() < 1e-3,
+            "{who} computes something else: a translation has log p {log_p} here and {their_log_p} there"
         );
     }
     ensure!(

@@ -40,12 +40,7 @@ impl Display for Row {
         let (case, shape) = (self.case, &self.shape);
         write!(f, "{case:<28} {shape:<10} ours {}", spread(&self.ours))?;
         match self.ratio() {
-            Some(ratio) => write!(
-                f,
-                "   {} {}   {ratio:.2}x",
-                self.peer,
-                spread(&self.theirs)
-            ),
+            Some(ratio) => write!(f, "   {} {}   {ratio:.2}x", self.peer, spread(&self.theirs)),
             None => Ok(()),
         }
     }
@@ -119,7 +114,8 @@ impl Report {
                 None => Default::default(),
             };
             let ours = median(&row.ours);
-            summary += &format!("{case},{shape},0,f32,{device},{ours:.1},{theirs},{ratio},{peer}\n");
+            summary +=
+                &format!("{case},{shape},0,f32,{device},{ours:.1},{theirs},{ratio},{peer}\n");
             for (who, rates) in [("ours", &row.ours), ("peer", &row.theirs)] {
                 for (round, rate) in rates.iter().enumerate() {
                     raw += &format!("{case},{shape},{device},{peer},{who},{round},{rate:.1}\n");

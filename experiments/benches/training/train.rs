@@ -122,7 +122,13 @@ impl<T: Compared> Training<T> {
         let arguments = TrainingArguments::alone(identity, self.config(steps, log_every));
         let mut objective = self.objective()?;
         let path = folder.path();
-        train(self.network()?, &mut objective, &arguments, path, &self.device)?;
+        train(
+            self.network()?,
+            &mut objective,
+            &arguments,
+            path,
+            &self.device,
+        )?;
         let mut said = Said {
             steps: Vec::new(),
             clock: Vec::new(),
@@ -135,7 +141,9 @@ impl<T: Compared> Training<T> {
         }
         for line in lines(&path.join(TIMING))? {
             let (step, seconds) = (line["step"].as_u64(), line["seconds"].as_f64());
-            let (step, seconds) = step.zip(seconds).context("a line of times without a time")?;
+            let (step, seconds) = step
+                .zip(seconds)
+                .context("a line of times without a time")?;
             said.clock.push((step as usize, seconds));
         }
         Ok(said)
@@ -177,7 +185,9 @@ impl<T: Compared> Training<T> {
 
 fn lines(path: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(path)?;
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    text.lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 /// That both sides compute the same: the first loss to 1e-4, later ones to 1e-3, norms to a relative 1e-3. Gives the largest
@@ -297,7 +307,9 @@ fn compiled(
     eager: &[[f64; 2]],
 ) -> Result<std::result::Result<(), String>> {
     if !case.is_one_shape {
-        return Ok(Err("batches differ in shape, and each is compiled anew".to_owned()));
+        return Ok(Err(
+            "batches differ in shape, and each is compiled anew".to_owned()
+        ));
     }
     let answer = peer.ask(&json!({"do": "compile"}));
     if let Some(reason) = answer["reason"].as_str() {
@@ -308,7 +320,10 @@ fn compiled(
     if case.without_dropout.is_empty() {
         for (loss, [eager, _]) in losses.iter().zip(eager) {
             let off = (loss - eager).abs();
-            ensure!(off < 1e-3, "compiled, the peer's loss is {loss}, and {eager} eager");
+            ensure!(
+                off < 1e-3,
+                "compiled, the peer's loss is {loss}, and {eager} eager"
+            );
         }
     }
     Ok(Ok(()))
