@@ -1,42 +1,59 @@
-"""Training speed of BERT in PyTorch eager, for experiments/benches/bert.rs.
+"""Fine-tuning of a BERT by transformers, for the cases train/minilm-… of experiments/benches/training.
 
-    python bert_peer.py N_LAYERS BATCH SEQ STEPS
-
-prints examples a second of forward, backward and AdamW, dropout on, attention as transformers chooses it
-(scaled_dot_product_attention). torch 2.9.0, transformers 4.57.6.
+Attention as transformers chooses it (scaled_dot_product_attention).
 """
 
-import sys
-import time
-
-import torch
+import transformers
+from torch import nn
+from training_peer import Training, serve
 from transformers import BertConfig, BertForSequenceClassification
 
-layers, batch, seq, steps = map(int, sys.argv[1:5])
-model = BertForSequenceClassification(
-    BertConfig(
-        hidden_size=384,
-        num_hidden_layers=layers,
-        num_attention_heads=12,
-        intermediate_size=1536,
-        num_labels=2,
-    )
-).train()
-matrices = [p for p in model.parameters() if p.dim() > 1]
-vectors = [p for p in model.parameters() if p.dim() <= 1]
-groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
-optimizer = torch.optim.AdamW(groups, lr=2e-5)
-place = torch.arange(batch * seq)
-tokens = (1000 + place * 7919 % 29_000).view(batch, seq)
-attended = (torch.arange(seq) < seq * 2 // 3).long().expand(batch, seq)
-labels = torch.arange(batch) % 2
-for step in range(steps + 1):
-    if step == 1:
-        started = time.perf_counter()
-    loss = model(input_ids=tokens, attention_mask=attended, labels=labels).loss
-    loss.item()
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-print(steps * batch / (time.perf_counter() - started))
+
+class Classifier(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.bert = BertForSequenceClassification(
+            BertConfig(
+                vocab_size=c["vocab_size"],
+                hidden_size=c["d_model"],
+                num_hidden_layers=c["n_layers"],
+                num_attention_heads=c["n_heads"],
+                intermediate_size=c["d_ff"],
+                hidden_dropout_prob=c["dropout"],
+                attention_probs_dropout_prob=c["attention_dropout"],
+                num_labels=c["n_labels"],
+            )
+        )
+        self.head_factor = c["head_factor"]
+
+    def load(self, weights):
+        missing, unexpected = self.bert.load_state_dict(weights, strict=False)
+        assert not missing and not unexpected, f"missing {missing}, unexpected {unexpected}"
+
+    def batch(self, tensors):
+        return {
+            "input_ids": tensors["input"],
+            "token_type_ids": tensors["token_types"],
+            "attention_mask": (~tensors["padding"]).long(),
+            "labels": tensors["labels"],
+        }
+
+    def start(self):
+        pass
+
+    def groups(self, settings):
+        """Vectors do not decay, and the head learns at a rate of its own."""
+        groups = []
+        for of_head, factor in ((False, 1.0), (True, self.head_factor)):
+            for is_matrix, decay in ((True, settings["weight_decay"]), (False, 0.0)):
+                named = self.bert.named_parameters()
+                chosen = [p for n, p in named if n.startswith("classifier") == of_head and (p.dim() > 1) == is_matrix]
+                groups.append((chosen, factor, decay))
+        return groups
+
+    def forward(self, batch):
+        return self.bert(**batch).loss
+
+
+if __name__ == "__main__":
+    serve(lambda request: Training(request, Classifier(request["sizes"])), [transformers])

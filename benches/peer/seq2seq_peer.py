@@ -1,156 +1,201 @@
-"""Speed of an encoder-decoder in PyTorch eager, for experiments/benches/translation.rs.
+"""An encoder-decoder in PyTorch with the names of fairseq, for the cases train/iwslt-… and decode/… of
+experiments/benches/training.
 
-    python seq2seq_peer.py train|decode NORMALIZER VOCAB D_MODEL D_FF N_LAYERS BATCH LENGTH STEPS
-
-NORMALIZER is softmax (scaled_dot_product_attention) or entmax15 (of entmax 1.3). Prints target tokens a
-second: of forward, backward and Adam with dropout and label smoothing; or of beam search with 5 hypotheses,
-keys and values kept from step to step. torch 2.9.0, entmax 1.3.
+Attention is softmax (scaled_dot_product_attention) or entmax15 (of entmax 1.3). Beam search keeps keys and values from step
+to step, those of the source once a sentence.
 """
 
 import math
-import sys
 import time
+from pathlib import Path
 
+import entmax
 import torch
 import torch.nn.functional as F
-from entmax import entmax15
+from safetensors.torch import load_file
 from torch import nn
+from training_peer import Training, serve
 
-mode, normalizer = sys.argv[1:3]
-vocab, d_model, d_ff, n_layers, batch, length, steps = map(int, sys.argv[3:10])
-N_HEADS, BEAM, DROPOUT = 4, 5, 0.1
+END = 2
 
 
 class Attention(nn.Module):
-    def __init__(self):
+    def __init__(self, c):
         super().__init__()
-        self.query, self.key, self.value, self.out = (nn.Linear(d_model, d_model) for _ in range(4))
+        self.n_heads, self.normalizer = c["n_heads"], c["normalizer"]
+        maps = (nn.Linear(c["d_model"], c["d_model"]) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = maps
 
     def split(self, x):
-        return x.view(x.shape[0], -1, N_HEADS, d_model // N_HEADS).transpose(1, 2)
+        return x.view(x.shape[0], -1, self.n_heads, x.shape[-1] // self.n_heads).transpose(1, 2)
 
     def keys(self, x):
-        return self.split(self.key(x)), self.split(self.value(x))
+        return self.split(self.k_proj(x)), self.split(self.v_proj(x))
 
     def forward(self, x, keys, hidden=None):
-        query, (key, value) = self.split(self.query(x)), keys
-        if normalizer == "softmax":
+        query, (key, value) = self.split(self.q_proj(x)), keys
+        if self.normalizer == "softmax":
             context = F.scaled_dot_product_attention(query, key, value, attn_mask=hidden)
         else:
-            scores = query @ key.transpose(-1, -2) / math.sqrt(d_model // N_HEADS)
-            context = entmax15(scores if hidden is None else scores + hidden, dim=-1) @ value
-        return self.out(context.transpose(1, 2).reshape(x.shape))
+            scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+            context = entmax.entmax15(scores if hidden is None else scores + hidden, dim=-1) @ value
+        return self.out_proj(context.transpose(1, 2).reshape(x.shape))
 
 
 class Layer(nn.Module):
     """Pre-norm."""
 
-    def __init__(self, with_cross):
+    def __init__(self, c, with_cross):
         super().__init__()
-        self.own, self.norm = Attention(), nn.LayerNorm(d_model)
-        self.cross = Attention() if with_cross else None
-        self.cross_norm = nn.LayerNorm(d_model)
-        self.up, self.down = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
-        self.ff_norm = nn.LayerNorm(d_model)
+        d_model, d_ff, self.dropout = c["d_model"], c["d_ff"], c["dropout"]
+        self.self_attn, self.self_attn_layer_norm = Attention(c), nn.LayerNorm(d_model)
+        if with_cross:
+            self.encoder_attn, self.encoder_attn_layer_norm = Attention(c), nn.LayerNorm(d_model)
+        self.fc1, self.fc2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
+        self.final_layer_norm = nn.LayerNorm(d_model)
 
-    def forward(self, x, hidden, memory_keys=None, cache=None):
-        drop = lambda y: F.dropout(y, DROPOUT, self.training)
-        y = self.norm(x)
-        keys = self.own.keys(y)
-        if cache is not None:
-            keys = tuple(torch.cat([old, new], 2) for old, new in zip(cache, keys)) if cache else keys
-        x = x + drop(self.own(y, keys, hidden))
-        if self.cross:
-            x = x + drop(self.cross(self.cross_norm(x), memory_keys))
-        return x + drop(self.down(F.relu(self.up(self.ff_norm(x))))), keys
+    def forward(self, x, hidden, memory=None, cache=None):
+        drop = lambda y: F.dropout(y, self.dropout, self.training)
+        y = self.self_attn_layer_norm(x)
+        keys = self.self_attn.keys(y)
+        if cache:
+            keys = tuple(torch.cat([old, new], 2) for old, new in zip(cache, keys))
+        x = x + drop(self.self_attn(y, keys, hidden))
+        if memory is not None:
+            x = x + drop(self.encoder_attn(self.encoder_attn_layer_norm(x), *memory))
+        return x + drop(self.fc2(F.relu(self.fc1(self.final_layer_norm(x))))), keys
+
+
+class Stack(nn.Module):
+    def __init__(self, c, n_layers, with_cross):
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(c, with_cross) for _ in range(n_layers))
+        self.layer_norm = nn.LayerNorm(c["d_model"])
+
+
+def places(c):
+    """fairseq's sinusoids; the first position is the number of the padding token and one."""
+    half = c["d_model"] // 2
+    rates = torch.exp(torch.arange(half).double() * -(math.log(1e4) / (half - 1)))
+    angles = (2 + torch.arange(512).double())[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1).float()
 
 
 class Model(nn.Module):
-    def __init__(self):
+    """One table of word vectors for source, target and output."""
+
+    def __init__(self, c):
         super().__init__()
-        self.words = nn.Embedding(vocab, d_model)
-        nn.init.normal_(self.words.weight, 0, d_model**-0.5)
-        self.encoder = nn.ModuleList(Layer(False) for _ in range(n_layers))
-        self.decoder = nn.ModuleList(Layer(True) for _ in range(n_layers))
-        self.encoder_norm, self.decoder_norm = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
-        rates = torch.exp(torch.arange(d_model // 2) * -(math.log(1e4) / (d_model // 2 - 1)))
-        angles = torch.arange(512)[:, None] * rates
-        self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1))
+        self.c = c
+        self.encoder = Stack(c, c["n_encoder_layers"], False)
+        self.decoder = Stack(c, c["n_decoder_layers"], True)
+        self.decoder.embed_tokens = nn.Embedding(c["vocab_size"], c["d_model"])
+        self.register_buffer("positions", places(c), persistent=False)
+
+    def load(self, weights):
+        self.load_state_dict(weights)
+
+    def start(self):
+        pass
+
+    def groups(self, settings):
+        return [(list(self.parameters()), 1.0, settings["weight_decay"])]
+
+    def batch(self, tensors):
+        names = ("source", "padding", "input", "target")
+        source, padding, target, output = (tensors[name] for name in names)
+        return source, padding, target, output
 
     def embed(self, tokens, start=0):
-        x = self.words(tokens) * math.sqrt(d_model) + self.positions[start : start + tokens.shape[1]]
-        return F.dropout(x, DROPOUT, self.training)
+        x = self.decoder.embed_tokens(tokens) * math.sqrt(self.c["d_model"])
+        x = x + self.positions[start : start + tokens.shape[1]]
+        return F.dropout(x, self.c["dropout"], self.training)
 
-    def encode(self, source):
+    def encode(self, source, padding):
+        """Keys of the source for each layer of the decoder, and what is hidden of them."""
+        hidden = None
+        if padding is not None and padding.any():
+            hidden = torch.zeros(padding.shape).masked_fill(padding, -1e9)[:, None, None]
         x = self.embed(source)
-        for layer in self.encoder:
-            x, _ = layer(x, None)
-        x = self.encoder_norm(x)
-        return [layer.cross.keys(x) for layer in self.decoder]
+        for layer in self.encoder.layers:
+            x, _ = layer(x, hidden)
+        x = self.encoder.layer_norm(x)
+        return [(layer.encoder_attn.keys(x), hidden) for layer in self.decoder.layers]
 
-    def forward(self, source, target):
-        memory = self.encode(source)
+    def scores(self, x):
+        return F.linear(self.decoder.layer_norm(x), self.decoder.embed_tokens.weight)
+
+    def forward(self, batch):
+        """The loss of label-smoothed cross-entropy, the mean over the target's tokens."""
+        source, padding, target, output = batch
+        memory = self.encode(source, padding)
         x = self.embed(target)
-        hidden = torch.full((target.shape[1],) * 2, -1e9).triu(1)
-        for layer, keys in zip(self.decoder, memory):
-            x, _ = layer(x, hidden, keys)
-        return F.linear(self.decoder_norm(x), self.words.weight)
+        later = torch.full((target.shape[1],) * 2, -1e9).triu(1)
+        for layer, keys in zip(self.decoder.layers, memory):
+            x, _ = layer(x, later, keys)
+        log_p = F.log_softmax(self.scores(x).flatten(0, 1), -1)
+        output = output.flatten()
+        ignored = output < 0
+        nll = -log_p.gather(-1, output.clamp(min=0)[:, None])[:, 0]
+        smoothing, rest = self.c["label_smoothing"], self.c["label_smoothing"] / (log_p.shape[1] - 1)
+        loss = (1 - smoothing - rest) * nll - rest * log_p.sum(-1)
+        return loss.masked_fill(ignored, 0).sum() / (~ignored).sum()
 
     def step(self, tokens, position, memory, caches):
         x = self.embed(tokens, position)
-        for i, (layer, keys) in enumerate(zip(self.decoder, memory)):
+        for i, (layer, keys) in enumerate(zip(self.decoder.layers, memory)):
             x, caches[i] = layer(x, None, keys, caches[i])
-        return F.log_softmax(F.linear(self.decoder_norm(x), self.words.weight)[:, -1], -1)
+        return F.log_softmax(self.scores(x)[:, -1], -1)
 
 
-@torch.no_grad()
-def beam_search(model, source):
-    repeat = lambda x: x.repeat_interleave(BEAM, 0)
-    memory = [tuple(map(repeat, keys)) for keys in model.encode(source)]
-    caches = [() for _ in range(n_layers)]
-    tokens = torch.full((batch * BEAM, 1), 2)
-    scores = torch.full((batch, BEAM), -math.inf)
-    scores[:, 0] = 0
-    first = torch.arange(batch)[:, None] * BEAM
-    for position in range(length):
-        log_p = model.step(tokens[:, -1:], position, memory, caches).view(batch, BEAM, vocab)
-        scores, best = (scores[:, :, None] + log_p).view(batch, -1).topk(BEAM)
-        parent = (first + best // vocab).view(-1)
-        tokens = torch.cat([tokens[parent], (best % vocab).view(-1, 1)], 1)
-        caches = [tuple(x[parent] for x in cache) for cache in caches]
-    return tokens
+class Decoding:
+    """Beam search for translations of a given length."""
+
+    def __init__(self, request):
+        self.sizes, self.search = request["sizes"], request["search"]
+        directory = Path(request["dir"])
+        self.model = Model(self.sizes).eval()
+        self.model.load(load_file(directory / "weights.safetensors"))
+        source = load_file(directory / "batches.safetensors")["source"]
+        self.parts = source.split(self.search["batch"])
+
+    @torch.no_grad()
+    def translate(self, source):
+        """The best translation of each sentence, and its log-probability, the end included."""
+        beam, length, vocab, n = self.search["beam"], self.search["length"], self.sizes["vocab_size"], len(source)
+        repeat = lambda x: x.repeat_interleave(beam, 0)
+        memory = [(tuple(map(repeat, keys)), hidden) for keys, hidden in self.model.encode(source, None)]
+        caches = [()] * len(memory)
+        tokens = torch.full((n * beam, 1), END)
+        scores = torch.full((n, beam), -math.inf)
+        scores[:, 0] = 0
+        first = torch.arange(n)[:, None] * beam
+        for position in range(length):
+            log_p = self.model.step(tokens[:, -1:], position, memory, caches)
+            log_p[:, self.search["never"]] = -math.inf
+            scores, best = (scores[:, :, None] + log_p.view(n, beam, vocab)).view(n, -1).topk(beam)
+            parent = (first + best // vocab).view(-1)
+            tokens = torch.cat([tokens[parent], (best % vocab).view(-1, 1)], 1)
+            if beam > 1:
+                caches = [tuple(x[parent] for x in cache) for cache in caches]
+        log_p = self.model.step(tokens[:, -1:], length, memory, caches)
+        scores, best = (scores + log_p[:, END].view(n, beam)).max(1)
+        return scores, tokens.view(n, beam, -1)[torch.arange(n), best, 1:]
+
+    def outputs(self):
+        found = [self.translate(source) for source in self.parts]
+        return [torch.cat([part[i] for part in found]) for i in (0, 1)]
+
+    def times(self):
+        started = time.perf_counter()
+        for source in self.parts:
+            self.translate(source)
+        return [(time.perf_counter() - started) * 1e3]
 
 
-def label_smoothed(logits, target, smoothing=0.1):
-    log_p = F.log_softmax(logits.view(-1, vocab), -1)
-    nll = -log_p.gather(-1, target.view(-1, 1))
-    rest = smoothing / (vocab - 1)
-    return ((1 - smoothing - rest) * nll - rest * log_p.sum(-1, keepdim=True)).mean()
+def open_case(request):
+    return Decoding(request) if "search" in request else Training(request, Model(request["sizes"]))
 
 
-def words(salt):
-    place = torch.arange(batch * length)
-    return (4 + (place * 7919 + salt) % (vocab - 4)).view(batch, length)
-
-
-model = Model()
-source, target, output = words(0), words(1), words(2)
-if mode == "train":
-    model.train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-4)
-    for step in range(steps + 1):
-        if step == 1:
-            started = time.perf_counter()
-        loss = label_smoothed(model(source, target), output)
-        loss.item()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-else:
-    model.eval()
-    for step in range(steps + 1):
-        if step == 1:
-            started = time.perf_counter()
-        beam_search(model, source)
-print(steps * batch * length / (time.perf_counter() - started))
+if __name__ == "__main__":
+    serve(open_case, [entmax])

@@ -167,6 +167,20 @@ pub struct TrainingArguments {
     pub(crate) tracker: Rc<Tracker>,
 }
 
+impl TrainingArguments {
+    /// A new training that is no part of a run, without progress output.
+    #[must_use]
+    pub fn alone(identity: Identity, config: TrainingConfig) -> Self {
+        Self {
+            identity,
+            config,
+            resume: false,
+            quiet: true,
+            tracker: Rc::default(),
+        }
+    }
+}
+
 /// A finished training run.
 #[derive(Debug)]
 pub struct Trained<M> {

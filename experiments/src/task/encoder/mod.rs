@@ -44,7 +44,7 @@ use crate::protocol::{
 };
 use crate::recipe::{EncoderRecipe, Recipe};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
-use objective::HeadLoss;
+pub(in crate::task) use objective::HeadLoss;
 
 /// Copies of a layer's attention weights that autodiff keeps.
 pub(super) const SCORE_COPIES: usize = 5;

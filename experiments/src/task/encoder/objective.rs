@@ -48,19 +48,27 @@ impl<'a, H: Head> HeadLoss<'a, H> {
             device: device.clone(),
         })
     }
+
+    /// The head, and the training examples that a step reads.
+    ///
+    /// # Errors
+    /// An order that cannot be drawn.
+    pub(in crate::task) fn examples(&mut self, step: u64) -> Result<(&'a H, Vec<u32>)> {
+        let (n, batch_size, seed) = (self.head.n_train(), self.batch_size, self.seed);
+        let order = |epoch| Ok(ExampleOrder::shuffled(n, batch_size, seed, epoch)?);
+        Ok((self.head, self.epochs.examples(step, order)?))
+    }
 }
 
 impl<H: Head> Objective<H::Network> for HeadLoss<'_, H> {
     fn loss(&mut self, network: &H::Network, step: u64, _part: usize) -> Result<Tensor<1>> {
-        let (n, batch_size, seed) = (self.head.n_train(), self.batch_size, self.seed);
-        let order = |epoch| Ok(ExampleOrder::shuffled(n, batch_size, seed, epoch)?);
-        let indices = self.epochs.examples(step, order)?;
+        let (head, indices) = self.examples(step)?;
         let model = Model {
             network,
             masks: self.masks.training.clone(),
             device: &self.device,
         };
-        self.head.loss(&model, &indices)
+        head.loss(&model, &indices)
     }
 
     fn tokens_per_step(&self) -> f64 {

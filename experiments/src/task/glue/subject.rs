@@ -26,7 +26,7 @@ use crate::device::OpenDevice;
 use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::{GlueRecipe, Source};
-use crate::task::encoder::{BaselineScore, Column, Head, Model, Sources, batch};
+use crate::task::encoder::{BaselineScore, Column, Head, HeadLoss, Model, Sources, batch};
 use crate::task::own_files;
 use crate::train::HeadRate;
 
@@ -208,6 +208,17 @@ impl TextHead {
     ) -> Result<Vec<Prediction>> {
         let shape = (self.padding, self.pad, self.batch_size);
         predict(model, examples, &self.head.labels, shape, at)
+    }
+}
+
+impl HeadLoss<'_, TextHead> {
+    /// What a step reads.
+    ///
+    /// # Errors
+    /// An example that is too long.
+    pub fn batch(&mut self, step: u64) -> Result<ClassificationBatch> {
+        let (head, indices) = self.examples(step)?;
+        head.padded(&head.train, &indices)
     }
 }
 

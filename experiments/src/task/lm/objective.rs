@@ -58,20 +58,26 @@ impl<'a> NextWord<'a> {
             masks,
         }
     }
+
+    /// What a step reads; the batch of index 0 starts without memory.
+    ///
+    /// # Errors
+    /// A stream that has fewer batches than it says.
+    pub fn batch(&self, step: u64) -> Result<LmBatch> {
+        let n = self.stream.n_batches();
+        let index = (self.first + (step % n as u64) as usize) % n;
+        let batch = self.stream.get(index);
+        batch.context("the stream has fewer batches than it said")
+    }
 }
 
 impl Objective<TransformerXl> for NextWord<'_> {
     fn loss(&mut self, model: &TransformerXl, step: u64, _part: usize) -> Result<Tensor<1>> {
-        let n = self.stream.n_batches();
-        let index = (self.first + (step % n as u64) as usize) % n;
-        if index == 0 {
+        let batch = self.batch(step)?;
+        if batch.index == 0 {
             // The text starts again: what is remembered is its end.
             self.mems = None;
         }
-        let batch = self
-            .stream
-            .get(index)
-            .context("the stream has fewer batches than it said")?;
         let output = model.forward(TransformerXlInput {
             tokens: input_tokens(&batch, &self.device),
             mems: self.mems.take(),

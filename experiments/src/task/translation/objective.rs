@@ -69,6 +69,16 @@ impl<'a> NextPiece<'a> {
         self.epochs.examples(index, order)
     }
 
+    /// What a part of a step reads.
+    ///
+    /// # Errors
+    /// A sentence that no batch can hold.
+    pub fn batch(&mut self, step: u64, part: usize) -> Result<PairBatch> {
+        let n_parts = self.recipe.train.grad_accum as u64;
+        let indices = self.indices(step * n_parts + part as u64)?;
+        Ok(self.train.batch(&indices, self.recipe.data.pad_source))
+    }
+
     /// Target tokens of all parts of a step.
     fn n_targets(&mut self, step: u64) -> Result<usize> {
         let n_parts = self.recipe.train.grad_accum as u64;
@@ -90,15 +100,13 @@ impl Objective<Seq2Seq> for NextPiece<'_> {
     }
 
     fn loss(&mut self, model: &Seq2Seq, step: u64, part: usize) -> Result<Tensor<1>> {
-        let (recipe, n_parts) = (self.recipe, self.recipe.train.grad_accum as u64);
         // The last part's epoch may be the next one; look there first, so that it is made once.
         let n_targets = self.n_targets(step)?;
-        let indices = self.indices(step * n_parts + part as u64)?;
-        let batch = self.train.batch(&indices, recipe.data.pad_source);
+        let batch = self.batch(step, part)?;
         let masks = self.masks.training.clone();
         let output = model.forward(input(&batch, &self.device).masks(masks));
         let targets = targets(&batch, &self.device);
-        let loss = model.loss(output.hidden, targets, recipe.train.label_smoothing);
+        let loss = model.loss(output.hidden, targets, self.recipe.train.label_smoothing);
         Ok(loss.smoothed.sum() / n_targets as f64)
     }
 
