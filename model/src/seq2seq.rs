@@ -28,6 +28,7 @@ use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
 use crate::layer::{Mechanism, OutputMap, PlacedMechanism};
+use crate::precision::product;
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -273,7 +274,8 @@ impl Seq2Seq {
 
     /// `[rows, d_model]` to `[rows, target_vocab_size]`.
     pub(crate) fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
-        rows.matmul(self.output_weights().transpose())
+        let dtype = rows.dtype();
+        product(rows, self.output_weights().transpose()).cast(dtype)
     }
 
     fn output_weights(&self) -> Tensor<2> {

@@ -8,6 +8,7 @@ use sparta_ops::gelu;
 use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput};
+use crate::precision::{linear, product};
 
 /// Scores of every word piece at a position: E·norm(gelu(W·h + b)) + c, where E is the table of word
 /// embeddings.
@@ -107,11 +108,11 @@ impl BertMaskedLm {
         let words = self.bert.embeddings.words.val();
         let [vocab_size, d_model] = words.dims();
         assert_shape!(rows, [_, d_model]);
-        let rows = self
-            .head
-            .norm
-            .forward(gelu(self.head.transform.forward(rows)));
-        rows.matmul(words.transpose()) + self.head.bias.val().reshape([1, vocab_size])
+        let dtype = rows.dtype();
+        let rows = gelu(linear(&self.head.transform, rows)).cast(dtype);
+        let rows = self.head.norm.forward(rows);
+        let logits = product(rows, words.transpose()).cast(dtype);
+        logits + self.head.bias.val().reshape([1, vocab_size])
     }
 }
 

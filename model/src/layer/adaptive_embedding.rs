@@ -4,6 +4,8 @@ use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::module::embedding;
 
+use crate::precision::product;
+
 /// Word embeddings, scaled by √d_model. Made by [`super::AdaptiveConfig::init_embedding`].
 #[derive(Module, Debug)]
 pub struct AdaptiveEmbedding {
@@ -50,9 +52,10 @@ impl AdaptiveEmbedding {
             return vectors;
         };
         let [batch, seq, columns] = vectors.dims();
-        vectors
-            .reshape([batch * seq, columns])
-            .matmul(projection.val().transpose())
+        let dtype = vectors.dtype();
+        let rows = vectors.reshape([batch * seq, columns]);
+        product(rows, projection.val().transpose())
             .reshape([batch, seq, self.d_model])
+            .cast(dtype)
     }
 }

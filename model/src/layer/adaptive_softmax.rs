@@ -7,6 +7,7 @@ use burn::tensor::{IndexingUpdateOp, TensorData, assert_shape};
 use sparta_ops::loss::cross_entropy;
 
 use super::adaptive_embedding::AdaptiveEmbedding;
+use crate::precision::product;
 
 /// Softmax over a vocabulary in clusters: the head holds the frequent words and one entry per tail
 /// cluster, log p(word) = log p(cluster) + log p(word | cluster). Made by
@@ -128,7 +129,7 @@ impl AdaptiveSoftmax {
         embedding: &AdaptiveEmbedding,
     ) -> Tensor<2> {
         let hidden = match self.projection(cluster, embedding) {
-            Some(projection) => hidden.matmul(projection),
+            Some(projection) => product(hidden, projection),
             None => hidden,
         };
         let tables = match self.weights.is_empty() {
@@ -155,7 +156,7 @@ impl AdaptiveSoftmax {
             weight = Tensor::cat(vec![weight, of_weight.val()], 0);
             bias = Tensor::cat(vec![bias, of_bias.val()], 0);
         }
-        hidden.matmul(weight.transpose()) + bias.unsqueeze()
+        product(hidden, weight.transpose()).cast(bias.dtype()) + bias.unsqueeze()
     }
 
     /// `[d_model, columns]` of the cluster, or none where the tables have `d_model` columns.

@@ -2,7 +2,7 @@
 
 use burn::nn::Dropout;
 use burn::prelude::*;
-use burn::tensor::Distribution;
+use burn::tensor::{DType, Distribution};
 
 /// Drops values in training, like `Dropout::forward`, which draws Bernoulli numbers at twice the
 /// price of uniform ones on the CPU.
@@ -11,9 +11,14 @@ pub(crate) fn drop_values<const D: usize>(dropout: &Dropout, input: Tensor<D>) -
     if rate == 0.0 {
         return input;
     }
-    let dropped = input
-        .random_like(Distribution::Uniform(0.0, 1.0))
-        .lower_elem(rate);
+    // Of half types' few numbers too many, or too few, are below the rate.
+    let dtype = match input.dtype() {
+        DType::F16 | DType::BF16 => DType::F32,
+        full => full,
+    };
+    let uniform = Distribution::Uniform(0.0, 1.0);
+    let dropped =
+        Tensor::<D>::random(input.dims(), uniform, (&input.device(), dtype)).lower_elem(rate);
     input.mask_fill(dropped, 0.0).mul_scalar(1.0 / (1.0 - rate))
 }
 
@@ -44,6 +49,12 @@ mod tests {
                 .iter()
                 .all(|x| *x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6)
         );
+        let half = ones(&device.clone().autodiff()).cast(DType::BF16);
+        let half = drop_values(&dropout, half);
+        assert_eq!(half.dtype(), DType::BF16);
+        let zeros = values(half.cast(DType::F32));
+        let zeros = zeros.iter().filter(|x| **x == 0.0).count();
+        assert!((2200..2800).contains(&zeros), "{zeros}");
         assert!(
             values(drop_values(&dropout, ones(&device)))
                 .iter()

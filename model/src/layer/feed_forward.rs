@@ -9,6 +9,7 @@ use sparta_ops::gelu;
 
 use super::dropout::drop_values;
 use super::parameter::WeightInit;
+use crate::precision::linear;
 
 /// The function between the two linear maps.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -111,14 +112,15 @@ impl FeedForward {
             true => self.norm.forward(input.clone()),
             false => input.clone(),
         };
-        let inner = self.expand.forward(inner);
+        let inner = linear(&self.expand, inner);
         let inner = match self.activation {
             Activation::Relu => relu(inner),
             Activation::Gelu => gelu(inner),
         };
         let inner = drop_values(&self.activation_dropout, inner);
-        let inner = drop_values(&self.dropout, self.reduce.forward(inner));
-        let sum = input + inner;
+        let inner = drop_values(&self.dropout, linear(&self.reduce, inner));
+        let dtype = input.dtype();
+        let sum = input + inner.cast(dtype);
         let output = match self.pre_norm {
             true => sum,
             false => self.norm.forward(sum),

@@ -15,6 +15,7 @@ use super::mechanism::{
 };
 use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
+use crate::precision::{narrow, product};
 
 /// Configuration of [`RelativeAttention`].
 #[derive(Config, Debug)]
@@ -252,14 +253,17 @@ impl RelativeAttention {
 
         // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let placed = placed.reshape([batch * seq_kv, d_model]);
+        let placed = narrow(placed.reshape([batch * seq_kv, d_model]));
         let (query, key) = match &self.key {
             Some(map) => {
                 let source = source.clone().reshape([batch * seq_q, d_model]);
-                (source.matmul(self.query.val()), placed.matmul(map.val()))
+                (
+                    product(source, self.query.val()),
+                    product(placed, map.val()),
+                )
             }
             None => {
-                let key = placed.matmul(self.query.val());
+                let key = product(placed, self.query.val());
                 let all = key.clone().reshape([batch, seq_kv, d_heads]);
                 let query = all.slice([0..batch, seq_kv - seq_q..seq_kv]);
                 (query.reshape([batch * seq_q, d_heads]), key)
@@ -267,7 +271,7 @@ impl RelativeAttention {
         };
         let key = self.split(key, batch);
         let context = context.reshape([batch * seq_kv, d_model]);
-        let value = self.split(context.matmul(self.value.val()), batch);
+        let value = self.split(product(context, self.value.val()), batch);
         let mut options = AttentionOptions {
             causal: true,
             extra_mask: input.extra_mask,
@@ -304,7 +308,7 @@ impl RelativeAttention {
                 let query = query.mul_scalar(scale);
                 let with_bias = |bias: Tensor<2>| {
                     let bias = bias.reshape([1, d_heads]).mul_scalar(scale);
-                    self.split(query.clone() + bias, batch)
+                    self.split(query.clone() + bias.cast(query.dtype()), batch)
                 };
                 options.scale = Some(1.0);
                 options.relative = Some(RelativeTerm {
@@ -346,13 +350,11 @@ impl RelativeAttention {
             }
         };
 
-        let output = attended
-            .context
-            .swap_dims(1, 2)
-            .reshape([batch * seq_q, d_heads])
-            .matmul(self.output.val())
-            .reshape([batch, seq_q, d_model]);
-        let sum = hidden + drop_values(&self.dropout, output);
+        let rows = attended.context.swap_dims(1, 2);
+        let rows = rows.reshape([batch * seq_q, d_heads]);
+        let output = product(rows, self.output.val()).reshape([batch, seq_q, d_model]);
+        let dtype = hidden.dtype();
+        let sum = hidden + drop_values(&self.dropout, output).cast(dtype);
         RelativeAttentionOutput {
             hidden: match self.pre_norm {
                 true => sum,
@@ -366,8 +368,7 @@ impl RelativeAttention {
     /// r of every distance, `[n_heads, seq_kv + 1, d_head]`.
     fn position_keys(&self, positions: Tensor<2>, position: &Param<Tensor<2>>) -> Tensor<3> {
         let n = positions.dims()[0];
-        positions
-            .matmul(position.val())
+        product(positions, position.val())
             .reshape([n, self.n_heads, self.d_head])
             .swap_dims(0, 1)
     }
