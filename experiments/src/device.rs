@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
+use sparta_model::Precision;
 
 use crate::io::in_one_line;
 use crate::panics;
@@ -210,6 +211,42 @@ pub struct OpenDevice {
     pub device: Device,
     /// One line for the user: what was chosen, and by whom.
     pub note: String,
+}
+
+impl OpenDevice {
+    /// That networks can compute in a type on this device, and gain by it.
+    ///
+    /// # Errors
+    /// Names the key, the device, and what to set instead. There is no fall-back to another type.
+    pub(crate) fn check_precision(&self, precision: Precision) -> Result<()> {
+        let choice = self.choice;
+        let why = match (precision, choice) {
+            (Precision::F32, _) => return Ok(()),
+            (Precision::Bf16 | Precision::F16, DeviceChoice::Flex) => {
+                "whose kernels convert half types to f32 and back: it would take longer and gain nothing"
+            }
+            (
+                Precision::Bf16 | Precision::F16,
+                DeviceChoice::Auto
+                | DeviceChoice::Ndarray
+                | DeviceChoice::Wgpu
+                | DeviceChoice::Vulkan
+                | DeviceChoice::Metal
+                | DeviceChoice::Cuda(_)
+                | DeviceChoice::Rocm(_)
+                | DeviceChoice::TchCpu
+                | DeviceChoice::TchCuda(_),
+            ) => match self.device.supports_dtype(precision.dtype()) {
+                true => return Ok(()),
+                false => "which does not have this type",
+            },
+        };
+        bail!(
+            "`train.precision = \"{precision}\"` is not for device `{choice}`, {why}; leave it at \
+             `--set train.precision=f32`, or choose a GPU, or libtorch (`--features tch`, then `--device tch:cpu` or \
+             `--device tch:cuda`)"
+        )
+    }
 }
 
 /// Opens a device: compiled in, found, and a probe computed correctly on it. `program` is the one

@@ -21,9 +21,9 @@ pub use pooling::Pooling;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
-use crate::layer::parameter::map_linear;
 use crate::layer::{EncoderLayer, LayerNorm, PlacedMechanism};
 use crate::masks::{LayerMask, check_masks};
+use crate::precision::linear_in_full;
 
 /// A transformer encoder whose attention may be sparse and may have a global mask: word, position and
 /// segment embeddings, layer normalisation after each sum, gelu.
@@ -155,7 +155,7 @@ impl Bert {
         let first = hidden.slice([0..batch, 0..1, 0..d_model]);
         let first = first.reshape([batch, d_model]);
         match &self.pooler {
-            Some(map) => map_linear(map, first).tanh(),
+            Some(map) => linear_in_full(map, first).tanh(),
             None => first,
         }
     }

@@ -9,6 +9,7 @@
 //! - [`bert`]: BERT (Devlin et al. 2019) with heads for labels, scores, spans and masked word pieces.
 //! - [`import`]: published weights into these networks.
 //! - [`export`]: these networks into files that PyTorch reads.
+//! - [`Precision`]: any of them in bf16 or f16, with parameters in f32.
 //!
 //! Every module follows Burn: `Config` → `init(&device)` → `forward`. A device made with
 //! `.autodiff()` is the training mode (dropout on); `model.valid()` is the evaluation mode.
@@ -25,9 +26,11 @@ mod key_map;
 pub mod layer;
 mod masks;
 mod paths;
+mod precision;
 pub mod seq2seq;
 pub mod transformer_xl;
 
 pub use error::ModelError;
 pub use masks::{LayerMask, masks_of};
 pub use paths::current_path;
+pub use precision::Precision;

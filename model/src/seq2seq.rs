@@ -25,10 +25,10 @@ pub use support::TargetSupport;
 
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
-use crate::layer::parameter::product;
 use crate::layer::sinusoids::Sinusoids;
 pub use crate::layer::{AttentionBlock, EncoderLayer};
 use crate::layer::{LayerNorm, Mechanism, OutputMap, PlacedMechanism};
+use crate::precision::scores;
 
 /// Transformer encoder–decoder (Vaswani et al. 2017) whose three attentions may each be sparse and may
 /// each have a global mask.
@@ -274,7 +274,7 @@ impl Seq2Seq {
 
     /// `[rows, d_model]` to `[rows, target_vocab_size]`.
     pub(crate) fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
-        product(rows, self.output_weights().transpose())
+        scores(rows, self.output_weights().transpose(), None)
     }
 
     fn output_weights(&self) -> Tensor<2> {

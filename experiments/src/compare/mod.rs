@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use sparta_results::Metric;
 use sparta_results::significance::{Comparison, Score, System, Tests};
 
-use crate::io::print_line;
+use crate::io::{print_line, say};
 use crate::protocol::UnitScores;
 use pairs::{Group, groups};
 use side::{Model, Side};
@@ -37,6 +37,7 @@ pub fn compare(request: &Compare) -> Result<()> {
     let run = shorten(&mut sides);
     let mut comparisons = Vec::new();
     for group in groups(&sides)? {
+        note_precisions(&group);
         comparisons.extend(compare_group(&group, &request.tests)?);
     }
     let text = match request.json {
@@ -49,6 +50,19 @@ pub fn compare(request: &Compare) -> Result<()> {
     };
     print_line(text.trim_end())?;
     Ok(())
+}
+
+/// Says where models were trained and scored in other types than the one that they are compared with.
+fn note_precisions(group: &Group<'_>) {
+    let own = group.baseline.precision();
+    for model in group.systems.iter().filter(|of| of.precision() != own) {
+        say(format_args!(
+            "{} and {} are of different precision ({} and {own}), which is a part of what is compared",
+            model.name,
+            group.baseline.name,
+            model.precision()
+        ));
+    }
 }
 
 /// Names models within their run folder, if it is the same of all; returns it.

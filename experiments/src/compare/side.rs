@@ -159,6 +159,13 @@ impl Model {
         Ok(scores)
     }
 
+    /// The type that its network computed in.
+    pub(super) fn precision(&self) -> &str {
+        let records = self.scored.records.iter();
+        let mut half = records.filter_map(|record| record.precision.as_deref());
+        half.next().unwrap_or("f32")
+    }
+
     /// The signatures of its records.
     pub(super) fn recorded(&self) -> impl Iterator<Item = &str> {
         self.scored

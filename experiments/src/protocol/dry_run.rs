@@ -55,9 +55,15 @@ impl Steps {
 /// # Errors
 /// What would also stop the run itself.
 pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
+    (run.recipe.precision()).within(|| try_recipe::<T>(run))
+}
+
+/// The same, in the precision of the recipe.
+fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     let (request, recipe) = (run.request, run.recipe);
     let on = device::open(request.device, T::Recipe::PROGRAM)?;
     request.attention.on(&on.device)?;
+    on.check_precision(recipe.precision())?;
     let mut task = T::stand_in(run)?;
     let variants = T::variants(recipe)?;
     for variant in &variants {
@@ -69,6 +75,7 @@ pub(crate) fn run<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         short(&recipe.hash())
     ))?;
     print_line(format!("device      {}", on.note))?;
+    print_line(format!("precision   {}", recipe.precision()))?;
     for (i, line) in task.describe().iter().enumerate() {
         let label = if i == 0 { "data" } else { "" };
         print_line(format!("{label:12}{}", line.trim_start_matches("data: ")))?;

@@ -51,13 +51,15 @@ impl<'a, T: Task> Protocol<'a, T> {
         let (request, recipe) = (run.request, run.recipe);
         let on = device::open(request.device, T::Recipe::PROGRAM)?;
         request.attention.on(&on.device)?;
+        on.check_precision(recipe.precision())?;
         run.note(&format!(
-            "sparta {} · recipe {} ({}) · device {} · attention {} · run folder {}",
+            "sparta {} · recipe {} ({}) · device {} · attention {} · precision {} · run folder {}",
             version::LONG,
             recipe.table(),
             short(&recipe.hash()),
             on.note,
             request.attention.as_str(),
+            recipe.precision(),
             run.folder.root().display()
         ));
         run.computes_on(on.choice);
@@ -79,6 +81,11 @@ impl<'a, T: Task> Protocol<'a, T> {
     /// # Errors
     /// The first step that fails; what is finished stays.
     pub fn go(&self) -> Result<()> {
+        (self.run.recipe.precision()).within(|| self.stages())
+    }
+
+    /// The stages, in the precision of the recipe.
+    fn stages(&self) -> Result<()> {
         let (stage, recipe) = (self.run.request.stage, self.run.recipe);
         self.run.tracker().plan(self.plan()?);
         for &seed in recipe.seeds() {

@@ -107,6 +107,7 @@ impl<R: Recipe> Run<'_, R> {
             recipe: self.recipe.to_toml(),
             seed,
             device: "cpu".to_owned(),
+            precision: None,
             attention: None,
             condition,
             p_nominal: None,
@@ -158,6 +159,7 @@ impl<R: Recipe> Run<'_, R> {
             RunRecord {
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),
+                precision: half_of(self.recipe),
                 attention: line.attention.map(|of| of.as_str().to_owned()),
                 parameters: Some(subject.parameters as u64),
                 p_nominal: p,
@@ -263,6 +265,12 @@ impl<R: Recipe> Run<'_, R> {
             say(format_args!("the run record could not be written: {why}"));
         }
     }
+}
+
+/// What the records of a recipe's models say of their precision: nothing of f32, as records from before there was a choice.
+fn half_of(recipe: &impl Recipe) -> Option<String> {
+    let precision = recipe.precision();
+    (!precision.is_full()).then(|| precision.to_string())
 }
 
 /// The model's name, and what a line adds to it.

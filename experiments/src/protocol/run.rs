@@ -275,6 +275,7 @@ impl<'a, R: Recipe> Run<'a, R> {
         let arguments = TrainingArguments {
             identity: folder.identity.clone(),
             config,
+            precision: self.recipe.precision(),
             resume: self.request.resume,
             quiet: self.request.quiet,
             tracker: Rc::clone(&self.tracker),

@@ -32,6 +32,10 @@ macro_rules! sections {
         fn retrain_start(&self) -> RetrainStart {
             self.retrain.start
         }
+
+        fn precision(&self) -> sparta_model::Precision {
+            self.train.optimizer.precision
+        }
     };
 }
 
@@ -76,6 +80,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sparta_model::Precision;
 
 use crate::io::read_text;
 
@@ -109,6 +114,9 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
 
     /// Where training under a mask starts.
     fn retrain_start(&self) -> RetrainStart;
+
+    /// The type that its networks multiply matrices and attend in, when they are trained, observed and scored.
+    fn precision(&self) -> Precision;
 
     /// What it reads that is not in it.
     ///

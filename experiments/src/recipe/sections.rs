@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_model::Precision;
 use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::{Scope, Semantics};
 
@@ -151,6 +152,9 @@ pub struct Optimizer<W> {
     pub epsilon: f32,
     /// Largest global gradient norm; 0 = no limit.
     pub clip: f64,
+    /// The type that networks multiply matrices and attend in; f32 in recipes from before there was a choice.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
 }
 
 impl<W: Warmup> Optimizer<W> {
@@ -231,13 +235,14 @@ pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
 
 /// Keys that came later, with a default that is what there was before: an earlier recipe lacks them. Those of tables of
 /// mechanisms say what stands in rows, and what is pruned.
-pub(super) const LATER: [&str; 6] = [
+pub(super) const LATER: [&str; 7] = [
     "layout",
     "prune.only",
     "prune.others",
     "eval.search",
     "eval.null_threshold",
     "train.patience",
+    "train.precision",
 ];
 
 /// Which masks the models are trained under, of which the table is made.

@@ -18,6 +18,7 @@ use sparta_datasets::source::Sha256Hex;
 use sparta_model::current_path;
 use sparta_ops::attention::Calls;
 
+use super::loss_scale::LossScale;
 use super::optimizer::SavedMoments;
 use super::patience::Waited;
 use crate::io::write_atomic;
@@ -77,6 +78,8 @@ pub struct Checkpoint {
     pub owes_validation: bool,
     /// The best validation so far; none where nobody waits for a better one.
     pub patience: Option<Waited>,
+    /// What losses are multiplied by before gradients are taken; none where they are not.
+    pub loss_scale: Option<LossScale>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +99,9 @@ struct Header {
     /// Only of trainings that may end early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     patience: Option<Waited>,
+    /// Only of trainings in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     times: BTreeMap<String, usize>,
 }
 
@@ -140,6 +146,7 @@ impl Checkpoint {
             attention: self.attention,
             owes_validation: self.owes_validation,
             patience: self.patience,
+            loss_scale: self.loss_scale,
             times: self
                 .optimizer
                 .iter()
@@ -212,6 +219,7 @@ impl Checkpoint {
             state,
             owes_validation: header.owes_validation,
             patience: header.patience,
+            loss_scale: header.loss_scale,
         })
     }
 }
@@ -266,6 +274,7 @@ pub fn save_model<M: Module>(
         attention: None,
         owes_validation: false,
         patience: None,
+        loss_scale: None,
         times: BTreeMap::new(),
     };
     let parameters = parameters(module);
@@ -333,6 +342,9 @@ fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {
         .and_then(|m| m.get(HEADER))
         .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
     let mut header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    if let Some(scale) = header.loss_scale.filter(|scale| !scale.is_possible()) {
+        return Err(damaged(format!("its loss scale is none: {scale:?}")));
+    }
     if header.format != FORMAT {
         return Err(damaged(format!(
             "format {} and not {FORMAT}",
@@ -475,6 +487,7 @@ mod tests {
     use crate::train::{Selection, Validation};
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
+    use sparta_model::Precision;
     use sparta_model::layer::{
         AttentionInput, Mechanism, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig,
     };
@@ -512,6 +525,7 @@ mod tests {
             state: BTreeMap::from([("mems.0".to_owned(), TensorData::from([[[0.5f32]]]))]),
             owes_validation: true,
             patience: Some(Waited::after(None, &Validation::of(1.1), Selection::Last)),
+            loss_scale: LossScale::of(Precision::F16),
         }
     }
 
@@ -525,6 +539,8 @@ mod tests {
         let loaded = Checkpoint::load(&path, &saved.identity).unwrap();
         assert_eq!(loaded.model, saved.model);
         assert_eq!(loaded.patience, saved.patience);
+        assert_eq!(loaded.loss_scale, saved.loss_scale);
+        assert!(loaded.loss_scale.is_some());
         assert_eq!(loaded.optimizer, saved.optimizer);
         assert_eq!(loaded.state, saved.state);
         assert_eq!(loaded.attention, saved.attention);
@@ -573,6 +589,7 @@ mod tests {
             state: BTreeMap::new(),
             owes_validation: false,
             patience: None,
+            loss_scale: None,
         };
         saved.save(&path).unwrap();
         let found = Checkpoint::load(&path, &saved.identity).unwrap();

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod epochs;
 mod learned;
+mod loss_scale;
 mod optimizer;
 mod patience;
 pub mod rng;
@@ -19,6 +20,7 @@ pub use checkpoint::{
 };
 pub use epochs::{BatchOrder, Epochs};
 pub use learned::Heads;
+pub use loss_scale::LossScale;
 pub use optimizer::{AdamSettings, ClippedAdam, HeadRate, SavedMoments};
 pub use patience::Waited;
 pub use schedule::{Schedule, ScheduleName};
@@ -35,12 +37,14 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use serde::Deserialize;
+use sparta_model::Precision;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{bound, redraw};
 use sparta_ops::attention::{self, Calls};
 use sparta_ops::profile::span;
 
 use crate::status::Tracker;
+use loss_scale::Outcome;
 use selection::Selector;
 use watch::{Interrupted, Metrics, Progress, is_interrupted, number};
 
@@ -159,6 +163,8 @@ pub struct TrainingArguments {
     pub identity: Identity,
     /// Its numbers.
     pub config: TrainingConfig,
+    /// The type that networks compute in; parameters and the optimiser are in f32.
+    pub precision: Precision,
     /// Whether to go on from a checkpoint that is there.
     pub resume: bool,
     /// No progress output.
@@ -168,12 +174,13 @@ pub struct TrainingArguments {
 }
 
 impl TrainingArguments {
-    /// A new training that is no part of a run, without progress output.
+    /// A new training in f32 that is no part of a run, without progress output.
     #[must_use]
     pub fn alone(identity: Identity, config: TrainingConfig) -> Self {
         Self {
             identity,
             config,
+            precision: Precision::F32,
             resume: false,
             quiet: true,
             tracker: Rc::default(),
@@ -296,12 +303,15 @@ pub fn train<M: Module, L: Objective<M>>(
     folder: &Path,
     device: &Device,
 ) -> Result<Trained<M>> {
-    Run::open(model, objective, arguments, folder, device)?.finish()
+    let run = || Run::open(model, objective, arguments, folder, device)?.finish();
+    arguments.precision.within(run)
 }
 
 struct Run<'a, M: Module, L: Objective<M>> {
     model: Option<M>,
     optimizer: ClippedAdam,
+    /// What losses are multiplied by before gradients are taken, where they have to be.
+    loss_scale: Option<LossScale>,
     selector: Selector<'a>,
     /// Whether a mechanism of attention has a penalty, and parameters within bounds.
     is_penalised: bool,
@@ -358,6 +368,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let path = folder.join(CHECKPOINT);
         let mut model = model;
         let mut optimizer = ClippedAdam::new(arguments.config.adam);
+        let mut loss_scale = LossScale::of(arguments.precision);
         let (mut step, mut seconds_before, mut kept) = (0, 0.0, None);
         let mut calls_before = Some(Calls::default());
         let mut window = Window::default();
@@ -379,6 +390,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             (window.loss, window.n) = found.window;
             calls_before = found.attention;
             (owes_validation, waited) = (found.owes_validation, found.patience);
+            loss_scale = loss_scale.map(|start| found.loss_scale.unwrap_or(start));
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -403,6 +415,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Ok(Self {
             model: Some(model),
             optimizer,
+            loss_scale,
             selector,
             is_penalised,
             objective,
@@ -478,8 +491,9 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             }
             None => String::new(),
         };
+        let skipped = self.skipped_words();
         self.progress.finish(&format!(
-            "{} steps{early} in {}, {tokens_per_second:.0} tokens/s, {}{}",
+            "{} steps{early}{skipped} in {}, {tokens_per_second:.0} tokens/s, {}{}",
             self.step,
             watch::duration(seconds),
             self.objective.describe(&kept),
@@ -575,8 +589,13 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         };
         self.device
             .seed(rng::hash(arguments.identity.seed, rng::Purpose::Step, step));
-        let (value, gradients) = self.gradients(&model, step)?;
+        let (value, mut gradients) = self.gradients(&model, step)?;
         let lr = arguments.config.schedule.at(step);
+        if !self.unscale(&model, &mut gradients, (&value, lr))? {
+            self.model = Some(model);
+            self.step += 1;
+            return Ok(());
+        }
         let (model, norm) = span("optimiser", || {
             self.optimizer.step(model, gradients, lr, self.device)
         });
@@ -592,9 +611,46 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         Ok(())
     }
 
-    /// Loss and gradients of a step, its parts added up.
+    /// Divides gradients by what the loss was multiplied by; whether the step is made, and not skipped because some of them
+    /// are not finite.
+    fn unscale(
+        &mut self,
+        model: &M,
+        gradients: &mut GradientsParams,
+        (loss, lr): (&Tensor<1>, f64),
+    ) -> Result<bool> {
+        let Some(scale) = &mut self.loss_scale else {
+            return Ok(true);
+        };
+        let is_finite = scale.unscale(model, gradients)?;
+        let outcome = scale.after(is_finite);
+        if outcome == Outcome::Good {
+            return Ok(true);
+        }
+        self.read_pending()?;
+        let loss = f64::from(loss.clone().into_scalar::<f32>());
+        if outcome == Outcome::Diverged {
+            return Err(self.diverged((self.step + 1, lr), (loss, f64::INFINITY)));
+        }
+        if !loss.is_finite() {
+            // What overflowed in the forward pass is not remembered.
+            self.objective.restore(BTreeMap::new())?;
+        }
+        Ok(false)
+    }
+
+    /// How many steps were skipped, where some were.
+    fn skipped_words(&self) -> String {
+        match self.loss_scale.map(LossScale::skipped) {
+            None | Some(0) => String::new(),
+            Some(n) => format!(" ({n} skipped, whose gradients overflowed)"),
+        }
+    }
+
+    /// Loss and gradients of a step, its parts added up; the gradients are those of the scaled loss, where there is a scale.
     fn gradients(&mut self, model: &M, step: u64) -> Result<(Tensor<1>, GradientsParams)> {
         let n_parts = self.objective.n_parts(step);
+        let factor = self.loss_scale.map(LossScale::factor);
         let mut part = |part| -> Result<_> {
             let loss = span("forward", || self.objective.loss(model, step, part))?;
             // What is told is the task's loss.
@@ -605,6 +661,10 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             };
             let loss = match penalty {
                 Some(penalty) => loss + penalty,
+                None => loss,
+            };
+            let loss = match factor {
+                Some(factor) => loss.mul_scalar(factor),
                 None => loss,
             };
             let gradients = span("backward", || {
@@ -636,24 +696,28 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             .map_err(|e| anyhow::anyhow!("cannot read the loss from the device: {e:?}"))?;
         let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
         if !loss.is_finite() || !norm.is_finite() {
-            let run = self.arguments.identity.run.clone();
-            let fields = [number("train/nll", loss), number("train/grad_norm", norm)];
-            let _ = self.metrics.write(step, fields);
-            return Err(Diverged {
-                run,
-                step,
-                lr,
-                loss,
-                norm,
-                kept: self.kept,
-            }
-            .into());
+            return Err(self.diverged((step, lr), (loss, norm)));
         }
         self.window.loss += loss;
         self.window.n += 1;
         self.window.norm = norm;
         self.window.lr = lr;
         self.progress.at(step, &format!("loss {loss:.3}"))
+    }
+
+    /// Notes a step whose loss or gradient is not finite; gives the error.
+    fn diverged(&mut self, (step, lr): (u64, f64), (loss, norm): (f64, f64)) -> anyhow::Error {
+        let fields = [number("train/nll", loss), number("train/grad_norm", norm)];
+        let _ = self.metrics.write(step, fields);
+        Diverged {
+            run: self.arguments.identity.run.clone(),
+            step,
+            lr,
+            loss,
+            norm,
+            kept: self.kept,
+        }
+        .into()
     }
 
     fn log(&mut self) -> Result<()> {
@@ -671,6 +735,10 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             number("train/grad_norm", window.norm),
             number("train/lr", window.lr),
         ];
+        if let Some(scale) = self.loss_scale {
+            fields.push(number("train/loss_scale", scale.factor()));
+            fields.push(("train/skipped_steps".to_owned(), scale.skipped().into()));
+        }
         fields.extend(learned::fields(&self.objective.mechanisms(model))?);
         self.metrics.write(self.step, fields)?;
         let (from, seconds) = (self.timed, self.seconds());
@@ -723,6 +791,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             attention: calls,
             owes_validation,
             patience: waited,
+            loss_scale: self.loss_scale,
             model: parameters(model),
             optimizer: self.optimizer.save(),
             state: self.objective.state(),

@@ -20,6 +20,7 @@ mod mlm;
 mod own_files;
 mod parts;
 mod patterns;
+mod precision;
 mod related;
 mod report;
 mod squad;

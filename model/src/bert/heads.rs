@@ -7,7 +7,7 @@ use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput, pooling};
 use crate::layer::dropout::drop_values;
-use crate::layer::parameter::map_linear;
+use crate::precision::linear_in_full;
 
 /// Scores of labels for a sequence, or with one label a number: W·dropout(pooled) + b, pooled as
 /// [`super::Pooling`] says.
@@ -42,7 +42,7 @@ impl BertClassifier {
             Some(_) => self.bert.pooled(hidden),
             None => pooling::segments(hidden, token_types, padding),
         };
-        map_linear(&self.classifier, drop_values(&self.dropout, pooled))
+        linear_in_full(&self.classifier, drop_values(&self.dropout, pooled))
     }
 
     /// Mean cross-entropy in nats.
@@ -107,7 +107,7 @@ impl BertSpanFinder {
         let hidden = self.bert.forward(input).hidden;
         let [batch, seq, d_model] = hidden.dims();
         let rows = hidden.reshape([batch * seq, d_model]);
-        let scores = map_linear(&self.span_output, rows);
+        let scores = linear_in_full(&self.span_output, rows);
         let scores = scores.reshape([batch, seq, 2]);
         let of = |i: usize| {
             let part = scores.clone().slice([0..batch, 0..seq, i..i + 1]);

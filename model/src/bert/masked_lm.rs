@@ -5,12 +5,11 @@ use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::{TensorData, assert_shape};
 use sparta_ops::gelu;
-use sparta_ops::linear::{LinearActivation, linear};
 use sparta_ops::loss::cross_entropy;
 
 use super::{Bert, BertInput};
 use crate::layer::LayerNorm;
-use crate::layer::parameter::map_linear;
+use crate::precision::{linear, scores};
 
 /// Scores of every word piece at a position: E·norm(gelu(W·h + b)) + c, where E is the table of word
 /// embeddings.
@@ -110,17 +109,10 @@ impl BertMaskedLm {
         let words = self.bert.embeddings.words.val();
         let [_, d_model] = words.dims();
         assert_shape!(rows, [_, d_model]);
-        let rows = self
-            .head
-            .norm
-            .forward(gelu(map_linear(&self.head.transform, rows)));
-        let bias = self.head.bias.val();
-        linear(
-            rows,
-            words.transpose(),
-            Some(bias),
-            LinearActivation::Identity,
-        )
+        let dtype = rows.dtype();
+        let rows = gelu(linear(&self.head.transform, rows)).cast(dtype);
+        let rows = self.head.norm.forward(rows);
+        scores(rows, words.transpose(), Some(self.head.bias.val()))
     }
 }
 

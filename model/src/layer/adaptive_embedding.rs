@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::module::embedding;
 
-use super::parameter::product;
+use crate::precision::product;
 
 /// Word embeddings, scaled by √d_model. Made by [`super::AdaptiveConfig::init_embedding`].
 #[derive(Module, Debug)]
@@ -52,7 +52,10 @@ impl AdaptiveEmbedding {
             return vectors;
         };
         let [batch, seq, columns] = vectors.dims();
+        let dtype = vectors.dtype();
         let rows = vectors.reshape([batch * seq, columns]);
-        product(rows, projection.val().transpose()).reshape([batch, seq, self.d_model])
+        product(rows, projection.val().transpose())
+            .reshape([batch, seq, self.d_model])
+            .cast(dtype)
     }
 }

@@ -4,11 +4,10 @@ use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{IndexingUpdateOp, TensorData, assert_shape};
-use sparta_ops::linear::{LinearActivation, linear};
 use sparta_ops::loss::cross_entropy;
 
 use super::adaptive_embedding::AdaptiveEmbedding;
-use super::parameter::product;
+use crate::precision::{product, scores};
 
 /// Softmax over a vocabulary in clusters: the head holds the frequent words and one entry per tail
 /// cluster, log p(word) = log p(cluster) + log p(word | cluster). Made by
@@ -157,12 +156,7 @@ impl AdaptiveSoftmax {
             weight = Tensor::cat(vec![weight, of_weight.val()], 0);
             bias = Tensor::cat(vec![bias, of_bias.val()], 0);
         }
-        linear(
-            hidden,
-            weight.transpose(),
-            Some(bias),
-            LinearActivation::Identity,
-        )
+        scores(hidden, weight.transpose(), Some(bias))
     }
 
     /// `[d_model, columns]` of the cluster, or none where the tables have `d_model` columns.

@@ -12,8 +12,8 @@ use super::mechanism::{
     Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Surroundings,
 };
 use super::paged::{PageReport, PagedCache, PagedInput, Paging};
-use super::parameter::map_linear;
 use crate::masks::{LayerMask, hide};
+use crate::precision::linear;
 
 /// Configuration of [`MultiHeadAttention`].
 #[derive(Config, Debug)]
@@ -438,7 +438,7 @@ impl MultiHeadAttention {
         let [batch, _, seq_q, _] = attended.context.dims();
         let rows = attended.context.swap_dims(1, 2);
         let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
-        let context = map_linear(&self.output, rows);
+        let context = linear(&self.output, rows);
         let d_model = context.dims()[1];
         MultiHeadAttentionOutput {
             context: context.reshape([batch, seq_q, d_model]),
@@ -471,7 +471,7 @@ impl MultiHeadAttention {
     /// matrix product of the map.
     fn split(&self, map: &Linear, input: Tensor<3>) -> Tensor<4> {
         let [batch, seq, d_model] = input.dims();
-        map_linear(map, input.reshape([batch * seq, d_model]))
+        linear(map, input.reshape([batch * seq, d_model]))
             .reshape([batch, seq, self.n_heads, self.d_head])
             .swap_dims(1, 2)
     }

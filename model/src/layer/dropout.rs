@@ -36,6 +36,12 @@ mod tests {
                 .iter()
                 .all(|x| *x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6)
         );
+        let half = ones(&device.clone().autodiff()).cast(DType::BF16);
+        let half = drop_values(&dropout, half);
+        assert_eq!(half.dtype(), DType::BF16);
+        let zeros = values(half.cast(DType::F32));
+        let zeros = zeros.iter().filter(|x| **x == 0.0).count();
+        assert!((2200..2800).contains(&zeros), "{zeros}");
         assert!(
             values(drop_values(&dropout, ones(&device)))
                 .iter()

@@ -52,7 +52,8 @@ impl AttentionBlock {
             false => hidden.clone(),
         };
         let MultiHeadAttentionOutput { context, weights } = attend(&self.attention, query);
-        let sum = hidden + drop_values(&self.dropout, context);
+        let dtype = hidden.dtype();
+        let sum = hidden + drop_values(&self.dropout, context).cast(dtype);
         let context = match self.pre_norm {
             true => sum,
             false => self.norm.forward(sum),

@@ -9,7 +9,8 @@ use sparta_ops::linear::LinearActivation;
 
 use super::dropout::drop_values;
 use super::norm::LayerNorm;
-use super::parameter::{WeightInit, map_linear, map_linear_to};
+use super::parameter::WeightInit;
+use crate::precision::{linear, linear_to};
 
 /// The function between the two linear maps.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -113,12 +114,13 @@ impl FeedForward {
             false => input.clone(),
         };
         let inner = match self.activation {
-            Activation::Relu => map_linear_to(&self.expand, inner, LinearActivation::Relu),
-            Activation::Gelu => gelu(map_linear(&self.expand, inner)),
+            Activation::Relu => linear_to(&self.expand, inner, LinearActivation::Relu),
+            Activation::Gelu => gelu(linear(&self.expand, inner)),
         };
         let inner = drop_values(&self.activation_dropout, inner);
-        let inner = drop_values(&self.dropout, map_linear(&self.reduce, inner));
-        let sum = input + inner;
+        let inner = drop_values(&self.dropout, linear(&self.reduce, inner));
+        let dtype = input.dtype();
+        let sum = input + inner.cast(dtype);
         let output = match self.pre_norm {
             true => sum,
             false => self.norm.forward(sum),

@@ -6,7 +6,6 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use sparta_ops::linear::{LinearActivation, linear};
 
 use super::norm::{LayerNorm, LayerNormConfig};
 
@@ -51,26 +50,6 @@ impl WeightInit {
         }
         norm
     }
-}
-
-/// The linear map of a layer, bias included, by the operation of [`sparta_ops::linear`](mod@sparta_ops::linear).
-pub(crate) fn map_linear<const D: usize>(map: &Linear, input: Tensor<D>) -> Tensor<D> {
-    map_linear_to(map, input, LinearActivation::Identity)
-}
-
-/// [`map_linear`] with an activation behind it.
-pub(crate) fn map_linear_to<const D: usize>(
-    map: &Linear,
-    input: Tensor<D>,
-    activation: LinearActivation,
-) -> Tensor<D> {
-    let bias = map.bias.as_ref().map(Param::val);
-    linear(input, map.weight.val(), bias, activation)
-}
-
-/// A linear map without a bias.
-pub(crate) fn product<const D: usize>(input: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
-    linear(input, weight, None, LinearActivation::Identity)
 }
 
 /// A parameter drawn from N(`mean`, `std`²).

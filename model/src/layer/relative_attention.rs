@@ -14,8 +14,9 @@ use super::mechanism::{
     HeadShape, Mechanism, MechanismConfig, MechanismState, NormalizerConfig, Place, Surroundings,
 };
 use super::norm::LayerNorm;
-use super::parameter::{WeightInit, normal, product};
+use super::parameter::{WeightInit, normal};
 use crate::masks::{LayerMask, hide};
+use crate::precision::{narrow, product};
 
 /// Configuration of [`RelativeAttention`].
 #[derive(Config, Debug)]
@@ -253,7 +254,7 @@ impl RelativeAttention {
 
         // Flat [batch · seq, d_model] rows make one large matrix product of each map.
         let d_heads = self.n_heads * self.d_head;
-        let placed = placed.reshape([batch * seq_kv, d_model]);
+        let placed = narrow(placed.reshape([batch * seq_kv, d_model]));
         let (query, key) = match &self.key {
             Some(map) => {
                 let source = source.clone().reshape([batch * seq_q, d_model]);
@@ -308,7 +309,7 @@ impl RelativeAttention {
                 let query = query.mul_scalar(scale);
                 let with_bias = |bias: Tensor<2>| {
                     let bias = bias.reshape([1, d_heads]).mul_scalar(scale);
-                    self.split(query.clone() + bias, batch)
+                    self.split(query.clone() + bias.cast(query.dtype()), batch)
                 };
                 options.scale = Some(1.0);
                 options.relative = Some(RelativeTerm {
@@ -350,9 +351,11 @@ impl RelativeAttention {
             }
         };
 
-        let rows = (attended.context.swap_dims(1, 2)).reshape([batch * seq_q, d_heads]);
+        let rows = attended.context.swap_dims(1, 2);
+        let rows = rows.reshape([batch * seq_q, d_heads]);
         let output = product(rows, self.output.val()).reshape([batch, seq_q, d_model]);
-        let sum = hidden + drop_values(&self.dropout, output);
+        let dtype = hidden.dtype();
+        let sum = hidden + drop_values(&self.dropout, output).cast(dtype);
         RelativeAttentionOutput {
             hidden: match self.pre_norm {
                 true => sum,

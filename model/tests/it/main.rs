@@ -7,6 +7,7 @@ mod block_masks;
 mod decode;
 mod fixture;
 mod mechanism;
+mod precision;
 mod seq2seq;
 mod transformer_xl;
 

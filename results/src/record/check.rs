@@ -34,6 +34,7 @@ impl RunRecord {
         let checks = [
             self.check_names(),
             self.check_condition(),
+            self.check_precision(),
             self.check_numbers(),
         ];
         let problem = checks.into_iter().find_map(std::result::Result::err);
@@ -88,6 +89,16 @@ impl RunRecord {
                  have none"
             )),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_precision(&self) -> std::result::Result<(), String> {
+        match (self.precision.as_deref(), self.condition) {
+            (None, _) | (Some("bf16" | "f16"), Condition::Dense | Condition::Masked(_)) => Ok(()),
+            (Some(precision), condition) => Err(format!(
+                "mask `{condition}` with precision `{precision}`; that of a network is bf16 or f16, and left out where it \
+                 is f32 or of a baseline"
+            )),
         }
     }
 

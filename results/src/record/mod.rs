@@ -79,6 +79,10 @@ pub struct RunRecord {
     pub seed: u64,
     /// Device that trained.
     pub device: String,
+    /// The half type that its networks multiplied matrices and attended in: `bf16` or `f16`. None where all was in f32, and
+    /// for baselines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Which implementation of attention was asked for, and which ran: `auto: fused 82 %, reference
     /// 18 %`, `fused`, `reference`. None for baselines and in records from before there was a
     /// choice.
@@ -135,5 +139,13 @@ impl RunRecord {
     /// checkout had changes, or `unknown`. None in records from before it was noted.
     pub fn commit(&self) -> Option<&str> {
         self.versions.get(COMMIT).map(String::as_str)
+    }
+
+    /// The device that trained, with the half type where it computed in one: `tch:cpu in bf16`.
+    pub fn device_and_precision(&self) -> String {
+        match &self.precision {
+            Some(precision) => format!("{} in {precision}", self.device),
+            None => self.device.clone(),
+        }
     }
 }

@@ -80,7 +80,7 @@ pub struct Group {
     pub peak_gigabytes: Vec<f64>,
     /// What was watched of the mechanism, of each run that has it.
     pub observed: BTreeMap<String, Vec<f64>>,
-    /// Devices that trained.
+    /// Devices that trained, with the half type where they computed in one.
     pub devices: BTreeSet<String>,
     /// Seconds from the start of training to the score, of each run that says both.
     pub seconds: Vec<f64>,
@@ -235,7 +235,9 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
             .filter_map(|run| run.peak_gigabytes)
             .collect(),
         observed: observed(runs.values().copied()),
-        devices: runs.values().map(|run| run.device.clone()).collect(),
+        devices: (runs.values())
+            .map(|run| run.device_and_precision())
+            .collect(),
         seconds: runs.values().filter_map(|run| seconds(run)).collect(),
         finished: runs.values().filter_map(|run| run.finished).max(),
         commits: (runs.values())

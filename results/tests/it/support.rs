@@ -39,6 +39,7 @@ pub fn run(condition: impl Into<Condition>, p: Option<f64>, seed: u64, value: f6
         recipe: "steps = 10\n".into(),
         seed,
         device: "flex".into(),
+        precision: None,
         attention: is_network.then(|| "auto: fused".into()),
         condition,
         p_nominal: p,

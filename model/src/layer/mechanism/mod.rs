@@ -24,6 +24,7 @@ mod words;
 use std::fmt;
 
 use burn::prelude::*;
+use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput, RelativeTerm};
 use sparta_ops::pruning::StaticPattern;
@@ -53,6 +54,7 @@ use crate::check::check;
 use crate::error::ModelError;
 use crate::layer::placed::LearnedName;
 use crate::masks::{Hidden, LayerMask, hide};
+use crate::precision::widen;
 use observe::ObservedCall;
 
 /// How the queries of one attention layer read its values, with the parameters that takes. Made by
@@ -173,12 +175,16 @@ impl Mechanism {
     /// As there.
     pub(crate) fn attend_in(
         &self,
-        mut query: Tensor<4>,
+        query: Tensor<4>,
         key: Tensor<4>,
         value: Tensor<4>,
         mut options: AttentionOptions,
         surroundings: Surroundings,
     ) -> AttentionOutput {
+        let [mut query, key, value] = match self.computes_in_half(&options) {
+            true => [query, key, value],
+            false => [query, key, value].map(widen),
+        };
         let Surroundings {
             global,
             place,
@@ -201,12 +207,19 @@ impl Mechanism {
             });
             let visible = visible_keys(&options, &hidden, sizes, &device);
             let of_rows = scale.of(source, visible, n_heads);
-            query = query * of_rows.clone();
+            let of_type = of_rows.clone().cast(query.dtype());
+            query = query * of_type.clone();
             options.relative = (options.relative).map(|term| RelativeTerm {
-                query: term.query * of_rows.clone(),
+                query: term.query * of_type,
                 positions: term.positions,
             });
             factor = Some(of_rows);
+        }
+        if query.dtype() == DType::F32 {
+            options.relative = options.relative.map(|term| RelativeTerm {
+                query: widen(term.query),
+                positions: widen(term.positions),
+            });
         }
         hide(&mut options, hidden, self.abilities(), &device, sizes);
         self.must_have(Abilities::needed_by(&options));
@@ -220,6 +233,18 @@ impl Mechanism {
         };
         observe::note(self.as_attend(), &call);
         self.as_attend().attend(query, key, value, options)
+    }
+
+    /// Whether a call that is in a half type stays in it; see [`crate::Precision`].
+    fn computes_in_half(&self, options: &AttentionOptions) -> bool {
+        match self {
+            Self::DotProduct(_) => !options.return_weights && !observe::is_watched(),
+            Self::Favor(_)
+            | Self::Rfa(_)
+            | Self::Linformer(_)
+            | Self::Nystrom(_)
+            | Self::Lsh(_) => false,
+        }
     }
 
     /// The adaptive scale of scores, where it has one.
@@ -274,6 +299,7 @@ impl Mechanism {
         state: Option<MechanismState>,
         options: AttentionOptions,
     ) -> Continued {
+        let [query, key, value] = [query, key, value].map(widen);
         let needed = Abilities {
             state: true,
             ..Abilities::needed_by(&options)

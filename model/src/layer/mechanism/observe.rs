@@ -138,9 +138,14 @@ pub(crate) fn within<T>(kind: AttentionType, work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Whether somebody watches.
+pub(super) fn is_watched() -> bool {
+    WATCHED.with_borrow(Option::is_some)
+}
+
 /// Notes what a mechanism says of a call, if somebody watches.
 pub(super) fn note(mechanism: &dyn Attend, call: &ObservedCall<'_>) {
-    if !WATCHED.with_borrow(Option::is_some) {
+    if !is_watched() {
         return;
     }
     let (kind, found) = (KIND.with_borrow(|kind| *kind), mechanism.observe(call));

@@ -186,6 +186,7 @@ pub const CHECKPOINT: Target = Target {
         let checkpoint = Checkpoint {
             owes_validation: false,
             patience: None,
+            loss_scale: None,
             identity: identity(),
             step: 3,
             seconds: 1.5,
@@ -225,6 +226,7 @@ pub const CHECKPOINT: Target = Target {
                 "\"F16\"",
                 "\"shape\":[0]",
                 "\\\"attention\\\":{}",
+                "\\\"loss_scale\\\":{\\\"exponent\\\":16,\\\"good_steps\\\":0,\\\"skipped\\\":0},",
                 "\\\"times\\\"",
                 "é",
             ])
