@@ -49,7 +49,7 @@ impl GroupKey {
     /// The word of the condition in csv tables, where p = 0 starts the series of AP's masks.
     pub(crate) fn csv_mask(&self) -> String {
         match (self.condition, self.p) {
-            (Condition::Dense, Some(_)) => MaskFamily::Ap.to_string(),
+            (Condition::Dense, Some(_)) => MaskFamily::AP.to_string(),
             (condition, _) => condition.to_string(),
         }
     }

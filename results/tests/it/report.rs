@@ -6,7 +6,7 @@ use sparta_results::{
     RunRecord, Status, report,
 };
 
-use crate::support::{AP, SIGNATURE, ap_blocks, blocks, random, run, table};
+use crate::support::{AP, SIGNATURE, ap_blocks, blocks, by_uses, random, run, table};
 
 fn small() -> Report {
     let options = ReportOptions {
@@ -62,6 +62,48 @@ fn csv() {
 
 /// Masks of blocks have lines of their own, beside those of cells and compared with the same dense
 /// run.
+#[test]
+fn masks_by_uses_stand_below_those_by_cells() {
+    let mut records = table();
+    for (condition, p, value) in [
+        (by_uses(AP), 20.0, 90.5),
+        (by_uses(AP), 80.0, 94.5),
+        (by_uses(random(1)), 80.0, 99.0),
+        (by_uses(random(2)), 80.0, 101.0),
+        (by_uses(ap_blocks(16)), 80.0, 96.3),
+    ] {
+        let mut record = run(condition, Some(p), 1, value);
+        record.paper = None;
+        (record.p_token_weighted, record.p_effective) = (Some(p), Some(100.0 - (100.0 - p) / 4.0));
+        records.push(record);
+    }
+    let report = report(&records, &ReportOptions::default()).unwrap();
+    let table = &report.tables[0];
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
+    | row                         | p % | effective % | token-weighted % | ours, ap ↓ |    Δ ap |      ours, random ↓ | Δ random | paper, WikiText-103 ↓ | Δ paper |
+    |-----------------------------|----:|------------:|-----------------:|-----------:|--------:|--------------------:|---------:|----------------------:|--------:|
+    | small                       |   0 |        0.00 |             0.00 |     90.000 |  0.00 % |              90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small                       |  20 |        0.00 |             0.00 |     90.000 |  0.00 % |              90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small                       |  80 |       73.39 |            71.43 |     91.800 | +2.00 % |  95.000 ± 1.000 (3) |  +5.56 % |                25.115 | +3.97 % |
+    | small, by uses              |  20 |       80.00 |            20.00 |     90.500 | +0.56 % |                   – |        – |                     – |       – |
+    | small, by uses              |  80 |       95.00 |            80.00 |     94.500 | +5.00 % | 100.000 ± 1.414 (2) | +11.11 % |                     – |       – |
+    | small, blocks of 16 by uses |  80 |       95.00 |            80.00 |     96.300 | +7.00 % |                   – |        – |                     – |       – |
+    ");
+    let csv = table.csv().unwrap();
+    for line in [
+        "small,80,73.393641,ap,perplexity,91.8,25.115,1,",
+        "small,80,95,ap-uses,perplexity,94.5,,1,",
+        "small,80,95,ap-blocks-16-uses,perplexity,96.3,,1,",
+        "small,80,95,random-uses,perplexity,100,,2,",
+    ] {
+        assert!(csv.contains(line), "{line} in {csv}");
+    }
+    let plot = svg::p_sweep(table).unwrap();
+    for label in ["small, by uses, ap", "small, by uses, random", "small, ap"] {
+        assert!(plot.contains(label), "{label}");
+    }
+}
+
 #[test]
 fn blocks_of_each_size_stand_beside_cells() {
     let mut records = table();
@@ -317,11 +359,11 @@ fn signatures_never_share_a_column() {
         .find(|table| table.signature == other.signature)
         .unwrap();
     assert_eq!(with_long_memory.lines.len(), 1);
-    let ap = &with_long_memory.lines[0].cells[&MaskFamily::Ap];
+    let ap = &with_long_memory.lines[0].cells[&MaskFamily::AP];
     assert_eq!(ap.group.as_ref().unwrap().mean, 10.0);
     let cells = (report.tables.iter())
         .flat_map(|table| &table.lines)
-        .filter_map(|line| line.cells.get(&MaskFamily::Ap));
+        .filter_map(|line| line.cells.get(&MaskFamily::AP));
     assert!(cells.flat_map(|cell| &cell.group).all(|ap| ap.n == 1));
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (report.write(dir.path()).unwrap().iter())

@@ -71,6 +71,8 @@ pub struct PivotLine {
     pub p: Option<Percent>,
     /// Least and greatest effective percentage over the columns.
     pub p_effective: Option<(f64, f64)>,
+    /// The same of the percentage that is weighted by uses.
+    pub p_token_weighted: Option<(f64, f64)>,
     /// Our numbers.
     pub ours: Vec<Option<MeanScore>>,
     /// The published numbers.
