@@ -76,7 +76,7 @@ fn glue_has_a_column_for_each_task() {
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 1 + 8 + 2);
-    assert!(table.latex().contains("\\begin{tabular}{rlrlrrrrrr}"));
+    assert!(table.latex().contains("\\begin{tabular}{rlrrlrrrrrr}"));
 }
 
 /// Masks of blocks have lines of their own between those of cells and of chance.
