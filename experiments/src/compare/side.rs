@@ -1,11 +1,13 @@
 //! What a path names: a run folder with its models, one model, or the model of a record.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use sparta_results::{Metric, RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
+use crate::protocol::build_of;
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
@@ -157,6 +159,12 @@ impl Model {
             model.path.display()
         );
         Ok(scores)
+    }
+
+    /// The builds that made its records.
+    pub(super) fn builds(&self) -> BTreeSet<String> {
+        let records = self.scored.records.iter();
+        records.map(build_of).collect()
     }
 
     /// The signatures of its records.

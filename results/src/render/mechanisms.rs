@@ -13,7 +13,7 @@ use crate::render::aggregate::{Aggregate, Group, Percent, aggregate, mean};
 use crate::render::expected::{Expected, unanswered};
 use crate::render::number::short;
 use crate::render::pivot::MeanScore;
-use crate::render::report::{ReportOptions, build_notes, labels, left_out};
+use crate::render::report::{self, ReportOptions, build_notes, labels, left_out};
 
 /// A table ready to print.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,15 +96,14 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
         groups,
         unfinished,
         replaced,
-    } = aggregate(records);
+    } = aggregate(records, options.is_mixed);
     if groups.is_empty() {
         return Err(ResultsError::Empty);
     }
     let mut notes = left_out(&unfinished, &replaced);
     notes.extend(build_notes(&groups));
     let labels = labels(&groups);
-    let label =
-        |group: &Group| labels[&(group.key.row.clone(), group.key.recipe_hash.clone())].clone();
+    let label = |group: &Group| report::label(&labels, &group.key);
     let rows_are_tasks = groups.iter().any(|group| group.key.variant.is_some());
     let column = |group: &Group| MechanismColumn {
         task: rows_are_tasks.then(|| label(group)),

@@ -29,6 +29,7 @@ fn options(expected: Vec<Expected>) -> ReportOptions {
     ReportOptions {
         title: "GLUE".into(),
         expected,
+        is_mixed: false,
     }
 }
 

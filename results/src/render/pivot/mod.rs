@@ -13,7 +13,7 @@ use crate::metric::Metric;
 use crate::record::RunRecord;
 use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
 use crate::render::expected::unanswered;
-use crate::render::report::{ReportOptions, build_notes, labels, left_out};
+use crate::render::report::{ReportOptions, build_notes, label, labels, left_out};
 use published::published;
 
 /// What stands in columns and lines.
@@ -118,7 +118,7 @@ pub fn pivot(
         groups,
         unfinished,
         replaced,
-    } = aggregate(records);
+    } = aggregate(records, options.is_mixed);
     if groups.is_empty() {
         return Err(ResultsError::Empty);
     }
@@ -154,9 +154,6 @@ pub fn pivot(
 /// The groups with the printed names of their rows.
 fn labelled(groups: Vec<Group>) -> Vec<(String, Group)> {
     let labels = labels(&groups);
-    let label = |group: Group| {
-        let row = (group.key.row.clone(), group.key.recipe_hash.clone());
-        (labels[&row].clone(), group)
-    };
-    groups.into_iter().map(label).collect()
+    let named = |group: Group| (label(&labels, &group.key), group);
+    groups.into_iter().map(named).collect()
 }
