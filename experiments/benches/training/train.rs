@@ -71,9 +71,11 @@ impl<T: Compared> Training<T> {
             attention: Implementation::Auto,
             dry_run: false,
             resume: false,
+            is_mixed: false,
             out: Some(folder.path().join("run")),
             data: None,
             weights: None,
+            profile: false,
             quiet: true,
         };
         let task = T::opened(&Run::new(&request))?;

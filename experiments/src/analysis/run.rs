@@ -174,6 +174,7 @@ fn read<T: Task>(
         attention: Implementation::Auto,
         dry_run: false,
         resume: true,
+        is_mixed: true,
         out: Some(models.folder.root().to_owned()),
         data: request.data.clone(),
         weights: None,

@@ -28,6 +28,9 @@ pub(super) struct CompareOptions {
     /// Seed of both
     #[arg(long, value_name = "N", default_value_t = Tests::default().seed)]
     seed: u64,
+    /// Compare models of several builds of the program
+    #[arg(long)]
+    mixed: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -43,6 +46,7 @@ impl CompareOptions {
                 n_trials: self.trials,
                 seed: self.seed,
             },
+            is_mixed: self.mixed,
             json: self.json,
         }
     }

@@ -35,6 +35,9 @@ pub(super) struct Common {
     /// Go on with a run folder that exists; what is finished is kept
     #[arg(long)]
     resume: bool,
+    /// Go on beside records of another build, and average runs of several builds
+    #[arg(long)]
+    mixed: bool,
     /// Run folder [default: runs/<table>-<recipe hash>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -75,6 +78,7 @@ impl program::Options for Common {
             seeds: once("--seeds", self.seeds, after.seeds)?,
             dry_run: self.dry_run || after.dry_run,
             resume: self.resume || after.resume,
+            mixed: self.mixed || after.mixed,
             out: once("--out", self.out, after.out)?,
             data: once("--data", self.data, after.data)?,
             profile: self.profile || after.profile,
@@ -139,6 +143,7 @@ impl Common {
             attention: self.attention_by.unwrap_or_default(),
             dry_run: self.dry_run,
             resume: self.resume,
+            is_mixed: self.mixed,
             out: self.out,
             data: self.data,
             weights: None,
@@ -151,7 +156,14 @@ impl Common {
 /// What `prepare` has no use for.
 pub(super) const PREPARE: Unused = Unused {
     subcommand: "prepare",
-    options: &["device", "attention_by", "dry_run", "resume", "profile"],
+    options: &[
+        "device",
+        "attention_by",
+        "dry_run",
+        "resume",
+        "mixed",
+        "profile",
+    ],
     because: "it reads data and writes them to the run folder, and computes nothing",
 };
 

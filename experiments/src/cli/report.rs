@@ -12,7 +12,7 @@ use crate::report::Report;
 /// Prints every table, and writes index.html: each table with the paper's values, ours as mean ± sd (n), changes,
 /// signature, time, device and commit, the run's pictures, and the command that makes a missing run. Neither models nor
 /// data are read (but for --all-scores). Runs of one recipe (other seeds, other devices) are joined; runs of different
-/// recipes, and scores of different signatures, never share a column.
+/// recipes, and scores of different signatures, never share a column, and runs of several builds are averaged by --mixed alone.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReportOptions {
     /// Run folders, or folders of runs
@@ -36,6 +36,9 @@ pub(super) struct ReportOptions {
     /// Score kept translations by chrF and tokenised BLEU too; reads the references in RUN/data
     #[arg(long)]
     all_scores: bool,
+    /// Average runs of several builds of the program
+    #[arg(long)]
+    mixed: bool,
 }
 
 impl ReportOptions {
@@ -53,6 +56,7 @@ impl ReportOptions {
             out: self.out,
             formats: formats.map(|(_, format)| format).collect(),
             all_scores: self.all_scores,
+            is_mixed: self.mixed,
         }
     }
 }

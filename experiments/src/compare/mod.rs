@@ -22,6 +22,8 @@ pub struct Compare {
     pub paths: Vec<PathBuf>,
     /// Samples, trials and seed.
     pub tests: Tests,
+    /// Whether models of several builds are compared.
+    pub is_mixed: bool,
     /// As JSON.
     pub json: bool,
 }
@@ -38,6 +40,9 @@ pub fn compare(request: &Compare) -> Result<()> {
     let mut comparisons = Vec::new();
     for group in groups(&sides)? {
         note_precisions(&group);
+        if !request.is_mixed {
+            refuse_other_builds(&group)?;
+        }
         comparisons.extend(compare_group(&group, &request.tests)?);
     }
     let text = match request.json {
@@ -121,6 +126,25 @@ fn compare_group(group: &Group<'_>, tests: &Tests) -> Result<Vec<Comparison>> {
         comparisons.push(tests.compare(&what, baseline, &systems)?);
     }
     Ok(comparisons)
+}
+
+/// Refuses models of another build than the baseline's.
+fn refuse_other_builds(group: &Group<'_>) -> Result<()> {
+    let own = group.baseline.builds();
+    for model in &group.systems {
+        let builds = model.builds();
+        if builds != own {
+            bail!(
+                "{} and {} were made by different builds of the program ({}; {}), whose numbers may differ for that reason \
+                 alone; compare them all the same with `--mixed`",
+                group.baseline.name,
+                model.name,
+                own.into_iter().collect::<Vec<_>>().join(", "),
+                builds.into_iter().collect::<Vec<_>>().join(", "),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn is_same(a: &UnitScores, b: &UnitScores) -> bool {

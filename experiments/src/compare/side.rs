@@ -1,11 +1,13 @@
 //! What a path names: a run folder with its models, one model, or the model of a record.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use sparta_results::{Metric, RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
+use crate::protocol::build_of;
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
@@ -164,6 +166,12 @@ impl Model {
         let records = self.scored.records.iter();
         let mut half = records.filter_map(|record| record.precision.as_deref());
         half.next().unwrap_or("f32")
+    }
+
+    /// The builds that made its records.
+    pub(super) fn builds(&self) -> BTreeSet<String> {
+        let records = self.scored.records.iter();
+        records.map(build_of).collect()
     }
 
     /// The signatures of its records.

@@ -60,6 +60,12 @@ impl ModelFolder {
     pub fn trained(&self) -> PathBuf {
         self.path.join(TRAINED)
     }
+
+    /// Whether it is trained, and its parameters are there.
+    #[must_use]
+    pub fn has_weights(&self) -> bool {
+        self.trained().exists() && self.model().exists()
+    }
 }
 
 impl RunFolder {

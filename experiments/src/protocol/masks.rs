@@ -78,7 +78,7 @@ impl<R: Recipe> Run<'_, R> {
                     self.note(&format!("{name} hides no legal cell: it must equal p = 0"));
                 }
             }
-            if row.mask == Some(MaskFamily::Ap) {
+            if matches!(row.mask, Some(MaskFamily::Ap { .. })) {
                 if let Some((other, _)) =
                     before.filter(|(r, m)| r.pruned == row.pruned && same_cells(m, &mask))
                 {

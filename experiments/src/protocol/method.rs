@@ -6,11 +6,12 @@
 //! 4. train again under the mask ─► `seed-N/VARIANT/rows/ROW/`
 //! 5. score ─► `records/*.run.json` ─► `TABLE.md`
 //!
-//! Each step reads files of the run folder and writes files of the run folder; what is finished is not made again.
+//! Each step reads files of the run folder and writes files of the run folder; what is finished is not made again, and what has
+//! its records is not trained again for a table ([`needs`](super::needs)).
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use sparta_ops::attention;
@@ -35,9 +36,9 @@ const WATCHED_QUERIES: usize = 64;
 
 /// The method at work on a task, in a run folder, on a device.
 pub struct Protocol<'a, T: Task> {
-    run: &'a Run<'a, T::Recipe>,
-    task: T,
-    on: OpenDevice,
+    pub(super) run: &'a Run<'a, T::Recipe>,
+    pub(super) task: T,
+    pub(super) on: OpenDevice,
     /// The device with autodiff.
     training: Device,
 }
@@ -87,6 +88,9 @@ impl<'a, T: Task> Protocol<'a, T> {
     /// The stages, in the precision of the recipe.
     fn stages(&self) -> Result<()> {
         let (stage, recipe) = (self.run.request.stage, self.run.recipe);
+        if stage.scores() {
+            self.check_records()?;
+        }
         self.run.tracker().plan(self.plan()?);
         for &seed in recipe.seeds() {
             if stage.scores() {
@@ -94,15 +98,17 @@ impl<'a, T: Task> Protocol<'a, T> {
             }
             for variant in T::variants(recipe)? {
                 let arm = Arm::of(&self.run.folder, recipe, seed, variant);
-                if stage.trains() {
+                let rows = Row::all(&arm.variant.pruned, recipe.masks());
+                let needs = self.needs(&arm, &rows)?;
+                self.note_needs(&arm, &needs)?;
+                if stage.trains() && needs.dense.is_needed() {
                     self.train_dense(&arm)?;
                 }
                 if stage.scores() {
                     span("score", || self.score(&arm, None))?;
                 }
-                let rows = Row::all(&arm.variant.pruned, recipe.masks());
                 // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
-                if rows.iter().any(|row| row.mask.is_some()) {
+                if needs.rows.iter().any(|row| row.mask.is_some()) {
                     if stage.observes() {
                         span("observe", || self.observe(&arm))?;
                     }
@@ -113,7 +119,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                 }
                 let start = recipe.retrain_start();
                 for row in rows.iter().filter(|row| row.is_trained_again(start)) {
-                    if stage.prunes() {
+                    if stage.prunes() && needs.rows.contains(row) {
                         self.train_again(&arm, row)?;
                     }
                     if stage.scores() {
@@ -136,24 +142,25 @@ impl<'a, T: Task> Protocol<'a, T> {
         let mut models = Vec::new();
         for (arm, row) in all_models::<T>(run.recipe, &run.folder)? {
             let (folder, row) = (arm.model(row.as_ref()), row.as_ref());
-            let (phase, trains) = match row {
-                None => (Phase::Dense, stage.trains()),
-                Some(_) => (Phase::Again, stage.prunes()),
+            let rows = Row::all(&arm.variant.pruned, run.recipe.masks());
+            let needs = self.needs(&arm, &rows)?;
+            let (phase, asked, is_needed) = match row {
+                None => (Phase::Dense, stage.trains(), needs.dense.is_needed()),
+                Some(row) => (Phase::Again, stage.prunes(), needs.rows.contains(row)),
             };
-            let lines = self.task.lines(&arm.variant, row, &self.on)?;
-            let last = lines.last().context("a model stands in no line")?;
-            let masks = Row::all(&arm.variant.pruned, run.recipe.masks());
-            let is_observed = row.is_none() && masks.iter().any(|row| row.mask.is_some());
+            // What is there is told, needed or not.
+            let trains = asked && (is_needed || folder.has_weights());
+            let is_observed = row.is_none() && needs.rows.iter().any(|row| row.mask.is_some());
             models.push(PlannedModel {
                 variant: arm.variant.folder.clone(),
                 steps: self.task.training(&arm.variant, phase).schedule.steps,
                 step_seconds: last_timing(&folder.path).and_then(Timing::step_seconds),
-                train: part(trains, folder.trained().exists()),
+                train: part(trains, folder.has_weights()),
                 observe: part(
                     stage.observes() && is_observed,
                     arm.folder.pattern().exists(),
                 ),
-                score: part(stage.scores(), run.record_path(&folder, last).exists()),
+                score: part(stage.scores(), self.has_records(&arm, row)?),
                 identity: folder.identity,
             });
         }
@@ -182,13 +189,13 @@ impl<'a, T: Task> Protocol<'a, T> {
             return Ok(());
         }
         let (dense, seed) = (arm.folder.dense(), arm.folder.seed());
-        TrainingSummary::load(&dense)?;
         let mask = self.mask(arm, row)?;
         let network = match self.run.recipe.retrain_start() {
             RetrainStart::Scratch | RetrainStart::Pretrained => {
                 self.task.initial(&arm.variant, seed, &self.training)?
             }
             RetrainStart::Dense => {
+                TrainingSummary::load(&dense)?;
                 let empty = self.task.network(&arm.variant, seed, &self.training)?;
                 load_model(&dense.model(), empty, &dense.identity)?
             }
@@ -316,12 +323,15 @@ impl<'a, T: Task> Protocol<'a, T> {
     fn score(&self, arm: &Arm, row: Option<&Row>) -> Result<()> {
         let folder = arm.model(row);
         let lines = self.task.lines(&arm.variant, row, &self.on)?;
-        let last = lines.last().context("a model stands in no line")?;
-        let path = self.run.record_path(&folder, last);
         let what = format!("the score of {}", folder.identity.run);
-        let is_recorded = self.run.is_finished(&path, &what)?;
-        // Scores of earlier versions left nothing beside the model that it can be compared by.
-        let is_kept = folder.path.join(T::KEPT).is_file();
+        let mut is_recorded = !lines.is_empty();
+        for line in &lines {
+            is_recorded &= self
+                .run
+                .is_finished(&self.run.record_path(&folder, line), &what)?;
+        }
+        // Scores of earlier versions left nothing beside the model that it can be compared by; records alone have no model.
+        let is_kept = folder.path.join(T::KEPT).is_file() || !folder.has_weights();
         if is_recorded && (is_kept || self.run.request.stage != Stage::Eval) {
             return Ok(());
         }

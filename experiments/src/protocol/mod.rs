@@ -9,6 +9,7 @@ pub(crate) mod init;
 mod lock;
 mod masks;
 pub mod method;
+mod needs;
 pub(crate) mod program;
 pub(crate) mod records;
 pub(crate) mod rows;
@@ -22,6 +23,7 @@ pub(crate) use cost::{available_memory, gigabytes};
 pub use folder::{ArmFolder, ModelFolder, RunFolder};
 pub use lock::RunLock;
 pub use masks::AttentionLayers;
+pub(crate) use needs::build_of;
 pub use records::TableRequest;
 pub use rows::{Arm, Pruned, Row, Variant};
 pub use run::Run;
@@ -73,7 +75,7 @@ fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
 
 fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     match run.request.stage {
-        Stage::Report => records::report::<T>(run.recipe, &run.folder),
+        Stage::Report => records::report::<T>(run),
         Stage::Prepare => {
             watch::listen()?;
             let quiet = run.request.quiet;
@@ -91,7 +93,7 @@ fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
             watch::listen()?;
             Protocol::<T>::open(run)?.go()?;
             run.tracker().begin(Stage::Report)?;
-            records::report::<T>(run.recipe, &run.folder)
+            records::report::<T>(run)
         }
     }
 }

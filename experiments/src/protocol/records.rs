@@ -1,9 +1,9 @@
 //! Scores → run records → the table.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sparta_ops::attention::{Calls, Implementation};
 use sparta_ops::pruning::{GlobalMask, SparsityReport};
 use sparta_results::render::{Layout, mechanisms, pivot};
@@ -172,7 +172,7 @@ impl<R: Recipe> Run<'_, R> {
         Ok(lines.iter().map(describe).collect())
     }
 
-    /// Completes the records of a trained and scored model, and saves them.
+    /// Completes the records of a trained and scored model, and saves them; those that are there stay as they are.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -203,7 +203,9 @@ impl<R: Recipe> Run<'_, R> {
                 status: Status::Completed,
                 ..record
             };
-            done.save(self.folder.records())?;
+            if !self.path_of(&done.id).exists() {
+                done.save(self.folder.records())?;
+            }
         }
         Ok(())
     }
@@ -271,6 +273,21 @@ impl<R: Recipe> Run<'_, R> {
 fn half_of(recipe: &impl Recipe) -> Option<String> {
     let precision = recipe.precision();
     (!precision.is_full()).then(|| precision.to_string())
+}
+
+/// Refuses records of another recipe than that of their folder.
+pub(crate) fn ensure_one_recipe(root: &Path, records: &[RunRecord], hash: &str) -> Result<()> {
+    for record in records {
+        ensure!(
+            record.recipe_hash == hash,
+            "{} holds the record {} of another recipe (hash {} and not {}); move it to the run folder of its own recipe",
+            root.display(),
+            record.id,
+            short(&record.recipe_hash),
+            short(hash)
+        );
+    }
+    Ok(())
 }
 
 /// The model's name, and what a line adds to it.
@@ -366,14 +383,19 @@ pub struct TableRequest {
 ///
 /// # Errors
 /// A folder without records.
-pub(crate) fn report<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<()> {
+pub(crate) fn report<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
+    let (recipe, folder) = (run.recipe, &run.folder);
     let records = load_all(folder.records())?;
     let TableRequest {
         title,
         layout,
         expected,
     } = T::table(recipe, folder)?;
-    let options = ReportOptions { title, expected };
+    let options = ReportOptions {
+        title,
+        expected,
+        is_mixed: run.request.is_mixed,
+    };
     let (text, files) = match layout {
         Layout::P => {
             let report = sparta_results::report(&records, &options)?;

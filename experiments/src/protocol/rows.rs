@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use sparta_model::layer::{Abilities, MechanismConfig, MechanismsByType};
-use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
-use sparta_results::{Condition, MaskFamily};
+use sparta_ops::pruning::{self, AttentionPattern, AttentionType, GlobalMask, Scope, Semantics};
+use sparta_results::{Condition, MaskFamily, Weighing};
 
 use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::task::Task;
@@ -312,49 +312,56 @@ pub struct Row {
 }
 
 impl Row {
-    /// All rows of a variant: p = 0 once, then for each set of types and each p the AP mask, its random masks, and
-    /// those of blocks.
+    /// All rows of a variant: p = 0 once, then for each set of types, by cells and by uses, and each p the AP mask, its
+    /// random masks, and those of blocks.
     #[must_use]
     pub fn all(pruned: &[Pruned], masks: &Masks) -> Vec<Self> {
         let mut rows = Vec::new();
         for (i, pruned) in pruned.iter().enumerate() {
-            for (&p, &n_random) in masks.p.iter().zip(&masks.random_masks) {
-                let mut add = |mask, number| {
-                    rows.push(Self {
-                        pruned: pruned.clone(),
-                        p,
-                        mask,
-                        number,
-                    });
-                };
-                if p == 0 {
-                    if i == 0 {
-                        add(None, None);
+            for (at, of) in masks.weighings().into_iter().enumerate() {
+                for (&p, &n_random) in masks.p.iter().zip(&masks.random_masks) {
+                    let mut add = |mask: Option<MaskFamily>, number| {
+                        rows.push(Self {
+                            pruned: pruned.clone(),
+                            p,
+                            mask: mask.map(|family| family.weighed(of)),
+                            number,
+                        });
+                    };
+                    if p == 0 {
+                        if (i, at) == (0, 0) {
+                            add(None, None);
+                        }
+                        continue;
                     }
-                    continue;
-                }
-                add(Some(MaskFamily::Ap), None);
-                for number in 1..=n_random {
-                    add(Some(MaskFamily::Random), Some(number));
-                }
-                for &size in &masks.block_sizes {
-                    let block_size = size as u64;
-                    add(Some(MaskFamily::ApBlocks { block_size }), None);
+                    add(Some(MaskFamily::AP), None);
+                    for number in 1..=n_random {
+                        add(Some(MaskFamily::RANDOM), Some(number));
+                    }
+                    for &size in &masks.block_sizes {
+                        add(Some(MaskFamily::blocks(size as u64)), None);
+                    }
                 }
             }
         }
         rows
     }
 
-    /// Name in files and messages: `p0`, `ap-p80`, `encoder-self-blocks64-p80`, `random-p80-m2`.
+    /// Name in files and messages: `p0`, `ap-p80`, `encoder-self-blocks64-p80`, `random-p80-m2`, `ap-uses-p80`.
     #[must_use]
     pub fn name(&self) -> String {
         let p = self.p;
-        let mask = match (self.mask, self.number) {
-            (None, _) => return "p0".to_owned(),
-            (Some(MaskFamily::Ap), _) => format!("ap-p{p}"),
-            (Some(MaskFamily::ApBlocks { block_size }), _) => format!("blocks{block_size}-p{p}"),
-            (Some(MaskFamily::Random), number) => format!("random-p{p}-m{}", number.unwrap_or(1)),
+        let Some(family) = self.mask else {
+            return "p0".to_owned();
+        };
+        let p = match family.weighing() {
+            Weighing::Cells => format!("p{p}"),
+            Weighing::Uses => format!("uses-p{p}"),
+        };
+        let mask = match family {
+            MaskFamily::Ap { .. } => format!("ap-{p}"),
+            MaskFamily::ApBlocks { block_size, .. } => format!("blocks{block_size}-{p}"),
+            MaskFamily::Random { .. } => format!("random-{p}-m{}", self.number.unwrap_or(1)),
         };
         match self.pruned.name {
             "" => mask,
@@ -397,10 +404,12 @@ impl Row {
         let types: BTreeSet<AttentionType> = mask.layers().map(|(kind, _)| kind).collect();
         let wanted: BTreeSet<AttentionType> = self.pruned.types.iter().copied().collect();
         let p = (100.0 * mask.p()).round();
+        let of = self.mask.map(|family| in_ops(family.weighing()));
         ensure!(
-            types == wanted && p == f64::from(self.p),
-            "{} is the mask of another row, which hides {p} % of {}: {again}",
+            types == wanted && p == f64::from(self.p) && of == Some(mask.weighing()),
+            "{} is the mask of another row, which hides {p} % of the {} of {}: {again}",
             path.display(),
+            mask.weighing(),
             types
                 .iter()
                 .map(AttentionType::to_string)
@@ -426,17 +435,18 @@ impl Row {
         }
     }
 
-    /// Whether published values can stand beside ours: published masks are of cells.
+    /// Whether published values can stand beside ours: published masks are of cells, each counted once.
     #[must_use]
     pub fn has_published(&self) -> bool {
         match self.mask {
-            None | Some(MaskFamily::Ap | MaskFamily::Random) => true,
+            None => true,
+            Some(MaskFamily::Ap { of } | MaskFamily::Random { of }) => of == Weighing::Cells,
             Some(MaskFamily::ApBlocks { .. }) => false,
         }
     }
 
-    /// The mask of the row, none at p = 0; `pattern` is of the pruned types, and `ap` the AP mask of the same types and
-    /// p, which comes first.
+    /// The mask of the row, none at p = 0; `pattern` is of the pruned types, and `ap` the AP mask of the same types,
+    /// weighing and p, which comes first.
     ///
     /// # Errors
     /// A pattern that cannot be thresholded so.
@@ -452,21 +462,41 @@ impl Row {
             return Ok(None);
         };
         Ok(Some(match family {
-            MaskFamily::Ap => GlobalMask::from_pattern(pattern, p, scope, semantics)?,
-            MaskFamily::ApBlocks { block_size } => {
-                GlobalMask::from_pattern_in_blocks(pattern, p, scope, block_size as usize)?
+            MaskFamily::Ap { of } => match of {
+                Weighing::Cells => GlobalMask::from_pattern(pattern, p, scope, semantics)?,
+                Weighing::Uses => GlobalMask::from_pattern_by_uses(pattern, p, scope)?,
+            },
+            MaskFamily::ApBlocks { block_size, of } => {
+                let make = match of {
+                    Weighing::Cells => GlobalMask::from_pattern_in_blocks,
+                    Weighing::Uses => GlobalMask::from_pattern_in_blocks_by_uses,
+                };
+                make(pattern, p, scope, block_size as usize)?
             }
-            MaskFamily::Random => {
+            MaskFamily::Random { of } => {
                 let ap = ap.with_context(|| format!("{} has no AP mask before it", self.name()))?;
-                GlobalMask::random_like(ap, self.mask_seed(seed).unwrap_or(seed))
+                let seed = self.mask_seed(seed).unwrap_or(seed);
+                match of {
+                    Weighing::Cells => GlobalMask::random_like(ap, seed),
+                    Weighing::Uses => GlobalMask::random_like_by_uses(ap, pattern, seed)?,
+                }
             }
         }))
+    }
+}
+
+/// The same as masks say it.
+const fn in_ops(of: Weighing) -> pruning::Weighing {
+    match of {
+        Weighing::Cells => pruning::Weighing::Cells,
+        Weighing::Uses => pruning::Weighing::Uses,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Weigh;
 
     fn names(
         pruned: &[Pruned],
@@ -477,8 +507,42 @@ mod tests {
             p: p.to_vec(),
             random_masks: random_masks.to_vec(),
             block_sizes: block_sizes.to_vec(),
+            weigh: Weigh::default(),
         };
         Row::all(pruned, &masks).iter().map(Row::name).collect()
+    }
+
+    #[test]
+    fn masks_by_uses_come_after_those_by_cells_or_stand_alone() {
+        let only = [Pruned::only(AttentionType::DecoderSelf)];
+        let names = |weigh: &[pruning::Weighing]| -> Vec<String> {
+            let masks = Masks {
+                p: vec![0, 40, 80],
+                random_masks: vec![0, 0, 1],
+                block_sizes: vec![16],
+                weigh: Weigh(weigh.to_vec()),
+            };
+            Row::all(&only, &masks).iter().map(Row::name).collect()
+        };
+        let cells = [
+            "ap-p40",
+            "blocks16-p40",
+            "ap-p80",
+            "random-p80-m1",
+            "blocks16-p80",
+        ];
+        let uses = [
+            "ap-uses-p40",
+            "blocks16-uses-p40",
+            "ap-uses-p80",
+            "random-uses-p80-m1",
+            "blocks16-uses-p80",
+        ];
+        let (by_cells, by_uses) = (pruning::Weighing::Cells, pruning::Weighing::Uses);
+        assert_eq!(names(&[by_cells]), [&["p0"][..], &cells].concat());
+        assert_eq!(names(&[by_uses]), [&["p0"][..], &uses].concat());
+        let both = [&["p0"][..], &cells, &uses].concat();
+        assert_eq!(names(&[by_cells, by_uses]), both);
     }
 
     #[test]
@@ -562,6 +626,7 @@ mod tests {
             p: p.to_vec(),
             random_masks: vec![0; p.len()],
             block_sizes: Vec::new(),
+            weigh: Weigh::default(),
         };
         let both = variants(&[softmax, favor]);
         assert_eq!(both[0].pruned, pruned);

@@ -251,7 +251,8 @@ impl<'a, R: Recipe> Run<'a, R> {
     /// # Errors
     /// As [`Run::is_finished`]; a file that cannot be removed.
     pub(crate) fn is_trained(&self, folder: &ModelFolder, what: &str) -> Result<bool> {
-        let is_trained = self.is_finished(&folder.trained(), what)?;
+        // Whose parameters are gone is trained again.
+        let is_trained = folder.has_weights() && self.is_finished(&folder.trained(), what)?;
         if is_trained {
             remove(&leftovers(&folder.path)?)?;
         }

@@ -84,6 +84,8 @@ pub struct Request<R> {
     pub dry_run: bool,
     /// Go on in a run folder that exists.
     pub resume: bool,
+    /// Go on beside records of another build, and average runs of several builds.
+    pub is_mixed: bool,
     /// The run folder, if not the default one.
     pub out: Option<PathBuf>,
     /// Folder with the corpus files.

@@ -203,6 +203,8 @@ impl Recipe for LmRecipe {
 
 #[cfg(test)]
 mod tests {
+    use sparta_ops::pruning::Weighing;
+
     use crate::recipe::{LmRecipe, Recipe};
 
     #[test]
@@ -275,5 +277,53 @@ mod tests {
         assert_eq!(recipe.hash(), parse(&[]).unwrap().hash());
         let error = parse(&[sizes, "prune.semantics=paper"]).unwrap_err();
         assert!(error.to_string().contains("corrected"), "{error}");
+    }
+
+    #[test]
+    fn what_p_is_a_share_of_is_one_word_or_a_list() {
+        let parse = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            LmRecipe::parse(LmRecipe::SHIPPED[0].text, &sets)
+        };
+        let of = |set: &str| {
+            let recipe = parse(&[set]).unwrap();
+            assert_eq!(LmRecipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+            // Only which of the rows are made changes, and never the name of a run.
+            assert_eq!(recipe.hash(), parse(&[]).unwrap().hash());
+            let again: Vec<String> = recipe.masks().added();
+            let again: Vec<&str> = again.iter().map(|set| set.trim_matches('\'')).collect();
+            assert_eq!(parse(&again).unwrap(), recipe, "{again:?}");
+            recipe.prune.masks.weigh.0
+        };
+        let (cells, uses) = (Weighing::Cells, Weighing::Uses);
+        assert_eq!(parse(&[]).unwrap().prune.masks.weigh.0, [cells]);
+        assert_eq!(of("prune.weigh=cells"), [cells]);
+        assert_eq!(of("prune.weigh=uses"), [uses]);
+        assert_eq!(of("prune.weigh=\"uses\""), [uses]);
+        assert_eq!(of("prune.weigh=[\"cells\", \"uses\"]"), [cells, uses]);
+        for (sets, words) in [
+            (
+                &["prune.weigh=tokens"][..],
+                "\"cells\", \"uses\", or a list of both",
+            ),
+            (
+                &["prune.weigh=[\"uses\", \"uses\"]"],
+                "found [\"uses\", \"uses\"]",
+            ),
+            (
+                &["prune.weigh=[]"],
+                "`prune.weigh` is \"cells\", \"uses\" or",
+            ),
+            (
+                &["prune.weigh=uses", "prune.semantics=paper"],
+                "prune.semantics = \"corrected\"",
+            ),
+        ] {
+            let error = format!("{:#}", parse(sets).unwrap_err());
+            assert!(
+                error.contains("prune.weigh") && error.contains(words),
+                "{sets:?}: {error}"
+            );
+        }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) use ranges::MAX_BEAM;
 pub use renamed::{OldValues, Renamed};
 pub use sections::{
     Heading, Intervals, Masks, Optimizer, Prune, Retrain, Threshold, Warmup, WarmupFraction,
-    WarmupSteps,
+    WarmupSteps, Weigh,
 };
 pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
@@ -242,7 +242,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     }
 
     /// Hash of everything that determines the results of a run (all keys but `seeds` and, where there are
-    /// such, `tasks` and `prune.block_sizes`), 64 hex digits; two recipes with one hash give the same bits on flex.
+    /// such, `tasks`, `prune.block_sizes` and `prune.weigh`), 64 hex digits; two recipes with one hash give the same bits on flex.
     #[must_use]
     fn hash(&self) -> String {
         let text = self.without_choice().to_toml();

@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_model::Precision;
 use sparta_model::layer::MechanismConfig;
-use sparta_ops::pruning::{Scope, Semantics};
+use sparta_ops::pruning::{Scope, Semantics, Weighing};
 
 use super::words::{LayoutName, OptimizerName, RetrainStart};
 use crate::protocol::rows::is_whole;
@@ -228,7 +228,7 @@ impl Intervals {
 }
 
 /// Keys that only add runs, and masks to them: a recipe from before there were any lacks them and adds none.
-pub(super) const ADD_RUNS: [&str; 1] = ["prune.block_sizes"];
+pub(super) const ADD_RUNS: [&str; 2] = ["prune.block_sizes", "prune.weigh"];
 
 /// Keys that change no result, only what is drawn of it: a recipe may lack them.
 pub(super) const DRAWN: [&str; 1] = ["interrogatives"];
@@ -255,26 +255,84 @@ pub struct Masks {
     /// Block sizes of further masks beside each p, which hide whole blocks; outside the recipe hash.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_sizes: Vec<usize>,
+    /// What p is a share of, each in masks of its own; outside the recipe hash.
+    #[serde(default, skip_serializing_if = "Weigh::is_default")]
+    pub weigh: Weigh,
+}
+
+/// What p is a share of: `"cells"`, `"uses"`, or a list of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WeighKey")]
+pub struct Weigh(pub Vec<Weighing>);
+
+/// [`Weigh`] as it is written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "it is \"cells\", \"uses\", or a list of both")]
+enum WeighKey {
+    One(Weighing),
+    All(Vec<Weighing>),
+}
+
+impl From<WeighKey> for Weigh {
+    fn from(key: WeighKey) -> Self {
+        match key {
+            WeighKey::One(of) => Self(vec![of]),
+            WeighKey::All(all) => Self(all),
+        }
+    }
+}
+
+impl Default for Weigh {
+    /// The paper's.
+    fn default() -> Self {
+        Self(vec![Weighing::Cells])
+    }
+}
+
+impl Weigh {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn words(&self) -> Vec<String> {
+        self.0.iter().map(|of| format!("\"{of}\"")).collect()
+    }
 }
 
 impl Masks {
-    /// Leaves out what only adds runs: it is outside the recipe hash.
+    /// What p is a share of, as results name it.
+    #[must_use]
+    pub fn weighings(&self) -> Vec<sparta_results::Weighing> {
+        let named = |of: &Weighing| match of {
+            Weighing::Cells => sparta_results::Weighing::Cells,
+            Weighing::Uses => sparta_results::Weighing::Uses,
+        };
+        self.weigh.0.iter().map(named).collect()
+    }
+
+    /// Leaves out what only adds runs, or chooses which masks there are: it is outside the recipe hash.
     pub(super) fn clear_added(&mut self) {
         self.block_sizes.clear();
+        self.weigh = Weigh::default();
     }
 
     /// What adds runs, as `--set` spells it.
     #[must_use]
     pub fn added(&self) -> Vec<String> {
-        let [block_sizes] = ADD_RUNS;
-        let sizes = self.block_sizes.iter().map(usize::to_string);
-        match self.block_sizes.is_empty() {
-            true => Vec::new(),
-            false => vec![format!(
-                "{block_sizes}=[{}]",
-                sizes.collect::<Vec<_>>().join(",")
-            )],
+        let [block_sizes, weigh] = ADD_RUNS;
+        let mut added = Vec::new();
+        if !self.block_sizes.is_empty() {
+            let sizes = self.block_sizes.iter().map(usize::to_string);
+            let sizes = sizes.collect::<Vec<_>>().join(",");
+            added.push(format!("{block_sizes}=[{sizes}]"));
         }
+        // Quotation marks are in the list: a shell must leave them there.
+        match self.weigh.0.as_slice() {
+            _ if self.weigh.is_default() => {}
+            [one] => added.push(format!("{weigh}={one}")),
+            _ => added.push(format!("'{weigh}=[{}]'", self.weigh.words().join(","))),
+        }
+        added
     }
 
     /// # Errors
@@ -284,6 +342,7 @@ impl Masks {
             p,
             random_masks,
             block_sizes: sizes,
+            weigh: Weigh(weigh),
         } = self;
         ensure!(
             p.first() == Some(&0) && p.windows(2).all(|w| w[0] < w[1]),
@@ -298,6 +357,11 @@ impl Masks {
         ensure!(
             random_masks[0] == 0,
             "`prune.random_masks` starts with 0: at p = 0 nothing is hidden and no mask is drawn"
+        );
+        ensure!(
+            !weigh.is_empty() && (1..weigh.len()).all(|at| !weigh[..at].contains(&weigh[at])),
+            "`prune.weigh` is \"cells\", \"uses\" or [\"cells\", \"uses\"]; found [{}]",
+            self.weigh.words().join(", ")
         );
         // What fused attention knows.
         for (i, size) in sizes.iter().enumerate() {
@@ -327,6 +391,11 @@ impl Threshold {
             masks.block_sizes.is_empty() || self.semantics == Semantics::Corrected,
             "`prune.block_sizes` needs `prune.semantics = \"corrected\"`: the released code knows no blocks; \
              leave them out with `prune.block_sizes = []`"
+        );
+        ensure!(
+            !masks.weigh.0.contains(&Weighing::Uses) || self.semantics == Semantics::Corrected,
+            "`prune.weigh = \"uses\"` needs `prune.semantics = \"corrected\"`: the released code counts every cell once, \
+             those that no example can use among them; leave it out, or set `prune.weigh = \"cells\"`"
         );
         Ok(())
     }

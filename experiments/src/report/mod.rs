@@ -7,7 +7,7 @@ pub(crate) use runs::find as find_runs;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use sparta_results::overview::{Format, Overview, RunFiles};
 use sparta_results::render::Layout;
 use sparta_results::{RunRecord, load_all};
@@ -15,6 +15,7 @@ use sparta_results::{RunRecord, load_all};
 use crate::analysis::{ProgramName, program_of};
 use crate::io::{in_one_line, print_line};
 use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::records::ensure_one_recipe;
 use crate::protocol::{RunFolder, TableRequest, Task, note};
 use runs::relative;
 
@@ -29,6 +30,8 @@ pub struct Report {
     pub formats: Vec<Format>,
     /// Whether kept translations are scored by chrF and tokenised BLEU too.
     pub all_scores: bool,
+    /// Whether runs of several builds are averaged.
+    pub is_mixed: bool,
 }
 
 /// Prints the tables and writes the files.
@@ -63,7 +66,7 @@ pub fn report(request: &Report) -> Result<()> {
     for said in files.iter().flat_map(|of| &of.notes) {
         note(false, said);
     }
-    let overview = Overview::new(&title, files).with_context(|| {
+    let overview = Overview::new(&title, files, request.is_mixed).with_context(|| {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
         waiting.join("; ")
     })?;
@@ -174,19 +177,4 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         documents,
         notes,
     })
-}
-
-/// Refuses records of another recipe than that of their folder.
-fn ensure_one_recipe(root: &Path, records: &[RunRecord], hash: &str) -> Result<()> {
-    for record in records {
-        ensure!(
-            record.recipe_hash == hash,
-            "{} holds the record {} of another recipe (hash {} and not {}); move it to the run folder of its own recipe",
-            root.display(),
-            record.id,
-            crate::train::short(&record.recipe_hash),
-            crate::train::short(hash)
-        );
-    }
-    Ok(())
 }

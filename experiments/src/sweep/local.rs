@@ -47,6 +47,7 @@ pub(super) fn work(plan: &Plan, folder: &Path, jobs: &[Job], place: &Place) -> R
             out: None,
             formats: Vec::new(),
             all_scores: false,
+            is_mixed: false,
         })?;
     }
     if !failed.is_empty() {

@@ -4,6 +4,8 @@
 //! blocks of smallest mean are hidden, as many as bring the fraction of hidden cells nearest to p; blocks at a
 //! border or on the diagonal of a causal pattern have fewer cells and count for as many. Those hidden at a
 //! smaller p are hidden at a greater one as well.
+//!
+//! By uses, a block keeps its rank and counts for as many as its legal observed cells are used.
 
 use std::ops::Range;
 
@@ -12,6 +14,7 @@ use super::error::PruningError;
 use super::pattern::AttentionPattern;
 use super::random::mix;
 use super::threshold::{Head, Hidden, Scope, Semantics, groups, nothing_hidden};
+use super::weighing::Weighing;
 
 /// A candidate: its mean, its place among equals, and where it is.
 struct BlockCandidate {
@@ -20,7 +23,8 @@ struct BlockCandidate {
     member: usize,
     rows: Range<usize>,
     cols: Range<usize>,
-    n_cells: usize,
+    /// Its legal observed cells, or how often these are used.
+    weight: u64,
 }
 
 /// Hides about the fraction `p` of every group of heads that has one threshold, in blocks.
@@ -29,22 +33,23 @@ pub(super) fn select(
     p: f64,
     scope: Scope,
     size: usize,
+    weighing: Weighing,
 ) -> Result<Hidden, PruningError> {
     if size == 0 {
         return Err(PruningError::BlockSize);
     }
     let mut hidden = nothing_hidden(pattern, p, Semantics::Corrected)?;
     for group in groups(pattern, scope) {
-        hide(&group, p, size, &mut hidden);
+        hide(&group, p, (size, weighing), &mut hidden);
     }
     Ok(hidden)
 }
 
-fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
+fn hide(group: &[Head<'_>], p: f64, (size, weighing): (usize, Weighing), hidden: &mut Hidden) {
     let mut blocks: Vec<BlockCandidate> = group
         .iter()
         .enumerate()
-        .flat_map(|(member, head)| blocks_of(member, head, size))
+        .flat_map(|(member, head)| blocks_of(member, head, size, weighing))
         .collect();
     blocks.sort_by(|a, b| {
         let place =
@@ -52,11 +57,11 @@ fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
         let order = a.mean.total_cmp(&b.mean);
         order.then_with(|| place(a).cmp(&place(b)))
     });
-    let n_cells: usize = blocks.iter().map(|block| block.n_cells).sum();
-    let wanted = p * n_cells as f64;
+    let all: f64 = blocks.iter().map(|block| block.weight as f64).sum();
+    let wanted = p * all;
     let mut n_hidden = 0.0;
     for block in &blocks {
-        let more = n_hidden + block.n_cells as f64;
+        let more = n_hidden + block.weight as f64;
         if (more - wanted).abs() > (n_hidden - wanted).abs() {
             break;
         }
@@ -76,7 +81,12 @@ fn hide(group: &[Head<'_>], p: f64, size: usize, hidden: &mut Hidden) {
 }
 
 /// The blocks of a head that have a legal observed cell.
-fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<BlockCandidate> {
+fn blocks_of(
+    member: usize,
+    &(key, head, cells): &Head<'_>,
+    size: usize,
+    weighing: Weighing,
+) -> Vec<BlockCandidate> {
     let Grid {
         n_rows,
         n_cols,
@@ -89,12 +99,13 @@ fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<
         for first_col in (0..n_cols).step_by(size) {
             let rows = first_row..(first_row + size).min(n_rows);
             let cols = first_col..(first_col + size).min(n_cols);
-            let (mut sum, mut n_cells) = (0.0, 0);
+            let (mut sum, mut n_cells, mut uses) = (0.0, 0, 0);
             for row in rows.clone() {
                 for col in cols.start..cols.end.min(rule.legal_cols(row)) {
                     if cells.is_candidate(head, row, col) {
                         sum += cells.mean(head, row, col);
                         n_cells += 1;
+                        uses = cells.count(row, col).saturating_add(uses);
                     }
                 }
             }
@@ -105,7 +116,10 @@ fn blocks_of(member: usize, &(key, head, cells): &Head<'_>, size: usize) -> Vec<
                     member,
                     rows,
                     cols,
-                    n_cells,
+                    weight: match weighing {
+                        Weighing::Cells => n_cells,
+                        Weighing::Uses => uses,
+                    },
                 });
             }
         }

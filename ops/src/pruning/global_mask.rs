@@ -13,9 +13,9 @@ use super::cells::{AttentionType, Grid, LayerKey, unknown_layer};
 use super::error::PruningError;
 use super::file::Document;
 use super::pattern::AttentionPattern;
-use super::random::Draws;
 use super::static_pattern::{Kept, StaticPattern};
 use super::threshold::{self, Scope, Semantics};
+use super::weighing::Weighing;
 
 /// How the hidden cells of a mask were chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ pub(super) struct MaskLayer {
 
 impl MaskLayer {
     /// Whether a legal cell was observed of a head that can see it.
-    fn is_candidate(&self, head: usize, row: usize, col: usize) -> bool {
+    pub(super) fn is_candidate(&self, head: usize, row: usize, col: usize) -> bool {
         self.observed.get(row, col) && !self.kept.hides(head, row, col)
     }
 }
@@ -135,6 +135,7 @@ impl MaskLayer {
 pub struct GlobalMask {
     pub(super) kind: MaskKind,
     pub(super) p: f64,
+    pub(super) weighing: Weighing,
     pub(super) scope: Scope,
     pub(super) semantics: Semantics,
     pub(super) corpus: String,
@@ -160,8 +161,28 @@ impl GlobalMask {
         semantics: Semantics,
     ) -> Result<Self, PruningError> {
         let hidden = threshold::select(pattern, p, scope, semantics)?;
-        let (kind, scope) = (MaskKind::Ap, (scope, semantics));
-        Ok(Self::of_cells(pattern, kind, p, scope, hidden))
+        let how = (Weighing::Cells, scope, semantics);
+        Ok(Self::of_cells(pattern, MaskKind::Ap, p, how, hidden))
+    }
+
+    /// Hides the fraction `p` (0 to 1) of the *uses* of the cells, those of smallest mean first: `corrected` semantics, in
+    /// which a cell counts as often as observed examples use it.
+    ///
+    /// Let c₁, c₂, … be the legal observed cells of a [`Scope`] in ascending order of mean, equal ones in the order of
+    /// [`from_pattern`](Self::from_pattern), and `u_k` the number of observed examples that have both the query and the key
+    /// of c_k. Hidden are c₁ … c_n with the n for which `Σ_{k ≤ n} u_k` is nearest to `p · Σ_k u_k`; of two as near, the even
+    /// one. Padding is used by nobody. Where all cells are used equally often, it is the mask of `from_pattern`.
+    ///
+    /// # Errors
+    /// As [`from_pattern`](Self::from_pattern).
+    pub fn from_pattern_by_uses(
+        pattern: &AttentionPattern,
+        p: f64,
+        scope: Scope,
+    ) -> Result<Self, PruningError> {
+        let hidden = threshold::select_by_uses(pattern, p, scope)?;
+        let how = (Weighing::Uses, scope, Semantics::Corrected);
+        Ok(Self::of_cells(pattern, MaskKind::Ap, p, how, hidden))
     }
 
     /// Hides about the fraction `p` (0 to 1) of the legal observed cells in whole blocks of
@@ -178,19 +199,41 @@ impl GlobalMask {
         scope: Scope,
         block_size: usize,
     ) -> Result<Self, PruningError> {
-        let hidden = block_threshold::select(pattern, p, scope, block_size)?;
-        let (kind, scope) = (
-            MaskKind::ApBlocks { block_size },
-            (scope, Semantics::Corrected),
-        );
-        Ok(Self::of_cells(pattern, kind, p, scope, hidden))
+        Self::in_blocks(pattern, p, scope, (block_size, Weighing::Cells))
+    }
+
+    /// Hides about the fraction `p` (0 to 1) of the *uses* of the legal observed cells in whole blocks: the blocks of
+    /// [`from_pattern_in_blocks`](Self::from_pattern_in_blocks) in the same order, as many as bring the fraction of hidden
+    /// uses nearest to `p`.
+    ///
+    /// # Errors
+    /// As [`from_pattern_in_blocks`](Self::from_pattern_in_blocks).
+    pub fn from_pattern_in_blocks_by_uses(
+        pattern: &AttentionPattern,
+        p: f64,
+        scope: Scope,
+        block_size: usize,
+    ) -> Result<Self, PruningError> {
+        Self::in_blocks(pattern, p, scope, (block_size, Weighing::Uses))
+    }
+
+    fn in_blocks(
+        pattern: &AttentionPattern,
+        p: f64,
+        scope: Scope,
+        (block_size, weighing): (usize, Weighing),
+    ) -> Result<Self, PruningError> {
+        let hidden = block_threshold::select(pattern, p, scope, block_size, weighing)?;
+        let kind = MaskKind::ApBlocks { block_size };
+        let how = (weighing, scope, Semantics::Corrected);
+        Ok(Self::of_cells(pattern, kind, p, how, hidden))
     }
 
     fn of_cells(
         pattern: &AttentionPattern,
         kind: MaskKind,
         p: f64,
-        (scope, semantics): (Scope, Semantics),
+        (weighing, scope, semantics): (Weighing, Scope, Semantics),
         mut hidden: threshold::Hidden,
     ) -> Self {
         let mut layers = BTreeMap::new();
@@ -209,6 +252,7 @@ impl GlobalMask {
         Self {
             kind,
             p,
+            weighing,
             scope,
             semantics,
             corpus,
@@ -254,43 +298,13 @@ impl GlobalMask {
         Ok(Self {
             kind: MaskKind::Static { pattern },
             p: n_hidden as f64 / (n_legal as f64).max(1.0),
+            weighing: Weighing::Cells,
             scope: Scope::Head,
             semantics: Semantics::Corrected,
             corpus: String::new(),
             model: String::new(),
             layers,
         })
-    }
-
-    /// A random mask that hides, for each layer and type, exactly as many legal cells as `mask`,
-    /// drawn uniformly over the legal cells of all heads of that layer.
-    ///
-    /// Cells that are illegal, were never observed or are hidden by a static pattern stay as they are in `mask`. The same seed
-    /// gives the same mask on every platform and in every release.
-    pub fn random_like(mask: &Self, seed: u64) -> Self {
-        let mut random = mask.clone();
-        random.kind = MaskKind::Random { seed };
-        for (&key, layer) in &mut random.layers {
-            let mut candidates = Vec::new();
-            let mut n_hidden = 0;
-            for head in 0..layer.heads.len() {
-                for row in 0..layer.grid.n_rows {
-                    for col in 0..layer.grid.n_cols.min(layer.grid.rule.legal_cols(row)) {
-                        if layer.is_candidate(head, row, col) {
-                            candidates.push((head as u32, row as u32, col as u32));
-                            n_hidden += usize::from(layer.heads[head].get(row, col));
-                            layer.heads[head].set(row, col, false);
-                        }
-                    }
-                }
-            }
-            let stream = (key.0.code() << 56) ^ key.1 as u64;
-            Draws::keyed(seed, stream).draw_to_front(&mut candidates, n_hidden);
-            for &(head, row, col) in &candidates[..n_hidden] {
-                layer.heads[head as usize].set(row as usize, col as usize, true);
-            }
-        }
-        random
     }
 
     /// How the cells were chosen.
@@ -301,6 +315,11 @@ impl GlobalMask {
     /// The nominal fraction, 0 to 1.
     pub const fn p(&self) -> f64 {
         self.p
+    }
+
+    /// What p is a fraction of: cells, or uses of them.
+    pub const fn weighing(&self) -> Weighing {
+        self.weighing
     }
 
     /// Which cells shared a threshold.

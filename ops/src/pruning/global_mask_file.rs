@@ -11,6 +11,7 @@ use super::error::PruningError;
 use super::file::{self, Document, StoredArray};
 use super::global_mask::{GlobalMask, MaskKind, MaskLayer};
 use super::static_pattern::Kept;
+use super::weighing::Weighing;
 
 const FORMAT: &str = "sparta-global-mask";
 const VERSION: u32 = 1;
@@ -26,6 +27,7 @@ impl GlobalMask {
         let Self {
             kind,
             p,
+            weighing,
             scope,
             semantics,
             corpus,
@@ -39,6 +41,7 @@ impl GlobalMask {
             put(what, detail);
         }
         put("p", p.to_string());
+        put("weigh", weighing.to_string());
         put("scope", scope.to_string());
         put("semantics", semantics.to_string());
         put("corpus", corpus.clone());
@@ -89,6 +92,11 @@ impl GlobalMask {
         Ok(Self {
             kind,
             p: document.parse(path, "p")?,
+            // Files of earlier versions lack it.
+            weighing: match document.metadata.contains_key("weigh") {
+                true => document.parse(path, "weigh")?,
+                false => Weighing::Cells,
+            },
             scope: document.parse(path, "scope")?,
             semantics: document.parse(path, "semantics")?,
             corpus: document.text(path, "corpus")?.to_string(),

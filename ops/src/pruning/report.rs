@@ -10,6 +10,7 @@ use super::error::PruningError;
 use super::global_mask::{GlobalMask, MaskKind};
 use super::pattern::AttentionPattern;
 use super::threshold::{Scope, Semantics};
+use super::weighing::Weighing;
 
 /// The block sizes reported.
 const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
@@ -119,9 +120,12 @@ pub struct SparsityReport {
     pub kind: MaskKind,
     /// The nominal fraction, 0 to 1.
     pub p: f64,
+    /// What it is a fraction of: cells, or uses of them.
+    #[serde(default)]
+    pub weighing: Weighing,
     /// Which cells shared a threshold.
     pub scope: Scope,
-    /// What p is a fraction of.
+    /// Which cells count, and what becomes of padding.
     pub semantics: Semantics,
     /// Every head of every layer.
     pub heads: Vec<HeadSparsity>,
@@ -157,12 +161,12 @@ impl SparsityReport {
                 });
             }
         }
-        let (kind, p, scope, semantics) = (mask.kind(), mask.p(), mask.scope(), mask.semantics());
         Ok(Self {
-            kind,
-            p,
-            scope,
-            semantics,
+            kind: mask.kind(),
+            p: mask.p(),
+            weighing: mask.weighing(),
+            scope: mask.scope(),
+            semantics: mask.semantics(),
             heads,
             total,
         })
@@ -230,6 +234,7 @@ impl fmt::Display for SparsityReport {
         let Self {
             kind,
             p,
+            weighing,
             scope,
             semantics,
             heads,
@@ -237,7 +242,7 @@ impl fmt::Display for SparsityReport {
         } = self;
         writeln!(
             f,
-            "mask {kind}, nominal {:.2} %, threshold by {scope}, {semantics} semantics",
+            "mask {kind}, nominal {:.2} % of the {weighing}, threshold by {scope}, {semantics} semantics",
             100.0 * p
         )?;
         write!(

@@ -11,6 +11,10 @@
 //! Equal means stand in a fixed order mixed over heads, rows and columns (exact zeros of sparse
 //! normalisers are many; neither the first head nor the first rows should pay for all of them),
 //! so the cells hidden at a smaller p are always hidden at a greater p as well.
+//!
+//! **Corrected, by uses**: the same cells in the same order; a cell counts `u` times where `u` observed examples use it, and
+//! the first n are hidden with which `Σ u` over them is nearest to p of all uses (of two as near, the even n). Where all
+//! cells are used equally often it is the mask by cells.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +28,7 @@ use super::error::PruningError;
 use super::observation::Padding;
 use super::pattern::{AttentionPattern, Cells};
 use super::random::mix;
+use super::weighing::{Weighing, nearest_sum};
 
 /// What p is a fraction of, and what becomes of padding and of cells never observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,9 +144,22 @@ pub(super) fn select(
     let mut hidden = nothing_hidden(pattern, p, semantics)?;
     for group in groups(pattern, scope) {
         match semantics {
-            Semantics::Corrected => hide_corrected(&group, p, &mut hidden),
+            Semantics::Corrected => hide_corrected(&group, p, Weighing::Cells, &mut hidden),
             Semantics::Paper => hide_paper(&group, p, &mut hidden),
         }
+    }
+    Ok(hidden)
+}
+
+/// Hides the fraction `p` of the uses of every group of heads that has one threshold.
+pub(super) fn select_by_uses(
+    pattern: &AttentionPattern,
+    p: f64,
+    scope: Scope,
+) -> Result<Hidden, PruningError> {
+    let mut hidden = nothing_hidden(pattern, p, Semantics::Corrected)?;
+    for group in groups(pattern, scope) {
+        hide_corrected(&group, p, Weighing::Uses, &mut hidden);
     }
     Ok(hidden)
 }
@@ -270,7 +288,7 @@ struct Candidate {
     col: u32,
 }
 
-fn hide_corrected(group: &[Head<'_>], p: f64, hidden: &mut Hidden) {
+fn hide_corrected(group: &[Head<'_>], p: f64, weighing: Weighing, hidden: &mut Hidden) {
     let mut candidates = Vec::new();
     for (member, &(key, head, cells)) in group.iter().enumerate() {
         let Grid {
@@ -294,18 +312,31 @@ fn hide_corrected(group: &[Head<'_>], p: f64, hidden: &mut Hidden) {
             }
         }
     }
-    let n_hidden = (candidates.len() as f64 * p).round_ties_even() as usize;
-    if n_hidden == 0 {
-        return;
-    }
-    if n_hidden < candidates.len() {
-        candidates.select_nth_unstable_by(n_hidden, |a, b| {
-            let place = |c: &Candidate| (c.tie, c.member, c.row, c.col);
-            a.mean
-                .total_cmp(&b.mean)
-                .then_with(|| place(a).cmp(&place(b)))
-        });
-    }
+    let order = |a: &Candidate, b: &Candidate| {
+        let place = |c: &Candidate| (c.tie, c.member, c.row, c.col);
+        a.mean
+            .total_cmp(&b.mean)
+            .then_with(|| place(a).cmp(&place(b)))
+    };
+    let n_hidden = match weighing {
+        Weighing::Cells => {
+            let n_hidden = (candidates.len() as f64 * p).round_ties_even() as usize;
+            if (1..candidates.len()).contains(&n_hidden) {
+                candidates.select_nth_unstable_by(n_hidden, order);
+            }
+            n_hidden
+        }
+        Weighing::Uses => {
+            candidates.sort_unstable_by(order);
+            let uses = |cell: &Candidate| {
+                let (_, _, cells) = group[cell.member as usize];
+                cells.count(cell.row as usize, cell.col as usize)
+            };
+            // As numbers that cannot overflow: a file may say anything.
+            let all: f64 = candidates.iter().map(|cell| uses(cell) as f64).sum();
+            nearest_sum(candidates.iter().map(uses), all * p)
+        }
+    };
     for cell in &candidates[..n_hidden] {
         let (key, head, _) = group[cell.member as usize];
         if let Some(bits) = hidden.get_mut(&key).and_then(|heads| heads.get_mut(head)) {

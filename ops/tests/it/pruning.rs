@@ -1,6 +1,7 @@
 //! Attention pruning, tested by mechanism: statistics, masks, files, reports, tensors.
 
 mod block_masks;
+mod by_uses;
 mod files;
 mod masks;
 mod observing;

@@ -4,7 +4,7 @@ mod baseline;
 mod mask;
 
 pub use baseline::Baseline;
-pub use mask::{Mask, MaskFamily, Place};
+pub use mask::{Mask, MaskFamily, OwnRows, Place, Weighing};
 
 use std::fmt;
 
@@ -15,12 +15,13 @@ const DENSE: &str = "none";
 
 /// The condition that a run was trained and scored under.
 ///
-/// In records it is the keys `mask`, `mask_seed` and `mask_block_size`: the word of
-/// the family or baseline, or `none`; the seed of a random mask, and the size of a mask's blocks.
+/// In records it is the keys `mask`, `mask_seed`, `mask_block_size` and `mask_weigh`: the word of
+/// the family or baseline, or `none`; the seed of a random mask, the size of a mask's blocks, and `uses` where
+/// its p is a share of these.
 ///
 /// ```
 /// use sparta_results::{Baseline, Condition, MaskFamily};
-/// let blocks = Condition::masked(MaskFamily::ApBlocks { block_size: 16 }, None);
+/// let blocks = Condition::masked(MaskFamily::blocks(16), None);
 /// assert_eq!(blocks.to_string(), "ap-blocks-16");
 /// assert_eq!(Condition::from(Baseline::Trigram).to_string(), "trigram");
 /// ```
@@ -115,6 +116,8 @@ struct StoredCondition {
     mask_seed: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mask_block_size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask_weigh: Option<String>,
 }
 
 impl From<Condition> for StoredCondition {
@@ -123,6 +126,10 @@ impl From<Condition> for StoredCondition {
             mask: condition.word(),
             mask_seed: condition.mask_seed(),
             mask_block_size: condition.family().and_then(MaskFamily::block_size),
+            mask_weigh: match condition.family().map(MaskFamily::weighing) {
+                Some(of @ Weighing::Uses) => Some(of.as_str().to_owned()),
+                Some(Weighing::Cells) | None => None,
+            },
         }
     }
 }
@@ -135,16 +142,20 @@ impl TryFrom<StoredCondition> for Condition {
             mask,
             mask_seed: seed,
             mask_block_size: size,
+            mask_weigh: weigh,
         } = stored;
         let baselines = Baseline::ALL;
         let baseline = baselines.into_iter().find(|known| known.as_str() == mask);
-        match (MaskFamily::of(&mask, size), baseline, seed.or(size)) {
+        let family = MaskFamily::of(&mask, size, weigh.as_deref());
+        let has_more = seed.is_some() || size.is_some() || weigh.is_some();
+        match (family, baseline, has_more) {
             (Some(family), _, _) => Ok(Self::masked(family, seed)),
-            (None, Some(baseline), None) => Ok(Self::Baseline(baseline)),
-            (None, None, None) if mask == DENSE => Ok(Self::Dense),
+            (None, Some(baseline), false) => Ok(Self::Baseline(baseline)),
+            (None, None, false) if mask == DENSE => Ok(Self::Dense),
             (None, _, _) => Err(format!(
-                "mask is `{mask}` with mask_block_size {size:?} and mask_seed {seed:?}; it is `ap`, \
-                 `random`, `ap-blocks` with a block size, or without seed and size `{DENSE}`, `{}`",
+                "mask is `{mask}` with mask_block_size {size:?}, mask_seed {seed:?} and mask_weigh {weigh:?}; it is `ap`, \
+                 `random`, `ap-blocks` with a block size, each with mask_weigh `uses` or without, or without all of these \
+                 `{DENSE}`, `{}`",
                 baselines.map(Baseline::as_str).join("`, `")
             )),
         }

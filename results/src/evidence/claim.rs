@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::condition::{Baseline, Condition, MaskFamily};
+use crate::condition::{Baseline, Condition};
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 use crate::record::RunRecord;
@@ -90,8 +90,8 @@ pub struct Cell {
     /// The row's normaliser or mechanism; any where none is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// `ap` (also where none is said), `random`, `blocks-64`, or `dense` for a checkpoint before the further steps; with p = 0
-    /// every mask is the same.
+    /// `ap` (also where none is said), `random`, `blocks-64`, each with `-uses` behind it where p is a share of the uses
+    /// (`ap-uses`), or `dense` for a checkpoint before the further steps; with p = 0 every mask is the same.
     #[serde(default = "ap")]
     pub mask: String,
     /// The nominal p in percent; none for the checkpoint.
@@ -124,11 +124,7 @@ impl Cell {
         }
         match record.condition {
             Condition::Dense => self.mask == "dense",
-            Condition::Masked(mask) => match mask.family {
-                MaskFamily::Ap => self.mask == "ap",
-                MaskFamily::ApBlocks { block_size } => self.mask == format!("blocks-{block_size}"),
-                MaskFamily::Random => self.mask == "random",
-            },
+            Condition::Masked(mask) => self.mask == mask.family.claim_word(),
             Condition::Baseline(baseline) => self.mask == Baseline::as_str(baseline),
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::condition::Condition;
 use crate::metric::{Difference, Metric};
 use crate::record::PaperReference;
-use crate::render::{Group, Percent, RowName, SQUAD_KERNELS, difference, over_shared_seeds};
+use crate::render::{Group, Percent, RowName, SQUAD_KERNELS, difference, label, over_shared_seeds};
 
 /// One score: the mean over runs that differ only in their seeds, and where they come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -118,7 +118,6 @@ pub(super) fn lines(
 
 fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), String>) -> ScoreLine {
     let key = &group.key;
-    let row = labels.get(&(key.row.clone(), key.recipe_hash.clone()));
     let dense = dense(group, groups);
     let how = key.metric.difference();
     let is_network = !matches!(key.condition, Condition::Baseline(_));
@@ -140,7 +139,7 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         ),
     };
     ScoreLine {
-        row: row.unwrap_or(&key.row).clone(),
+        row: label(labels, key),
         variant: key.variant.clone(),
         mask: key.csv_mask(),
         p_nominal: key.p.map(Percent::get),
@@ -188,7 +187,7 @@ fn dense<'a>(group: &Group, groups: &'a [Group]) -> Option<&'a Group> {
             (other.p, other.condition) == (Some(Percent::ZERO), Condition::Dense)
                 && (&other.recipe_hash, &other.variant) == (&key.recipe_hash, &key.variant)
                 && (other.metric, &other.signature) == (key.metric, &key.signature)
-                && other.row == row
+                && (other.row == row && other.build == key.build)
         })
     };
     of_row(&key.row).or_else(|| of_row(SQUAD_KERNELS[0]))

@@ -131,15 +131,15 @@ impl View {
 }
 
 impl Overview {
-    /// Lays out the tables of some runs.
+    /// Lays out the tables of some runs; those of several builds of the program are averaged if they are to be (`is_mixed`).
     ///
     /// # Errors
     /// [`ResultsError::Empty`] if no run has a completed record.
-    pub fn new(title: &str, runs: Vec<RunFiles>) -> Result<Self> {
+    pub fn new(title: &str, runs: Vec<RunFiles>, is_mixed: bool) -> Result<Self> {
         let mut by_recipe: BTreeMap<String, Vec<RunFiles>> = BTreeMap::new();
         let mut waiting = Vec::new();
         for run in runs {
-            let completed = aggregate(&run.records).groups;
+            let completed = aggregate(&run.records, is_mixed).groups;
             match completed.first() {
                 None => waiting.push(waits(&run)),
                 Some(group) => {
@@ -150,7 +150,7 @@ impl Overview {
         }
         let tables = by_recipe
             .into_iter()
-            .map(|(hash, runs)| TableOverview::new(hash, runs));
+            .map(|(hash, runs)| TableOverview::new(hash, runs, is_mixed));
         let mut tables: Vec<TableOverview> = tables.collect::<Result<_>>()?;
         if tables.is_empty() {
             return Err(ResultsError::Empty);
@@ -185,7 +185,7 @@ fn waits(run: &RunFiles) -> String {
 }
 
 impl TableOverview {
-    fn new(recipe_hash: String, runs: Vec<RunFiles>) -> Result<Self> {
+    fn new(recipe_hash: String, runs: Vec<RunFiles>, is_mixed: bool) -> Result<Self> {
         let records: Vec<RunRecord> = runs
             .iter()
             .flat_map(|run| run.records.iter().cloned())
@@ -210,12 +210,13 @@ impl TableOverview {
             .filter(is_missing)
             .map(MissingRun::of)
             .collect();
-        let groups = aggregate(&records).groups;
+        let groups = aggregate(&records, is_mixed).groups;
         let scores = lines::lines(&groups, &labels(&groups));
         let first = runs.first().ok_or(ResultsError::Empty)?;
         let options = ReportOptions {
             title: first.title.clone(),
             expected,
+            is_mixed,
         };
         let view = match first.layout {
             Layout::P => View::Scores(report(&records, &options)?),

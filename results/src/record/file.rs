@@ -15,10 +15,11 @@ use crate::error::{Result, ResultsError};
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
 /// Keys that a file may lack.
-const OPTIONAL: [&str; 6] = [
+const OPTIONAL: [&str; 7] = [
     "variant",
     "attention",
     "mask_block_size",
+    "mask_weigh",
     "parameters",
     "peak_gigabytes",
     "observed",

@@ -43,13 +43,15 @@ pub struct GroupKey {
     pub condition: Condition,
     /// Nominal p.
     pub p: Option<Percent>,
+    /// The build that made its runs, where some p of its row has runs of several and these are not taken together.
+    pub build: Option<String>,
 }
 
 impl GroupKey {
     /// The word of the condition in csv tables, where p = 0 starts the series of AP's masks.
     pub(crate) fn csv_mask(&self) -> String {
         match (self.condition, self.p) {
-            (Condition::Dense, Some(_)) => MaskFamily::Ap.to_string(),
+            (Condition::Dense, Some(_)) => MaskFamily::AP.to_string(),
             (condition, _) => condition.to_string(),
         }
     }
@@ -146,8 +148,15 @@ pub struct Aggregate {
 ///
 /// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its
 /// score. The order of `records` does not matter, nor does the mask that a run at p = 0 names.
-pub fn aggregate(records: &[RunRecord]) -> Aggregate {
+///
+/// Runs of several builds of the program are averaged only if they are asked to be (`is_mixed`): else all groups of a row of
+/// which one would be of several builds are of one each.
+pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     let mut result = Aggregate::default();
+    let apart = match is_mixed {
+        true => BTreeSet::new(),
+        false => of_several_builds(records),
+    };
     let mut cells: BTreeMap<GroupKey, BTreeMap<(u64, Option<u64>), &RunRecord>> = BTreeMap::new();
     let mut ordered: Vec<&RunRecord> = records.iter().collect();
     ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
@@ -159,7 +168,10 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
                     .push(format!("{} (no finite value)", record.id));
             }
             Status::Completed => {
-                let (key, mask_seed) = key(record);
+                let (mut key, mask_seed) = key(record);
+                if apart.contains(&RowKey::of(&key)) {
+                    key.build = Some(build_words(record));
+                }
                 if let Some(older) = cells
                     .entry(key)
                     .or_default()
@@ -187,6 +199,41 @@ pub fn aggregate(records: &[RunRecord]) -> Aggregate {
     result
 }
 
+/// What the groups of a row share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct RowKey {
+    row: String,
+    variant: Option<String>,
+    recipe_hash: String,
+    metric: Metric,
+    signature: String,
+}
+
+impl RowKey {
+    fn of(key: &GroupKey) -> Self {
+        Self {
+            row: key.row.clone(),
+            variant: key.variant.clone(),
+            recipe_hash: key.recipe_hash.clone(),
+            metric: key.metric,
+            signature: key.signature.clone(),
+        }
+    }
+}
+
+/// The rows of which one group has runs of several builds.
+fn of_several_builds(records: &[RunRecord]) -> BTreeSet<RowKey> {
+    let mut builds: BTreeMap<GroupKey, BTreeSet<String>> = BTreeMap::new();
+    for record in records {
+        if record.status == Status::Completed && record.value.is_some_and(f64::is_finite) {
+            let (key, _) = key(record);
+            builds.entry(key).or_default().insert(build_words(record));
+        }
+    }
+    let several = builds.iter().filter(|(_, builds)| builds.len() > 1);
+    several.map(|(key, _)| RowKey::of(key)).collect()
+}
+
 /// Key and mask seed of a record.
 fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
     let p = record.p_nominal.map(Percent::new);
@@ -202,6 +249,7 @@ fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
         signature: record.signature.clone(),
         condition: condition.without_seed(),
         p,
+        build: None,
     };
     (key, condition.mask_seed())
 }
@@ -274,6 +322,16 @@ fn build(run: &RunRecord) -> Option<String> {
         "sparta {}, commit {commit}",
         version.unwrap_or("of unknown version")
     ))
+}
+
+/// What tells the build of a run from others, in words: `commit 1a2b3c4d5e6f`.
+fn build_words(run: &RunRecord) -> String {
+    let version = run.versions.get("sparta");
+    let version = version.map_or_else(String::new, |version| format!(" of {version}"));
+    match run.commit() {
+        Some("unknown") | None => format!("unknown commit{version}"),
+        Some(commit) => format!("commit {commit}"),
+    }
 }
 
 pub(super) fn mean(values: &[f64]) -> Option<f64> {

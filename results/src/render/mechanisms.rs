@@ -5,7 +5,7 @@ mod print;
 use std::collections::BTreeMap;
 
 use crate::condition::Condition;
-use crate::condition::MaskFamily;
+use crate::condition::{MaskFamily, Weighing};
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 use crate::record::RunRecord;
@@ -13,7 +13,7 @@ use crate::render::aggregate::{Aggregate, Group, Percent, aggregate, mean};
 use crate::render::expected::{Expected, unanswered};
 use crate::render::number::short;
 use crate::render::pivot::MeanScore;
-use crate::render::report::{ReportOptions, build_notes, labels, left_out};
+use crate::render::report::{self, ReportOptions, build_notes, labels, left_out};
 
 /// A table ready to print.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct MechanismLine {
     pub p: Option<Percent>,
     /// Mean percentage of legal cells that is hidden.
     pub p_effective: Option<f64>,
+    /// Mean percentage of their uses that is hidden.
+    pub p_token_weighted: Option<f64>,
     /// Our numbers, one a column.
     pub scores: Vec<Option<MeanScore>>,
     /// Marks of missing runs.
@@ -94,15 +96,14 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
         groups,
         unfinished,
         replaced,
-    } = aggregate(records);
+    } = aggregate(records, options.is_mixed);
     if groups.is_empty() {
         return Err(ResultsError::Empty);
     }
     let mut notes = left_out(&unfinished, &replaced);
     notes.extend(build_notes(&groups));
     let labels = labels(&groups);
-    let label =
-        |group: &Group| labels[&(group.key.row.clone(), group.key.recipe_hash.clone())].clone();
+    let label = |group: &Group| report::label(&labels, &group.key);
     let rows_are_tasks = groups.iter().any(|group| group.key.variant.is_some());
     let column = |group: &Group| MechanismColumn {
         task: rows_are_tasks.then(|| label(group)),
@@ -165,6 +166,7 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
             scores: scores.collect(),
             missing: marks.remove(&key).unwrap_or_default(),
             p_effective: groups.iter().find_map(|group| group.p_effective),
+            p_token_weighted: groups.iter().find_map(|group| group.p_token_weighted),
             parameters: groups.iter().find_map(|group| group.parameters),
             tokens_per_second: mean(&all(&groups, |group| &group.tokens_per_second)),
             gigabytes: mean(&all(&groups, |group| &group.peak_gigabytes)),
@@ -203,11 +205,15 @@ fn name(key: &Key, all: &[Key]) -> String {
     match (key.condition, key.p) {
         (Condition::Masked(mask), Some(p)) => {
             let family = match mask.family {
-                MaskFamily::Ap => "AP".to_owned(),
-                MaskFamily::ApBlocks { block_size } => format!("AP in blocks of {block_size}"),
-                MaskFamily::Random => "random cells".to_owned(),
+                MaskFamily::Ap { .. } => "AP".to_owned(),
+                MaskFamily::ApBlocks { block_size, .. } => format!("AP in blocks of {block_size}"),
+                MaskFamily::Random { .. } => "random cells".to_owned(),
             };
-            format!("{base}, {family} p = {} %", short(p.get(), 3))
+            let of = match mask.family.weighing() {
+                Weighing::Cells => "",
+                Weighing::Uses => " of the uses",
+            };
+            format!("{base}, {family} p = {} %{of}", short(p.get(), 3))
         }
         // Where models under masks are trained on from a dense one, so is their control.
         (Condition::Dense, Some(_)) if all.iter().any(is_before) => {

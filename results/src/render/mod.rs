@@ -23,8 +23,8 @@ pub use expected::Expected;
 pub use mechanisms::{MechanismColumn, MechanismLine, MechanismTable, mechanisms};
 pub(crate) use number::{NOTHING, change, difference, grouped, mean_sd, short, signed};
 pub use pivot::{MeanScore, PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, pivot};
-pub(crate) use report::labels;
 pub use report::{Report, ReportOptions, report};
+pub(crate) use report::{label, labels};
 pub use score_table::{Cell, Line, RowName, ScoreTable};
 pub use table::{Align, Column, Table};
 

@@ -7,7 +7,7 @@ use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
 use crate::record::{PaperReference, RunRecord, write_atomic};
-use crate::render::aggregate::{Aggregate, Group, aggregate};
+use crate::render::aggregate::{Aggregate, Group, GroupKey, aggregate};
 use crate::render::block::{self, Block};
 use crate::render::expected::{Expected, mark_missing};
 use crate::render::score_table::{RowName, ScoreTable};
@@ -20,6 +20,8 @@ pub struct ReportOptions {
     pub title: String,
     /// Runs the table should have.
     pub expected: Vec<Expected>,
+    /// Whether runs of several builds of the program are averaged.
+    pub is_mixed: bool,
 }
 
 /// Tables ready to print: a [`ScoreTable`] for each signature.
@@ -48,7 +50,8 @@ impl ReportOptions {
 /// Lays out the records of one table.
 ///
 /// Scores of different signatures stand in different tables, so that they never share a column.
-/// Runs of one row name but different recipes stand in rows of their own, named `row@hash`. Rows
+/// Runs of one row name but different recipes stand in rows of their own, named `row@hash`; so do runs of different builds
+/// that would be averaged, named `row@commit …`, unless they are to be taken together. Rows
 /// stand in the order in which the expected runs name them, others after them by name. Seeds are
 /// averaged, see [`aggregate()`](crate::render::aggregate()).
 ///
@@ -59,7 +62,7 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
         groups,
         unfinished,
         replaced,
-    } = aggregate(records);
+    } = aggregate(records, options.is_mixed);
     let labels = labels(&groups);
     let builds = build_notes(&groups);
     let mut by_signature: BTreeMap<_, ScoreTable> = BTreeMap::new();
@@ -72,7 +75,7 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
             baselines: Vec::new(),
         };
         let name = RowName {
-            row: labels[&(group.key.row.clone(), group.key.recipe_hash.clone())].clone(),
+            row: label(&labels, &group.key),
             variant: group.key.variant.clone(),
         };
         let table = by_signature.entry((metric, signature)).or_insert(empty);
@@ -114,8 +117,17 @@ pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String
 }
 
 /// Which builds made the runs, in words; nothing where no run names its commit.
-pub(super) fn build_notes<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Option<String> {
-    let builds = groups.into_iter().flat_map(|group| &group.builds);
+pub(super) fn build_notes(groups: &[Group]) -> Vec<String> {
+    let is_apart = groups.iter().any(|group| group.key.build.is_some());
+    let apart = is_apart.then(|| {
+        "Runs of several builds are not averaged: those of each stand apart, `…@commit …`; `--mixed` takes them together."
+            .to_owned()
+    });
+    made_by(groups).into_iter().chain(apart).collect()
+}
+
+fn made_by(groups: &[Group]) -> Option<String> {
+    let builds = groups.iter().flat_map(|group| &group.builds);
     let builds: BTreeSet<&str> = builds.map(String::as_str).collect();
     let all = builds.iter().copied().collect::<Vec<_>>().join("; ");
     match builds.len() {
@@ -146,6 +158,17 @@ pub(crate) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
         .iter()
         .map(|pair| (pair.clone(), label(pair)))
         .collect()
+}
+
+/// The printed name of a group's row: that of [`labels`], with the build where runs of several stand apart.
+pub(crate) fn label(labels: &BTreeMap<(String, String), String>, key: &GroupKey) -> String {
+    let row = labels.get(&(key.row.clone(), key.recipe_hash.clone()));
+    let row = row.unwrap_or(&key.row);
+    match &key.build {
+        None => row.clone(),
+        Some(build) if row.contains('@') => format!("{row}, {build}"),
+        Some(build) => format!("{row}@{build}"),
+    }
 }
 
 /// Puts a group into the cell it belongs to; what has no p is a baseline.

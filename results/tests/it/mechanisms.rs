@@ -49,6 +49,7 @@ fn table(records: &[RunRecord]) -> MechanismTable {
             expected("rfa(m=4)", Condition::Dense, 0.0),
             expected("entmax15", Condition::Dense, 0.0),
         ],
+        is_mixed: false,
     };
     mechanisms(records, &options).unwrap()
 }
@@ -169,6 +170,7 @@ fn rows_of_a_part_of_the_attention_stand_behind_their_mechanism() {
     let options = ReportOptions {
         title: "related: mechanisms".into(),
         expected: expected.into(),
+        is_mixed: false,
     };
     let table = mechanisms(&records, &options).unwrap();
     let names: Vec<&str> = table.lines.iter().map(|line| line.name.as_str()).collect();

@@ -21,7 +21,7 @@ fn files(folder: &str, records: Vec<RunRecord>) -> RunFiles {
 }
 
 fn overview(runs: Vec<RunFiles>) -> Overview {
-    Overview::new("Results: runs", runs).unwrap()
+    Overview::new("Results: runs", runs, false).unwrap()
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn missing_runs_come_with_their_command() {
         ["c has no completed run yet; type `lm --out c`"]
     );
     assert!(page.html().contains("type <code>lm --out c</code>"));
-    let error = Overview::new("none", vec![waiting])
+    let error = Overview::new("none", vec![waiting], false)
         .unwrap_err()
         .to_string();
     assert!(error.contains("no completed run"), "{error}");

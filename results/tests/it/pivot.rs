@@ -29,6 +29,7 @@ fn options(expected: Vec<Expected>) -> ReportOptions {
     ReportOptions {
         title: "GLUE".into(),
         expected,
+        is_mixed: false,
     }
 }
 
@@ -76,7 +77,7 @@ fn glue_has_a_column_for_each_task() {
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 1 + 8 + 2);
-    assert!(table.latex().contains("\\begin{tabular}{rlrlrrrrrr}"));
+    assert!(table.latex().contains("\\begin{tabular}{rlrrlrrrrrr}"));
 }
 
 /// Masks of blocks have lines of their own between those of cells and of chance.
@@ -314,19 +315,19 @@ fn variants_have_their_lines_and_changes() {
     let options = options(runs.map(expected).into());
     let table = pivot(&records, PivotLayout::Glue, &options).unwrap();
     insta::assert_snapshot!(table.table().to_markdown(), @r"
-    | variant  | p % | mask                    | effective % |                |       RTE ↑ |
-    |----------|----:|-------------------------|------------:|----------------|------------:|
-    | softmax  |   0 | –                       |        0.00 | ours           |       66.00 |
-    |          |     |                         |             | paper          |       65.70 |
-    | softmax  |  60 | ap                      |       46.79 | ours           |       64.00 |
-    |          |     |                         |             | change         |       -2.00 |
-    |          |     |                         |             | paper          |       61.37 |
-    |          |     |                         |             | paper's change |       -4.33 |
-    | entmax15 |   0 | –                       |        0.00 | ours           |       64.00 |
-    | entmax15 |  60 | ap                      |       46.79 | ours           |       62.00 |
-    |          |     |                         |             | change         |       -2.00 |
-    | entmax15 |  90 | ap                      |           – | ours           | missing [1] |
-    | –        |   – | the most frequent class |           – | ours           |       52.71 |
+    | variant  | p % | mask                    | effective % | token-weighted % |                |       RTE ↑ |
+    |----------|----:|-------------------------|------------:|-----------------:|----------------|------------:|
+    | softmax  |   0 | –                       |        0.00 |             0.00 | ours           |       66.00 |
+    |          |     |                         |             |                  | paper          |       65.70 |
+    | softmax  |  60 | ap                      |       46.79 |            42.86 | ours           |       64.00 |
+    |          |     |                         |             |                  | change         |       -2.00 |
+    |          |     |                         |             |                  | paper          |       61.37 |
+    |          |     |                         |             |                  | paper's change |       -4.33 |
+    | entmax15 |   0 | –                       |        0.00 |             0.00 | ours           |       64.00 |
+    | entmax15 |  60 | ap                      |       46.79 |            42.86 | ours           |       62.00 |
+    |          |     |                         |             |                  | change         |       -2.00 |
+    | entmax15 |  90 | ap                      |           – |                – | ours           | missing [1] |
+    | –        |   – | the most frequent class |           – |                – | ours           |       52.71 |
     ");
     let csv = table.csv().unwrap();
     for line in [

@@ -50,6 +50,7 @@ impl Published {
         let options = ReportOptions {
             title: title.trim_start_matches("# ").to_string(),
             expected: rows.iter().filter_map(|row| expect(row)).collect(),
+            is_mixed: false,
         };
         let layout = match records[0].table.split('-').next() {
             _ if in_rows(&records[0]) => Layout::Mechanisms,
@@ -112,7 +113,12 @@ fn the_published_page_follows_from_the_records() {
             notes: Vec::new(),
         }
     };
-    let overview = Overview::new("Results: published", folders.iter().map(run).collect()).unwrap();
+    let overview = Overview::new(
+        "Results: published",
+        folders.iter().map(run).collect(),
+        false,
+    )
+    .unwrap();
     let committed = fs::read_to_string(published.join("index.html")).unwrap();
     assert!(
         overview.html() == committed,

@@ -7,7 +7,7 @@ use sparta_results::{
     Baseline, COMMIT, Condition, Metric, ResultsError, RunRecord, Status, load_all,
 };
 
-use crate::support::{AP, blocks, random, run, table};
+use crate::support::{AP, blocks, by_uses, random, run, table};
 
 #[test]
 fn what_is_saved_is_loaded() {
@@ -145,6 +145,9 @@ fn conditions_are_written_as_ever() {
     }
     let expected = ["\"mask\": \"ap-blocks\",", none, "\"mask_block_size\": 16,"];
     assert_eq!(written(&blocks(16, 80.0, 5.0)), expected);
+    let uses = "\"mask_weigh\": \"uses\",";
+    let by_uses = run(by_uses(AP), Some(80.0), 1, 5.0);
+    assert_eq!(written(&by_uses), ["\"mask\": \"ap\",", none, uses]);
     for baseline in Baseline::ALL {
         written(&run(baseline, None, 1, 5.0));
     }
@@ -168,6 +171,11 @@ fn files_that_contradict_themselves_are_refused() {
             "mask_block_size Some(16)",
         ),
         ("\"seed\"", "\"maks\": 1, \"seed\"", "unknown field `maks`"),
+        (
+            "\"mask_seed\": null",
+            "\"mask_weigh\": \"tokens\"",
+            "mask_weigh Some(\"tokens\")",
+        ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
         let error = RunRecord::load(&path).unwrap_err();

@@ -6,12 +6,13 @@ use sparta_results::{
     RunRecord, Status, report,
 };
 
-use crate::support::{AP, SIGNATURE, ap_blocks, blocks, random, run, table};
+use crate::support::{AP, SIGNATURE, ap_blocks, blocks, by_uses, random, run, table};
 
 fn small() -> Report {
     let options = ReportOptions {
         title: "Small table".into(),
         expected: Vec::new(),
+        is_mixed: false,
     };
     report(&table(), &options).unwrap()
 }
@@ -63,6 +64,48 @@ fn csv() {
 /// Masks of blocks have lines of their own, beside those of cells and compared with the same dense
 /// run.
 #[test]
+fn masks_by_uses_stand_below_those_by_cells() {
+    let mut records = table();
+    for (condition, p, value) in [
+        (by_uses(AP), 20.0, 90.5),
+        (by_uses(AP), 80.0, 94.5),
+        (by_uses(random(1)), 80.0, 99.0),
+        (by_uses(random(2)), 80.0, 101.0),
+        (by_uses(ap_blocks(16)), 80.0, 96.3),
+    ] {
+        let mut record = run(condition, Some(p), 1, value);
+        record.paper = None;
+        (record.p_token_weighted, record.p_effective) = (Some(p), Some(100.0 - (100.0 - p) / 4.0));
+        records.push(record);
+    }
+    let report = report(&records, &ReportOptions::default()).unwrap();
+    let table = &report.tables[0];
+    insta::assert_snapshot!(table.table().to_markdown(), @r"
+    | row                         | p % | effective % | token-weighted % | ours, ap ↓ |    Δ ap |      ours, random ↓ | Δ random | paper, WikiText-103 ↓ | Δ paper |
+    |-----------------------------|----:|------------:|-----------------:|-----------:|--------:|--------------------:|---------:|----------------------:|--------:|
+    | small                       |   0 |        0.00 |             0.00 |     90.000 |  0.00 % |              90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small                       |  20 |        0.00 |             0.00 |     90.000 |  0.00 % |              90.000 |   0.00 % |                24.157 |  0.00 % |
+    | small                       |  80 |       73.39 |            71.43 |     91.800 | +2.00 % |  95.000 ± 1.000 (3) |  +5.56 % |                25.115 | +3.97 % |
+    | small, by uses              |  20 |       80.00 |            20.00 |     90.500 | +0.56 % |                   – |        – |                     – |       – |
+    | small, by uses              |  80 |       95.00 |            80.00 |     94.500 | +5.00 % | 100.000 ± 1.414 (2) | +11.11 % |                     – |       – |
+    | small, blocks of 16 by uses |  80 |       95.00 |            80.00 |     96.300 | +7.00 % |                   – |        – |                     – |       – |
+    ");
+    let csv = table.csv().unwrap();
+    for line in [
+        "small,80,73.393641,ap,perplexity,91.8,25.115,1,",
+        "small,80,95,ap-uses,perplexity,94.5,,1,",
+        "small,80,95,ap-blocks-16-uses,perplexity,96.3,,1,",
+        "small,80,95,random-uses,perplexity,100,,2,",
+    ] {
+        assert!(csv.contains(line), "{line} in {csv}");
+    }
+    let plot = svg::p_sweep(table).unwrap();
+    for label in ["small, by uses, ap", "small, by uses, random", "small, ap"] {
+        assert!(plot.contains(label), "{label}");
+    }
+}
+
+#[test]
 fn blocks_of_each_size_stand_beside_cells() {
     let mut records = table();
     records.extend([
@@ -81,6 +124,7 @@ fn blocks_of_each_size_stand_beside_cells() {
     let options = ReportOptions {
         title: "Small table".into(),
         expected: vec![expected(16), expected(32)],
+        is_mixed: false,
     };
     let report = report(&records, &options).unwrap();
     let table = &report.tables[0];
@@ -146,6 +190,7 @@ fn variants_stand_in_one_table() {
     let options = ReportOptions {
         title: "Small table".into(),
         expected: ["softmax", "entmax15"].map(expected).into(),
+        is_mixed: false,
     };
     let report = report(&records, &options).unwrap();
     let table = &report.tables[0];
@@ -231,6 +276,90 @@ fn builds_are_named() {
     );
 }
 
+/// Seeds of different builds have no mean unless it is asked for; each build has its own p = 0.
+#[test]
+fn runs_of_several_builds_are_averaged_only_if_asked() {
+    let built = |commit: &str, p: f64, seed: u64, value: f64| {
+        let condition = if p == 0.0 { Condition::Dense } else { AP };
+        let mut record = run(condition, Some(p), seed, value);
+        record.versions.insert(COMMIT.into(), commit.into());
+        record
+    };
+    let (a, b) = ("aaaaaaaaaaaa", "bbbbbbbbbbbb");
+    let mut records = vec![
+        built(a, 0.0, 1, 100.0),
+        built(b, 0.0, 2, 200.0),
+        built(a, 80.0, 1, 110.0),
+        built(b, 80.0, 2, 210.0),
+        built(a, 60.0, 1, 105.0),
+    ];
+    // Another row that has one build of each p is left as it is.
+    for (commit, p, value) in [(a, 0.0, 50.0), (b, 80.0, 60.0)] {
+        let mut record = built(commit, p, 1, value);
+        record.row = "other".into();
+        record.id += "-other";
+        records.push(record);
+    }
+    let text = |is_mixed| {
+        let options = ReportOptions {
+            is_mixed,
+            ..ReportOptions::default()
+        };
+        report(&records, &options).unwrap().markdown()
+    };
+    let cells = |text: &str, start: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with(start));
+        let cell = |line: &str, at: usize| line.split('|').nth(at).unwrap().trim().to_owned();
+        lines
+            .map(|line| [2, 5, 6].map(|at| cell(line, at)).join(" "))
+            .collect()
+    };
+    let apart = text(false);
+    assert_eq!(
+        cells(&apart, "| small@commit aaaaaaaaaaaa "),
+        [
+            "0 100.000 0.00 %",
+            "60 105.000 +5.00 %",
+            "80 110.000 +10.00 %"
+        ]
+    );
+    assert_eq!(
+        cells(&apart, "| small@commit bbbbbbbbbbbb "),
+        ["0 200.000 0.00 %", "80 210.000 +5.00 %"]
+    );
+    assert_eq!(
+        cells(&apart, "| other "),
+        ["0 50.000 0.00 %", "80 60.000 +20.00 %"]
+    );
+    assert!(
+        apart.contains("not averaged") && apart.contains("--mixed"),
+        "{apart}"
+    );
+    let mixed = text(true);
+    assert!(
+        !mixed.contains("@commit") && !mixed.contains("--mixed"),
+        "{mixed}"
+    );
+    assert_eq!(
+        cells(&mixed, "| small "),
+        [
+            "0 150.000 ± 70.711 (2) 0.00 %",
+            "60 105.000 +5.00 %",
+            "80 160.000 ± 70.711 (2) +6.67 %"
+        ]
+    );
+    // Builds that do not say what they are are one of their own.
+    records.iter_mut().filter(|of| of.seed == 2).for_each(|of| {
+        of.versions.remove(COMMIT);
+    });
+    let options = ReportOptions::default();
+    let unnamed = report(&records, &options).unwrap().markdown();
+    assert!(
+        unnamed.contains("small@unknown commit of 0.1.0"),
+        "{unnamed}"
+    );
+}
+
 #[test]
 fn terminal_and_latex_hold_the_same_cells() {
     let report = small();
@@ -261,6 +390,7 @@ fn order_of_records_changes_nothing() {
         &ReportOptions {
             title: "Small table".into(),
             expected: Vec::new(),
+            is_mixed: false,
         },
     )
     .unwrap();
@@ -317,11 +447,11 @@ fn signatures_never_share_a_column() {
         .find(|table| table.signature == other.signature)
         .unwrap();
     assert_eq!(with_long_memory.lines.len(), 1);
-    let ap = &with_long_memory.lines[0].cells[&MaskFamily::Ap];
+    let ap = &with_long_memory.lines[0].cells[&MaskFamily::AP];
     assert_eq!(ap.group.as_ref().unwrap().mean, 10.0);
     let cells = (report.tables.iter())
         .flat_map(|table| &table.lines)
-        .filter_map(|line| line.cells.get(&MaskFamily::Ap));
+        .filter_map(|line| line.cells.get(&MaskFamily::AP));
     assert!(cells.flat_map(|cell| &cell.group).all(|ap| ap.n == 1));
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (report.write(dir.path()).unwrap().iter())
@@ -374,7 +504,7 @@ fn seeds_are_averaged_and_repeats_are_not() {
     let mut diverged = run(AP, Some(80.0), 4, 1.0);
     (diverged.status, diverged.value) = (Status::Diverged, None);
     records.push(diverged);
-    let result = aggregate(&records);
+    let result = aggregate(&records, false);
     assert_eq!(result.groups.len(), 1);
     assert_eq!((result.groups[0].n, result.groups[0].mean), (3, 13.0));
     assert!((result.groups[0].sd.unwrap() - 13f64.sqrt()).abs() < 1e-12);
@@ -435,6 +565,7 @@ fn missing_runs_say_their_command() {
         &ReportOptions {
             title: String::new(),
             expected,
+            is_mixed: false,
         },
     )
     .unwrap();

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sparta_results::{Baseline, Condition, Mask, MaskFamily, Metric, RunRecord, Status, paper};
+use sparta_results::{
+    Baseline, Condition, Mask, MaskFamily, Metric, RunRecord, Status, Weighing, paper,
+};
 
 pub const AP: Condition = Condition::Masked(Mask {
-    family: MaskFamily::Ap,
+    family: MaskFamily::AP,
     seed: None,
 });
 
@@ -14,12 +16,22 @@ pub const SIGNATURE: &str =
 
 /// Random cells, drawn with `seed`.
 pub fn random(seed: u64) -> Condition {
-    Condition::masked(MaskFamily::Random, Some(seed))
+    Condition::masked(MaskFamily::RANDOM, Some(seed))
 }
 
 /// Blocks of smallest average attention.
 pub fn ap_blocks(block_size: u64) -> Condition {
-    Condition::masked(MaskFamily::ApBlocks { block_size }, None)
+    Condition::masked(MaskFamily::blocks(block_size), None)
+}
+
+/// The same mask with a p that is a share of the uses.
+pub fn by_uses(condition: Condition) -> Condition {
+    match condition {
+        Condition::Masked(mask) => {
+            Condition::masked(mask.family.weighed(Weighing::Uses), mask.seed)
+        }
+        Condition::Dense | Condition::Baseline(_) => condition,
+    }
 }
 
 /// A completed run of the row `small`.

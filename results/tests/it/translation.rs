@@ -86,6 +86,7 @@ fn table() -> Report {
     let options = ReportOptions {
         title: "Small translation".into(),
         expected: expected(),
+        is_mixed: false,
     };
     report(&records(), &options).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use sparta_ops::pruning::{AttentionType, MaskKind, MaskOverlap};
+use sparta_ops::pruning::{AttentionType, MaskKind, MaskOverlap, Weighing};
 use sparta_results::figure::OverlapMatrix;
 
 use super::pattern::{MaskFile, Observed, SHOWN_P};
@@ -31,14 +31,21 @@ pub(super) fn overlaps(all: &[Observed]) -> Result<Vec<OverlapMatrix>> {
         }));
     }
     placed.retain(|of| of.file.mask.kind() == MaskKind::Ap);
-    let mut sets: Vec<Vec<AttentionType>> = placed.iter().map(|of| of.file.types.clone()).collect();
-    sets.sort_by_key(|types| (types.len(), types.clone()));
+    let mut sets: Vec<(Weighing, Vec<AttentionType>)> = placed
+        .iter()
+        .map(|of| (of.file.mask.weighing(), of.file.types.clone()))
+        .collect();
+    sets.sort_by_key(|(weighing, types)| (*weighing, types.len(), types.clone()));
     sets.dedup();
     let mut matrices = Vec::new();
-    for types in &sets {
-        let of_set: Vec<&Placed> = placed.iter().filter(|of| of.file.is_ap_of(types)).collect();
+    for (weighing, types) in &sets {
+        let is_of_set = |of: &&Placed| of.file.is_ap_of(types, *weighing);
+        let of_set: Vec<&Placed> = placed.iter().filter(is_of_set).collect();
         let names: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
-        let names = names.join(" and ");
+        let names = match weighing {
+            Weighing::Cells => names.join(" and "),
+            Weighing::Uses => format!("{}, by uses", names.join(" and ")),
+        };
         let mut ps: Vec<f64> = of_set.iter().map(|of| of.file.mask.p()).collect();
         ps.sort_by(f64::total_cmp);
         let mut below = ps.iter().copied().filter(|&p| p <= SHOWN_P + 1e-9);

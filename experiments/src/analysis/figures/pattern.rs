@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use sparta_ops::pruning::{AttentionPattern, AttentionType, GlobalMask, MaskKind, SparsityReport};
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, GlobalMask, MaskKind, SparsityReport, Weighing,
+};
 use sparta_results::figure::{
     BlocksLeft, Grid, HeadPattern, MaskSparsity, OverlapFigure, PatternFigure, Source,
     SparsityFigure,
@@ -36,7 +38,7 @@ pub(super) struct MaskFile {
 }
 
 impl MaskFile {
-    /// The masks of a model, by type, kind and p.
+    /// The masks of a model, by type, what p is a share of, kind and p.
     pub(super) fn all(arm: &Arm) -> Result<Vec<Self>> {
         let folder = arm.folder.masks();
         let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
@@ -55,7 +57,10 @@ impl MaskFile {
             types.dedup();
             masks.push(Self { mask, types });
         }
-        let key = |of: &Self| (of.types.len(), of.types.clone(), order(of.mask.kind()));
+        let key = |of: &Self| {
+            let kind = (of.mask.weighing(), order(of.mask.kind()));
+            (of.types.len(), of.types.clone(), kind)
+        };
         masks.sort_by(|a, b| {
             let by_p = || a.mask.p().total_cmp(&b.mask.p());
             key(a).cmp(&key(b)).then_with(by_p)
@@ -63,9 +68,17 @@ impl MaskFile {
         Ok(masks)
     }
 
-    /// Whether the mask is AP's, of these types together.
-    pub(super) fn is_ap_of(&self, types: &[AttentionType]) -> bool {
-        self.mask.kind() == MaskKind::Ap && self.types == types
+    /// Whether the mask is AP's, of these types together, its p a share of that.
+    pub(super) fn is_ap_of(&self, types: &[AttentionType], weighing: Weighing) -> bool {
+        let mask = &self.mask;
+        mask.kind() == MaskKind::Ap && mask.weighing() == weighing && self.types == types
+    }
+
+    fn words(&self) -> String {
+        match self.mask.weighing() {
+            Weighing::Cells => words(self.mask.kind()),
+            Weighing::Uses => format!("{} by uses", words(self.mask.kind())),
+        }
     }
 }
 
@@ -136,8 +149,8 @@ pub(in crate::analysis) fn pattern(
             .extend(of_types(of, &pattern, &masks, &source, several)?);
         for file in &masks {
             let mask = match several {
-                true => format!("{}, {}", of.variant, words(file.mask.kind())),
-                false => words(file.mask.kind()),
+                true => format!("{}, {}", of.variant, file.words()),
+                false => file.words(),
             };
             for more in sparsity(mask, file, &pattern)? {
                 // Pruned alone or together with another type, a type has the same thresholds and the same mask.
@@ -236,9 +249,13 @@ fn of_types(
             mask: mask.map(|of| {
                 let types: Vec<&str> = of.types.iter().map(|of| of.as_str()).collect();
                 let p = 100.0 * of.mask.p();
+                let p = match of.mask.weighing() {
+                    Weighing::Cells => format!("p = {p} %"),
+                    Weighing::Uses => format!("p = {p} % by uses"),
+                };
                 match types.as_slice() {
-                    [_] => format!("p = {p} %"),
-                    several => format!("p = {p} % of {} together", several.join(" and ")),
+                    [_] => p,
+                    several => format!("{p} of {} together", several.join(" and ")),
                 }
             }),
             heads,
@@ -247,15 +264,18 @@ fn of_types(
     Ok(figures)
 }
 
-/// The mask to show beside the pattern of a type: of that type alone if there is one, and of p = 80 % or the next below.
+/// The mask to show beside the pattern of a type: by cells and of that type alone if there is one, and of p = 80 % or the next
+/// below.
 fn shown_mask(masks: &[MaskFile], kind: AttentionType) -> Option<&MaskFile> {
-    let mine = || {
+    let all = || {
         let is_ap = |of: &&MaskFile| of.mask.kind() == MaskKind::Ap;
         masks
             .iter()
             .filter(is_ap)
             .filter(|of| of.types.contains(&kind))
     };
+    let weighing = all().map(|of| of.mask.weighing()).min()?;
+    let mine = || all().filter(|of| of.mask.weighing() == weighing);
     let n_types = mine().map(|of| of.types.len()).min()?;
     let of_fewest = || mine().filter(|of| of.types.len() == n_types);
     let mut below = of_fewest().filter(|of| of.mask.p() <= SHOWN_P + 1e-9);

@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::Split;
 use sparta_datasets::pairs::SentencePair;
-use sparta_results::MaskFamily;
 use sparta_results::metric::bleu::BleuScore;
+use sparta_results::{MaskFamily, Weighing};
 
 use super::output::OutputNote;
 use super::rows;
@@ -112,9 +112,16 @@ fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(Str
         let arm = folder.arm(recipe, seed, &of.folder);
         dense.push((of.mechanisms.label(), arm.dense()));
         for row in Row::all(&of.pruned, recipe.masks()) {
-            if row.mask == Some(MaskFamily::Ap) && row.p == largest {
+            let of_uses = match row.mask {
+                Some(MaskFamily::Ap {
+                    of: Weighing::Cells,
+                }) => "",
+                Some(MaskFamily::Ap { of: Weighing::Uses }) => " of the uses",
+                Some(MaskFamily::ApBlocks { .. } | MaskFamily::Random { .. }) | None => continue,
+            };
+            if row.p == largest {
                 for line in rows::lines(recipe, &of, Some(&row)) {
-                    let label = format!("{}, p = {largest}", line.label.row);
+                    let label = format!("{}, p = {largest}{of_uses}", line.label.row);
                     pruned.push((label, arm.row(&row.name())));
                 }
             }

@@ -1,6 +1,7 @@
 //! The language-model table as a user makes it.
 
 mod bad_input;
+mod records;
 mod stop;
 mod table;
 

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use sparta_ops::pruning::{AttentionPattern, AttentionType, BlockState, GlobalMask, MaskKind};
+use sparta_ops::pruning::{
+    AttentionPattern, AttentionType, BlockState, GlobalMask, MaskKind, Weighing,
+};
 
 use super::{bench, value};
 use crate::bench::{assert_says, said, stdout};
@@ -79,6 +81,63 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     );
     assert!(bench.read("whole/TABLE.svg").contains("<svg"));
     bench.report_again();
+}
+
+/// Rows of which p is a share of the uses join those of cells, and a mask of one is none of the other.
+#[test]
+fn masks_by_uses_join_those_by_cells() {
+    let bench = bench();
+    let sets = [
+        "prune.p=[0, 60]",
+        "prune.random_masks=[0, 1]",
+        "prune.block_sizes=[16]",
+    ];
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let before = bench.csv("run");
+    let both = [&sets[..], &["prune.weigh=[\"cells\", \"uses\"]"]].concat();
+    bench
+        .tiny_with("--out run --device flex --resume", &both)
+        .success();
+    let after = bench.csv("run");
+    for line in before.lines() {
+        assert!(after.contains(line), "{line}");
+    }
+    for mask in ["ap-uses", "ap-blocks-16-uses", "random-uses"] {
+        let ppl: f64 = value(&after, mask, "60").parse().unwrap();
+        assert!(ppl.is_finite() && ppl > 1.0, "{mask}");
+    }
+    assert_says(
+        &bench.read("run/TABLE.md"),
+        &[
+            "transformer-xl, by uses",
+            "transformer-xl, blocks of 16 by uses",
+        ],
+    );
+    for (row, kind) in [
+        ("ap-uses-p60", MaskKind::Ap),
+        ("random-uses-p60-m1", MaskKind::Random { seed: 1001 }),
+        ("blocks16-uses-p60", MaskKind::ApBlocks { block_size: 16 }),
+    ] {
+        let mask = bench.path(format!("run/seed-1/masks/{row}.safetensors"));
+        let mask = GlobalMask::load(mask).unwrap();
+        assert_eq!((mask.kind(), mask.weighing()), (kind, Weighing::Uses));
+    }
+    // The mask of another row is refused.
+    let masks = bench.path("run/seed-1/masks");
+    std::fs::copy(
+        masks.join("ap-p60.safetensors"),
+        masks.join("ap-uses-p60.safetensors"),
+    )
+    .unwrap();
+    std::fs::remove_dir_all(bench.path("run/records")).unwrap();
+    let text = said(
+        &bench.tiny_with("--out run --device flex --resume", &both),
+        1,
+    );
+    assert_says(
+        &text,
+        &["ap-uses-p60", "mask of another row", "60 % of the cells"],
+    );
 }
 
 /// Masks of cells and of blocks of one dense model beside each other, by fused attention and by the

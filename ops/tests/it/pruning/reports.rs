@@ -210,7 +210,7 @@ fn report_serialises_and_prints() {
     assert_eq!(lines.len(), 5, "{printed}");
     assert_eq!(
         lines[0],
-        "mask ap, nominal 12.50 %, threshold by layer, corrected semantics"
+        "mask ap, nominal 12.50 % of the cells, threshold by layer, corrected semantics"
     );
     let last: Vec<&str> = lines[4].split_whitespace().collect();
     assert_eq!(

@@ -75,6 +75,14 @@ impl MechanismTable {
                 heads.push((format!("Δ {}", first.name), Align::Right));
             }
         }
+        // Only masks hide anything.
+        let is_masked = |line: &MechanismLine| matches!(line.condition, Condition::Masked(_));
+        let has_masks = self.lines.iter().any(is_masked);
+        if has_masks {
+            for head in ["effective %", "token-weighted %"] {
+                heads.push((head.to_owned(), Align::Right));
+            }
+        }
         for head in ["parameters", "tokens/s", "memory, GB"] {
             heads.push((head.to_owned(), Align::Right));
         }
@@ -98,6 +106,11 @@ impl MechanismTable {
                 }
             }
             let or_nothing = |text: Option<String>| text.unwrap_or(NOTHING.into());
+            if has_masks {
+                let hidden = [line.p_effective, line.p_token_weighted];
+                let of_mask = |p: Option<f64>| p.filter(|_| is_masked(line));
+                cells.extend(hidden.map(|p| or_nothing(of_mask(p).map(|p| format!("{p:.2}")))));
+            }
             cells.push(or_nothing(line.parameters.map(|n| grouped(n as f64))));
             cells.push(or_nothing(line.tokens_per_second.map(grouped)));
             cells.push(or_nothing(line.gigabytes.map(|of| format!("{of:.2}"))));
@@ -180,7 +193,7 @@ impl MechanismLine {
 
     fn csv(&self, column: &MechanismColumn, score: &MeanScore) -> Vec<String> {
         let mask = match (self.condition, self.p) {
-            (Condition::Dense, Some(_)) => MaskFamily::Ap.to_string(),
+            (Condition::Dense, Some(_)) => MaskFamily::AP.to_string(),
             (condition, _) => condition.to_string(),
         };
         let number = |value: Option<f64>| value.map_or(String::new(), |value| short(value, 6));

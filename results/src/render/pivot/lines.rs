@@ -78,9 +78,14 @@ impl Lines<'_> {
             n: group.n,
             runs: group.by_seed(),
         });
-        if let Some(p) = group.p_effective {
-            let (least, most) = line.p_effective.unwrap_or((p, p));
-            line.p_effective = Some((least.min(p), most.max(p)));
+        for (range, found) in [
+            (&mut line.p_effective, group.p_effective),
+            (&mut line.p_token_weighted, group.p_token_weighted),
+        ] {
+            if let Some(p) = found {
+                let (least, most) = range.unwrap_or((p, p));
+                *range = Some((least.min(p), most.max(p)));
+            }
         }
     }
 
@@ -136,6 +141,7 @@ impl Lines<'_> {
             condition,
             p,
             p_effective: None,
+            p_token_weighted: None,
             ours: vec![None; n],
             paper: vec![None; n],
             missing: vec![Vec::new(); n],

@@ -13,7 +13,7 @@ use crate::metric::Metric;
 use crate::record::RunRecord;
 use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
 use crate::render::expected::unanswered;
-use crate::render::report::{ReportOptions, build_notes, labels, left_out};
+use crate::render::report::{ReportOptions, build_notes, label, labels, left_out};
 use published::published;
 
 /// What stands in columns and lines.
@@ -71,6 +71,8 @@ pub struct PivotLine {
     pub p: Option<Percent>,
     /// Least and greatest effective percentage over the columns.
     pub p_effective: Option<(f64, f64)>,
+    /// The same of the percentage that is weighted by uses.
+    pub p_token_weighted: Option<(f64, f64)>,
     /// Our numbers.
     pub ours: Vec<Option<MeanScore>>,
     /// The published numbers.
@@ -116,7 +118,7 @@ pub fn pivot(
         groups,
         unfinished,
         replaced,
-    } = aggregate(records);
+    } = aggregate(records, options.is_mixed);
     if groups.is_empty() {
         return Err(ResultsError::Empty);
     }
@@ -152,9 +154,6 @@ pub fn pivot(
 /// The groups with the printed names of their rows.
 fn labelled(groups: Vec<Group>) -> Vec<(String, Group)> {
     let labels = labels(&groups);
-    let label = |group: Group| {
-        let row = (group.key.row.clone(), group.key.recipe_hash.clone());
-        (labels[&row].clone(), group)
-    };
-    groups.into_iter().map(label).collect()
+    let named = |group: Group| (label(&labels, &group.key), group);
+    groups.into_iter().map(named).collect()
 }

@@ -97,6 +97,7 @@ impl PivotTable {
             ("p %".to_owned(), Align::Right),
             ("mask".to_owned(), Align::Left),
             ("effective %".to_owned(), Align::Right),
+            ("token-weighted %".to_owned(), Align::Right),
             (String::new(), Align::Left),
         ]);
         let head = |column: &PivotColumn| {
@@ -175,7 +176,7 @@ impl PivotTable {
             (Condition::Dense, Some(_)) => NOTHING.to_owned(),
             (condition, _) => condition.description(),
         };
-        let effective = match line.p_effective {
+        let range = |of: Option<(f64, f64)>| match of {
             Some((least, most)) if format!("{least:.2}") != format!("{most:.2}") => {
                 format!("{least:.2} to {most:.2}")
             }
@@ -190,7 +191,10 @@ impl PivotTable {
         if self.has_variants() {
             cells.push(name(line.variant.clone().unwrap_or(NOTHING.into())));
         }
-        cells.extend([name(p), name(mask), name(effective), what.to_owned()]);
+        cells.extend([name(p), name(mask)]);
+        let hidden = [line.p_effective, line.p_token_weighted];
+        cells.extend(hidden.map(|of| name(range(of.filter(|_| line.p.is_some())))));
+        cells.push(what.to_owned());
         cells.extend((0..self.columns.len()).map(cell));
         cells
     }

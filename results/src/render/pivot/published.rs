@@ -89,7 +89,7 @@ pub(super) fn places(layout: PivotLayout) -> Vec<(&'static str, Condition, Perce
         let p = Percent::new(p.parse().ok()?);
         let condition = match p {
             Percent::ZERO => Condition::Dense,
-            _ => Condition::masked(MaskFamily::Ap, None),
+            _ => Condition::masked(MaskFamily::AP, None),
         };
         Some((SQUAD_KERNELS[2], condition, p))
     };

@@ -7,7 +7,7 @@ pub(super) use print::with_marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::condition::{Condition, MaskFamily, Place};
+use crate::condition::{Condition, MaskFamily, OwnRows, Place};
 use crate::metric::Metric;
 use crate::record::PaperReference;
 use crate::render::aggregate::{Group, Percent};
@@ -73,12 +73,12 @@ impl Cell {
     }
 }
 
-/// The masks that are printed as one row: those of the families with columns, or those of one
-/// family that has rows of its own.
+/// The masks that are printed as one row: those of the families with columns, or those that have rows of
+/// their own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Row<'a> {
     pub(super) name: &'a RowName,
-    own: Option<MaskFamily>,
+    own: Option<OwnRows>,
 }
 
 /// One printed line of the table.
@@ -137,12 +137,8 @@ impl ScoreTable {
     /// The families that have a column: AP's, and what else was run or is waited for.
     pub(super) fn columns(&self) -> BTreeSet<MaskFamily> {
         let families = self.lines.iter().flat_map(|line| line.cells.keys());
-        let column = |family: &MaskFamily| match family.place() {
-            Place::Column => *family,
-            Place::Rows { column, .. } => column,
-        };
-        let columns = families.map(column);
-        columns.chain([MaskFamily::Ap]).collect()
+        let columns = families.map(|family| family.column());
+        columns.chain([MaskFamily::AP]).collect()
     }
 
     /// Each name of a line once, in their order.
@@ -156,9 +152,13 @@ impl ScoreTable {
     /// their own.
     pub(super) fn rows(&self) -> Vec<Row<'_>> {
         let of_name = |name| {
-            let is_own = |family: &MaskFamily| family.place() != Place::Column;
-            let own = self.families(name).into_iter().filter(is_own);
-            let rows = std::iter::once(None).chain(own.map(Some));
+            let own = |family: MaskFamily| match family.place() {
+                Place::Column => None,
+                Place::Rows { rows, .. } => Some(rows),
+            };
+            let families = self.families(name).into_iter();
+            let own: BTreeSet<OwnRows> = families.filter_map(own).collect();
+            let rows = std::iter::once(None).chain(own.into_iter().map(Some));
             rows.map(move |own| Row { name, own })
         };
         let rows = self.names().into_iter().flat_map(of_name);
@@ -208,9 +208,9 @@ impl Line {
 impl fmt::Display for Row<'_> {
     /// `transformer-xl, blocks of 16`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.own.map(MaskFamily::place) {
-            Some(Place::Rows { name, .. }) => write!(f, "{}, {name}", self.name),
-            Some(Place::Column) | None => self.name.fmt(f),
+        match self.own {
+            Some(rows) => write!(f, "{}, {rows}", self.name),
+            None => self.name.fmt(f),
         }
     }
 }
@@ -226,18 +226,15 @@ impl<'a> Printed<'a> {
     /// The cell in a column: the dense runs at p = 0 in each column that the row has, else those
     /// under the column's masks.
     pub(super) fn cell(&self, column: MaskFamily) -> Option<&'a Cell> {
-        let has_column =
-            || column == MaskFamily::Ap || self.table.families(&self.line.name).contains(&column);
-        let family = match self.row.own.map(|own| (own, own.place())) {
-            None if self.line.p == Percent::ZERO => {
-                let dense = Some(&self.line.dense);
-                return dense.filter(|dense| !dense.is_empty() && has_column());
-            }
-            None | Some((_, Place::Column)) => column,
-            Some((own, Place::Rows { column: of, .. })) if of == column => own,
-            Some((_, Place::Rows { .. })) => return None,
+        let has_column = || {
+            let families = self.table.families(&self.line.name).into_iter();
+            column == MaskFamily::AP || families.map(MaskFamily::column).any(|of| of == column)
         };
-        self.line.cells.get(&family)
+        if self.row.own.is_none() && self.line.p == Percent::ZERO {
+            let dense = Some(&self.line.dense);
+            return dense.filter(|dense| !dense.is_empty() && has_column());
+        }
+        self.line.cells.get(&self.family(column)?)
     }
 
     /// Our runs in a column.
@@ -252,9 +249,13 @@ impl<'a> Printed<'a> {
         groups.into_iter().find_map(|group| group.paper.as_ref())
     }
 
-    /// The family of masks in a column.
-    pub(super) fn family(&self, column: MaskFamily) -> MaskFamily {
-        self.row.own.unwrap_or(column)
+    /// The family of the row's masks in a column.
+    pub(super) fn family(&self, column: MaskFamily) -> Option<MaskFamily> {
+        let Some(rows) = self.row.own else {
+            return Some(column);
+        };
+        let mut families = self.line.cells.keys().copied();
+        families.find(|family| family.place() == Place::Rows { column, rows })
     }
 
     /// The line at p = 0 that its changes refer to.

@@ -132,7 +132,7 @@ impl ScoreTable {
 
     /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`;
     /// `value` is the mean over `n_seeds` runs. A row's baselines come first, then p = 0 … under
-    /// `ap`, under `ap-blocks-N`, then p = 0 … under each further family, such as `random`.
+    /// `ap`, under `ap-uses` and `ap-blocks-N`, then p = 0 … under each further family, such as `random`.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -159,10 +159,11 @@ impl ScoreTable {
             for column in self.columns() {
                 let printed = self.printed().filter(|line| line.row.name == name);
                 for line in printed {
-                    let Some(group) = line.group(column) else {
+                    let (Some(group), Some(family)) = (line.group(column), line.family(column))
+                    else {
                         continue;
                     };
-                    let (p, family) = (line.line.p, line.family(column));
+                    let p = line.line.p;
                     // At p = 0 there is no mask to differ from the published one.
                     let is_published = family.is_published() || p == Percent::ZERO;
                     let paper = line.paper().filter(|_| is_published);

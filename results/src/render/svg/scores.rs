@@ -120,7 +120,7 @@ fn bars(table: &ScoreTable, is_shown: impl Fn(&Printed<'_>) -> bool) -> Bars {
         corpora: Vec::new(),
     };
     for line in table.printed().filter(is_shown) {
-        let Some(group) = line.group(MaskFamily::Ap) else {
+        let Some(group) = line.group(MaskFamily::AP) else {
             continue;
         };
         let paper = line.paper();

@@ -89,6 +89,8 @@ const GRID_WORDS: &[&str] = &[
     "paper",
     "head",
     "block_size",
+    "weigh",
+    "uses",
 ];
 
 /// Masks.
@@ -102,9 +104,12 @@ pub const MASK: Target = Target {
         };
         let blocks = GlobalMask::from_pattern_in_blocks(&pattern(None), 0.5, Scope::Head, 2)
             .expect("a mask");
+        let by_uses =
+            GlobalMask::from_pattern_by_uses(&pattern(None), 0.5, Scope::Layer).expect("a mask");
         Corpus::of([
             mask(None, 0.5, Scope::Head, Semantics::Corrected),
             mask(Some(IndexSets::Local { w: 2 }), 0.3, Scope::Head, Semantics::Corrected),
+            saved(|path| by_uses.save(path).expect("saved")),
             saved(|path| blocks.save(path).expect("saved")),
         ])
         .and([
@@ -159,6 +164,10 @@ pub const PATTERN: Target = Target {
                 let _ = GlobalMask::from_pattern(&pattern, 0.5, Scope::Head, semantics);
             }
             let _ = GlobalMask::from_pattern_in_blocks(&pattern, 0.5, Scope::Head, 2);
+            if let Ok(mask) = GlobalMask::from_pattern_by_uses(&pattern, 0.5, Scope::Model) {
+                let _ =
+                    GlobalMask::random_like_by_uses(&mask, &pattern, 1).expect("its own pattern");
+            }
             true
         })
     },
