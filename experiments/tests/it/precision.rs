@@ -56,6 +56,7 @@ mod on_libtorch {
         "prune.p=[0, 60]",
         "prune.random_masks=[0, 1]",
         "train.steps=200",
+        "train.log_every=50",
         "train.warmup_steps=10",
         "train.lr=0.02",
     ];
