@@ -21,6 +21,7 @@ pub(crate) fn rate_now(dropout: &Dropout, device: &Device) -> f64 {
 mod tests {
     use super::*;
     use burn::nn::DropoutConfig;
+    use burn::tensor::DType;
 
     #[test]
     fn drops_at_the_rate_and_keeps_the_mean_in_training_only() {
