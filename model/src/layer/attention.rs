@@ -297,10 +297,16 @@ impl MultiHeadAttention {
     /// As [`CachedInput`] has them; context: `[batch, seq_q, d_model]`.
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
         let device = input.query.device();
+        // Rows of all heads are scaled where they lie; a head's are a view, of which a product would be made element by element.
+        let is_scaled = match (&self.mechanism, &self.key) {
+            (Mechanism::DotProduct(_), Some(_)) => true,
+            (_, Some(_) | None) => false,
+        };
         let options = AttentionOptions {
             causal: input.causal,
             key_padding: input.key_padding,
             return_weights: input.return_weights,
+            scale: is_scaled.then_some(1.0),
             ..self.options(input.return_weights, &device)
         };
         let surroundings = Surroundings {
@@ -310,7 +316,18 @@ impl MultiHeadAttention {
         };
         let KeyValue { key, value } = input.keys;
         let query = match &self.key {
-            Some(_) => self.split(&self.query, input.query),
+            Some(_) => {
+                let [batch, seq_q, d_model] = input.query.dims();
+                let rows = input.query.reshape([batch * seq_q, d_model]);
+                let rows = linear(&self.query, rows);
+                self.split_rows(
+                    match is_scaled {
+                        true => rows.mul_scalar(1.0 / (self.d_head as f64).sqrt()),
+                        false => rows,
+                    },
+                    batch,
+                )
+            }
             // They are there already: the queries are the last keys.
             None => {
                 let seq_q = input.query.dims()[1];
@@ -471,8 +488,13 @@ impl MultiHeadAttention {
     /// matrix product of the map.
     fn split(&self, map: &Linear, input: Tensor<3>) -> Tensor<4> {
         let [batch, seq, d_model] = input.dims();
-        linear(map, input.reshape([batch * seq, d_model]))
-            .reshape([batch, seq, self.n_heads, self.d_head])
+        self.split_rows(linear(map, input.reshape([batch * seq, d_model])), batch)
+    }
+
+    /// `[batch · seq, n_heads · d_head]` as `[batch, n_heads, seq, d_head]`, without a copy.
+    fn split_rows(&self, rows: Tensor<2>, batch: usize) -> Tensor<4> {
+        let seq = rows.dims()[0] / batch.max(1);
+        rows.reshape([batch, seq, self.n_heads, self.d_head])
             .swap_dims(1, 2)
     }
 }
