@@ -11,7 +11,7 @@ use sparta_model::layer::{MechanismConfig, NormalizerConfig};
 use sparta_model::seq2seq::{Seq2SeqConfig, Seq2SeqInput};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig, TransformerXlInput};
 
-use crate::{distance, some_words, values, words};
+use crate::{alone, distance, some_words, values, words};
 
 const VOCAB: usize = 30;
 /// A half type, and how far a loss and the direction of gradients may be from those in f32.
@@ -20,7 +20,7 @@ const HALVES: [(Precision, f32, f32); 2] = [
     (Precision::F16, 2e-3, 0.9995),
 ];
 
-fn transformer_xl() -> TransformerXlConfig {
+fn small() -> TransformerXlConfig {
     TransformerXlConfig::new(VOCAB, 2, 16, 2, 8, 32, 8, 8)
         .with_dropout(0.0)
         .with_init_std(0.3)
@@ -116,6 +116,10 @@ fn next_words(model: &TransformerXl, device: &Device) -> Tensor<1> {
 /// Every mechanism, and every part of dot-product attention, where it can be causal.
 #[test]
 fn transformer_xl_in_half_types() {
+    alone(transformer_xl);
+}
+
+fn transformer_xl() {
     for (name, device) in devices() {
         let device = device.autodiff();
         let quick = ["softmax", "alpha_entmax", "favor(m=16)"];
@@ -137,7 +141,7 @@ fn transformer_xl_in_half_types() {
         for mechanism in quick.iter().chain(all) {
             device.seed(3);
             let mechanism: MechanismConfig = mechanism.parse().unwrap();
-            let model = transformer_xl().with_mechanism(mechanism).init(&device);
+            let model = small().with_mechanism(mechanism).init(&device);
             let what = format!("{mechanism} on {name}");
             // Hashed buckets and drawn gates are other ones after rounding, or at each call.
             if mechanism.to_string().contains("gate") || mechanism.shares_keys() {
@@ -147,7 +151,7 @@ fn transformer_xl_in_half_types() {
             }
             holds_in_half_types(&what, &model, |model| next_words(model, &device));
         }
-        let adaptive = transformer_xl()
+        let adaptive = small()
             .with_cutoffs(vec![10, 20])
             .with_div_val(2)
             .with_pre_norm(true)
@@ -159,6 +163,10 @@ fn transformer_xl_in_half_types() {
 
 #[test]
 fn encoder_and_decoder_in_half_types() {
+    alone(encoder_and_decoder);
+}
+
+fn encoder_and_decoder() {
     for (name, device) in devices() {
         let device = device.autodiff();
         device.seed(5);
@@ -181,6 +189,10 @@ fn encoder_and_decoder_in_half_types() {
 
 #[test]
 fn bert_in_half_types() {
+    alone(bert);
+}
+
+fn bert() {
     for (name, device) in devices() {
         let device = device.autodiff();
         device.seed(7);
@@ -207,7 +219,7 @@ fn bert_in_half_types() {
 #[test]
 fn weights_that_are_asked_for_or_watched_are_in_f32() {
     let device = Device::flex();
-    let model = transformer_xl()
+    let model = small()
         .with_normalizer(NormalizerConfig::Entmax15)
         .init(&device);
     let tokens = || words(&some_words(24, VOCAB, 9), 3, &device);
