@@ -40,7 +40,7 @@ pub mod record;
 pub mod render;
 pub mod significance;
 
-pub use condition::{Baseline, Condition, Mask, MaskFamily, Weighing};
+pub use condition::{Baseline, Condition, Mask, MaskFamily, MaskRows, Weighing};
 pub use error::{Result, ResultsError};
 pub use metric::{Metric, Perplexity, PerplexitySignature, ScoreSignature};
 pub use record::{COMMIT, PaperReference, RunRecord, Status, load_all};

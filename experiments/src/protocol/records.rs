@@ -166,7 +166,12 @@ impl<R: Recipe> Run<'_, R> {
                 p_effective: p.map(|_| effective),
                 p_token_weighted: p.map(|_| token_weighted),
                 paper: published.and_then(|(table, row)| paper::reference(table, row, p?)),
-                ..self.blank((seed, &name), &line.label.row, condition, score)
+                ..self.blank(
+                    (seed, &name),
+                    &line.label.row,
+                    condition.decoded(line.label.rows),
+                    score,
+                )
             }
         };
         Ok(lines.iter().map(describe).collect())
@@ -329,7 +334,9 @@ pub(crate) fn expected<T: Task>(
                 all.push(Expected {
                     row: label.row,
                     variant: variant.label(),
-                    condition: row.map_or(Condition::Dense, |row| row.condition(seed)),
+                    condition: row
+                        .map_or(Condition::Dense, |row| row.condition(seed))
+                        .decoded(label.rows),
                     p: label.p,
                     seed,
                     command: command.clone(),

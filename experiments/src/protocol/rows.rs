@@ -440,7 +440,9 @@ impl Row {
     pub fn has_published(&self) -> bool {
         match self.mask {
             None => true,
-            Some(MaskFamily::Ap { of } | MaskFamily::Random { of }) => of == Weighing::Cells,
+            Some(MaskFamily::Ap { of, .. } | MaskFamily::Random { of, .. }) => {
+                of == Weighing::Cells
+            }
             Some(MaskFamily::ApBlocks { .. }) => false,
         }
     }
@@ -462,18 +464,18 @@ impl Row {
             return Ok(None);
         };
         Ok(Some(match family {
-            MaskFamily::Ap { of } => match of {
+            MaskFamily::Ap { of, .. } => match of {
                 Weighing::Cells => GlobalMask::from_pattern(pattern, p, scope, semantics)?,
                 Weighing::Uses => GlobalMask::from_pattern_by_uses(pattern, p, scope)?,
             },
-            MaskFamily::ApBlocks { block_size, of } => {
+            MaskFamily::ApBlocks { block_size, of, .. } => {
                 let make = match of {
                     Weighing::Cells => GlobalMask::from_pattern_in_blocks,
                     Weighing::Uses => GlobalMask::from_pattern_in_blocks_by_uses,
                 };
                 make(pattern, p, scope, block_size as usize)?
             }
-            MaskFamily::Random { of } => {
+            MaskFamily::Random { of, .. } => {
                 let ap = ap.with_context(|| format!("{} has no AP mask before it", self.name()))?;
                 let seed = self.mask_seed(seed).unwrap_or(seed);
                 match of {

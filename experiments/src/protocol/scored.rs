@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sparta_results::metric::Outcomes;
-use sparta_results::{Metric, RunRecord, Status};
+use sparta_results::{MaskFamily, MaskRows, Metric, RunRecord, Status};
 
 use super::folder::TRAINED;
 
@@ -99,7 +99,13 @@ pub(crate) fn models(root: &Path, records: &[RunRecord]) -> Result<Vec<ScoredMod
         }
     }
     let with_records = |(at, model): (usize, ScoredModel)| {
-        let records = of_model.remove(&at)?;
+        let mut records = of_model.remove(&at)?;
+        // What is kept beside a model is what it wrote with the right rows of its mask, where it wrote with others too.
+        let rows = |of: &RunRecord| of.condition.family().map(MaskFamily::rows);
+        let is_other = |of: &RunRecord| rows(of) == Some(MaskRows::Paper);
+        if !records.iter().all(is_other) {
+            records.retain(|of| !is_other(of));
+        }
         Some(ScoredModel { records, ..model })
     };
     Ok(found

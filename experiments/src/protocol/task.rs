@@ -12,7 +12,7 @@ use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::Readings;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
-use sparta_results::{Baseline, Metric, RunRecord};
+use sparta_results::{Baseline, MaskRows, Metric, RunRecord};
 
 use super::cost::Cost;
 use super::folder::{ModelFolder, RunFolder};
@@ -409,6 +409,8 @@ pub struct Label {
     pub row: String,
     /// The p it stands at; none for a dense model before the further steps of all rows.
     pub p: Option<f64>,
+    /// Which rows of its mask, if it has one, a decoder uses that writes.
+    pub rows: MaskRows,
 }
 
 /// A score that a model gets: a line of the table.

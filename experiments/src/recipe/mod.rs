@@ -73,7 +73,7 @@ pub use shape::check_shape;
 pub use shipped::{ALL_SHIPPED, ProgramRecipes, Shipped, find_shipped};
 pub use squad::SquadRecipe;
 pub use translation::TranslationRecipe;
-pub use words::{LayoutName, OptimizerName, RetrainStart};
+pub use words::{LayoutName, OptimizerName, RetrainStart, RowsName};
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use sparta_results::MaskRows;
 
 /// An optimiser by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,5 +86,47 @@ pub enum LayoutName {
 impl LayoutName {
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Rows of a mask that a decoder uses while it writes one token after the other; training has the right ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsName {
+    /// Those of its positions.
+    True,
+    /// Those of the paper's released code.
+    Paper,
+    /// The right ones, and those of the released code beside them in rows of their own; outside the recipe hash.
+    Both,
+}
+
+impl RowsName {
+    /// The rows that a model is scored by, each by itself, where its mask has decoder rows.
+    #[must_use]
+    pub fn scored(self) -> &'static [MaskRows] {
+        match self {
+            Self::True => &[MaskRows::True],
+            Self::Paper => &[MaskRows::Paper],
+            Self::Both => &MaskRows::ALL,
+        }
+    }
+
+    /// Without what is only added.
+    #[must_use]
+    pub(super) fn without_added(self) -> Self {
+        match self {
+            Self::True | Self::Both => Self::True,
+            Self::Paper => Self::Paper,
+        }
+    }
+
+    /// The rows of the network that the model is served with.
+    #[must_use]
+    pub fn served(self) -> sparta_model::seq2seq::MaskRows {
+        match self.without_added() {
+            Self::True | Self::Both => sparta_model::seq2seq::MaskRows::True,
+            Self::Paper => sparta_model::seq2seq::MaskRows::PaperFaithful,
+        }
     }
 }

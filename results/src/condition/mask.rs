@@ -21,6 +21,8 @@ pub enum MaskFamily {
     Ap {
         /// What p is a share of.
         of: Weighing,
+        /// Which of its rows a decoder uses that writes one token after the other.
+        rows: MaskRows,
     },
     /// The same, ranked and hidden in whole blocks of cells.
     ApBlocks {
@@ -28,11 +30,15 @@ pub enum MaskFamily {
         block_size: u64,
         /// What p is a share of.
         of: Weighing,
+        /// Which of its rows a decoder uses that writes one token after the other.
+        rows: MaskRows,
     },
     /// As many cells, or uses, as [`MaskFamily::Ap`] hides, drawn at random.
     Random {
         /// What p is a share of.
         of: Weighing,
+        /// Which of its rows a decoder uses that writes one token after the other.
+        rows: MaskRows,
     },
 }
 
@@ -58,15 +64,39 @@ impl Weighing {
     }
 }
 
+/// Which rows of its mask a decoder uses while it writes one token after the other. It is trained with the right ones in
+/// either case, and so is what is scored with targets given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MaskRows {
+    /// Those of its positions.
+    True,
+    /// Those of the paper's released code: with n keys row n + 1.
+    Paper,
+}
+
+impl MaskRows {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::True, Self::Paper];
+
+    /// The word in records and recipes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::Paper => "paper",
+        }
+    }
+}
+
 /// What tells rows of a table apart that have the name of others: how their masks are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnRows {
     block_size: Option<u64>,
     of: Weighing,
+    rows: MaskRows,
 }
 
 impl fmt::Display for OwnRows {
-    /// `by uses`, `blocks of 16`, `blocks of 16 by uses`.
+    /// `by uses`, `blocks of 16`, `blocks of 16 by uses`, `by uses, rows of the released code`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blocks = self.block_size.map(|size| format!("blocks of {size}"));
         let by = match self.of {
@@ -74,7 +104,13 @@ impl fmt::Display for OwnRows {
             Weighing::Uses => Some("by uses".to_owned()),
         };
         let parts: Vec<String> = blocks.into_iter().chain(by).collect();
-        f.pad(&parts.join(" "))
+        let rows = match self.rows {
+            MaskRows::True => None,
+            MaskRows::Paper => Some("rows of the released code".to_owned()),
+        };
+        let made = Some(parts.join(" ")).filter(|made| !made.is_empty());
+        let parts: Vec<String> = made.into_iter().chain(rows).collect();
+        f.pad(&parts.join(", "))
     }
 }
 
@@ -96,31 +132,56 @@ impl MaskFamily {
     /// The paper's masks.
     pub const AP: Self = Self::Ap {
         of: Weighing::Cells,
+        rows: MaskRows::True,
     };
     /// As many cells at random.
     pub const RANDOM: Self = Self::Random {
         of: Weighing::Cells,
+        rows: MaskRows::True,
     };
 
     /// The same in whole blocks.
     pub const fn blocks(block_size: u64) -> Self {
-        let of = Weighing::Cells;
-        Self::ApBlocks { block_size, of }
+        Self::ApBlocks {
+            block_size,
+            of: Weighing::Cells,
+            rows: MaskRows::True,
+        }
     }
 
     /// The same family with a p that is a share of something else.
     pub const fn weighed(self, of: Weighing) -> Self {
+        self.with(of, self.rows())
+    }
+
+    /// The same family where a decoder uses other rows while it writes.
+    pub const fn decoded(self, rows: MaskRows) -> Self {
+        self.with(self.weighing(), rows)
+    }
+
+    const fn with(self, of: Weighing, rows: MaskRows) -> Self {
         match self {
-            Self::Ap { .. } => Self::Ap { of },
-            Self::ApBlocks { block_size, .. } => Self::ApBlocks { block_size, of },
-            Self::Random { .. } => Self::Random { of },
+            Self::Ap { .. } => Self::Ap { of, rows },
+            Self::ApBlocks { block_size, .. } => Self::ApBlocks {
+                block_size,
+                of,
+                rows,
+            },
+            Self::Random { .. } => Self::Random { of, rows },
         }
     }
 
     /// What its p is a share of.
     pub const fn weighing(self) -> Weighing {
         match self {
-            Self::Ap { of } | Self::ApBlocks { of, .. } | Self::Random { of } => of,
+            Self::Ap { of, .. } | Self::ApBlocks { of, .. } | Self::Random { of, .. } => of,
+        }
+    }
+
+    /// Which of its rows a decoder uses while it writes.
+    pub const fn rows(self) -> MaskRows {
+        match self {
+            Self::Ap { rows, .. } | Self::ApBlocks { rows, .. } | Self::Random { rows, .. } => rows,
         }
     }
 
@@ -134,21 +195,31 @@ impl MaskFamily {
         }
     }
 
-    /// The family of [`MaskFamily::word`], a block size, and the word of [`Weighing`]: none is cells.
-    pub(super) fn of(word: &str, block_size: Option<u64>, weighing: Option<&str>) -> Option<Self> {
+    /// The family of [`MaskFamily::word`], a block size, and the words of [`Weighing`] and [`MaskRows`]: none is cells, and the
+    /// right rows.
+    pub(super) fn of(
+        word: &str,
+        block_size: Option<u64>,
+        weighing: Option<&str>,
+        rows: Option<&str>,
+    ) -> Option<Self> {
         let weighing = weighing.unwrap_or(Weighing::Cells.as_str());
         let of = Weighing::ALL
             .into_iter()
             .find(|of| of.as_str() == weighing)?;
-        match (word, block_size) {
-            ("ap", None) => Some(Self::Ap { of }),
-            ("ap-blocks", Some(block_size)) => Some(Self::ApBlocks { block_size, of }),
-            ("random", None) => Some(Self::Random { of }),
-            (_, _) => None,
-        }
+        let rows = rows.unwrap_or(MaskRows::True.as_str());
+        let rows = MaskRows::ALL.into_iter().find(|of| of.as_str() == rows)?;
+        let family = match (word, block_size) {
+            ("ap", None) => Self::AP,
+            ("ap-blocks", Some(block_size)) => Self::blocks(block_size),
+            ("random", None) => Self::RANDOM,
+            (_, _) => return None,
+        };
+        Some(family.with(of, rows))
     }
 
-    /// The word of claims: `ap`, `blocks-64`, `random`, and with `-uses` behind it where p is a share of these.
+    /// The word of claims: `ap`, `blocks-64`, `random`, with `-uses` behind it where p is a share of these, and then
+    /// `-paper-rows` where a decoder used those.
     pub(crate) fn claim_word(self) -> String {
         let word = match self {
             Self::Ap { .. } => "ap".to_owned(),
@@ -159,9 +230,11 @@ impl MaskFamily {
     }
 
     fn suffix(self) -> &'static str {
-        match self.weighing() {
-            Weighing::Cells => "",
-            Weighing::Uses => "-uses",
+        match (self.weighing(), self.rows()) {
+            (Weighing::Cells, MaskRows::True) => "",
+            (Weighing::Uses, MaskRows::True) => "-uses",
+            (Weighing::Cells, MaskRows::Paper) => "-paper-rows",
+            (Weighing::Uses, MaskRows::Paper) => "-uses-paper-rows",
         }
     }
 
@@ -180,13 +253,15 @@ impl MaskFamily {
             rows: OwnRows {
                 block_size,
                 of: self.weighing(),
+                rows: self.rows(),
             },
         };
-        match (self, self.weighing()) {
-            (Self::Ap { .. } | Self::Random { .. }, Weighing::Cells) => Place::Column,
-            (Self::Ap { .. }, Weighing::Uses) => rows(Self::AP, None),
-            (Self::Random { .. }, Weighing::Uses) => rows(Self::RANDOM, None),
-            (Self::ApBlocks { block_size, .. }, _) => rows(Self::AP, Some(block_size)),
+        let is_plain = self.with(Weighing::Cells, MaskRows::True) == self;
+        match self {
+            Self::Ap { .. } | Self::Random { .. } if is_plain => Place::Column,
+            Self::Ap { .. } => rows(Self::AP, None),
+            Self::Random { .. } => rows(Self::RANDOM, None),
+            Self::ApBlocks { block_size, .. } => rows(Self::AP, Some(block_size)),
         }
     }
 
@@ -201,16 +276,15 @@ impl MaskFamily {
     /// Whether the published tables were made with such masks, so that their numbers stand beside.
     pub fn is_published(self) -> bool {
         match self {
-            Self::Ap {
-                of: Weighing::Cells,
-            } => true,
-            Self::Ap { of: Weighing::Uses } | Self::ApBlocks { .. } | Self::Random { .. } => false,
+            // By the released code's rows too: they are those of the published numbers.
+            Self::Ap { of, .. } => of == Weighing::Cells,
+            Self::ApBlocks { .. } | Self::Random { .. } => false,
         }
     }
 }
 
 impl fmt::Display for MaskFamily {
-    /// The word in tables: `ap`, `ap-blocks-16`, `random`, `ap-uses`.
+    /// The word in tables: `ap`, `ap-blocks-16`, `random`, `ap-uses`, `ap-paper-rows`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, suffix) = (self.word(), self.suffix());
         match self.block_size() {
@@ -233,15 +307,20 @@ mod tests {
                 MaskFamily::Ap { .. } | MaskFamily::ApBlocks { .. } | MaskFamily::Random { .. } => {
                 }
             }
-            for of in Weighing::ALL {
-                let family = family.weighed(of);
+            for (of, rows) in [
+                (Weighing::Cells, MaskRows::Paper),
+                (Weighing::Uses, MaskRows::True),
+                (Weighing::Uses, MaskRows::Paper),
+            ] {
+                let family = family.weighed(of).decoded(rows);
                 let (word, size) = (family.word(), family.block_size());
-                let found = MaskFamily::of(&word, size, Some(of.as_str()));
+                let found = MaskFamily::of(&word, size, Some(of.as_str()), Some(rows.as_str()));
                 assert_eq!(found, Some(family));
             }
             let (word, size) = (family.word(), family.block_size());
-            assert_eq!(MaskFamily::of(&word, size, None), Some(family));
-            assert_eq!(MaskFamily::of(&word, size, Some("rows")), None);
+            assert_eq!(MaskFamily::of(&word, size, None, None), Some(family));
+            assert_eq!(MaskFamily::of(&word, size, Some("rows"), None), None);
+            assert_eq!(MaskFamily::of(&word, size, None, Some("uses")), None);
         }
     }
 
@@ -258,6 +337,14 @@ mod tests {
             (by_uses(MaskFamily::RANDOM), "random: by uses"),
             (MaskFamily::blocks(16), "ap: blocks of 16"),
             (by_uses(MaskFamily::blocks(16)), "ap: blocks of 16 by uses"),
+            (
+                MaskFamily::AP.decoded(MaskRows::Paper),
+                "ap: rows of the released code",
+            ),
+            (
+                by_uses(MaskFamily::RANDOM).decoded(MaskRows::Paper),
+                "random: by uses, rows of the released code",
+            ),
         ] {
             assert_eq!(place(family), expected);
         }

@@ -4,7 +4,7 @@ mod baseline;
 mod mask;
 
 pub use baseline::Baseline;
-pub use mask::{Mask, MaskFamily, OwnRows, Place, Weighing};
+pub use mask::{Mask, MaskFamily, MaskRows, OwnRows, Place, Weighing};
 
 use std::fmt;
 
@@ -15,9 +15,9 @@ const DENSE: &str = "none";
 
 /// The condition that a run was trained and scored under.
 ///
-/// In records it is the keys `mask`, `mask_seed`, `mask_block_size` and `mask_weigh`: the word of
+/// In records it is the keys `mask`, `mask_seed`, `mask_block_size`, `mask_weigh` and `mask_rows`: the word of
 /// the family or baseline, or `none`; the seed of a random mask, the size of a mask's blocks, and `uses` where
-/// its p is a share of these.
+/// its p is a share of these; `paper` where a decoder used the released code's rows of it.
 ///
 /// ```
 /// use sparta_results::{Baseline, Condition, MaskFamily};
@@ -48,6 +48,14 @@ impl Condition {
         match self {
             Self::Masked(mask) => Some(mask.family),
             Self::Dense | Self::Baseline(_) => None,
+        }
+    }
+
+    /// The same where a decoder uses other rows of its mask while it writes; what has no mask is as it is.
+    pub fn decoded(self, rows: MaskRows) -> Self {
+        match self {
+            Self::Masked(mask) => Self::masked(mask.family.decoded(rows), mask.seed),
+            Self::Dense | Self::Baseline(_) => self,
         }
     }
 
@@ -118,6 +126,8 @@ struct StoredCondition {
     mask_block_size: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mask_weigh: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask_rows: Option<String>,
 }
 
 impl From<Condition> for StoredCondition {
@@ -129,6 +139,10 @@ impl From<Condition> for StoredCondition {
             mask_weigh: match condition.family().map(MaskFamily::weighing) {
                 Some(of @ Weighing::Uses) => Some(of.as_str().to_owned()),
                 Some(Weighing::Cells) | None => None,
+            },
+            mask_rows: match condition.family().map(MaskFamily::rows) {
+                Some(rows @ MaskRows::Paper) => Some(rows.as_str().to_owned()),
+                Some(MaskRows::True) | None => None,
             },
         }
     }
@@ -143,19 +157,20 @@ impl TryFrom<StoredCondition> for Condition {
             mask_seed: seed,
             mask_block_size: size,
             mask_weigh: weigh,
+            mask_rows: rows,
         } = stored;
         let baselines = Baseline::ALL;
         let baseline = baselines.into_iter().find(|known| known.as_str() == mask);
-        let family = MaskFamily::of(&mask, size, weigh.as_deref());
-        let has_more = seed.is_some() || size.is_some() || weigh.is_some();
+        let family = MaskFamily::of(&mask, size, weigh.as_deref(), rows.as_deref());
+        let has_more = seed.is_some() || size.is_some() || weigh.is_some() || rows.is_some();
         match (family, baseline, has_more) {
             (Some(family), _, _) => Ok(Self::masked(family, seed)),
             (None, Some(baseline), false) => Ok(Self::Baseline(baseline)),
             (None, None, false) if mask == DENSE => Ok(Self::Dense),
             (None, _, _) => Err(format!(
-                "mask is `{mask}` with mask_block_size {size:?}, mask_seed {seed:?} and mask_weigh {weigh:?}; it is `ap`, \
-                 `random`, `ap-blocks` with a block size, each with mask_weigh `uses` or without, or without all of these \
-                 `{DENSE}`, `{}`",
+                "mask is `{mask}` with mask_block_size {size:?}, mask_seed {seed:?}, mask_weigh {weigh:?} and mask_rows \
+                 {rows:?}; it is `ap`, `random`, `ap-blocks` with a block size, each with mask_weigh `uses` and mask_rows \
+                 `paper` or without, or without all of these `{DENSE}`, `{}`",
                 baselines.map(Baseline::as_str).join("`, `")
             )),
         }

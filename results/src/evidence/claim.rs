@@ -91,7 +91,7 @@ pub struct Cell {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// `ap` (also where none is said), `random`, `blocks-64`, each with `-uses` behind it where p is a share of the uses
-    /// (`ap-uses`), or `dense` for a checkpoint before the further steps; with p = 0 every mask is the same.
+    /// (`ap-uses`) and then `-paper-rows` where a decoder used those of the released code, or `dense` for a checkpoint before the further steps; with p = 0 every mask is the same.
     #[serde(default = "ap")]
     pub mask: String,
     /// The nominal p in percent; none for the checkpoint.

@@ -15,11 +15,12 @@ use crate::error::{Result, ResultsError};
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
 /// Keys that a file may lack.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 8] = [
     "variant",
     "attention",
     "mask_block_size",
     "mask_weigh",
+    "mask_rows",
     "parameters",
     "peak_gigabytes",
     "observed",

@@ -5,7 +5,7 @@ mod print;
 use std::collections::BTreeMap;
 
 use crate::condition::Condition;
-use crate::condition::{MaskFamily, Weighing};
+use crate::condition::{MaskFamily, MaskRows, Weighing};
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 use crate::record::RunRecord;
@@ -213,7 +213,11 @@ fn name(key: &Key, all: &[Key]) -> String {
                 Weighing::Cells => "",
                 Weighing::Uses => " of the uses",
             };
-            format!("{base}, {family} p = {} %{of}", short(p.get(), 3))
+            let rows = match mask.family.rows() {
+                MaskRows::True => "",
+                MaskRows::Paper => ", rows of the released code",
+            };
+            format!("{base}, {family} p = {} %{of}{rows}", short(p.get(), 3))
         }
         // Where models under masks are trained on from a dense one, so is their control.
         (Condition::Dense, Some(_)) if all.iter().any(is_before) => {

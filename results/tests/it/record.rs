@@ -4,7 +4,7 @@ use std::fs;
 
 use sparta_results::metric::bleu::Bleu;
 use sparta_results::{
-    Baseline, COMMIT, Condition, Metric, ResultsError, RunRecord, Status, load_all,
+    Baseline, COMMIT, Condition, MaskRows, Metric, ResultsError, RunRecord, Status, load_all,
 };
 
 use crate::support::{AP, blocks, by_uses, random, run, table};
@@ -148,6 +148,9 @@ fn conditions_are_written_as_ever() {
     let uses = "\"mask_weigh\": \"uses\",";
     let by_uses = run(by_uses(AP), Some(80.0), 1, 5.0);
     assert_eq!(written(&by_uses), ["\"mask\": \"ap\",", none, uses]);
+    let rows = "\"mask_rows\": \"paper\",";
+    let of_code = run(AP.decoded(MaskRows::Paper), Some(80.0), 1, 5.0);
+    assert_eq!(written(&of_code), ["\"mask\": \"ap\",", none, rows]);
     for baseline in Baseline::ALL {
         written(&run(baseline, None, 1, 5.0));
     }

@@ -12,7 +12,7 @@ use sparta_model::decode::SearchMethod;
 use sparta_model::layer::{
     DotProductConfig, MechanismConfig, MechanismsByType, NormalizerConfig, OutputMap,
 };
-use sparta_model::seq2seq::{MaskRows, Sharing};
+use sparta_model::seq2seq::Sharing;
 use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
 
@@ -21,7 +21,7 @@ use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
     AnyCorpus, Heading, Intervals, Masks, Needs, Optimizer, Recipe, Renamed, Retrain, RetrainStart,
-    Shipped, Threshold, WarmupSteps,
+    RowsName, Shipped, Threshold, WarmupSteps,
 };
 use crate::train::Selection;
 
@@ -190,7 +190,7 @@ pub struct PruneRecipe {
     #[serde(flatten)]
     pub threshold: Threshold,
     /// Rows of the mask that decoding uses.
-    pub rows: MaskRows,
+    pub rows: RowsName,
 }
 
 impl PruneRecipe {
@@ -303,6 +303,23 @@ impl Recipe for TranslationRecipe {
     const FILES: &'static str = PairFiles::DEFAULT;
 
     sections!();
+
+    fn choice(&self) -> String {
+        let rows = match self.prune.rows {
+            RowsName::Both => " --set prune.rows=both",
+            RowsName::True | RowsName::Paper => "",
+        };
+        super::seeds_and_masks(self) + rows
+    }
+
+    fn without_choice(&self) -> Self {
+        let mut one = self.clone();
+        one.set_seeds(Vec::new());
+        one.masks_mut().clear_added();
+        one.heading_mut().interrogatives.clear();
+        one.prune.rows = one.prune.rows.without_added();
+        one
+    }
 
     fn needs(&self) -> Result<Needs> {
         Ok(Needs {

@@ -31,8 +31,8 @@ use sparta_model::import::{ImportOptions, import_bert};
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
-use sparta_results::RunRecord;
 use sparta_results::render::Layout;
+use sparta_results::{MaskRows, RunRecord};
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -132,6 +132,7 @@ impl<H: Head> Task for Encoder<H> {
             let label = |[plain, masked]: &[String; 2]| Label {
                 row: row_of(row, [plain, masked]).clone(),
                 p: of.p_of(row, recipe.retrain_start()),
+                rows: MaskRows::True,
             };
             rows[of.dataset].iter().map(label).collect()
         };
@@ -372,6 +373,7 @@ impl<H: Head> Task for Encoder<H> {
             label: Label {
                 row: row_of(row, [&column.row, &column.masked_row]).clone(),
                 p: of.p_of(row, self.recipe.retrain_start()),
+                rows: MaskRows::True,
             },
             metric: column.metric,
             signature: column.signature,

@@ -27,7 +27,7 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::render::Layout;
-use sparta_results::{Baseline, Metric, PerplexitySignature, RunRecord};
+use sparta_results::{Baseline, MaskRows, Metric, PerplexitySignature, RunRecord};
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -105,6 +105,7 @@ fn label(recipe: &LmRecipe, of: &Variant, row: Option<&Row>) -> Label {
     Label {
         row: ROW.to_owned(),
         p: of.p_of(row, recipe.retrain_start()),
+        rows: MaskRows::True,
     }
 }
 

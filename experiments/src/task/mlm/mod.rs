@@ -25,7 +25,7 @@ use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::metric::TaskSignature;
 use sparta_results::render::Layout;
-use sparta_results::{Baseline, Metric, RunRecord};
+use sparta_results::{Baseline, MaskRows, Metric, RunRecord};
 
 use super::encoder::{
     Model, Pretrained, SCORE_COPIES, Sources, batch, check_pretrained, grid, layer_masks,
@@ -143,6 +143,7 @@ impl Task for MaskedLanguageModel {
             vec![Label {
                 row: Self::row(recipe),
                 p: of.p_of(row, recipe.retrain_start()),
+                rows: MaskRows::True,
             }]
         };
         Ok(TableRequest {
@@ -428,6 +429,7 @@ impl Task for MaskedLanguageModel {
                 label: Label {
                     row: Self::row(&self.recipe),
                     p: of.p_of(row, self.recipe.retrain_start()),
+                    rows: MaskRows::True,
                 },
                 file: metric.to_string(),
                 metric,

@@ -5,7 +5,6 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use sparta_datasets::tokenize::bpe::BpeVocabulary;
 use sparta_datasets::tokenize::{Dictionary, Language};
-use sparta_model::seq2seq::MaskRows;
 use sparta_ops::pruning::{AttentionType, CellRule};
 
 use super::trained::{Trained, Wish, with_end};
@@ -13,6 +12,7 @@ use crate::analysis::Tokens;
 use crate::attend::{
     Attend, Attended, Between, GlobalCells, Hidden, Sequence, View, check_size, facts_of, not_blank,
 };
+use crate::recipe::RowsName;
 
 /// Places of the sequences.
 const SOURCE: usize = 0;
@@ -139,7 +139,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     }
     facts.push(("Source", text.to_owned()));
     facts.push(("Target", how));
-    if model.mask.is_some() && model.recipe.prune.rows == MaskRows::PaperFaithful {
+    if model.mask.is_some() && model.recipe.prune.rows == RowsName::Paper {
         let note =
             "the rows of training; while it translates, `prune.rows = \"paper\"` takes others";
         facts.push(("Mask rows", note.to_owned()));

@@ -6,13 +6,13 @@ use serde_json::json;
 use sparta_datasets::batch::PaddingSide;
 use sparta_datasets::tokenize::Dictionary;
 use sparta_model::export::{KeyMap, Tensors, config, export as exported};
-use sparta_model::seq2seq::MaskRows;
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::AttentionType;
 
 use super::network;
 use super::trained::{Trained, with_end};
 use crate::export::{Export, Loader, Package};
+use crate::recipe::RowsName;
 
 /// Pieces of the sentences of the sample, sources and targets, without their end.
 const SAMPLE: [(usize, usize); 2] = [(9, 7), (5, 8)];
@@ -41,7 +41,7 @@ pub fn export(request: &Export) -> Result<Package> {
         Ok((name, bytes))
     });
     let mut further_limits = Vec::new();
-    if model.mask.is_some() && recipe.prune.rows == MaskRows::PaperFaithful {
+    if model.mask.is_some() && recipe.prune.rows == RowsName::Paper {
         further_limits.push(
             "the rows of the mask while translating: `prune.rows = \"paper\"` takes row n + 1 for n keys there; the \
              loader takes the rows of training"

@@ -20,6 +20,7 @@ pub use attend::attend;
 pub use export::export;
 pub use translate::{Translate, translate};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -29,11 +30,11 @@ use sparta_datasets::batch::{BucketOptions, TokenBucket};
 use sparta_datasets::tokenize::Language;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{Readings, watch};
-use sparta_model::seq2seq::{Seq2Seq, Seq2SeqMasks};
+use sparta_model::seq2seq::{self, Seq2Seq, Seq2SeqMasks};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::{AttentionType, GlobalMask, Placement};
 use sparta_results::render::Layout;
-use sparta_results::{Baseline, Metric, RunRecord};
+use sparta_results::{Baseline, MaskRows, Metric, RunRecord};
 
 use crate::analysis::Tokens;
 use crate::device::OpenDevice;
@@ -42,7 +43,7 @@ use crate::protocol::{
     MaskedModel, Observation, Observed, Phase, Row, Run, RunFolder, Scoring, Side, TableRequest,
     Task, UnitScores, Variant, records,
 };
-use crate::recipe::{Recipe, TranslationRecipe};
+use crate::recipe::{Recipe, RowsName, TranslationRecipe};
 use crate::train::TrainingConfig;
 use batch::{input, valid_cells};
 use data::PairData;
@@ -358,7 +359,7 @@ impl Task for Translation {
         }
     }
 
-    /// BLEU of the test set; the translations stay beside the model.
+    /// BLEU of the test set, by each choice of the mask's rows that lines ask for; the translations stay beside the model.
     fn score(
         &self,
         _: &Variant,
@@ -367,19 +368,37 @@ impl Task for Translation {
         at: &mut dyn FnMut(u64),
     ) -> Result<Vec<f64>> {
         let (recipe, store) = (&self.recipe, self.data.store(Split::Test));
-        let search = Search::new(recipe, &model.masks, model.device);
-        let found = search.translate(model.network, store, at)?;
-        let lines = self.data.decode(&found.translations)?;
-        let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
-        let reader = Reader {
-            recipe,
-            network: model.network,
-            masks: &model.masks,
-            device: model.device,
-        };
-        let output = reader.note(store, &found)?;
-        samples::save(scoring.folder, &lines, &bleu, (&found, output))?;
-        Ok(vec![bleu.score; scoring.lines.len()])
+        let wanted: BTreeSet<MaskRows> = scoring.lines.iter().map(|of| of.label.rows).collect();
+        let (n_passes, n) = (wanted.len() as u64, store.len() as u64);
+        let mut scores: BTreeMap<MaskRows, f64> = BTreeMap::new();
+        for (pass, rows) in wanted.into_iter().enumerate() {
+            let is_beside = recipe.prune.rows == RowsName::Both && rows == MaskRows::Paper;
+            let mut masks = model.masks.clone();
+            if is_beside {
+                masks.rows = seq2seq::MaskRows::PaperFaithful;
+            }
+            let search = Search::new(recipe, &masks, model.device);
+            let mut at_pass = |done: u64| at((pass as u64 * n + done) / n_passes);
+            let found = search.translate(model.network, store, &mut at_pass)?;
+            let lines = self.data.decode(&found.translations)?;
+            let bleu = self.data.bleu(recipe, Split::Test, &lines)?;
+            let reader = Reader {
+                recipe,
+                network: model.network,
+                masks: &masks,
+                device: model.device,
+            };
+            let output = reader.note(store, &found)?;
+            let files = match is_beside {
+                true => &samples::PAPER_ROWS,
+                false => &samples::OWN,
+            };
+            samples::save(scoring.folder, files, &lines, &bleu, (&found, output))?;
+            scores.insert(rows, bleu.score);
+        }
+        let of_line = |line: &Line| scores.get(&line.label.rows).copied();
+        let values: Option<Vec<f64>> = scoring.lines.iter().map(of_line).collect();
+        values.context("a line of the table was not scored")
     }
 
     fn baselines(&self) -> Result<Vec<BaselineLine>> {

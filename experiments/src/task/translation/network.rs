@@ -9,6 +9,7 @@ use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
 
 use super::data::Longest;
 use crate::protocol::init::new_weights;
+use crate::recipe::RowsName;
 use crate::recipe::translation::ModelRecipe;
 
 /// The configuration of the network for two vocabularies and the mechanisms of its attention.
@@ -98,21 +99,24 @@ pub(super) fn n_layers(model: &ModelRecipe, kind: AttentionType) -> usize {
 pub(super) fn layer_masks(
     mask: Option<&GlobalMask>,
     longest: Longest,
-    rows: MaskRows,
+    rows: RowsName,
     device: &Device,
 ) -> Result<Seq2SeqMasks> {
+    let served = rows.served();
+    // Masks that have the rows of the released code have the right ones too.
+    let widest = match rows {
+        RowsName::True => MaskRows::True,
+        RowsName::Paper | RowsName::Both => MaskRows::PaperFaithful,
+    };
     match mask {
         None => Ok(Seq2SeqMasks {
-            rows,
+            rows: served,
             ..Seq2SeqMasks::default()
         }),
-        Some(mask) => Ok(Seq2SeqMasks::new(
-            mask,
-            longest.source,
-            longest.target,
-            rows,
-            device,
-        )?),
+        Some(mask) => Ok(Seq2SeqMasks {
+            rows: served,
+            ..Seq2SeqMasks::new(mask, longest.source, longest.target, widest, device)?
+        }),
     }
 }
 

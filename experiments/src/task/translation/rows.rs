@@ -2,6 +2,7 @@
 
 use sparta_model::layer::MechanismsByType;
 use sparta_ops::pruning::AttentionType;
+use sparta_results::MaskRows;
 
 use crate::protocol::rows::{folder_name, prunable};
 use crate::protocol::{Label, Pruned, Row, Variant};
@@ -70,6 +71,7 @@ pub(super) fn lines<'a>(
             label: Label {
                 row: of.mechanisms.label(),
                 p: Some(0.0),
+                rows: MaskRows::True,
             },
             file: "",
             paper: &recipe.paper.normalizers,
@@ -87,21 +89,32 @@ pub(super) fn lines<'a>(
             label: Label {
                 row: format!("{}, trained on without a mask", of.mechanisms.label()),
                 p: Some(0.0),
+                rows: MaskRows::True,
             },
             file: "",
             paper: &recipe.paper.by_type,
         }];
     }
-    all.iter()
-        .filter(|name| is_control || name.pruned() == row.pruned)
-        .map(|&name| TableLine {
+    // Where nothing of the decoder is hidden, there are no rows to choose.
+    let writes = |kind: &AttentionType| match kind {
+        AttentionType::EncoderSelf => false,
+        AttentionType::DecoderSelf | AttentionType::Cross => true,
+    };
+    let scored = match !is_control && row.pruned.types.iter().any(writes) {
+        true => recipe.prune.rows.scored(),
+        false => &[MaskRows::True],
+    };
+    let of_type = |&name: &PrunedName| {
+        let line = |&rows: &MaskRows| TableLine {
             label: Label {
                 row: line_label(recipe, of, name.label()),
                 p: Some(f64::from(row.p)),
+                rows,
             },
-            file: match is_control && all.len() > 1 {
-                true => name.label(),
-                false => "",
+            file: match rows {
+                MaskRows::True if is_control && all.len() > 1 => name.label(),
+                MaskRows::Paper if scored.len() > 1 => "paper-rows",
+                MaskRows::True | MaskRows::Paper => "",
             },
             paper: match name {
                 PrunedName::SelfOnly => &recipe.paper.self_only,
@@ -109,8 +122,11 @@ pub(super) fn lines<'a>(
                     &recipe.paper.by_type
                 }
             },
-        })
-        .collect()
+        };
+        scored.iter().map(line).collect::<Vec<_>>()
+    };
+    let shown = |name: &&PrunedName| is_control || name.pruned() == row.pruned;
+    all.iter().filter(shown).flat_map(of_type).collect()
 }
 
 /// Name of a line: what is pruned, and of which model if not of the first; among mechanisms always which.
@@ -178,6 +194,43 @@ mod tests {
             of(entmax15, 0),
             [("self-attention (1.5-entmax)".to_owned(), "")]
         );
+    }
+
+    /// The rows of the released code have lines of their own where a mask hides something of the decoder, and a run that is there
+    /// is joined by them.
+    #[test]
+    fn rows_of_the_released_code_stand_beside_the_right_ones() {
+        let load = |set: &str| TranslationRecipe::load("small/iwslt", &[set.to_owned()]).unwrap();
+        let both = load("prune.rows=both");
+        let of_row = |recipe: &TranslationRecipe, name: &str| -> Vec<(String, MaskRows, &str)> {
+            let softmax = &variants(recipe)[0];
+            let rows = Row::all(&softmax.pruned, recipe.masks());
+            let row = rows.iter().find(|row| row.name() == name).unwrap();
+            let lines = lines(recipe, softmax, Some(row)).into_iter();
+            lines
+                .map(|line| (line.label.row, line.label.rows, line.file))
+                .collect()
+        };
+        let line = |row: &str, rows, file| (row.to_owned(), rows, file);
+        assert_eq!(
+            of_row(&both, "cross-ap-p80"),
+            [
+                line("cross", MaskRows::True, ""),
+                line("cross", MaskRows::Paper, "paper-rows")
+            ]
+        );
+        assert_eq!(of_row(&both, "self-ap-p40").len(), 2);
+        let encoder = [line("enc-self", MaskRows::True, "")];
+        assert_eq!(of_row(&both, "encoder-self-ap-p80"), encoder);
+        assert_eq!(of_row(&both, "p0").len(), 4);
+        let [right, paper] = ["prune.rows=true", "prune.rows=paper"].map(load);
+        assert_eq!(
+            of_row(&paper, "cross-ap-p80"),
+            [line("cross", MaskRows::Paper, "")]
+        );
+        assert_eq!(both.hash(), right.hash());
+        assert_ne!(paper.hash(), right.hash());
+        assert!(both.choice().ends_with("--set prune.rows=both"));
     }
 
     /// Types that masks cannot prune stay whole, and a row of such alone is a dense model.

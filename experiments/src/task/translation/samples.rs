@@ -18,6 +18,23 @@ use crate::recipe::{Recipe, TranslationRecipe};
 pub(super) const LINES: &str = "test.txt";
 /// Their score and speed, and what the output layer did.
 const NOTE: &str = "test.json";
+
+/// Where translations of the test set are kept beside a model, with their note.
+pub(super) struct KeptFiles {
+    lines: &'static str,
+    note: &'static str,
+}
+
+/// What a model writes.
+pub(super) const OWN: KeptFiles = KeptFiles {
+    lines: LINES,
+    note: NOTE,
+};
+/// What it writes with the rows of the released code, where those are scored beside the right ones.
+pub(super) const PAPER_ROWS: KeptFiles = KeptFiles {
+    lines: "test-paper-rows.txt",
+    note: "test-paper-rows.json",
+};
 /// How many sentences the file shows, and how many are printed.
 const N_SHOWN: [usize; 2] = [12, 3];
 
@@ -37,12 +54,13 @@ struct Note {
 /// Writes translations, score, speed and what the output layer did beside a model.
 pub(super) fn save(
     folder: &ModelFolder,
+    files: &KeptFiles,
     lines: &[String],
     bleu: &BleuScore,
     (found, output): (&Found, OutputNote),
 ) -> Result<()> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    write_text(&folder.path.join(LINES), &text)?;
+    write_text(&folder.path.join(files.lines), &text)?;
     let note = Note {
         bleu: bleu.score,
         detail: bleu.to_string(),
@@ -53,7 +71,7 @@ pub(super) fn save(
         output: Some(output),
     };
     let text = serde_json::to_string_pretty(&note).context("cannot write test.json")?;
-    write_text(&folder.path.join(NOTE), &(text + "\n"))
+    write_text(&folder.path.join(files.note), &(text + "\n"))
 }
 
 /// Makes `SAMPLES.md` from what the models of the first seed wrote, and gives the text for the end
@@ -113,10 +131,10 @@ fn models(recipe: &TranslationRecipe, folder: &RunFolder, seed: u64) -> Vec<(Str
         dense.push((of.mechanisms.label(), arm.dense()));
         for row in Row::all(&of.pruned, recipe.masks()) {
             let of_uses = match row.mask {
-                Some(MaskFamily::Ap {
-                    of: Weighing::Cells,
-                }) => "",
-                Some(MaskFamily::Ap { of: Weighing::Uses }) => " of the uses",
+                Some(MaskFamily::Ap { of, .. }) => match of {
+                    Weighing::Cells => "",
+                    Weighing::Uses => " of the uses",
+                },
                 Some(MaskFamily::ApBlocks { .. } | MaskFamily::Random { .. }) | None => continue,
             };
             if row.p == largest {

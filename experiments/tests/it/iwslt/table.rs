@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{ONE, bench};
-use crate::bench::{assert_says, cell, score};
+use crate::bench::{assert_says, cell, read, score, stdout};
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
@@ -57,6 +57,66 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let samples = bench.read("whole/SAMPLES.md");
     assert_says(&samples, &["source", "alpha-entmax", "cross, p = 80"]);
     bench.report_again();
+}
+
+/// What the released code would have written stands beside what the masks say, from one training: with targets given, as in
+/// training and validation, there is no difference.
+#[test]
+fn rows_of_the_released_code_join_a_table() {
+    let bench = bench();
+    let sets = [
+        ONE,
+        &[r#"prune.softmax=["encoder_self", "decoder_self", "cross"]"#],
+    ]
+    .concat();
+    bench.tiny_with("--out run --device flex", &sets).success();
+    let before = bench.csv("run");
+    let model = |run: &str, row: &str| bench.path(format!("{run}/seed-1/softmax/rows/{row}"));
+    let right = read(&model("run", "cross-ap-p80").join("test.txt"));
+    let with = |rows: &'static str| [&sets[..], &[rows]].concat();
+    bench
+        .tiny_with("--out run --device flex --resume", &with("prune.rows=both"))
+        .success();
+    let after = bench.csv("run");
+    for line in before.lines() {
+        assert!(after.contains(line), "{line} in {after}");
+    }
+    for (row, has_rows) in [("cross", true), ("dec-self", true), ("enc-self", false)] {
+        let line = format!("{row},80,");
+        let mut of_code = after.lines().filter(|of| of.contains("ap-paper-rows"));
+        assert_eq!(of_code.any(|of| of.starts_with(&line)), has_rows, "{after}");
+    }
+    assert_eq!(cell(&after, "cross", "80", "ap-paper-rows", 6), "6.39");
+    assert_says(
+        &bench.read("run/TABLE.md"),
+        &[
+            "cross, rows of the released code",
+            "dec-self, rows of the released code",
+        ],
+    );
+    // A table of the released code's rows alone writes the same, from the same model.
+    bench
+        .tiny_with("--out paper --device flex", &with("prune.rows=paper"))
+        .success();
+    for row in ["cross-ap-p80", "decoder-self-ap-p80"] {
+        let beside = read(&model("run", row).join("test-paper-rows.txt"));
+        assert_eq!(beside, read(&model("paper", row).join("test.txt")), "{row}");
+        // Losses of training and validation, to the bit.
+        let losses = |run: &str| fs::read(model(run, row).join("metrics.jsonl")).unwrap();
+        assert_eq!(losses("run"), losses("paper"), "{row}");
+    }
+    assert_eq!(right, read(&model("run", "cross-ap-p80").join("test.txt")));
+    assert_ne!(
+        right,
+        read(&model("run", "cross-ap-p80").join("test-paper-rows.txt"))
+    );
+    // Tests of differences read what the right rows wrote.
+    let text = stdout(
+        &bench
+            .sparta("compare run/seed-1/softmax/rows/p0 run/seed-1/softmax/rows/cross-ap-p80")
+            .success(),
+    );
+    assert_says(&text, &["cross-ap-p80"]);
 }
 
 /// The released code takes the percentile over the causal zeros too: 20 % of all cells are none of
