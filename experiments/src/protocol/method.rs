@@ -101,7 +101,9 @@ impl<'a, T: Task> Protocol<'a, T> {
                 let rows = Row::all(&arm.variant.pruned, recipe.masks());
                 let needs = self.needs(&arm, &rows)?;
                 self.note_needs(&arm, &needs)?;
-                if stage.trains() && needs.dense.is_needed() {
+                // What is there is looked through for what only its training needed.
+                let is_there = arm.folder.dense().has_weights();
+                if stage.trains() && (needs.dense.is_needed() || is_there) {
                     self.train_dense(&arm)?;
                 }
                 if stage.scores() {
@@ -119,7 +121,8 @@ impl<'a, T: Task> Protocol<'a, T> {
                 }
                 let start = recipe.retrain_start();
                 for row in rows.iter().filter(|row| row.is_trained_again(start)) {
-                    if stage.prunes() && needs.rows.contains(row) {
+                    let is_there = arm.model(Some(row)).has_weights();
+                    if stage.prunes() && (needs.rows.contains(row) || is_there) {
                         self.train_again(&arm, row)?;
                     }
                     if stage.scores() {

@@ -245,7 +245,7 @@ fn attention_is_dumped_and_a_masked_model_attends_less() {
         ("other/seed-2/softmax/masks/cross-ap-p80", "another model"),
         (
             "run/seed-1/softmax/masks/cross-ap-p40",
-            "another row, which hides 40 % of cross",
+            "another row, which hides 40 % of the cells of cross",
         ),
     ] {
         let [from, to] = [from, "run/seed-1/softmax/masks/cross-ap-p80"]
