@@ -190,6 +190,7 @@ const MODEL: &[&str] = &[
     "seeds",
     "dry_run",
     "resume",
+    "mixed",
     "profile",
     "out",
     "data",

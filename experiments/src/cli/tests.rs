@@ -91,7 +91,9 @@ fn typed(id: &str) -> String {
         "seeds" => "7",
         "out" | "data" | "weights" => "x",
         "tasks" => "rte",
-        "dry_run" | "resume" | "quiet" => return format!("--{}", id.replace('_', "-")),
+        "dry_run" | "mixed" | "profile" | "quiet" | "resume" => {
+            return format!("--{}", id.replace('_', "-"));
+        }
         other => panic!("no value for `{other}`: say here how it is typed"),
     };
     let flag = match id {
@@ -146,14 +148,15 @@ fn taken<P: Program>() -> Vec<(String, BTreeSet<String>)> {
 /// Every subcommand of every program against every option of it.
 #[test]
 fn an_option_that_a_subcommand_does_not_use_is_refused() {
-    let computes = "attention_by data device dry_run out quiet recipe resume seeds sets";
+    let computes =
+        "attention_by data device dry_run mixed out profile quiet recipe resume seeds sets";
     let stages = [
         ("prepare", "data out quiet recipe seeds sets"),
         ("train", computes),
         ("observe", computes),
         ("prune", computes),
         ("eval", computes),
-        ("report", "out quiet recipe seeds sets"),
+        ("report", "mixed out quiet recipe seeds sets"),
         ("reproduce", computes),
     ];
     let check = |found: Vec<(String, BTreeSet<String>)>, more: &str, own: &[(&str, &str)]| {

@@ -396,7 +396,7 @@ pub(crate) fn layer_norm_forward<B: HostBackend>(
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     by_type!(x, E => {
         let (shape, device) = (x.shape().dims::<2>(), x.device());
-        let [gamma, beta] = [gamma, beta].map(|row| wide_row::<B, E>(&row));
+        let [gamma, beta] = [gamma, beta].map(|row| wide_row::<B, <E as Stored>::Wide>(&row));
         let mut statistics = vec![Float::ZERO; 2 * shape[0]];
         let input = x.read::<E>();
         let rows = contiguous(&input, shape);
@@ -415,8 +415,8 @@ pub(crate) fn layer_norm_backward<B: HostBackend>(
     grad: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     by_type!(x, E => {
-        let (shape, device, dtype) = (x.shape().dims::<2>(), x.device(), x.dtype());
-        let gamma = wide_row::<B, E>(&gamma);
+        let (shape, device, dtype) = (x.shape().dims::<2>(), x.device(), gamma.dtype());
+        let gamma = wide_row::<B, <E as Stored>::Wide>(&gamma);
         let mut grad = owned::<B, E>(grad);
         let sums = {
             let input = x.read::<E>();
@@ -466,14 +466,13 @@ pub(crate) fn sum_of_squares<B: HostBackend>(x: FloatTensor<B>) -> FloatTensor<B
     B::float_from_data(TensorData::new(vec![sum], [1]), &x.device())
 }
 
-/// A row `[n]` in the type of the arithmetic.
-fn wide_row<B: HostBackend, E: Stored>(row: &FloatTensor<B>) -> Vec<E::Wide> {
+/// A row `[n]` of any type in that of the arithmetic.
+fn wide_row<B: HostBackend, T: Float>(row: &FloatTensor<B>) -> Vec<T> {
     let n = row.shape()[0];
-    row.read::<E>()
-        .column(n)
-        .into_iter()
-        .map(E::widen)
-        .collect()
+    by_type!(row, E => {
+        let elements = row.read::<E>().column(n);
+        elements.into_iter().map(|x| T::from_f64(x.widen().to_f64())).collect()
+    }, else panic!("{:?} is not a type of floats on this device", row.dtype()))
 }
 
 /// The elements of `[rows, n]`, or of `[rows]` with n = 1, in row-major order, copied if they do not lie so.

@@ -14,7 +14,7 @@ use crate::backend::{SpartaBackend, is_on_host};
 /// own. Half types are computed in f32. Sums do not depend on the number of threads.
 ///
 /// # Shapes
-/// - x: `[.., n]`, γ and β: `[n]`
+/// - x: `[.., n]`, γ and β: `[n]`, which may be in f32 where x is in a half type
 /// - output: as x
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! Layer normalisation and its gradients in tensor operations.
 
-use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
 use crate::primitive::Array;
@@ -39,6 +39,7 @@ pub(crate) fn backward<B: Backend>(
     let dtype = x.dtype();
     let x = x.widen();
     let n = x.shape()[1];
+    let dtype_of_rows = gamma.dtype();
     let gamma = as_row::<B>(gamma, n);
     let grad = Array::<B>(grad).widen();
     let column = |i: usize| {
@@ -57,7 +58,7 @@ pub(crate) fn backward<B: Backend>(
     let columns = |rows: Array<B>| {
         let sum = B::float_sum_dim(rows.0, 0);
         Array::<B>(B::float_reshape(sum, Shape::from([n])))
-            .cast(dtype)
+            .cast(dtype_of_rows)
             .0
     };
     (

@@ -179,6 +179,43 @@ fn any_shape_and_a_part_of_a_tensor_will_do() {
     }
 }
 
+/// Parameters stay in f32 where a network computes in a half type, and so do their gradients.
+#[test]
+fn rows_of_a_half_type_may_have_parameters_in_f32() {
+    for device in devices() {
+        if !["flex", "tch"].contains(&device.name) {
+            continue;
+        }
+        let autodiff = device.device.clone().autodiff();
+        let case = Case::new([3, 7]);
+        let [output, of_x, of_gamma, of_beta] = case.expected();
+        let norms: [fn(Tensor<2>, Tensor<1>, Tensor<1>) -> Tensor<2>; 2] = [
+            |x, gamma, beta| layer_norm(x, gamma, beta, EPSILON),
+            by_operation,
+        ];
+        for norm in norms {
+            let (_, gamma, beta) = case.inputs(DType::F32, &autodiff);
+            let (x, _, _) = case.inputs(DType::BF16, &autodiff);
+            let found = norm(x.clone(), gamma.clone(), beta.clone());
+            assert_eq!(found.dtype(), DType::BF16);
+            let upstream: Tensor<2> = tensor(&case.upstream, [3, 7], DType::BF16, &autodiff);
+            let grads = (found.clone() * upstream).sum().backward();
+            let gradients = [gamma, beta].map(|row| row.grad(&grads).expect("a gradient"));
+            assert!(gradients.iter().all(|of| of.dtype() == DType::F32));
+            let gradients = gradients.map(values);
+            let of = values(x.grad(&grads).expect("a gradient"));
+            for (found, expected) in [
+                (&values(found.inner()), &output),
+                (&of, &of_x),
+                (&gradients[0], &of_gamma),
+                (&gradients[1], &of_beta),
+            ] {
+                assert_close(device.name, found, expected, 3e-2, 3e-2);
+            }
+        }
+    }
+}
+
 /// Values far from 0 and alike: the variance of the differences from the mean, not of squares.
 #[test]
 fn a_large_mean_does_not_drown_the_variance() {
