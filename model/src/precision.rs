@@ -154,14 +154,17 @@ pub(crate) fn linear_in_full<const D: usize>(map: &Linear, input: Tensor<D>) -> 
     linear_map(input, map.weight.val(), bias, LinearActivation::Identity)
 }
 
-/// Scores of a vocabulary: the product in the type of this thread's work, what is made of it in that of the rows.
+/// Scores of a vocabulary: the product in the type of this thread's work, what is made of it in that of the bias or, without
+/// one, of the rows.
 pub(crate) fn scores(rows: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let dtype = rows.dtype();
     match (Precision::now(), bias) {
         (Precision::F32, bias) => linear_map(rows, weight, bias, LinearActivation::Identity),
-        (Precision::Bf16 | Precision::F16, None) => product(rows, weight).cast(dtype),
+        (Precision::Bf16 | Precision::F16, None) => {
+            let dtype = rows.dtype();
+            product(rows, weight).cast(dtype)
+        }
         (Precision::Bf16 | Precision::F16, Some(bias)) => {
-            product(rows, weight).cast(dtype) + bias.unsqueeze()
+            product(rows, weight).cast(bias.dtype()) + bias.unsqueeze()
         }
     }
 }

@@ -96,6 +96,10 @@ const TRAININGS: [train::Case; 5] = [
 const IWSLT: &[&str] = &["data.valid_pairs=32", "data.test_pairs=32"];
 
 fn main() -> Result<()> {
+    // As the programs do (`experiments/src/threads.rs`).
+    rayon::ThreadPoolBuilder::new()
+        .use_current_thread()
+        .build_global()?;
     sparta_experiments::memory::keep_freed();
     let options = Options::parse();
     let mut report = Report::new(&options);

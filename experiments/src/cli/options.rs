@@ -222,6 +222,8 @@ pub(super) const ANSWER: Unused = Unused {
 /// What `squad measure` has no use for.
 pub(super) const MEASURE: Unused = Unused {
     subcommand: "measure",
-    options: &["seeds", "dry_run", "resume", "out", "data"],
+    options: &[
+        "seeds", "dry_run", "resume", "mixed", "out", "data", "profile",
+    ],
     because: "it times training steps of new weights on synthetic tokens, and writes nothing",
 };

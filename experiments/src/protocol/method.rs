@@ -7,7 +7,7 @@
 //! 5. score ─► `records/*.run.json` ─► `TABLE.md`
 //!
 //! Each step reads files of the run folder and writes files of the run folder; what is finished is not made again, and what has
-//! its records is not trained again for a table ([`needs`](super::needs)).
+//! its records is not trained again for a table (`needs.rs`).
 
 use std::collections::BTreeMap;
 
