@@ -261,8 +261,8 @@ pub(crate) fn exact_gelu_backward<B: HostBackend>(
     }, else activation::reference::gelu_backward::<B>(x, grad))
 }
 
-#[cfg(any(feature = "flex", feature = "ndarray"))]
 /// `$body` with f32 or f64 as the type of the elements, or `$other` for types that gemm does not multiply.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 macro_rules! by_multiplied_type {
     ($tensor:expr, $stored:ident => $body:expr, else $other:expr) => {
         match $tensor.dtype() {

@@ -55,13 +55,12 @@ pub fn linear<const D: usize>(
         assert_shape!(bias, [d_output]);
     }
     let mut shape = x.dims();
-    let has_products = !shape.contains(&0);
     shape[D - 1] = d_output;
     if shape.contains(&0) {
         // Not every backend has products of nothing.
         return Tensor::zeros(shape, (&x.device(), x.dtype()));
     }
-    if has_products && multiplies_by_gemm(&x.device()) {
+    if d_input > 0 && multiplies_by_gemm(&x.device()) {
         let rows: Tensor<2> = x.reshape([-1, d_input as isize]);
         return by_gemm(rows, weight, bias, activation).reshape(shape);
     }
