@@ -1,5 +1,7 @@
 //! Beam search.
 
+use rayon::prelude::*;
+
 use super::candidates::NextTokens;
 use super::config::Rule;
 use super::hypothesis::Live;
@@ -58,12 +60,24 @@ pub(super) fn beam(
             .collect();
         let next = NextTokens::new(model.output_map(), stepper.step(&read, &device));
 
-        let (mut rows, mut kept) = (Vec::new(), Vec::new());
+        // Sentences know nothing of each other.
         let mut first_row = 0;
-        let mut going_on = Vec::with_capacity(sentences.len());
-        for (i, mut sentence) in sentences.into_iter().enumerate() {
-            let n_rows = sentence.live.len();
-            let parents = sentence.extend(&next, first_row, config);
+        let places: Vec<(Sentence, usize)> = (sentences.into_iter())
+            .map(|sentence| {
+                let first = first_row;
+                first_row += sentence.live.len();
+                (sentence, first)
+            })
+            .collect();
+        let extended: Vec<(Sentence, usize, Option<Vec<usize>>)> = (places.into_par_iter())
+            .map(|(mut sentence, first_row)| {
+                let parents = sentence.extend(&next, first_row, config);
+                (sentence, first_row, parents)
+            })
+            .collect();
+        let (mut rows, mut kept) = (Vec::new(), Vec::new());
+        let mut going_on = Vec::with_capacity(extended.len());
+        for (i, (sentence, first_row, parents)) in extended.into_iter().enumerate() {
             match parents {
                 Some(parents) => {
                     rows.extend(parents.iter().map(|parent| first_row + parent));
@@ -76,7 +90,6 @@ pub(super) fn beam(
                     done[place].pages = stepper.pages(i);
                 }
             }
-            first_row += n_rows;
         }
         sentences = going_on;
         if !sentences.is_empty() {
@@ -175,7 +188,11 @@ impl Sentence {
         config: &DecodeConfig,
     ) -> Vec<(f64, usize, i32)> {
         let n = 2 * config.beam_size;
-        let mut all = Vec::with_capacity(n * self.live.len());
+        let mut all: Vec<(f64, f64, usize, i32)> = Vec::with_capacity(n * self.live.len());
+        // Sorts are stable: of equals the earlier hypothesis and the lower token stay first.
+        let by_sum = |a: &(f64, f64, usize, i32), b: &(f64, f64, usize, i32)| b.0.total_cmp(&a.0);
+        // The last of the best that there are so far: what is no better comes behind it.
+        let mut worst = f64::NEG_INFINITY;
         for (row, live) in self.live.iter().enumerate() {
             let Some(live) = live else { continue };
             let length = live.tokens.len();
@@ -183,8 +200,13 @@ impl Sentence {
             match next.support(first_row + row) {
                 None => {
                     let allowed = |token| rule(token) == Rule::Allowed;
-                    let best = next.best(first_row + row, n, allowed).into_iter();
+                    let floor = worst - live.sum;
+                    let best = next.best(first_row + row, n, floor, allowed).into_iter();
                     all.extend(best.map(|(log_p, token)| (live.sum + log_p, log_p, row, token)));
+                    if all.len() >= n {
+                        all.sort_by(by_sum);
+                        worst = all[n - 1].0;
+                    }
                 }
                 Some(support) => {
                     let certificate = self.certificate.get_or_insert(Certificate::NEW);
@@ -194,8 +216,7 @@ impl Sentence {
                 }
             }
         }
-        // The sort is stable: of equals the earlier hypothesis and the lower token stay first.
-        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        all.sort_by(by_sum);
         for (sum, ..) in all.iter().skip(n) {
             self.drop(*sum);
         }

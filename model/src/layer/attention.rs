@@ -353,14 +353,14 @@ impl MultiHeadAttention {
     ) -> (MultiHeadAttentionOutput, Cache) {
         let new = self.keys(input.clone());
         let (earlier, before) = match past {
-            Some(Cache::Keys(keys)) => (Some(keys), None),
+            Some(Cache::Keys(keys, rows)) => (Some((keys, rows)), None),
             Some(Cache::State(state)) => (None, Some(state)),
             Some(Cache::Pages(_)) => panic!("keys in pages are attended to by pages"),
             None => (None, None),
         };
         if !self.mechanism.carries_state() {
             let keys = match earlier {
-                Some(keys) => keys.append(new),
+                Some((keys, rows)) => keys.append(rows, new),
                 None => new,
             };
             let output = self.attend(CachedInput {
@@ -371,7 +371,7 @@ impl MultiHeadAttention {
                 global_mask,
                 return_weights: false,
             });
-            return (output, Cache::Keys(keys));
+            return (output, Cache::Keys(keys, None));
         }
         let device = input.device();
         let mut options = self.options(false, &device).causal();
@@ -395,7 +395,7 @@ impl MultiHeadAttention {
         let mut pages = match past {
             Some(Cache::Pages(pages)) => pages,
             None => PagedCache::new(input.dims()[0], self.n_heads, self.d_head),
-            Some(Cache::Keys(_) | Cache::State(_)) => panic!("these keys are in no pages"),
+            Some(Cache::Keys(..) | Cache::State(_)) => panic!("these keys are in no pages"),
         };
         pages.append(self.keys(input.clone()), None);
         let (output, reports) = self.attend_by_pages(input, &pages, global_mask, by, false);

@@ -1,6 +1,7 @@
 //! Keys and values that are kept while a decoder writes one token after the other.
 
 use burn::prelude::*;
+use sparta_ops::attention::append_positions;
 
 use super::mechanism::MechanismState;
 use super::paged::PagedCache;
@@ -11,8 +12,8 @@ use crate::masks::LayerMask;
 // One a layer, as large as its tensors: a box would only hide them.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Cache {
-    /// Their keys and values.
-    Keys(KeyValue),
+    /// Their keys and values, and which rows of the batch go on, where not all do in their order.
+    Keys(KeyValue, Option<Tensor<1, Int>>),
     /// What a mechanism that carries a state keeps of them.
     State(MechanismState),
     /// Their keys and values in pages on the host.
@@ -23,7 +24,9 @@ impl Cache {
     /// The rows of the batch at `index`, in that order.
     pub(crate) fn select(self, index: Tensor<1, Int>) -> Self {
         match self {
-            Self::Keys(keys) => Self::Keys(keys.select(index)),
+            // Copied when the next position is there.
+            Self::Keys(keys, None) => Self::Keys(keys, Some(index)),
+            Self::Keys(keys, Some(before)) => Self::Keys(keys, Some(before.select(0, index))),
             Self::State(state) => Self::State(state.select(index)),
             Self::Pages(pages) => Self::Pages(pages.select(index)),
         }
@@ -55,11 +58,15 @@ pub(crate) struct CachedInput {
 }
 
 impl KeyValue {
-    /// Adds positions after those that are here.
-    pub(crate) fn append(self, new: Self) -> Self {
+    /// Adds positions after those that are here, in these rows of the batch.
+    pub(crate) fn append(self, rows: Option<Tensor<1, Int>>, new: Self) -> Self {
+        let append = |kept: Tensor<4>, new: Tensor<4>| match &rows {
+            Some(rows) => append_positions(kept, rows.clone(), new),
+            None => Tensor::cat(vec![kept, new], 2),
+        };
         Self {
-            key: Tensor::cat(vec![self.key, new.key], 2),
-            value: Tensor::cat(vec![self.value, new.value], 2),
+            key: append(self.key, new.key),
+            value: append(self.value, new.value),
         }
     }
 

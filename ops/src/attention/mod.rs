@@ -8,6 +8,7 @@ mod dropout;
 mod error;
 mod fused;
 mod implementation;
+mod kept;
 pub mod linear;
 pub mod linformer;
 pub mod lsh;
@@ -32,6 +33,7 @@ pub(crate) use contract::{
 pub use dropout::Dropout;
 pub use error::AttentionError;
 pub use implementation::Implementation;
+pub use kept::append_positions;
 pub use options::{AttentionOptions, AttentionOutput, Normalizer, RelativeTerm};
 pub use packing::Packing;
 pub use span::Span;

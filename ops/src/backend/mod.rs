@@ -180,6 +180,12 @@ pub trait SpartaBackend: Backend {
         loss::reference::backward::<Self>(logits, targets, loss, grad)
     }
 
+    /// log Σ_j exp(z_j) of each row of `[rows, n]`, `[rows]`.
+    #[fusion(dtype = scores, shape = Shape::from([scores[0]]))]
+    fn log_partition(scores: FloatTensor<Self>) -> FloatTensor<Self> {
+        loss::reference::log_partition::<Self>(scores)
+    }
+
     /// Fenchel–Young loss `[rows]` of a mapping of scores `[rows, n]` (f32 or f64) against a target
     /// class `[rows]`, and the weights `[rows, n]`; 0 where the target is negative.
     #[fusion(meta = |scores, _targets, _mapping| {
@@ -265,6 +271,18 @@ pub trait SpartaBackend: Backend {
         grad: FloatTensor<Self>,
         wants_bias: bool,
     ) -> AttentionGrads<Self>;
+
+    /// The rows of the batch of `[batch, n_heads, seq, d]` at `rows`, each with its row of new positions,
+    /// `[n, n_heads, n_new, d]`, behind it.
+    #[fusion(dtype = kept, shape = Shape::from([new[0], new[1], kept[2] + new[2], new[3]]))]
+    fn append_positions(
+        kept: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        new: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let selected = Self::float_select(kept, 0, rows);
+        Self::float_cat(vec![selected, new], 2)
+    }
 
     /// `x·Φ(x)` of every value of `[rows, n]`.
     #[fusion(dtype = x, shape = x)]

@@ -96,6 +96,24 @@ macro_rules! run_on_host {
             })
         }
 
+        fn log_partition(
+            scores: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::profile::span("log_partition", || {
+                crate::cpu::log_partition::<Self>(scores)
+            })
+        }
+
+        fn append_positions(
+            kept: burn::backend::tensor::FloatTensor<Self>,
+            rows: burn::backend::tensor::IntTensor<Self>,
+            new: burn::backend::tensor::FloatTensor<Self>,
+        ) -> burn::backend::tensor::FloatTensor<Self> {
+            crate::profile::span("append_positions", || {
+                crate::cpu::append_positions::<Self>(kept, rows, new)
+            })
+        }
+
         fn entmax_loss_forward(
             scores: burn::backend::tensor::FloatTensor<Self>,
             targets: burn::backend::tensor::IntTensor<Self>,

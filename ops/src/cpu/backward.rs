@@ -10,8 +10,9 @@ use super::simd::{LANES, Simd, lane_sums_of_pairs};
 use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
-/// The longest rows that are faster interleaved, without and with the gradient in α: that is dear, and
-/// a row by itself may leave out what has no weight.
+/// The longest rows that are faster interleaved: of mappings whose rows need no workspace by themselves, of any α, and with
+/// the gradient in α, which is dear, while a row by itself may leave out what has no weight.
+const LONGEST_BEFORE_DIRECT: usize = 256;
 const LONGEST_INTERLEAVED: usize = 512;
 const LONGEST_INTERLEAVED_WITH_ALPHA: usize = 128;
 
@@ -19,9 +20,8 @@ const LONGEST_INTERLEAVED_WITH_ALPHA: usize = 128;
 pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
     match mapping {
         Mapping::Alpha(alpha) if is_large(alpha) => 0,
-        Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 | Mapping::Alpha(_) => {
-            LONGEST_INTERLEAVED
-        }
+        Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => LONGEST_BEFORE_DIRECT,
+        Mapping::Alpha(_) => LONGEST_INTERLEAVED,
     }
 }
 
@@ -77,16 +77,7 @@ pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
                 #[inline(always)]
                 |p| p,
             ),
-            Mapping::Sparsemax => in_scores(
-                group,
-                #[inline(always)]
-                |p| {
-                    p.map(
-                        #[inline(always)]
-                        |p| if p > T::ZERO { T::ONE } else { p },
-                    )
-                },
-            ),
+            Mapping::Sparsemax => in_scores(group, of_sparsemax),
             Mapping::Entmax15 => in_scores(
                 group,
                 #[inline(always)]
@@ -110,13 +101,24 @@ pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
     );
 }
 
+/// 1 on the support and p off it.
+#[inline(always)]
+pub(super) fn of_sparsemax<T: Float>(p: Simd<T>) -> Simd<T> {
+    p.map(
+        #[inline(always)]
+        |p| if p > T::ZERO { T::ONE } else { p },
+    )
+}
+
 #[inline(always)]
 fn in_scores<T: Float>(group: &mut [Workspace<T>], s: impl Fn(Simd<T>) -> Simd<T>) {
     match group[0].row.layout {
-        RowLayout::RowMajor => group.iter_mut().for_each(
-            #[inline(always)]
-            |work| in_scores_of::<T, AcrossLanes>(work, &s),
-        ),
+        // A loop: the standard library's `for_each` is compiled by itself, for any processor.
+        RowLayout::RowMajor => {
+            for work in group {
+                in_scores_of::<T, AcrossLanes>(work, &s);
+            }
+        }
         RowLayout::Interleaved => in_scores_of::<T, PerLane>(&mut group[0], &s),
     }
 }
@@ -152,7 +154,7 @@ fn subtract<T: Float>(s: &[Simd<T>], grad: &mut [Simd<T>], mean: Simd<f64>) {
 
 /// Only a row with everything hidden has a total of 0: there it is 0.
 #[inline(always)]
-fn mean(total: Simd<f64>, weighted: Simd<f64>) -> Simd<f64> {
+pub(super) fn mean(total: Simd<f64>, weighted: Simd<f64>) -> Simd<f64> {
     total.zip(
         weighted,
         #[inline(always)]

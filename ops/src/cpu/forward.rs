@@ -42,9 +42,12 @@ pub(crate) fn forward<T: Float>(group: &mut [Workspace<T>], hidden: T, mapping: 
         Mapping::Softmax => isa::dispatch(
             #[inline(always)]
             || match group[0].row.layout {
-                RowLayout::RowMajor => group.iter_mut().for_each(|work| {
-                    softmax(&mut work.row.vectors, hidden);
-                }),
+                // A loop: the standard library's `for_each` is compiled by itself, for any processor.
+                RowLayout::RowMajor => {
+                    for work in group {
+                        softmax(&mut work.row.vectors, hidden);
+                    }
+                }
                 RowLayout::Interleaved => interleaved::softmax(&mut group[0].row.vectors, hidden),
             },
         ),
@@ -58,9 +61,13 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
     isa::dispatch(
         #[inline(always)]
         || match group[0].row.layout {
-            RowLayout::RowMajor => {
-                threshold(group, hidden, |_| power, |row, work, _, _| row.finish(work))
-            }
+            RowLayout::RowMajor => threshold(
+                group,
+                hidden,
+                |_| power,
+                #[inline(always)]
+                |row, work, _, _| row.finish(work),
+            ),
             RowLayout::Interleaved => {
                 interleaved::threshold(&mut group[0].row.vectors, hidden, SameMapping(power))
             }
@@ -99,6 +106,7 @@ fn small_alpha<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) 
                 group,
                 hidden,
                 |i| General::new(alphas[i], hidden),
+                #[inline(always)]
                 |row, work, _, _| row.finish(work),
             ),
             RowLayout::Interleaved => {
@@ -190,6 +198,7 @@ fn saving<T: Float>(
                 group,
                 hidden,
                 |_| power,
+                #[inline(always)]
                 |row, work, i, origin| {
                     (saved[i], gathered[i]) = row.finish_compressed(work);
                     saved[i][0] += origin.to_f64();

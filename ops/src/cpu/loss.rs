@@ -12,7 +12,19 @@ use crate::primitive::HIDDEN;
 /// `log Σexp(z) − z_target`.
 pub(crate) fn cross_entropy<T: Float>(work: &mut Workspace<T>, target: usize) -> T {
     let row = &work.row.vectors;
-    let (largest, sum) = isa::dispatch(
+    let (largest, sum) = largest_and_sum(row);
+    T::from_f64(sum.ln()) + (largest - row[target / LANES].0[target % LANES])
+}
+
+/// `log Σexp(z)`.
+pub(crate) fn log_partition<T: Float>(work: &mut Workspace<T>) -> T {
+    let (largest, sum) = largest_and_sum(&work.row.vectors);
+    T::from_f64(sum.ln()) + largest
+}
+
+/// The largest score, and the sum of exp of what the others are above it.
+fn largest_and_sum<T: Float>(row: &[Simd<T>]) -> (T, f64) {
+    isa::dispatch(
         #[inline(always)]
         || {
             let largest = largest_by_lane(row).largest();
@@ -23,8 +35,7 @@ pub(crate) fn cross_entropy<T: Float>(work: &mut Workspace<T>, target: usize) ->
             );
             (largest, sum)
         },
-    );
-    T::from_f64(sum.ln()) + (largest - row[target / LANES].0[target % LANES])
+    )
 }
 
 /// `g·(softmax(z) − e_target)`, written over the logits; `log Σexp(z) = loss + z_target`.

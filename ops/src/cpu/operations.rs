@@ -11,14 +11,12 @@ use super::float::{Float, Stored};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use super::products;
 use super::rows::{RowKernel, each};
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-use super::tensor::vector;
-use super::tensor::{HostBackend, HostTensor};
+use super::tensor::{HostBackend, HostTensor, vector};
 use super::view::Strided;
 use super::workspace::{RowLayout, Workspace};
 use super::{
-    adam as adam_kernel, backward, dropout as dropout_kernel, forward, gelu, loss as kernel,
-    norm as norm_kernel,
+    adam as adam_kernel, backward, direct, dropout as dropout_kernel, forward, gelu,
+    kept as kept_kernel, loss as kernel, norm as norm_kernel,
 };
 use crate::attention::Dropout;
 use crate::backend::SpartaBackend;
@@ -67,6 +65,15 @@ pub(crate) fn entmax_forward<B: HostBackend>(
     scores: FloatTensor<B>,
     mapping: Mapping,
 ) -> FloatTensor<B> {
+    let is_long = scores.shape()[1] > forward::longest_interleaved(mapping);
+    if is_long && mapping == Mapping::Softmax && scores.is_on_host() {
+        match scores.dtype() {
+            DType::F32 => return softmax_of_long_rows::<B, f32>(scores),
+            DType::F64 => return softmax_of_long_rows::<B, f64>(scores),
+            // In f32, so that it needs a workspace.
+            _ => {}
+        }
+    }
     by_type!(scores, E => {
         let hidden = hidden::<B, E>(&scores);
         let layout = RowLayout::of(scores.shape()[1], forward::longest_interleaved(mapping));
@@ -74,6 +81,40 @@ pub(crate) fn entmax_forward<B: HostBackend>(
             forward::forward(group, hidden, mapping);
         }).0
     }, else reference::forward::<B>(scores, mapping))
+}
+
+fn softmax_of_long_rows<B: HostBackend, T: Float + Stored<Wide = T>>(
+    mut scores: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let (shape, hidden) = (scores.shape().dims::<2>(), hidden::<B, T>(&scores));
+    if let Some(data) = scores.write::<T>() {
+        direct::softmax(data, shape[1], hidden);
+        return scores;
+    }
+    let input = scores.read::<T>();
+    let rows = contiguous(&input, shape);
+    FloatTensor::<B>::create(&scores, |out| {
+        direct::softmax_into(&rows, out, shape[1], hidden)
+    })
+}
+
+/// Of weights and gradients in row-major order.
+fn backward_of_long_rows<B: HostBackend, E: Stored>(
+    weights: &Strided<E>,
+    mut grad: FloatTensor<B>,
+    mapping: Mapping,
+) -> FloatTensor<B> {
+    let shape = grad.shape().dims::<2>();
+    let weights = contiguous(weights, shape);
+    if let Some(data) = grad.write::<E>() {
+        direct::backward(&weights, data, shape[1], mapping);
+        return grad;
+    }
+    let input = grad.read::<E>();
+    let rows = contiguous(&input, shape);
+    FloatTensor::<B>::create(&grad, |out| {
+        direct::backward_into(&weights, &rows, out, shape[1], mapping)
+    })
 }
 
 /// The kernels need no sort and no hint; tensor operations elsewhere than on the host do.
@@ -108,8 +149,13 @@ pub(crate) fn entmax_backward<B: HostBackend>(
     mapping: Mapping,
 ) -> FloatTensor<B> {
     by_type!(weights, E => {
-        let layout = RowLayout::of(weights.shape()[1], backward::longest_interleaved(mapping));
+        let n = weights.shape()[1];
+        let layout = RowLayout::of(n, backward::longest_interleaved(mapping));
         let weights = weights.read::<E>();
+        let is_long = layout == RowLayout::RowMajor && direct::has_backward(mapping);
+        if is_long && [weights.strides, grad.read::<E>().strides] == [[n as isize, 1]; 2] {
+            return backward_of_long_rows::<B, E>(&weights, grad, mapping);
+        }
         map::<B, E, ()>(grad, Float::ZERO, layout, |first, group, rows| {
             weights.load_others(first, rows.len(), group);
             backward::backward(group, mapping);
@@ -177,6 +223,14 @@ pub(crate) fn cross_entropy_forward<B: HostBackend>(
     logits: FloatTensor<B>,
     targets: IntTensor<B>,
 ) -> FloatTensor<B> {
+    if logits.is_on_host() {
+        match logits.dtype() {
+            DType::F32 => return cross_entropy_of_rows::<B, f32>(&logits, targets),
+            DType::F64 => return cross_entropy_of_rows::<B, f64>(&logits, targets),
+            // In f32, so that they need a workspace.
+            _ => {}
+        }
+    }
     by_type!(logits, E => {
         let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
@@ -196,6 +250,13 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
     losses: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
+    if logits.is_on_host() {
+        match logits.dtype() {
+            DType::F32 => return gradients_of_logits::<B, f32>(logits, targets, &losses, &grad),
+            DType::F64 => return gradients_of_logits::<B, f64>(logits, targets, &losses, &grad),
+            _ => {}
+        }
+    }
     by_type!(logits, E => {
         let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
@@ -208,6 +269,104 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
             None => work.row.fill(Float::ZERO),
         })).0
     }, else loss::reference::backward::<B>(logits, targets, losses, grad))
+}
+
+fn cross_entropy_of_rows<B: HostBackend, T: Float + Stored<Wide = T>>(
+    logits: &FloatTensor<B>,
+    targets: IntTensor<B>,
+) -> FloatTensor<B> {
+    let shape = logits.shape().dims::<2>();
+    let targets = classes::<B>(targets, shape[1]);
+    let input = logits.read::<T>();
+    let sums = direct::largest_and_sum(&contiguous(&input, shape), shape[1]);
+    let loss = |(i, (largest, sum)): (usize, (T, f64))| match targets[i] {
+        Some(target) => T::from_f64(sum.ln()) + (largest - input.elements[input.at(i, target)]),
+        None => T::ZERO,
+    };
+    let losses: Vec<T> = sums.into_iter().enumerate().map(loss).collect();
+    B::float_from_data(TensorData::new(losses, [shape[0]]), &logits.device())
+}
+
+fn gradients_of_logits<B: HostBackend, T: Float + Stored<Wide = T>>(
+    mut logits: FloatTensor<B>,
+    targets: IntTensor<B>,
+    losses: &FloatTensor<B>,
+    grad: &FloatTensor<B>,
+) -> FloatTensor<B> {
+    let shape = logits.shape().dims::<2>();
+    let targets = classes::<B>(targets, shape[1]);
+    let column = |x: &FloatTensor<B>| x.read::<T>().column(targets.len());
+    let (losses, grads) = (column(losses), column(grad));
+    let of_row =
+        |i: usize, row: &[T]| targets[i].map(|target| (target, losses[i] + row[target], grads[i]));
+    if let Some(data) = logits.write::<T>() {
+        direct::cross_entropy_backward(data, shape[1], of_row);
+        return logits;
+    }
+    let input = logits.read::<T>();
+    let rows = contiguous(&input, shape);
+    FloatTensor::<B>::create(&logits, |out| {
+        direct::cross_entropy_backward_into(&rows, out, shape[1], of_row)
+    })
+}
+
+pub(crate) fn log_partition<B: HostBackend>(scores: FloatTensor<B>) -> FloatTensor<B> {
+    if scores.is_on_host() {
+        match scores.dtype() {
+            DType::F32 => return log_partition_of_rows::<B, f32>(&scores),
+            DType::F64 => return log_partition_of_rows::<B, f64>(&scores),
+            _ => {}
+        }
+    }
+    by_type!(scores, E => {
+        let [n_rows, n] = scores.shape().dims::<2>();
+        let kernel = each(|_, work: &mut Workspace<_>| kernel::log_partition(work));
+        let rows = RowKernel { n, padding: Float::LOWEST, layout: RowLayout::RowMajor, kernel };
+        let sums = rows.compress(&scores.read::<E>(), n_rows);
+        let sums = TensorData::new(sums, [n_rows]).convert_dtype(scores.dtype());
+        B::float_from_data(sums, &scores.device())
+    }, else loss::reference::log_partition::<B>(scores))
+}
+
+fn log_partition_of_rows<B: HostBackend, T: Float + Stored<Wide = T>>(
+    scores: &FloatTensor<B>,
+) -> FloatTensor<B> {
+    let shape = scores.shape().dims::<2>();
+    let input = scores.read::<T>();
+    let sums = direct::largest_and_sum(&contiguous(&input, shape), shape[1]);
+    let sums: Vec<T> = (sums.into_iter())
+        .map(|(largest, sum)| T::from_f64(sum.ln()) + largest)
+        .collect();
+    B::float_from_data(TensorData::new(sums, [shape[0]]), &scores.device())
+}
+
+pub(crate) fn append_positions<B: HostBackend>(
+    kept: FloatTensor<B>,
+    rows: IntTensor<B>,
+    new: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let by_tensors = |kept, rows, new| {
+        let selected = B::float_select(kept, 0, rows);
+        B::float_cat(vec![selected, new], 2)
+    };
+    if kept.dtype() != new.dtype() {
+        return by_tensors(kept, rows, new);
+    }
+    by_type!(kept, E => {
+        let [batch, n_heads, seq, d] = kept.shape().dims::<4>();
+        let [n, _, n_new, _] = new.shape().dims::<4>();
+        let device = kept.device();
+        let rows = B::int_cast(rows, IntDType::I64).read::<i64>().column(n);
+        let row = |&row: &i64| match usize::try_from(row) {
+            Ok(row) if row < batch => row,
+            Ok(_) | Err(_) => panic!("there is no row {row} in a batch of {batch}"),
+        };
+        let rows: Vec<usize> = rows.iter().map(row).collect();
+        let all = vector(n * n_heads * (seq + n_new) * d, |out| {
+            kept_kernel::append((&kept.view::<E>(), seq), &rows, (&new.view::<E>(), n_new), [n_heads, d], out)
+        });
+        B::float_from_data(TensorData::new(all, [n, n_heads, seq + n_new, d]), &device)
+    }, else by_tensors(kept, rows, new))
 }
 
 pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(

@@ -12,7 +12,7 @@ use super::view::Strided;
 use super::workspace::{RowLayout, Scratch, Workspace};
 
 /// Elements that one task should hold: enough to hide the cost of handing it over.
-const TASK: usize = 32 * 1024;
+pub(super) const TASK: usize = 32 * 1024;
 
 /// Short rows go to a kernel in groups, so that it can have several under way: up to this many, or
 /// up to this many elements.

@@ -165,7 +165,7 @@ pub(crate) fn replace<T: Float>(row: &mut [Simd<T>], f: impl Fn(Simd<T>) -> Simd
 
 /// SIMD vectors that are summed before their sum joins the row's, which is kept in f64: next to a weight near
 /// 1, one running f32 sum would lose a long row's small weights.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Sums of the lanes over a row of `K` terms of each element.
 #[inline(always)]
@@ -241,7 +241,7 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
 // Loops: the standard library's `map` over an array is not always inlined, and then not compiled for
 // the processor at hand.
 #[inline(always)]
-fn add_wide<T: Float, const K: usize>(totals: &mut [Simd<f64>; K], terms: [Simd<T>; K]) {
+pub(super) fn add_wide<T: Float, const K: usize>(totals: &mut [Simd<f64>; K], terms: [Simd<T>; K]) {
     for k in 0..K {
         totals[k] = totals[k] + terms[k].widen();
     }
@@ -258,7 +258,7 @@ pub(crate) fn totals_of<const K: usize>(lane_sums: [Simd<f64>; K]) -> [f64; K] {
 }
 
 #[inline(always)]
-fn add<T: Float, const K: usize>(totals: &mut [Simd<T>; K], terms: [Simd<T>; K]) {
+pub(super) fn add<T: Float, const K: usize>(totals: &mut [Simd<T>; K], terms: [Simd<T>; K]) {
     for k in 0..K {
         totals[k] = totals[k] + terms[k];
     }

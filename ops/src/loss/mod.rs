@@ -68,3 +68,21 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     );
     Tensor::from_dispatch(loss)
 }
+
+/// log Σ_j exp(z_j) of each row: what is taken off a score to make it the logarithm of its probability under softmax.
+///
+/// It knows no hidden rows, as [`cross_entropy`].
+///
+/// # Shapes
+/// - scores: `[rows, n]`, result: `[rows]`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let scores = Tensor::<2>::from_floats([[0.0, 0.0], [100.0, 100.0]], &Device::flex());
+/// let sums = sparta_ops::loss::log_partition(scores).into_data().try_to_vec::<f32>().unwrap();
+/// assert!((sums[0] - 2f32.ln()).abs() < 1e-6 && (sums[1] - 100.0 - 2f32.ln()).abs() < 1e-5);
+/// ```
+pub fn log_partition(scores: Tensor<2>) -> Tensor<1> {
+    let sums = <Dispatch as SpartaBackend>::log_partition(scores.into_dispatch());
+    Tensor::from_dispatch(sums)
+}

@@ -9,14 +9,28 @@ use crate::entmax::Mapping;
 use crate::entmax::reference::phi;
 use crate::primitive::{Array, HIDDEN};
 
+/// `log Σ_j exp(z_j)`, `[rows]`.
+pub(crate) fn log_partition<B: Backend>(scores: FloatTensor<B>) -> FloatTensor<B> {
+    let rows = scores.shape()[0];
+    let scores = Array::<B>(scores);
+    let dtype = scores.dtype();
+    let log_partition = log_sum_exp(&scores.widen()).cast(dtype);
+    B::float_reshape(log_partition.0, Shape::from([rows]))
+}
+
+/// `log Σ_j exp(z_j)`, `[rows, 1]`.
+fn log_sum_exp<B: Backend>(scores: &Array<B>) -> Array<B> {
+    let max = scores.max();
+    scores.sub(&max).exp().sum().log().add(&max)
+}
+
 /// `log Σ_j exp(z_j) − z_target`, `[rows]`; 0 where the target is negative.
 pub(crate) fn forward<B: Backend>(logits: FloatTensor<B>, targets: IntTensor<B>) -> FloatTensor<B> {
     let rows = logits.shape()[0];
     let logits = Array::<B>(logits);
     let dtype = logits.dtype();
     let logits = logits.widen();
-    let max = logits.max();
-    let log_partition = logits.sub(&max).exp().sum().log().add(&max);
+    let log_partition = log_sum_exp(&logits);
     let chosen = Array::<B>(B::float_gather(
         1,
         logits.0,

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::cpu::compress::compress_few;
 use crate::cpu::float::Float;
 use crate::cpu::forward::{Saved, forward_saving, softmax_saving};
+use crate::cpu::isa;
 use crate::cpu::rows::{GROUP, GROUP_ELEMENTS};
 use crate::cpu::simd::{LANES, Simd};
 use crate::cpu::workspace::{RowLayout, Workspace};
@@ -242,12 +243,21 @@ pub(super) fn workspaces<T: Float>(
 
 /// Whether any weight of a tile is not 0.
 pub(super) fn is_active<T: Float>(scores: &ScoreTiles<T>, n_rows: usize, tile: usize) -> bool {
-    (0..n_rows).any(|r| {
-        scores
-            .cells(r, tile)
-            .iter()
-            .any(|simd: &Simd<T>| simd.reaches(T::ZERO))
-    })
+    isa::dispatch(
+        #[inline(always)]
+        || {
+            for r in 0..n_rows {
+                let mut reaches = false;
+                for simd in scores.cells(r, tile) {
+                    reaches |= simd.reaches(T::ZERO);
+                }
+                if reaches {
+                    return true;
+                }
+            }
+            false
+        },
+    )
 }
 
 /// Multiplies a tile by what dropout keeps.

@@ -1,6 +1,7 @@
 //! Attention against a scalar implementation, masks, and the errors of bad shapes.
 
 mod fused;
+mod kept;
 mod linear;
 mod linformer;
 mod lsh;

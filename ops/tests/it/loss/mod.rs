@@ -2,6 +2,7 @@
 
 mod cross_entropy;
 mod fenchel_young;
+mod log_partition;
 mod options;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};

@@ -1,0 +1,53 @@
+//! log Σexp of rows against sums in f64, forward and gradient, on every backend.
+
+use burn::tensor::{DType, Device, Tensor};
+use sparta_ops::loss::{cross_entropy, log_partition};
+use sparta_ops::testing::{assert_close, devices, gradcheck, normal, tensor, values};
+
+#[test]
+fn equals_the_logarithm_of_the_sum_on_every_backend() {
+    for device in devices() {
+        for (rows, n) in [(1, 1), (5, 63), (33, 200)] {
+            let scores: Vec<f64> = (normal(rows * n, 8).iter())
+                .map(|z| (5.0 * z) as f32 as f64)
+                .collect();
+            let upstream = normal(rows, 9);
+            let sums: Vec<f64> = (scores.chunks(n))
+                .map(|row| row.iter().map(|z| z.exp()).sum::<f64>().ln())
+                .collect();
+            let grads: Vec<f64> = (scores.iter().enumerate())
+                .map(|(i, z)| upstream[i / n] * (z - sums[i / n]).exp())
+                .collect();
+
+            let autodiff = device.device.clone().autodiff();
+            let z = tensor(&scores, [rows, n], DType::F32, &autodiff).require_grad();
+            let u: Tensor<1> = tensor(&upstream, [rows], DType::F32, &autodiff);
+            let found = log_partition(z.clone());
+            let label = format!("{} {rows}x{n}", device.name);
+            assert_close(&label, &values(found.clone().inner()), &sums, 1e-6, 1e-6);
+            let of_z = z.grad(&(found * u).sum().backward());
+            let of_z = values(of_z.expect("a gradient"));
+            assert_close(&label, &of_z, &grads, 1e-4, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn its_gradient_is_that_of_finite_differences() {
+    let scores = normal(3 * 17, 3);
+    gradcheck("log_partition", &[(scores, [3, 17])], |inputs| {
+        log_partition(inputs[0].clone())
+    });
+}
+
+/// Neither large scores nor a target far below the others cancel.
+#[test]
+fn large_scores_keep_their_digits() {
+    let device = Device::flex();
+    let scores = Tensor::<2>::from_floats([[-3e4, 1e4, 1e4], [80.0, -80.0, 0.0]], &device);
+    let sums = values(log_partition(scores.clone()));
+    assert_close("sums", &sums, &[1e4 + 2f64.ln(), 80.0], 1e-7, 0.0);
+    let targets = Tensor::from_ints([1, 0], &device);
+    let losses = values(cross_entropy(scores, targets));
+    assert_close("losses", &losses, &[2f64.ln(), 0.0], 1e-6, 1e-6);
+}
