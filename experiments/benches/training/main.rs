@@ -106,12 +106,14 @@ fn main() -> Result<()> {
     for case in &TRAININGS {
         if options.wants(case.name) {
             (case.compare)(case, &options, &mut report)?;
+            report.write()?;
         }
     }
     for case in decode::CASES {
         if options.wants(case.name) {
             decode::compare(&case, &options, &mut report)?;
+            report.write()?;
         }
     }
-    report.write()
+    Ok(())
 }

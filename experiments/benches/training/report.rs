@@ -1,7 +1,9 @@
 //! The files of a run: summary.csv, raw.csv (every round), arithmetic.csv, log.txt (what was printed), versions.txt.
+//!
+//! They are written after every case. What a folder has of other cases stays there.
 
 use std::fmt::{self, Display, Formatter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sparta_experiments::version;
@@ -106,6 +108,8 @@ impl Report {
         std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         let mut summary = String::from("case,shape,p,dtype,device,ours,peer_value,ratio,peer\n");
         let mut raw = String::from("case,shape,device,peer,who,round,tokens_per_second\n");
+        summary += &self.of_other_cases(dir, "summary.csv");
+        raw += &self.of_other_cases(dir, "raw.csv");
         let device = &self.device;
         for row in &self.rows {
             let (case, shape, peer) = (row.case, &row.shape, &row.peer);
@@ -125,6 +129,7 @@ impl Report {
         let mut arithmetic = String::from(
             "case,mflop_per_token,matmul_gflops,ours_gflops,peer_gflops,ours_share,peer_share\n",
         );
+        arithmetic += &self.of_other_cases(dir, "arithmetic.csv");
         for (case, of) in &self.arithmetic {
             arithmetic += &format!(
                 "{case},{:.3},{:.1},{:.1},{:.1},{:.3},{:.3}\n",
@@ -140,14 +145,37 @@ impl Report {
             ("summary.csv", summary),
             ("raw.csv", raw),
             ("arithmetic.csv", arithmetic),
-            ("log.txt", self.said.clone()),
-            ("versions.txt", self.versions.join("\n") + "\n"),
+            ("log.txt", self.of_other_cases(dir, "log.txt") + &self.said),
+            ("versions.txt", self.versions_with_those_before(dir)),
         ];
         for (name, content) in files {
             let path = dir.join(name);
             std::fs::write(&path, content).with_context(|| path.display().to_string())?;
         }
         Ok(())
+    }
+
+    /// The lines of a file, but for its head, that begin with another case than this run has measured.
+    fn of_other_cases(&self, dir: &Path, name: &str) -> String {
+        let before = std::fs::read_to_string(dir.join(name)).unwrap_or_default();
+        let is_other = |line: &&str| {
+            let case = line.split([',', ':', ' ']).next().unwrap_or_default();
+            case.contains('/') && self.rows.iter().all(|row| row.case != case)
+        };
+        let lines = before.lines().filter(is_other);
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// What the cases of the folder were measured with: each line once.
+    fn versions_with_those_before(&self, dir: &Path) -> String {
+        let before = std::fs::read_to_string(dir.join("versions.txt")).unwrap_or_default();
+        let mut lines: Vec<&str> = before.lines().collect();
+        for line in &self.versions {
+            if !lines.contains(&line.as_str()) {
+                lines.push(line);
+            }
+        }
+        lines.join("\n") + "\n"
     }
 }
 
