@@ -154,6 +154,11 @@ impl Case {
                 ..against(op, Other::Peer("sdpa"))
             });
         }
+        cases.push(against(Op::AlphaEntmax, Other::Peer("sdpa")));
+        cases.push(Self {
+            shape: [4, 8, 512, 64],
+            ..against(Op::Softmax, Other::Peer("sdpa"))
+        });
         for op in [Op::Entmax15, Op::Softmax] {
             for p in [0.0, 0.5, 0.8, 0.9] {
                 cases.push(Self {

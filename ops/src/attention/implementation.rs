@@ -9,13 +9,16 @@ use crate::entmax::Mapping;
 
 /// Keys of a row, and queries, from which fused attention is no slower than its readable definition on a CPU:
 /// measured with heads of 32 and 64 (`benches/attention`, the cases "where `auto` changes over").
-const PAYS_FROM: [usize; 2] = [128, 16];
+const PAYS_FROM: [usize; 2] = [192, 16];
+
+/// Keys of a row from which it is with a relative term, which the definition takes a product and a copy more for.
+const PAYS_FROM_WITH_RELATIVE: usize = 128;
 
 /// An implementation of attention, or the choice of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Implementation {
-    /// Fused on a CPU, where the request has enough keys and queries for it to pay: 128 and 16, by
+    /// Fused on a CPU, where the request has enough keys (192, or 128 with a relative term) and queries (16) for it to pay, by
     /// measurement. On a GPU, where the kernels have not been measured, the readable definition.
     #[default]
     Auto,
@@ -94,7 +97,11 @@ impl AttentionOptions {
         dtype: DType,
         sizes @ [seq_q, seq_kv]: [usize; 2],
     ) -> Result<Implementation, AttentionError> {
-        let pays = seq_kv >= PAYS_FROM[0] && seq_q >= PAYS_FROM[1];
+        let n_keys = match self.relative {
+            Some(_) => PAYS_FROM_WITH_RELATIVE,
+            None => PAYS_FROM[0],
+        };
+        let pays = seq_kv >= n_keys && seq_q >= PAYS_FROM[1];
         if self.implementation == Implementation::Auto && (self.return_weights || !pays) {
             return Ok(Implementation::Reference);
         }
