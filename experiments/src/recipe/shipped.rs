@@ -111,7 +111,7 @@ mod tests {
     const PINNED: [(&str, &str); 25] = [
         (
             "small/lm",
-            "19aa4da21d8aa8c6a15ee35470a443382a83d080297043610a3a1a3def326248",
+            "d5e2ca3b21b0c5caca3b7feaef58bd622423cdc7cae172584363ca9b2d099e0d",
         ),
         (
             "toy/lm",
