@@ -14,6 +14,7 @@
 //!   records/                            one run record a scored model
 //!   figures/                            what `sparta analyze` and `sparta attend` draw
 //!   TABLE.md  TABLE.csv  TABLE.svg
+//!   profile.csv  profile-2.csv          where time went, of each process that was asked by --profile
 //! ```
 //!
 //! A task with several dense models has one such seed folder for each: `seed-<n>/<branch>/dense/` …

@@ -21,6 +21,7 @@ mod own_files;
 mod parts;
 mod patterns;
 mod precision;
+mod profile;
 mod related;
 mod report;
 mod squad;
