@@ -5,7 +5,7 @@
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
 //!   status.json                         how far it is, or how it ended
-//!   data/                               vocabulary and token stores
+//!   data/                               vocabulary and token stores, files.json: what they were made of
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
 //!   seed-<n>/observed.json              which implementation computed it

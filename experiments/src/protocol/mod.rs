@@ -2,6 +2,7 @@
 //! folder, masks, rows and records.
 
 pub(crate) mod cost;
+pub(crate) mod data_files;
 mod dry_run;
 pub(crate) mod find;
 mod folder;

@@ -5,6 +5,7 @@ mod attend;
 mod bench;
 mod claims;
 mod compare;
+mod data_files;
 mod doctor;
 mod export;
 mod fetch;
