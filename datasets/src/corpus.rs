@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::Listener;
+use crate::source::{Listener, Origins};
 use crate::tokenize::{Language, count_tokens};
 use crate::wikitext::WikiText;
 use crate::{Error, Result, Split, embedded, source, wikitext};
@@ -100,6 +100,18 @@ impl CorpusName {
     pub fn locate(self, from: Option<&Path>, cache: &Path) -> Result<Option<PathBuf>> {
         let locate = |which| source::locate(which, from, cache);
         self.wikitext().map(locate).transpose()
+    }
+
+    /// The files that [`CorpusName::load`] reads, by their sha256; of the shipped corpus its packed file. Nothing is
+    /// downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked; [`Error::Io`].
+    pub fn origins(self, from: Option<&Path>, cache: &Path) -> Result<Origins> {
+        match self.wikitext() {
+            None => Ok(embedded::state_of_the_union_origins()),
+            Some(which) => wikitext::origins(&source::locate(which, from, cache)?),
+        }
     }
 
     /// The name for people: `WikiText-2`.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::source::read_utf8;
+use crate::source::{Origin, Origins, read_utf8};
 use crate::{Corpus, CorpusName, Error, Result, Split};
 
 /// Which of the two.
@@ -108,6 +108,19 @@ pub fn check(dir: &Path, which: WikiText) -> Result<()> {
         check_count(&path, which, split, n_tokens)?;
     }
     Ok(())
+}
+
+/// What the three files of a folder are.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn origins(dir: &Path) -> Result<Origins> {
+    let origin = |split| {
+        let name = file_name(split);
+        Origin::known(&dir.join(&name), name)
+    };
+    let origins = Split::ALL.into_iter().map(origin);
+    origins.collect::<Result<_>>().map(Origins)
 }
 
 /// Whether all three files are in a folder (their content is not looked at).

@@ -1,6 +1,6 @@
 //! Where a run's time went: the parts of training and, within them, the operations that have kernels on CPUs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -8,9 +8,6 @@ use sparta_ops::profile::{self, SpanTotal};
 use sparta_results::render::{Align, Table};
 
 use crate::io::{say, write_text};
-
-/// File name of the profile inside a run folder.
-pub(crate) const PROFILE: &str = "profile.csv";
 
 /// A profile that is being made.
 pub(crate) struct Profiler(Instant);
@@ -22,7 +19,8 @@ impl Profiler {
         Self(Instant::now())
     }
 
-    /// Says what was measured since, and writes it to the folder of the run, if one is named.
+    /// Says what was measured since, and writes it to the folder of the run, if one is named, beside what the processes before
+    /// have measured there.
     ///
     /// # Errors
     /// What the disk says.
@@ -33,11 +31,27 @@ impl Profiler {
         say(
             "A part's own row is what is in no operation of sparta-ops: Burn's, and reading of data.",
         );
-        match folder {
-            Some(folder) => write_text(&folder.join(PROFILE), &table.to_csv()?),
-            None => Ok(()),
-        }
+        let Some(folder) = folder else {
+            return Ok(());
+        };
+        let path = unused(folder);
+        write_text(&path, &table.to_csv()?)?;
+        say(format_args!(
+            "The times of this process alone are in {}.",
+            path.display()
+        ));
+        Ok(())
     }
+}
+
+/// The file of a process's profile inside a run folder: `profile.csv`, of those that went on with the run `profile-2.csv` and so on.
+fn unused(folder: &Path) -> PathBuf {
+    let (mut path, mut n) = (folder.join("profile.csv"), 1);
+    while path.exists() {
+        n += 1;
+        path = folder.join(format!("profile-{n}.csv"));
+    }
+    path
 }
 
 /// A line for each span, the longest first, and what was in none.

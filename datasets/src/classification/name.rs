@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::LoadedTask;
 use crate::glue::{self, GlueTask};
-use crate::source::{Listener, refused};
+use crate::source::{Listener, Origins, refused};
 use crate::{Error, Result, Split, embedded};
 
 /// A corpus of labelled texts.
@@ -50,6 +50,18 @@ impl ClassificationTask {
         match self {
             Self::QuestionSentence => Ok(None),
             Self::Glue(task) => glue::locate(task, from, cache).map(Some),
+        }
+    }
+
+    /// The files that [`ClassificationTask::load`] reads, by their sha256; of the shipped task its packed files. Nothing is
+    /// downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked; [`Error::Io`].
+    pub fn origins(self, from: Option<&Path>, cache: &Path) -> Result<Origins> {
+        match self {
+            Self::QuestionSentence => Ok(embedded::question_origins()),
+            Self::Glue(task) => glue::origins(task, &glue::locate(task, from, cache)?),
         }
     }
 

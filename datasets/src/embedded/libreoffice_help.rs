@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::pairs::{ParallelCorpus, SentencePair};
-use crate::source::Sha256Hex;
+use crate::source::{Origin, Origins, Sha256Hex};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
 
@@ -68,6 +68,11 @@ pub fn libreoffice_help_short() -> Result<ParallelCorpus> {
     Ok(libreoffice_help()?
         .tokenized(true)
         .with_target_words(3..=12))
+}
+
+/// The shipped file.
+pub(crate) fn libreoffice_help_origins() -> Origins {
+    Origins(vec![Origin::shipped(FILE, COMPRESSED)])
 }
 
 /// What two sentences are compared by: letters and digits in lower case, or all of it when there

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::classification::ClassificationCorpus;
+use crate::source::{Origin, Origins};
 use crate::squad::{Article, SquadForm, articles_from_json};
 use crate::{Error, Result, question_sentence};
 
@@ -37,6 +38,13 @@ pub fn question_sentence() -> Result<ClassificationCorpus> {
     let mut articles = squad_dev()?;
     articles.extend(new_wiki()?);
     Ok(question_sentence::from_articles(&articles))
+}
+
+/// The shipped files of both sets.
+pub(crate) fn question_origins() -> Origins {
+    let files = [(DEV, DEV_COMPRESSED), (WIKI, WIKI_COMPRESSED)];
+    let origins = files.map(|(name, packed)| Origin::shipped(name, packed));
+    Origins(origins.to_vec())
 }
 
 fn articles(name: &'static str, compressed: &[u8]) -> Result<Vec<Article>> {

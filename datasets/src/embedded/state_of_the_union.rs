@@ -1,5 +1,6 @@
 //! State of the Union addresses, for language models.
 
+use crate::source::{Origin, Origins};
 use crate::tokenize::normalize_line;
 use crate::{Corpus, Error, Result, Split};
 
@@ -87,6 +88,11 @@ pub fn state_of_the_union() -> Result<Corpus> {
         text.push_str(&address.text);
     }
     Ok(corpus)
+}
+
+/// The shipped file.
+pub(crate) fn state_of_the_union_origins() -> Origins {
+    Origins(vec![Origin::shipped(FILE, COMPRESSED)])
 }
 
 /// The name in a heading `= YEAR-Name-N =`, or `None` for a line of text.

@@ -4,7 +4,6 @@
 //! remembered by its sha256 ([`Origins`]), which names the corpus in scores, and one file becomes train, validation
 //! and test by a hash of its units ([`Fractions`]), so that equal units stay on one side.
 
-mod origin;
 mod pairs;
 mod questions;
 mod read;
@@ -12,9 +11,10 @@ mod split;
 mod table;
 mod text;
 
-pub use origin::{Origin, Origins};
 pub use pairs::{OwnPairs, PairRule};
 pub use questions::{OwnQuestions, QuestionRule};
 pub use split::Fractions;
 pub use table::{LabelKind, OwnTable, TableRule};
 pub use text::{Paragraphs, TextRule, Words};
+
+pub use crate::source::{Origin, Origins};

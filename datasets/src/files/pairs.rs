@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::origin::{Origin, Origins};
 use super::read::read;
 use super::split::{Fractions, of_folder, with_end};
 use super::text::Words;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
+use crate::source::{Origin, Origins};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
 

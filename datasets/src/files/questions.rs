@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::origin::Origins;
 use super::read::read_exactly;
 use super::split::{Fractions, of_folder_without_test, with_end};
+use crate::source::Origins;
 use crate::squad::{Article, SquadCorpus, SquadForm, articles_from_json, n_questions};
 use crate::{Error, Result, Split};
 

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::origin::Origin;
-use crate::source::{Limited, sha256, text_of};
+use crate::source::{Limited, Origin, sha256, text_of};
 use crate::{Error, Result};
 
 /// A file's text and where it is from. A byte order mark is left out; `\r\n`, or `\r` in a file without any `\n`, end
@@ -29,6 +28,7 @@ pub(super) fn read(path: &Path) -> Result<(String, Origin)> {
 pub(super) fn read_exactly(path: &Path) -> Result<(String, Origin)> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let origin = Origin {
+        name: None,
         path: path.to_owned(),
         bytes: bytes.len() as u64,
         sha256: sha256(&bytes),

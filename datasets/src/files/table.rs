@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::origin::{Origin, Origins};
 use super::read::read;
 use super::split::{Fractions, of_folder, with_end};
 use crate::classification::{ClassificationCorpus, Label, Labels, Part, TextExample};
+use crate::source::{Origin, Origins};
 use crate::{Error, Result, Split};
 
 /// Endings of the files of a folder.

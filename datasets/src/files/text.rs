@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::origin::{Origin, Origins};
 use super::read::read;
 use super::split::{Fractions, of_folder, with_end};
 use crate::corpus::Corpus;
 use crate::pairs::to_lower;
+use crate::source::{Origin, Origins};
 use crate::tokenize::Language;
 use crate::tokenize::moses::{MosesTokenizer, TokenizerOptions};
 use crate::{Error, Result, Split};

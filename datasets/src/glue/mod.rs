@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use prepare::cached;
 pub use prepare::{locate, prepare};
+pub(crate) use read::origins;
 pub use read::{read_part, read_task};
 
 use crate::classification::Labels;

@@ -1,10 +1,11 @@
 //! The parts of a task from its folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::table::{finish, missing, read_table};
 use super::{GlueTask, layout, mrpc, path_of};
 use crate::classification::{ClassificationCorpus, LoadedTask, Part, PartCount};
+use crate::source::{Origin, Origins};
 use crate::{Error, Result};
 
 /// All parts of a task that lie in a folder; train and dev must be there, test need not.
@@ -31,6 +32,35 @@ pub fn read_task(task: GlueTask, dir: &Path) -> Result<LoadedTask> {
         parts,
     };
     Ok(LoadedTask { corpus, counts })
+}
+
+/// What the files are that [`read_task`] reads; their names have the task's folder.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn origins(task: GlueTask, dir: &Path) -> Result<Origins> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for file in layout::files(task) {
+        let path = path_of(dir, file);
+        let read = match path.is_file() {
+            true => vec![path],
+            false if task == GlueTask::Mrpc => mrpc::files(dir, file),
+            false => Vec::new(),
+        };
+        for path in read {
+            // MRPC's authors have train and dev in one file.
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    let origin = |path: PathBuf| {
+        let file = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy();
+        let name = format!("{}/{file}", task.folder());
+        Origin::known(&path, name)
+    };
+    let origins = paths.into_iter().map(origin);
+    origins.collect::<Result<_>>().map(Origins)
 }
 
 /// One part of a task from its file in the task's folder.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::{Article, SquadForm, n_questions, read_articles};
 use crate::classification::PartCount;
-use crate::source::{Archive, Listener, refused};
+use crate::source::{Archive, Listener, Origin, Origins, refused};
 use crate::{Error, Result, embedded};
 
 /// A set of articles to train on and one to report on.
@@ -196,6 +196,22 @@ impl SquadSet {
             }
         }
         Ok(corpus)
+    }
+
+    /// The files that [`SquadSet::load`] reads, by their sha256; of the shipped set its packed files. Nothing is downloaded.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says where was looked; [`Error::Io`].
+    pub fn origins(self, from: Option<&Path>, cache: &Path) -> Result<Origins> {
+        let Some(of) = self.published() else {
+            return Ok(embedded::question_origins());
+        };
+        let dir = of.locate(from, cache)?;
+        let origin = |(_, archive, _): &(&str, Archive, usize)| {
+            Origin::known(&dir.join(archive.file), archive.file.to_owned())
+        };
+        let origins = of.files.iter().map(origin);
+        origins.collect::<Result<_>>().map(Origins)
     }
 
     /// Makes the set available on this machine, downloading it when that is needed and allowed (which

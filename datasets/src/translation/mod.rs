@@ -21,7 +21,7 @@ pub use clean::Cleaning;
 pub use sentence::SentencePreparer;
 
 use crate::pairs::ParallelCorpus;
-use crate::source::Listener;
+use crate::source::{Listener, Origins};
 use crate::tokenize::Language;
 use crate::{Error, Result, embedded};
 
@@ -97,6 +97,18 @@ impl TranslationCorpus {
     pub fn locate(self, cache: &Path) -> Result<Option<PathBuf>> {
         let locate = |published| prepare::locate(published, cache);
         catalog::published(self).map(locate).transpose()
+    }
+
+    /// The files that [`TranslationCorpus::load`] reads without a folder of the user, by their sha256: those that
+    /// [`TranslationCorpus::prepare`] left in `cache`, of a shipped corpus its packed file.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which names the command to type; [`Error::Io`].
+    pub fn origins(self, cache: &Path) -> Result<Origins> {
+        match catalog::published(self) {
+            None => Ok(embedded::libreoffice_help_origins()),
+            Some(published) => prepare::origins(published, cache),
+        }
     }
 
     /// Brings running text of one of its languages into the form that the corpus's sentences

@@ -8,7 +8,7 @@ use super::raw;
 use super::sentence::SentencePreparer;
 use crate::atomic::write_atomically;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
-use crate::source::{Listener, read_utf8, refused};
+use crate::source::{Listener, Origin, Origins, read_utf8, refused};
 use crate::tokenize::Language;
 use crate::{Error, Result, Split};
 
@@ -26,12 +26,16 @@ fn prepared_path(dir: &Path, split: Split, language: Language) -> PathBuf {
     dir.join(format!("{split}.{language}"))
 }
 
-fn is_prepared(published: &Published, dir: &Path) -> bool {
+/// The prepared files, both sides of each split.
+fn prepared_paths(published: &Published, dir: &Path) -> impl Iterator<Item = PathBuf> {
     let languages = [published.source, published.target];
-    let mut paths = Split::ALL
+    Split::ALL
         .into_iter()
-        .flat_map(|split| languages.map(|language| prepared_path(dir, split, language)));
-    paths.all(|path| path.is_file())
+        .flat_map(move |split| languages.map(|language| prepared_path(dir, split, language)))
+}
+
+fn is_prepared(published: &Published, dir: &Path) -> bool {
+    prepared_paths(published, dir).all(|path| path.is_file())
 }
 
 /// The folder that [`prepare`] wrote.
@@ -41,6 +45,23 @@ pub(super) fn locate(published: &Published, cache: &Path) -> Result<PathBuf> {
         true => Ok(dir),
         false => Err(missing(published, &dir, "no prepared files".to_owned())),
     }
+}
+
+/// What the files that [`prepare`] wrote are; their names have the folder's, which says which preparation it was.
+pub(super) fn origins(published: &Published, cache: &Path) -> Result<Origins> {
+    let dir = locate(published, cache)?;
+    let named = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let origin = |path: PathBuf| {
+        let name = format!("{}/{}", named(&dir), named(&path));
+        Origin::known(&path, name)
+    };
+    let origins = prepared_paths(published, &dir).map(origin);
+    origins.collect::<Result<_>>().map(Origins)
 }
 
 /// Reads what [`prepare`] wrote.

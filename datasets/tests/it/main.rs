@@ -12,6 +12,7 @@ mod lm_stream;
 mod masked;
 mod moses;
 mod normalize;
+mod origins;
 mod pair_batches;
 mod pairs;
 mod pretrained;

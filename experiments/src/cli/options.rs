@@ -45,7 +45,8 @@ pub(super) struct Common {
     /// test files
     #[arg(long, visible_alias = "from", value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Say at the end where time went, and write profile.csv to the run folder (times of CPUs: a GPU computes later)
+    /// Say at the end where this process's time went, and write it to the run folder: profile.csv, after `--resume` profile-2.csv
+    /// (times of CPUs: a GPU computes later)
     #[arg(long)]
     profile: bool,
     /// No progress output

@@ -5,7 +5,7 @@
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
 //!   status.json                         how far it is, or how it ended
-//!   data/                               vocabulary and token stores
+//!   data/                               vocabulary and token stores, files.json: what they were made of
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
 //!   seed-<n>/observed.json              which implementation computed it
@@ -14,6 +14,7 @@
 //!   records/                            one run record a scored model
 //!   figures/                            what `sparta analyze` and `sparta attend` draw
 //!   TABLE.md  TABLE.csv  TABLE.svg
+//!   profile.csv  profile-2.csv          where time went, of each process that was asked by --profile
 //! ```
 //!
 //! A task with several dense models has one such seed folder for each: `seed-<n>/<branch>/dense/` …

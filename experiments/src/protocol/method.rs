@@ -107,12 +107,12 @@ impl<'a, T: Task> Protocol<'a, T> {
                     self.train_dense(&arm)?;
                 }
                 if stage.scores() {
-                    span("score", || self.score(&arm, None))?;
+                    self.score(&arm, None)?;
                 }
                 // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
                 if needs.rows.iter().any(|row| row.mask.is_some()) {
                     if stage.observes() {
-                        span("observe", || self.observe(&arm))?;
+                        self.observe(&arm)?;
                     }
                     if stage.prunes() {
                         self.run.tracker().begin(Stage::Prune)?;
@@ -126,7 +126,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                         self.train_again(&arm, row)?;
                     }
                     if stage.scores() {
-                        span("score", || self.score(&arm, Some(row)))?;
+                        self.score(&arm, Some(row))?;
                     }
                 }
             }
@@ -259,9 +259,14 @@ impl<'a, T: Task> Protocol<'a, T> {
     fn observe(&self, arm: &Arm) -> Result<()> {
         let path = arm.folder.pattern();
         let what = format!("the attention pattern ({})", arm.variant.words());
-        if self.run.is_finished(&path, &what)? {
-            return Ok(());
+        match self.run.is_finished(&path, &what)? {
+            true => Ok(()),
+            false => span("observe", || self.observe_dense(arm)),
         }
+    }
+
+    /// Averages the attention of the dense model.
+    fn observe_dense(&self, arm: &Arm) -> Result<()> {
         let dense = arm.folder.dense();
         let tracker = self.run.tracker();
         tracker.begin_with(Stage::Observe, &dense.identity, Work::Observe)?;
@@ -313,7 +318,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             pass.words
         ));
         ObservationSummary { attention: calls }.save(&arm.folder)?;
-        pattern.save(&path)?;
+        pattern.save(arm.folder.pattern())?;
         tracker.finished();
         Ok(())
     }
@@ -341,6 +346,19 @@ impl<'a, T: Task> Protocol<'a, T> {
         // What is only measured of a model is no sum over a test set.
         let is_scored = |line: &Line| !is_recorded || line.attention.is_none();
         let lines: Vec<Line> = lines.into_iter().filter(is_scored).collect();
+        span("score", || {
+            self.score_lines(arm, row, (&lines, is_recorded))
+        })
+    }
+
+    /// Scores a model; where it has its records, for what scoring leaves beside it alone.
+    fn score_lines(
+        &self,
+        arm: &Arm,
+        row: Option<&Row>,
+        (lines, is_recorded): (&[Line], bool),
+    ) -> Result<()> {
+        let folder = arm.model(row);
         let tracker = self.run.tracker();
         tracker.begin_with(Stage::Eval, &folder.identity, Work::Score)?;
         let mask = match row {
@@ -355,7 +373,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             device,
         };
         let scoring = Scoring {
-            lines: &lines,
+            lines,
             folder: &folder,
             mask_path: arm.mask(row),
             on: &self.on,
@@ -388,7 +406,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             return Ok(());
         }
         let subject = self.subject(arm, row.map(|row| (row, mask.as_ref())));
-        let records = self.run.describe(&subject, &lines)?;
+        let records = self.run.describe(&subject, lines)?;
         let measured = Measured {
             summary: &summary,
             scored,

@@ -2,6 +2,7 @@
 //! folder, masks, rows and records.
 
 pub(crate) mod cost;
+pub(crate) mod data_files;
 mod dry_run;
 pub(crate) mod find;
 mod folder;
@@ -67,10 +68,14 @@ fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
         true => dry_run::run::<T>(&run),
         false => run.end(stages::<T>(&run)),
     };
-    // Also of a run that was stopped; not over its error.
-    let folder = run.folder.root();
-    let written = profiler.map(|profiler| profiler.finish((!request.dry_run).then_some(folder)));
-    outcome.and(written.unwrap_or(Ok(())))
+    let measured = match profiler {
+        Some(profiler) if request.dry_run => profiler.finish(None),
+        // Also of a run that was stopped; not over its error.
+        Some(profiler) if run.is_entered() => profiler.finish(Some(run.folder.root())),
+        // What was refused measured nothing, and the folder may be another run's.
+        Some(_) | None => Ok(()),
+    };
+    outcome.and(measured)
 }
 
 fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {

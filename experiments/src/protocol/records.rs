@@ -11,6 +11,7 @@ use sparta_results::{
     Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
 };
 
+use super::data_files;
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row, Variant};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
@@ -97,8 +98,8 @@ impl<R: Recipe> Run<'_, R> {
         row: &str,
         condition: Condition,
         (metric, signature): (Metric, &str),
-    ) -> RunRecord {
-        RunRecord {
+    ) -> Result<RunRecord> {
+        Ok(RunRecord {
             id: self.record_id(seed, name),
             table: self.recipe.table().to_owned(),
             row: row.to_owned(),
@@ -127,13 +128,14 @@ impl<R: Recipe> Run<'_, R> {
             status: Status::Running,
             command: Some(version::command()),
             versions: version::versions(),
-        }
+            data: data_files::hashes(&self.folder)?,
+        })
     }
 
     /// Records of a model without their values, one a line.
     ///
     /// # Errors
-    /// A pattern that is missing.
+    /// A pattern that is missing; a run folder that does not say what its data are.
     pub(crate) fn describe(&self, subject: &Subject<'_>, lines: &[Line]) -> Result<Vec<RunRecord>> {
         let Subject { arm, row, mask, .. } = *subject;
         let seed = arm.folder.seed();
@@ -148,7 +150,7 @@ impl<R: Recipe> Run<'_, R> {
             (None, _) | (_, None) => (0.0, 0.0),
         };
         let condition = row.map_or(Condition::Dense, |row| row.condition(seed));
-        let describe = |line: &Line| {
+        let describe = |line: &Line| -> Result<RunRecord> {
             let p = line.label.p;
             let name = record_name(&folder.identity.run, line);
             let score = (line.metric, line.signature.as_str());
@@ -156,7 +158,7 @@ impl<R: Recipe> Run<'_, R> {
                 .paper
                 .as_ref()
                 .filter(|_| arm.variant.has_published() && row.is_none_or(Row::has_published));
-            RunRecord {
+            Ok(RunRecord {
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),
                 precision: half_of(self.recipe),
@@ -171,10 +173,10 @@ impl<R: Recipe> Run<'_, R> {
                     &line.label.row,
                     condition.decoded(line.label.rows),
                     score,
-                )
-            }
+                )?
+            })
         };
-        Ok(lines.iter().map(describe).collect())
+        lines.iter().map(describe).collect()
     }
 
     /// Completes the records of a trained and scored model, and saves them; those that are there stay as they are.
@@ -232,7 +234,7 @@ impl<R: Recipe> Run<'_, R> {
             started,
             finished: Some(now()),
             status: Status::Completed,
-            ..self.blank((seed, &line.file), &line.row, line.baseline.into(), score)
+            ..self.blank((seed, &line.file), &line.row, line.baseline.into(), score)?
         };
         record.save(self.folder.records())?;
         self.note(&format!(

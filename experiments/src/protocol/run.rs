@@ -194,6 +194,11 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(())
     }
 
+    /// Whether the run folder is held by this process.
+    pub(crate) fn is_entered(&self) -> bool {
+        self.lock.get().is_some()
+    }
+
     /// How far it is.
     pub(crate) fn tracker(&self) -> &Tracker {
         &self.tracker

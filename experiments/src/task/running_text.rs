@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use sparta_datasets::files::{Origins, TextRule};
-use sparta_datasets::{Corpus, CorpusName};
+use sparta_datasets::files::TextRule;
+use sparta_datasets::source::Origins;
+use sparta_datasets::{Corpus, CorpusName, Error};
 
 use super::own_files;
 use crate::download::Shown;
-use crate::protocol::{Fetch, RunFolder};
+use crate::protocol::{Fetch, RunFolder, data_files};
 use crate::recipe::{AnyCorpus, Source};
 
 /// Where text comes from, for one program.
@@ -24,15 +25,14 @@ pub struct RunningText<'a> {
 }
 
 impl RunningText<'_> {
-    /// The text, and for own files what they were. A known corpus is downloaded only if `fetch` allows.
+    /// The text, and the files that it was read from. A known corpus is downloaded only if `fetch` allows.
     ///
     /// # Errors
     /// A corpus that cannot be had, and how to get it; own files that were not given, or are no text.
-    pub fn load(&self, fetch: Fetch) -> Result<(Corpus, Option<Origins>)> {
+    pub fn load(&self, fetch: Fetch) -> Result<(Corpus, Origins)> {
         let Some(name) = self.corpus.published() else {
             let (path, rule) = self.own()?;
-            let (corpus, origins) = rule.corpus(path)?;
-            return Ok((corpus, Some(origins)));
+            return Ok(rule.corpus(path)?);
         };
         let cache = AnyCorpus::Text(name).cache_dir()?;
         // What the data crate calls `prepare` is a stage of this program.
@@ -50,7 +50,8 @@ impl RunningText<'_> {
             }
             Fetch::Never => {}
         }
-        Ok((name.load(self.from, &cache).map_err(how)?, None))
+        let corpus = name.load(self.from, &cache).map_err(how)?;
+        Ok((corpus, name.origins(self.from, &cache)?))
     }
 
     /// That files which are given again are those that the run folder's data were made of.
@@ -58,11 +59,24 @@ impl RunningText<'_> {
     /// # Errors
     /// Other bytes than then.
     pub fn check_unchanged(&self, folder: &RunFolder) -> Result<()> {
-        let (Source::Files, Some(_)) = (self.corpus, self.from) else {
+        if self.from.is_none() {
             return Ok(());
+        }
+        let found = match self.corpus {
+            Source::Files => {
+                let (path, rule) = self.own()?;
+                rule.origins(path)
+            }
+            Source::Published(name) => {
+                let cache = AnyCorpus::Text(name).cache_dir()?;
+                name.origins(self.from, &cache)
+            }
         };
-        let (path, rule) = self.own()?;
-        own_files::same(folder, &rule.origins(path)?, path)
+        match (found, self.corpus) {
+            // What the run folder has is enough.
+            (Err(Error::MissingCorpus { .. }), Source::Published(_)) => Ok(()),
+            (found, _) => data_files::same(folder, &found?),
+        }
     }
 
     fn own(&self) -> Result<(&Path, TextRule)> {

@@ -1,11 +1,21 @@
 //! The loop on a regression small enough to compute by hand, without a language model.
 
-use super::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Result, ensure};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::DType;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde_json::Value;
-use sparta_model::layer::{Mechanism, MultiHeadAttention, MultiHeadAttentionConfig};
+use sparta_model::Precision;
+use sparta_model::layer::{
+    Mechanism, MultiHeadAttention, MultiHeadAttentionConfig, PlacedMechanism,
+};
 use sparta_ops::pruning::AttentionType;
+
+use super::watch::Interrupted;
+use super::*;
 
 /// Fits y = 0 from two numbers that depend on the step; carries a running total.
 struct Regression {

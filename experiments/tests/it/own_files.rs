@@ -167,7 +167,7 @@ fn a_masked_language_model_of_a_folder_of_ones_own() {
         &bench.tiny_with("--out run --device flex --resume", &sets),
         1,
     );
-    assert_says(&text, &["mine has other text than the run in"]);
+    assert_says(&text, &["mine/test.txt has other text than the run in"]);
 }
 
 #[test]

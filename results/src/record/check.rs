@@ -36,6 +36,7 @@ impl RunRecord {
             self.check_condition(),
             self.check_precision(),
             self.check_numbers(),
+            self.check_data(),
         ];
         let problem = checks.into_iter().find_map(std::result::Result::err);
         match problem {
@@ -99,6 +100,17 @@ impl RunRecord {
                 "mask `{condition}` with precision `{precision}`; that of a network is bf16 or f16, and left out where it \
                  is f32 or of a baseline"
             )),
+        }
+    }
+
+    fn check_data(&self) -> std::result::Result<(), String> {
+        let is_sha256 =
+            |hash: &str| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+        match self.data.iter().find(|(_, hash)| !is_sha256(hash)) {
+            Some((name, hash)) => Err(format!(
+                "data has `{hash}` for `{name}`; a sha256 has 64 hexadecimal digits"
+            )),
+            None => Ok(()),
         }
     }
 

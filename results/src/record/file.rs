@@ -15,7 +15,7 @@ use crate::error::{Result, ResultsError};
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
 /// Keys that a file may lack.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 9] = [
     "variant",
     "attention",
     "mask_block_size",
@@ -24,6 +24,7 @@ const OPTIONAL: [&str; 8] = [
     "parameters",
     "peak_gigabytes",
     "observed",
+    "data",
 ];
 
 /// The record as it stands in the file.

@@ -132,6 +132,10 @@ pub struct RunRecord {
     /// Program and library versions by name; under [`COMMIT`] the git commit of the program. Records of later programs also say
     /// the compiler, features, system, processor and threads.
     pub versions: BTreeMap<String, String>,
+    /// sha256 of each file that the run's data were read from, in hexadecimal, by its name in the corpus (of the user's own, in its
+    /// folder). Empty in records from before it was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, String>,
 }
 
 impl RunRecord {

@@ -1,6 +1,7 @@
 //! Saving and loading run records.
 
 use std::fs;
+use std::path::Path;
 
 use sparta_results::metric::bleu::Bleu;
 use sparta_results::{
@@ -82,7 +83,7 @@ fn damaged_files_are_named() {
 fn contradictions_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let good = run(AP, Some(20.0), 1, 5.0);
-    let spoil: [fn(&mut RunRecord); 12] = [
+    let spoil: [fn(&mut RunRecord); 13] = [
         |record| record.id = "../escape".into(),
         |record| record.id = String::new(),
         |record| record.id = "a".repeat(241),
@@ -96,6 +97,7 @@ fn contradictions_are_refused() {
             (record.p_nominal, record.variant) = (None, Some("softmax".into()));
         },
         |record| _ = record.versions.insert(COMMIT.into(), "main".into()),
+        |record| _ = record.data.insert("train.tsv".into(), "b5bb9d80".into()),
         |record| record.value = None,
         |record| record.value = Some(f64::NAN),
     ];
@@ -207,6 +209,26 @@ fn a_record_names_its_commit() {
         let error = record.save(dir.path()).unwrap_err();
         assert!(error.to_string().contains("7 to 40 hexadecimal"), "{error}");
     }
+}
+
+/// A record from before data were noted has none, and gets none.
+#[test]
+fn a_record_names_the_files_of_its_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut record = run(AP, Some(20.0), 1, 5.0);
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let path = record.save(dir.path()).unwrap();
+    assert!(!text(&path).contains("\"data\""));
+    assert!(RunRecord::load(&path).unwrap().data.is_empty());
+    fs::write(
+        &path,
+        text(&path).replace("\"versions\"", "\"data\": {}, \"versions\""),
+    )
+    .unwrap();
+    assert_eq!(RunRecord::load(&path).unwrap(), record);
+    record.data.insert("RTE/train.tsv".into(), "0a".repeat(32));
+    let path = record.save(dir.path()).unwrap();
+    assert_eq!(RunRecord::load(&path).unwrap(), record);
 }
 
 /// Perfect translations of two lengths, whose BLEU rounds to more than 100.

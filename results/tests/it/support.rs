@@ -71,6 +71,7 @@ pub fn run(condition: impl Into<Condition>, p: Option<f64>, seed: u64, value: f6
         status: Status::Completed,
         command: None,
         versions: BTreeMap::from([("sparta".into(), "0.1.0".into())]),
+        data: BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::LayerMask;
 use sparta_model::bert::{Bert, BertConfig, BertInput};
@@ -104,11 +105,14 @@ pub trait Head: Sized {
         tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>>;
 
-    /// Remembers in the run folder what it was made of, or checks that it still is, where that may be anything.
+    /// The files that it was read from; none of synthetic examples.
+    fn origins(&self) -> &Origins;
+
+    /// Keeps in the run folder what its models are of no use without.
     ///
     /// # Errors
-    /// Other files than then; a folder that cannot be written.
-    fn enter(&self, _: &RunFolder, _: Option<&Path>) -> Result<()> {
+    /// A folder that cannot be written.
+    fn enter(&self, _: &RunFolder) -> Result<()> {
         Ok(())
     }
 

@@ -40,7 +40,7 @@ use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
     Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
-    Task, UnitScores, Variant, records,
+    Task, UnitScores, Variant, data_files, records,
 };
 use crate::recipe::{EncoderRecipe, Recipe};
 use crate::train::{AdamSettings, Selection, TrainingConfig};
@@ -67,11 +67,12 @@ impl<H: Head> Encoder<H> {
         config.with_mechanism(of.mechanism(AttentionType::EncoderSelf))
     }
 
-    fn enter(&self, run: &Run<'_, H::Recipe>, sources: &Sources) -> Result<()> {
-        let from = sources.data.as_deref();
-        self.heads
-            .iter()
-            .try_for_each(|head| head.enter(&run.folder, from))
+    /// Remembers in the run folder what it was made of, or refuses other files than then.
+    fn enter(&self, folder: &RunFolder) -> Result<()> {
+        self.heads.iter().try_for_each(|head| {
+            data_files::remember(folder, head.origins())?;
+            head.enter(folder)
+        })
     }
 
     fn new(recipe: &H::Recipe, pretrained: Pretrained, heads: Vec<H>) -> Self {
@@ -165,7 +166,7 @@ impl<H: Head> Task for Encoder<H> {
         run.enter()?;
         task.pretrained
             .enter(model.network, &run.folder, &sources)?;
-        task.enter(run, &sources)?;
+        task.enter(&run.folder)?;
         Ok(task)
     }
 
@@ -176,7 +177,9 @@ impl<H: Head> Task for Encoder<H> {
             .computed_by(run.request.attention);
         let heads = H::open(run, &sources, &pretrained.tokenizer, Fetch::Never)?;
         let task = Self::new(run.recipe, pretrained, heads);
-        task.enter(run, &sources)?;
+        for head in &task.heads {
+            data_files::same(&run.folder, head.origins())?;
+        }
         Ok(task)
     }
 

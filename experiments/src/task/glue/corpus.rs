@@ -7,7 +7,8 @@ use sparta_datasets::Split;
 use sparta_datasets::classification::{
     ClassificationCorpus, ClassificationTask, Label, Labels, LoadedTask, Part, TextExample,
 };
-use sparta_datasets::files::{Origins, OwnTable};
+use sparta_datasets::files::OwnTable;
+use sparta_datasets::source::Origins;
 use sparta_results::Metric;
 use sparta_results::metric::glue::GlueColumn;
 
@@ -66,7 +67,7 @@ pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (Loaded
     (loaded, published.unwrap_or(n))
 }
 
-/// Reads the examples of a task, downloading them only if `fetch` allows it; of own files also what they are.
+/// Reads the examples of a task, downloading them only if `fetch` allows it, and what its files are.
 ///
 /// # Errors
 /// Files that are missing, and how to get them; a file that is not as published; own files that were not given, or that cannot
@@ -76,7 +77,7 @@ pub(super) fn load(
     recipe: &GlueRecipe,
     from: Option<&Path>,
     fetch: Fetch,
-) -> Result<(LoadedTask, Option<Origins>)> {
+) -> Result<(LoadedTask, Origins)> {
     let Source::Published(task) = task else {
         let what = "a table with named columns (.tsv, .csv, .jsonl), or a folder with such files for train, valid and test";
         let path = own_files::given(from, GlueRecipe::PROGRAM, what)?;
@@ -90,7 +91,7 @@ pub(super) fn load(
             files.label
         );
         let counts = Vec::new();
-        return Ok((LoadedTask { corpus, counts }, Some(origins)));
+        return Ok((LoadedTask { corpus, counts }, origins));
     };
     let cache = AnyCorpus::Labelled(task).cache_dir()?;
     let loaded = match fetch {
@@ -105,5 +106,5 @@ pub(super) fn load(
             "{error}\n(`prepare` is `cargo run --release --bin glue -- prepare --recipe RECIPE`)"
         )
     })?;
-    Ok((loaded, None))
+    Ok((loaded, task.origins(from, &cache)?))
 }

@@ -10,7 +10,7 @@ use sparta_datasets::batch::{
     ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy, Targets,
 };
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
-use sparta_datasets::files::Origins;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertClassifier, BertConfig, BertInput};
 use sparta_results::kept::PREDICTIONS;
@@ -27,7 +27,6 @@ use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::{GlueRecipe, Source};
 use crate::task::encoder::{BaselineScore, Column, Head, HeadLoss, Model, Sources, batch};
-use crate::task::own_files;
 use crate::train::HeadRate;
 
 /// Some examples of a task, encoded.
@@ -44,8 +43,8 @@ pub struct TextHead {
     task: Source<ClassificationTask>,
     /// The corpus in signatures.
     name: String,
-    /// Own files.
-    origins: Option<Origins>,
+    /// The files that it was read from; none of a stand-in.
+    origins: Origins,
     head: LabelHead,
     head_rate: HeadRate,
     padding: PaddingStrategy,
@@ -66,7 +65,7 @@ impl TextHead {
     /// A part without examples or labels.
     pub(super) fn new(
         task: Source<ClassificationTask>,
-        (loaded, origins): (&LoadedTask, Option<Origins>),
+        (loaded, origins): (&LoadedTask, Origins),
         recipe: &GlueRecipe,
         tokenizer: &Tokenizer,
     ) -> Result<Self> {
@@ -315,7 +314,8 @@ impl Head for TextHead {
                 (Err(error), Source::Published(_)) if from.is_some() => Err(error),
                 (Err(_), Source::Published(known)) => {
                     let (loaded, n_epoch) = corpus::stand_in(known, run.recipe);
-                    let head = Self::new(task, (&loaded, None), run.recipe, tokenizer)?;
+                    let head =
+                        Self::new(task, (&loaded, Origins(Vec::new())), run.recipe, tokenizer)?;
                     Ok(Self {
                         description: batch::stand_in(task.name(), n_epoch),
                         n_epoch,
@@ -328,12 +328,15 @@ impl Head for TextHead {
         tasks.into_iter().map(open).collect()
     }
 
-    fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
-        let (Some(origins), Some(from)) = (&self.origins, from) else {
-            return Ok(());
-        };
-        own_files::remember(folder, origins, from)?;
-        labels::save(folder, &self.head.labels)
+    fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    fn enter(&self, folder: &RunFolder) -> Result<()> {
+        match self.task {
+            Source::Files => labels::save(folder, &self.head.labels),
+            Source::Published(_) => Ok(()),
+        }
     }
 
     fn description(&self) -> &str {

@@ -1,15 +1,14 @@
 //! Corpus → vocabulary and token stores in the run folder → token ids.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use sparta_datasets::batch::{IGNORE, LmBatch};
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split};
 
-use crate::protocol::{ExampleIds, Fetch, Run, RunFolder};
+use crate::protocol::{ExampleIds, Fetch, Run, RunFolder, data_files};
 use crate::recipe::lm::DataRecipe;
 use crate::recipe::{LmRecipe, Recipe, Source};
-use crate::task::own_files;
 use crate::task::running_text::RunningText;
 use crate::train::rng::{self, Purpose};
 
@@ -73,7 +72,7 @@ pub fn prepare(
     fetch: Fetch,
     check: impl Fn(usize) -> Result<()>,
 ) -> Result<LmData> {
-    let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
+    let (recipe, folder) = (run.recipe, &run.folder);
     if is_prepared(folder) {
         let data = open(recipe, folder)?;
         text(run).check_unchanged(folder)?;
@@ -87,9 +86,7 @@ pub fn prepare(
     let hash = vocabulary.hash();
     check(vocabulary.len())?;
     run.enter()?;
-    if let (Some(origins), Some(from)) = (&origins, from) {
-        own_files::remember(folder, origins, from)?;
-    }
+    data_files::remember(folder, &origins)?;
     for split in Split::ALL {
         let ids = vocabulary
             .ids_of(corpus.text(split))
@@ -136,7 +133,18 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
     let data = LmData {
         name: match recipe.data.corpus {
             Source::Published(corpus) => corpus.name().to_owned(),
-            Source::Files => own_files::remembered(folder)?.name(),
+            Source::Files => {
+                let known = data_files::remembered(folder)?;
+                let known = known.with_context(|| {
+                    let data = folder.data();
+                    format!(
+                        "files.json is missing in {}, which says what the run was made of; delete the folder and run \
+                         `lm prepare` again",
+                        data.display()
+                    )
+                })?;
+                known.name()
+            }
         },
         vocab_size,
         hash,

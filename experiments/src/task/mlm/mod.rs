@@ -37,7 +37,7 @@ use crate::protocol::init::new_weights;
 use crate::protocol::{
     Amount, AttentionLayers, BaselineLine, BothMasks, Cost, ExampleIds, Examples, Fetch, Label,
     Line, Observation, Observed, Phase, Pruned, Row, Run, RunFolder, Scoring, Side, TableRequest,
-    Task, UnitScores, Variant, records,
+    Task, UnitScores, Variant, data_files, records,
 };
 use crate::recipe::mlm::MlmDataRecipe;
 use crate::recipe::{MlmRecipe, Recipe};
@@ -174,7 +174,7 @@ impl Task for MaskedLanguageModel {
         let task = Self::new(run.recipe, pretrained, text)?;
         task.check_all(run)?;
         run.enter()?;
-        task.text.enter(&run.folder, from)?;
+        data_files::remember(&run.folder, &task.text.origins)?;
         task.pretrained
             .enter(model.network, &run.folder, &sources)?;
         Ok(task)
@@ -186,7 +186,7 @@ impl Task for MaskedLanguageModel {
             .computed_by(run.request.attention);
         let from = sources.data.as_deref();
         let text = Text::load(run.recipe, &pretrained.tokenizer, from, Fetch::Never)?;
-        text.enter(&run.folder, from)?;
+        data_files::same(&run.folder, &text.origins)?;
         Self::new(run.recipe, pretrained, text)
     }
 

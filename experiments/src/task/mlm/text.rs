@@ -10,7 +10,7 @@ use sparta_datasets::baseline::ngram::{NgramModel, Unigram};
 use sparta_datasets::batch::{
     Choice, ExampleOrder, MaskedBatch, Masker, Masking, PaddingStrategy, text_windows,
 };
-use sparta_datasets::files::Origins;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::pretrained::{Encoding, Tokenizer};
 use sparta_datasets::{CorpusName, Split};
 use sparta_model::LayerMask;
@@ -19,10 +19,9 @@ use sparta_model::layer::PlacedMechanism;
 use sparta_results::Perplexity;
 use sparta_results::kept::Segment;
 
-use crate::protocol::{BothMasks, Fetch, RunFolder};
+use crate::protocol::{BothMasks, Fetch};
 use crate::recipe::{MlmRecipe, Recipe};
 use crate::task::encoder::{Model, batch};
-use crate::task::own_files;
 use crate::task::running_text::RunningText;
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
@@ -34,8 +33,8 @@ pub(super) const FIXED: Choice = Choice::Drawn { seed: 0, epoch: 0 };
 pub(super) struct Text {
     /// Name of the corpus in signatures.
     pub(super) name: String,
-    /// Its files, if it is the user's own.
-    pub(super) origins: Option<Origins>,
+    /// The files that it was read from; none of a stand-in.
+    pub(super) origins: Origins,
     /// Word pieces of the tokenizer.
     pub(super) vocab_size: usize,
     splits: [Vec<Encoding>; 3],
@@ -68,17 +67,6 @@ impl Text {
             origins,
             ..Self::cut(recipe, tokenizer, name, |split| corpus.text(split))?
         })
-    }
-
-    /// Remembers own files in the run folder, or checks that they are those that are remembered.
-    ///
-    /// # Errors
-    /// Other files than then; a folder that cannot be written.
-    pub(super) fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
-        match (&self.origins, from) {
-            (Some(origins), Some(from)) => own_files::remember(folder, origins, from),
-            _ => Ok(()),
-        }
     }
 
     /// One sentence, often enough for a batch, for when the corpus is not at hand.
@@ -119,7 +107,7 @@ impl Text {
         };
         Ok(Self {
             name,
-            origins: None,
+            origins: Origins(Vec::new()),
             vocab_size: tokenizer.vocab_size(),
             splits: [
                 windows(Split::Train)?,

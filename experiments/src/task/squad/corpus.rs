@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use sparta_datasets::files::{Origins, OwnQuestions};
+use sparta_datasets::files::OwnQuestions;
+use sparta_datasets::source::Origins;
 use sparta_datasets::squad::{Answer, Article, Paragraph, Question, SquadCorpus, SquadSet};
 
 use crate::download::Shown;
@@ -11,7 +12,7 @@ use crate::protocol::Fetch;
 use crate::recipe::{AnyCorpus, Recipe, Source, SquadRecipe};
 use crate::task::own_files;
 
-/// Reads the articles of a recipe, downloading them only if `fetch` allows it; of own files also what they are.
+/// Reads the articles of a recipe, downloading them only if `fetch` allows it, and what its files are.
 ///
 /// # Errors
 /// Files that are missing, and how to get them; own files that were not given, or that cannot be read.
@@ -19,7 +20,7 @@ pub(super) fn load(
     recipe: &SquadRecipe,
     from: Option<&Path>,
     fetch: Fetch,
-) -> Result<(SquadCorpus, Option<Origins>)> {
+) -> Result<(SquadCorpus, Origins)> {
     let Source::Published(set) = recipe.set()? else {
         let what =
             "a file in SQuAD's JSON (v1.1 or v2.0), or a folder with train.json and valid.json";
@@ -27,7 +28,7 @@ pub(super) fn load(
         let files = recipe.data.files.as_ref();
         let files = files.context("the recipe has no section `data.files`")?;
         let OwnQuestions { corpus, origins } = files.rule().corpus(path)?;
-        return Ok((corpus, Some(origins)));
+        return Ok((corpus, origins));
     };
     let cache = AnyCorpus::Paragraphs(set).cache_dir()?;
     let loaded = match fetch {
@@ -42,7 +43,7 @@ pub(super) fn load(
             "{error}\n(`prepare` is `cargo run --release --bin squad -- prepare --recipe RECIPE`)"
         )
     })?;
-    Ok((loaded, None))
+    Ok((loaded, set.origins(from, &cache)?))
 }
 
 /// A paragraph and its question, often enough for a batch, for when the published ones are not at hand, and

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{PaddingStrategy, SpanBatch};
-use sparta_datasets::files::Origins;
+use sparta_datasets::source::Origins;
 use sparta_datasets::squad::{QuestionPlace, SquadCorpus, Window, WindowOptions, windows};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder};
@@ -26,14 +26,13 @@ use crate::device::OpenDevice;
 use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Column, Head, Model, Sources, batch};
-use crate::task::own_files;
 use crate::train::HeadRate;
 
 /// A task of answers in paragraphs.
 pub struct SpanHead {
     corpus: SquadCorpus,
-    /// Own files.
-    origins: Option<Origins>,
+    /// The files that it was read from; none of a stand-in.
+    origins: Origins,
     /// How much likelier than an answer none has to be, where some questions have none.
     threshold: Option<f64>,
     padding: PaddingStrategy,
@@ -58,7 +57,7 @@ impl SpanHead {
     /// # Errors
     /// A set without windows that can be trained on; a threshold of no answer where every question has one.
     fn new(
-        (corpus, origins): (SquadCorpus, Option<Origins>),
+        (corpus, origins): (SquadCorpus, Origins),
         run: &Run<'_, SquadRecipe>,
         tokenizer: &Tokenizer,
     ) -> Result<Self> {
@@ -210,18 +209,15 @@ impl Head for SpanHead {
                 Self {
                     description: batch::stand_in(recipe.data.corpus.as_str(), n_epoch),
                     n_epoch,
-                    ..Self::new((corpus, None), run, tokenizer)?
+                    ..Self::new((corpus, Origins(Vec::new())), run, tokenizer)?
                 }
             }
         };
         Ok(vec![head])
     }
 
-    fn enter(&self, folder: &RunFolder, from: Option<&Path>) -> Result<()> {
-        match (&self.origins, from) {
-            (Some(origins), Some(from)) => own_files::remember(folder, origins, from),
-            (Some(_), None) | (None, _) => Ok(()),
-        }
+    fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     fn description(&self) -> &str {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use sparta_datasets::embedded;
-use sparta_datasets::files::{Origins, OwnPairs, PairRule, Words};
+use sparta_datasets::files::{OwnPairs, PairRule, Words};
 use sparta_datasets::pairs::ParallelCorpus;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
+use sparta_datasets::{Error, embedded};
 
 use crate::download::Shown;
 use crate::recipe::translation::DataRecipe;
@@ -88,7 +89,7 @@ pub(super) fn detokenizer(language: Language) -> MosesDetokenizer {
 }
 
 /// What the data crate calls `prepare` is a stage of this program.
-fn how(error: sparta_datasets::Error) -> anyhow::Error {
+fn how(error: Error) -> anyhow::Error {
     anyhow!("{error}\n(`prepare` is `cargo run --release --bin iwslt -- prepare --recipe RECIPE`)")
 }
 
@@ -120,24 +121,32 @@ fn own<'a>(recipe: &DataRecipe, from: Option<&'a Path>) -> Result<(&'a Path, Pai
     Ok((path, files.rule(recipe.lowercase)))
 }
 
-/// What own files are now, if they are given.
+/// What the files are now that were given again, as far as there are any.
 ///
 /// # Errors
-/// Files that are missing.
+/// Own files that are missing.
 pub(super) fn origins(recipe: &DataRecipe, from: Option<&Path>) -> Result<Option<Origins>> {
-    match (recipe.corpus, from) {
-        (Source::Files, Some(_)) => {
+    if from.is_none() {
+        return Ok(None);
+    }
+    match recipe.corpus {
+        Source::Files => {
             let (path, rule) = own(recipe, from)?;
             Ok(Some(rule.origins(path)?))
         }
-        (Source::Files | Source::Published(_), _) => Ok(None),
+        Source::Published(corpus) => match corpus.origins(&AnyCorpus::Pairs(corpus).cache_dir()?) {
+            Ok(origins) => Ok(Some(origins)),
+            // What the run folder has is enough.
+            Err(Error::MissingCorpus { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        },
     }
 }
 
-/// Sentence pairs, and where own ones are from.
+/// Sentence pairs, and the files that they were read from.
 pub(super) struct Loaded {
     pub(super) corpus: ParallelCorpus,
-    pub(super) origins: Option<Origins>,
+    pub(super) origins: Origins,
     /// Pairs that were left out for a side without a word.
     pub(super) n_without_words: usize,
 }
@@ -150,7 +159,7 @@ pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>) -> Result<Loaded> {
     let mut loaded = match recipe.corpus {
         Source::Published(corpus) => Loaded {
             corpus: published(corpus, recipe.lowercase, from)?,
-            origins: None,
+            origins: corpus.origins(&AnyCorpus::Pairs(corpus).cache_dir()?)?,
             n_without_words: 0,
         },
         Source::Files => {
@@ -162,7 +171,7 @@ pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>) -> Result<Loaded> {
             } = rule.corpus(path)?;
             Loaded {
                 corpus,
-                origins: Some(origins),
+                origins,
                 n_without_words,
             }
         }

@@ -14,10 +14,9 @@ use sparta_datasets::translation::TranslationCorpus;
 
 use super::corpus::{self, Loaded};
 use crate::io::{read_text, write_text};
-use crate::protocol::{Fetch, Run, RunFolder};
+use crate::protocol::{Fetch, Run, RunFolder, data_files};
 use crate::recipe::translation::DataRecipe;
 use crate::recipe::{Source, TranslationRecipe};
-use crate::task::own_files;
 use crate::train::rng::{self, Purpose};
 
 /// The note that data are prepared; written last.
@@ -174,8 +173,8 @@ pub fn prepare(
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
         let data = open(recipe, folder)?;
-        if let (Some(origins), Some(from)) = (corpus::origins(&recipe.data, from)?, from) {
-            own_files::same(folder, &origins, from)?;
+        if let Some(origins) = corpus::origins(&recipe.data, from)? {
+            data_files::same(folder, &origins)?;
         }
         check(data.sizes())?;
         run.enter()?;
@@ -209,9 +208,7 @@ pub fn prepare(
     let dir = folder.data();
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
-    if let (Some(origins), Some(from)) = (&origins, from) {
-        own_files::remember(folder, origins, from)?;
-    }
+    data_files::remember(folder, &origins)?;
     vocabulary.save(&dir, corpus.source, corpus.target)?;
     for split in Split::ALL {
         PairStore::create(&dir, &corpus, split, &vocabulary)?;

@@ -1,0 +1,249 @@
+//! The files that a run's data are made of: remembered in the run folder, and named by every record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sparta_datasets::source::{Origin, Origins};
+use sparta_results::load_all;
+
+use super::folder::RunFolder;
+use crate::io::{read_text, write_text};
+use crate::train::short;
+
+/// What remembers the files in a run folder.
+const FILE: &str = "files.json";
+
+/// Remembers what a run's data are made of. A run that goes on with further tasks has their files added.
+///
+/// # Errors
+/// Files that differ from those that are remembered already, or that records name; a folder that cannot be written.
+pub fn remember(folder: &RunFolder, found: &Origins) -> Result<()> {
+    let known = remembered(folder)?;
+    let all = match &known {
+        None => found.clone(),
+        Some(known) => joined(known, found).map_err(|differs| differs.in_run(folder))?,
+    };
+    if known.as_ref() == Some(&all) {
+        return Ok(());
+    }
+    // Committed records may be all that there is of a run.
+    check_records(folder, &all.hashes())?;
+    let dir = folder.data();
+    std::fs::create_dir_all(&dir)
+        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    let text = serde_json::to_string_pretty(&all).context("cannot write files.json")?;
+    write_text(&dir.join(FILE), &(text + "\n"))
+}
+
+/// That files are those that a run's data were made of, as far as it remembers any: runs of earlier versions do of own files alone.
+///
+/// # Errors
+/// Other bytes than then.
+pub fn same(folder: &RunFolder, found: &Origins) -> Result<()> {
+    let Some(known) = remembered(folder)? else {
+        return Ok(());
+    };
+    let joined = joined(&known, found).map_err(|differs| differs.in_run(folder));
+    joined.map(drop)
+}
+
+/// What a run's data are made of, where it remembers that.
+///
+/// # Errors
+/// A damaged file.
+pub fn remembered(folder: &RunFolder) -> Result<Option<Origins>> {
+    let path = folder.data().join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read_text(&path).with_context(|| {
+        format!(
+            "cannot read {}, which says what the run was made of",
+            path.display()
+        )
+    })?;
+    let known =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    Ok(Some(known))
+}
+
+/// The sha256 of what a run's data are made of, by name.
+///
+/// # Errors
+/// A damaged file.
+pub(super) fn hashes(folder: &RunFolder) -> Result<BTreeMap<String, String>> {
+    let known = remembered(folder)?;
+    Ok(known.map_or_else(BTreeMap::new, |known| known.hashes()))
+}
+
+/// Refuses records of a run folder that were made of other files.
+fn check_records(folder: &RunFolder, now: &BTreeMap<String, String>) -> Result<()> {
+    if !folder.records().is_dir() {
+        return Ok(());
+    }
+    for record in load_all(folder.records())? {
+        let differs =
+            |(name, then): &(&String, &String)| now.get(*name).is_some_and(|of| of != *then);
+        if let Some((name, then)) = record.data.iter().find(differs) {
+            bail!(
+                "{} has the record {} of other data: {name} of sha256 {} then, {} now; give the files as they were, or make the \
+                 table of these in another folder, `--out DIR`",
+                folder.root().display(),
+                record.id,
+                short(then),
+                short(&now[name]),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A file that is another one than it was.
+struct Differs {
+    path: PathBuf,
+    is_shipped: bool,
+    then: String,
+    now: String,
+}
+
+impl Differs {
+    fn new(file: &Origin, [then, now]: [String; 2]) -> Self {
+        Self {
+            path: file.path.clone(),
+            is_shipped: file.is_shipped(),
+            then,
+            now,
+        }
+    }
+
+    fn in_run(self, folder: &RunFolder) -> anyhow::Error {
+        let Self { then, now, .. } = self;
+        let next = match self.is_shipped {
+            true => "go on with the version of the program that has them as they were, or",
+            false => "give the files as they were, or",
+        };
+        anyhow!(
+            "{} has other text than the run in {} was made of ({then} then, {now} now): {next} train on these in another \
+             folder, `--out DIR`",
+            self.path.display(),
+            folder.root().display(),
+        )
+    }
+}
+
+/// What is known with what is found. Files of known corpora go by their names; own files are the same ones whatever they
+/// are called.
+fn joined(known: &Origins, found: &Origins) -> Result<Origins, Differs> {
+    let mut all = known.clone();
+    let own = own(known);
+    for origin in &found.0 {
+        match (&origin.name, own.0.as_slice()) {
+            (None, []) => all.0.push(origin.clone()),
+            (None, _) => {
+                let [then, now] = [&own, &self::own(found)].map(Origins::name);
+                if then == now {
+                    continue;
+                }
+                let is_other = |origin: &&Origin| own.0.iter().all(|of| of.sha256 != origin.sha256);
+                let file = found.0.iter().find(is_other).unwrap_or(origin);
+                return Err(Differs::new(file, [then, now]));
+            }
+            (Some(_), _) => match known.0.iter().find(|of| of.name == origin.name) {
+                None => all.0.push(origin.clone()),
+                Some(of) if of.sha256 == origin.sha256 => {}
+                Some(of) => {
+                    let hashes = [of, origin].map(|of| format!("sha256 {}", short(&of.sha256)));
+                    return Err(Differs::new(origin, hashes));
+                }
+            },
+        }
+    }
+    Ok(all)
+}
+
+/// The user's own files among some.
+fn own(of: &Origins) -> Origins {
+    let own = of.0.iter().filter(|origin| origin.name.is_none());
+    Origins(own.cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: Option<&str>, path: &str, digit: &str) -> Origin {
+        Origin {
+            name: name.map(str::to_owned),
+            path: path.into(),
+            bytes: 1,
+            sha256: digit.repeat(64),
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_with_the_files_it_was_made_of() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::at(parent.path().join("run"));
+        let refused = |found: &[Origin]| {
+            let found = Origins(found.to_vec());
+            let error = remember(&folder, &found).unwrap_err().to_string();
+            assert_eq!(same(&folder, &found).unwrap_err().to_string(), error);
+            error
+        };
+        let rte = file(Some("RTE/train.tsv"), "glue/RTE/train.tsv", "a");
+        // Nothing is known, and nothing is written by looking.
+        same(&folder, &Origins(vec![rte.clone()])).unwrap();
+        assert!(!folder.data().exists() && hashes(&folder).unwrap().is_empty());
+        remember(&folder, &Origins(vec![rte.clone()])).unwrap();
+        // Another place, and a further task.
+        let moved = file(Some("RTE/train.tsv"), "elsewhere/train.tsv", "a");
+        let wnli = file(Some("WNLI/train.tsv"), "glue/WNLI/train.tsv", "b");
+        remember(&folder, &Origins(vec![moved, wnli.clone()])).unwrap();
+        assert_eq!(remembered(&folder).unwrap(), Some(Origins(vec![rte, wnli])));
+        let error = refused(&[file(Some("WNLI/train.tsv"), "glue/WNLI/train.tsv", "c")]);
+        assert!(
+            error.contains("glue/WNLI/train.tsv has other text than the run in"),
+            "{error}"
+        );
+        assert!(
+            error.contains("(sha256 bbbbbbbb then, sha256 cccccccc now): give the files"),
+            "{error}"
+        );
+        let shipped = |digit| file(Some("new.json.xz"), "new.json.xz", digit);
+        remember(&folder, &Origins(vec![shipped("d")])).unwrap();
+        assert!(refused(&[shipped("e")]).contains("the version of the program"));
+        // Own files beside them go by what they are, in their order.
+        let own = |digits: &[&str]| -> Vec<Origin> {
+            let names = ["train.tsv", "valid.tsv"];
+            let files = names.iter().zip(digits);
+            files.map(|(name, digit)| file(None, name, digit)).collect()
+        };
+        remember(&folder, &Origins(own(&["f", "0"]))).unwrap();
+        remember(
+            &folder,
+            &Origins(vec![file(None, "t", "f"), file(None, "v", "0")]),
+        )
+        .unwrap();
+        let error = refused(&own(&["f", "1"]));
+        assert!(
+            error.contains("valid.tsv has other text") && error.contains("(files-"),
+            "{error}"
+        );
+        refused(&own(&["0", "f"]));
+        refused(&own(&["f"]));
+        let hashes = hashes(&folder).unwrap();
+        let names: Vec<&str> = hashes.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "RTE/train.tsv",
+                "WNLI/train.tsv",
+                "new.json.xz",
+                "train.tsv",
+                "valid.tsv"
+            ]
+        );
+        assert_eq!(hashes["valid.tsv"], "0".repeat(64));
+    }
+}

@@ -1,0 +1,187 @@
+//! Every record names the files that its data were read from, and a run goes on with the same ones alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use sparta_datasets::source::sha256_file;
+
+use crate::bench::{Bench, Program, assert_says, said};
+use crate::glue::{GLUE, published};
+use crate::iwslt::IWSLT;
+use crate::lm::LM;
+use crate::mlm::MLM;
+use crate::squad::SQUAD;
+
+/// No masks.
+const DENSE: &[&str] = &[
+    "prune.p=[0]",
+    "prune.random_masks=[0]",
+    "prune.block_sizes=[]",
+];
+/// One model of translation.
+const SOFTMAX: &[&str] = &[
+    "model.normalizers=[\"softmax\"]",
+    "prune.softmax=[\"cross\"]",
+    "prune.entmax15=[]",
+];
+
+/// The data of a record of a run.
+fn data(record: &str) -> BTreeMap<String, String> {
+    let record: Value = serde_json::from_str(record).expect("JSON");
+    let data = record["data"].as_object().expect("data");
+    let hash = |hash: &Value| hash.as_str().expect("a hash").to_owned();
+    data.iter()
+        .map(|(name, of)| (name.clone(), hash(of)))
+        .collect()
+}
+
+/// The hashes of files in a folder, by their names there.
+fn hashes(folder: &Path, names: &[&str]) -> BTreeMap<String, String> {
+    let hash = |name: &&str| {
+        (
+            (*name).to_owned(),
+            sha256_file(&folder.join(name)).expect("a file"),
+        )
+    };
+    names.iter().map(hash).collect()
+}
+
+#[test]
+fn records_name_the_shipped_corpora() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/data");
+    let questions: &[&str] = &["squaddev_v1.1.json.xz", "new_wiki_v1.0.json.xz"];
+    let cases: [(Program, &[&str], &[&str]); 5] = [
+        (LM, &[], &["state_of_the_union.txt.xz"]),
+        (MLM, &[], &["state_of_the_union.txt.xz"]),
+        (IWSLT, SOFTMAX, &["libreoffice_help.de-en.tsv.xz"]),
+        (GLUE, &[], questions),
+        (SQUAD, &["cost.batches=0"], questions),
+    ];
+    for (program, sets, files) in cases {
+        let bench = Bench::of(program);
+        let sets = [sets, DENSE].concat();
+        bench.tiny_with("--out run --device flex", &sets).success();
+        let records = bench.records("run");
+        assert!(!records.is_empty());
+        for record in records {
+            assert_eq!(data(&record), hashes(&shipped, files), "{record}");
+        }
+    }
+}
+
+#[test]
+fn published_tables_are_the_same_ones_as_long_as_a_run_goes_on() {
+    let bench = Bench::of(GLUE);
+    published(&bench);
+    let line = "--out run --device flex --data GLUE --resume";
+    let run = |tasks: &str| bench.tiny_with(&format!("{line} --tasks {tasks}"), &[]);
+    let record = |task: &str| {
+        let all = bench.records("run").into_iter();
+        let mut of = all.filter(|record| record.contains(&format!("task:{task}|")));
+        of.next().expect("a record")
+    };
+    run("rte").success();
+    let glue = bench.path("GLUE");
+    let rte = ["RTE/train.tsv", "RTE/dev.tsv"];
+    assert_eq!(data(&record("rte")), hashes(&glue, &rte));
+    // A further task, and records that are there stay as they are.
+    run("rte,stsb").success();
+    assert_eq!(data(&record("rte")), hashes(&glue, &rte));
+    let all = [&rte[..], &["STS-B/train.tsv", "STS-B/dev.tsv"]].concat();
+    assert_eq!(data(&record("stsb")), hashes(&glue, &all));
+    // Another place is the same files.
+    fs::rename(&glue, bench.path("moved")).unwrap();
+    let moved = format!("{} --tasks rte", line.replace("GLUE", "moved"));
+    bench.tiny_with(&moved, &[]).success();
+    fs::rename(bench.path("moved"), &glue).unwrap();
+
+    let dev = glue.join("RTE/dev.tsv");
+    let text = fs::read_to_string(&dev).unwrap();
+    fs::write(&dev, text.replace("dogs", "cats")).unwrap();
+    let refused = said(&run("rte"), 1);
+    assert_says(
+        &refused,
+        &[
+            "RTE/dev.tsv has other text than the run in",
+            "(sha256 ",
+            "--out DIR",
+        ],
+    );
+    // Who only looks is told the same.
+    let analyzed = bench.sparta("analyze run --device flex --quiet").success();
+    let told = String::from_utf8_lossy(&analyzed.get_output().stderr).into_owned();
+    assert_says(
+        &told,
+        &["no density", "RTE/dev.tsv has other text than the run in"],
+    );
+    run("stsb").success();
+    // The records alone, without the data that they were made of.
+    let records = bench.path("run/records");
+    fs::create_dir(bench.path("copy")).unwrap();
+    fs::rename(records, bench.path("copy/records")).unwrap();
+    fs::rename(
+        bench.path("run/recipe.toml"),
+        bench.path("copy/recipe.toml"),
+    )
+    .unwrap();
+    let copied = format!("{} --tasks rte", line.replace("run", "copy"));
+    let refused = said(&bench.tiny_with(&copied, &[]), 1);
+    assert_says(
+        &refused,
+        &["of other data: RTE/dev.tsv of sha256", "--out DIR"],
+    );
+    fs::write(&dev, text).unwrap();
+    bench.tiny_with(&copied, &[]).success();
+}
+
+/// The prepared texts of a cache, of which the run folder keeps what it needs.
+#[test]
+fn prepared_translations_are_named() {
+    let bench = Bench::of(IWSLT);
+    let folder = bench.path("cache/translation/multi30k-de-en-v1");
+    fs::create_dir_all(&folder).unwrap();
+    let names = [
+        "train.de", "train.en", "valid.de", "valid.en", "test.de", "test.en",
+    ];
+    let words = [
+        ["hund", "katze", "mann", "frau"],
+        ["dog", "cat", "man", "woman"],
+    ];
+    for (split, n) in [("train", 64), ("valid", 16), ("test", 16)] {
+        for (words, language) in words.iter().zip(["de", "en"]) {
+            let line = |i: usize| {
+                format!(
+                    "{} {} {} .\n",
+                    words[i % 4],
+                    words[i / 4 % 4],
+                    words[i / 16 % 4]
+                )
+            };
+            let text: String = (0..n).map(line).collect();
+            fs::write(folder.join(format!("{split}.{language}")), text).unwrap();
+        }
+    }
+    let sets = ["data.corpus=multi30k_de_en", "data.bpe_merges=20"];
+    let sets = [&sets, SOFTMAX, DENSE].concat();
+    let line = "--out run --device flex";
+    bench.tiny_with(line, &sets).success();
+    let expected: BTreeMap<String, String> = hashes(&folder, &names)
+        .into_iter()
+        .map(|(name, hash)| (format!("multi30k-de-en-v1/{name}"), hash))
+        .collect();
+    for record in bench.records("run") {
+        assert_eq!(data(&record), expected);
+    }
+    // It goes on with what it has, with the same again, and not with others.
+    let resumed = format!("{line} --resume");
+    let given = format!("{resumed} --data cache");
+    bench.tiny_with(&given, &sets).success();
+    fs::write(folder.join("valid.en"), "a dog .\n").unwrap();
+    bench.tiny_with(&resumed, &sets).success();
+    let refused = said(&bench.tiny_with(&given, &sets), 1);
+    assert_says(&refused, &["valid.en has other text than the run in"]);
+    fs::remove_dir_all(&folder).unwrap();
+    bench.tiny_with(&given, &sets).success();
+}
