@@ -241,7 +241,11 @@ mod tests {
         }
         assert_eq!(
             [
-                hash::<LmRecipe>(&["train.lr=0.5", "retrain.mode=scratch"]),
+                hash::<LmRecipe>(&[
+                    "train.warmup_steps=100",
+                    "train.lr=0.5",
+                    "retrain.mode=scratch"
+                ]),
                 hash::<TranslationRecipe>(&[
                     "train.clip=0",
                     "train.steps=10",

@@ -40,6 +40,18 @@ fn the_published_page_follows_from_the_records() {
         made == committed,
         "the records now give another page: make it again with `sparta report results/published`"
     );
+    // And so is the page of claims.
+    let path = bench.path("results/published/CLAIMS.md");
+    let committed_claims = fs::read_to_string(&path).expect("results/published/CLAIMS.md");
+    fs::remove_file(&path).unwrap();
+    bench
+        .sparta("claims results/published --out results/published/CLAIMS.md")
+        .success();
+    assert!(
+        fs::read_to_string(&path).unwrap() == committed_claims,
+        "the records now say something else of the claims: remove CLAIMS.md, and make it again with `sparta claims \
+         results/published --out results/published/CLAIMS.md`"
+    );
     // Every link goes to a file that is there.
     let mut n_links = 0;
     for piece in committed

@@ -495,7 +495,7 @@ mod tests {
     #[test]
     fn softmax_is_that_of_a_workspace_to_the_bit() {
         for n in LENGTHS {
-            let mut rows = vec![row(n, 3), vec![-1e30; n], row(n, 4)];
+            let mut rows = [row(n, 3), vec![-1e30; n], row(n, 4)];
             rows[2][n / 2] = f32::NAN;
             if n > 2 {
                 rows[0][n / 3] = f32::NEG_INFINITY;

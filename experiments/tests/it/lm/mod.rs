@@ -27,6 +27,7 @@ const TINY: &[&str] = &[
     "data.valid_tokens=1500",
     "data.test_tokens=1500",
     "train.steps=20",
+    "train.warmup_steps=100",
     "train.batch_size=4",
     "train.log_every=5",
     "train.checkpoint_every=5",
