@@ -1,6 +1,7 @@
 //! Keys and values that are kept while a decoder writes one token after the other.
 
-use burn::backend::Dispatch;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch};
 use burn::tensor::{Int, Tensor};
 
 use crate::backend::SpartaBackend;
@@ -39,4 +40,13 @@ pub fn append_positions(kept: Tensor<4>, rows: Tensor<1, Int>, new: Tensor<4>) -
         rows.into_dispatch(),
         new.into_dispatch(),
     ))
+}
+
+/// A selection and a concatenation.
+pub(crate) fn reference<B: Backend>(
+    kept: FloatTensor<B>,
+    rows: IntTensor<B>,
+    new: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_cat(vec![B::float_select(kept, 0, rows), new], 2)
 }

@@ -8,7 +8,7 @@ mod dropout;
 mod error;
 mod fused;
 mod implementation;
-mod kept;
+pub(crate) mod kept;
 pub mod linear;
 pub mod linformer;
 pub mod lsh;

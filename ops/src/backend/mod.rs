@@ -280,8 +280,7 @@ pub trait SpartaBackend: Backend {
         rows: IntTensor<Self>,
         new: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let selected = Self::float_select(kept, 0, rows);
-        Self::float_cat(vec![selected, new], 2)
+        attention::kept::reference::<Self>(kept, rows, new)
     }
 
     /// `x·Φ(x)` of every value of `[rows, n]`.

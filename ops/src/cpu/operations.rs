@@ -18,7 +18,7 @@ use super::{
     adam as adam_kernel, backward, direct, dropout as dropout_kernel, forward, gelu,
     kept as kept_kernel, loss as kernel, norm as norm_kernel,
 };
-use crate::attention::Dropout;
+use crate::attention::{self, Dropout};
 use crate::backend::SpartaBackend;
 use crate::entmax::{self, Mapping, StructuredMapping, reference};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -345,12 +345,8 @@ pub(crate) fn append_positions<B: HostBackend>(
     rows: IntTensor<B>,
     new: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let by_tensors = |kept, rows, new| {
-        let selected = B::float_select(kept, 0, rows);
-        B::float_cat(vec![selected, new], 2)
-    };
     if kept.dtype() != new.dtype() {
-        return by_tensors(kept, rows, new);
+        return attention::kept::reference::<B>(kept, rows, new);
     }
     by_type!(kept, E => {
         let [batch, n_heads, seq, d] = kept.shape().dims::<4>();
@@ -366,7 +362,7 @@ pub(crate) fn append_positions<B: HostBackend>(
             kept_kernel::append((&kept.view::<E>(), seq), &rows, (&new.view::<E>(), n_new), [n_heads, d], out)
         });
         B::float_from_data(TensorData::new(all, [n, n_heads, seq + n_new, d]), &device)
-    }, else by_tensors(kept, rows, new))
+    }, else attention::kept::reference::<B>(kept, rows, new))
 }
 
 pub(crate) fn entmax_loss_forward<B: HostBackend + SpartaBackend>(
