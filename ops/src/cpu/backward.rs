@@ -58,6 +58,15 @@ impl Fold for PerLane {
     }
 }
 
+// A loop: the standard library's `map` is compiled by itself, for any processor.
+#[inline(always)]
+fn folded<F: Fold, const K: usize>(mut sums: [Simd<f64>; K]) -> [Simd<f64>; K] {
+    for sum in &mut sums {
+        *sum = F::fold(*sum);
+    }
+    sums
+}
+
 /// Turns upstream gradients into gradients in the scores, given the weights in the other row:
 /// `s·(g − Σsg/Σs)` with `s = p^{2−α}` on the support.
 pub(crate) fn backward<T: Float>(group: &mut [Workspace<T>], mapping: Mapping) {
@@ -125,7 +134,7 @@ fn in_scores<T: Float>(group: &mut [Workspace<T>], s: impl Fn(Simd<T>) -> Simd<T
 
 #[inline(always)]
 fn in_scores_of<T: Float, F: Fold>(work: &mut Workspace<T>, s: impl Fn(Simd<T>) -> Simd<T>) {
-    let [total, weighted] = lane_sums_of_pairs(
+    let [total, weighted] = folded::<F, _>(lane_sums_of_pairs(
         &mut work.other.vectors,
         &work.row.vectors,
         #[inline(always)]
@@ -133,8 +142,7 @@ fn in_scores_of<T: Float, F: Fold>(work: &mut Workspace<T>, s: impl Fn(Simd<T>) 
             *p = s(*p);
             [*p, *p * g]
         },
-    )
-    .map(F::fold);
+    ));
     subtract(
         &work.other.vectors,
         &mut work.row.vectors,
@@ -255,13 +263,12 @@ fn of_support<T: Float, F: Fold>(
     let one = Simd::splat(1.0);
     let epsilon = alpha - one;
     let negative_epsilon = Simd::narrow(one - alpha);
-    let [centre] = lane_sums_of_pairs(
+    let [centre] = folded::<F, _>(lane_sums_of_pairs(
         weights,
         grad,
         #[inline(always)]
         |p, g| [*p * g],
-    )
-    .map(F::fold);
+    ));
     let near_centre = Simd::<T>::narrow(centre);
     let sums = lane_sums_of_pairs(
         weights,
@@ -283,12 +290,13 @@ fn of_support<T: Float, F: Fold>(
                     #[inline(always)]
                     |t, power| phi(t, power),
                 );
-            let (s, pl, pw) = (p * power, p * l, p * w);
+            // Each by itself: the compiler would build vectors across them.
+            let [s, pl, pw] = [p * power, p * l, p * w].map(black_box);
             *weights = s;
             [s, s * g, pl, pw, p * g, pl * g, pw * g]
         },
     );
-    let [total, weighted, l, w, g, lg, wg] = sums.map(F::fold);
+    let [total, weighted, l, w, g, lg, wg] = folded::<F, _>(sums);
     subtract(weights, grad, centre + mean(total, weighted));
     let numerator = w * g - wg + epsilon * (l * wg - w * lg);
     let denominator = one + epsilon * (epsilon * w - l);
@@ -302,15 +310,29 @@ fn of_support<T: Float, F: Fold>(
 /// `φ(t) = (eᵗ − 1 − t)/t²` given eᵗ, with φ(0) = ½.
 #[inline(always)]
 pub(crate) fn phi<T: Float>(t: T, exp_t: T) -> T {
+    // There the closed form would cancel.
     let small = (t < T::ONE) & (t > T::ZERO - T::ONE);
-    let x = if small { t } else { T::ZERO };
-    // Σ tᵏ/(k+2)!, by Horner's rule.
-    let mut series = T::ZERO;
-    for k in (1..T::PHI_TERMS).rev() {
-        series = (series + T::ONE) * x * T::from_f64(1.0 / (k + 2) as f64);
-    }
-    let series = (series + T::ONE) * T::from_f64(0.5);
+    let series = phi_series(if small { t } else { T::ZERO });
     let y = if small { T::ONE } else { t };
     let closed = (exp_t - T::ONE - y) / (y * y);
     if small { series } else { closed }
+}
+
+/// `φ(t) = Σ tᵏ/(k + 2)!` on [−1, 1], by Horner's rule.
+#[inline(always)]
+fn phi_series<T: Float>(t: T) -> T {
+    const COEFFICIENTS: [f64; 20] = {
+        let mut coefficients = [0.5; 20];
+        let mut k = 1;
+        while k < 20 {
+            coefficients[k] = coefficients[k - 1] / (k + 2) as f64;
+            k += 1;
+        }
+        coefficients
+    };
+    let mut series = T::ZERO;
+    for k in (0..T::PHI_TERMS as usize).rev() {
+        series = series * t + T::from_f64(COEFFICIENTS[k]);
+    }
+    series
 }

@@ -8,10 +8,11 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::backward::{mean, of_sparsemax};
-use super::float::{Float, Slot, Stored};
+use super::float::{Float, Stored};
 use super::isa;
 use super::rows::TASK;
 use super::simd::{BLOCK, LANES, Simd, add, add_wide, larger};
+use super::workspace::{narrowed, widened};
 use crate::entmax::Mapping;
 
 /// Whether [`backward`] has the mapping: what it takes of each weight is cheaper than room for it.
@@ -30,7 +31,11 @@ pub(super) fn backward<E: Stored>(weights: &[E], grad: &mut [E], n: usize, mappi
         .zip(weights.par_chunks(task(n)))
         .for_each(|(grad, weights)| {
             let rows = grad.chunks_exact_mut(n).zip(weights.chunks_exact(n));
-            rows.for_each(|(grad, weights)| backward_row(weights, &mut Here::new(grad), mapping));
+            for (grad, weights) in rows {
+                let mut row = Here::new(grad, E::Wide::ZERO);
+                backward_row(weights, &mut row, mapping);
+                row.finish();
+            }
         });
 }
 
@@ -49,13 +54,14 @@ pub(super) fn backward_into<'o, E: Stored>(
         .zip(weights.par_chunks(task(n)))
         .for_each(|((out, grad), weights)| {
             let rows = out.chunks_exact_mut(n).zip(grad.chunks_exact(n));
-            rows.zip(weights.chunks_exact(n))
-                .for_each(|((out, grad), weights)| {
-                    backward_row(weights, &mut Elsewhere::new(grad, out), mapping);
-                });
+            for ((out, grad), weights) in rows.zip(weights.chunks_exact(n)) {
+                let mut row = Elsewhere::new(grad, out, E::Wide::ZERO);
+                backward_row(weights, &mut row, mapping);
+                row.finish();
+            }
         });
     // SAFETY: there are as many whole rows of weights and gradients as of output (seen above), and every element of every
-    // row has been written: `backward_row` writes all vectors of a row, and `Elsewhere` every element of a vector.
+    // row has been written: `backward_row` writes all vectors of a row, and so `Elsewhere` every element.
     unsafe { out.assume_init_mut() }
 }
 
@@ -63,7 +69,9 @@ pub(super) fn backward_into<'o, E: Stored>(
 pub(super) fn softmax<T: Float + Stored<Wide = T>>(scores: &mut [T], n: usize, hidden: T) {
     scores.par_chunks_mut(task(n)).for_each(|scores| {
         for row in scores.chunks_exact_mut(n) {
-            let scale = exponentials(&mut Here::new(row), hidden);
+            let mut here = Here::new(row, T::LOWEST);
+            let scale = exponentials(&mut here, hidden);
+            here.finish();
             scale_row(row, scale);
         }
     });
@@ -80,9 +88,11 @@ pub(super) fn softmax_into<'o, T: Float + Stored<Wide = T>>(
     let tasks = out.par_chunks_mut(task(n)).zip(scores.par_chunks(task(n)));
     tasks.for_each(|(out, scores)| {
         for (out, row) in out.chunks_exact_mut(n).zip(scores.chunks_exact(n)) {
-            let scale = exponentials(&mut Elsewhere::new(row, out), hidden);
-            // SAFETY: every element of the row has been written: `exponentials` writes all its vectors, and `Elsewhere`
-            // every element of a vector.
+            let mut there = Elsewhere::new(row, out, T::LOWEST);
+            let scale = exponentials(&mut there, hidden);
+            there.finish();
+            // SAFETY: every element of the row has been written: `exponentials` writes all its vectors, and so `Elsewhere`
+            // every element.
             scale_row(unsafe { out.assume_init_mut() }, scale);
         }
     });
@@ -97,17 +107,20 @@ pub(super) fn largest_and_sum<T: Float + Stored<Wide = T>>(
 ) -> Vec<(T, f64)> {
     let rows = scores.par_chunks_exact(n).with_min_len((TASK / n).max(1));
     rows.map(|row| {
-        let (whole, rest) = row.as_chunks();
         isa::dispatch(
             #[inline(always)]
             || {
-                let n_vectors = n.div_ceil(LANES);
-                let read = |k| load(whole, rest, k, T::LOWEST);
-                let largest = largest(n_vectors, read);
+                let row = Elements::new(row, T::LOWEST);
+                let n_vectors = row.n_vectors();
+                let largest = largest(
+                    n_vectors,
+                    #[inline(always)]
+                    |k| row.read(k),
+                );
                 let [sum] = lane_sums(
                     n_vectors,
                     #[inline(always)]
-                    |k| [(read(k) - largest).exp()],
+                    |k| [(row.read(k) - largest).exp()],
                 );
                 (largest, sum.sum())
             },
@@ -127,7 +140,11 @@ pub(super) fn cross_entropy_backward<T: Float + Stored<Wide = T>>(
     tasks.for_each(|(task, logits)| {
         for (i, row) in logits.chunks_exact_mut(n).enumerate() {
             match of_row(task * rows + i, row) {
-                Some(of_row) => cross_entropy_row(of_row, &mut Here::new(row)),
+                Some(of_row) => {
+                    let mut row = Here::new(row, T::LOWEST);
+                    cross_entropy_row(of_row, &mut row);
+                    row.finish();
+                }
                 None => row.fill(T::ZERO),
             }
         }
@@ -150,13 +167,17 @@ pub(super) fn cross_entropy_backward_into<'o, T: Float + Stored<Wide = T>>(
         let pairs = out.chunks_exact_mut(n).zip(logits.chunks_exact(n));
         for (i, (out, row)) in pairs.enumerate() {
             match of_row(task * rows + i, row) {
-                Some(of_row) => cross_entropy_row(of_row, &mut Elsewhere::new(row, out)),
+                Some(of_row) => {
+                    let mut row = Elsewhere::new(row, out, T::LOWEST);
+                    cross_entropy_row(of_row, &mut row);
+                    row.finish();
+                }
                 None => out.fill(MaybeUninit::new(T::ZERO)),
             }
         }
     });
     // SAFETY: there are as many whole rows of logits as of output (seen above), and every element of every row has been
-    // written: `cross_entropy_row` writes all vectors of a row, and `Elsewhere` every element of a vector.
+    // written: `cross_entropy_row` writes all vectors of a row, and so `Elsewhere` every element.
     unsafe { out.assume_init_mut() }
 }
 
@@ -169,7 +190,7 @@ fn cross_entropy_row<T: Float + Stored<Wide = T>>(
         #[inline(always)]
         || {
             for k in 0..row.n_vectors() {
-                let mut of_scores = (row.read(k, T::LOWEST) - log_partition).exp() * grad;
+                let mut of_scores = (row.read(k) - log_partition).exp() * grad;
                 if k == target / LANES {
                     let at_target = &mut of_scores.0[target % LANES];
                     *at_target = *at_target - grad;
@@ -185,122 +206,136 @@ fn task(n: usize) -> usize {
     (TASK / n).max(1) * n
 }
 
-/// A row that is read vector by vector, each before it is written; the last one may have fewer elements.
+/// A row that is read vector by vector, each before it is written. What is behind the last whole vector lies in one of its
+/// own, filled up: every vector is then an address, and the kernels have no second case.
 trait Row<E: Stored> {
     fn n_vectors(&self) -> usize;
 
-    /// The elements of a vector, and the padding behind the end.
-    fn read(&self, k: usize, padding: E::Wide) -> Simd<E::Wide>;
+    fn read(&self, k: usize) -> Simd<E::Wide>;
 
     /// Every element of a vector.
     fn write(&mut self, k: usize, simd: Simd<E::Wide>);
 }
 
-/// A row that is replaced: whole vectors, and the rest.
-struct Here<'a, E>(&'a mut [[E; LANES]], &'a mut [E]);
+/// A row, and its last elements in a vector.
+struct Elements<'a, E> {
+    whole: &'a [[E; LANES]],
+    tail: [E; LANES],
+    has_tail: bool,
+}
 
-impl<'a, E> Here<'a, E> {
+impl<'a, E: Stored> Elements<'a, E> {
     #[inline(always)]
-    fn new(row: &'a mut [E]) -> Self {
+    fn new(row: &'a [E], padding: E::Wide) -> Self {
+        let (whole, rest) = row.as_chunks();
+        Self {
+            whole,
+            tail: padded(rest, padding),
+            has_tail: !rest.is_empty(),
+        }
+    }
+
+    #[inline(always)]
+    fn n_vectors(&self) -> usize {
+        self.whole.len() + usize::from(self.has_tail)
+    }
+
+    #[inline(always)]
+    fn read(&self, k: usize) -> Simd<E::Wide> {
+        widened(self.whole.get(k).unwrap_or(&self.tail))
+    }
+}
+
+/// A row that is replaced.
+struct Here<'a, E> {
+    whole: &'a mut [[E; LANES]],
+    rest: &'a mut [E],
+    tail: [E; LANES],
+}
+
+impl<'a, E: Stored> Here<'a, E> {
+    #[inline(always)]
+    fn new(row: &'a mut [E], padding: E::Wide) -> Self {
         let (whole, rest) = row.as_chunks_mut();
-        Self(whole, rest)
+        let tail = padded(rest, padding);
+        Self { whole, rest, tail }
+    }
+
+    /// When every vector has been written.
+    #[inline(always)]
+    fn finish(self) {
+        self.rest.copy_from_slice(&self.tail[..self.rest.len()]);
     }
 }
 
 impl<E: Stored> Row<E> for Here<'_, E> {
     #[inline(always)]
     fn n_vectors(&self) -> usize {
-        self.0.len() + usize::from(!self.1.is_empty())
+        self.whole.len() + usize::from(!self.rest.is_empty())
     }
 
     #[inline(always)]
-    fn read(&self, k: usize, padding: E::Wide) -> Simd<E::Wide> {
-        load(self.0, self.1, k, padding)
+    fn read(&self, k: usize) -> Simd<E::Wide> {
+        widened(self.whole.get(k).unwrap_or(&self.tail))
     }
 
     #[inline(always)]
     fn write(&mut self, k: usize, simd: Simd<E::Wide>) {
-        store(simd, self.0, self.1, k);
+        *self.whole.get_mut(k).unwrap_or(&mut self.tail) = narrowed(simd);
     }
 }
 
 /// A row that goes to fresh memory.
 struct Elsewhere<'a, E> {
-    whole: &'a [[E; LANES]],
-    rest: &'a [E],
+    row: Elements<'a, E>,
     out: &'a mut [[MaybeUninit<E>; LANES]],
     rest_out: &'a mut [MaybeUninit<E>],
+    tail_out: [MaybeUninit<E>; LANES],
 }
 
-impl<'a, E> Elsewhere<'a, E> {
+impl<'a, E: Stored> Elsewhere<'a, E> {
     #[inline(always)]
-    fn new(row: &'a [E], out: &'a mut [MaybeUninit<E>]) -> Self {
+    fn new(row: &'a [E], out: &'a mut [MaybeUninit<E>], padding: E::Wide) -> Self {
         assert_eq!(row.len(), out.len());
-        let (whole, rest) = row.as_chunks();
         let (out, rest_out) = out.as_chunks_mut();
         Self {
-            whole,
-            rest,
+            row: Elements::new(row, padding),
             out,
             rest_out,
+            tail_out: [MaybeUninit::uninit(); LANES],
         }
+    }
+
+    /// When every vector has been written: then every element of the output has.
+    #[inline(always)]
+    fn finish(self) {
+        let n = self.rest_out.len();
+        self.rest_out.copy_from_slice(&self.tail_out[..n]);
     }
 }
 
 impl<E: Stored> Row<E> for Elsewhere<'_, E> {
     #[inline(always)]
     fn n_vectors(&self) -> usize {
-        self.whole.len() + usize::from(!self.rest.is_empty())
+        self.row.n_vectors()
     }
 
     #[inline(always)]
-    fn read(&self, k: usize, padding: E::Wide) -> Simd<E::Wide> {
-        load(self.whole, self.rest, k, padding)
+    fn read(&self, k: usize) -> Simd<E::Wide> {
+        self.row.read(k)
     }
 
     #[inline(always)]
     fn write(&mut self, k: usize, simd: Simd<E::Wide>) {
-        store(simd, self.out, self.rest_out, k);
+        *self.out.get_mut(k).unwrap_or(&mut self.tail_out) = narrowed(simd);
     }
 }
 
 #[inline(always)]
-fn load<E: Stored>(whole: &[[E; LANES]], rest: &[E], k: usize, padding: E::Wide) -> Simd<E::Wide> {
-    let mut simd = Simd::splat(padding);
-    match whole.get(k) {
-        Some(elements) => {
-            for (x, element) in simd.0.iter_mut().zip(elements) {
-                *x = element.widen();
-            }
-        }
-        None => {
-            for (x, element) in simd.0.iter_mut().zip(rest) {
-                *x = element.widen();
-            }
-        }
-    }
-    simd
-}
-
-#[inline(always)]
-fn store<E: Stored, S: Slot<E>>(
-    simd: Simd<E::Wide>,
-    whole: &mut [[S; LANES]],
-    rest: &mut [S],
-    k: usize,
-) {
-    match whole.get_mut(k) {
-        Some(out) => {
-            for (out, x) in out.iter_mut().zip(simd.0) {
-                *out = S::of(E::narrow(x));
-            }
-        }
-        None => {
-            for (out, x) in rest.iter_mut().zip(simd.0) {
-                *out = S::of(E::narrow(x));
-            }
-        }
-    }
+fn padded<E: Stored>(rest: &[E], padding: E::Wide) -> [E; LANES] {
+    let mut tail = [E::narrow(padding); LANES];
+    tail[..rest.len()].copy_from_slice(rest);
+    tail
 }
 
 /// Sums by lane of `K` terms of each vector, in the order of [`super::simd::lane_sums`].
@@ -353,22 +388,20 @@ fn in_scores<E: Stored>(
     row: &mut impl Row<E>,
     s: impl Fn(Simd<E::Wide>) -> Simd<E::Wide>,
 ) {
-    let (whole, rest) = weights.as_chunks::<LANES>();
-    let zero = E::Wide::ZERO;
+    let weights = Elements::new(weights, E::Wide::ZERO);
     let n_vectors = row.n_vectors();
     let [total, weighted] = lane_sums(
         n_vectors,
         #[inline(always)]
         |k| {
-            let s = s(load(whole, rest, k, zero));
-            [s, s * row.read(k, zero)]
+            let s = s(weights.read(k));
+            [s, s * row.read(k)]
         },
     );
     let (total, weighted) = (Simd::splat(total.sum()), Simd::splat(weighted.sum()));
     let mean = Simd::narrow(mean(total, weighted));
     for k in 0..n_vectors {
-        let s = s(load(whole, rest, k, zero));
-        row.write(k, s * (row.read(k, zero) - mean));
+        row.write(k, s(weights.read(k)) * (row.read(k) - mean));
     }
 }
 
@@ -379,13 +412,17 @@ fn exponentials<T: Float + Stored<Wide = T>>(row: &mut impl Row<T>, hidden: T) -
         #[inline(always)]
         || {
             let n_vectors = row.n_vectors();
-            let largest = largest(n_vectors, |k| row.read(k, T::LOWEST));
+            let largest = largest(
+                n_vectors,
+                #[inline(always)]
+                |k| row.read(k),
+            );
             if largest > hidden {
                 let [sums] = lane_sums(
                     n_vectors,
                     #[inline(always)]
                     |k| {
-                        let e = (row.read(k, T::LOWEST) - largest).exp();
+                        let e = (row.read(k) - largest).exp();
                         row.write(k, e);
                         [e]
                     },
@@ -415,7 +452,7 @@ fn largest<T: Float>(n_vectors: usize, read: impl Fn(usize) -> Simd<T>) -> T {
 #[cold]
 fn invisible<T: Float + Stored<Wide = T>>(row: &mut impl Row<T>) {
     let vectors = 0..row.n_vectors();
-    let is_nan = |k| row.read(k, T::ZERO).0.iter().any(|z: &T| z.is_nan());
+    let is_nan = |k| row.read(k).0.iter().any(|z: &T| z.is_nan());
     let value = match vectors.clone().any(is_nan) {
         true => f64::NAN,
         false => 0.0,

@@ -68,7 +68,7 @@ pub(crate) trait Stored: Element + Pod + Send + Sync {
 }
 
 /// What results are written to: elements, or fresh memory for them.
-pub(crate) trait Slot<E>: Send {
+pub(crate) trait Slot<E>: Copy + Send {
     fn of(value: E) -> Self;
 }
 

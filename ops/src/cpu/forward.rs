@@ -16,10 +16,12 @@ use super::workspace::{RowLayout, Workspace};
 use crate::entmax::Mapping;
 
 /// The longest row that is faster interleaved with others: a cheap power may be taken of every score at every
-/// step, a dear one is better taken of few. Where α > 2, each row is solved by itself.
+/// step, a dear one is better taken of few. Long rows of softmax need no workspace. Where α > 2, each row is solved by
+/// itself.
 pub(crate) fn longest_interleaved(mapping: Mapping) -> usize {
     match mapping {
-        Mapping::Softmax | Mapping::Sparsemax | Mapping::Entmax15 => 512,
+        Mapping::Softmax => 256,
+        Mapping::Sparsemax | Mapping::Entmax15 => 512,
         Mapping::Alpha(alpha) if is_large(alpha) => 0,
         Mapping::Alpha(_) => 64,
     }
@@ -69,7 +71,8 @@ fn alike<T: Float>(group: &mut [Workspace<T>], hidden: T, power: impl MappingKer
                 |row, work, _, _| row.finish(work),
             ),
             RowLayout::Interleaved => {
-                interleaved::threshold(&mut group[0].row.vectors, hidden, SameMapping(power))
+                let Workspace { row, kept, .. } = &mut group[0];
+                interleaved::threshold(&mut row.vectors, kept, hidden, SameMapping(power));
             }
         },
     );
@@ -110,8 +113,9 @@ fn small_alpha<T: Float>(group: &mut [Workspace<T>], hidden: T, alphas: &[f64]) 
                 |row, work, _, _| row.finish(work),
             ),
             RowLayout::Interleaved => {
+                let Workspace { row, kept, .. } = &mut group[0];
                 let power = GeneralByLane::new(alphas, hidden);
-                interleaved::threshold(&mut group[0].row.vectors, hidden, power);
+                interleaved::threshold(&mut row.vectors, kept, hidden, power);
             }
         },
     );

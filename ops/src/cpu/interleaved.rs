@@ -5,11 +5,19 @@ use super::centre::{centre, origin};
 use super::float::Float;
 use super::mapping::{LaneMapping, Shift};
 use super::root::Bracket;
-use super::simd::{LANES, Simd, lane_sums, lane_sums_of_replaced, largest_by_lane, replace};
+use super::simd::{
+    LANES, Simd, lane_sums, lane_sums_of_pairs, lane_sums_of_replaced, largest_by_lane, replace,
+    scaled,
+};
 
-/// Turns scores into weights.
+/// Turns scores into weights; `kept` is memory for as many.
 #[inline(always)]
-pub(crate) fn threshold<T: Float>(rows: &mut [Simd<T>], hidden: T, power: impl LaneMapping<T>) {
+pub(crate) fn threshold<T: Float, P: LaneMapping<T>>(
+    rows: &mut [Simd<T>],
+    kept: &mut Vec<Simd<T>>,
+    hidden: T,
+    power: P,
+) {
     let largest = largest_by_lane(rows);
     let is_visible = largest.is_above(hidden);
     let instead = instead_of_invisible(rows, is_visible);
@@ -23,16 +31,31 @@ pub(crate) fn threshold<T: Float>(rows: &mut [Simd<T>], hidden: T, power: impl L
         largest = largest - origins;
     }
     let top = largest.widen() - power.depth();
+    if P::KEEPS_WEIGHTS {
+        kept.resize(rows.len(), Simd::splat(T::ZERO));
+    }
     let mut brackets = Brackets::new(is_visible);
     let mut sums = [Simd::splat(0.0); 2];
     // Many more than it takes.
     for _ in 0..100 {
         let shift = Shift::by_lane(top, brackets.s);
-        sums = lane_sums(
-            rows,
-            #[inline(always)]
-            |z| power.weights(z, shift),
-        );
+        sums = match P::KEEPS_WEIGHTS {
+            true => lane_sums_of_pairs(
+                kept,
+                rows,
+                #[inline(always)]
+                |kept, z| {
+                    let weights = power.weights(z, shift);
+                    *kept = weights[0];
+                    weights
+                },
+            ),
+            false => lane_sums(
+                rows,
+                #[inline(always)]
+                |z| power.weights(z, shift),
+            ),
+        };
         let steps = power.residual(sums[0]).zip(
             sums[1],
             #[inline(always)]
@@ -42,13 +65,18 @@ pub(crate) fn threshold<T: Float>(rows: &mut [Simd<T>], hidden: T, power: impl L
             break;
         }
     }
-    let shift = Shift::by_lane(top, brackets.s);
     let scale = reciprocals(sums[0]);
-    replace(
-        rows,
-        #[inline(always)]
-        |z| power.weights(z, shift)[0] * scale,
-    );
+    match P::KEEPS_WEIGHTS {
+        true => scaled(rows, kept, scale),
+        false => {
+            let shift = Shift::by_lane(top, brackets.s);
+            replace(
+                rows,
+                #[inline(always)]
+                |z| power.weights(z, shift)[0] * scale,
+            );
+        }
+    }
     if let Some(instead) = instead {
         fill_invisible(rows, is_visible, instead);
     }

@@ -37,6 +37,9 @@ pub(crate) trait MappingKernel<T: Float>: Copy {
     /// Packs from which a row is long: finding a start and candidates pays.
     const LONG: usize;
 
+    /// Whether weights are kept while they are summed: they are dearer than memory.
+    const KEEPS_WEIGHTS: bool = false;
+
     /// `α − 1`.
     fn epsilon(&self) -> f64;
 
@@ -152,6 +155,7 @@ impl<T: Float> General<T> {
 
 impl<T: Float> MappingKernel<T> for General<T> {
     const LONG: usize = 2;
+    const KEEPS_WEIGHTS: bool = true;
 
     #[inline(always)]
     fn epsilon(&self) -> f64 {
@@ -179,6 +183,7 @@ impl<T: Float> MappingKernel<T> for General<T> {
             epsilon,
             exponent,
             base: Simd::splat(self.base),
+            from_boundary: self.base == T::ZERO,
             hidden: self.hidden,
         };
         formula.weights(z, shift)
@@ -208,50 +213,86 @@ struct Formula<T> {
     /// `1/ε − 1`.
     exponent: Simd<T>,
     base: Simd<T>,
+    /// Whether the base of every lane is 0.
+    from_boundary: bool,
     hidden: T,
 }
 
 impl<T: Float> Formula<T> {
     #[inline(always)]
     fn weights(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
-        let lowest = Simd::splat(T::ZERO) - self.base;
-        let t = (shift.subtract_from(z) * self.epsilon).zip(
-            lowest,
+        match self.from_boundary {
+            true => self.weights_from_boundary(z, shift),
+            false => self.weights_from_any_base(z, shift),
+        }
+    }
+
+    /// [`Self::weights_from_any_base`] where that is 0, to the bit: nothing is lost in `base + t`, and hidden scores are below
+    /// the boundary.
+    #[inline(always)]
+    fn weights_from_boundary(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        let t = shift.subtract_from(z) * self.epsilon;
+        let u = t.map(
             #[inline(always)]
-            |t, lowest| t.at_least(lowest).at_most(T::HUGE),
+            |t| t.at_least(T::TINY).at_most(T::HUGE),
         );
-        let u = (t + self.base).map(
+        let power = (u.map(
+            #[inline(always)]
+            |u| u.ln(),
+        ) * self.exponent)
+            .map(
+                #[inline(always)]
+                |x| x.exp(),
+            )
+            * t.is_above(T::ZERO);
+        [power * u, power]
+    }
+
+    #[inline(always)]
+    fn weights_from_any_base(&self, z: Simd<T>, shift: Shift<T>) -> [Simd<T>; 2] {
+        // No base is above 1. (Limits that are the same in every lane: compilers make vectors of these.)
+        let lowest = T::ZERO - T::ONE;
+        let t = (shift.subtract_from(z) * self.epsilon).zip(
+            z,
+            #[inline(always)]
+            |t, z| {
+                let t = t.at_least(lowest).at_most(T::HUGE);
+                if z <= self.hidden { lowest } else { t }
+            },
+        );
+        let sum = t + self.base;
+        let u = sum.map(
             #[inline(always)]
             |u| u.at_least(T::TINY),
         );
         // What rounding took from base + t comes back, to first order and with 1/u to second: nothing
         // was lost where u < ½, and nothing matters where u > 2.
-        let lost = t - (u - self.base);
-        let log = lost.zip(
-            u,
+        let f = u - T::ONE;
+        let lost = (t - (u - self.base)) * (Simd::splat(T::ONE) - f + f * f);
+        let lost = lost.zip(
+            f,
             #[inline(always)]
-            |lost, u| {
-                let f = u - T::ONE;
-                let lost = lost * (T::ONE - f + f * f);
-                u.ln() + if f < T::ONE { lost } else { T::ZERO }
-            },
+            |lost, f| if f < T::ONE { lost } else { T::ZERO },
         );
-        let is_inside = t.zip(
-            lowest,
+        let log = u.map(
             #[inline(always)]
-            |t, lowest| if t > lowest { T::ONE } else { T::ZERO },
+            |u| u.ln(),
+        ) + lost;
+        // Where ε < 0, what is hidden has an infinite power.
+        let power = (log * self.exponent).zip(
+            sum,
+            #[inline(always)]
+            |x, sum| if sum <= T::ZERO { T::ZERO } else { x.exp() },
         );
-        let power = (log * self.exponent).map(
-            #[inline(always)]
-            |x| x.exp(),
-        ) * is_inside
-            * z.is_above(self.hidden);
         [power * u, power]
     }
 }
 
 /// A mapping of interleaved rows.
 pub(crate) trait LaneMapping<T: Float>: Copy {
+    /// [`MappingKernel::KEEPS_WEIGHTS`].
+    const KEEPS_WEIGHTS: bool;
+
     /// [`MappingKernel::residual`].
     fn residual(&self, sums: Simd<f64>) -> Simd<f64>;
 
@@ -267,6 +308,8 @@ pub(crate) trait LaneMapping<T: Float>: Copy {
 pub(crate) struct SameMapping<P>(pub P);
 
 impl<T: Float, P: MappingKernel<T>> LaneMapping<T> for SameMapping<P> {
+    const KEEPS_WEIGHTS: bool = P::KEEPS_WEIGHTS;
+
     #[inline(always)]
     fn residual(&self, sums: Simd<f64>) -> Simd<f64> {
         sums.map(
@@ -315,6 +358,7 @@ impl<T: Float> GeneralByLane<T> {
             epsilon: Simd::narrow(epsilon),
             exponent: Simd::narrow(exponent),
             base,
+            from_boundary: base.0.iter().all(|&base| base == T::ZERO),
             hidden,
         };
         Self {
@@ -326,6 +370,8 @@ impl<T: Float> GeneralByLane<T> {
 }
 
 impl<T: Float> LaneMapping<T> for GeneralByLane<T> {
+    const KEEPS_WEIGHTS: bool = true;
+
     #[inline(always)]
     fn residual(&self, sums: Simd<f64>) -> Simd<f64> {
         self.epsilon.zip(

@@ -6,7 +6,7 @@ use std::slice;
 use super::compress::{compress, expand};
 use super::float::Float;
 use super::mapping::{MappingKernel, Shift};
-use super::simd::{LANES, Simd, lane_sums, replace, totals_of};
+use super::simd::{LANES, Simd, lane_sums, lane_sums_of_pairs, replace, scaled, totals_of};
 use super::workspace::Workspace;
 
 /// Which scores of a row are summed.
@@ -156,13 +156,18 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
             Some(n) => &mut work.compressed.vectors[..n.div_ceil(LANES)],
             None => &mut work.row.vectors[..],
         };
-        let shift = self.shift();
         let scale = T::from_f64(1.0 / sum);
-        replace(
-            scores,
-            #[inline(always)]
-            |z| self.power.weights(z, shift)[0] * scale,
-        );
+        match P::KEEPS_WEIGHTS {
+            true => scaled(scores, &work.kept, Simd::splat(scale)),
+            false => {
+                let shift = self.shift();
+                replace(
+                    scores,
+                    #[inline(always)]
+                    |z| self.power.weights(z, shift)[0] * scale,
+                );
+            }
+        }
         let saved = [self.largest.to_f64(), self.bracket.s, 1.0 / sum];
         (saved, gathered)
     }
@@ -174,6 +179,27 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
             (Stage::Candidates, Some(n)) => &work.compressed.vectors[..n.div_ceil(LANES)],
             _ => &work.row.vectors,
         }
+    }
+
+    /// The sums over the row or its candidates, whose weights are kept.
+    #[inline(always)]
+    fn sum_and_keep(&self, work: &mut Workspace<T>, shift: Shift<T>) -> [Simd<f64>; 2] {
+        let scores = match self.n_candidates {
+            Some(n) => &work.compressed.vectors[..n.div_ceil(LANES)],
+            None => &work.row.vectors,
+        };
+        work.kept
+            .resize(work.row.vectors.len(), Simd::splat(T::ZERO));
+        lane_sums_of_pairs(
+            &mut work.kept,
+            scores,
+            #[inline(always)]
+            |kept, z| {
+                let weights = self.power.weights(z, shift);
+                *kept = weights[0];
+                weights
+            },
+        )
     }
 
     #[inline(always)]
@@ -195,23 +221,26 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
 #[inline(always)]
 pub(crate) fn find_roots<T: Float, P: MappingKernel<T>>(
     rows: &mut [Option<RowRoot<T, P>>],
-    group: &[Workspace<T>],
+    group: &mut [Workspace<T>],
     stage: Stage,
 ) {
     // Many more than it takes.
     for _ in 0..100 {
         let mut is_done = true;
-        for (row, work) in rows.iter_mut().zip(group) {
+        for (row, work) in rows.iter_mut().zip(&mut *group) {
             let Some(row) = row.as_mut().filter(|row| !row.bracket.is_done) else {
                 continue;
             };
             is_done = false;
             let shift = row.shift();
-            row.sums = lane_sums(
-                row.scores(work, stage),
-                #[inline(always)]
-                |z| row.power.weights(z, shift),
-            );
+            row.sums = match P::KEEPS_WEIGHTS && stage != Stage::ByLane {
+                true => row.sum_and_keep(work, shift),
+                false => lane_sums(
+                    row.scores(work, stage),
+                    #[inline(always)]
+                    |z| row.power.weights(z, shift),
+                ),
+            };
         }
         if is_done {
             break;

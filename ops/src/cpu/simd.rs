@@ -238,6 +238,15 @@ pub(crate) fn sums_of_pairs<T: Float, const K: usize>(
     totals_of(lane_sums_of_pairs(left, right, terms))
 }
 
+/// `p·scale` of every vector. See [`replace`].
+#[inline(always)]
+pub(crate) fn scaled<T: Float>(row: &mut [Simd<T>], p: &[Simd<T>], scale: Simd<T>) {
+    for (out, p) in row.iter_mut().zip(p) {
+        let out = black_box(out);
+        *out = *p * scale;
+    }
+}
+
 // Loops: the standard library's `map` over an array is not always inlined, and then not compiled for
 // the processor at hand.
 #[inline(always)]

@@ -108,9 +108,7 @@ impl<T: Float> Scratch<T> {
         self.pad();
         let (whole, rest) = values.as_chunks::<LANES>();
         for (simd, values) in self.vectors.iter_mut().zip(whole) {
-            for (x, value) in simd.0.iter_mut().zip(values) {
-                *x = value.widen();
-            }
+            *simd = widened(values);
         }
         if let Some(simd) = self.vectors.get_mut(self.n / LANES) {
             for (x, value) in simd.0.iter_mut().zip(rest) {
@@ -157,9 +155,7 @@ impl<T: Float> Scratch<T> {
         let (whole, rest) = out.as_chunks_mut::<LANES>();
         let last = self.vectors.get(whole.len());
         for (simd, out) in self.vectors.iter().zip(whole) {
-            for (x, out) in simd.0.iter().zip(out) {
-                *out = S::of(E::narrow(*x));
-            }
+            *out = narrowed(*simd);
         }
         if let Some(simd) = last {
             for (x, out) in simd.0.iter().zip(rest) {
@@ -167,6 +163,27 @@ impl<T: Float> Scratch<T> {
             }
         }
     }
+}
+
+/// A vector of elements. (Read as a whole before any of it is written: a compiler that does not know the two apart
+/// would go element by element.)
+#[inline(always)]
+pub(super) fn widened<E: Stored>(elements: &[E; LANES]) -> Simd<E::Wide> {
+    let mut simd = Simd([E::Wide::ZERO; LANES]);
+    for (x, element) in simd.0.iter_mut().zip(elements) {
+        *x = element.widen();
+    }
+    simd
+}
+
+/// The elements of a vector, made before any of them is written.
+#[inline(always)]
+pub(super) fn narrowed<E: Stored<Wide = T>, T: Float, S: Slot<E>>(simd: Simd<T>) -> [S; LANES] {
+    let mut elements = [S::of(E::narrow(simd.0[0])); LANES];
+    for (element, x) in elements.iter_mut().zip(simd.0) {
+        *element = S::of(E::narrow(x));
+    }
+    elements
 }
 
 /// The workspace of a row kernel: a row (or interleaved rows), which comes with the input and leaves with the
@@ -178,6 +195,8 @@ pub(crate) struct Workspace<T> {
     /// vector of these than there are of elements.
     pub compressed: Scratch<T>,
     pub places: Vec<u32>,
+    /// Weights that are kept while a threshold is sought, as many as were asked for.
+    pub kept: Vec<Simd<T>>,
     pub large_alpha: LargeAlpha,
 }
 
@@ -190,6 +209,7 @@ impl<T: Float> Workspace<T> {
             other: row(),
             compressed: row(),
             places: vec![0; n + LANES],
+            kept: Vec::new(),
             large_alpha: LargeAlpha::default(),
         }
     }
