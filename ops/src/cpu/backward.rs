@@ -291,7 +291,7 @@ fn of_support<T: Float, F: Fold>(
                     |t, power| phi(t, power),
                 );
             // Each by itself: the compiler would build vectors across them.
-            let [s, pl, pw] = [p * power, p * l, p * w].map(black_box);
+            let (s, pl, pw) = (black_box(p * power), black_box(p * l), black_box(p * w));
             *weights = s;
             [s, s * g, pl, pw, p * g, pl * g, pw * g]
         },

@@ -184,22 +184,20 @@ impl<T: Float, P: MappingKernel<T>> RowRoot<T, P> {
     /// The sums over the row or its candidates, whose weights are kept.
     #[inline(always)]
     fn sum_and_keep(&self, work: &mut Workspace<T>, shift: Shift<T>) -> [Simd<f64>; 2] {
-        let scores = match self.n_candidates {
-            Some(n) => &work.compressed.vectors[..n.div_ceil(LANES)],
-            None => &work.row.vectors,
-        };
-        work.kept
-            .resize(work.row.vectors.len(), Simd::splat(T::ZERO));
-        lane_sums_of_pairs(
-            &mut work.kept,
-            scores,
+        let mut kept = std::mem::take(&mut work.kept);
+        kept.resize(work.row.vectors.len(), Simd::splat(T::ZERO));
+        let sums = lane_sums_of_pairs(
+            &mut kept,
+            self.scores(work, Stage::Candidates),
             #[inline(always)]
             |kept, z| {
                 let weights = self.power.weights(z, shift);
                 *kept = weights[0];
                 weights
             },
-        )
+        );
+        work.kept = kept;
+        sums
     }
 
     #[inline(always)]
