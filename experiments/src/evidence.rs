@@ -13,11 +13,18 @@ use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::ProgramName;
 use crate::io::{print_line, read_text, write_text};
+use crate::protocol::find::seeds;
 use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task, note};
 use crate::recipe::Recipe;
 use crate::report::find_runs;
 use crate::train::short;
+
+/// Figures of a run, or of a seed of it.
+const FIGURES: &str = "figures";
+
+/// What `sparta analyze` says there of published claims.
+const FOUND: &str = "claims.json";
 
 /// What `sparta claims` asks for.
 #[derive(Debug, Clone)]
@@ -54,7 +61,7 @@ pub fn claims(request: &Claims) -> Result<()> {
     };
     for run in &found {
         let of_run = records_of(run)?;
-        figures.extend(figures_of(run, of_run.first())?);
+        figures.extend(figures_of(run, &of_run)?);
         records.extend(of_run);
     }
     for line in leave_variants(&mut records)? {
@@ -122,25 +129,43 @@ fn records_of(run: &Path) -> Result<Vec<RunRecord>> {
     }
 }
 
-/// What `sparta analyze` found in a run, if it was asked to look.
-fn figures_of(run: &Path, record: Option<&RunRecord>) -> Result<Vec<FigureClaim>> {
-    let path = run.join("figures/claims.json");
-    let Some(record) = record.filter(|_| path.is_file()) else {
+/// What `sparta analyze` found in the seeds of a run that it was asked to look at.
+fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
+    let Some(first) = records.iter().min_by_key(|record| record.seed) else {
         return Ok(Vec::new());
     };
-    let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let found: Vec<FigureFound> = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{} is no list of claims; make it again: `sparta analyze {}`",
-            path.display(),
-            run.display()
-        )
-    })?;
-    let table = &record.table;
-    let claims = found.into_iter().map(|of| FigureClaim {
-        table: table.clone(),
-        claim: of.name,
-        holds: of.holds,
-    });
-    Ok(claims.collect())
+    // The figures of the run itself are those of its first seed; `--seed N` puts those of others beside their models.
+    let whole = run.join(FIGURES);
+    let mut folders = BTreeMap::from([(first.seed, whole.clone())]);
+    for seed in seeds(run) {
+        let of_seed = run.join(format!("seed-{seed}")).join(FIGURES);
+        if seed != first.seed || !whole.join(FOUND).is_file() {
+            folders.insert(seed, of_seed);
+        }
+    }
+    let mut claims = Vec::new();
+    for (seed, folder) in folders {
+        let path = folder.join(FOUND);
+        if !path.is_file() {
+            continue;
+        }
+        let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let found: Vec<FigureFound> = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is no list of claims; make it again: `sparta analyze {}`{}",
+                path.display(),
+                run.display(),
+                match folder == whole {
+                    true => String::new(),
+                    false => format!(" with `--seed {seed}`"),
+                }
+            )
+        })?;
+        claims.extend(found.into_iter().map(|of| FigureClaim {
+            table: first.table.clone(),
+            claim: of.name,
+            holds: of.holds,
+        }));
+    }
+    Ok(claims)
 }

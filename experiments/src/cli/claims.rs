@@ -10,7 +10,7 @@ use crate::evidence::Claims;
 ///
 /// A claim is a bound on a difference of scores, paired by seed: it holds if the whole 95 % interval (Student's t) is within
 /// the bound, does not if the whole interval is beyond it. One seed tells nothing. Claims of figures are those that
-/// `sparta analyze` decides in each run. Claims without runs print the command that makes them; without a RUN all do.
+/// `sparta analyze` decides in each seed (`--seed N`). Claims without runs print the command that makes them; without a RUN all do.
 /// The claims are those of results/data/claims.toml, or of your own file in that form.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ClaimsOptions {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use clap_complete::Shell;
 use sparta_ops::attention::Implementation;
+use sparta_results::evidence::{Claim, Test, shipped};
+use sparta_results::{RunRecord, load_all};
 
 use super::completions::{ProgramName, script};
 use super::examples;
@@ -17,8 +20,11 @@ use super::mlm::Mlm;
 use super::program::{Program, command, parse};
 use super::sparta::Sparta;
 use super::squad::Squad;
-use crate::protocol::{Request, Stage};
+use crate::protocol::{Request, RunFolder, Stage, Task};
 use crate::recipe::{LmRecipe, Recipe};
+use crate::task;
+use crate::task::lm::LanguageModel;
+use crate::task::translation::Translation;
 
 #[test]
 fn the_command_lines_are_consistent() {
@@ -242,6 +248,79 @@ fn as_a_shell_reads(line: &str, program: &str) -> Vec<String> {
     own[..end].to_vec()
 }
 
+/// The recipe that a command names, with what it sets.
+fn recipe_of<R: Recipe>(words: &[String]) -> anyhow::Result<R> {
+    let after = |flag: &str| -> Vec<String> {
+        let pairs = words.windows(2).filter(|pair| pair[0] == flag);
+        pairs.map(|pair| pair[1].clone()).collect()
+    };
+    let recipe = after("--recipe")
+        .pop()
+        .unwrap_or(R::SHIPPED[0].name.to_owned());
+    let mut sets = after("--set");
+    if let Some(tasks) = after("--tasks").pop() {
+        sets.push(format!("tasks={:?}", tasks.split(',').collect::<Vec<_>>()));
+    }
+    if let Some(seeds) = after("--seeds").pop() {
+        sets.push(format!("seeds=[{seeds}]"));
+    }
+    R::load(&recipe, &sets)
+}
+
+/// The command of each claim is read, and the table that it makes has every cell that the claim compares.
+#[test]
+fn the_command_of_a_claim_makes_the_runs_it_is_judged_by() {
+    fn of<T: Task, P: Program<Recipe = T::Recipe>>(
+        claim: &Claim,
+        (record, published): (&RunRecord, &Path),
+    ) {
+        let words = as_a_shell_reads(&claim.command, T::Recipe::PROGRAM);
+        if let Err(error) = parse::<P>(words.iter().map(OsString::from)) {
+            panic!("{}: {error}", claim.command);
+        }
+        let recipe = recipe_of::<T::Recipe>(&words);
+        let recipe = recipe.unwrap_or_else(|error| panic!("{}: {error:#}", claim.command));
+        let (Test::Cells { table, .. } | Test::Figure { table, .. }) = &claim.test;
+        assert_eq!(recipe.table(), table, "{}", claim.id);
+        assert!(recipe.seeds().len() > 1, "{}", claim.id);
+        let Test::Cells { every, .. } = &claim.test else {
+            return;
+        };
+        let folder = RunFolder::at(published.join("squad-small"));
+        let runs = T::table(&recipe, &folder).unwrap().expected;
+        for cell in every.iter().flatten() {
+            let is_made = runs.iter().any(|run| {
+                cell.has(&RunRecord {
+                    // Of SQuAD every kernel has a row, with the same lines.
+                    row: match T::Recipe::PROGRAM {
+                        "squad" => cell.row.clone().unwrap_or_default(),
+                        _ => run.row.clone(),
+                    },
+                    variant: run.variant.clone(),
+                    condition: run.condition,
+                    p_nominal: run.p,
+                    ..record.clone()
+                })
+            });
+            assert!(is_made, "{}: `{}` makes no {cell}", claim.id, claim.command);
+        }
+    }
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");
+    let record = load_all(published.join("lm-small/records"))
+        .unwrap()
+        .remove(0);
+    let of_all = (&record, published.as_path());
+    for claim in shipped() {
+        match claim.command.split(' ').next() {
+            Some("lm") => of::<LanguageModel, Lm>(&claim, of_all),
+            Some("iwslt") => of::<Translation, Iwslt>(&claim, of_all),
+            Some("glue") => of::<task::glue::Glue, Glue>(&claim, of_all),
+            Some("squad") => of::<task::squad::Squad, Squad>(&claim, of_all),
+            other => panic!("{other:?} makes no tables of claims"),
+        }
+    }
+}
+
 /// Each example of a program is read, of the subcommand that it stands under, and its recipe can be.
 fn check_examples<R: Recipe>(
     program: ProgramName,
@@ -266,19 +345,8 @@ fn check_examples<R: Recipe>(
                 of.is_empty() || words[1] == of,
                 "`{line}` stands under {of}"
             );
-            let after = |flag: &str| -> Vec<String> {
-                let pairs = words.windows(2).filter(|pair| pair[0] == flag);
-                pairs.map(|pair| pair[1].clone()).collect()
-            };
-            let recipe = after("--recipe")
-                .pop()
-                .unwrap_or(R::SHIPPED[0].name.to_owned());
             let is_by_recipe = R::PROGRAM == name && of != "translate" && of != "predict";
-            let mut sets = after("--set");
-            if let Some(tasks) = after("--tasks").pop() {
-                sets.push(format!("tasks={:?}", tasks.split(',').collect::<Vec<_>>()));
-            }
-            if is_by_recipe && let Err(error) = R::load(&recipe, &sets) {
+            if is_by_recipe && let Err(error) = recipe_of::<R>(&words) {
                 panic!("{line}: {error:#}");
             }
         }

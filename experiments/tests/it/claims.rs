@@ -75,3 +75,35 @@ fn claims_are_judged_over_seeds_and_the_page_is_written() {
     let text = said(&bench.sparta("claims none"), 1);
     assert_says(&text, &["there is no folder none"]);
 }
+
+/// `sparta analyze` looks at one seed at a time: each that it has looked at counts, the first once.
+#[test]
+fn figures_are_judged_over_the_seeds_that_were_analysed() {
+    let bench = Bench::of(LM);
+    let line_of = |run: &str| {
+        let text = stdout(&bench.sparta_of(&["claims", run]).success());
+        let line = text.lines().find(|line| line.contains("ast-density"));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let run = published("iwslt-small");
+    let three = ["holds", "yes in 3 and no in 0 of 3 seeds"];
+    assert_says(&line_of(&run), &three);
+    // Without the figures of the run itself, those of its first seed count, and beside them not twice.
+    let copy = bench.path("run");
+    let from = Path::new(&run);
+    fs::create_dir_all(copy.join("records")).unwrap();
+    fs::copy(from.join("recipe.toml"), copy.join("recipe.toml")).unwrap();
+    let first = fs::read_dir(from.join("records")).unwrap().flatten();
+    let of_first = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("-seed1-");
+    let record = first.into_iter().find(of_first).unwrap();
+    fs::copy(record.path(), copy.join("records").join(record.file_name())).unwrap();
+    for (figures, n) in [("seed-1/figures", 1), ("seed-2/figures", 2), ("figures", 2)] {
+        fs::create_dir_all(copy.join(figures)).unwrap();
+        fs::copy(
+            from.join("figures/claims.json"),
+            copy.join(figures).join("claims.json"),
+        )
+        .unwrap();
+        assert_says(&line_of("run"), &[&format!("of {n} seeds")]);
+    }
+}

@@ -47,8 +47,8 @@ pub enum Test {
         #[serde(flatten)]
         bound: Bound,
     },
-    /// A claim on what attention does, which `sparta analyze` decides for each run: it holds if it does in every one of at
-    /// least two runs.
+    /// A claim on what attention does, which `sparta analyze` decides for each seed: it holds if it does in every one of at
+    /// least two seeds, of one run or several.
     Figure {
         /// The table of the runs.
         table: String,

@@ -19,7 +19,7 @@ pub fn claims_table(judged: &[Judged<'_>]) -> Table {
     for of in judged {
         let bound = match &of.claim.test {
             Test::Cells { bound, unit, .. } => bound.words(*unit),
-            Test::Figure { .. } => "in every run".to_owned(),
+            Test::Figure { .. } => "in every seed".to_owned(),
         };
         table.push([
             of.claim.id.clone(),

@@ -61,10 +61,10 @@ pub struct Judged<'a> {
     pub note: Option<String>,
 }
 
-/// What `sparta analyze` said of a claim on one run.
+/// What `sparta analyze` said of a claim on one seed of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureClaim {
-    /// The table of the run.
+    /// The table of its run.
     pub table: String,
     /// The claim.
     pub claim: String,
@@ -239,8 +239,8 @@ fn of_figure<'a>(claim: &'a Claim, said: &[Option<bool>]) -> Judged<'a> {
         _ => Verdict::CannotBeTold,
     };
     let note = match said.len() {
-        0 => "no analysed run has it".to_owned(),
-        n => format!("yes in {yes} and no in {no} of {n} runs"),
+        0 => "no analysed seed has it".to_owned(),
+        n => format!("yes in {yes} and no in {no} of {n} seeds"),
     };
     Judged {
         claim,
