@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sparta_results::attention::Claim as FigureFound;
+use sparta_results::attention::{Claim as FigureFound, SeedClaims};
 use sparta_results::evidence::{
-    Claim, FigureClaim, claims_json, claims_markdown, claims_table, judge, missing_runs, parse,
-    shipped,
+    Claim, Counted, FigureClaim, claims_json, claims_markdown, claims_table, judge, missing_runs,
+    parse, shipped,
 };
 use sparta_results::{RunRecord, load_all};
 
@@ -18,13 +18,7 @@ use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task, note};
 use crate::recipe::Recipe;
 use crate::report::find_runs;
-use crate::train::short;
-
-/// Figures of a run, or of a seed of it.
-const FIGURES: &str = "figures";
-
-/// What `sparta analyze` says there of published claims.
-const FOUND: &str = "claims.json";
+use crate::version::typed;
 
 /// What `sparta claims` asks for.
 #[derive(Debug, Clone)]
@@ -64,10 +58,11 @@ pub fn claims(request: &Claims) -> Result<()> {
         figures.extend(figures_of(run, &of_run)?);
         records.extend(of_run);
     }
-    for line in leave_variants(&mut records)? {
-        note(false, &line);
-    }
-    let judged = judge(&claims, &records, &figures, request.is_mixed);
+    let counted = Counted {
+        shipped: shipped_recipes()?,
+        is_mixed: request.is_mixed,
+    };
+    let judged = judge(&claims, &records, &figures, &counted);
     if let Some(path) = &request.out {
         write_text(path, &claims_markdown(&judged))?;
     }
@@ -87,38 +82,17 @@ pub fn claims(request: &Claims) -> Result<()> {
     Ok(())
 }
 
-/// Leaves out runs of changed recipes where a table also has runs of the recipe that ships, which claims are about; says so.
-fn leave_variants(records: &mut Vec<RunRecord>) -> Result<Vec<String>> {
-    let mut shipped = BTreeSet::new();
+/// Hashes of the recipes that ship.
+fn shipped_recipes() -> Result<BTreeSet<String>> {
+    let mut hashes = BTreeSet::new();
     for program in ProgramName::ALL {
         with_task!(program, T => {
             for of in <<T as Task>::Recipe>::SHIPPED {
-                shipped.insert(<<T as Task>::Recipe>::parse(of.text, &[])?.hash());
+                hashes.insert(<<T as Task>::Recipe>::parse(of.text, &[])?.hash());
             }
         });
     }
-    let has_shipped: BTreeSet<String> = (records.iter())
-        .filter(|record| shipped.contains(&record.recipe_hash))
-        .map(|record| record.table.clone())
-        .collect();
-    let mut left: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    records.retain(|record| {
-        let is_kept = shipped.contains(&record.recipe_hash) || !has_shipped.contains(&record.table);
-        if !is_kept {
-            let hash = short(&record.recipe_hash).to_owned();
-            left.entry(record.table.clone()).or_default().insert(hash);
-        }
-        is_kept
-    });
-    let line = |(table, hashes): (String, BTreeSet<String>)| {
-        let hashes: Vec<String> = hashes.into_iter().collect();
-        format!(
-            "{table}: runs of changed recipes ({}) are left out beside those of the shipped one; name their folders alone to \
-             judge them",
-            hashes.join(", ")
-        )
-    };
-    Ok(left.into_iter().map(line).collect())
+    Ok(hashes)
 }
 
 fn records_of(run: &Path) -> Result<Vec<RunRecord>> {
@@ -129,43 +103,45 @@ fn records_of(run: &Path) -> Result<Vec<RunRecord>> {
     }
 }
 
-/// What `sparta analyze` found in the seeds of a run that it was asked to look at.
+/// What `sparta analyze` found in the seeds of a run that it was asked to look at, and that have records.
 fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
-    let Some(first) = records.iter().min_by_key(|record| record.seed) else {
-        return Ok(Vec::new());
-    };
-    // The figures of the run itself are those of its first seed; `--seed N` puts those of others beside their models.
-    let whole = run.join(FIGURES);
-    let mut folders = BTreeMap::from([(first.seed, whole.clone())]);
-    for seed in seeds(run) {
-        let of_seed = run.join(format!("seed-{seed}")).join(FIGURES);
-        if seed != first.seed || !whole.join(FOUND).is_file() {
-            folders.insert(seed, of_seed);
-        }
-    }
-    let mut claims = Vec::new();
-    for (seed, folder) in folders {
-        let path = folder.join(FOUND);
+    // The figures of a run are those of a seed, of others beside their models.
+    let of_seeds = seeds(run).into_iter().map(|seed| format!("seed-{seed}"));
+    let folders = std::iter::once(run.to_owned()).chain(of_seeds.map(|seed| run.join(seed)));
+    let mut claims: BTreeMap<u64, Vec<FigureClaim>> = BTreeMap::new();
+    for path in folders.map(|folder| folder.join("figures/claims.json")) {
         if !path.is_file() {
             continue;
         }
         let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let found: Vec<FigureFound> = serde_json::from_str(&text).with_context(|| {
+        let found: SeedClaims = serde_json::from_str(&text).with_context(|| {
             format!(
-                "{} is no list of claims; make it again: `sparta analyze {}`{}",
+                "{} is no list of claims of a seed, or is of an earlier version; make it again: `sparta analyze {}`, with \
+                 `--seed N` for those of another seed than the first",
                 path.display(),
-                run.display(),
-                match folder == whole {
-                    true => String::new(),
-                    false => format!(" with `--seed {seed}`"),
-                }
+                typed(run)
             )
         })?;
-        claims.extend(found.into_iter().map(|of| FigureClaim {
-            table: first.table.clone(),
+        let Some(record) = records.iter().find(|record| record.seed == found.seed) else {
+            note(
+                false,
+                &format!(
+                    "{} is left out: the run has no record of seed {}",
+                    path.display(),
+                    found.seed
+                ),
+            );
+            continue;
+        };
+        let claim = |of: FigureFound| FigureClaim {
+            table: record.table.clone(),
+            recipe_hash: record.recipe_hash.clone(),
+            commit: record.commit().map(str::to_owned),
+            seed: found.seed,
             claim: of.name,
             holds: of.holds,
-        }));
+        };
+        claims.insert(found.seed, found.claims.into_iter().map(claim).collect());
     }
-    Ok(claims)
+    Ok(claims.into_values().flatten().collect())
 }

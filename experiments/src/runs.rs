@@ -1,5 +1,6 @@
 //! `sparta runs`: which runs there are, how far each is, and how long the rest takes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,9 +11,11 @@ use sparta_results::{Condition, RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
+use crate::protocol::find::seeds;
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::rows::all_models;
 use crate::protocol::run::TrainingSummary;
+use crate::protocol::scored::owner;
 use crate::protocol::{ModelFolder, RunFolder, RunLock, Task};
 use crate::recipe::Recipe;
 use crate::report::find_runs;
@@ -40,7 +43,7 @@ pub struct RunState {
     pub table: String,
     /// Its seeds.
     pub seeds: Vec<u64>,
-    /// Models that are trained.
+    /// Models that are trained, or of which the scores are kept.
     pub trained: usize,
     /// Models of the recipe.
     pub models: usize,
@@ -69,7 +72,7 @@ pub struct RunState {
 pub enum State {
     /// A process works in it: its name, number and host.
     Running(String),
-    /// Every model is trained and the table is there.
+    /// Every model is scored and the table is there.
     Complete,
     /// Nobody works in it, and something is left.
     Stopped,
@@ -121,8 +124,17 @@ pub(crate) fn state(root: &Path) -> Result<RunState> {
     let program = program_of(root)?;
     let folder = RunFolder::at(root.to_owned());
     with_task!(program, T => {
-        let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
-        of_models(program, &folder, &recipe, &models::<T>(&recipe, &folder)?)
+        let mut recipe = recipe_of::<<T as Task>::Recipe>(root)?;
+        let records: Vec<RunRecord> = match folder.records().is_dir() {
+            true => load_all(folder.records())?,
+            false => Vec::new(),
+        };
+        // Seeds that were added to the run are in its folder alone.
+        let mut all: BTreeSet<u64> = recipe.seeds().iter().copied().collect();
+        all.extend(seeds(root));
+        all.extend(records.iter().map(|record| record.seed));
+        recipe.set_seeds(all.into_iter().collect());
+        of_models(program, &folder, &recipe, &models::<T>(&recipe, &folder)?, &records)
     })
 }
 
@@ -147,14 +159,17 @@ fn of_models<R: Recipe>(
     folder: &RunFolder,
     recipe: &R,
     models: &[Model],
+    records: &[RunRecord],
 ) -> Result<RunState> {
-    let records: Vec<RunRecord> = match folder.records().is_dir() {
-        true => load_all(folder.records())?,
-        false => Vec::new(),
-    };
+    let names: Vec<(u64, String)> = (models.iter())
+        .map(|of| &of.folder.identity)
+        .map(|of| (of.seed, of.run.replace('/', "-")))
+        .collect();
+    let completed = (records.iter()).filter(|of| of.status == sparta_results::Status::Completed);
+    let scored: BTreeSet<usize> = completed.filter_map(|of| owner(&names, of)).collect();
     let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
     let (mut left, mut at, mut valid_loss) = ([0_usize; 2], None, None);
-    for model in models {
+    for (at_model, model) in models.iter().enumerate() {
         let kind = usize::from(model.is_dense);
         if model.folder.trained().is_file() {
             let summary = TrainingSummary::load(&model.folder)?;
@@ -163,6 +178,9 @@ fn of_models<R: Recipe>(
                 valid_loss = Some(summary.valid_nll);
             }
             seconds[kind].push(summary.finished.saturating_sub(summary.started) as f64);
+        } else if scored.contains(&at_model) {
+            // Its score is all that is kept.
+            trained += 1;
         } else {
             left[kind] += 1;
             if let Some(timing) = last_timing(&model.folder.path) {
@@ -178,7 +196,7 @@ fn of_models<R: Recipe>(
     let seconds_left = of_kind(0)
         .zip(of_kind(1))
         .map(|(again, dense)| again + dense);
-    let is_complete = trained == models.len() && folder.root().join("TABLE.csv").is_file();
+    let is_complete = scored.len() == models.len() && folder.root().join("TABLE.csv").is_file();
     // One that cannot be read is none: the next process writes it anew.
     let status = Status::load(folder.root()).unwrap_or_default();
     let state = match (RunLock::holder(folder.root())?, is_complete) {

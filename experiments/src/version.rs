@@ -1,6 +1,7 @@
 //! Which version of the program this is; `build.rs` asks git and the lock file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -46,6 +47,12 @@ pub fn versions() -> BTreeMap<String, String> {
 pub fn command() -> String {
     let words = std::env::args_os().map(|word| quoted(&word.to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A path as a shell reads it.
+#[must_use]
+pub(crate) fn typed(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 /// A word as a shell reads it.

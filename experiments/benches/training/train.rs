@@ -70,6 +70,7 @@ impl<T: Compared> Training<T> {
             device: options.choice,
             attention: Implementation::Auto,
             dry_run: false,
+            only_seeds: false,
             resume: false,
             is_mixed: false,
             out: Some(folder.path().join("run")),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use sparta_ops::pruning::AttentionType;
-use sparta_results::attention::{Claim, Findings, ModelFindings, claims, claims_table};
+use sparta_results::attention::{Claim, Findings, ModelFindings, SeedClaims, claims, claims_table};
 use sparta_results::figure::TrajectoryFigure;
 
 use super::measure::{Alphas, Measured};
@@ -61,14 +61,14 @@ fn fill(model: &mut ModelFindings, measured: &Measured) {
     }
 }
 
-/// Writes the claims beside the figures, as JSON, CSV and Markdown.
+/// Writes the claims beside the figures, as JSON (with the seed that was read), CSV and Markdown.
 ///
 /// # Errors
 /// If the disk refuses.
-pub(super) fn save(claims: &[Claim], folder: &Path) -> Result<Vec<PathBuf>> {
-    let table = claims_table(claims);
+pub(super) fn save(of_seed: &SeedClaims, folder: &Path) -> Result<Vec<PathBuf>> {
+    let table = claims_table(&of_seed.claims);
     let files = [
-        ("json", serde_json::to_string_pretty(claims)? + "\n"),
+        ("json", serde_json::to_string_pretty(of_seed)? + "\n"),
         ("csv", table.to_csv()?),
         ("md", table.to_markdown()),
     ];

@@ -12,6 +12,7 @@ use crate::protocol::find::{find, in_seeds, seeds};
 use crate::protocol::run::TrainingSummary;
 use crate::protocol::{Arm, ModelFolder, Row, RunFolder, Task, Variant};
 use crate::recipe::Recipe;
+use crate::version::typed;
 
 /// One model to read.
 pub(super) struct Chosen {
@@ -33,6 +34,8 @@ pub(super) struct Models<R> {
     pub(super) recipe: R,
     pub(super) folder: RunFolder,
     pub(super) chosen: Vec<Chosen>,
+    /// Their seed.
+    pub(super) seed: u64,
     /// The dense models of all seeds, for masks and curves.
     pub(super) all: Vec<Observed>,
     /// The run and which of its models, for people.
@@ -115,7 +118,7 @@ impl<R: Recipe> Models<R> {
             || root.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
-        let (chosen, name, out) = match is_whole {
+        let (chosen, seed, name, out) = match is_whole {
             true => {
                 let seed = match request.seed {
                     Some(seed) => seed,
@@ -145,7 +148,7 @@ impl<R: Recipe> Models<R> {
                     Some(seed) => root.join(format!("seed-{seed}")),
                     None => root.clone(),
                 };
-                (chosen, format!("{shown}, seed {seed}"), out)
+                (chosen, seed, format!("{shown}, seed {seed}"), out)
             }
             false => {
                 ensure!(
@@ -158,13 +161,14 @@ impl<R: Recipe> Models<R> {
                 let at = variants.iter().position(|of| *of == found.arm.variant);
                 let label = at.and_then(|at| names.get(at)).cloned();
                 let identity = &found.folder.identity;
-                let name = format!("{shown}, seed {}, {}", identity.seed, identity.run);
+                let seed = identity.seed;
+                let name = format!("{shown}, seed {seed}, {}", identity.run);
                 let chosen = Chosen {
                     arm: found.arm,
                     row: found.row,
                     label: label.unwrap_or_default(),
                 };
-                (vec![chosen], name, path.to_owned())
+                (vec![chosen], seed, name, path.to_owned())
             }
         };
         let titles: Vec<&str> = recipe
@@ -178,6 +182,7 @@ impl<R: Recipe> Models<R> {
             recipe,
             folder,
             chosen,
+            seed,
             all,
             name,
             out: out.join("figures"),
@@ -235,7 +240,7 @@ fn no_model<R: Recipe>(root: &Path) -> String {
         "the run {} has no trained model yet; run `{} train --out {} --resume`",
         root.display(),
         R::PROGRAM,
-        root.display()
+        typed(root)
     )
 }
 

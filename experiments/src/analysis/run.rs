@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::module::Module;
 use sparta_datasets::tokenize::Language;
 use sparta_ops::attention::Implementation;
-use sparta_results::attention::Claim;
+use sparta_results::attention::{Claim, SeedClaims};
 use sparta_results::figure::{Figure, Published, Role, TrajectoryFigure, save};
 use sparta_results::paper::figures::pair;
 
@@ -111,7 +111,11 @@ pub(super) fn analyze<T: Task>(path: &Path, request: &Analyze) -> Result<Outcome
         // Of some figures alone most claims cannot be told, which would replace what all figures have told; a network
         // of another kind has nothing to say to any of them.
         if request.figures.is_empty() && outcome.claims.iter().any(|claim| claim.holds.is_some()) {
-            outcome.files.extend(claims::save(&outcome.claims, &out)?);
+            let of_seed = SeedClaims {
+                seed: models.seed,
+                claims: outcome.claims.clone(),
+            };
+            outcome.files.extend(claims::save(&of_seed, &out)?);
         }
     }
     Ok(outcome)
@@ -173,6 +177,7 @@ fn read<T: Task>(
         device: request.device,
         attention: Implementation::Auto,
         dry_run: false,
+        only_seeds: false,
         resume: true,
         is_mixed: true,
         out: Some(models.folder.root().to_owned()),

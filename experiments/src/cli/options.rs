@@ -143,6 +143,7 @@ impl Common {
             device: self.device()?,
             attention: self.attention_by.unwrap_or_default(),
             dry_run: self.dry_run,
+            only_seeds: self.seeds.is_some(),
             resume: self.resume,
             is_mixed: self.mixed,
             out: self.out,

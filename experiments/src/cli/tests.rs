@@ -236,6 +236,7 @@ fn as_a_shell_reads(line: &str, program: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (None, ' ') => words.extend(word.take()),
+            (None, '#') if word.is_none() => break,
             (None, c) => word.get_or_insert_default().push(c),
         }
     }
@@ -243,7 +244,7 @@ fn as_a_shell_reads(line: &str, program: &str) -> Vec<String> {
     let commands: Vec<&[String]> = words.split(|word| word == "|").collect();
     let own = commands.iter().find(|words| words[0] == program);
     let own = own.unwrap_or_else(|| panic!("`{line}` does not run {program}"));
-    let is_end = |word: &String| ["#", "<", ">"].contains(&word.as_str());
+    let is_end = |word: &String| ["<", ">"].contains(&word.as_str());
     let end = own.iter().position(is_end).unwrap_or(own.len());
     own[..end].to_vec()
 }
@@ -319,6 +320,83 @@ fn the_command_of_a_claim_makes_the_runs_it_is_judged_by() {
             other => panic!("{other:?} makes no tables of claims"),
         }
     }
+}
+
+/// The commands in blocks of a page that run one of the programs, as they are typed.
+fn commands_of(page: &str) -> Vec<String> {
+    const BY_CARGO: &str = "cargo run --release --bin ";
+    let blocks = page.split("```sh\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split("\n```").next());
+    let lines = blocks.flat_map(|block| {
+        let whole = block.replace("\\\n", " ");
+        whole.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    let command = |line: String| {
+        let line = match line.split_once(BY_CARGO) {
+            Some((_, run)) => match run.split_once(" -- ") {
+                Some((program, options)) if !program.contains(' ') => {
+                    format!("{program} {options}")
+                }
+                _ => run.to_owned(),
+            },
+            None => line,
+        };
+        let is_ours = |program: &ProgramName| {
+            let name = program.command().get_name().to_owned();
+            line == name || line.starts_with(&format!("{name} "))
+        };
+        ProgramName::value_variants()
+            .iter()
+            .any(is_ours)
+            .then_some(line)
+    };
+    lines.filter_map(command).collect()
+}
+
+/// What README and the pages under docs/ say to type is read, and its recipe can be.
+#[test]
+fn commands_of_the_documentation_can_be_typed() {
+    fn of<P: Program>(line: &str) -> Result<(), String> {
+        let words = as_a_shell_reads(line, P::Recipe::PROGRAM);
+        parse::<P>(words.iter().map(OsString::from)).map_err(|error| error.to_string())?;
+        let is_by_recipe = !matches!(
+            words.get(1).map(String::as_str),
+            Some("translate" | "predict" | "answer")
+        );
+        match is_by_recipe {
+            true => recipe_of::<P::Recipe>(&words)
+                .map_err(|error| format!("{error:#}"))
+                .map(|_| ()),
+            false => Ok(()),
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().flatten();
+    let pages = docs
+        .map(|entry| entry.path())
+        .chain([root.join("README.md")]);
+    let (mut n, mut wrong) = (0, Vec::new());
+    for page in pages {
+        for line in commands_of(&std::fs::read_to_string(&page).unwrap()) {
+            let read = match line.split(' ').next() {
+                Some("lm") => of::<Lm>(&line),
+                Some("iwslt") => of::<Iwslt>(&line),
+                Some("glue") => of::<Glue>(&line),
+                Some("squad") => of::<Squad>(&line),
+                Some("mlm") => of::<Mlm>(&line),
+                _ => Sparta::command()
+                    .try_get_matches_from(as_a_shell_reads(&line, "sparta"))
+                    .map(|_| ())
+                    .map_err(|error| error.to_string()),
+            };
+            n += 1;
+            if let Err(error) = read {
+                wrong.push(format!("{}: {line}: {error}", page.display()));
+            }
+        }
+    }
+    assert!(n > 40, "{n} commands");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Each example of a program is read, of the subcommand that it stands under, and its recipe can be.

@@ -49,6 +49,12 @@ fn within(side: &Side) -> Result<Vec<Group<'_>>> {
             .iter()
             .filter(|model| is_row(&model.scored.row))
             .collect();
+        if let [row, ..] = rows.as_slice()
+            && side.has_control
+            && control("p0").is_none()
+        {
+            bail!(no_control(side, row));
+        }
         if !rows.is_empty() {
             groups.push(Group {
                 baseline,
@@ -89,6 +95,20 @@ fn within(side: &Side) -> Result<Vec<Group<'_>>> {
         names(models)
     );
     Ok(groups)
+}
+
+/// Why rows are compared with nothing.
+fn no_control(side: &Side, row: &Model) -> String {
+    let control = row.scored.path.with_file_name("p0");
+    format!(
+        "{} is compared with p = 0, which is the dense model after as many further steps, and {} is no scored model: if its folder \
+         is there, score it with `{}`; if only its record is, delete the record of p = 0 and go on with `{}`; or name the models \
+         to compare",
+        row.name,
+        control.display(),
+        side.eval,
+        side.eval.replace(" eval ", " reproduce ")
+    )
 }
 
 fn between_runs<'a>(first: &'a Side, others: &'a [Side]) -> Result<Vec<Group<'a>>> {

@@ -9,8 +9,10 @@ use sparta_results::{Metric, RunRecord, load_all};
 use crate::analysis::{ProgramName, program_of};
 use crate::protocol::build_of;
 use crate::protocol::program::{recipe_of, with_task};
+use crate::protocol::rows::all_models;
 use crate::protocol::scored::{self, ScoredModel};
 use crate::protocol::{RunFolder, Task, UnitScores};
+use crate::version::typed;
 
 /// How far outcomes may be from the score of the record, relative to it: sums are taken in another order.
 const CLOSE: f64 = 1e-6;
@@ -26,6 +28,10 @@ pub(super) struct Side {
     pub(super) is_run: bool,
     /// The models, by seed, variant and row.
     pub(super) models: Vec<Model>,
+    /// Whether its recipe makes p = 0, the dense model after as many further steps as the rows.
+    pub(super) has_control: bool,
+    /// What scores models of the run.
+    pub(super) eval: String,
 }
 
 /// A scored model.
@@ -67,8 +73,8 @@ impl Side {
         let eval = format!(
             "{} eval --recipe {} --out {} --resume",
             program,
-            folder.recipe().display(),
-            root.display()
+            typed(&folder.recipe()),
+            typed(root)
         );
         ensure!(
             folder.records().is_dir(),
@@ -118,10 +124,17 @@ impl Side {
                 ),
             }
         }
+        let has_control = with_task!(program, T => {
+            let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
+            let models = all_models::<T>(&recipe, &folder)?;
+            models.iter().flat_map(|(_, row)| row).any(|row| row.mask.is_none())
+        });
         Ok(Self {
             path,
             is_run,
             models,
+            has_control,
+            eval,
         })
     }
 }
@@ -136,8 +149,8 @@ impl Model {
         let eval = format!(
             "{} eval --recipe {} --out {} --resume --seeds {}",
             self.program,
-            root.join("recipe.toml").display(),
-            root.display(),
+            typed(&root.join("recipe.toml")),
+            typed(root),
             model.seed
         );
         let scores = with_task!(self.program, T => {

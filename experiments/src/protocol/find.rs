@@ -9,6 +9,7 @@ use super::rows::{Arm, Row, Variant};
 use super::task::Task;
 use crate::io::read_text;
 use crate::recipe::Recipe;
+use crate::version::typed;
 
 /// A model inside a run folder.
 #[derive(Debug)]
@@ -81,8 +82,8 @@ pub(crate) fn find<T: Task>(
         path != root,
         "the run {} has no model yet (no seed-N in it); run `{program} train --recipe {} --out {}`",
         root.display(),
-        recipe_path.display(),
-        root.display()
+        typed(&recipe_path),
+        typed(root)
     );
     bail!(
         "{} is no model of the run {}; its models are seed-N/NAME/dense and seed-N/NAME/rows/ROW",

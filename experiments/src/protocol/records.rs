@@ -1,6 +1,6 @@
 //! Scores → run records → the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -15,12 +15,13 @@ use super::data_files;
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row, Variant};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
+use super::stage::Stage;
 use super::task::{BaselineLine, Label, Line, Task};
 use crate::device::DeviceChoice;
 use crate::io::{in_one_line, print_line, say};
 use crate::recipe::{LayoutName, Recipe};
 use crate::train::{Diverged, short};
-use crate::version;
+use crate::version::{self, typed};
 
 /// The model that records are about.
 pub(crate) struct Subject<'a> {
@@ -310,8 +311,8 @@ fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
     format!(
         "{} reproduce --recipe {} --out {} --resume {}",
         R::PROGRAM,
-        folder.root().join("recipe.toml").display(),
-        folder.root().display(),
+        typed(&folder.root().join("recipe.toml")),
+        typed(folder.root()),
         recipe.choice()
     )
 }
@@ -394,7 +395,10 @@ pub struct TableRequest {
 /// A folder without records.
 pub(crate) fn report<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     let (recipe, folder) = (run.recipe, &run.folder);
-    let records = load_all(folder.records())?;
+    let mut records = load_all(folder.records())?;
+    if run.request.only_seeds && run.request.stage == Stage::Report {
+        records = of_seeds(records, recipe.seeds(), folder)?;
+    }
     let TableRequest {
         title,
         layout,
@@ -420,6 +424,24 @@ pub(crate) fn report<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         }
     };
     print(&text, &T::after_table(recipe, folder)?, &files)
+}
+
+/// The records of some seeds. A table says what makes those that it lacks.
+///
+/// # Errors
+/// Seeds that no record is of.
+fn of_seeds(records: Vec<RunRecord>, seeds: &[u64], folder: &RunFolder) -> Result<Vec<RunRecord>> {
+    let there: BTreeSet<u64> = records.iter().map(|of| of.seed).collect();
+    let words = |of: &[u64]| of.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    ensure!(
+        seeds.iter().any(|seed| there.contains(seed)),
+        "{} has no record of seed {}; it has those of {}",
+        folder.root().display(),
+        words(seeds),
+        words(&there.iter().copied().collect::<Vec<_>>())
+    );
+    let is_asked = |of: &RunRecord| seeds.contains(&of.seed);
+    Ok(records.into_iter().filter(is_asked).collect())
 }
 
 fn print(table: &str, extra: &str, files: &[PathBuf]) -> Result<()> {

@@ -55,6 +55,20 @@ impl ScoredModel {
     }
 }
 
+/// Which of some models, by seed and the name in records, a record is of. Names begin like those of others (`p0` and
+/// `p0-cross`): the longest is meant.
+pub(crate) fn owner(models: &[(u64, String)], record: &RunRecord) -> Option<usize> {
+    let (_, name) = (record.id).split_once(&format!("-seed{}-", record.seed))?;
+    let is_of = |at: &usize| {
+        let (seed, model) = &models[*at];
+        let rest = name.strip_prefix(model.as_str());
+        *seed == record.seed && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    (0..models.len())
+        .filter(is_of)
+        .max_by_key(|&at| models[at].1.len())
+}
+
 /// The trained models of a run folder that have completed records, by seed and name; the dense model of an arm first.
 ///
 /// # Errors
@@ -79,22 +93,10 @@ pub(crate) fn models(root: &Path, records: &[RunRecord]) -> Result<Vec<ScoredMod
             model.row.clone(),
         )
     });
-    // Names of records begin like those of other models: `p0` and `p0-cross`. The longest is meant.
-    let names: Vec<String> = found.iter().map(ScoredModel::record_name).collect();
+    let names: Vec<(u64, String)> = found.iter().map(|of| (of.seed, of.record_name())).collect();
     let mut of_model: BTreeMap<usize, Vec<RunRecord>> = BTreeMap::new();
     for record in records.iter().filter(|r| r.status == Status::Completed) {
-        let Some((_, name)) = record.id.split_once(&format!("-seed{}-", record.seed)) else {
-            continue;
-        };
-        let is_of = |at: &usize| {
-            let rest = name.strip_prefix(names[*at].as_str());
-            found[*at].seed == record.seed
-                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
-        let model = (0..found.len())
-            .filter(is_of)
-            .max_by_key(|&at| names[at].len());
-        if let Some(at) = model {
+        if let Some(at) = owner(&names, record) {
             of_model.entry(at).or_default().push(record.clone());
         }
     }

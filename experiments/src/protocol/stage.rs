@@ -82,6 +82,8 @@ pub struct Request<R> {
     pub attention: Implementation,
     /// Resolve and try only.
     pub dry_run: bool,
+    /// The recipe's seeds were named for this command: a report is then of these alone.
+    pub only_seeds: bool,
     /// Go on in a run folder that exists.
     pub resume: bool,
     /// Go on beside records of another build, and average runs of several builds.

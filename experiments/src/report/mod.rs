@@ -17,6 +17,7 @@ use crate::io::{in_one_line, print_line};
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::records::ensure_one_recipe;
 use crate::protocol::{RunFolder, TableRequest, Task, note};
+use crate::version::typed;
 use runs::relative;
 
 /// What `sparta report` asks for.
@@ -114,8 +115,8 @@ fn missing_records(root: &Path) -> String {
     format!(
         "{} has no completed record yet; go on with `{program} reproduce --recipe {} --out {} --resume`",
         root.display(),
-        recipe.display(),
-        root.display()
+        typed(&recipe),
+        typed(root)
     )
 }
 

@@ -1,9 +1,12 @@
 //! Run folders and the files in them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::version::typed;
 
 /// How deep runs are looked for below a folder.
 const DEPTH: usize = 3;
@@ -16,6 +19,7 @@ const PICTURES: [&str; 2] = ["svg", "png"];
 /// A path without a run in it.
 pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
+    let mut whole = BTreeSet::new();
     for path in paths {
         ensure!(
             path.is_dir(),
@@ -30,11 +34,12 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 "{} is no run folder and holds none (there is no recipe.toml in it or below); make a run with `lm`, \
                  `iwslt`, `glue`, `squad` or `mlm`, e.g. `lm --out {}`",
                 path.display(),
-                path.join("NAME").display()
+                typed(&path.join("NAME"))
             );
         }
         for run in runs {
-            if !found.contains(&run) {
+            let failed = || format!("cannot open {}", run.display());
+            if whole.insert(run.canonicalize().with_context(failed)?) {
                 found.push(run);
             }
         }

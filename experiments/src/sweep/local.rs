@@ -11,6 +11,7 @@ use crate::protocol::note;
 use crate::report::{Report, report};
 use crate::signals;
 use crate::train::watch::{Interrupted, is_interrupted, listen};
+use crate::version::typed;
 
 /// Makes every run that is not complete, and the report of all.
 ///
@@ -31,10 +32,7 @@ pub(super) fn work(plan: &Plan, folder: &Path, jobs: &[Job], place: &Place) -> R
         command.stdout(Stdio::null());
         let status = wait(command)?;
         if is_interrupted() || is_asked(status) {
-            let resume = format!(
-                "go on with `sparta sweep --resume --out {}`",
-                folder.display()
-            );
+            let resume = format!("go on with `sparta sweep --resume --out {}`", typed(folder));
             return Err(Interrupted { resume }.into());
         }
         if !status.success() {
@@ -56,7 +54,7 @@ pub(super) fn work(plan: &Plan, folder: &Path, jobs: &[Job], place: &Place) -> R
             failed.len(),
             jobs.len(),
             failed.join("; "),
-            folder.display()
+            typed(folder)
         );
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task};
 use crate::recipe::{ALL_SHIPPED, Recipe, find_shipped, nearest};
 use crate::train::short;
+use crate::version::typed;
 
 /// The plan in the folder of a sweep.
 pub(crate) const PLAN: &str = "sweep.toml";
@@ -222,7 +223,8 @@ impl Plan {
         let shown = folder.display();
         ensure!(
             !folder.join(PLAN).exists(),
-            "{shown} holds a sweep; go on with `sparta sweep --resume --out {shown}`, or use another folder with `--out DIR`"
+            "{shown} holds a sweep; go on with `sparta sweep --resume --out {}`, or use another folder with `--out DIR`",
+            typed(folder)
         );
         // A plan that was being written when its process was killed is no content.
         let is_begun =
@@ -255,7 +257,7 @@ impl Plan {
             bail!(
                 "{} holds no sweep (there is no {PLAN} in it); start one: `sparta sweep RECIPE --grid KEY=A,B --out {}`",
                 folder.display(),
-                folder.display()
+                typed(folder)
             );
         }
         let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;

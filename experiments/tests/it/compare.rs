@@ -87,6 +87,20 @@ fn perplexities_are_compared_by_segments_of_the_text() {
         ],
     );
     assert_eq!(text, stdout(&bench.sparta("compare run").success()));
+    // No other control takes the place of one whose record is all that is left.
+    let [control, away] = ["run/seed-1/rows/p0", "p0"].map(|name| bench.path(name));
+    fs::rename(&control, &away).unwrap();
+    let refused = said(&bench.sparta("compare run"), 1);
+    assert_says(
+        &refused,
+        &[
+            "seed-1/rows/ap-p60 is compared with p = 0",
+            "run/seed-1/rows/p0 is no scored model",
+            "delete the record of p = 0",
+            "lm reproduce --recipe run/recipe.toml --out run --resume",
+        ],
+    );
+    fs::rename(&away, &control).unwrap();
     // The models that are named, by folder or by record.
     let [dense, row] = ["dense", "rows/ap-p60"].map(|name| format!("run/seed-1/{name}"));
     let by_folder = json(&bench, &format!("compare {row} {dense}"));

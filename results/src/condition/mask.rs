@@ -229,6 +229,25 @@ impl MaskFamily {
         word + self.suffix()
     }
 
+    /// The family of a [`MaskFamily::claim_word`].
+    pub(crate) fn of_claim_word(word: &str) -> Option<Self> {
+        let (word, rows) = match word.strip_suffix("-paper-rows") {
+            Some(word) => (word, MaskRows::Paper),
+            None => (word, MaskRows::True),
+        };
+        let (word, of) = match word.strip_suffix("-uses") {
+            Some(word) => (word, Weighing::Uses),
+            None => (word, Weighing::Cells),
+        };
+        let family = match (word, word.strip_prefix("blocks-")) {
+            ("ap", _) => Self::AP,
+            ("random", _) => Self::RANDOM,
+            (_, Some(size)) => Self::blocks(size.parse().ok()?),
+            (_, None) => return None,
+        };
+        Some(family.with(of, rows))
+    }
+
     fn suffix(self) -> &'static str {
         match (self.weighing(), self.rows()) {
             (Weighing::Cells, MaskRows::True) => "",
@@ -316,7 +335,13 @@ mod tests {
                 let (word, size) = (family.word(), family.block_size());
                 let found = MaskFamily::of(&word, size, Some(of.as_str()), Some(rows.as_str()));
                 assert_eq!(found, Some(family));
+                let of_claims = MaskFamily::of_claim_word(&family.claim_word());
+                assert_eq!(of_claims, Some(family));
             }
+            assert_eq!(
+                MaskFamily::of_claim_word(&family.claim_word()),
+                Some(family)
+            );
             let (word, size) = (family.word(), family.block_size());
             assert_eq!(MaskFamily::of(&word, size, None, None), Some(family));
             assert_eq!(MaskFamily::of(&word, size, Some("rows"), None), None);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::condition::{Baseline, Condition};
+use crate::condition::{Baseline, Condition, MaskFamily};
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 use crate::record::RunRecord;
@@ -84,10 +84,10 @@ pub enum Bound {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// The row; any where none is said.
+    /// The row; it need not be said of a table that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
-    /// The row's normaliser or mechanism; any where none is said.
+    /// The row's normaliser or mechanism; it need not be said of a row that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// `ap` (also where none is said), `random`, `blocks-64`, each with `-uses` behind it where p is a share of the uses
@@ -98,6 +98,9 @@ pub struct Cell {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
 }
+
+/// The word of the checkpoint before the further steps.
+const DENSE: &str = "dense";
 
 fn ap() -> String {
     "ap".to_owned()
@@ -118,14 +121,52 @@ impl Cell {
     }
 
     fn is_mask(&self, record: &RunRecord) -> bool {
-        if self.p == Some(0.0) {
+        match self.p == Some(0.0) {
             // Nothing is hidden, whatever a record says would be.
-            return !matches!(record.condition, Condition::Baseline(_));
+            true => !matches!(record.condition, Condition::Baseline(_)),
+            false => self.mask == Self::of(record).mask,
         }
-        match record.condition {
-            Condition::Dense => self.mask == "dense",
-            Condition::Masked(mask) => self.mask == mask.family.claim_word(),
-            Condition::Baseline(baseline) => self.mask == Baseline::as_str(baseline),
+    }
+
+    /// The cell of a record.
+    pub(super) fn of(record: &RunRecord) -> Self {
+        Self {
+            row: Some(record.row.clone()),
+            variant: record.variant.clone(),
+            mask: match record.condition {
+                Condition::Dense if record.p_nominal == Some(0.0) => ap(),
+                Condition::Dense => DENSE.to_owned(),
+                Condition::Masked(mask) => mask.family.claim_word(),
+                Condition::Baseline(baseline) => baseline.as_str().to_owned(),
+            },
+            p: record.p_nominal,
+        }
+    }
+
+    /// # Errors
+    /// A mask that there is not, and a p that there cannot be, in words.
+    fn check(&self) -> std::result::Result<(), String> {
+        let is_baseline = Baseline::ALL.iter().any(|of| of.as_str() == self.mask);
+        let has_p = !is_baseline && self.mask != DENSE;
+        if has_p && MaskFamily::of_claim_word(&self.mask).is_none() {
+            let baselines: Vec<&str> = Baseline::ALL.iter().map(|of| of.as_str()).collect();
+            return Err(format!(
+                "has the mask `{}`; there are `ap`, `random` and `blocks-N`, each with `-uses` and then `-paper-rows` behind it, \
+                 `{DENSE}`, and the baselines {}",
+                self.mask,
+                baselines.join(", ")
+            ));
+        }
+        match self.p {
+            None if has_p => Err(format!(
+                "has no p of `{}`; give `p`, or `mask = \"{DENSE}\"` for the checkpoint before the further steps",
+                self.mask
+            )),
+            Some(_) if !has_p => Err(format!("has a p of `{}`, which has none", self.mask)),
+            Some(p) if !(0.0..=100.0).contains(&p) => {
+                Err(format!("has p = {p}, which is no percentage"))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -207,6 +248,16 @@ impl TryFrom<Written> for Claim {
                 if every.is_empty() || !x.is_finite() {
                     return refuse("compares nothing, or its bound is no number");
                 }
+                for [a, b] in &every {
+                    for cell in [a, b] {
+                        if let Err(wrong) = cell.check() {
+                            return refuse(&wrong);
+                        }
+                    }
+                    if a == b {
+                        return refuse(&format!("compares {a} with itself"));
+                    }
+                }
                 Test::Cells {
                     table,
                     metric,
@@ -246,8 +297,17 @@ struct File {
 pub fn parse(text: &str) -> Result<Vec<Claim>> {
     let refuse = |problem: String| ResultsError::Claims(problem);
     let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.to_string().lines().collect::<Vec<_>>().join(" ");
-        refuse(line)
+        let message = error.message();
+        // What is wrong with a whole claim is said with its name.
+        refuse(
+            match error.span().filter(|_| !message.starts_with("claim `")) {
+                Some(at) => format!(
+                    "line {}: {message}",
+                    1 + text[..at.start].matches('\n').count()
+                ),
+                None => message.to_owned(),
+            },
+        )
     })?;
     let mut names = BTreeSet::new();
     for claim in &file.claim {
@@ -308,6 +368,21 @@ mod tests {
             (
                 "bound is no number",
                 good.replace("at_least = 1", "at_least = nan"),
+            ),
+            ("mask `rnd`; there are `ap`", good.replace("random", "rnd")),
+            ("p = 120", good.replacen("p = 80", "p = 120", 1)),
+            (
+                "no p of `ap`",
+                good.replace("mask = \"ap\", p = 80", "mask = \"ap\""),
+            ),
+            (
+                "p of `dense`, which has none",
+                good.replace("mask = \"ap\"", "mask = \"dense\""),
+            ),
+            ("ap p=80 with itself", good.replace("random", "ap")),
+            (
+                "line 10: unknown field",
+                good.replace("every = ", "evry = "),
             ),
         ] {
             let error = parse(&text).unwrap_err().to_string();

@@ -21,4 +21,4 @@ mod verdict;
 pub use claim::{Bound, Cell, Claim, Quantity, Test, parse, shipped};
 pub use interval::Interval;
 pub use print::{claims_json, claims_markdown, claims_table, missing_runs};
-pub use verdict::{Evidence, FigureClaim, Judged, Verdict, judge};
+pub use verdict::{Counted, Evidence, FigureClaim, Judged, Verdict, judge};

@@ -199,6 +199,21 @@ pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     result
 }
 
+/// The completed runs that count: of several with the same seeds the one finished last, of each build where builds are not taken
+/// together.
+pub(crate) fn counted<'a>(records: &[&'a RunRecord], is_mixed: bool) -> Vec<&'a RunRecord> {
+    let mut ordered = records.to_vec();
+    ordered.retain(|of| of.status == Status::Completed && of.value.is_some_and(f64::is_finite));
+    ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
+    let mut counted = BTreeMap::new();
+    for record in ordered {
+        let (mut key, mask_seed) = key(record);
+        key.build = (!is_mixed).then(|| build_words(record));
+        counted.insert((key, record.seed, mask_seed), record);
+    }
+    counted.into_values().collect()
+}
+
 /// What the groups of a row share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct RowKey {

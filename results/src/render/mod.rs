@@ -2,7 +2,7 @@
 //! scores against p, [`pivot()`] tables whose columns are tasks or measures, and [`mechanisms()`] what
 //! mechanisms cost beside their scores; [`Table`] prints them and [`svg`] draws them.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod block;
 mod csv;
 mod expected;

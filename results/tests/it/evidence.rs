@@ -1,11 +1,18 @@
 //! Claims judged by records.
 
 use sparta_results::evidence::{
-    Claim, FigureClaim, Verdict, claims_markdown, judge, missing_runs, parse,
+    Claim, Counted, FigureClaim, Verdict, claims_markdown, judge, missing_runs, parse,
 };
 use sparta_results::{COMMIT, RunRecord};
 
 use crate::support::{AP, random, run};
+
+fn mixed(is_mixed: bool) -> Counted {
+    Counted {
+        is_mixed,
+        ..Counted::default()
+    }
+}
 
 fn claim(bound: &str, unit: &str) -> Vec<Claim> {
     parse(&format!(
@@ -41,14 +48,14 @@ fn a_verdict_is_where_the_whole_interval_lies() {
         ("at_most = 0.5", Verdict::DoesNot),
     ] {
         let claims = claim(bound, "points");
-        let judged = judge(&claims, &records, &[], false);
+        let judged = judge(&claims, &records, &[], &Counted::default());
         assert_eq!(judged[0].verdict, expected, "{bound}");
         assert_eq!(judged[0].evidence[0].seeds, [1, 2, 3]);
         let interval = judged[0].evidence[0].interval;
         assert!((interval.mean - 3.0).abs() < 1e-12);
     }
     let claims = claim("at_least = 1", "percent");
-    let judged = judge(&claims, &records, &[], false);
+    let judged = judge(&claims, &records, &[], &Counted::default());
     let mean = judged[0].evidence[0].interval.mean;
     assert!(
         (mean - (20.0 + 300.0 / 11.0 + 40.0) / 3.0).abs() < 1e-9,
@@ -60,7 +67,7 @@ fn a_verdict_is_where_the_whole_interval_lies() {
 fn one_seed_other_builds_and_missing_runs_tell_nothing() {
     let claims = claim("at_least = 0.5", "points");
     let note = |records: &[RunRecord], is_mixed: bool| {
-        let judged = judge(&claims, records, &[], is_mixed);
+        let judged = judge(&claims, records, &[], &mixed(is_mixed));
         (
             judged[0].verdict,
             judged[0].note.clone().unwrap_or_default(),
@@ -70,7 +77,7 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
     let (verdict, said) = note(&one, false);
     assert_eq!(verdict, Verdict::CannotBeTold);
     assert!(said.contains("one seed"), "{said}");
-    let judged = judge(&claims, &one, &[], false);
+    let judged = judge(&claims, &one, &[], &Counted::default());
     assert_eq!(
         missing_runs(&judged),
         [("lm --seeds 1,2".to_owned(), vec!["a".to_owned()])]
@@ -80,7 +87,7 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
     let mut records = runs();
     records.retain(|of| !(of.seed == 3 && of.condition == AP));
     assert_eq!(
-        judge(&claims, &records, &[], false)[0].evidence[0].seeds,
+        judge(&claims, &records, &[], &Counted::default())[0].evidence[0].seeds,
         [1, 2]
     );
     let mut records = runs();
@@ -91,31 +98,177 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
     assert_eq!(verdict, Verdict::CannotBeTold);
     assert!(said.contains("--mixed"), "{said}");
     assert_eq!(note(&records, true).0, Verdict::Holds);
-    records[0].recipe_hash = "0".repeat(64);
-    assert!(note(&records, true).1.contains("several recipes"));
     let mut records = runs();
     records[0].signature += "|other:1";
     assert!(note(&records, true).1.contains("protocols"));
     assert_eq!(note(&[], false).0, Verdict::NoRuns);
 }
 
+/// A claim is judged by the runs of one recipe that have what it compares: of several by the shipped one, if it is among them.
 #[test]
-fn figures_hold_where_every_run_says_so() {
+fn of_several_recipes_one_that_has_both_cells_counts() {
+    let claims = claim("at_least = 0.5", "points");
+    let other = |records: Vec<RunRecord>| {
+        let changed = |of| RunRecord {
+            recipe_hash: "0".repeat(64),
+            ..of
+        };
+        records.into_iter().map(changed).collect::<Vec<_>>()
+    };
+    let told = |records: &[RunRecord], shipped: &[&str]| {
+        let counted = Counted {
+            shipped: shipped.iter().map(|of| (*of).to_owned()).collect(),
+            is_mixed: false,
+        };
+        let judged = judge(&claims, records, &[], &counted);
+        let note = judged[0].note.clone().unwrap_or_default();
+        (judged[0].verdict, note, judged[0].evidence.len())
+    };
+    let own = runs()[0].recipe_hash.clone();
+    // A run that has begun with another recipe takes nothing from a finished one, shipped or not.
+    let mut records = other(runs());
+    records.retain(|of| of.condition == AP);
+    records.extend(runs());
+    for shipped in [own.clone(), "0".repeat(64)] {
+        let (verdict, note, _) = told(&records, &[&shipped]);
+        assert_eq!((verdict, note.as_str()), (Verdict::Holds, ""));
+    }
+    let mut both = other(runs());
+    both.extend(runs());
+    let (verdict, note, n) = told(&both, &[]);
+    assert_eq!((verdict, n), (Verdict::CannotBeTold, 0));
+    assert!(note.contains("several recipes (00000000, "), "{note}");
+    let (verdict, note, _) = told(&both, &[&own]);
+    assert_eq!(verdict, Verdict::Holds);
+    assert!(
+        note.contains("changed recipes (00000000) are left out"),
+        "{note}"
+    );
+}
+
+/// Two scores of one model are no mean: the later one counts, as in tables.
+#[test]
+fn of_two_runs_of_a_seed_the_later_counts() {
+    let claims = claim("at_least = 0.5", "points");
+    let mut records = runs();
+    let later: Vec<RunRecord> = runs()
+        .into_iter()
+        .filter(|of| of.condition != AP)
+        .map(|of| RunRecord {
+            value: of.value.map(|value| value + 100.0),
+            finished: of.finished.map(|at| at + 9),
+            ..of
+        })
+        .collect();
+    records.splice(0..0, later);
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    let mean = judged[0].evidence[0].interval.mean;
+    assert!((mean - 103.0).abs() < 1e-9, "{mean}");
+}
+
+#[test]
+fn what_cannot_be_told_says_what_there_is() {
+    let note = |text: &str, records: &[RunRecord]| {
+        let claims = parse(text).unwrap();
+        let judged = judge(&claims, records, &[], &Counted::default());
+        let note = judged[0].note.clone().unwrap_or_default();
+        (judged[0].verdict, note)
+    };
+    let text = "[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"p\"\ncommand = \"lm\"\ntable = \"lm\"\nmetric = \"perplexity\"\n\
+                unit = \"percent\"\nat_least = 1\nevery = [[{ mask = \"random\", p = 80 }, { p = 80 }]]\n";
+    let is = |(verdict, note): (Verdict, String), expected: Verdict, words: &str| {
+        assert_eq!(verdict, expected, "{note}");
+        assert!(note.contains(words), "{words}: {note}");
+    };
+    let none = Verdict::NoRuns;
+    let untold = Verdict::CannotBeTold;
+    is(note(text, &[]), none, "no runs were named");
+    let other = text.replace("\"lm\"\nmetric", "\"ml\"\nmetric");
+    is(
+        note(&other, &runs()),
+        none,
+        "no run is of the table ml; there are lm",
+    );
+    let other = text.replace("perplexity", "bleu");
+    is(note(&other, &runs()), none, "it has perplexity");
+    let other = text.replace("{ p = 80 }", "{ p = 60 }");
+    is(
+        note(&other, &runs()),
+        none,
+        "no seed has ap p=60; there are ",
+    );
+    let mut apart = runs();
+    apart.retain(|of| (of.seed == 1) == (of.condition == AP));
+    is(
+        note(text, &apart),
+        none,
+        "no seed has both random p=80 and ap p=80",
+    );
+    let mut zero = runs();
+    for record in zero.iter_mut().filter(|of| of.condition == AP) {
+        record.value = Some(0.0);
+    }
+    is(note(text, &zero), untold, "ap p=80 is 0");
+    let mut rows = runs();
+    let mut second = run(AP, Some(80.0), 1, 10.0);
+    second.row = "another".to_owned();
+    rows.push(second);
+    is(
+        note(text, &rows),
+        untold,
+        "ap p=80 is of several rows (another, ",
+    );
+}
+
+/// In every one of at least two seeds, of one recipe and build; a copy of a run is no other seed.
+#[test]
+fn figures_hold_where_every_seed_says_so() {
     let text = "[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"p\"\ncommand = \"iwslt\"\ntable = \"t\"\nfigure = \"f\"\n";
     let claims = parse(text).unwrap();
-    let verdict = |holds: &[Option<bool>]| {
-        let figure = |&holds: &Option<bool>| FigureClaim {
+    let figures = |holds: &[Option<bool>]| -> Vec<FigureClaim> {
+        let figure = |(seed, &holds): (u64, &Option<bool>)| FigureClaim {
             table: "t".to_owned(),
+            recipe_hash: "one".to_owned(),
+            commit: Some("c".to_owned()),
+            seed,
             claim: "f".to_owned(),
             holds,
         };
-        let figures: Vec<FigureClaim> = holds.iter().map(figure).collect();
-        judge(&claims, &[], &figures, false)[0].verdict
+        (1..).zip(holds).map(figure).collect()
     };
+    let told = |figures: &[FigureClaim], counted: &Counted| {
+        let judged = judge(&claims, &[], figures, counted);
+        (
+            judged[0].verdict,
+            judged[0].note.clone().unwrap_or_default(),
+        )
+    };
+    let verdict = |holds: &[Option<bool>]| told(&figures(holds), &Counted::default()).0;
     assert_eq!(verdict(&[Some(true), Some(true)]), Verdict::Holds);
     assert_eq!(verdict(&[Some(false), Some(false)]), Verdict::DoesNot);
     assert_eq!(verdict(&[Some(true), Some(false)]), Verdict::CannotBeTold);
     assert_eq!(verdict(&[Some(true), None]), Verdict::CannotBeTold);
     assert_eq!(verdict(&[Some(true)]), Verdict::CannotBeTold);
     assert_eq!(verdict(&[]), Verdict::NoRuns);
+    let mut copied = figures(&[Some(true)]);
+    copied.extend(figures(&[Some(true)]));
+    let (verdict, note) = told(&copied, &Counted::default());
+    assert_eq!(verdict, Verdict::CannotBeTold);
+    assert!(note.contains("of 1 seeds"), "{note}");
+    let mut builds = figures(&[Some(true), Some(true)]);
+    builds[1].commit = Some("d".to_owned());
+    let (verdict, note) = told(&builds, &Counted::default());
+    assert_eq!(verdict, Verdict::CannotBeTold);
+    assert!(note.contains("several builds (c, d)"), "{note}");
+    assert_eq!(told(&builds, &mixed(true)).0, Verdict::Holds);
+    let mut recipes = figures(&[Some(true), Some(true)]);
+    recipes[1].recipe_hash = "other".to_owned();
+    let (verdict, note) = told(&recipes, &mixed(true));
+    assert_eq!(verdict, Verdict::CannotBeTold);
+    assert!(note.contains("several recipes"), "{note}");
+    let mut wrong = figures(&[Some(true)]);
+    wrong[0].claim = "g".to_owned();
+    let (verdict, note) = told(&wrong, &Counted::default());
+    assert_eq!(verdict, Verdict::NoRuns);
+    assert!(note.contains("`f` is none of the claims"), "{note}");
 }

@@ -54,9 +54,13 @@ fn a_row_that_has_its_record_is_not_trained_again() {
     );
     assert!(!bench.path("copy/seed-1").exists());
     assert_eq!(bench.csv("copy"), bench.csv("run"));
+    // It is complete, and a seed that is added counts.
+    let state = |run: &str| stdout(&bench.sparta(&format!("runs {run}")).success());
+    assert_says(&state("copy"), &["4/4", "complete"]);
 
     // A row without its record is made from the dense model, which is trained again; the others are not, and no record changes.
     forget(&bench, "copy", "ap-p60");
+    assert_says(&state("copy"), &["3/4", "stopped"]);
     let records = |run: &str| -> Vec<(String, String)> {
         let read = |name: String| {
             let text = bench.read(Path::new(run).join("records").join(&name));
@@ -167,6 +171,13 @@ fn records_of_another_build_or_recipe_are_not_gone_on_with_unasked() {
         mixed.contains("(2)") && !mixed.contains("@commit"),
         "{mixed}"
     );
+    // Of one seed alone, if it is asked; a seed that was added to a run is one of its seeds.
+    bench.run("report --out both --seeds 2").success();
+    assert_eq!(bench.csv("both"), bench.csv("seeds"));
+    let text = said(&bench.run("report --out both --seeds 9"), 1);
+    assert_says(&text, &["no record of seed 9", "those of 1,2"]);
+    let runs = stdout(&bench.sparta("runs both").success());
+    assert_says(&runs, &["1,2", "8/8", "complete"]);
     let apart = stdout(&bench.sparta("report both").success());
     assert!(
         apart.contains("@commit 0123456789ab") && !apart.contains("(2)"),

@@ -53,6 +53,16 @@ pub struct ModelFindings {
     pub interrogation: Vec<Vec<f64>>,
 }
 
+/// What the models of one seed of a run say to the published claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedClaims {
+    /// The seed whose models were read.
+    pub seed: u64,
+    /// The claims.
+    pub claims: Vec<Claim>,
+}
+
 /// One published claim, and whether it holds on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
