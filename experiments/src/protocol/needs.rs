@@ -12,7 +12,7 @@ use super::method::Protocol;
 use super::records::ensure_one_recipe;
 use super::rows::{Arm, Row, all_models};
 use super::stage::Stage;
-use super::task::Task;
+use super::task::{Line, Task};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::version;
 
@@ -87,12 +87,18 @@ impl<T: Task> Protocol<'_, T> {
     /// # Errors
     /// Those of [`Task::lines`].
     pub(super) fn has_records(&self, arm: &Arm, row: Option<&Row>) -> Result<bool> {
+        let [there, all] = self.count_records(arm, row)?;
+        Ok(all > 0 && there == all)
+    }
+
+    /// How many scores of a model have their record, and how many there are.
+    fn count_records(&self, arm: &Arm, row: Option<&Row>) -> Result<[usize; 2]> {
         let (folder, lines) = (
             arm.model(row),
             self.task.lines(&arm.variant, row, &self.on)?,
         );
-        let is_there = |line| self.run.record_path(&folder, line).exists();
-        Ok(!lines.is_empty() && lines.iter().all(is_there))
+        let is_there = |line: &&Line| self.run.record_path(&folder, line).exists();
+        Ok([lines.iter().filter(is_there).count(), lines.len()])
     }
 
     /// Says which models are not trained again, and which are although they have records.
@@ -114,6 +120,16 @@ impl<T: Task> Protocol<'_, T> {
         }
         let rows = Row::all(&arm.variant.pruned, self.run.recipe.masks());
         let start = self.run.recipe.retrain_start();
+        for row in needs.rows.iter().map(Some) {
+            let [there, all] = self.count_records(arm, row)?;
+            if there > 0 && !arm.model(row).has_weights() {
+                self.run.note(&format!(
+                    "{} of seed {seed} has {there} of {all} records and no parameters: it is trained again, and its records \
+                     stay as they are",
+                    name(row)
+                ));
+            }
+        }
         let mut kept = Vec::new();
         if !needs.dense.is_needed() && !dense.has_weights() {
             kept.push(name(None));

@@ -162,7 +162,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn load(name_or_path: &str, sets: &[String]) -> Result<Self> {
         match find_shipped(Self::SHIPPED, name_or_path) {
             Some(shipped) => Self::parse(shipped.text, sets)
-                .with_context(|| format!("recipe `{}`", shipped.name)),
+                .with_context(|| edited(format!("recipe `{}`", shipped.name), sets)),
             None => {
                 let path = Path::new(name_or_path);
                 if !path.is_file() {
@@ -180,7 +180,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     fn open(path: &Path, sets: &[String]) -> Result<Self> {
         let text = read_text(path)
             .with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        Self::parse(&text, sets).with_context(|| path.display().to_string())
+        Self::parse(&text, sets).with_context(|| edited(path.display().to_string(), sets))
     }
 
     /// Parses recipe text with `--set` edits; see [`Recipe::load`].
@@ -287,6 +287,14 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// First line of serde's message, without the source excerpt that TOML puts around it.
 fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join(" ")
+}
+
+/// A recipe by its name, with what was set of it: either may be wrong.
+fn edited(name: String, sets: &[String]) -> String {
+    match sets {
+        [] => name,
+        _ => format!("{name} with `--set {}`", sets.join("`, `--set ")),
+    }
 }
 
 /// The choice of seeds and of added masks, as options.

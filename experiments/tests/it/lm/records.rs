@@ -57,6 +57,14 @@ fn a_row_that_has_its_record_is_not_trained_again() {
     // It is complete, and a seed that is added counts.
     let state = |run: &str| stdout(&bench.sparta(&format!("runs {run}")).success());
     assert_says(&state("copy"), &["4/4", "complete"]);
+    let wrong = said(
+        &bench.run("--out copy --resume --set prune.block_sizes=[8]"),
+        1,
+    );
+    assert_says(
+        &wrong,
+        &["copy/recipe.toml with `--set prune.block_sizes=[8]`"],
+    );
 
     // A row without its record is made from the dense model, which is trained again; the others are not, and no record changes.
     forget(&bench, "copy", "ap-p60");
