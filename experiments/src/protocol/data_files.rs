@@ -63,9 +63,14 @@ pub fn remembered(folder: &RunFolder) -> Result<Option<Origins>> {
             path.display()
         )
     })?;
-    let known =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    Ok(Some(known))
+    let damaged = || {
+        format!(
+            "{} is damaged; delete the folder {} and go on with `--resume`: it is made again, and held to the records",
+            path.display(),
+            folder.data().display()
+        )
+    };
+    serde_json::from_str(&text).map(Some).with_context(damaged)
 }
 
 /// The sha256 of what a run's data are made of, by name.

@@ -1,6 +1,7 @@
 //! The published tables and plots are what their records give. `SPARTA_PUBLISHED=write cargo test --release -p
 //! sparta-results published` writes them again, for a change that is meant to alter them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -188,6 +189,35 @@ fn compare(new: &Path, published: &Path) {
 }
 
 /// Old records are read and written to the byte, so that the version before reads what is written now.
+/// The rows of the page beside them: recipe, how many, and the programs that made them.
+#[test]
+fn the_readme_of_the_published_runs_is_that_of_the_records() {
+    let page = fs::read_to_string("published/README.md").unwrap();
+    let folders = fs::read_dir("published")
+        .unwrap()
+        .map(|of| of.unwrap().path());
+    for folder in folders.filter(|path| path.is_dir()) {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let records = load_all(folder.join("records")).unwrap();
+        let commits: BTreeSet<String> = (records.iter())
+            .filter_map(|record| record.commit())
+            .map(|commit| format!("`{}`", &commit[..7]))
+            .collect();
+        let made_by = match commits.is_empty() {
+            true => "not recorded".to_owned(),
+            false => commits.into_iter().collect::<Vec<_>>().join(", "),
+        };
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| [{name}]({name}) |")));
+        let row = row.unwrap_or_else(|| panic!("published/README.md has no row of {name}"));
+        let recipe = format!("| `{}` | {} |", &records[0].recipe_hash[..8], records.len());
+        for expected in [recipe, format!("| {made_by} |")] {
+            assert!(row.contains(&expected), "{expected} is not in {row}");
+        }
+    }
+}
+
 #[test]
 fn published_records_are_written_as_they_were() {
     let written = tempfile::tempdir().unwrap();

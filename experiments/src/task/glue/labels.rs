@@ -44,11 +44,12 @@ pub(super) fn of_run(path: &Path) -> Result<Labels> {
         .ancestors()
         .map(|dir| dir.join(FILE))
         .find(|file| file.is_file());
-    let file =
-        found.with_context(|| format!("no {FILE} in the run folder of {}", path.display()))?;
+    let again = "`glue --out RUN --resume` with the run's `--data` writes it";
+    let file = found
+        .with_context(|| format!("no {FILE} in the run folder of {}; {again}", path.display()))?;
     let text = read_text(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let kept =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+    let damaged = || format!("{} is damaged; delete it: {again}", file.display());
+    let kept = serde_json::from_str(&text).with_context(damaged)?;
     Ok(match kept {
         Kept::Score => Labels::Score,
         Kept::Classes(names) => {
