@@ -1,23 +1,24 @@
 //! `sparta claims`: which published claims hold on runs, over their seeds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sparta_results::attention::{Claim as FigureFound, SeedClaims};
 use sparta_results::evidence::{
-    Claim, Counted, FigureClaim, claims_json, claims_markdown, claims_table, judge, missing_runs,
-    parse, shipped,
+    Claim, Counted, FigureClaim, RunLinks, Test, claims_json, claims_markdown, claims_table, judge,
+    missing_runs, parse, shipped,
 };
 use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::ProgramName;
+use crate::command::{recipe_of, words};
 use crate::io::{print_line, read_text, write_text};
 use crate::protocol::find::seeds;
 use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task, note};
 use crate::recipe::Recipe;
-use crate::report::find_runs;
+use crate::report::{find_runs, relative};
 use crate::version::typed;
 
 /// What `sparta claims` asks for.
@@ -48,23 +49,43 @@ pub fn claims(request: &Claims) -> Result<()> {
             parse(&text).with_context(|| path.display().to_string())?
         }
     };
+    let is_figure = |claim: &Claim| matches!(claim.test, Test::Figure { .. });
+    let has_figures = claims.iter().any(is_figure);
     let (mut records, mut figures) = (Vec::new(), Vec::new());
     let found = match request.paths.is_empty() {
         true => Vec::new(),
         false => find_runs(&request.paths)?,
     };
+    let page = match &request.out {
+        None => None,
+        Some(path) => {
+            refuse_other_file(path)?;
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let failed = || format!("cannot make the folder {}", folder.display());
+            std::fs::create_dir_all(&folder).with_context(failed)?;
+            Some(folder)
+        }
+    };
+    let mut links = RunLinks::new();
     for run in &found {
         let of_run = records_of(run)?;
-        figures.extend(figures_of(run, &of_run)?);
+        if let (Some(page), Some(record)) = (&page, of_run.first()) {
+            let key = (record.table.clone(), record.recipe_hash.clone());
+            links.entry(key).or_default().push(relative(page, run)?);
+        }
+        if has_figures {
+            figures.extend(figures_of(run, &of_run)?);
+        }
         records.extend(of_run);
     }
+    let own = |claim: &Claim| Some((claim.id.clone(), recipe_hash(claim)?));
     let counted = Counted {
-        shipped: shipped_recipes()?,
+        own: claims.iter().filter_map(own).collect(),
         is_mixed: request.is_mixed,
     };
     let judged = judge(&claims, &records, &figures, &counted);
     if let Some(path) = &request.out {
-        write_text(path, &claims_markdown(&judged))?;
+        write_text(path, &claims_markdown(&judged, &links))?;
     }
     if request.json {
         print_line(claims_json(&judged)?)?;
@@ -82,17 +103,27 @@ pub fn claims(request: &Claims) -> Result<()> {
     Ok(())
 }
 
-/// Hashes of the recipes that ship.
-fn shipped_recipes() -> Result<BTreeSet<String>> {
-    let mut hashes = BTreeSet::new();
-    for program in ProgramName::ALL {
-        with_task!(program, T => {
-            for of in <<T as Task>::Recipe>::SHIPPED {
-                hashes.insert(<<T as Task>::Recipe>::parse(of.text, &[])?.hash());
-            }
-        });
-    }
-    Ok(hashes)
+/// Hash of the recipe that a claim's command runs; none where it runs none that can be read.
+fn recipe_hash(claim: &Claim) -> Option<String> {
+    let words = words(&claim.command)?;
+    let program = ProgramName::ALL
+        .into_iter()
+        .find(|program| words.first().is_some_and(|word| word == program.as_str()))?;
+    with_task!(program, T => {
+        let recipe = recipe_of::<<T as Task>::Recipe>(&words);
+        recipe.ok().map(|recipe| recipe.hash())
+    })
+}
+
+/// Refuses a file that is no earlier page of claims.
+fn refuse_other_file(path: &Path) -> Result<()> {
+    let is_page = |path: &Path| read_text(path).is_ok_and(|text| text.starts_with("# Claims\n"));
+    ensure!(
+        !path.exists() || is_page(path),
+        "{} exists and is no page of `sparta claims`: it is not overwritten; choose another file by `--out FILE.md`",
+        path.display()
+    );
+    Ok(())
 }
 
 fn records_of(run: &Path) -> Result<Vec<RunRecord>> {

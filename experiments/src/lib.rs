@@ -10,6 +10,7 @@
 pub mod analysis;
 pub mod attend;
 pub mod cli;
+mod command;
 pub mod compare;
 pub mod device;
 pub mod doctor;

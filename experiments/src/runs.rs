@@ -1,13 +1,13 @@
 //! `sparta runs`: which runs there are, how far each is, and how long the rest takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Result;
 use serde::Serialize;
 use sparta_results::render::{Align, Table};
-use sparta_results::{Condition, RunRecord, load_all};
+use sparta_results::{Condition, Expected, RunRecord, Status as RecordStatus, load_all};
 
 use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
@@ -134,7 +134,12 @@ pub(crate) fn state(root: &Path) -> Result<RunState> {
         all.extend(seeds(root));
         all.extend(records.iter().map(|record| record.seed));
         recipe.set_seeds(all.into_iter().collect());
-        of_models(program, &folder, &recipe, &models::<T>(&recipe, &folder)?, &records)
+        // Of a run without records there is no table yet.
+        let table = <T as Task>::table(&recipe, &folder);
+        let expected = table.map_or_else(|_| Vec::new(), |of| of.expected);
+        let is_whole = has_every_score(&records, &expected);
+        let models = models::<T>(&recipe, &folder)?;
+        of_models(program, &folder, &recipe, &models, (&records, is_whole))
     })
 }
 
@@ -159,14 +164,18 @@ fn of_models<R: Recipe>(
     folder: &RunFolder,
     recipe: &R,
     models: &[Model],
-    records: &[RunRecord],
+    (records, is_whole): (&[RunRecord], bool),
 ) -> Result<RunState> {
     let names: Vec<(u64, String)> = (models.iter())
         .map(|of| &of.folder.identity)
         .map(|of| (of.seed, of.run.replace('/', "-")))
         .collect();
-    let completed = (records.iter()).filter(|of| of.status == sparta_results::Status::Completed);
-    let scored: BTreeSet<usize> = completed.filter_map(|of| owner(&names, of)).collect();
+    let completed = || {
+        records
+            .iter()
+            .filter(|of| of.status == RecordStatus::Completed)
+    };
+    let scored: BTreeSet<usize> = completed().filter_map(|of| owner(&names, of)).collect();
     let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
     let (mut left, mut at, mut valid_loss) = ([0_usize; 2], None, None);
     for (at_model, model) in models.iter().enumerate() {
@@ -196,7 +205,8 @@ fn of_models<R: Recipe>(
     let seconds_left = of_kind(0)
         .zip(of_kind(1))
         .map(|(again, dense)| again + dense);
-    let is_complete = scored.len() == models.len() && folder.root().join("TABLE.csv").is_file();
+    let has_table = folder.root().join("TABLE.csv").is_file();
+    let is_complete = scored.len() == models.len() && is_whole && has_table;
     // One that cannot be read is none: the next process writes it anew.
     let status = Status::load(folder.root()).unwrap_or_default();
     let state = match (RunLock::holder(folder.root())?, is_complete) {
@@ -208,10 +218,12 @@ fn of_models<R: Recipe>(
         true => status.as_ref().and_then(Status::seconds_left_now),
         false => (trained < models.len()).then_some(seconds_left).flatten(),
     };
-    let first = records
-        .iter()
-        .filter(|record| record.condition == Condition::Dense);
-    let first = first.min_by_key(|record| record.seed);
+    // The first model's, in the order in which they are trained.
+    let dense = completed().filter(|record| record.condition == Condition::Dense);
+    let dense = dense.filter_map(|record| Some((owner(&names, record)?, record)));
+    let first = dense
+        .min_by_key(|(model, _)| *model)
+        .map(|(_, record)| record);
     Ok(RunState {
         folder: folder.root().to_owned(),
         program: program.as_str(),
@@ -231,6 +243,35 @@ fn of_models<R: Recipe>(
         state,
         at,
     })
+}
+
+/// Whether every run of a table has its record, with every score that others of its row have.
+fn has_every_score(records: &[RunRecord], expected: &[Expected]) -> bool {
+    let completed = || {
+        records
+            .iter()
+            .filter(|of| of.status == RecordStatus::Completed)
+    };
+    if !expected
+        .iter()
+        .all(|of| completed().any(|record| of.answered_by(record)))
+    {
+        return false;
+    }
+    let models = || completed().filter(|of| !matches!(of.condition, Condition::Baseline(_)));
+    let row = |of: &RunRecord| (of.row.clone(), of.variant.clone());
+    let mut rows: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    let mut found: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for record in models() {
+        let metric = record.metric.to_string();
+        rows.entry(row(record)).or_default().insert(metric.clone());
+        let p = record.p_nominal.map(f64::to_bits);
+        let of_row = (row(record), record.seed, record.condition.to_string(), p);
+        found.entry(of_row).or_default().insert(metric);
+    }
+    found
+        .iter()
+        .all(|((row, ..), metrics)| rows[row] == *metrics)
 }
 
 /// Whether a status is that of the process that works in its folder, which may not have written one yet.

@@ -19,7 +19,7 @@ pub enum ResultsError {
         cause: std::io::Error,
     },
     /// The folder that should hold run records is not there.
-    #[error("no folder {}; run `cargo run --release --bin lm` to make one, or name the folder of your runs", .0.display())]
+    #[error("no folder {}; make a run first, e.g. `cargo run --release --bin lm`, or name the folder of your runs", .0.display())]
     NoRuns(PathBuf),
     /// A run record is not the JSON this version writes.
     #[error("{} is not a run record: {cause}; delete it and repeat its run", path.display())]

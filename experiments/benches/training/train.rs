@@ -71,6 +71,7 @@ impl<T: Compared> Training<T> {
             attention: Implementation::Auto,
             dry_run: false,
             only_seeds: false,
+            only_tasks: false,
             resume: false,
             is_mixed: false,
             out: Some(folder.path().join("run")),

@@ -178,6 +178,7 @@ fn read<T: Task>(
         attention: Implementation::Auto,
         dry_run: false,
         only_seeds: false,
+        only_tasks: false,
         resume: true,
         is_mixed: true,
         out: Some(models.folder.root().to_owned()),

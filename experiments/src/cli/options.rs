@@ -132,6 +132,12 @@ impl Common {
         Ok(recipe)
     }
 
+    /// Whether a key is set on the command line.
+    fn sets(&self, key: &str) -> bool {
+        let is_key = |set: &String| set.split_once('=').is_some_and(|(of, _)| of.trim() == key);
+        self.sets.iter().any(is_key)
+    }
+
     /// The request for a stage.
     ///
     /// # Errors
@@ -143,7 +149,8 @@ impl Common {
             device: self.device()?,
             attention: self.attention_by.unwrap_or_default(),
             dry_run: self.dry_run,
-            only_seeds: self.seeds.is_some(),
+            only_seeds: self.seeds.is_some() || self.sets("seeds"),
+            only_tasks: self.sets("tasks"),
             resume: self.resume,
             is_mixed: self.mixed,
             out: self.out,

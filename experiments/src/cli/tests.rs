@@ -20,6 +20,7 @@ use super::mlm::Mlm;
 use super::program::{Program, command, parse};
 use super::sparta::Sparta;
 use super::squad::Squad;
+use crate::command::{recipe_of, words as words_of};
 use crate::protocol::{Request, RunFolder, Stage, Task};
 use crate::recipe::{LmRecipe, Recipe};
 use crate::task;
@@ -225,47 +226,13 @@ fn a_run_folder_brings_its_recipe() {
 
 /// The words of the program in a line as a shell reads it: without its comment, what is piped and redirected.
 fn as_a_shell_reads(line: &str, program: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) =
-        (Vec::new(), None, None);
-    for c in line.chars().chain([' ']) {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), c) => word.get_or_insert_default().push(c),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, ' ') => words.extend(word.take()),
-            (None, '#') if word.is_none() => break,
-            (None, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    assert_eq!(quote, None, "{line}");
+    let words = words_of(line).unwrap_or_else(|| panic!("a quotation mark is open: {line}"));
     let commands: Vec<&[String]> = words.split(|word| word == "|").collect();
     let own = commands.iter().find(|words| words[0] == program);
     let own = own.unwrap_or_else(|| panic!("`{line}` does not run {program}"));
     let is_end = |word: &String| ["<", ">"].contains(&word.as_str());
     let end = own.iter().position(is_end).unwrap_or(own.len());
     own[..end].to_vec()
-}
-
-/// The recipe that a command names, with what it sets.
-fn recipe_of<R: Recipe>(words: &[String]) -> anyhow::Result<R> {
-    let after = |flag: &str| -> Vec<String> {
-        let pairs = words.windows(2).filter(|pair| pair[0] == flag);
-        pairs.map(|pair| pair[1].clone()).collect()
-    };
-    let recipe = after("--recipe")
-        .pop()
-        .unwrap_or(R::SHIPPED[0].name.to_owned());
-    let mut sets = after("--set");
-    if let Some(tasks) = after("--tasks").pop() {
-        sets.push(format!("tasks={:?}", tasks.split(',').collect::<Vec<_>>()));
-    }
-    if let Some(seeds) = after("--seeds").pop() {
-        sets.push(format!("seeds=[{seeds}]"));
-    }
-    R::load(&recipe, &sets)
 }
 
 /// The command of each claim is read, and the table that it makes has every cell that the claim compares.

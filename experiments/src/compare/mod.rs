@@ -36,6 +36,7 @@ pub struct Compare {
 pub fn compare(request: &Compare) -> Result<()> {
     let sides = request.paths.iter().map(|path| Side::of(path));
     let mut sides = sides.collect::<Result<Vec<_>>>()?;
+    refuse_one_run_twice(&sides)?;
     let run = shorten(&mut sides);
     let mut comparisons = Vec::new();
     for group in groups(&sides)? {
@@ -54,6 +55,23 @@ pub fn compare(request: &Compare) -> Result<()> {
         }
     };
     print_line(text.trim_end())?;
+    Ok(())
+}
+
+/// Refuses a run that is named by two paths.
+fn refuse_one_run_twice(sides: &[Side]) -> Result<()> {
+    let runs: Vec<&Side> = sides.iter().filter(|side| side.is_run).collect();
+    for (at, side) in runs.iter().enumerate() {
+        let whole = side.path.canonicalize().ok();
+        let is_same = |other: &&&Side| whole.is_some() && other.path.canonicalize().ok() == whole;
+        if let Some(other) = runs[..at].iter().find(is_same) {
+            bail!(
+                "{} and {} are the same run; compare different ones",
+                other.path.display(),
+                side.path.display()
+            );
+        }
+    }
     Ok(())
 }
 

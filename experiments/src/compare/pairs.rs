@@ -30,38 +30,35 @@ pub(super) fn groups(sides: &[Side]) -> Result<Vec<Group<'_>>> {
 
 fn within(side: &Side) -> Result<Vec<Group<'_>>> {
     let models = &side.models;
-    ensure!(
-        models.len() > 1,
-        "{} names one scored model, {}; give another one to compare it with",
-        side.path.display(),
-        models[0].name
-    );
     let mut groups: Vec<Group<'_>> = Vec::new();
     let same_arm =
         |a: &Model, b: &Model| (a.scored.seed, &a.scored.arm) == (b.scored.seed, &b.scored.arm);
     for arm in models.chunk_by(same_arm) {
         let control = |row: &str| arm.iter().find(|model| model.scored.row == row);
-        let Some(baseline) = control("p0").or_else(|| control("dense")) else {
-            continue;
-        };
         let is_row = |row: &str| row != "dense" && row != "p0";
         let rows: Vec<&Model> = arm
             .iter()
             .filter(|model| is_row(&model.scored.row))
             .collect();
+        let name = if side.has_control { "p0" } else { "dense" };
         if let [row, ..] = rows.as_slice()
-            && side.has_control
-            && control("p0").is_none()
+            && side.is_run
         {
-            bail!(no_control(side, row));
-        }
-        if !rows.is_empty() {
+            let Some(baseline) = control(name) else {
+                bail!(no_control(side, row, name));
+            };
             groups.push(Group {
                 baseline,
                 systems: rows,
             });
         }
     }
+    ensure!(
+        models.len() > 1,
+        "{} names one scored model, {}; give another one to compare it with",
+        side.path.display(),
+        models[0].name
+    );
     // Dense models of several variants; those of softmax first.
     let last = |model: &Model| model.scored.arm.rsplit('/').next() == Some("softmax");
     let mut dense: Vec<&Model> = models
@@ -98,15 +95,22 @@ fn within(side: &Side) -> Result<Vec<Group<'_>>> {
 }
 
 /// Why rows are compared with nothing.
-fn no_control(side: &Side, row: &Model) -> String {
-    let control = row.scored.path.with_file_name("p0");
+fn no_control(side: &Side, row: &Model, control: &str) -> String {
+    let rows = row.scored.path.parent();
+    let (path, what) = match (control, rows.and_then(|rows| rows.parent())) {
+        ("dense", Some(arm)) => (arm.join("dense"), "the dense model"),
+        _ => (
+            row.scored.path.with_file_name(control),
+            "p = 0, the dense model after as many further steps",
+        ),
+    };
     format!(
-        "{} is compared with p = 0, which is the dense model after as many further steps, and {} is no scored model: if its folder \
-         is there, score it with `{}`; if only its record is, delete the record of p = 0 and go on with `{}`; or name the models \
-         to compare",
+        "{} is compared with {what}, and {} is no scored model: if its folder is there, score it with `{}`; if only its records are, \
+         delete those in {} and go on with `{}`; or name the models to compare",
         row.name,
-        control.display(),
+        path.display(),
         side.eval,
+        side.records.display(),
         side.eval.replace(" eval ", " reproduce ")
     )
 }

@@ -32,6 +32,8 @@ pub(super) struct Side {
     pub(super) has_control: bool,
     /// What scores models of the run.
     pub(super) eval: String,
+    /// Where its records are.
+    pub(super) records: PathBuf,
 }
 
 /// A scored model.
@@ -135,6 +137,7 @@ impl Side {
             models,
             has_control,
             eval,
+            records: folder.records(),
         })
     }
 }
@@ -157,9 +160,17 @@ impl Model {
             ensure!(
                 model.path.join(T::KEPT).is_file(),
                 "{} has no {}, which says what each unit of the test set adds: an earlier version scored the model, or it \
-                 was removed; add it with `{eval}` (records stay as they are)",
+                 was removed; {}",
                 model.path.display(),
-                T::KEPT
+                T::KEPT,
+                match model.has_parameters() {
+                    true => format!("add it with `{eval}` (records stay as they are)"),
+                    false => format!(
+                        "its parameters are gone too: delete its records in {} and go on with `{}`",
+                        root.join("records").display(),
+                        eval.replace(" eval ", " reproduce ")
+                    ),
+                }
             );
             let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
             let scores = T::unit_scores(&recipe, &RunFolder::at(root.clone()), &model.path, &model.records)?;

@@ -33,6 +33,8 @@ use crate::train::{Identity, short};
 const RECIPE: &str = "recipe.toml";
 /// Name of the note that a training has ended, in the folder of a model.
 pub(super) const TRAINED: &str = "trained.json";
+/// The parameters of a model.
+pub(super) const MODEL: &str = "model.safetensors";
 
 /// A run folder, by its paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl ModelFolder {
     /// The parameters after the last step.
     #[must_use]
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(MODEL)
     }
 
     /// The note that training has ended; written last.

@@ -404,6 +404,16 @@ pub(crate) fn report<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         layout,
         expected,
     } = T::table(recipe, folder)?;
+    if run.request.only_tasks && run.request.stage == Stage::Report {
+        let there: BTreeSet<String> = records.iter().map(|of| of.row.clone()).collect();
+        records.retain(|record| expected.iter().any(|of| of.row == record.row));
+        ensure!(
+            !records.is_empty(),
+            "{} has no record of these tasks; it has those of {}",
+            folder.root().display(),
+            there.into_iter().collect::<Vec<_>>().join(", ")
+        );
+    }
     let options = ReportOptions {
         title,
         expected,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use sparta_results::metric::Outcomes;
 use sparta_results::{MaskFamily, MaskRows, Metric, RunRecord, Status};
 
-use super::folder::TRAINED;
+use super::folder::{MODEL, TRAINED};
 
 /// A model of a run folder with its records.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,11 @@ pub struct UnitScores {
 }
 
 impl ScoredModel {
+    /// Whether its parameters are there.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.path.join(MODEL).is_file()
+    }
+
     /// Name in records: `softmax-dense`.
     fn record_name(&self) -> String {
         self.name().replace('/', "-")

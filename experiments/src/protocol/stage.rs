@@ -84,6 +84,8 @@ pub struct Request<R> {
     pub dry_run: bool,
     /// The recipe's seeds were named for this command: a report is then of these alone.
     pub only_seeds: bool,
+    /// The same of its tasks.
+    pub only_tasks: bool,
     /// Go on in a run folder that exists.
     pub resume: bool,
     /// Go on beside records of another build, and average runs of several builds.

@@ -21,6 +21,12 @@ pub fn apply_set(
     let Some((key, value)) = set.split_once('=') else {
         bail!("`--set {set}` has no `=`; write for example `--set train.lr=0.002`");
     };
+    if value.contains('\n') {
+        bail!(
+            "`--set {}` has a line break: give each key a `--set` of its own",
+            set.replace('\n', "\\n")
+        );
+    }
     let old = renamed.iter().find(|old| old.old_path() == key.trim());
     let key = old.map_or_else(|| key.trim().to_owned(), Renamed::path);
     let parts: Vec<&str> = key.split('.').collect();

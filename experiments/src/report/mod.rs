@@ -18,7 +18,7 @@ use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::records::ensure_one_recipe;
 use crate::protocol::{RunFolder, TableRequest, Task, note};
 use crate::version::typed;
-use runs::relative;
+pub(crate) use runs::relative;
 
 /// What `sparta report` asks for.
 #[derive(Debug, Clone)]

@@ -121,7 +121,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// A folder that is not there.
-pub(super) fn relative(from: &Path, to: &Path) -> Result<String> {
+pub(crate) fn relative(from: &Path, to: &Path) -> Result<String> {
     let whole = |path: &Path| {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")

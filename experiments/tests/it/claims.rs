@@ -39,6 +39,10 @@ fn claims_are_judged_over_seeds_and_the_page_is_written() {
     );
     let page = bench.read("claims.md");
     assert_says(&page, &["# Claims", "--seeds 1,2,3"]);
+    let link = page.lines().find(|line| line.contains("lm-random-80"));
+    let (_, link) = link.unwrap().split_once("[lm-small](").expect("a link");
+    let (link, _) = link.split_once(')').unwrap();
+    assert!(bench.path(link).is_dir(), "{link}");
     for said in [&text, &page] {
         let line = said.lines().find(|line| line.contains("lm-random-80"));
         assert_says(line.unwrap_or_else(|| panic!("{said}")), &["holds", "(3)"]);
@@ -70,6 +74,16 @@ fn claims_are_judged_over_seeds_and_the_page_is_written() {
     let judged: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(judged[0]["verdict"], "holds", "{json}");
     assert_eq!(judged[0]["evidence"][0]["interval"]["n"], 2);
+    // Nothing but an earlier page is written over.
+    for file in ["own.toml", "run/recipe.toml"] {
+        let before = bench.read(file);
+        let line = format!("claims run --claims own.toml --out {file}");
+        let text = said(&bench.sparta(&line), 1);
+        assert_says(&text, &[file, "is no page of `sparta claims`"]);
+        assert_eq!(bench.read(file), before);
+    }
+    let again = ["claims", lm.as_str(), "--out", "claims.md"];
+    bench.sparta_of(&again).success();
     fs::write(bench.path("own.toml"), claim.replace("at_most", "at_mots")).unwrap();
     let text = said(&bench.sparta("claims run --claims own.toml"), 1);
     assert_says(&text, &["own.toml", "at_mots", "claims.toml"]);

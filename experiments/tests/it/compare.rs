@@ -96,7 +96,7 @@ fn perplexities_are_compared_by_segments_of_the_text() {
         &[
             "seed-1/rows/ap-p60 is compared with p = 0",
             "run/seed-1/rows/p0 is no scored model",
-            "delete the record of p = 0",
+            "delete those in run/records",
             "lm reproduce --recipe run/recipe.toml --out run --resume",
         ],
     );
@@ -331,6 +331,14 @@ fn labels_are_compared_by_mcnemars_test() {
     );
     assert!(found[0]["systems"][0]["discordant"].is_array());
     assert_eq!(found[0]["n_units"], 12);
+    let text = said(&bench.sparta("compare run ./run"), 1);
+    assert_says(&text, &["are the same run"]);
+    // Rows that were made from pretrained weights have the dense model beside them, and no other.
+    let dense = bench.path("run/seed-1/question-sentence/dense");
+    fs::rename(dense, bench.path("away")).unwrap();
+    let text = said(&bench.sparta("compare run"), 1);
+    let away = "run/seed-1/question-sentence/dense is no scored model";
+    assert_says(&text, &["is compared with the dense model", away]);
 }
 
 #[test]

@@ -242,7 +242,7 @@ impl MaskFamily {
         let family = match (word, word.strip_prefix("blocks-")) {
             ("ap", _) => Self::AP,
             ("random", _) => Self::RANDOM,
-            (_, Some(size)) => Self::blocks(size.parse().ok()?),
+            (_, Some(size)) => Self::blocks(size.parse().ok().filter(|&size| size > 0)?),
             (_, None) => return None,
         };
         Some(family.with(of, rows))

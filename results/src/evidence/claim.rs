@@ -209,7 +209,7 @@ struct Written {
     command: String,
     table: String,
     metric: Option<Metric>,
-    every: Option<Vec<Quantity>>,
+    every: Option<Vec<Vec<Cell>>>,
     unit: Option<Unit>,
     at_least: Option<f64>,
     at_most: Option<f64>,
@@ -248,16 +248,25 @@ impl TryFrom<Written> for Claim {
                 if every.is_empty() || !x.is_finite() {
                     return refuse("compares nothing, or its bound is no number");
                 }
-                for [a, b] in &every {
-                    for cell in [a, b] {
+                let mut pairs: Vec<Quantity> = Vec::new();
+                for cells in every {
+                    for cell in &cells {
                         if let Err(wrong) = cell.check() {
                             return refuse(&wrong);
                         }
                     }
-                    if a == b {
-                        return refuse(&format!("compares {a} with itself"));
+                    match <Quantity>::try_from(cells) {
+                        Ok([a, b]) if a == b => {
+                            return refuse(&format!("compares {a} with itself"));
+                        }
+                        Ok(pair) => pairs.push(pair),
+                        Err(cells) => {
+                            let n = cells.len();
+                            return refuse(&format!("compares {n} cells; give pairs, [[A, B], …]"));
+                        }
                     }
                 }
+                let every = pairs;
                 Test::Cells {
                     table,
                     metric,
@@ -309,8 +318,14 @@ pub fn parse(text: &str) -> Result<Vec<Claim>> {
             },
         )
     })?;
+    if file.claim.is_empty() {
+        return Err(refuse("there is none in it".to_owned()));
+    }
     let mut names = BTreeSet::new();
     for claim in &file.claim {
+        if claim.id.trim().is_empty() {
+            return Err(refuse("a claim has an empty `id`".to_owned()));
+        }
         if !names.insert(claim.id.clone()) {
             return Err(refuse(format!("two claims are called `{}`", claim.id)));
         }
@@ -380,6 +395,13 @@ mod tests {
                 good.replace("mask = \"ap\"", "mask = \"dense\""),
             ),
             ("ap p=80 with itself", good.replace("random", "ap")),
+            ("`blocks-0`", good.replace("random", "blocks-0")),
+            ("an empty `id`", good.replace("\"a\"", "\" \"")),
+            ("there is none in it", "claim = []".to_owned()),
+            (
+                "compares 3 cells",
+                good.replace("{ mask = \"ap\"", "{ p = 20 }, { mask = \"ap\""),
+            ),
             (
                 "line 10: unknown field",
                 good.replace("every = ", "evry = "),

@@ -20,5 +20,5 @@ mod verdict;
 
 pub use claim::{Bound, Cell, Claim, Quantity, Test, parse, shipped};
 pub use interval::Interval;
-pub use print::{claims_json, claims_markdown, claims_table, missing_runs};
+pub use print::{RunLinks, claims_json, claims_markdown, claims_table, missing_runs};
 pub use verdict::{Counted, Evidence, FigureClaim, Judged, Verdict, judge};

@@ -1,34 +1,71 @@
 //! Verdicts as text.
 
+use std::collections::BTreeMap;
+
 use super::claim::{Test, Unit};
 use super::verdict::{Evidence, Judged, Verdict};
 use crate::error::Result;
 use crate::render::{Align, Table};
 
+const HEADS: [(&str, Align); 6] = [
+    ("claim", Align::Left),
+    ("verdict", Align::Left),
+    ("ours, 95 % interval (seeds)", Align::Left),
+    ("bound", Align::Left),
+    ("says", Align::Left),
+    ("source", Align::Left),
+];
+
 /// A line a claim: name, verdict, numbers, sentence.
 #[must_use]
 pub fn claims_table(judged: &[Judged<'_>]) -> Table {
-    let mut table = Table::new([
-        ("claim", Align::Left),
-        ("verdict", Align::Left),
-        ("ours, 95 % interval (seeds)", Align::Left),
-        ("bound", Align::Left),
-        ("says", Align::Left),
-        ("source", Align::Left),
-    ]);
+    let mut table = Table::new(HEADS);
     for of in judged {
-        let bound = match &of.claim.test {
-            Test::Cells { bound, unit, .. } => bound.words(*unit),
-            Test::Figure { .. } => "in every seed".to_owned(),
+        table.push(cells(of));
+    }
+    table
+}
+
+fn cells(of: &Judged<'_>) -> [String; 6] {
+    let bound = match &of.claim.test {
+        Test::Cells { bound, unit, .. } => bound.words(*unit),
+        Test::Figure { .. } => "in every seed".to_owned(),
+    };
+    [
+        of.claim.id.clone(),
+        of.verdict.words().to_owned(),
+        numbers(of),
+        bound,
+        of.claim.says.clone(),
+        of.claim.source.clone(),
+    ]
+}
+
+/// Where runs are from a page, by table and hash of the recipe.
+pub type RunLinks = BTreeMap<(String, String), Vec<String>>;
+
+/// The same with links to what decides each.
+fn linked_table(judged: &[Judged<'_>], links: &RunLinks) -> Table {
+    let [claim, verdict, ours, bound, says, source] = HEADS;
+    let records = ("records", Align::Left);
+    let mut table = Table::new([claim, verdict, ours, bound, says, source, records]);
+    for of in judged {
+        let (name, inner) = match &of.claim.test {
+            Test::Cells { table, .. } => (table, "records"),
+            Test::Figure { table, .. } => (table, "figures"),
         };
-        table.push([
-            of.claim.id.clone(),
-            of.verdict.words().to_owned(),
-            numbers(of),
-            bound,
-            of.claim.says.clone(),
-            of.claim.source.clone(),
-        ]);
+        let runs = of.recipe_hash.as_ref();
+        let runs = runs.and_then(|hash| links.get(&(name.clone(), hash.clone())));
+        let link = |run: &String| {
+            let last = run.rsplit('/').next().unwrap_or(run);
+            match run.contains([' ', '(', ')']) {
+                true => format!("[{last}](<{run}/{inner}>)"),
+                false => format!("[{last}]({run}/{inner})"),
+            }
+        };
+        let links: Vec<String> = runs.into_iter().flatten().map(link).collect();
+        let [claim, verdict, ours, bound, says, source] = cells(of);
+        table.push([claim, verdict, ours, bound, says, source, links.join(", ")]);
     }
     table
 }
@@ -63,26 +100,30 @@ fn numbers(of: &Judged<'_>) -> String {
 #[must_use]
 pub fn missing_runs(judged: &[Judged<'_>]) -> Vec<(String, Vec<String>)> {
     let mut commands: Vec<(String, Vec<String>)> = Vec::new();
-    let is_open = |of: &&Judged<'_>| {
-        of.verdict == Verdict::NoRuns || of.evidence.iter().any(|of| of.interval.ends.is_none())
-    };
-    for of in judged.iter().filter(is_open) {
-        let (command, id) = (&of.claim.command, &of.claim.id);
-        match commands.iter_mut().find(|(other, _)| other == command) {
+    for of in judged.iter().filter(|of| of.is_open) {
+        let id = &of.claim.id;
+        let command = match &of.claim.test {
+            Test::Cells { .. } => of.claim.command.clone(),
+            Test::Figure { .. } => format!(
+                "{} && sparta analyze RUN && sparta analyze RUN --seed N",
+                of.claim.command
+            ),
+        };
+        match commands.iter_mut().find(|(other, _)| *other == command) {
             Some((_, claims)) => claims.push(id.clone()),
-            None => commands.push((command.clone(), vec![id.clone()])),
+            None => commands.push((command, vec![id.clone()])),
         }
     }
     commands
 }
 
-/// A page: how many hold, the table, and the commands of missing runs.
+/// A page: how many hold, the table with links to runs, and the commands of missing ones.
 #[must_use]
-pub fn claims_markdown(judged: &[Judged<'_>]) -> String {
+pub fn claims_markdown(judged: &[Judged<'_>], links: &RunLinks) -> String {
     let mut text = format!(
         "# Claims\n\n{}\n\n{}",
         counts(judged),
-        claims_table(judged).to_markdown()
+        linked_table(judged, links).to_markdown()
     );
     let missing = missing_runs(judged);
     if !missing.is_empty() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::claim::{Bound, Cell, Claim, Quantity, Test, Unit};
 use super::interval::Interval;
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Status};
 use crate::render::aggregate;
 
 /// Whether a claim holds.
@@ -58,6 +58,10 @@ pub struct Judged<'a> {
     pub verdict: Verdict,
     /// The numbers.
     pub evidence: Vec<Evidence>,
+    /// Hash of the recipe whose runs it is judged by, if there are such.
+    pub recipe_hash: Option<String>,
+    /// Whether runs are missing: there is none, or of one seed.
+    pub is_open: bool,
     /// Why nothing can be told, or what is missing.
     pub note: Option<String>,
 }
@@ -82,8 +86,9 @@ pub struct FigureClaim {
 /// Which runs count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Hashes of the recipes that ship: of several recipes that have what a claim compares, it is judged by that one.
-    pub shipped: BTreeSet<String>,
+    /// Hash of the recipe that the command of a claim runs, by its name: of several recipes that have what it compares, it is
+    /// judged by that one.
+    pub own: BTreeMap<String, String>,
     /// Runs of several builds of the program are taken together.
     pub is_mixed: bool,
 }
@@ -112,24 +117,37 @@ pub fn judge<'a>(
                 let of_table = |record: &&RunRecord| record.table == *table;
                 let of_table: Vec<&RunRecord> = records.iter().filter(of_table).collect();
                 let of_metric = |record: &&RunRecord| record.metric == *metric;
-                let mut of_score = aggregate::counted(&of_table, counted.is_mixed);
-                of_score.retain(of_metric);
-                match of_score.is_empty() {
+                let of_score: Vec<&RunRecord> =
+                    of_table.iter().copied().filter(of_metric).collect();
+                let completed = aggregate::counted(&of_score);
+                match completed.is_empty() {
                     true => {
-                        Found::missing(no_score(table, &metric.to_string(), &of_table, &tables))
+                        let metric = metric.to_string();
+                        Found::missing(no_score(table, &metric, &of_table, &tables))
                     }
-                    false => of_cells(&of_score, (every, *unit, *bound), counted),
+                    false => {
+                        let runs = Runs {
+                            completed,
+                            all: of_score,
+                            own: counted.own.get(&claim.id),
+                            is_mixed: counted.is_mixed,
+                        };
+                        of_cells(&runs, (every, *unit, *bound))
+                    }
                 }
             }
             Test::Figure { table, figure } => {
                 let of_table = figures.iter().filter(|of| of.table == *table).collect();
-                of_figure(figure, of_table, counted)
+                let own = counted.own.get(&claim.id);
+                of_figure(figure, of_table, own, counted.is_mixed)
             }
         };
         Judged {
             claim,
             verdict: found.verdict,
             evidence: found.evidence,
+            recipe_hash: found.recipe_hash,
+            is_open: found.is_open,
             note: Some(found.notes.join("; ")).filter(|notes| !notes.is_empty()),
         }
     };
@@ -140,6 +158,8 @@ pub fn judge<'a>(
 struct Found {
     verdict: Verdict,
     evidence: Vec<Evidence>,
+    recipe_hash: Option<String>,
+    is_open: bool,
     notes: Vec<String>,
 }
 
@@ -148,15 +168,19 @@ impl Found {
         Self {
             verdict: Verdict::NoRuns,
             evidence: Vec::new(),
+            recipe_hash: None,
+            is_open: true,
             notes: vec![note],
         }
     }
 
-    /// Which numbers stand, but say nothing together.
-    fn untold(evidence: Vec<Evidence>, note: String) -> Self {
+    /// Whose numbers stand, but say nothing together.
+    fn untold(recipe_hash: Option<&str>, evidence: Vec<Evidence>, note: String) -> Self {
         Self {
             verdict: Verdict::CannotBeTold,
             evidence,
+            recipe_hash: recipe_hash.map(str::to_owned),
+            is_open: false,
             notes: vec![note],
         }
     }
@@ -167,6 +191,8 @@ fn no_score(table: &str, metric: &str, of_table: &[&RunRecord], tables: &BTreeSe
     let metrics: BTreeSet<String> = of_table.iter().map(|of| of.metric.to_string()).collect();
     match (metrics.is_empty(), tables.is_empty()) {
         (true, true) => "no runs were named".to_owned(),
+        // Many runs are no sign of a name that was mistyped.
+        (true, false) if tables.len() > 4 => format!("no run is of the table {table}"),
         (true, false) => format!(
             "no run is of the table {table}; there are {}",
             words(tables.iter().copied())
@@ -178,55 +204,72 @@ fn no_score(table: &str, metric: &str, of_table: &[&RunRecord], tables: &BTreeSe
     }
 }
 
+/// Words with commas between them; of many only the first ones.
 fn words<'a>(of: impl Iterator<Item = &'a str>) -> String {
-    of.collect::<Vec<_>>().join(", ")
+    const MOST: usize = 8;
+    let all: Vec<&str> = of.collect();
+    let shown = all[..all.len().min(MOST)].join(", ");
+    match all.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
-/// Which recipe a claim is judged by, of those that have what it compares, and what is said of the others.
-fn choose<'a>(hashes: &[&'a str], counted: &Counted) -> Result<(&'a str, Option<String>), String> {
-    let short = |hash: &str| hash.chars().take(8).collect::<String>();
-    let shipped: Vec<&str> = (hashes.iter().copied())
-        .filter(|hash| counted.shipped.contains(*hash))
-        .collect();
-    match (hashes, shipped.as_slice()) {
-        ([hash], _) => Ok((hash, None)),
-        (_, [hash]) => {
-            let others = hashes.iter().filter(|of| *of != hash);
-            let others: Vec<String> = others.map(|of| short(of)).collect();
+/// Which recipe a claim is judged by, of those that have what it compares, and what is said of it and the others.
+fn choose<'a>(
+    hashes: &[&'a str],
+    own: Option<&String>,
+) -> Result<(&'a str, Option<String>), String> {
+    let all = |of: &[&str]| words(of.iter().map(|hash| &hash[..hash.len().min(8)]));
+    let is_own = |hash: &&&str| own.is_some_and(|own| own == **hash);
+    match (hashes, hashes.iter().find(is_own)) {
+        ([hash], Some(_)) => Ok((hash, None)),
+        (_, Some(hash)) => {
+            let others: Vec<&str> = hashes.iter().copied().filter(|of| of != hash).collect();
             let note = format!(
-                "runs of changed recipes ({}) are left out beside those of the shipped one",
-                others.join(", ")
+                "runs of changed recipes ({}) are left out beside those of its command",
+                all(&others)
             );
             Ok((hash, Some(note)))
         }
-        (_, _) => {
-            let all: Vec<String> = hashes.iter().map(|of| short(of)).collect();
-            Err(format!(
-                "the runs are of several recipes ({}); name folders of one",
-                all.join(", ")
-            ))
+        ([hash], None) => {
+            let other = || format!("by another recipe ({}) than its command's", all(&[hash]));
+            Ok((hash, own.map(|_| other())))
         }
+        (_, None) => Err(format!(
+            "the runs are of several recipes ({}); name folders of one",
+            all(hashes)
+        )),
     }
 }
 
 /// Why runs of several builds say nothing together.
-fn several_builds(builds: &BTreeSet<String>) -> String {
-    let short = |of: &String| of.chars().take(12).collect::<String>();
-    let builds: Vec<String> = builds.iter().map(short).collect();
+fn several_builds<'a>(builds: impl Iterator<Item = &'a str>) -> String {
+    let builds: BTreeSet<&str> = builds.map(|of| &of[..of.len().min(12)]).collect();
     format!(
         "the runs are of several builds ({}); `--mixed` takes them together",
-        builds.join(", ")
+        words(builds.into_iter())
     )
 }
 
-fn of_cells(
-    records: &[&RunRecord],
-    (every, unit, bound): (&[Quantity], Unit, Bound),
-    counted: &Counted,
-) -> Found {
-    let mut recipes: BTreeMap<&str, Vec<&RunRecord>> = BTreeMap::new();
-    for record in records {
-        recipes.entry(&record.recipe_hash).or_default().push(record);
+/// The runs of a table that have a claim's score.
+struct Runs<'a> {
+    completed: Vec<aggregate::Counted<'a>>,
+    /// With those that did not end well.
+    all: Vec<&'a RunRecord>,
+    /// The recipe of the claim's command.
+    own: Option<&'a String>,
+    is_mixed: bool,
+}
+
+fn build_of(record: &RunRecord) -> &str {
+    record.commit().unwrap_or("unknown")
+}
+
+fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -> Found {
+    let mut recipes: BTreeMap<&str, Vec<aggregate::Counted<'_>>> = BTreeMap::new();
+    for of in &runs.completed {
+        recipes.entry(&of.record.recipe_hash).or_default().push(*of);
     }
     let (mut pairs, mut missing) = (BTreeMap::new(), None);
     for (hash, records) in &recipes {
@@ -236,79 +279,148 @@ fn of_cells(
         }
     }
     let hashes: Vec<&str> = pairs.keys().copied().collect();
-    let (hash, left_out) = match (hashes.is_empty(), choose(&hashes, counted)) {
+    let (hash, said) = match (hashes.is_empty(), choose(&hashes, runs.own)) {
         (true, _) => return Found::missing(missing.unwrap_or_default()),
         (false, Ok(chosen)) => chosen,
-        (false, Err(note)) => return Found::untold(Vec::new(), note),
+        (false, Err(note)) => return Found::untold(None, Vec::new(), note),
     };
     let pairs: &Vec<Pairs<'_>> = &pairs[hash];
     let mut evidence = Vec::new();
     for (of, [a, b]) in pairs.iter().zip(every) {
         match of.evidence([a, b], unit) {
             Ok(of) => evidence.push(of),
-            Err(note) => return Found::untold(evidence, note),
+            Err(note) => return Found::untold(Some(hash), evidence, note),
         }
     }
-    let all = || pairs.iter().flat_map(Pairs::records);
-    let builds: BTreeSet<String> = all()
-        .map(|of| of.commit().unwrap_or("unknown").to_owned())
+    let records = || pairs.iter().flat_map(Pairs::records);
+    let builds: BTreeSet<&str> = pairs
+        .iter()
+        .flat_map(|of| of.builds.iter().copied())
         .collect();
-    if builds.len() > 1 && !counted.is_mixed {
-        return Found::untold(evidence, several_builds(&builds));
+    if builds.len() > 1 && !runs.is_mixed {
+        let note = several_builds(builds.into_iter());
+        return Found::untold(Some(hash), evidence, note);
     }
+    let mut notes = Vec::new();
+    let is_open = evidence.iter().any(|of| of.interval.ends.is_none());
+    notes.extend(is_open.then(|| "one seed has no interval".to_owned()));
+    notes.extend(pairs.iter().flat_map(|of| of.left_out.iter().cloned()));
+    let cells: Vec<&Cell> = every.iter().flatten().collect();
+    for record in runs.all.iter().filter(|of| of.recipe_hash == hash) {
+        if record.status == Status::Diverged && cells.iter().any(|cell| cell.has(record)) {
+            notes.push(format!("seed {} diverged ({})", record.seed, record.id));
+        }
+    }
+    let contradicted: BTreeSet<u64> = records()
+        .filter(|of| of.is_contradicted)
+        .map(|of| of.record.seed)
+        .collect();
+    for seed in contradicted {
+        notes.push(format!(
+            "seed {seed} has runs of different scores, of which the later counts"
+        ));
+    }
+    notes.extend(said);
+    notes.sort();
+    notes.dedup();
     let each: Vec<Option<bool>> = evidence
         .iter()
         .map(|of| within(of.interval, bound))
         .collect();
-    let one_seed = evidence.iter().any(|of| of.interval.ends.is_none());
-    let one_seed = one_seed.then(|| "one seed has no interval".to_owned());
     Found {
         verdict: all_of(&each),
         evidence,
-        notes: one_seed.into_iter().chain(left_out).collect(),
+        recipe_hash: Some(hash.to_owned()),
+        is_open,
+        notes,
     }
 }
 
-/// The records of two cells, of the seeds that both have.
-struct Pairs<'a>(BTreeMap<u64, [Vec<&'a RunRecord>; 2]>);
+/// The records of two cells, of the seeds that one build has both of.
+struct Pairs<'a> {
+    seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]>,
+    /// The builds that have both of some seed.
+    builds: BTreeSet<&'a str>,
+    /// Which seeds have one of them alone.
+    left_out: Vec<String>,
+}
 
 impl<'a> Pairs<'a> {
     /// # Errors
     /// No seed that has both, in words.
-    fn of(records: &[&'a RunRecord], [a, b]: &Quantity) -> Result<Self, String> {
-        let (of_a, mut of_b) = (by_seed(records, a), by_seed(records, b));
-        for (cell, of_cell) in [(a, &of_a), (b, &of_b)] {
-            if of_cell.is_empty() {
+    fn of(records: &[aggregate::Counted<'a>], [a, b]: &Quantity) -> Result<Self, String> {
+        let mut found: BTreeMap<(u64, &'a str), [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
+        for of in records {
+            for (at, cell) in [a, b].into_iter().enumerate() {
+                if cell.has(of.record) {
+                    let key = (of.record.seed, build_of(of.record));
+                    found.entry(key).or_default()[at].push(*of);
+                }
+            }
+        }
+        for (at, cell) in [a, b].into_iter().enumerate() {
+            if found.values().all(|of| of[at].is_empty()) {
+                let records = records.iter().map(|of| of.record);
                 return Err(format!(
                     "no seed has {cell}; there are {}",
                     there_are(records)
                 ));
             }
         }
-        let shared = of_a.into_iter();
-        let shared = shared.filter_map(|(seed, of_a)| Some((seed, [of_a, of_b.remove(&seed)?])));
-        let shared: BTreeMap<_, _> = shared.collect();
-        match shared.is_empty() {
-            true => Err(format!("no seed has both {a} and {b}")),
-            false => Ok(Self(shared)),
+        // Of several builds that have both, the one that was finished last.
+        let finished = |of: &[Vec<aggregate::Counted<'_>>; 2]| {
+            of.iter()
+                .flatten()
+                .filter_map(|of| of.record.finished)
+                .max()
+        };
+        let mut seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
+        let mut lacks: BTreeMap<u64, &Cell> = BTreeMap::new();
+        let mut builds = BTreeSet::new();
+        for ((seed, build), of) in found {
+            match [of[0].is_empty(), of[1].is_empty()] {
+                [false, false] => {
+                    builds.insert(build);
+                    let later = |then: &[Vec<_>; 2]| finished(&of) > finished(then);
+                    if seeds.get(&seed).is_none_or(later) {
+                        seeds.insert(seed, of);
+                    }
+                }
+                [true, _] => _ = lacks.insert(seed, a),
+                [false, true] => _ = lacks.insert(seed, b),
+            }
         }
+        if seeds.is_empty() {
+            return Err(format!("no seed has both {a} and {b} by one build"));
+        }
+        let left_out = lacks
+            .into_iter()
+            .filter(|(seed, _)| !seeds.contains_key(seed));
+        let left_out =
+            left_out.map(|(seed, cell)| format!("seed {seed} is left out: it has no {cell}"));
+        Ok(Self {
+            left_out: left_out.collect(),
+            builds,
+            seeds,
+        })
     }
 
-    fn records(&self) -> impl Iterator<Item = &'a RunRecord> {
-        self.0.values().flatten().flatten().copied()
+    fn records(&self) -> impl Iterator<Item = aggregate::Counted<'a>> {
+        self.seeds.values().flatten().flatten().copied()
     }
 
     /// The differences, seed by seed.
     ///
     /// # Errors
-    /// Records that are not of one row or protocol, and a share of 0, in words.
+    /// Records that are not of one row or protocol, cells that are the same runs, and a share of 0, in words.
     fn evidence(&self, cells: [&Cell; 2], unit: Unit) -> Result<Evidence, String> {
+        let [a, b] = cells;
         for (at, cell) in cells.into_iter().enumerate() {
-            let rows: BTreeSet<String> = (self.0.values())
+            let rows: BTreeSet<String> = (self.seeds.values())
                 .flat_map(|of| &of[at])
-                .map(|of| match &of.variant {
-                    Some(variant) => format!("{} {variant}", of.row),
-                    None => of.row.clone(),
+                .map(|of| match &of.record.variant {
+                    Some(variant) => format!("{} {variant}", of.record.row),
+                    None => of.record.row.clone(),
                 })
                 .collect();
             if rows.len() > 1 {
@@ -318,16 +430,25 @@ impl<'a> Pairs<'a> {
                 ));
             }
         }
-        let signatures: BTreeSet<&str> = self.records().map(|of| &*of.signature).collect();
+        let signatures: BTreeSet<&str> = self.records().map(|of| &*of.record.signature).collect();
         if signatures.len() > 1 {
             return Err(format!(
                 "the runs are of several protocols ({}); name folders of one",
                 words(signatures.into_iter())
             ));
         }
-        let [a, b] = cells;
+        let ids = |of: &[aggregate::Counted<'_>]| -> Vec<String> {
+            of.iter().map(|of| of.record.id.clone()).collect()
+        };
+        if self
+            .seeds
+            .values()
+            .all(|[of_a, of_b]| ids(of_a) == ids(of_b))
+        {
+            return Err(format!("{a} and {b} are the same runs"));
+        }
         let (mut values, mut sums) = (Vec::new(), (0.0, 0.0));
-        for [of_a, of_b] in self.0.values() {
+        for [of_a, of_b] in self.seeds.values() {
             let (x, y) = (mean(of_a), mean(of_b));
             sums = (sums.0 + x, sums.1 + y);
             values.push(match unit {
@@ -338,25 +459,20 @@ impl<'a> Pairs<'a> {
                 Unit::Percent => 100.0 * (x - y) / y,
             });
         }
-        let n = self.0.len() as f64;
+        let n = self.seeds.len() as f64;
         Ok(Evidence {
             of: format!("{a} against {b}"),
             interval: Interval::of(&values).ok_or_else(|| "there is no value".to_owned())?,
-            seeds: self.0.keys().copied().collect(),
+            seeds: self.seeds.keys().copied().collect(),
             means: (sums.0 / n, sums.1 / n),
         })
     }
 }
 
 /// The cells that records have, as claims name them.
-fn there_are(records: &[&RunRecord]) -> String {
-    const MOST: usize = 12;
-    let cells: BTreeSet<String> = records.iter().map(|of| Cell::of(of).to_string()).collect();
-    let shown = words(cells.iter().take(MOST).map(String::as_str));
-    match cells.len().saturating_sub(MOST) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+fn there_are<'a>(records: impl Iterator<Item = &'a RunRecord>) -> String {
+    let cells: BTreeSet<String> = records.map(|of| Cell::of(of).to_string()).collect();
+    words(cells.iter().map(String::as_str))
 }
 
 /// Whether an interval is on one side of a bound.
@@ -385,21 +501,18 @@ fn all_of(each: &[Option<bool>]) -> Verdict {
     }
 }
 
-/// The records of a cell by seed: one, or several draws of a random mask.
-fn by_seed<'a>(records: &[&'a RunRecord], cell: &Cell) -> BTreeMap<u64, Vec<&'a RunRecord>> {
-    let mut seeds: BTreeMap<u64, Vec<&RunRecord>> = BTreeMap::new();
-    for &record in records.iter().filter(|record| cell.has(record)) {
-        seeds.entry(record.seed).or_default().push(record);
-    }
-    seeds
-}
-
-fn mean(records: &[&RunRecord]) -> f64 {
-    let values = records.iter().filter_map(|record| record.value);
+/// Of one record, or several draws of a random mask.
+fn mean(records: &[aggregate::Counted<'_>]) -> f64 {
+    let values = records.iter().filter_map(|of| of.record.value);
     values.sum::<f64>() / records.len() as f64
 }
 
-fn of_figure(figure: &str, of_table: Vec<&FigureClaim>, counted: &Counted) -> Found {
+fn of_figure(
+    figure: &str,
+    of_table: Vec<&FigureClaim>,
+    own: Option<&String>,
+    is_mixed: bool,
+) -> Found {
     if of_table.is_empty() {
         return Found::missing("no analysed seed has it".to_owned());
     }
@@ -408,7 +521,7 @@ fn of_figure(figure: &str, of_table: Vec<&FigureClaim>, counted: &Counted) -> Fo
         recipes.entry(&of.recipe_hash).or_default().push(of);
     }
     let hashes: Vec<&str> = recipes.keys().copied().collect();
-    let (hash, left_out) = match (hashes.is_empty(), choose(&hashes, counted)) {
+    let (hash, said) = match (hashes.is_empty(), choose(&hashes, own)) {
         (true, _) => {
             let note = format!(
                 "`{figure}` is none of the claims that `sparta analyze` writes to figures/claims.md"
@@ -416,28 +529,42 @@ fn of_figure(figure: &str, of_table: Vec<&FigureClaim>, counted: &Counted) -> Fo
             return Found::missing(note);
         }
         (false, Ok(chosen)) => chosen,
-        (false, Err(note)) => return Found::untold(Vec::new(), note),
+        (false, Err(note)) => return Found::untold(None, Vec::new(), note),
     };
-    // A copy of a run is no other seed.
-    let seeds: BTreeMap<u64, Option<bool>> =
-        recipes[hash].iter().map(|of| (of.seed, of.holds)).collect();
-    let count = |said: bool| seeds.values().filter(|of| **of == Some(said)).count();
-    let (yes, no, n) = (count(true), count(false), seeds.len());
-    let said = format!("yes in {yes} and no in {no} of {n} seeds");
-    let builds: BTreeSet<String> = (recipes[hash].iter())
-        .map(|of| of.commit.as_deref().unwrap_or("unknown").to_owned())
-        .collect();
-    if builds.len() > 1 && !counted.is_mixed {
-        return Found::untold(Vec::new(), format!("{said}; {}", several_builds(&builds)));
+    // A copy of a run is no other seed; copies that disagree say nothing.
+    let mut seeds: BTreeMap<u64, BTreeSet<Option<bool>>> = BTreeMap::new();
+    for of in &recipes[hash] {
+        seeds.entry(of.seed).or_default().insert(of.holds);
     }
-    let verdict = match (yes, no) {
-        (yes, 0) if yes > 1 => Verdict::Holds,
-        (0, no) if no > 1 => Verdict::DoesNot,
-        _ => Verdict::CannotBeTold,
+    let differ = seeds.iter().filter(|(_, of)| of.len() > 1);
+    let mut notes: Vec<String> = differ
+        .map(|(seed, _)| format!("runs of seed {seed} contradict each other"))
+        .collect();
+    let count = |said: bool| {
+        let only = BTreeSet::from([Some(said)]);
+        seeds.values().filter(|of| **of == only).count()
     };
+    let (yes, no, n) = (count(true), count(false), seeds.len());
+    notes.insert(0, format!("yes in {yes} and no in {no} of {n} seeds"));
+    let builds = || {
+        recipes[hash]
+            .iter()
+            .map(|of| of.commit.as_deref().unwrap_or("unknown"))
+    };
+    if builds().collect::<BTreeSet<_>>().len() > 1 && !is_mixed {
+        notes.push(several_builds(builds()));
+        return Found::untold(Some(hash), Vec::new(), notes.join("; "));
+    }
+    notes.extend(said);
     Found {
-        verdict,
+        verdict: match (yes, no) {
+            (yes, 0) if yes > 1 => Verdict::Holds,
+            (0, no) if no > 1 => Verdict::DoesNot,
+            _ => Verdict::CannotBeTold,
+        },
         evidence: Vec::new(),
-        notes: std::iter::once(said).chain(left_out).collect(),
+        recipe_hash: Some(hash.to_owned()),
+        is_open: n < 2,
+        notes,
     }
 }

@@ -199,17 +199,33 @@ pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     result
 }
 
-/// The completed runs that count: of several with the same seeds the one finished last, of each build where builds are not taken
-/// together.
-pub(crate) fn counted<'a>(records: &[&'a RunRecord], is_mixed: bool) -> Vec<&'a RunRecord> {
+/// A completed run that counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted<'a> {
+    pub(crate) record: &'a RunRecord,
+    /// Whether an earlier run of the same build and seeds has another score.
+    pub(crate) is_contradicted: bool,
+}
+
+/// Of several completed runs of a build with the same seeds the one finished last.
+pub(crate) fn counted<'a>(records: &[&'a RunRecord]) -> Vec<Counted<'a>> {
     let mut ordered = records.to_vec();
     ordered.retain(|of| of.status == Status::Completed && of.value.is_some_and(f64::is_finite));
-    ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
-    let mut counted = BTreeMap::new();
+    // Never the order in which they were named.
+    let value = |of: &RunRecord| of.value.unwrap_or_default().to_bits();
+    ordered.sort_by_key(|of| (of.finished, of.started, of.id.clone(), value(of)));
+    let mut counted: BTreeMap<_, Counted<'a>> = BTreeMap::new();
     for record in ordered {
         let (mut key, mask_seed) = key(record);
-        key.build = (!is_mixed).then(|| build_words(record));
-        counted.insert((key, record.seed, mask_seed), record);
+        key.build = Some(build_words(record));
+        let key = (key, record.seed, mask_seed);
+        let differs = |of: &Counted<'_>| of.is_contradicted || of.record.value != record.value;
+        let is_contradicted = counted.get(&key).is_some_and(differs);
+        let of_key = Counted {
+            record,
+            is_contradicted,
+        };
+        counted.insert(key, of_key);
     }
     counted.into_values().collect()
 }

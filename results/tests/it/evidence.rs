@@ -1,7 +1,7 @@
 //! Claims judged by records.
 
 use sparta_results::evidence::{
-    Claim, Counted, FigureClaim, Verdict, claims_markdown, judge, missing_runs, parse,
+    Claim, Counted, FigureClaim, RunLinks, Verdict, claims_markdown, judge, missing_runs, parse,
 };
 use sparta_results::{COMMIT, RunRecord};
 
@@ -82,7 +82,7 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
         missing_runs(&judged),
         [("lm --seeds 1,2".to_owned(), vec!["a".to_owned()])]
     );
-    assert!(claims_markdown(&judged).contains("1 cannot be told"));
+    assert!(claims_markdown(&judged, &RunLinks::default()).contains("1 cannot be told"));
     // A seed that only one of both has is no pair.
     let mut records = runs();
     records.retain(|of| !(of.seed == 3 && of.condition == AP));
@@ -91,9 +91,9 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
         [1, 2]
     );
     let mut records = runs();
-    records[0]
-        .versions
-        .insert(COMMIT.to_owned(), "abc".to_owned());
+    for record in records.iter_mut().filter(|of| of.seed == 1) {
+        record.versions.insert(COMMIT.to_owned(), "abc".to_owned());
+    }
     let (verdict, said) = note(&records, false);
     assert_eq!(verdict, Verdict::CannotBeTold);
     assert!(said.contains("--mixed"), "{said}");
@@ -115,9 +115,10 @@ fn of_several_recipes_one_that_has_both_cells_counts() {
         };
         records.into_iter().map(changed).collect::<Vec<_>>()
     };
-    let told = |records: &[RunRecord], shipped: &[&str]| {
+    let told = |records: &[RunRecord], own_recipe: &[&str]| {
+        let own = |of: &&str| ("a".to_owned(), (*of).to_owned());
         let counted = Counted {
-            shipped: shipped.iter().map(|of| (*of).to_owned()).collect(),
+            own: own_recipe.iter().map(own).collect(),
             is_mixed: false,
         };
         let judged = judge(&claims, records, &[], &counted);
@@ -129,10 +130,11 @@ fn of_several_recipes_one_that_has_both_cells_counts() {
     let mut records = other(runs());
     records.retain(|of| of.condition == AP);
     records.extend(runs());
-    for shipped in [own.clone(), "0".repeat(64)] {
-        let (verdict, note, _) = told(&records, &[&shipped]);
-        assert_eq!((verdict, note.as_str()), (Verdict::Holds, ""));
-    }
+    let (verdict, note, _) = told(&records, &[&own]);
+    assert_eq!((verdict, note.as_str()), (Verdict::Holds, ""));
+    let (verdict, note, _) = told(&records, &[&"0".repeat(64)]);
+    assert_eq!(verdict, Verdict::Holds);
+    assert!(note.starts_with("by another recipe ("), "{note}");
     let mut both = other(runs());
     both.extend(runs());
     let (verdict, note, n) = told(&both, &[]);
@@ -161,9 +163,59 @@ fn of_two_runs_of_a_seed_the_later_counts() {
         })
         .collect();
     records.splice(0..0, later);
+    for _ in 0..2 {
+        // Whatever the order in which they are named.
+        records.reverse();
+        let judged = judge(&claims, &records, &[], &Counted::default());
+        let mean = judged[0].evidence[0].interval.mean;
+        assert!((mean - 103.0).abs() < 1e-9, "{mean}");
+        let note = judged[0].note.as_deref().unwrap_or_default();
+        assert!(
+            note.contains("seed 2 has runs of different scores"),
+            "{note}"
+        );
+    }
+}
+
+/// A pair is of one build, and what one build has of a seed is no reason to leave out what another has of it whole.
+#[test]
+fn pairs_are_of_one_build() {
+    let claims = claim("at_least = 0.5", "points");
+    let mut records = runs();
+    for record in runs().into_iter().filter(|of| of.condition == AP) {
+        let versions = [(COMMIT.to_owned(), "later".to_owned())].into();
+        records.push(RunRecord {
+            value: Some(1000.0),
+            finished: record.finished.map(|at| at + 9),
+            versions,
+            ..record
+        });
+    }
+    for is_mixed in [false, true] {
+        let judged = judge(&claims, &records, &[], &mixed(is_mixed));
+        assert_eq!(judged[0].verdict, Verdict::Holds);
+        let mean = judged[0].evidence[0].interval.mean;
+        assert!((mean - 3.0).abs() < 1e-9, "{mean}");
+    }
+}
+
+/// Seeds that lack a cell, and runs that diverged, are named.
+#[test]
+fn what_is_left_out_is_said() {
+    let claims = claim("at_least = 0.5", "points");
+    let mut records = runs();
+    for record in &mut records {
+        if record.seed == 3 && record.condition == AP {
+            record.status = sparta_results::Status::Diverged;
+            record.value = None;
+        }
+    }
     let judged = judge(&claims, &records, &[], &Counted::default());
-    let mean = judged[0].evidence[0].interval.mean;
-    assert!((mean - 103.0).abs() < 1e-9, "{mean}");
+    let note = judged[0].note.as_deref().unwrap_or_default();
+    for said in ["seed 3 is left out: it has no ap p=80", "seed 3 diverged ("] {
+        assert!(note.contains(said), "{said}: {note}");
+    }
+    assert_eq!(judged[0].evidence[0].seeds, [1, 2]);
 }
 
 #[test]
@@ -202,7 +254,7 @@ fn what_cannot_be_told_says_what_there_is() {
     is(
         note(text, &apart),
         none,
-        "no seed has both random p=80 and ap p=80",
+        "no seed has both random p=80 and ap p=80 by one build",
     );
     let mut zero = runs();
     for record in zero.iter_mut().filter(|of| of.condition == AP) {

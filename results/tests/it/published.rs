@@ -218,6 +218,42 @@ fn the_readme_of_the_published_runs_is_that_of_the_records() {
     }
 }
 
+/// docs/results.md has the line of each claim: what it says, its bound, ours, the verdict, and where the records are.
+#[test]
+fn the_claims_of_the_documentation_are_those_of_the_records() {
+    let docs = fs::read_to_string("../docs/results.md").unwrap();
+    let page = fs::read_to_string("published/CLAIMS.md").unwrap();
+    let cells = |line: &str| -> Vec<String> {
+        let cells = line.trim_matches('|').split(" | ");
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let mut claims = page
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(cells);
+    let at: Vec<usize> = {
+        let heads = claims.next().unwrap();
+        let place = |name: &str| {
+            heads
+                .iter()
+                .position(|head| head.starts_with(name))
+                .unwrap()
+        };
+        ["says", "bound", "ours", "verdict", "records"]
+            .map(place)
+            .into()
+    };
+    let mut n = 0;
+    for claim in claims {
+        let cells: Vec<String> = at.iter().map(|&at| claim[at].clone()).collect();
+        let line = format!("| {} |", cells.join(" | "));
+        let line = line.replace("](", "](../results/published/");
+        assert!(docs.contains(&line), "docs/results.md lacks\n{line}");
+        n += 1;
+    }
+    assert!(n > 30, "{n}");
+}
+
 #[test]
 fn published_records_are_written_as_they_were() {
     let written = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! The tables as they should be.
 
 use super::{bench, published};
-use crate::bench::{assert_says, cell, read, stdout};
+use crate::bench::{assert_says, cell, read, said, stdout};
 
 #[test]
 fn stages_one_by_one_make_the_same_table_as_all_at_once() {
@@ -92,6 +92,14 @@ fn published_tasks_from_the_dense_model_with_dynamic_padding_and_random_masks() 
         "{csv}"
     );
     assert!(bench.path("run/seed-1/rte/rows/p0/trained.json").exists());
+    // Of one task alone, if it is asked; of one that there is not, nothing.
+    bench.run("report --out run --tasks stsb").success();
+    let one = bench.csv("run");
+    assert!(one.contains("STS-B,80,") && !one.contains("RTE"), "{one}");
+    let text = said(&bench.run("report --out run --tasks cola"), 1);
+    assert_says(&text, &["no record of these tasks", "RTE, STS-B"]);
+    bench.run("report --out run --tasks rte,stsb").success();
+    assert_eq!(bench.csv("run"), csv);
 }
 
 /// A few dozen steps on a few examples are enough to know them by heart.
