@@ -1,16 +1,19 @@
 //! Options of several programs, and the request they make.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sparta_ops::attention::Implementation;
 
 use super::program::{self, Unused, once};
+use crate::analysis::program_of_text;
 use crate::device::{DeviceChoice, SPELLINGS};
+use crate::io::read_text;
 use crate::protocol::{Request, RunFolder, Stage};
 use crate::recipe::Recipe;
+use crate::version::typed;
 
 /// What every program by a recipe is asked.
 #[derive(Debug, Clone, Args)]
@@ -118,8 +121,14 @@ impl Common {
             .map(RunFolder::recipe)
             .filter(|path| path.is_file());
         let mut recipe = match (&self.recipe, own) {
-            (Some(name), _) => R::load(name, &self.sets)?,
-            (None, Some(path)) => R::open(&path, &self.sets)?,
+            (Some(name), _) => {
+                let read = R::load(name, &self.sets);
+                read.map_err(|error| of_other_program::<R>(Path::new(name), error))?
+            }
+            (None, Some(path)) => {
+                let read = R::open(&path, &self.sets);
+                read.map_err(|error| of_other_program::<R>(&path, error))?
+            }
             (None, None) => R::load(R::SHIPPED[0].name, &self.sets)?,
         };
         if let Some(seeds) = self.seeds.clone() {
@@ -159,6 +168,19 @@ impl Common {
             profile: self.profile,
             quiet: self.quiet,
         })
+    }
+}
+
+/// Of a recipe that cannot be read: whether it is one of another program.
+fn of_other_program<R: Recipe>(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let text = read_text(path).unwrap_or_default();
+    match program_of_text(path, &text) {
+        Ok(program) if program.as_str() != R::PROGRAM => anyhow!(
+            "{} is a recipe of another program: `{program} --recipe {}`",
+            path.display(),
+            typed(path)
+        ),
+        _ => error,
     }
 }
 

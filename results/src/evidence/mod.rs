@@ -15,6 +15,7 @@
 
 mod claim;
 mod interval;
+mod pairs;
 mod print;
 mod verdict;
 

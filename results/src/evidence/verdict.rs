@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::claim::{Bound, Cell, Claim, Quantity, Test, Unit};
 use super::interval::Interval;
+use super::pairs::Pairs;
 use crate::record::{RunRecord, Status};
 use crate::render::aggregate;
 
@@ -205,7 +206,7 @@ fn no_score(table: &str, metric: &str, of_table: &[&RunRecord], tables: &BTreeSe
 }
 
 /// Words with commas between them; of many only the first ones.
-fn words<'a>(of: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn words<'a>(of: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 8;
     let all: Vec<&str> = of.collect();
     let shown = all[..all.len().min(MOST)].join(", ");
@@ -220,7 +221,10 @@ fn choose<'a>(
     hashes: &[&'a str],
     own: Option<&String>,
 ) -> Result<(&'a str, Option<String>), String> {
-    let all = |of: &[&str]| words(of.iter().map(|hash| &hash[..hash.len().min(8)]));
+    let all = |of: &[&str]| {
+        let short: Vec<String> = of.iter().map(|hash| start(hash, 8)).collect();
+        words(short.iter().map(String::as_str))
+    };
     let is_own = |hash: &&&str| own.is_some_and(|own| own == **hash);
     match (hashes, hashes.iter().find(is_own)) {
         ([hash], Some(_)) => Ok((hash, None)),
@@ -243,12 +247,17 @@ fn choose<'a>(
     }
 }
 
+/// The first characters of a hash.
+fn start(hash: &str, n: usize) -> String {
+    hash.chars().take(n).collect()
+}
+
 /// Why runs of several builds say nothing together.
 fn several_builds<'a>(builds: impl Iterator<Item = &'a str>) -> String {
-    let builds: BTreeSet<&str> = builds.map(|of| &of[..of.len().min(12)]).collect();
+    let builds: BTreeSet<String> = builds.map(|of| start(of, 12)).collect();
     format!(
         "the runs are of several builds ({}); `--mixed` takes them together",
-        words(builds.into_iter())
+        words(builds.iter().map(String::as_str))
     )
 }
 
@@ -262,7 +271,8 @@ struct Runs<'a> {
     is_mixed: bool,
 }
 
-fn build_of(record: &RunRecord) -> &str {
+/// The build that made a record.
+pub(super) fn build_of(record: &RunRecord) -> &str {
     record.commit().unwrap_or("unknown")
 }
 
@@ -336,145 +346,6 @@ fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -
     }
 }
 
-/// The records of two cells, of the seeds that one build has both of.
-struct Pairs<'a> {
-    seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]>,
-    /// The builds that have both of some seed.
-    builds: BTreeSet<&'a str>,
-    /// Which seeds have one of them alone.
-    left_out: Vec<String>,
-}
-
-impl<'a> Pairs<'a> {
-    /// # Errors
-    /// No seed that has both, in words.
-    fn of(records: &[aggregate::Counted<'a>], [a, b]: &Quantity) -> Result<Self, String> {
-        let mut found: BTreeMap<(u64, &'a str), [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
-        for of in records {
-            for (at, cell) in [a, b].into_iter().enumerate() {
-                if cell.has(of.record) {
-                    let key = (of.record.seed, build_of(of.record));
-                    found.entry(key).or_default()[at].push(*of);
-                }
-            }
-        }
-        for (at, cell) in [a, b].into_iter().enumerate() {
-            if found.values().all(|of| of[at].is_empty()) {
-                let records = records.iter().map(|of| of.record);
-                return Err(format!(
-                    "no seed has {cell}; there are {}",
-                    there_are(records)
-                ));
-            }
-        }
-        // Of several builds that have both, the one that was finished last.
-        let finished = |of: &[Vec<aggregate::Counted<'_>>; 2]| {
-            of.iter()
-                .flatten()
-                .filter_map(|of| of.record.finished)
-                .max()
-        };
-        let mut seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
-        let mut lacks: BTreeMap<u64, &Cell> = BTreeMap::new();
-        let mut builds = BTreeSet::new();
-        for ((seed, build), of) in found {
-            match [of[0].is_empty(), of[1].is_empty()] {
-                [false, false] => {
-                    builds.insert(build);
-                    let later = |then: &[Vec<_>; 2]| finished(&of) > finished(then);
-                    if seeds.get(&seed).is_none_or(later) {
-                        seeds.insert(seed, of);
-                    }
-                }
-                [true, _] => _ = lacks.insert(seed, a),
-                [false, true] => _ = lacks.insert(seed, b),
-            }
-        }
-        if seeds.is_empty() {
-            return Err(format!("no seed has both {a} and {b} by one build"));
-        }
-        let left_out = lacks
-            .into_iter()
-            .filter(|(seed, _)| !seeds.contains_key(seed));
-        let left_out =
-            left_out.map(|(seed, cell)| format!("seed {seed} is left out: it has no {cell}"));
-        Ok(Self {
-            left_out: left_out.collect(),
-            builds,
-            seeds,
-        })
-    }
-
-    fn records(&self) -> impl Iterator<Item = aggregate::Counted<'a>> {
-        self.seeds.values().flatten().flatten().copied()
-    }
-
-    /// The differences, seed by seed.
-    ///
-    /// # Errors
-    /// Records that are not of one row or protocol, cells that are the same runs, and a share of 0, in words.
-    fn evidence(&self, cells: [&Cell; 2], unit: Unit) -> Result<Evidence, String> {
-        let [a, b] = cells;
-        for (at, cell) in cells.into_iter().enumerate() {
-            let rows: BTreeSet<String> = (self.seeds.values())
-                .flat_map(|of| &of[at])
-                .map(|of| match &of.record.variant {
-                    Some(variant) => format!("{} {variant}", of.record.row),
-                    None => of.record.row.clone(),
-                })
-                .collect();
-            if rows.len() > 1 {
-                return Err(format!(
-                    "{cell} is of several rows ({}); name one of them in the claim",
-                    words(rows.iter().map(String::as_str))
-                ));
-            }
-        }
-        let signatures: BTreeSet<&str> = self.records().map(|of| &*of.record.signature).collect();
-        if signatures.len() > 1 {
-            return Err(format!(
-                "the runs are of several protocols ({}); name folders of one",
-                words(signatures.into_iter())
-            ));
-        }
-        let ids = |of: &[aggregate::Counted<'_>]| -> Vec<String> {
-            of.iter().map(|of| of.record.id.clone()).collect()
-        };
-        if self
-            .seeds
-            .values()
-            .all(|[of_a, of_b]| ids(of_a) == ids(of_b))
-        {
-            return Err(format!("{a} and {b} are the same runs"));
-        }
-        let (mut values, mut sums) = (Vec::new(), (0.0, 0.0));
-        for [of_a, of_b] in self.seeds.values() {
-            let (x, y) = (mean(of_a), mean(of_b));
-            sums = (sums.0 + x, sums.1 + y);
-            values.push(match unit {
-                Unit::Points => x - y,
-                Unit::Percent if y == 0.0 => {
-                    return Err(format!("{b} is 0, of which nothing is a percentage"));
-                }
-                Unit::Percent => 100.0 * (x - y) / y,
-            });
-        }
-        let n = self.seeds.len() as f64;
-        Ok(Evidence {
-            of: format!("{a} against {b}"),
-            interval: Interval::of(&values).ok_or_else(|| "there is no value".to_owned())?,
-            seeds: self.seeds.keys().copied().collect(),
-            means: (sums.0 / n, sums.1 / n),
-        })
-    }
-}
-
-/// The cells that records have, as claims name them.
-fn there_are<'a>(records: impl Iterator<Item = &'a RunRecord>) -> String {
-    let cells: BTreeSet<String> = records.map(|of| Cell::of(of).to_string()).collect();
-    words(cells.iter().map(String::as_str))
-}
-
 /// Whether an interval is on one side of a bound.
 fn within(interval: Interval, bound: Bound) -> Option<bool> {
     let (low, high) = interval.ends?;
@@ -499,12 +370,6 @@ fn all_of(each: &[Option<bool>]) -> Verdict {
         (_, true) => Verdict::Holds,
         (false, false) => Verdict::CannotBeTold,
     }
-}
-
-/// Of one record, or several draws of a random mask.
-fn mean(records: &[aggregate::Counted<'_>]) -> f64 {
-    let values = records.iter().filter_map(|of| of.record.value);
-    values.sum::<f64>() / records.len() as f64
 }
 
 fn of_figure(

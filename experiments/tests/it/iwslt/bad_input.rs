@@ -18,6 +18,17 @@ fn recipes_and_keys_are_answered_with_the_nearest() {
     );
     let text = said(&bench.run("--recipe small/lm"), 1);
     assert_says(&text, &["lm --recipe small/lm"]);
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/small/lm.toml");
+    fs::copy(shipped, bench.path("my lm.toml")).unwrap();
+    let text = said(
+        &bench.command().args(["--recipe", "my lm.toml"]).assert(),
+        1,
+    );
+    let other = "my lm.toml is a recipe of another program: `lm --recipe 'my lm.toml'`";
+    assert_says(&text, &[other]);
+    let lines = ["--set", "train.steps=5\ntrain.lr=1"];
+    let text = said(&bench.command().args(lines).assert(), 1);
+    assert_says(&text, &["train.steps=5\\ntrain.lr=1", "line break"]);
     let text = said(&bench.run("--recipe iwslt15"), 1);
     assert_says(
         &text,
