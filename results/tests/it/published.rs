@@ -35,8 +35,17 @@ impl Published {
             true => record.variant.as_deref().unwrap_or(&record.row) == row,
             false => record.row == row,
         };
+        // A row of one of several networks has its name with it.
+        let is_network = |record: &&RunRecord, row: &str| {
+            let with = |of: &String| format!("{}, {of}", record.row) == row;
+            record.variant.as_ref().is_some_and(with)
+        };
         let expect = |row: &str| {
-            let record = records.iter().find(|record| is_of(record, row))?;
+            let network = records.iter().find(|record| is_network(record, row));
+            let alone = |record: &&RunRecord| record.variant.is_none() && is_of(record, row);
+            let record = network
+                .or_else(|| records.iter().find(alone))
+                .or_else(|| records.iter().find(|record| is_of(record, row)))?;
             Some(Expected {
                 row: record.row.clone(),
                 variant: record.variant.clone(),
