@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{Place, Scheduler};
 use crate::io::{print_line, write_text};
-use crate::version::quoted;
+use crate::version::{quoted, typed};
 
 /// Name of the script in the folder of a sweep.
 const SCRIPT: &str = "sweep.sbatch";
@@ -47,7 +47,8 @@ pub(super) fn submit(
     let shown = folder.display();
     if tasks.is_empty() {
         print_line(format!(
-            "all runs of {shown} are complete: `sparta report {shown}`"
+            "all runs of {shown} are complete: `sparta report {}`",
+            typed(folder)
         ))?;
         return Ok(());
     }
@@ -65,9 +66,10 @@ pub(super) fn submit(
     if !output.status.success() {
         bail!(
             "SLURM refuses {}: {}; change it by `--sbatch OPTION` and submit again with `sparta sweep --resume --engine slurm \
-             --out {shown}`",
+             --out {}`",
             path.display(),
-            said(&output.stderr)
+            said(&output.stderr),
+            typed(folder)
         );
     }
     // With several clusters it is NUMBER;CLUSTER.
