@@ -118,6 +118,10 @@ fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     if let (Some(free), Some(decoding)) = (available, cost.decoding) {
         decoding.check(free)?;
     }
+    let n_positions: Vec<f64> = variants
+        .iter()
+        .map(|of| task.positions_per_step(of))
+        .collect();
     let fits = |bytes: f64| available.is_none_or(|a| bytes < 0.9 * a);
     if !fits(cost.parameter_bytes() + cost.activation_bytes()) {
         let free = available.map(gigabytes).unwrap_or_default();
@@ -134,10 +138,11 @@ fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
             );
         }
     }
-    // Seconds of a step by mechanism: the same network takes as long on another data set, where it is only tried.
+    // Seconds of a position by mechanism: the same network takes as long for one of another data set, where it is only
+    // tried; how many a step has is another matter, where batches are as wide as their longest example.
     let mut timed: Vec<(&Variant, f64)> = Vec::new();
     let mut seconds = 0.0;
-    for (variant, steps) in variants.iter().zip(&steps) {
+    for ((variant, steps), n_positions) in variants.iter().zip(&steps).zip(n_positions) {
         let same = |(of, _): &&(&Variant, f64)| of.mechanisms == variant.mechanisms;
         let known = timed.iter().find(same).map(|&(_, seconds)| seconds);
         let tried = try_step(&task, variant, recipe.seeds()[0], (&on, known.is_none()))?;
@@ -148,10 +153,9 @@ fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
             tried.tokens / tried.seconds,
             tried.loss
         ))?;
-        let scale = cost.tokens as f64 / task.cost(variant).tokens as f64;
-        let per_step = known.unwrap_or(tried.seconds * scale);
-        timed.push((variant, per_step));
-        let all = per_step * steps.total() * n_seeds as f64;
+        let of_position = known.unwrap_or(tried.seconds / task.positions_per_step(variant));
+        timed.push((variant, of_position));
+        let all = of_position * n_positions * steps.total() * n_seeds as f64;
         let (n, again) = steps.again;
         print_line(format!(
             "            {} steps dense, {n} × {again} steps again: {} {}",

@@ -159,6 +159,11 @@ pub trait Task: Sized {
     /// Sizes that memory grows with.
     fn cost(&self, of: &Variant) -> Cost;
 
+    /// Positions of a training step on average, padding included: what its time grows with.
+    fn positions_per_step(&self, of: &Variant) -> f64 {
+        self.cost(of).tokens as f64
+    }
+
     // ── batches ──
 
     /// Steps, optimiser and selection of a training.

@@ -195,7 +195,7 @@ pub fn duration(seconds: f64) -> String {
         0..60 => format!("{s} s"),
         60..3600 => format!("{} min {} s", s / 60, s % 60),
         3600..172_800 => format!("{} h {} min", s / 3600, s % 3600 / 60),
-        _ => format!("{} days", s / 86_400),
+        _ => format!("{} days {} h", s / 86_400, s % 86_400 / 3600),
     }
 }
 
@@ -369,6 +369,6 @@ mod tests {
         assert_eq!(duration(42.4), "42 s");
         assert_eq!(duration(185.0), "3 min 5 s");
         assert_eq!(duration(7800.0), "2 h 10 min");
-        assert_eq!(duration(864_000.0), "10 days");
+        assert_eq!(duration(190_900.0), "2 days 5 h");
     }
 }

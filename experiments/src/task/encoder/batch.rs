@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use sparta_datasets::batch::{ExampleOrder, PaddingFraction, PaddingStrategy};
+use sparta_datasets::tokenize::pretrained::Encoding;
 use sparta_model::bert::BertInput;
 
 use crate::recipe::encoder::PaddingName;
@@ -25,6 +26,22 @@ pub fn describe_padding(share: PaddingFraction, name: PaddingName) -> String {
         of(share.n_token_cells, share.n_cells),
         name.name()
     )
+}
+
+/// Mean positions of an example in batches of so many, padding included.
+pub fn mean_width(
+    examples: &[impl AsRef<Encoding>],
+    padding: PaddingStrategy,
+    batch_size: usize,
+) -> f64 {
+    match (padding, ExampleOrder::in_order(examples.len(), batch_size)) {
+        (PaddingStrategy::Dynamic, Ok(order)) => {
+            order.padding(examples, padding).n_positions as f64 / examples.len().max(1) as f64
+        }
+        (PaddingStrategy::Fixed(len), _) => len as f64,
+        // No examples, or batches of none: neither reaches a step.
+        (PaddingStrategy::Dynamic, Err(_)) => 0.0,
+    }
 }
 
 /// What stands for a data set that is not at hand, in words.
@@ -93,4 +110,29 @@ pub fn mean_loss(
         stop_if_interrupted("scoring")?;
     }
     Ok(sum / n.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_that_are_as_wide_as_their_longest_example_have_fewer_positions() {
+        let of = |len: usize| Encoding {
+            ids: vec![0; len],
+            token_types: vec![0; len],
+            offsets: vec![(0, 0); len],
+            n_first: len,
+            n_second: 0,
+            n_cut: 0,
+        };
+        let examples = [of(3), of(5), of(10), of(2), of(1)];
+        let width = |padding, batch_size| mean_width(&examples, padding, batch_size);
+        assert_eq!(
+            width(PaddingStrategy::Dynamic, 2),
+            (2 * 5 + 2 * 10 + 1) as f64 / 5.0
+        );
+        assert_eq!(width(PaddingStrategy::Dynamic, 1), 21.0 / 5.0);
+        assert_eq!(width(PaddingStrategy::Fixed(16), 2), 16.0);
+    }
 }

@@ -139,6 +139,9 @@ pub trait Head: Sized {
     /// Mean tokens of an example of a split, padding not counted.
     fn mean_len(&self, split: Split) -> f64;
 
+    /// Mean positions of a training example in batches of so many, padding included.
+    fn mean_width(&self, batch_size: usize) -> f64;
+
     /// The network with a new head.
     fn init(&self, config: &BertConfig, device: &Device) -> Self::Network;
 

@@ -267,6 +267,11 @@ impl<H: Head> Task for Encoder<H> {
         }
     }
 
+    fn positions_per_step(&self, of: &Variant) -> f64 {
+        let head = self.head(of);
+        self.batch_size.min(head.n_train()) as f64 * head.mean_width(self.batch_size)
+    }
+
     fn training(&self, of: &Variant, _: Phase) -> TrainingConfig {
         let (train, head) = (self.recipe.train(), self.head(of));
         let intervals = train.intervals;

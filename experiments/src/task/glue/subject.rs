@@ -369,6 +369,10 @@ impl Head for TextHead {
         tokens as f64 / examples.len().max(1) as f64
     }
 
+    fn mean_width(&self, batch_size: usize) -> f64 {
+        batch::mean_width(&self.train, self.padding, batch_size)
+    }
+
     fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {
         self.head.init(config, device)
     }

@@ -249,6 +249,10 @@ impl Head for SpanHead {
         tokens as f64 / windows.len() as f64
     }
 
+    fn mean_width(&self, batch_size: usize) -> f64 {
+        batch::mean_width(self.windows(Split::Train), self.padding, batch_size)
+    }
+
     fn init(&self, config: &BertConfig, device: &Device) -> BertSpanFinder {
         config.init_span_finder(device)
     }

@@ -146,3 +146,54 @@ fn a_dry_run_says_what_a_recipe_costs_with_and_without_its_files() {
     assert_says(&text, &["random", "SYNTHETIC", "step, stsb", "all models"]);
     assert!(!bench.path("runs").exists());
 }
+
+/// Seconds of the words after `about`, as `2 days 3 h`, `1 h 57 min`, `34 min 14 s` or `8 s`.
+fn seconds_said(line: &str) -> f64 {
+    let words: Vec<&str> = line
+        .split("about ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    words
+        .chunks_exact(2)
+        .map(|of| {
+            of[0].parse::<f64>().unwrap()
+                * [("days", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)]
+                    .into_iter()
+                    .find(|(unit, _)| *unit == of[1])
+                    .unwrap()
+                    .1
+        })
+        .sum()
+}
+
+#[test]
+fn a_dry_run_counts_the_positions_of_each_data_set_where_padding_is_dynamic() {
+    let bench = bench();
+    published(&bench);
+    let long = "word ".repeat(200);
+    for part in ["train", "dev"] {
+        let path = bench.path(format!("GLUE/RTE/{part}.tsv"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("A man has", &format!("{long}A man has")),
+        )
+        .unwrap();
+    }
+    // As many steps of each task, in batches of one line.
+    let times = |padding: &str| -> Vec<f64> {
+        let text = stdout(&bench.run(&format!(
+            "--dry-run --device flex --data GLUE --tasks stsb,rte --seeds 1 --set data.padding={padding} \
+             --set data.max_len=128 --set train.batch_size=4 --set train.steps=0 --set train.epochs=2000"
+        )).success());
+        text.lines()
+            .filter(|line| line.contains("steps dense"))
+            .map(seconds_said)
+            .collect()
+    };
+    let (fixed, dynamic) = (times("fixed"), times("dynamic"));
+    assert!((fixed[1] / fixed[0] - 1.0).abs() < 0.02, "{fixed:?}");
+    assert!(dynamic[1] > 5.0 * dynamic[0], "{dynamic:?}");
+}
