@@ -12,7 +12,7 @@ use crate::analysis::program_of_text;
 use crate::device::{DeviceChoice, SPELLINGS};
 use crate::io::read_text;
 use crate::protocol::{Request, RunFolder, Stage};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, key_of};
 use crate::version::typed;
 
 /// What every program by a recipe is asked.
@@ -26,7 +26,7 @@ pub(super) struct Common {
     /// The implementation of attention: reference holds all scores, fused skips what is zero [default: auto]
     #[arg(long, value_name = "WHICH", value_parser = implementation())]
     attention_by: Option<Implementation>,
-    /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable)
+    /// Change a key of the recipe, e.g. --set train.lr=0.002 (repeatable; of one key the last counts)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
     /// Seeds instead of the recipe's, e.g. --seeds 1,2,3
@@ -143,8 +143,7 @@ impl Common {
 
     /// Whether a key is set on the command line.
     fn sets(&self, key: &str) -> bool {
-        let is_key = |set: &String| set.split_once('=').is_some_and(|(of, _)| of.trim() == key);
-        self.sets.iter().any(is_key)
+        self.sets.iter().any(|set| key_of(set) == key)
     }
 
     /// The request for a stage.

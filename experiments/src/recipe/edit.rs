@@ -5,6 +5,12 @@ use toml::{Table, Value};
 
 use super::renamed::Renamed;
 
+/// The key that `key=value` names.
+#[must_use]
+pub fn key_of(set: &str) -> &str {
+    set.split_once('=').map_or(set, |(key, _)| key).trim()
+}
+
 /// Sets one dotted key of a recipe table; the value is read as TOML, or as text if it is not.
 ///
 /// `reference` has every key and decides what an unquoted word means: for a key that holds text,

@@ -56,7 +56,7 @@ pub mod squad;
 pub mod translation;
 mod words;
 
-pub use edit::apply_set;
+pub use edit::{apply_set, key_of};
 pub use encoder::EncoderRecipe;
 pub use files::Source;
 pub use glue::GlueRecipe;

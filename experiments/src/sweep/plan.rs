@@ -13,7 +13,7 @@ use crate::analysis::{ProgramName, program_of_text};
 use crate::io::{is_half_written, read_text, write_text};
 use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task};
-use crate::recipe::{ALL_SHIPPED, Recipe, find_shipped, nearest};
+use crate::recipe::{ALL_SHIPPED, Recipe, find_shipped, key_of, nearest};
 use crate::train::short;
 use crate::version::typed;
 
@@ -151,7 +151,7 @@ impl Plan {
     /// A plan, with the text of its recipe.
     ///
     /// # Errors
-    /// A recipe that cannot be read; a grid that names a key twice; a point that is no recipe, or the recipe of another.
+    /// A recipe that cannot be read; a grid that names a key twice, or one that is set; a point that is no recipe, or the recipe of another.
     pub fn new(
         recipe: &str,
         grid: Vec<Axis>,
@@ -169,6 +169,13 @@ impl Plan {
             ensure!(
                 axis.key != "seeds",
                 "seeds are no key of a grid; each point is run with all of them: `--seeds 1,2,3`"
+            );
+            let fixed = sets.iter().find(|set| key_of(set) == axis.key);
+            ensure!(
+                fixed.is_none(),
+                "`--grid` gives `{}` a value at each point, and `--set {}` another; leave one of them out",
+                axis.key,
+                fixed.map(String::as_str).unwrap_or_default()
             );
         }
         let seeds = match seeds {
@@ -440,6 +447,14 @@ mod tests {
         let folder = parent.path().join("new/sweep");
         let grid = vec![axis("train.lr=1e-3,2e-3")];
         let sets = vec!["train.steps=5".to_owned()];
+        let twice = vec!["train.lr = 5e-3".to_owned()];
+        let error = Plan::new("small/lm", grid.clone(), twice, None).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("and `--set train.lr = 5e-3` another"),
+            "{error}"
+        );
         let (plan, text) = Plan::new("small/lm", grid, sets, Some(vec![3])).unwrap();
         let said = |result: Result<()>| crate::io::in_one_line(&result.unwrap_err());
         assert!(said(Plan::load(&folder).map(|_| ())).contains("holds no sweep"));
