@@ -94,14 +94,18 @@ pub(super) fn command<P: Program>() -> Command {
 fn prepare_help(has_weights: bool) -> String {
     let (what, of_weights, more) = match has_weights {
         true => (
-            "The corpus of a recipe and the weights of its network",
+            "The corpus of a recipe and the weights of its network are downloaded where they are not at hand",
             ";\n                      of weights DIR/NAME, by their NAME on the Hugging Face hub",
             "\n  HF_ENDPOINT=URL     where weights come from [default: https://huggingface.co]",
         ),
-        false => ("The corpus of a recipe", "", ""),
+        false => (
+            "The corpus of a recipe is downloaded where it is not at hand",
+            "",
+            "",
+        ),
     };
     format!(
-        "{what}, where not at hand, are downloaded and checked; size, licence and sha256 are said. A hash that was not \
+        "{what}, and checked; size, licence and sha256 are said. A hash that was not \
          published is recorded at the first download, and another one is refused later.\n\n\
          Without a network:\n  \
          --from DIR          the folder has the published files, as archives or unpacked{of_weights}\n  \
