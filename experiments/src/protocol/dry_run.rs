@@ -7,9 +7,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cost::{Cost, available_memory, gigabytes};
-use super::rows::{Row, Variant};
+use super::rows::Row;
 use super::run::Run;
 use super::task::{BothMasks, Phase, Task};
+use super::variant::Variant;
 use crate::device::{self, OpenDevice};
 use crate::io::print_line;
 use crate::recipe::Recipe;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::folder::{ModelFolder, RunFolder};
-use super::rows::{Arm, Row, Variant};
+use super::rows::{Arm, Row};
 use super::task::Task;
+use super::variant::Variant;
 use crate::io::read_text;
 use crate::recipe::Recipe;
 use crate::version::typed;

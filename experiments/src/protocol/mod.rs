@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod scored;
 mod stage;
 pub mod task;
+pub(crate) mod variant;
 
 pub use cost::{Cost, Decoding};
 pub(crate) use cost::{available_memory, gigabytes};
@@ -26,7 +27,7 @@ pub use lock::RunLock;
 pub use masks::AttentionLayers;
 pub(crate) use needs::build_of;
 pub use records::TableRequest;
-pub use rows::{Arm, Pruned, Row, Variant};
+pub use rows::{Arm, Row};
 pub use run::Run;
 pub use scored::UnitScores;
 pub(crate) use stage::note;
@@ -35,6 +36,7 @@ pub use task::{
     Amount, BaselineLine, BothMasks, ExampleIds, Examples, Label, Line, MaskedModel, Observation,
     Observed, Phase, Scoring, Side, Task,
 };
+pub use variant::{Pruned, Variant};
 
 use anyhow::Result;
 
@@ -60,7 +62,7 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
 }
 
 fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
-    rows::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
+    variant::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
     // It holds the run folder until everything is there, and what became of it is noted.
     let run = Run::new(request);
     let profiler = request.profile.then(Profiler::start);

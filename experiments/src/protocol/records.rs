@@ -13,10 +13,11 @@ use sparta_results::{
 
 use super::data_files;
 use super::folder::{ModelFolder, RunFolder};
-use super::rows::{Arm, Row, Variant};
+use super::rows::{Arm, Row};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
 use super::stage::Stage;
 use super::task::{BaselineLine, Label, Line, Task};
+use super::variant::Variant;
 use crate::device::DeviceChoice;
 use crate::io::{in_one_line, print_line, say};
 use crate::recipe::{LayoutName, Recipe};

@@ -12,7 +12,7 @@ use sparta_model::layer::MechanismConfig;
 use sparta_ops::pruning::{Scope, Semantics, Weighing};
 
 use super::words::{LayoutName, OptimizerName, RetrainStart};
-use crate::protocol::rows::is_whole;
+use crate::protocol::variant::is_whole;
 use crate::train::{AdamSettings, Schedule, ScheduleName};
 
 /// What a recipe starts with.

@@ -4,7 +4,7 @@ use sparta_model::layer::MechanismsByType;
 use sparta_ops::pruning::AttentionType;
 use sparta_results::MaskRows;
 
-use crate::protocol::rows::{folder_name, prunable};
+use crate::protocol::variant::{folder_name, prunable};
 use crate::protocol::{Label, Pruned, Row, Variant};
 use crate::recipe::translation::{PrunedName, TranslationRecipe};
 use crate::recipe::{LayoutName, Recipe};
