@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::read::read;
-use super::split::{Fractions, of_folder, with_end};
+use super::split::{Fractions, Named, of_folder, the_one, with_end};
 use super::text::Words;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
 use crate::source::{Origin, Origins};
@@ -125,22 +125,22 @@ impl PairRule {
                 |name| self.missing(path, name),
             );
         }
-        match self.sides(path) {
+        let folder = path.parent().unwrap_or(path);
+        match the_one(folder, "the pairs", self.sides(path))? {
             Some(sides) => Ok(vec![(sides, None)]),
             None => Err(self.missing(path, "")),
         }
     }
 
-    /// The two files that begin so, or the one with both sides.
-    fn sides(&self, start: &Path) -> Option<Sides> {
+    /// The two files that begin so, and the one with both sides.
+    fn sides(&self, start: &Path) -> Vec<Sides> {
         let with = |end: &str| with_end(start, &[&format!(".{end}")]);
-        let two = || {
-            Some(Sides::Two(
-                with(self.source.code())?,
-                with(self.target.code())?,
-            ))
-        };
-        two().or_else(|| with("tsv").map(Sides::Tsv))
+        let (sources, targets) = (with(self.source.code()), with(self.target.code()));
+        let two = sources.iter().flat_map(|source| {
+            let both = |target: &PathBuf| Sides::Two(source.clone(), target.clone());
+            targets.iter().map(both)
+        });
+        two.chain(with("tsv").into_iter().map(Sides::Tsv)).collect()
     }
 
     fn missing(&self, path: &Path, name: &str) -> Error {
@@ -162,6 +162,15 @@ impl PairRule {
             next: "one file with a tab between the sides of each line is split by itself: `--data FILE.tsv`; the languages are \
                    `data.files.source` and `data.files.target`"
                 .to_owned(),
+        }
+    }
+}
+
+impl Named for Sides {
+    fn name(&self) -> String {
+        match self {
+            Self::Two(source, target) => format!("{} with {}", source.name(), target.name()),
+            Self::Tsv(both) => both.name(),
         }
     }
 }

@@ -14,51 +14,97 @@ const NAMES: [(Split, &[&str]); 3] = [
     (Split::Test, &["test", "wiki.test"]),
 ];
 
-/// What a folder has for each split: what `find` finds at the first of its names, without an ending.
+/// What a folder has for each split: what `find` finds at one of its names, without an ending.
 ///
 /// # Errors
-/// What `missing` says of a split that has nothing, by its name.
-pub(super) fn of_folder<T>(
+/// What `missing` says of a split that has nothing, by its name; a split that several files could be.
+pub(super) fn of_folder<T: Named>(
     dir: &Path,
-    find: impl Fn(&Path) -> Option<T>,
+    find: impl Fn(&Path) -> Vec<T>,
     missing: impl Fn(&str) -> Error,
 ) -> Result<Vec<(T, Option<Split>)>> {
     let part = |(split, names): (Split, &[&str])| {
-        let found = names.iter().find_map(|name| find(&dir.join(name)));
+        let found = the_one(
+            dir,
+            split,
+            names.iter().flat_map(|name| find(&dir.join(name))),
+        )?;
         Ok((found.ok_or_else(|| missing(names[0]))?, Some(split)))
     };
     NAMES.into_iter().map(part).collect()
+}
+
+/// What stands for a split, by the name of its file.
+pub(super) trait Named {
+    /// A name, of several files all.
+    fn name(&self) -> String;
+}
+
+impl Named for PathBuf {
+    fn name(&self) -> String {
+        let name = self.file_name().unwrap_or(self.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+}
+
+/// The only one there is.
+///
+/// # Errors
+/// Several, of which one would not be read.
+pub(super) fn the_one<T: Named>(
+    dir: &Path,
+    split: impl std::fmt::Display,
+    found: impl IntoIterator<Item = T>,
+) -> Result<Option<T>> {
+    let mut found: Vec<T> = found.into_iter().collect();
+    if found.len() > 1 {
+        let names: Vec<String> = found
+            .iter()
+            .map(|file| format!("`{}`", file.name()))
+            .collect();
+        return Err(Error::WrongFile {
+            path: dir.to_owned(),
+            expected: format!("one file for {split}"),
+            found: names.join(" and "),
+            next: "take away what is not to be read".to_owned(),
+        });
+    }
+    Ok(found.pop())
 }
 
 /// As [`of_folder`], for what is judged on its validation split.
 ///
 /// # Errors
 /// As [`of_folder`].
-pub(super) fn of_folder_without_test<T>(
+pub(super) fn of_folder_without_test<T: Named>(
     dir: &Path,
-    find: impl Fn(&Path) -> Option<T>,
+    find: impl Fn(&Path) -> Vec<T>,
     missing: impl Fn(&str) -> Error,
 ) -> Result<[T; 2]> {
     let part = |split: Split| {
         let names = NAMES.iter().find(|(of, _)| *of == split);
         let names = names.map_or(&[][..], |(_, names)| *names);
-        let found = names.iter().find_map(|name| find(&dir.join(name)));
+        let found = the_one(
+            dir,
+            split,
+            names.iter().flat_map(|name| find(&dir.join(name))),
+        )?;
         found.ok_or_else(|| missing(split.name()))
     };
     Ok([part(Split::Train)?, part(Split::Valid)?])
 }
 
-/// The file that begins so and ends in one of these, packed or not.
-pub(super) fn with_end(start: &Path, ends: &[&str]) -> Option<PathBuf> {
+/// The files that begin so and end in one of these, packed or not.
+pub(super) fn with_end(start: &Path, ends: &[&str]) -> Vec<PathBuf> {
     let places = ends
         .iter()
         .flat_map(|end| ["", ".gz"].map(|gz| format!("{end}{gz}")));
-    let mut places = places.map(|end| {
+    let places = places.map(|end| {
         let mut name = start.as_os_str().to_owned();
         name.push(end);
         PathBuf::from(name)
     });
-    places.find(|path| path.is_file())
+    places.filter(|path| path.is_file()).collect()
 }
 
 /// Which share of the units of a file is held out, and by which hash.

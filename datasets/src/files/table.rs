@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::read::read;
@@ -207,8 +209,12 @@ impl TableRule {
     /// The places of the columns that are read.
     fn places(&self, path: &Path, header: &[&str]) -> Result<Vec<usize>> {
         let place = |column: &str| {
-            let found = header.iter().position(|name| name.trim() == column);
-            found.ok_or_else(|| self.no_column(path, 1, column, &header.join(", ")))
+            let mut found = (0..header.len()).filter(|&at| header[at].trim() == column);
+            match (found.next(), found.next()) {
+                (Some(place), None) => Ok(place),
+                (Some(_), Some(_)) => Err(twice(path, 1, column)),
+                (None, _) => Err(self.no_column(path, 1, column, &header.join(", "))),
+            }
         };
         self.columns().map(place).collect()
     }
@@ -240,6 +246,15 @@ impl TableRule {
     }
 
     fn quoted(&self, path: &Path, text: &str) -> Result<Vec<(usize, Vec<String>)>> {
+        if let Some(line) = unclosed_quote(text) {
+            return Err(Error::WrongRow {
+                path: path.to_owned(),
+                line,
+                expected: "a quotation mark that closes the one there".to_owned(),
+                found: "none up to the end of the file".to_owned(),
+                next: "close it, or write two for one inside of a quoted cell".to_owned(),
+            });
+        }
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .from_reader(text.as_bytes());
@@ -290,28 +305,91 @@ impl TableRule {
             .zip(text.lines())
             .filter(|(_, line)| !line.trim().is_empty());
         let row = |(line, text): (usize, &str)| {
-            let object: Value = serde_json::from_str(text).map_err(|error| Error::WrongRow {
+            let Keys(object) = serde_json::from_str(text).map_err(|error| Error::WrongRow {
                 path: path.to_owned(),
                 line,
                 expected: "an object of JSON".to_owned(),
                 found: error.to_string(),
                 next: "give one object on each line".to_owned(),
             })?;
-            let cell = |column: &str| match object.get(column) {
-                Some(Value::String(text)) => Ok(text.clone()),
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-                Some(Value::Null) => Ok(String::new()),
-                Some(Value::Array(_) | Value::Object(_)) | None => {
-                    let names = object.as_object().map(|object| object.keys());
-                    let names: Vec<&str> =
-                        names.into_iter().flatten().map(String::as_str).collect();
-                    Err(self.no_column(path, line, column, &names.join(", ")))
+            let cell = |column: &str| {
+                let mut values = object.iter().filter(|(key, _)| key == column);
+                let value = values.next().map(|(_, value)| value);
+                if values.next().is_some() {
+                    return Err(twice(path, line, column));
+                }
+                match value {
+                    Some(Value::String(text)) => Ok(text.clone()),
+                    Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+                    Some(Value::Null) => Ok(String::new()),
+                    Some(Value::Array(_) | Value::Object(_)) | None => {
+                        let names: Vec<&str> = object.iter().map(|(key, _)| key.as_str()).collect();
+                        Err(self.no_column(path, line, column, &names.join(", ")))
+                    }
                 }
             };
             let cells: Result<Vec<String>> = self.columns().map(cell).collect();
             Ok((line, cells?))
         };
         lines.map(row).collect()
+    }
+}
+
+/// A column, or the key of an object, that stands twice.
+fn twice(path: &Path, line: usize, column: &str) -> Error {
+    Error::WrongRow {
+        path: path.to_owned(),
+        line,
+        expected: format!("one `{column}`"),
+        found: "several".to_owned(),
+        next: "give each a name of its own".to_owned(),
+    }
+}
+
+/// The line of a quotation mark that opens a cell and is closed nowhere.
+fn unclosed_quote(text: &str) -> Option<usize> {
+    let (mut line, mut opened, mut is_start) = (1, None, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match (opened, byte) {
+            (Some(_), b'"') if bytes.peek() == Some(&b'"') => {
+                bytes.next();
+            }
+            (Some(_), b'"') => opened = None,
+            (None, b'"') if is_start => opened = Some(line),
+            _ => {}
+        }
+        line += usize::from(byte == b'\n');
+        is_start = opened.is_none() && matches!(byte, b',' | b'\n' | b'\r');
+    }
+    opened
+}
+
+/// The keys of an object in their order, with those that stand several times.
+struct Keys(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Keys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(
+                self,
+                mut map: M,
+            ) -> std::result::Result<Keys, M::Error> {
+                let mut keys = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    keys.push(entry);
+                }
+                Ok(Keys(keys))
+            }
+        }
+        from.deserialize_map(Each)
     }
 }
 
@@ -471,7 +549,7 @@ mod tests {
             (
                 "a.jsonl",
                 "{\"text\": \"x\", \"label\": 1}\n{\"text\": [], \"label\": 1}\n",
-                "line 2: expected a column `text`, found label, text",
+                "line 2: expected a column `text`, found text, label",
             ),
             (
                 "a.jsonl",
@@ -494,5 +572,70 @@ mod tests {
             error.contains("line 2: expected a number in column `label`, found `one`"),
             "{error}"
         );
+    }
+
+    fn refused(dir: &Path, name: &str, text: &str) -> String {
+        let path = write(dir, name, text);
+        rule().corpus(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_quotation_mark_that_nothing_closes_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = "label,text\n0,plain\n1,\"of two\nlines, with \"\"one\"\" inside\"\n";
+        let more: String = (0..50).map(|i| format!("{},row {i}\n", i % 2)).collect();
+        assert!(unclosed_quote(&format!("{rows}{more}")).is_none());
+        // Within a cell a mark means nothing.
+        assert!(unclosed_quote("label,text\n0,5\" wide\n").is_none());
+        for (line, text) in [
+            (5, format!("{rows}0,\"open\n{more}")),
+            (5, format!("{rows}0,\"open \"\"\n{more}")),
+            (1, format!("\"label,text\n{more}")),
+        ] {
+            let error = refused(dir.path(), "a.csv", &text);
+            assert!(
+                error.contains(&format!("line {line}")) && error.contains("none up to the end"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a.tsv", "label\ttext\ttext\n0\ta\tb\n"),
+            ("a.csv", "label,text,label\n0,a,1\n"),
+            ("a.jsonl", "{\"label\": 0, \"text\": \"a\", \"label\": 1}\n"),
+        ] {
+            let error = refused(dir.path(), name, text);
+            assert!(
+                error.contains("expected one `") && error.contains("several"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_two_files_for_a_split_neither_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows: String = (0..20).map(|i| format!("{}\trow {i}\n", i % 2)).collect();
+        for name in ["train", "valid", "test"] {
+            write(
+                dir.path(),
+                &format!("{name}.tsv"),
+                &format!("label\ttext\n{rows}"),
+            );
+        }
+        rule().corpus(dir.path()).unwrap();
+        for other in ["train.csv", "dev.tsv", "test.jsonl"] {
+            let path = write(dir.path(), other, "label,text\n0,a\n");
+            let error = rule().corpus(dir.path()).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("`{other}`")) && error.contains("expected one file for"),
+                "{error}"
+            );
+            fs::remove_file(path).unwrap();
+        }
     }
 }

@@ -245,6 +245,14 @@ pub(super) const LATER: [&str; 7] = [
     "train.precision",
 ];
 
+/// Keys that the recipes of every program can have, whether the reference of one has them or not; serde checks their types.
+pub(super) const IN_EVERY: [&str; 4] = [
+    "layout",
+    "interrogatives",
+    "prune.block_sizes",
+    "prune.weigh",
+];
+
 /// Which masks the models are trained under, of which the table is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Masks {

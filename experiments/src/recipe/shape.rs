@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use toml::{Table, Value};
 
 use super::nearest;
-use super::sections::{ADD_RUNS, DRAWN, LATER};
+use super::sections::{ADD_RUNS, DRAWN, IN_EVERY, LATER};
 
 /// Checks that `table` has exactly the keys of `reference`, each with a value of its type (an
 /// integer may stand for a float); those that only add runs, choose what is drawn, or came later
@@ -36,7 +36,7 @@ fn walk(table: &Table, reference: &Table, prefix: &str, known: &Known<'_>) -> Re
     for (key, value) in table {
         let path = format!("{prefix}{key}");
         let Some(expected) = reference.get(key) else {
-            if may_be_missing(&path) {
+            if IN_EVERY.contains(&path.as_str()) {
                 continue;
             }
             let hint = suggest(&path, known);
@@ -185,6 +185,22 @@ mod tests {
             e.contains("`train.lr`") || e.contains("`retrain.lr`"),
             "{e}"
         );
+    }
+
+    #[test]
+    fn a_key_of_another_program_is_unknown() {
+        for (key, value) in [
+            ("prune.others", "[\"cross\"]"),
+            ("eval.search", "exact"),
+            ("eval.null_threshold", "1"),
+        ] {
+            let e = error(&[&format!("{key}={value}")]);
+            assert!(e.contains(&format!("unknown key `{key}`")), "{e}");
+        }
+        let lm = LmRecipe::SHIPPED[0].text;
+        for later in ["layout=mechanism", "prune.weigh=uses"] {
+            LmRecipe::parse(lm, &[later.to_owned()]).unwrap();
+        }
     }
 
     #[test]

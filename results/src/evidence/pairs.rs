@@ -112,6 +112,16 @@ impl<'a> Pairs<'a> {
                 words(signatures.into_iter())
             ));
         }
+        let records: Vec<&RunRecord> = self.records().map(|of| of.record).collect();
+        let other = records.first().and_then(|first| {
+            let mut names = records.iter().filter_map(|of| of.reads_other(first));
+            names.next()
+        });
+        if let Some(name) = other {
+            return Err(format!(
+                "the runs read different data (`{name}` is not of one sha256); name folders of one"
+            ));
+        }
         let ids = |of: &[aggregate::Counted<'_>]| -> Vec<String> {
             of.iter().map(|of| of.record.id.clone()).collect()
         };

@@ -129,7 +129,7 @@ pub fn judge<'a>(
                     false => {
                         let runs = Runs {
                             completed,
-                            all: of_score,
+                            all: of_table,
                             own: counted.own.get(&claim.id),
                             is_mixed: counted.is_mixed,
                         };
@@ -264,7 +264,7 @@ fn several_builds<'a>(builds: impl Iterator<Item = &'a str>) -> String {
 /// The runs of a table that have a claim's score.
 struct Runs<'a> {
     completed: Vec<aggregate::Counted<'a>>,
-    /// With those that did not end well.
+    /// All of the table, with those that did not end well: one that diverged has one record, of whichever score.
     all: Vec<&'a RunRecord>,
     /// The recipe of the claim's command.
     own: Option<&'a String>,

@@ -130,11 +130,8 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
     let (change, paper_change) = match dense.filter(|_| is_network && key.p.is_some()) {
         None => (None, None),
         Some(dense) => (
-            over_shared_seeds(
-                [&group.by_seed(), &dense.by_seed()],
-                (group.mean, dense.mean),
-            )
-            .and_then(|(ours, base)| change(Some(ours), Some(base))),
+            over_shared_seeds([&group.by_seed(), &dense.by_seed()])
+                .and_then(|(ours, base)| change(Some(ours), Some(base))),
             change(paper.map(|paper| paper.value), paper_of(dense)),
         ),
     };
@@ -187,7 +184,7 @@ fn dense<'a>(group: &Group, groups: &'a [Group]) -> Option<&'a Group> {
             (other.p, other.condition) == (Some(Percent::ZERO), Condition::Dense)
                 && (&other.recipe_hash, &other.variant) == (&key.recipe_hash, &key.variant)
                 && (other.metric, &other.signature) == (key.metric, &key.signature)
-                && (other.row == row && other.build == key.build)
+                && (other.row == row && other.apart == key.apart)
         })
     };
     of_row(&key.row).or_else(|| of_row(SQUAD_KERNELS[0]))

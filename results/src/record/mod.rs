@@ -145,6 +145,16 @@ impl RunRecord {
         self.versions.get(COMMIT).map(String::as_str)
     }
 
+    /// The first data file of this name that the other run read with other content.
+    pub fn reads_other(&self, other: &Self) -> Option<&str> {
+        let differs =
+            |(name, hash): &(&String, &String)| other.data.get(*name).is_some_and(|of| of != *hash);
+        self.data
+            .iter()
+            .find(differs)
+            .map(|(name, _)| name.as_str())
+    }
+
     /// The device that trained, with the half type where it computed in one: `tch:cpu in bf16`.
     pub fn device_and_precision(&self) -> String {
         match &self.precision {

@@ -43,8 +43,9 @@ pub struct GroupKey {
     pub condition: Condition,
     /// Nominal p.
     pub p: Option<Percent>,
-    /// The build that made its runs, where some p of its row has runs of several and these are not taken together.
-    pub build: Option<String>,
+    /// What its runs are not taken together with others of their row for, where some p of the row has several: the build that
+    /// made them, the data files that they read.
+    pub apart: Option<String>,
 }
 
 impl GroupKey {
@@ -109,26 +110,29 @@ impl Group {
     }
 }
 
-/// The means of two groups over the seeds that both have, so that a change between them is not one of seeds; `means` where
-/// they have the same seeds, none where they share none.
-pub(crate) fn over_shared_seeds(
-    [ours, base]: [&[(u64, f64)]; 2],
-    means: (f64, f64),
-) -> Option<(f64, f64)> {
-    let seeds = |of: &[(u64, f64)]| of.iter().map(|(seed, _)| *seed).collect::<BTreeSet<u64>>();
-    let (of_ours, of_base) = (seeds(ours), seeds(base));
-    if of_ours == of_base {
-        return Some(means);
-    }
-    let mean = |of: &[(u64, f64)]| {
-        let is_shared = |seed: &u64| of_ours.contains(seed) && of_base.contains(seed);
-        let shared: Vec<f64> = (of.iter())
-            .filter(|(seed, _)| is_shared(seed))
-            .map(|(_, value)| *value)
-            .collect();
-        self::mean(&shared)
+/// The means of two groups over the seeds that both have, so that a change between them is not one of seeds; a seed with
+/// several runs, as of masks drawn at random, counts once. None where they share no seed.
+pub(crate) fn over_shared_seeds([ours, base]: [&[(u64, f64)]; 2]) -> Option<(f64, f64)> {
+    let (ours, base) = (mean_of_seeds(ours), mean_of_seeds(base));
+    let over = |of: &BTreeMap<u64, f64>| {
+        let shared = of
+            .iter()
+            .filter(|(seed, _)| ours.contains_key(seed) && base.contains_key(seed));
+        mean(&shared.map(|(_, value)| *value).collect::<Vec<_>>())
     };
-    Some((mean(ours)?, mean(base)?))
+    Some((over(&ours)?, over(&base)?))
+}
+
+/// The mean of each seed's runs.
+pub(crate) fn mean_of_seeds(runs: &[(u64, f64)]) -> BTreeMap<u64, f64> {
+    let mut by_seed: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for &(seed, value) in runs {
+        by_seed.entry(seed).or_default().push(value);
+    }
+    let means = by_seed.into_iter();
+    means
+        .filter_map(|(seed, values)| Some((seed, mean(&values)?)))
+        .collect()
 }
 
 /// The groups, sorted by key, and what did not reach them.
@@ -149,14 +153,11 @@ pub struct Aggregate {
 /// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its
 /// score. The order of `records` does not matter, nor does the mask that a run at p = 0 names.
 ///
-/// Runs of several builds of the program are averaged only if they are asked to be (`is_mixed`): else all groups of a row of
-/// which one would be of several builds are of one each.
+/// Runs of several builds of the program are averaged only if they are asked to be (`is_mixed`), and those that read
+/// different data files never: all groups of a row of which one would be of several are of one each.
 pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     let mut result = Aggregate::default();
-    let apart = match is_mixed {
-        true => BTreeSet::new(),
-        false => of_several_builds(records),
-    };
+    let apart = rows_apart(records);
     let mut cells: BTreeMap<GroupKey, BTreeMap<(u64, Option<u64>), &RunRecord>> = BTreeMap::new();
     let mut ordered: Vec<&RunRecord> = records.iter().collect();
     ordered.sort_by_key(|record| (record.finished, record.started, &record.id));
@@ -169,9 +170,9 @@ pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
             }
             Status::Completed => {
                 let (mut key, mask_seed) = key(record);
-                if apart.contains(&RowKey::of(&key)) {
-                    key.build = Some(build_words(record));
-                }
+                key.apart = apart
+                    .get(&RowKey::of(&key))
+                    .and_then(|apart| apart.words(record, is_mixed));
                 if let Some(older) = cells
                     .entry(key)
                     .or_default()
@@ -217,7 +218,15 @@ pub(crate) fn counted<'a>(records: &[&'a RunRecord]) -> Vec<Counted<'a>> {
     let mut counted: BTreeMap<_, Counted<'a>> = BTreeMap::new();
     for record in ordered {
         let (mut key, mask_seed) = key(record);
-        key.build = Some(build_words(record));
+        let data = record
+            .data
+            .iter()
+            .map(|(name, hash)| format!("{name} {hash}"));
+        key.apart = Some(format!(
+            "{}, {}",
+            build_words(record),
+            data.collect::<Vec<_>>().join(", ")
+        ));
         let key = (key, record.seed, mask_seed);
         let differs = |of: &Counted<'_>| of.is_contradicted || of.record.value != record.value;
         let is_contradicted = counted.get(&key).is_some_and(differs);
@@ -252,17 +261,61 @@ impl RowKey {
     }
 }
 
-/// The rows of which one group has runs of several builds.
-fn of_several_builds(records: &[RunRecord]) -> BTreeSet<RowKey> {
-    let mut builds: BTreeMap<GroupKey, BTreeSet<String>> = BTreeMap::new();
-    for record in records {
-        if record.status == Status::Completed && record.value.is_some_and(f64::is_finite) {
-            let (key, _) = key(record);
-            builds.entry(key).or_default().insert(build_words(record));
+/// What the runs of a row differ in that are not taken together.
+#[derive(Debug, Default)]
+struct Apart {
+    builds: BTreeSet<String>,
+    /// The hashes of each data file, by its name.
+    data: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Apart {
+    fn add(&mut self, record: &RunRecord) {
+        self.builds.insert(build_words(record));
+        for (name, hash) in &record.data {
+            self.data
+                .entry(name.clone())
+                .or_default()
+                .insert(hash.clone());
         }
     }
-    let several = builds.iter().filter(|(_, builds)| builds.len() > 1);
-    several.map(|(key, _)| RowKey::of(key)).collect()
+
+    /// What tells a run from others of its row; none where nothing does.
+    fn words(&self, record: &RunRecord, is_mixed: bool) -> Option<String> {
+        let build = (self.builds.len() > 1 && !is_mixed).then(|| build_words(record));
+        let several = self.data.iter().filter(|(_, hashes)| hashes.len() > 1);
+        let file = |name: &String| match record.data.get(name) {
+            Some(hash) => format!("{name} {}", hash.get(..8).unwrap_or(hash)),
+            None => format!("no {name}"),
+        };
+        let files = several.map(|(name, _)| file(name));
+        let words: Vec<String> = build.into_iter().chain(files).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// What the rows differ in of which one group has runs of several builds or data.
+fn rows_apart(records: &[RunRecord]) -> BTreeMap<RowKey, Apart> {
+    let mut cells: BTreeMap<GroupKey, Apart> = BTreeMap::new();
+    for record in records {
+        if record.status == Status::Completed && record.value.is_some_and(f64::is_finite) {
+            cells.entry(key(record).0).or_default().add(record);
+        }
+    }
+    let mut rows: BTreeMap<RowKey, Apart> = BTreeMap::new();
+    for (key, cell) in &cells {
+        let row = rows.entry(RowKey::of(key)).or_default();
+        if cell.builds.len() > 1 {
+            row.builds.extend(cell.builds.iter().cloned());
+        }
+        for (name, hashes) in cell.data.iter().filter(|(_, hashes)| hashes.len() > 1) {
+            row.data
+                .entry(name.clone())
+                .or_default()
+                .extend(hashes.iter().cloned());
+        }
+    }
+    rows
 }
 
 /// Key and mask seed of a record.
@@ -280,7 +333,7 @@ fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
         signature: record.signature.clone(),
         condition: condition.without_seed(),
         p,
-        build: None,
+        apart: None,
     };
     (key, condition.mask_seed())
 }
@@ -390,12 +443,16 @@ mod tests {
     #[test]
     fn changes_are_over_the_seeds_that_both_have() {
         let base = [(1, 10.0), (2, 300.0)];
-        let shared = |ours: &[(u64, f64)]| over_shared_seeds([ours, &base], (0.5, 0.25));
+        let shared = |ours: &[(u64, f64)]| over_shared_seeds([ours, &base]);
         // Seed 2 has no such run: it must not make the change.
         assert_eq!(shared(&[(1, 11.0)]), Some((11.0, 10.0)));
         // Several masks of one seed.
         assert_eq!(shared(&[(1, 11.0), (1, 13.0)]), Some((12.0, 10.0)));
-        assert_eq!(shared(&[(2, 1.0), (1, 3.0)]), Some((0.5, 0.25)));
+        assert_eq!(shared(&[(2, 1.0), (1, 3.0)]), Some((2.0, 155.0)));
+        // 10 % more in each seed, of which one has more masks than the other.
+        let ours = [(1, 11.0), (1, 11.0), (1, 11.0), (2, 330.0)];
+        let (mean, base) = shared(&ours).unwrap();
+        assert!((mean / base - 1.1).abs() < 1e-12, "{mean} {base}");
         assert_eq!(shared(&[(3, 11.0)]), None);
     }
 

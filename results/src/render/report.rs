@@ -118,12 +118,27 @@ pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String
 
 /// Which builds made the runs, in words; nothing where no run names its commit.
 pub(super) fn build_notes(groups: &[Group]) -> Vec<String> {
-    let is_apart = groups.iter().any(|group| group.key.build.is_some());
-    let apart = is_apart.then(|| {
+    let apart = || groups.iter().filter_map(|group| group.key.apart.as_deref());
+    let is_of_build = |words: &str| words.contains("commit ");
+    let of_builds = apart().any(is_of_build).then(|| {
         "Runs of several builds are not averaged: those of each stand apart, `…@commit …`; `--mixed` takes them together."
             .to_owned()
     });
-    made_by(groups).into_iter().chain(apart).collect()
+    let data: BTreeSet<&str> = apart()
+        .flat_map(|words| words.split(", "))
+        .filter(|word| !is_of_build(word))
+        .collect();
+    let of_data = (!data.is_empty()).then(|| {
+        let files: Vec<&str> = data.into_iter().collect();
+        format!(
+            "Runs that read different data files are not averaged: those of each stand apart ({}).",
+            files.join("; ")
+        )
+    });
+    (made_by(groups).into_iter())
+        .chain(of_builds)
+        .chain(of_data)
+        .collect()
 }
 
 fn made_by(groups: &[Group]) -> Option<String> {
@@ -160,14 +175,14 @@ pub(crate) fn labels(groups: &[Group]) -> BTreeMap<(String, String), String> {
         .collect()
 }
 
-/// The printed name of a group's row: that of [`labels`], with the build where runs of several stand apart.
+/// The printed name of a group's row: that of [`labels`], with the build or data files where runs of several stand apart.
 pub(crate) fn label(labels: &BTreeMap<(String, String), String>, key: &GroupKey) -> String {
     let row = labels.get(&(key.row.clone(), key.recipe_hash.clone()));
     let row = row.unwrap_or(&key.row);
-    match &key.build {
+    match &key.apart {
         None => row.clone(),
-        Some(build) if row.contains('@') => format!("{row}, {build}"),
-        Some(build) => format!("{row}@{build}"),
+        Some(words) if row.contains('@') => format!("{row}, {words}"),
+        Some(words) => format!("{row}@{words}"),
     }
 }
 

@@ -208,6 +208,8 @@ fn what_is_left_out_is_said() {
         if record.seed == 3 && record.condition == AP {
             record.status = sparta_results::Status::Diverged;
             record.value = None;
+            // The one record of a model that diverged is of one of its scores.
+            record.metric = sparta_results::metric::Metric::Accuracy;
         }
     }
     let judged = judge(&claims, &records, &[], &Counted::default());
@@ -216,6 +218,31 @@ fn what_is_left_out_is_said() {
         assert!(note.contains(said), "{said}: {note}");
     }
     assert_eq!(judged[0].evidence[0].seeds, [1, 2]);
+}
+
+/// A difference between runs of different data is none of the masks.
+#[test]
+fn runs_of_different_data_say_nothing_together() {
+    let claims = claim("at_least = 0.5", "points");
+    let mut records = runs();
+    for record in &mut records {
+        let hash = ["aa", "bb"][usize::from(record.seed == 3)];
+        record.data.insert("train.txt".into(), hash.repeat(32));
+    }
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    assert_eq!(judged[0].verdict, Verdict::CannotBeTold);
+    let note = judged[0].note.as_deref().unwrap_or_default();
+    assert!(note.contains("different data (`train.txt`"), "{note}");
+    // One seed on both: two runs of it, and no later one that counts.
+    let mut again = runs();
+    again.iter_mut().for_each(|of| of.id += "-again");
+    for record in again.iter_mut().chain(&mut records) {
+        record.data.insert("train.txt".into(), "aa".repeat(32));
+    }
+    again[0].data.insert("train.txt".into(), "cc".repeat(32));
+    records.extend(again);
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    assert_eq!(judged[0].verdict, Verdict::CannotBeTold);
 }
 
 #[test]

@@ -133,6 +133,25 @@ fn the_average_is_over_the_same_columns_and_seeds() {
     let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
     let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
     assert_eq!((dense.sd, dense.n), (None, 1));
+    // What it changes by is told by the seeds that both lines have of every task, not by seeds.
+    let unequal = [
+        task(GlueColumn::Rte, 0.0, 1, 50.0),
+        task(GlueColumn::Rte, 0.0, 2, 90.0),
+        task(GlueColumn::Mrpc, 0.0, 1, 50.0),
+        task(GlueColumn::Rte, 60.0, 1, 50.0),
+        task(GlueColumn::Mrpc, 60.0, 1, 50.0),
+        task(GlueColumn::Mrpc, 60.0, 2, 50.0),
+    ];
+    let text = pivot(&unequal, PivotLayout::Glue, &options(Vec::new()))
+        .unwrap()
+        .markdown();
+    let change = text.lines().find(|line| line.contains("| change")).unwrap();
+    let cells: Vec<&str> = change.split('|').map(str::trim).collect();
+    assert_eq!(
+        cells[cells.len() - 4..],
+        ["0.00", "0.00", "0.00", ""],
+        "{text}"
+    );
     // All nine: the published average stands beside.
     let all: Vec<RunRecord> = GlueColumn::ALL
         .into_iter()

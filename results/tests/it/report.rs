@@ -276,6 +276,54 @@ fn builds_are_named() {
     );
 }
 
+/// Runs of different data have no mean, whatever is asked for.
+#[test]
+fn runs_that_read_different_data_stand_apart() {
+    let reading = |hash: &str, p: f64, seed: u64, value: f64| {
+        let condition = if p == 0.0 { Condition::Dense } else { AP };
+        let mut record = run(condition, Some(p), seed, value);
+        record.data.insert("train.txt".into(), hash.repeat(32));
+        record.data.insert("test.txt".into(), "cc".repeat(32));
+        record
+    };
+    let mut records = vec![
+        reading("aa", 0.0, 1, 100.0),
+        reading("bb", 0.0, 2, 200.0),
+        reading("aa", 80.0, 1, 110.0),
+        reading("bb", 80.0, 2, 210.0),
+    ];
+    let text = |records: &[RunRecord]| {
+        let options = ReportOptions {
+            is_mixed: true,
+            ..ReportOptions::default()
+        };
+        report(records, &options).unwrap().markdown()
+    };
+    let apart = text(&records);
+    for said in [
+        "| small@train.txt aaaaaaaa |",
+        "| small@train.txt bbbbbbbb |",
+        "different data files are not averaged",
+    ] {
+        assert!(apart.contains(said), "{said}: {apart}");
+    }
+    assert!(
+        !apart.contains("test.txt") && !apart.contains("(2)"),
+        "{apart}"
+    );
+    for record in &mut records {
+        record.data.insert("train.txt".into(), "aa".repeat(32));
+    }
+    let one = text(&records);
+    assert!(
+        one.contains("160.000 ± 70.711 (2)") && !one.contains('@'),
+        "{one}"
+    );
+    // Earlier records do not say what they read.
+    records[0].data.clear();
+    assert_eq!(text(&records), one);
+}
+
 /// Seeds of different builds have no mean unless it is asked for; each build has its own p = 0.
 #[test]
 fn runs_of_several_builds_are_averaged_only_if_asked() {

@@ -97,9 +97,9 @@ impl MechanismTable {
                 cells.push(with_marks(score.map(number), &line.missing));
                 if let Some(first) = first {
                     let base = first.scores[at].as_ref().filter(|_| line != first);
-                    let means = score.zip(base).and_then(|(ours, base)| {
-                        over_shared_seeds([&ours.runs, &base.runs], (ours.mean, base.mean))
-                    });
+                    let means = score
+                        .zip(base)
+                        .and_then(|(ours, base)| over_shared_seeds([&ours.runs, &base.runs]));
                     let how = column.metric.difference();
                     let change = means.map(|(ours, base)| change(how, ours, base));
                     cells.push(change.unwrap_or(NOTHING.into()));

@@ -1,8 +1,10 @@
 //! The average over tasks.
 
+use std::collections::BTreeMap;
+
 use crate::metric::glue::GlueColumn;
 use crate::paper;
-use crate::render::aggregate::{Group, mean, standard_deviation};
+use crate::render::aggregate::{Group, mean, mean_of_seeds, standard_deviation};
 use crate::render::pivot::key::Key;
 use crate::render::pivot::{MeanScore, PivotColumn, PivotLine, PivotTable};
 
@@ -45,8 +47,8 @@ pub(super) fn add(table: &mut PivotTable, keys: &[Key], groups: &[(String, Group
     });
 }
 
-/// The mean over tasks where all have a number, with its spread over seeds where every task has the
-/// same seeds.
+/// The mean over tasks where all have a number, with its spread over seeds where every task has the same seeds; what it
+/// changes from is told by the seeds that every task has.
 fn ours(
     line: &PivotLine,
     keys: &[Key],
@@ -74,12 +76,20 @@ fn ours(
         true => (0..first.n).filter_map(of_seed).collect(),
         false => Vec::new(),
     };
+    let tasks: Vec<BTreeMap<u64, f64>> = (runs.iter())
+        .map(|run| mean_of_seeds(&run.by_seed()))
+        .collect();
+    let of_all = |seed: &u64| -> Option<(u64, f64)> {
+        let values: Option<Vec<f64>> = tasks.iter().map(|task| task.get(seed).copied()).collect();
+        Some((*seed, mean(&values?)?))
+    };
     Some(MeanScore {
         mean: mean(&means?)?,
         sd: standard_deviation(&by_seed),
         n: by_seed.len().max(1),
-        runs: (first.seeds.iter().map(|(seed, _)| *seed))
-            .zip(by_seed)
-            .collect(),
+        runs: match runs.len() == averaged.len() {
+            true => tasks.first()?.keys().filter_map(of_all).collect(),
+            false => Vec::new(),
+        },
     })
 }

@@ -113,9 +113,10 @@ impl PivotTable {
             if !is_dense && line.ours.iter().any(Option::is_some) {
                 table.push(self.cells(line, "change", false, |at| {
                     let base = dense.and_then(|dense| dense.ours[at].as_ref());
-                    let means = line.ours[at].as_ref().zip(base).and_then(|(ours, base)| {
-                        over_shared_seeds([&ours.runs, &base.runs], (ours.mean, base.mean))
-                    });
+                    let means = line.ours[at]
+                        .as_ref()
+                        .zip(base)
+                        .and_then(|(ours, base)| over_shared_seeds([&ours.runs, &base.runs]));
                     self.change(at, means.map(|of| of.0), means.map(|of| of.1))
                 }));
             }

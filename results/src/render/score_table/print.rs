@@ -59,7 +59,7 @@ impl ScoreTable {
                 let base = dense.as_ref().and_then(|dense| dense.group(column));
                 let means = line.group(column).zip(base).and_then(|(group, base)| {
                     let runs = [&group.by_seed()[..], &base.by_seed()];
-                    over_shared_seeds(runs, (group.mean, base.mean))
+                    over_shared_seeds(runs)
                 });
                 cells.push(self.change(means.map(|of| of.0), means.map(|of| of.1)));
             }

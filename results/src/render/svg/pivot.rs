@@ -163,7 +163,7 @@ fn sweep(table: &PivotTable, at: usize) -> Sweep {
         let change = |line: &PivotLine| {
             let (start, score) = (start?, line.ours[at].as_ref()?);
             let runs = [&score.runs[..], &start.runs];
-            let (mean, base) = over_shared_seeds(runs, (score.mean, start.mean))?;
+            let (mean, base) = over_shared_seeds(runs)?;
             let sd = score.sd.unwrap_or(0.0);
             let sd = match how {
                 Difference::Relative => 100.0 * sd / base,

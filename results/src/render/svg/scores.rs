@@ -32,7 +32,7 @@ pub fn p_sweep(table: &ScoreTable) -> Result<String> {
     let mut changes = ours(table, |group, dense| {
         let dense = dense?;
         let runs = [&group.by_seed()[..], &dense.by_seed()];
-        let (mean, base) = over_shared_seeds(runs, (group.mean, dense.mean))?;
+        let (mean, base) = over_shared_seeds(runs)?;
         let sd = group.sd.unwrap_or(0.0);
         let sd = match how {
             Difference::Relative => 100.0 * sd / base,
