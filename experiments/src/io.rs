@@ -4,11 +4,26 @@ use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use atomicwrites::{AllowOverwrite, AtomicFile};
 use sparta_datasets::source::text_of;
 use sparta_ops::pruning::PruningError;
 use sparta_results::ResultsError;
+
+/// That nothing is written over: a file that an option names, which is not to be replaced, is not there. A pipe or a device
+/// may be, and an empty file.
+///
+/// # Errors
+/// The file, and the ways out.
+pub fn refuse_existing(path: &Path, option: &str) -> Result<()> {
+    let is_full = fs::metadata(path).is_ok_and(|of| of.is_file() && of.len() > 0);
+    ensure!(
+        !is_full,
+        "{} is there already: delete it, or give another `{option}`",
+        path.display()
+    );
+    Ok(())
+}
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.
 ///
@@ -229,6 +244,23 @@ mod tests {
         remove_half_written(folder.path()).unwrap();
         assert!(!left.exists());
         assert_eq!(fs::read_to_string(inner.join("whole")).unwrap(), "whole");
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_refused_but_for_an_empty_one_and_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("odds.json");
+        refuse_existing(&path, "--null-odds FILE").unwrap();
+        fs::write(&path, "").unwrap();
+        refuse_existing(&path, "--null-odds FILE").unwrap();
+        fs::write(&path, "mine").unwrap();
+        let error = refuse_existing(&path, "--null-odds FILE").unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("odds.json is there already") && said.contains("--null-odds"),
+            "{said}"
+        );
+        refuse_existing(Path::new("/dev/null"), "--attention FILE").unwrap();
     }
 
     #[test]

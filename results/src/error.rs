@@ -52,6 +52,9 @@ pub enum ResultsError {
         "signature part `{0}` contains one of `|`, `:` or a space, or is empty; replace it, for example by `-`"
     )]
     SignaturePart(String),
+    /// A file where one of a figure's would go, without the figure that it would be of.
+    #[error("{} is there already and is none of a figure that was written here: move it, or give another folder", .0.display())]
+    Occupied(PathBuf),
     /// Claims that cannot be read.
     #[error("not claims: {0}; results/data/claims.toml shows the form")]
     Claims(String),

@@ -1,12 +1,12 @@
 //! The most frequent class.
 
-use crate::classification::{Label, Part};
+use crate::classification::{Label, TextExample};
 
-/// The most frequent class and its fraction of the labelled examples, which is the accuracy of a guess
+/// The most frequent class and its fraction of the labelled examples that are judged, which is the best accuracy of a guess
 /// that does not look; `None` for scores and without labels. Of equally frequent ones the first.
-pub fn majority(part: &Part) -> Option<(usize, f64)> {
+pub fn majority(judged: &[TextExample]) -> Option<(usize, f64)> {
     let mut counts: Vec<usize> = Vec::new();
-    for example in &part.examples {
+    for example in judged {
         if let Some(Label::Class(class)) = example.label {
             counts.resize(counts.len().max(class + 1), 0);
             counts[class] += 1;

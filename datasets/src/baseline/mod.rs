@@ -1,5 +1,5 @@
 //! What a network must beat before its table means anything: baselines that learn from the training
-//! data alone.
+//! data alone, and the best guess that does not look.
 
 mod majority;
 pub mod ngram;

@@ -127,6 +127,20 @@ impl TableRule {
     }
 
     fn classes(&self, path: &Path, rows: &[(PathBuf, Option<Split>, Row)]) -> Result<Labels> {
+        // Names of classes stand in tables with tabs.
+        let is_wide = |row: &Row| row.label.contains(['\t', '\n', '\r']);
+        if let Some((path, _, row)) = rows.iter().find(|(.., row)| is_wide(row)) {
+            return Err(Error::WrongRow {
+                path: path.clone(),
+                line: row.line,
+                expected: format!(
+                    "a name without tabs and line ends in column `{}`",
+                    self.label
+                ),
+                found: format!("{:?}", row.label),
+                next: "give the class a name on one line".to_owned(),
+            });
+        }
         let names: BTreeSet<&str> = rows.iter().map(|(.., row)| row.label.as_str()).collect();
         if !(2..=MOST_CLASSES).contains(&names.len()) {
             return Err(Error::WrongFile {
@@ -611,6 +625,19 @@ mod tests {
             let error = refused(dir.path(), name, text);
             assert!(
                 error.contains("expected one `") && error.contains("several"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_class_has_its_name_on_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        for label in ["a\tb", "a\nb"] {
+            let text = format!("label,text\n\"x\",first\n\"{label}\",second\n");
+            let error = refused(dir.path(), "a.csv", &text);
+            assert!(
+                error.contains("line 3") && error.contains("without tabs"),
                 "{error}"
             );
         }

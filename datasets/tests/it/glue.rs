@@ -238,7 +238,7 @@ fn glue_as_published() {
                 Ok((read, count)) => {
                     println!(
                         "{task} {part}: {count}, majority {:?}",
-                        sparta_datasets::baseline::majority(&read)
+                        sparta_datasets::baseline::majority(&read.examples)
                     );
                     assert!(!count.differs(), "{count}");
                 }

@@ -1,6 +1,6 @@
 //! `sparta completions`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::builder::Resettable;
@@ -15,7 +15,7 @@ use super::mlm::Mlm;
 use super::program::command;
 use super::sparta::Sparta;
 use super::squad::Squad;
-use crate::io::{print_line, write_text};
+use crate::io::{print_line, read_text, write_text};
 use crate::version;
 
 /// For which shell, and of which program.
@@ -83,6 +83,16 @@ fn used(command: &Command) -> Command {
         .subcommands(command.get_subcommands().map(used))
 }
 
+/// Whether nothing is at a path, or a script as an earlier version wrote it: one that begins as this does.
+fn is_ours(path: &Path, script: &str) -> bool {
+    let first = |text: &str| {
+        text.lines()
+            .find(|line| !line.trim().is_empty())
+            .map(str::to_owned)
+    };
+    !path.exists() || read_text(path).is_ok_and(|there| first(&there) == first(script))
+}
+
 /// Prints a script, or writes those that are asked for and prints their paths.
 ///
 /// # Errors
@@ -107,8 +117,48 @@ pub(super) fn run(options: &CompletionsOptions) -> Result<()> {
             "{} is a folder: delete it, or give another `--out`",
             path.display()
         );
-        write_text(&path, &script(*shell, *program))?;
+        let script = script(*shell, *program);
+        ensure!(
+            is_ours(&path, &script),
+            "{} is there already and is no such script: move it, or give another `--out`",
+            path.display()
+        );
+        write_text(&path, &script)?;
         print_line(path.display())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_scripts_of_ours_are_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for shell in [
+            Shell::Bash,
+            Shell::Zsh,
+            Shell::Fish,
+            Shell::Elvish,
+            Shell::PowerShell,
+        ] {
+            let options = CompletionsOptions {
+                shell,
+                program: Some(ProgramName::Lm),
+                out: Some(folder.path().to_owned()),
+            };
+            run(&options).unwrap();
+            run(&options).unwrap();
+            let path = folder.path().join(shell.file_name("lm"));
+            let earlier = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, format!("{earlier}# of an earlier version")).unwrap();
+            run(&options).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), earlier);
+            std::fs::write(&path, "precious").unwrap();
+            let error = run(&options).unwrap_err().to_string();
+            assert!(error.contains("is no such script"), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+        }
+    }
 }

@@ -83,6 +83,7 @@ impl program::Options for GlueOptions {
 impl GlueOptions {
     fn request(mut self, stage: Option<Stage>) -> Result<Request<GlueRecipe>> {
         if let Some(tasks) = self.tasks {
+            self.common.refuse_twice("tasks")?;
             self.common.sets.push(format!("tasks={tasks:?}"));
         }
         let mut request: Request<GlueRecipe> = self.common.request(stage)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sparta_ops::attention::Implementation;
@@ -132,6 +132,7 @@ impl Common {
             (None, None) => R::load(R::SHIPPED[0].name, &self.sets)?,
         };
         if let Some(seeds) = self.seeds.clone() {
+            self.refuse_twice("seeds")?;
             recipe.set_seeds(seeds);
             recipe.validate()?;
         }
@@ -139,6 +140,18 @@ impl Common {
             folder.check(&recipe)?;
         }
         Ok(recipe)
+    }
+
+    /// That a key which has an option of its own is not set besides it.
+    ///
+    /// # Errors
+    /// Both, and that one is enough.
+    pub(super) fn refuse_twice(&self, key: &str) -> Result<()> {
+        ensure!(
+            !self.sets(key),
+            "`--{key}` and `--set {key}=…` both say which {key}; leave one of them out"
+        );
+        Ok(())
     }
 
     /// Whether a key is set on the command line.

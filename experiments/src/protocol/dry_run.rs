@@ -93,7 +93,7 @@ fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     print_line(format!("parameters  {}", cost.n_params))?;
     print_line(format!(
         "tokens/step {} at most, padding included",
-        cost.tokens
+        cost.tokens * task.n_parts()
     ))?;
     print_line(format!(
         "table       {n_seeds} seed(s) × ({} dense model(s) + {n_rows} rows {})",
@@ -167,7 +167,7 @@ fn try_recipe<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         seconds += all;
     }
     print_line(format!(
-        "all models  {} {} (updates, observing and testing add to it)",
+        "all models  {} {} (updates, validating, observing and testing add to it)",
         about(steps.iter().any(|of| of.is_at_most)),
         duration(seconds)
     ))?;
@@ -200,7 +200,8 @@ struct Tried {
     tokens: f64,
 }
 
-/// Two training steps without an update on new weights, the first to warm up; where only trying is wanted, one.
+/// Training steps without an update on new weights up to one that is like most, the first to warm up; where only trying is
+/// wanted, one.
 fn try_step<T: Task>(
     task: &T,
     variant: &Variant,
@@ -216,7 +217,9 @@ fn try_step<T: Task>(
     let mut objective = task.objective(variant, seed, masks, &device)?;
     let mut tried = step(&mut objective, &network, 0, &device)?;
     if is_timed {
-        tried = step(&mut objective, &network, 1, &device)?;
+        for at in 1..=objective.typical_step() {
+            tried = step(&mut objective, &network, at, &device)?;
+        }
     }
     Ok(tried)
 }

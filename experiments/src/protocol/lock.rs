@@ -13,11 +13,16 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 /// Name of the file in a run folder.
 pub(super) const LOCK: &str = ".lock";
+
+/// How often a lock is tried again, and after how long: longer than anybody looks whether it is held.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The right to work in a run folder, until it is dropped or the process ends.
 #[derive(Debug)]
@@ -33,8 +38,8 @@ impl RunLock {
     pub(super) fn refuse_if_held(root: &Path) -> Result<()> {
         let path = root.join(LOCK);
         match File::open(&path) {
-            // The lock is given back at once.
-            Ok(mut file) => lock(&mut file, root).map(|()| drop(file)),
+            // A look: it keeps out nobody else who looks, and NFS grants it to a file that is open for reading alone.
+            Ok(mut file) => refuse_unless(file.try_lock_shared(), &mut file, root),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e).with_context(|| format!("cannot open {}", path.display())),
         }
@@ -51,7 +56,7 @@ impl RunLock {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e).with_context(|| format!("cannot open {}", path.display())),
         };
-        match file.try_lock() {
+        match file.try_lock_shared() {
             // It is given back at once.
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
@@ -76,7 +81,16 @@ impl RunLock {
             .truncate(false)
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        lock(&mut file, root)?;
+        // Somebody may be looking who holds it, for a moment.
+        let mut locked = file.try_lock();
+        for _ in 0..LOOKS {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOOK);
+            locked = file.try_lock();
+        }
+        refuse_unless(locked, &mut file, root)?;
         let host = sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned());
         let holder = format!("`{program}` (pid {} on host {host})\n", std::process::id());
         let write = |file: &mut File| {
@@ -89,9 +103,9 @@ impl RunLock {
     }
 }
 
-/// Locks the open file of a folder, or says who holds it.
-fn lock(file: &mut File, root: &Path) -> Result<()> {
-    match file.try_lock() {
+/// Says who holds the open file of a folder, if it was not locked.
+fn refuse_unless(locked: Result<(), TryLockError>, file: &mut File, root: &Path) -> Result<()> {
+    match locked {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             bail!(
@@ -144,5 +158,30 @@ mod tests {
         RunLock::take(root, "glue").unwrap();
         let written = std::fs::read_to_string(root.join(LOCK)).unwrap();
         assert!(written.starts_with("`glue`") && written.lines().count() == 1);
+    }
+
+    /// Who looks whether a folder is in use keeps nobody out of it.
+    #[test]
+    fn a_look_is_no_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        drop(RunLock::take(root, "lm").unwrap());
+        // Two at once, of which one looks for some time.
+        let looking = File::open(root.join(LOCK)).unwrap();
+        looking.try_lock_shared().unwrap();
+        RunLock::refuse_if_held(root).unwrap();
+        assert!(RunLock::holder(root).unwrap().is_none());
+        let look = std::thread::spawn(move || {
+            std::thread::sleep(2 * LOOK);
+            drop(looking);
+        });
+        let held = RunLock::take(root, "glue").unwrap();
+        look.join().unwrap();
+        assert!(
+            RunLock::holder(root)
+                .unwrap()
+                .is_some_and(|by| by.contains("`glue`"))
+        );
+        drop(held);
     }
 }

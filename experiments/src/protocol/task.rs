@@ -160,9 +160,14 @@ pub trait Task: Sized {
     /// Sizes that memory grows with.
     fn cost(&self, of: &Variant) -> Cost;
 
+    /// Batches whose gradients are added up for a step.
+    fn n_parts(&self) -> usize {
+        1
+    }
+
     /// Positions of a training step on average, padding included: what its time grows with.
     fn positions_per_step(&self, of: &Variant) -> f64 {
-        self.cost(of).tokens as f64
+        (self.cost(of).tokens * self.n_parts()) as f64
     }
 
     // ── batches ──

@@ -179,10 +179,16 @@ impl Recipe for LmRecipe {
              next: use at least {}, or 0 for all",
             2 * columns
         );
+        let (observed, columns) = (self.observe.train_tokens, self.observe.batch_size);
+        ensure!(
+            observed == 0 || observed / columns > 1,
+            "`observe.train_tokens = {observed}` gives `observe.batch_size = {columns}` columns of less than a word and \
+             the next: use at least {}, or 0 for all",
+            2 * columns
+        );
         for (key, n_tokens) in [
             ("data.valid_tokens", data.valid_tokens),
             ("data.test_tokens", data.test_tokens),
-            ("observe.train_tokens", self.observe.train_tokens),
         ] {
             ensure!(
                 n_tokens != 1,
@@ -247,6 +253,7 @@ mod tests {
             ("data.valid_tokens=1", "`data.valid_tokens = 1`"),
             ("data.test_tokens=1", "`data.test_tokens = 1`"),
             ("observe.train_tokens=1", "`observe.train_tokens = 1`"),
+            ("observe.train_tokens=31", "`observe.train_tokens = 31`"),
             ("train.patience=2", "`train.valid_every = 0` makes none"),
             ("seeds=[]", "seeds"),
             (

@@ -1,4 +1,4 @@
-//! Recipes: everything that determines a result, as typed TOML without hidden defaults.
+//! Recipes: everything that determines a result, as typed TOML; only keys that came later have defaults.
 //!
 //! A recipe is read in three tiers: the text (shipped or from a file) with `--set` applied is a
 //! table; the table is compared with the reference recipe of its task (`recipes/small/lm.toml`, `iwslt.toml`,

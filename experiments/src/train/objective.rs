@@ -21,6 +21,11 @@ pub trait Objective<M: Module> {
     /// If the batch cannot be had.
     fn loss(&mut self, model: &M, step: u64, part: usize) -> Result<Tensor<1>>;
 
+    /// A step near the beginning that is like most, for a dry run: where steps hand on a memory, one whose memory is full.
+    fn typical_step(&self) -> u64 {
+        1
+    }
+
     /// Target tokens of one step, on average.
     fn tokens_per_step(&self) -> f64;
 

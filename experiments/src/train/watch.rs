@@ -239,6 +239,15 @@ impl Metrics {
         })
     }
 
+    /// Waits until the disk has every line, as it has the checkpoint that goes on from them.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        let synced = self.file.sync_data();
+        synced.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
     /// Appends one line.
     ///
     /// # Errors

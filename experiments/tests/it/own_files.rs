@@ -483,8 +483,14 @@ fn questions_of_ones_own_some_of_which_have_no_answer() {
         let out = stdout(&bench.piped(&line, question).success());
         let found: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(found["7"] == "", is_none, "{out}");
+        assert_says(&bench.read("odds.json"), &["\"7\": "]);
+        let again = said(&bench.piped(&line, question), 1);
+        assert_says(
+            &again,
+            &["odds.json is there already", "`--null-odds FILE`"],
+        );
+        std::fs::remove_file(bench.path("odds.json")).unwrap();
     }
-    assert_says(&bench.read("odds.json"), &["\"7\": "]);
     let told = said(
         &bench.piped("answer --device flex --model run", question),
         0,

@@ -165,9 +165,9 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
             name: name(&key, &keys),
             scores: scores.collect(),
             missing: marks.remove(&key).unwrap_or_default(),
-            p_effective: groups.iter().find_map(|group| group.p_effective),
-            p_token_weighted: groups.iter().find_map(|group| group.p_token_weighted),
-            parameters: groups.iter().find_map(|group| group.parameters),
+            p_effective: shared(groups.iter().map(|group| group.p_effective)),
+            p_token_weighted: shared(groups.iter().map(|group| group.p_token_weighted)),
+            parameters: shared(groups.iter().map(|group| group.parameters)),
             tokens_per_second: mean(&all(&groups, |group| &group.tokens_per_second)),
             gigabytes: mean(&all(&groups, |group| &group.peak_gigabytes)),
             observed: observed(&groups),
@@ -182,6 +182,13 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
         missing,
         notes,
     })
+}
+
+/// What all of a line that say it say alike; none where tasks differ.
+fn shared<T: PartialEq>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
+    let mut values = values.flatten();
+    let first = values.next()?;
+    values.all(|other| other == first).then_some(first)
 }
 
 /// The line of an expected run.

@@ -279,6 +279,17 @@ impl Report {
         files
             .iter()
             .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
+        // Of an earlier report with more signatures.
+        for at in 2.max(self.tables.len() + 1).. {
+            let old = ["csv", "svg"].map(|end| dir.join(format!("TABLE-{at}.{end}")));
+            let there: Vec<&PathBuf> = old.iter().filter(|path| path.exists()).collect();
+            if there.is_empty() {
+                break;
+            }
+            for path in there {
+                std::fs::remove_file(path).map_err(|e| ResultsError::io("remove", path, e))?;
+            }
+        }
         Ok(files.into_iter().map(|(path, _)| path).collect())
     }
 

@@ -515,6 +515,20 @@ fn signatures_never_share_a_column() {
             "TABLE-2.svg"
         ]
     );
+    // With one protocol again, the second table is no longer that of anything.
+    std::fs::write(dir.path().join("TABLE-2-mine.csv"), "").unwrap();
+    let one = run(AP, Some(80.0), 1, 10.0);
+    let one = sparta_results::report(&[one], &ReportOptions::default()).unwrap();
+    one.write(dir.path()).unwrap();
+    let mut left: Vec<String> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["TABLE-2-mine.csv", "TABLE.csv", "TABLE.md", "TABLE.svg"]
+    );
 }
 
 #[test]

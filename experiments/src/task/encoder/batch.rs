@@ -28,20 +28,21 @@ pub fn describe_padding(share: PaddingFraction, name: PaddingName) -> String {
     )
 }
 
-/// Mean positions of an example in batches of so many, padding included.
+/// Mean positions of an example in batches of this order, padding included.
 pub fn mean_width(
     examples: &[impl AsRef<Encoding>],
     padding: PaddingStrategy,
-    batch_size: usize,
+    order: &ExampleOrder,
 ) -> f64 {
-    match (padding, ExampleOrder::in_order(examples.len(), batch_size)) {
-        (PaddingStrategy::Dynamic, Ok(order)) => {
-            order.padding(examples, padding).n_positions as f64 / examples.len().max(1) as f64
-        }
-        (PaddingStrategy::Fixed(len), _) => len as f64,
-        // No examples, or batches of none: neither reaches a step.
-        (PaddingStrategy::Dynamic, Err(_)) => 0.0,
-    }
+    order.padding(examples, padding).n_positions as f64 / examples.len().max(1) as f64
+}
+
+/// Batches of so many examples as training has them, in an order by which its padding is told.
+///
+/// # Errors
+/// Batches of no example.
+pub fn training_order(n: usize, batch_size: usize) -> Result<ExampleOrder> {
+    Ok(ExampleOrder::shuffled(n, batch_size, 1, 0)?)
 }
 
 /// What stands for a data set that is not at hand, in words.
@@ -127,7 +128,10 @@ mod tests {
             n_cut: 0,
         };
         let examples = [of(3), of(5), of(10), of(2), of(1)];
-        let width = |padding, batch_size| mean_width(&examples, padding, batch_size);
+        let width = |padding, batch_size| {
+            let order = ExampleOrder::in_order(examples.len(), batch_size).unwrap();
+            mean_width(&examples, padding, &order)
+        };
         assert_eq!(
             width(PaddingStrategy::Dynamic, 2),
             (2 * 5 + 2 * 10 + 1) as f64 / 5.0

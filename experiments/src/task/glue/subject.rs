@@ -6,9 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use sparta_datasets::Split;
 use sparta_datasets::baseline::{OverlapRule, majority};
-use sparta_datasets::batch::{
-    ClassificationBatch, EncodedExample, ExampleOrder, PaddingStrategy, Targets,
-};
+use sparta_datasets::batch::{ClassificationBatch, EncodedExample, PaddingStrategy, Targets};
 use sparta_datasets::classification::{ClassificationTask, Label, Labels, LoadedTask, Part};
 use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
@@ -100,7 +98,7 @@ impl TextHead {
             };
             Ok(Examples {
                 name,
-                majority: majority(part),
+                majority: majority(&part.examples[..examples.len()]),
                 overlap: rule.map(guesses),
                 examples,
             })
@@ -120,7 +118,7 @@ impl TextHead {
             .collect::<Result<_>>()?;
         let columns = columns((task, &corpus.name), recipe, &reported)?;
         let padding = batch::padding(data.padding, data.max_len);
-        let order = ExampleOrder::in_order(train.len(), recipe.train.batch_size)?;
+        let order = batch::training_order(train.len(), recipe.train.batch_size)?;
         let sizes = reported
             .iter()
             .map(|part| format!("{} {}", part.name, part.examples.len()));
@@ -370,7 +368,11 @@ impl Head for TextHead {
     }
 
     fn mean_width(&self, batch_size: usize) -> f64 {
-        batch::mean_width(&self.train, self.padding, batch_size)
+        let examples = &self.train;
+        let order = batch::training_order(examples.len(), batch_size);
+        order.map_or(0.0, |order| {
+            batch::mean_width(examples, self.padding, &order)
+        })
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertClassifier {

@@ -6,6 +6,7 @@ use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split};
 
+use super::objective::segments_of_memory;
 use crate::protocol::{ExampleIds, Fetch, Run, RunFolder, data_files};
 use crate::recipe::lm::DataRecipe;
 use crate::recipe::{LmRecipe, Recipe, Source};
@@ -184,7 +185,10 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
         return open(recipe, folder);
     }
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
-    let n = recipe.train.batch_size * (2 * recipe.model.tgt_len + 1);
+    let (tgt_len, mem_len) = (recipe.model.tgt_len, recipe.model.mem_len);
+    // So many segments that one has all of its memory.
+    let n_segments = 2.max(1 + segments_of_memory(mem_len, tgt_len));
+    let n = recipe.train.batch_size * (n_segments * tgt_len + 1);
     let published = recipe.data.corpus.published();
     let loaded = text(run).load(Fetch::Never);
     let published = published.and_then(|of| Some((of, published_vocabulary(of)?)));

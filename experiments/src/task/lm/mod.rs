@@ -282,7 +282,8 @@ impl Task for LanguageModel {
         let (tokens, tgt_len) = (self.data.tokens(Split::Train), self.recipe.model.tgt_len);
         let stream = LmStream::new(tokens, self.batch_size, tgt_len)?;
         let valid = (self.data.tokens(Split::Valid), self.recipe.eval.batch_size);
-        Ok(NextWord::new((stream, tgt_len), valid, seed, masks, device))
+        let read = (stream, tgt_len, self.recipe.model.mem_len);
+        Ok(NextWord::new(read, valid, seed, masks, device))
     }
 
     fn observe<'a>(

@@ -21,6 +21,7 @@ use crate::train::{Objective, Validation};
 pub struct NextWord<'a> {
     stream: LmStream<'a>,
     tgt_len: usize,
+    mem_len: usize,
     /// Tokens of the validation split, and columns to read them in.
     valid: (&'a [u32], usize),
     device: Device,
@@ -35,13 +36,18 @@ pub fn input_tokens(batch: &LmBatch, device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(data, device)
 }
 
+/// Segments that fill a memory; of a very long one as many as a dry run has the patience for.
+pub fn segments_of_memory(mem_len: usize, tgt_len: usize) -> usize {
+    mem_len.div_ceil(tgt_len.max(1)).min(4)
+}
+
 impl<'a> NextWord<'a> {
     /// The objective under masks, on `device` (with autodiff).
     ///
     /// Steps walk through the columns of the text in order; which batch comes first is a function
     /// of the seed, the same for every row.
     pub fn new(
-        (stream, tgt_len): (LmStream<'a>, usize),
+        (stream, tgt_len, mem_len): (LmStream<'a>, usize, usize),
         valid: (&'a [u32], usize),
         seed: u64,
         masks: BothMasks<Option<Vec<LayerMask>>>,
@@ -51,6 +57,7 @@ impl<'a> NextWord<'a> {
         Self {
             stream,
             tgt_len,
+            mem_len,
             valid,
             device: device.clone(),
             first: (rng::hash(seed, Purpose::Order, 0) % n_batches) as usize,
@@ -86,6 +93,17 @@ impl Objective<TransformerXl> for NextWord<'_> {
         });
         self.mems = Some(output.mems);
         Ok(model.nll(output.hidden, &batch.target).mean())
+    }
+
+    fn typical_step(&self) -> u64 {
+        let n = self.stream.n_batches();
+        let full = segments_of_memory(self.mem_len, self.tgt_len).min(n - 1);
+        // Where the text starts again the memory does too.
+        let again = match self.first + full < n {
+            true => 0,
+            false => (n - self.first) % n,
+        };
+        (again + full).max(1) as u64
     }
 
     fn tokens_per_step(&self) -> f64 {
@@ -178,4 +196,40 @@ pub fn perplexity(
     }
     segments.sort_by_key(|of| of.segment);
     Ok((sum, segments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typical_step_has_all_of_its_memory() {
+        let device = Device::default();
+        let tokens = vec![7; 2 * (5 * 4 + 1)];
+        for mem_len in [0, 3, 4, 8, 9, 100] {
+            for seed in 1..20 {
+                let masks = BothMasks {
+                    training: None,
+                    plain: None,
+                };
+                let stream = LmStream::new(&tokens, 2, 4).unwrap();
+                assert_eq!(stream.n_batches(), 5);
+                let words = NextWord::new((stream, 4, mem_len), (&tokens, 2), seed, masks, &device);
+                let typical = words.typical_step();
+                // Segments since the text, or the training, began.
+                let mut remembered = 0;
+                for step in 0..typical {
+                    let index = words.batch(step).unwrap().index;
+                    remembered = if index == 0 { 1 } else { remembered + 1 };
+                }
+                let index = words.batch(typical).unwrap().index;
+                let full = segments_of_memory(mem_len, 4);
+                assert!(typical > 0 && typical < 10, "{typical}");
+                assert!(
+                    full == 0 || (index != 0 && remembered >= full),
+                    "seed {seed}, {mem_len}: step {typical}, index {index}, {remembered}"
+                );
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::Squad;
 use super::answers::{Answered, Asked, json};
 use super::score::NULL_ODDS;
 use crate::device::DeviceChoice;
-use crate::io::{print_line, write_text};
+use crate::io::{print_line, refuse_existing, write_text};
 use crate::protocol::find::{Found, find};
 use crate::protocol::{Task, note};
 use crate::recipe::{EncoderRecipe, Source, SquadRecipe};
@@ -42,6 +42,9 @@ pub struct AnswerRequest {
 /// A folder without a trained model, input that is no such JSON, or a model and tokenizer that do not fit; each says what to
 /// do.
 pub fn answer(request: &AnswerRequest) -> Result<()> {
+    if let Some(path) = &request.null_odds {
+        refuse_existing(path, "--null-odds FILE")?;
+    }
     let found = find::<Squad>(&request.model, Squad::variants)?;
     found.arm.variant.check_weights()?;
     let (recipe, max_len) = (&found.recipe, found.recipe.max_len());

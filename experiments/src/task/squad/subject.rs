@@ -250,7 +250,11 @@ impl Head for SpanHead {
     }
 
     fn mean_width(&self, batch_size: usize) -> f64 {
-        batch::mean_width(self.windows(Split::Train), self.padding, batch_size)
+        let examples = self.windows(Split::Train);
+        let order = batch::training_order(examples.len(), batch_size);
+        order.map_or(0.0, |order| {
+            batch::mean_width(examples, self.padding, &order)
+        })
     }
 
     fn init(&self, config: &BertConfig, device: &Device) -> BertSpanFinder {

@@ -93,13 +93,15 @@ impl PairData {
         translations.iter().map(line).collect()
     }
 
-    /// The training pairs as tokenised text.
+    /// So many of the training pairs, evenly spread, as tokenised text.
     ///
     /// # Errors
     /// An id outside the dictionary.
-    pub(super) fn train_text(&self) -> Result<Vec<SentencePair>> {
+    pub(super) fn train_text(&self, most: usize) -> Result<Vec<SentencePair>> {
         let store = self.store(Split::Train);
-        (0..store.len())
+        let n = store.len();
+        (0..n.min(most))
+            .map(|i| i * n / n.min(most))
             .map(|i| {
                 let source = store.source(i).unwrap_or_default();
                 let target = store.target(i).unwrap_or_default();

@@ -226,6 +226,10 @@ impl Task for Translation {
         cost(&self.recipe, sizes, self.attention, of)
     }
 
+    fn n_parts(&self) -> usize {
+        self.recipe.train.grad_accum
+    }
+
     fn training(&self, of: &Variant, phase: Phase) -> TrainingConfig {
         let train = &self.recipe.train;
         let schedule = match phase {

@@ -11,6 +11,10 @@ use super::corpus::detokenizer;
 use super::data::PairData;
 use crate::recipe::TranslationRecipe;
 
+/// Training pairs that the translation of words is learned from, evenly spread: its memory grows with the pairs of words that
+/// stand in one, and more change it little.
+const BASELINE_PAIRS: usize = 200_000;
+
 /// The BLEU of the recipe.
 pub(super) fn bleu(recipe: &TranslationRecipe) -> Bleu {
     Bleu {
@@ -82,12 +86,12 @@ impl PairData {
     }
 
     /// What translation without a network gets: the source as it is, and each word replaced by its
-    /// most probable translation.
+    /// most probable translation, by at most [`BASELINE_PAIRS`] of the training pairs.
     ///
     /// # Errors
     /// An id outside the dictionary.
     pub(super) fn baselines(&self, recipe: &TranslationRecipe) -> Result<[f64; 2]> {
-        let words = WordTranslation::learn(&self.train_text()?);
+        let words = WordTranslation::learn(&self.train_text(BASELINE_PAIRS)?);
         let sources = self.corpus.pairs(Split::Test).iter().map(|pair| &pair.0);
         let copied: Vec<String> = sources.clone().cloned().collect();
         let translated: Vec<String> = sources.map(|line| words.translate(line)).collect();

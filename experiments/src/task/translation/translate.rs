@@ -14,7 +14,7 @@ use sparta_ops::pruning::AttentionType;
 use super::corpus::Preparer;
 use super::trained::{Candidate, Trained, Translations, Wish, with_end};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line, read_lines};
+use crate::io::{Reader, print_line, read_lines, refuse_existing};
 use crate::protocol::note;
 use crate::recipe::MAX_BEAM;
 
@@ -69,10 +69,12 @@ pub fn translate(request: &Translate) -> Result<()> {
     };
     let mut dump = match &request.attention {
         None => None,
-        Some(path) => Some(std::io::BufWriter::new(
-            std::fs::File::create(path)
-                .with_context(|| format!("cannot write {}", path.display()))?,
-        )),
+        Some(path) => {
+            refuse_existing(path, "--attention FILE")?;
+            let file = std::fs::File::create(path);
+            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+            Some(std::io::BufWriter::new(file))
+        }
     };
     let mut input = std::io::stdin().lock();
     let mut number = 0;

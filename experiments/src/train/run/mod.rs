@@ -354,6 +354,8 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         owes_validation: bool,
     ) -> Result<()> {
         self.read_pending()?;
+        self.metrics.sync()?;
+        self.timing.sync()?;
         let model = self
             .model
             .as_ref()

@@ -56,6 +56,7 @@ fn dumped(bench: &Bench, model: &str) -> Value {
     let line = format!("translate --device flex --quiet --model {model} --attention dump.jsonl");
     bench.piped(&line, &format!("{TEXT}\n")).success();
     let dump = bench.read("dump.jsonl");
+    std::fs::remove_file(bench.path("dump.jsonl")).unwrap();
     serde_json::from_str(dump.lines().next().unwrap()).unwrap()
 }
 

@@ -223,6 +223,9 @@ fn attention_is_dumped_and_a_masked_model_attends_less() {
     let dense = weights("run", "dense.jsonl");
     let masked = weights("run/seed-1/softmax/rows/cross-ap-p80", "masked.jsonl");
     assert_eq!(dense.len(), 3);
+    let again = translate(&bench, "--model run --attention dense.jsonl");
+    let words = ["dense.jsonl is there already", "another `--attention FILE`"];
+    assert_says(&said(&again, 1), &words);
     let first = &dense[0];
     let n = |key: &str| first[key].as_array().unwrap().len();
     let cross = &first["cross"][0][0];

@@ -298,6 +298,14 @@ fn a_dry_run_says_the_cost_and_writes_nothing() {
 }
 
 #[test]
+fn seeds_are_said_once() {
+    let bench = bench();
+    let text = said(&bench.run("--dry-run --seeds 3 --set seeds=[5]"), 1);
+    assert_says(&text, &["`--seeds` and `--set seeds=…`", "leave one"]);
+    assert!(bench.is_empty());
+}
+
+#[test]
 fn the_paper_recipe_runs_dry_with_its_whole_vocabulary_and_no_corpus() {
     let bench = bench();
     let text = bench

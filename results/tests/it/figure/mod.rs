@@ -335,6 +335,20 @@ fn curves_have_gaps_where_training_gave_no_number() {
 }
 
 #[test]
+fn what_is_no_figure_of_ours_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = save(&diversity(), dir.path()).unwrap();
+    save(&diversity(), dir.path()).unwrap();
+    fs::remove_file(&files[0]).unwrap();
+    fs::write(&files[2], "mine").unwrap();
+    fs::remove_file(&files[1]).unwrap();
+    let said = problem(save(&diversity(), dir.path()));
+    assert!(said.contains("diversity.svg is there already"), "{said}");
+    assert_eq!(fs::read_to_string(&files[2]).unwrap(), "mine");
+    assert!(!files[0].exists() && !files[1].exists());
+}
+
+#[test]
 fn other_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = save(&diversity(), dir.path()).unwrap().remove(0);
