@@ -31,6 +31,10 @@ pub use fenchel_young::{
 };
 pub use targets::Targets;
 
+/// `log Σexp(z) = loss + z_target` holds to a few of the last digits of f32, and of wider types, up to this loss. A larger
+/// one was rounded to digits that the softmax of the other classes needs.
+pub(crate) const LARGEST_KEPT_LOSS: f64 = 32.0;
+
 pub(crate) use fenchel_young::{Regulariser, fenchel_young};
 pub(crate) use targets::Kind;
 
