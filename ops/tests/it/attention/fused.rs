@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use sparta_ops::attention::{
-    AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, sparse_attention,
-    try_sparse_attention,
+    AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, RelativeTerm,
+    sparse_attention, try_sparse_attention,
 };
 use sparta_ops::testing::attention::{AttentionCase, Terms};
 use sparta_ops::testing::{TestDevice, assert_close, devices, normal, tensor, values};
@@ -323,6 +323,72 @@ fn fused_refuses_the_normalizers_without_kernels() {
             let expected =
                 format!("for the row normaliser {word}: ask for the implementation auto");
             assert!(error.contains(&expected), "{name}: {error}");
+        }
+    }
+}
+
+/// NaN, +∞ or an α that is none makes rows NaN, forward and in the gradient of the bias, and no other row.
+#[test]
+fn nan_stays_in_its_row_of_the_bias_gradient() {
+    let (n_heads, seq_q, seq_kv, d) = (2, 3, 70, 4);
+    for TestDevice { name, device, .. } in devices() {
+        if name == "wgpu" {
+            continue; // there are no kernels for the gradient of a bias
+        }
+        let device = device.autodiff();
+        let run = |bad: f64, alphas: [f64; 2], implementation| {
+            let of = |n: usize, seed| normal(n_heads * n * d, seed);
+            let mut query = of(seq_q, 1);
+            query[d + 2] = bad;
+            let query: Tensor<4> = tensor(&query, [1, n_heads, seq_q, d], DType::F32, &device);
+            let [key, value] = [2, 3].map(|seed| {
+                tensor(
+                    &of(seq_kv, seed),
+                    [1, n_heads, seq_kv, d],
+                    DType::F32,
+                    &device,
+                )
+            });
+            let shape = [1, n_heads, seq_q, seq_kv];
+            let bias = tensor::<4>(
+                &vec![0.0; n_heads * seq_q * seq_kv],
+                shape,
+                DType::F32,
+                &device,
+            );
+            let bias = bias.require_grad();
+            let alpha = tensor(&alphas, [n_heads], DType::F32, &device);
+            let options = AttentionOptions::new(Normalizer::Entmax(alpha))
+                .bias(bias.clone())
+                .implementation(implementation);
+            let context = sparse_attention(query, key, value, options).context;
+            let grads = context.square().sum().backward();
+            values(bias.grad(&grads).expect("a gradient"))
+        };
+        let infinity = f64::INFINITY;
+        for alpha in [1.0, 1.3, 1.5, 2.0, 3.0, 10.0] {
+            for (bad, alphas) in [
+                (f64::NAN, [alpha; 2]),
+                (infinity, [alpha; 2]),
+                (0.5, [infinity, alpha]),
+                (0.5, [f64::NAN, alpha]),
+            ] {
+                let found = run(bad, alphas, Implementation::Fused);
+                let fine = run(0.5, [alpha; 2], Implementation::Reference);
+                for (row, (found, fine)) in
+                    found.chunks(seq_kv).zip(fine.chunks(seq_kv)).enumerate()
+                {
+                    let label = format!("{name} {bad} {alphas:?} row {row}");
+                    let is_bad = match bad.is_finite() {
+                        true => row < seq_q,
+                        false => row == 1,
+                    };
+                    match is_bad {
+                        true => assert!(found.iter().all(|g| g.is_nan()), "{label}: {found:?}"),
+                        false => assert_close(&label, found, fine, 1e-4, 1e-5),
+                    }
+                }
+            }
         }
     }
 }
