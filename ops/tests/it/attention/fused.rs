@@ -393,6 +393,36 @@ fn nan_stays_in_its_row_of_the_bias_gradient() {
     }
 }
 
+/// Of inputs in several types, computed in the query's.
+#[test]
+fn gradients_have_the_types_of_their_inputs() {
+    let device = Device::flex().autodiff();
+    let of = |shape: [usize; 4], seed, dtype| {
+        tensor::<4>(&normal(shape.iter().product(), seed), shape, dtype, &device).require_grad()
+    };
+    let query = of([1, 2, 5, 4], 1, DType::F32);
+    let key = of([1, 2, 6, 4], 2, DType::BF16);
+    let value = of([1, 2, 6, 4], 3, DType::F16);
+    let bias = of([1, 2, 5, 6], 4, DType::F64);
+    let relative = of([1, 2, 5, 4], 5, DType::BF16);
+    let positions = of([1, 2, 11, 4], 6, DType::F16);
+    let options = AttentionOptions::default()
+        .bias(bias.clone())
+        .relative(RelativeTerm {
+            query: relative.clone(),
+            positions: positions.clone().squeeze_dim(0),
+        })
+        .implementation(Implementation::Fused);
+    let context = sparse_attention(query.clone(), key.clone(), value.clone(), options).context;
+    assert_eq!(context.dtype(), DType::F32);
+    let grads = context.sum().backward();
+    for input in [query, key, value, bias, relative, positions] {
+        let grad = input.grad(&grads).expect("a gradient");
+        assert_eq!(grad.dtype(), input.dtype());
+        assert_eq!(grad.dims(), input.dims());
+    }
+}
+
 /// Nothing to see is nothing to add: every implementation gives zeros, and zero gradients.
 #[test]
 fn without_keys_the_context_is_zero() {
