@@ -423,6 +423,36 @@ fn gradients_have_the_types_of_their_inputs() {
     }
 }
 
+/// f16's minimum in a bias hides its cell whatever score it is added to, in both implementations.
+#[test]
+fn the_minimum_of_f16_hides_in_a_bias() {
+    let lowest = f64::from(f32::from(burn::tensor::f16::MIN));
+    for TestDevice { name, device, .. } in devices() {
+        if name == "ndarray" || !device.supports_dtype(DType::F16) {
+            continue;
+        }
+        let ones = |n| Tensor::<4>::ones([1, 1, n, 1], (&device, DType::F16));
+        let key: Tensor<4> = tensor(&[30.0, -30.0, 0.0], [1, 1, 3, 1], DType::F16, &device);
+        let value: Tensor<4> = tensor(&[1.0, 2.0, 4.0], [1, 1, 3, 1], DType::F16, &device);
+        let rows = [
+            [lowest, lowest, lowest],
+            [lowest, lowest, -500.0],
+            [f64::NEG_INFINITY, 1.0, lowest],
+        ];
+        let bias: Tensor<4> = tensor(rows.as_flattened(), [1, 1, 3, 3], DType::F16, &device);
+        for normalizer in [Normalizer::Softmax, Normalizer::Sparsemax] {
+            for implementation in [Implementation::Reference, Implementation::Fused] {
+                let options = AttentionOptions::new(normalizer.clone())
+                    .bias(bias.clone())
+                    .implementation(implementation);
+                let output = sparse_attention(ones(3), key.clone(), value.clone(), options);
+                let label = format!("{name} {normalizer:?} {implementation:?}");
+                assert_eq!(values(output.context), [0.0, 4.0, 2.0], "{label}");
+            }
+        }
+    }
+}
+
 /// Nothing to see is nothing to add: every implementation gives zeros, and zero gradients.
 #[test]
 fn without_keys_the_context_is_zero() {
