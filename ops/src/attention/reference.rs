@@ -33,10 +33,14 @@ pub(super) fn attend(
     if let Some(bias) = &options.bias {
         scores = scores + bias.clone();
     }
-    if let Some(RelativeTerm { query, positions }) = options.relative.clone() {
+    if let Some(RelativeTerm { query, positions }) = options.relative.clone()
+        && seq_q > 0
+    {
         scores = scores + by_distance(query.mul_scalar(scale), positions, seq_kv);
     }
-    if let Some(mask) = combine(&options, [seq_q, seq_kv], &device) {
+    if seq_q > 0
+        && let Some(mask) = combine(&options, [seq_q, seq_kv], &device)
+    {
         let shape = scores.dims();
         let hidden = match scores.dtype() {
             burn::tensor::DType::F16 => -65504.0,

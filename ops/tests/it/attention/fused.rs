@@ -453,6 +453,35 @@ fn the_minimum_of_f16_hides_in_a_bias() {
     }
 }
 
+/// No query reads anything, and nothing that could be read has a gradient.
+#[test]
+fn without_queries_gradients_are_zero() {
+    for TestDevice { name, device, .. } in devices() {
+        let device = device.autodiff();
+        for implementation in [Implementation::Reference, Implementation::Fused] {
+            if name == "wgpu" && implementation == Implementation::Fused {
+                continue; // no kernel has a relative term
+            }
+            let query = Tensor::<4>::ones([2, 4, 0, 3], &device).require_grad();
+            let key = Tensor::<4>::ones([2, 2, 5, 3], &device).require_grad();
+            let positions = Tensor::<3>::ones([4, 6, 3], &device);
+            let options = AttentionOptions::new(Normalizer::Entmax15)
+                .causal()
+                .relative(RelativeTerm {
+                    query: query.clone(),
+                    positions,
+                })
+                .implementation(implementation);
+            let context =
+                sparse_attention(query.clone(), key.clone(), key.clone(), options).context;
+            assert_eq!(context.dims(), [2, 4, 0, 3]);
+            let grads = (context.sum() + key.clone().sum()).backward();
+            let grad = values(key.grad(&grads).expect("a gradient"));
+            assert_eq!(grad, [1.0; 60], "{name} {implementation:?}");
+        }
+    }
+}
+
 /// Nothing to see is nothing to add: every implementation gives zeros, and zero gradients.
 #[test]
 fn without_keys_the_context_is_zero() {
