@@ -174,7 +174,7 @@ impl Seq2SeqConfig {
         self.mechanisms.check(|kind| self.needed_abilities(kind))?;
         self.mechanisms.check_layers(self.n_heads)?;
         if let OutputMap::Entmax { alpha } = self.output {
-            let is_in_range = alpha >= 1.0 && alpha < f64::INFINITY;
+            let is_in_range = (1.0..f64::INFINITY).contains(&alpha);
             check(is_in_range, "output.alpha", &alpha, "finite and at least 1")?;
         }
         let joint = self.source_vocab_size == self.target_vocab_size;
