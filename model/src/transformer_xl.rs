@@ -9,6 +9,7 @@ use sparta_ops::pruning::AttentionType;
 
 pub use config::TransformerXlConfig;
 
+use crate::check::{check, check_size};
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::{
@@ -70,6 +71,18 @@ pub struct Lengths {
     pub clamp_len: Option<usize>,
     /// Whether every query sees equally many keys.
     pub same_length: bool,
+}
+
+impl Lengths {
+    /// `same_length` leaves `mem_len` keys, the query's own among them: at least that one.
+    fn check_same_length(&self) -> Result<(), ModelError> {
+        check(
+            !self.same_length || self.mem_len > 0,
+            "mem_len",
+            &self.mem_len,
+            "at least 1 with same_length, which leaves so many keys to every query",
+        )
+    }
 }
 
 /// The memory: every layer's input at the last positions, `[batch, mlen, d_model]` with
@@ -140,9 +153,51 @@ impl TransformerXl {
 
     /// The same network with other lengths, for instance longer memory and `same_length` in
     /// evaluation. Masks must then have the new shape.
+    ///
+    /// # Panics
+    /// With the message of [`TransformerXl::check_lengths`], if that fails.
     pub fn with_lengths(mut self, lengths: Lengths) -> Self {
+        if let Err(error) = self.check_lengths(lengths) {
+            panic!("{error}");
+        }
         self.lengths = lengths;
         self
+    }
+
+    /// Checks that the network can look so far.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for the first length that [`TransformerXlConfig::validate`] would refuse for this network.
+    pub fn check_lengths(&self, lengths: Lengths) -> Result<(), ModelError> {
+        check_size("tgt_len", lengths.tgt_len)?;
+        lengths.check_same_length()?;
+        let Some(layer) = self.layers.first() else {
+            return Ok(());
+        };
+        let mechanism = &layer.attention.mechanism;
+        check(
+            !lengths.same_length || mechanism.abilities().global_mask,
+            "same_length",
+            &lengths.same_length,
+            "false: the layers' attention mechanism has no mask",
+        )?;
+        check(
+            lengths.clamp_len.is_none() || self.has_distances(),
+            "clamp_len",
+            &lengths.clamp_len,
+            "not given: the layers' attention mechanism knows no distances that could be clamped",
+        )?;
+        let period = mechanism.period().unwrap_or(1);
+        let expected = format!(
+            "a multiple of l = {period}: the columns of the layers' static pattern would not stay in place from segment to \
+             segment"
+        );
+        check(
+            lengths.tgt_len.is_multiple_of(period),
+            "tgt_len",
+            &lengths.tgt_len,
+            &expected,
+        )
     }
 
     /// The attention mechanism of each layer.

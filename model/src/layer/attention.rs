@@ -186,7 +186,8 @@ impl AttentionInput {
         self
     }
 
-    /// Hides padding keys, `[batch, seq_kv]`, on whichever side they are.
+    /// Hides padding keys, `[batch, seq_kv]`, on whichever side they are: what a mechanism makes of positions, as Linformer's
+    /// columns and static patterns do, counts those of padding, so that padding ahead moves it.
     pub fn key_padding(mut self, mask: Tensor<2, Bool>) -> Self {
         self.key_padding = Some(mask);
         self
@@ -194,7 +195,7 @@ impl AttentionInput {
 
     /// Hides the cells of a global mask, `[n_heads, rows, columns]` with `rows ≥ seq_q` and
     /// `columns ≥ seq_kv`: the mask of the longest sequence serves every shorter one, from its top
-    /// left corner.
+    /// left corner. Causal queries, which are the last positions, take their rows from there: `rows ≥ seq_kv`.
     pub fn global_mask(mut self, mask: impl Into<LayerMask>) -> Self {
         self.global_mask = Some(mask.into());
         self
@@ -235,7 +236,7 @@ impl MultiHeadAttention {
     /// # Shapes
     /// - query: `[batch, seq_q, d_model]`, key and value: `[batch, seq_kv, d_model]`
     /// - key padding: `[batch, seq_kv]`
-    /// - global mask: `[n_heads, rows, columns]`, `rows ≥ seq_q` and `columns ≥ seq_kv`
+    /// - global mask: `[n_heads, rows, columns]`, `rows ≥ seq_q` (causal ones `≥ seq_kv` too) and `columns ≥ seq_kv`
     /// - context: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
@@ -265,7 +266,12 @@ impl MultiHeadAttention {
             "the keys of this layer's attention mechanism are its queries, so that it cannot attend to another \
              sequence: give it AttentionInput::self_attention"
         );
-        let mask = (input.global_mask).map(|mask| mask.part(0..seq_q, 0..seq_kv));
+        // Causal queries are the last positions.
+        let first = match input.causal {
+            true => seq_kv.saturating_sub(seq_q),
+            false => 0,
+        };
+        let mask = (input.global_mask).map(|mask| mask.part(first..first + seq_q, 0..seq_kv));
         let keys = KeyValue {
             key: self.split(self.key_map(), input.key),
             value: self.split(&self.value, input.value),

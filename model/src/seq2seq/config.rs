@@ -174,7 +174,8 @@ impl Seq2SeqConfig {
         self.mechanisms.check(|kind| self.needed_abilities(kind))?;
         self.mechanisms.check_layers(self.n_heads)?;
         if let OutputMap::Entmax { alpha } = self.output {
-            check(alpha >= 1.0, "output.alpha", &alpha, "at least 1")?;
+            let is_in_range = (1.0..f64::INFINITY).contains(&alpha);
+            check(is_in_range, "output.alpha", &alpha, "finite and at least 1")?;
         }
         let joint = self.source_vocab_size == self.target_vocab_size;
         let expected = format!(

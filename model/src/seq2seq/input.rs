@@ -10,7 +10,8 @@ use super::Seq2SeqMasks;
 pub struct Seq2SeqInput {
     /// Source tokens, `[batch, source_len]`.
     pub source: Tensor<2, Int>,
-    /// Which source tokens are padding, on whichever side.
+    /// Which source tokens are padding, on whichever side; where attention goes by positions (Linformer's columns, static
+    /// patterns), padding ahead moves what it sees.
     pub source_padding: Option<Tensor<2, Bool>>,
     /// Target tokens before the ones to be predicted, `[batch, target_len]`: the start token first.
     pub target: Tensor<2, Int>,

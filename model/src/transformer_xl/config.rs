@@ -126,6 +126,7 @@ impl TransformerXlConfig {
         check(even, "d_model", &self.d_model, "even and at least 2")?;
         check_dropout("dropout", self.dropout)?;
         check_dropout("dropatt", self.dropatt)?;
+        self.lengths().check_same_length()?;
         self.mechanism.check("mechanism", self.needed_abilities())?;
         let tgt_len = Some(self.tgt_len);
         (self.mechanism).check_layer("mechanism", self.n_heads, tgt_len)?;
@@ -184,12 +185,16 @@ impl TransformerXlConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             n_heads: self.n_heads,
             d_head: self.d_head,
-            lengths: Lengths {
-                tgt_len: self.tgt_len,
-                mem_len: self.mem_len,
-                clamp_len: self.clamp_len,
-                same_length: self.same_length,
-            },
+            lengths: self.lengths(),
+        }
+    }
+
+    fn lengths(&self) -> Lengths {
+        Lengths {
+            tgt_len: self.tgt_len,
+            mem_len: self.mem_len,
+            clamp_len: self.clamp_len,
+            same_length: self.same_length,
         }
     }
 

@@ -56,6 +56,28 @@ fn softmax_equals_the_attention_of_burn() {
     assert!(distance(&values(output.context), &values(expected.context)) < 1e-5);
 }
 
+/// Fewer causal queries than keys are the last positions, of a global mask too.
+#[test]
+fn the_last_queries_see_what_they_see_among_all() {
+    let device = Device::flex();
+    let layer = layer(NormalizerConfig::Softmax, &device);
+    let x = random(6, &device);
+    let hide = |head: usize, i: usize, j: usize| i != j && (head + 2 * i + j).is_multiple_of(3);
+    // That of a longer sequence.
+    let mask = mask([HEADS, 8, 9], &device, hide);
+    let of = |query: Tensor<3>| {
+        let input = AttentionInput::new(query, x.clone(), x.clone());
+        let input = input.causal().global_mask(mask.clone());
+        layer.forward(input).context
+    };
+    let all = of(x.clone());
+    for n in 1..6 {
+        let last = of(x.clone().narrow(1, 6 - n, n));
+        let expected = all.clone().narrow(1, 6 - n, n);
+        assert!(distance(&values(last), &values(expected)) < 1e-6, "{n}");
+    }
+}
+
 #[test]
 fn every_normalizer_gives_rows_of_sum_one_and_hidden_cells_weight_zero() {
     let device = Device::flex();

@@ -573,11 +573,36 @@ fn masks_of_another_shape_are_named() {
 #[case(config(1, 4, 4).with_cutoffs(vec![30]), "cutoffs")]
 #[case(config(1, 4, 4).with_cutoffs(vec![5, 10, 20]).with_div_val(4), "div_val")]
 #[case(config(1, 4, 4).with_normalizer(NormalizerConfig::Entmax { alpha: 0.5 }), "alpha")]
+#[case(config(1, 4, 0).with_same_length(true), "mem_len")]
 #[case(TransformerXlConfig::new(9, 1, 7, 1, 7, 7, 4, 4), "d_model")]
 #[case(TransformerXlConfig::new(0, 1, 8, 1, 7, 7, 4, 4), "vocab_size")]
 fn a_setting_out_of_range_is_named(#[case] config: TransformerXlConfig, #[case] field: &str) {
     let error = config.validate().unwrap_err().to_string();
     assert!(error.contains(field), "{error}");
+}
+
+/// Lengths that a network could not have been made with.
+#[rstest]
+#[case("softmax", |lengths: &mut Lengths| lengths.tgt_len = 0, "`tgt_len` is 0")]
+#[case("softmax", |lengths: &mut Lengths| (lengths.mem_len, lengths.same_length) = (0, true), "`mem_len` is 0")]
+#[case("softmax+fixed(l=4,c=1)", |lengths: &mut Lengths| lengths.tgt_len = 6, "a multiple of l = 4")]
+#[case("favor(m=8)", |lengths: &mut Lengths| lengths.same_length = true, "`same_length` is true")]
+#[case("favor(m=8)", |lengths: &mut Lengths| lengths.clamp_len = Some(3), "`clamp_len` is Some(3)")]
+fn lengths_that_a_network_cannot_have_are_refused(
+    #[case] mechanism: &str,
+    #[case] change: fn(&mut Lengths),
+    #[case] words: &str,
+) {
+    let config = config(1, 8, 8).with_mechanism(mechanism.parse().unwrap());
+    let model = config.init(&Device::flex());
+    let mut lengths = model.lengths();
+    assert_eq!(model.check_lengths(lengths), Ok(()));
+    change(&mut lengths);
+    let error = model.check_lengths(lengths).unwrap_err().to_string();
+    assert!(error.contains(words), "{error}");
+    let change = std::panic::AssertUnwindSafe(|| model.with_lengths(lengths));
+    let panic = std::panic::catch_unwind(change).expect_err("lengths that cannot be");
+    assert_eq!(panic.downcast_ref::<String>(), Some(&error));
 }
 
 #[test]

@@ -144,6 +144,17 @@ pub enum AttentionError {
         /// Places of the key.
         seq_kv: usize,
     },
+    /// Sorting by numbers that the device has not.
+    #[error(
+        "{n} places in {n_buckets} buckets: LSH attention sorts by bucket · places + place, and this device's whole numbers \
+         end at 2,147,483,647: take fewer buckets, as larger chunks have"
+    )]
+    Buckets {
+        /// The largest bucket, and one.
+        n_buckets: i64,
+        /// Places of the key.
+        n: usize,
+    },
     /// Heads of width zero have no scores.
     #[error("query has shape {0:?}, [batch, n_heads, seq_q, d_head]: d_head must be at least 1")]
     NoWidth(Vec<usize>),

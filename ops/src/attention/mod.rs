@@ -109,6 +109,7 @@ pub fn try_sparse_attention(
     let sizes = [query.dims()[2], key.dims()[2]];
     let implementation = options.resolve_for(&device, query.dtype(), sizes)?;
     options.fold_lengths(key.dims()[2]);
+    options.hide_by_bias();
     options.draw_seed(&device, implementation);
     let output = match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),

@@ -1,10 +1,11 @@
 //! What attention can be asked for.
 
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::{Bool, DType, Int, Tensor};
 
 use super::error::{AttentionError, expect};
 use super::{BlockMask, Implementation, Packing, Span};
 use crate::entmax::{Mapping, check_lambda};
+use crate::primitive::hidden_at;
 
 /// How a row of scores becomes a row of weights.
 #[derive(Clone, Debug)]
@@ -77,7 +78,8 @@ pub struct AttentionOptions {
     pub block_mask: Option<BlockMask>,
     /// A mask shared by batch and heads, `[seq_q, seq_kv]`.
     pub extra_mask: Option<Tensor<2, Bool>>,
-    /// Added to the scaled scores, `[batch or 1, n_heads, seq_q, seq_kv]`.
+    /// Added to the scaled scores, `[batch or 1, n_heads, seq_q, seq_kv]`; what hides a score hides its cell: −1e30 and
+    /// below, and in f16 the type's minimum.
     pub bias: Option<Tensor<4>>,
     /// Added to the scores by distance.
     pub relative: Option<RelativeTerm>,
@@ -353,6 +355,16 @@ impl AttentionOptions {
         match (bias, span) {
             (None, None) => None,
             (bias, span) => Some(bias.unwrap_or(false) || span.unwrap_or(false)),
+        }
+    }
+
+    /// Makes f16's minimum in a bias −∞: a score that is added to it may round to a number above, and in f32 it is no number
+    /// that hides.
+    pub(super) fn hide_by_bias(&mut self) {
+        let dtype = DType::F16;
+        if let Some(bias) = self.bias.take_if(|bias| bias.dtype() == dtype) {
+            let hides = bias.clone().lower_equal_elem(hidden_at(dtype));
+            self.bias = Some(bias.mask_fill(hides, f64::NEG_INFINITY));
         }
     }
 

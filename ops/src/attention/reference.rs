@@ -17,6 +17,9 @@ pub(super) fn attend(
 ) -> AttentionOutput {
     let [_, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
+    if seq_q == 0 {
+        return without_queries(query, key, value, &options);
+    }
     if seq_kv == 0 {
         return without_keys(query, value.dims()[3], &options);
     }
@@ -61,6 +64,22 @@ pub(super) fn attend(
     AttentionOutput {
         context: kept.matmul(value),
         weights: options.return_weights.then_some(weights),
+        implementation: Implementation::Reference,
+    }
+}
+
+/// Nothing, made of nothing: no tensor has a gradient, and some backends have no product of no rows.
+fn without_queries(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    options: &AttentionOptions,
+) -> AttentionOutput {
+    let [batch, n_heads, ..] = query.dims();
+    let of = |width| Tensor::zeros([batch, n_heads, 0, width], (&query.device(), query.dtype()));
+    AttentionOutput {
+        context: of(value.dims()[3]),
+        weights: options.return_weights.then(|| of(key.dims()[2])),
         implementation: Implementation::Reference,
     }
 }

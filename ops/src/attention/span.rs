@@ -39,12 +39,19 @@ impl Span {
         }
     }
 
-    /// m of every cell, in the type of the lengths.
+    /// m of every cell, in the type of the lengths; half types have no digits for distances, which are computed in f32.
     ///
     /// # Shapes
     /// - result: `[1, n_heads, seq_q, seq_kv]`
-    pub fn factors(&self, [seq_q, seq_kv]: [usize; 2]) -> Tensor<4> {
-        let (device, dtype) = (self.length.device(), self.length.dtype());
+    pub fn factors(&self, sizes: [usize; 2]) -> Tensor<4> {
+        of_type(self.wide_factors(sizes), self.length.dtype())
+    }
+
+    /// [`Self::factors`] in f32 at least.
+    fn wide_factors(&self, [seq_q, seq_kv]: [usize; 2]) -> Tensor<4> {
+        let device = self.length.device();
+        let length = wide(self.length.clone().reshape([1, -1, 1, 1]));
+        let dtype = length.dtype();
         let places = |first: i64, n: usize, shape| -> Tensor<4> {
             let places: Vec<f64> = (first..first + n as i64)
                 .map(|place| place as f64)
@@ -54,7 +61,6 @@ impl Span {
         };
         let rows = places(seq_kv as i64 - seq_q as i64, seq_q, [1, 1, seq_q, 1]);
         let columns = places(0, seq_kv, [1, 1, 1, seq_kv]);
-        let length = self.length.clone().reshape([1, -1, 1, 1]);
         let factors = (length - (rows - columns).abs())
             .div_scalar(self.ramp)
             .add_scalar(1.0);
@@ -74,11 +80,8 @@ impl Span {
         let [_, _, seq_q, seq_kv] = weights.dims();
         let dtype = weights.dtype();
         let sizes = [seq_q, seq_kv];
-        let weights = match dtype {
-            DType::F16 | DType::BF16 => weights.cast(DType::F32),
-            _ => weights,
-        };
-        let factors = of_type(self.factors(sizes), weights.dtype());
+        let weights = wide(weights);
+        let factors = of_type(self.wide_factors(sizes), weights.dtype());
         let left = weights * factors;
         let sum = left.clone().sum_dim(3);
         let nothing = sum.clone().equal_elem(0.0);
@@ -88,7 +91,7 @@ impl Span {
 
     /// log m as a bias, and where m = 0, `[n_heads, seq_q, seq_kv]`: what makes softmax's rows those of the span.
     fn terms(&self, sizes: [usize; 2], dtype: DType) -> (Tensor<4>, Tensor<3, Bool>) {
-        let factors = self.factors(sizes);
+        let factors = self.wide_factors(sizes);
         let hidden = factors.clone().lower_equal_elem(0.0);
         let log = factors.mask_fill(hidden.clone(), LEAST).log();
         (of_type(log, dtype), hidden.squeeze_dim(0))
@@ -128,6 +131,14 @@ impl Span {
             hidden,
             device,
         )
+    }
+}
+
+/// Half types in f32.
+fn wide(tensor: Tensor<4>) -> Tensor<4> {
+    match tensor.dtype() {
+        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
+        _ => tensor,
     }
 }
 

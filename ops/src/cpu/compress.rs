@@ -11,8 +11,8 @@ use super::isa;
 use super::simd::{LANES, Simd, sums};
 
 /// Copies the elements above the limit (and NaN) to the front of `out`, their indices in the row to
-/// `places`, and says how many there are; the last vector is filled up with the padding. None where so
-/// many are above the limit that it does not pay.
+/// `places`, and says how many there are; the last vector is filled up with the padding. None where there are so
+/// many that it does not pay: always if the limit is NaN.
 #[inline(always)]
 pub(crate) fn compress<T: Float>(
     row: &[Simd<T>],
@@ -24,7 +24,7 @@ pub(crate) fn compress<T: Float>(
     let [n_above] = sums(
         row,
         #[inline(always)]
-        |x| [x.is_above(limit)],
+        |x| [x.exceeds(limit)],
     );
     if n_above > (row.len() * LANES / 4) as f64 {
         return None;
@@ -166,6 +166,16 @@ mod tests {
                 let expected = if x <= 0.0 { 0.0 } else { x };
                 assert_eq!(back[j].0[k].to_bits(), expected.to_bits());
             }
+        }
+    }
+
+    /// Nothing is at most NaN: neither a row of NaN nor one with such a limit is one of few elements.
+    #[test]
+    fn nan_is_not_few() {
+        for (x, limit) in [(f32::NAN, 0.0), (0.0, f32::NAN), (f32::NAN, f32::NAN)] {
+            let row = vec![Simd::splat(x); 4];
+            let mut out = row.clone();
+            assert_eq!(compress(&row, limit, &mut out, 0.0, &mut [0; 80]), None);
         }
     }
 

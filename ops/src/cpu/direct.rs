@@ -106,27 +106,35 @@ pub(super) fn largest_and_sum<T: Float + Stored<Wide = T>>(
     n: usize,
 ) -> Vec<(T, f64)> {
     let rows = scores.par_chunks_exact(n).with_min_len((TASK / n).max(1));
-    rows.map(|row| {
-        isa::dispatch(
-            #[inline(always)]
-            || {
-                let row = Elements::new(row, T::LOWEST);
-                let n_vectors = row.n_vectors();
-                let largest = largest(
-                    n_vectors,
-                    #[inline(always)]
-                    |k| row.read(k),
-                );
-                let [sum] = lane_sums(
-                    n_vectors,
-                    #[inline(always)]
-                    |k| [(row.read(k) - largest).exp()],
-                );
-                (largest, sum.sum())
-            },
-        )
-    })
-    .collect()
+    rows.map(largest_and_sum_of_row).collect()
+}
+
+/// The same of one row.
+fn largest_and_sum_of_row<T: Float + Stored<Wide = T>>(row: &[T]) -> (T, f64) {
+    isa::dispatch(
+        #[inline(always)]
+        || {
+            let row = Elements::new(row, T::LOWEST);
+            let n_vectors = row.n_vectors();
+            let largest = largest(
+                n_vectors,
+                #[inline(always)]
+                |k| row.read(k),
+            );
+            let [sum] = lane_sums(
+                n_vectors,
+                #[inline(always)]
+                |k| [(row.read(k) - largest).exp()],
+            );
+            (largest, sum.sum())
+        },
+    )
+}
+
+/// `log Σexp(z)` of one row.
+pub(super) fn log_partition<T: Float + Stored<Wide = T>>(row: &[T]) -> T {
+    let (largest, sum) = largest_and_sum_of_row(row);
+    T::from_f64(sum.ln()) + largest
 }
 
 /// Gradients of rows of logits, over them: `g·(softmax(z) − e_target)` of a class, log Σexp(z) and g; 0 without.
@@ -568,13 +576,14 @@ mod tests {
             let mut work = workspace(&logits, f32::LOWEST);
             let loss = loss::cross_entropy(&mut work, target);
             let log_partition = loss::log_partition(&mut work);
-            loss::cross_entropy_backward(&mut work, target, loss, grad);
+            loss::cross_entropy_backward(&mut work, target, loss + logits[target], grad);
             let expected = stored(&work, n);
 
             let [(largest, sum)] = largest_and_sum(&logits, n)[..] else {
                 panic!("one row");
             };
             assert_eq!(sum.ln() as f32 + largest, log_partition, "{n}");
+            assert_eq!(super::log_partition(&logits), log_partition, "{n}");
             assert_eq!(sum.ln() as f32 + (largest - logits[target]), loss, "{n}");
             let of_row =
                 |i: usize, row: &[f32]| (i == 1).then(|| (target, loss + row[target], grad));

@@ -38,16 +38,15 @@ fn largest_and_sum<T: Float>(row: &[Simd<T>]) -> (T, f64) {
     )
 }
 
-/// `g·(softmax(z) − e_target)`, written over the logits; `log Σexp(z) = loss + z_target`.
+/// `g·(softmax(z) − e_target)`, written over the logits, given `log Σexp(z)`.
 pub(crate) fn cross_entropy_backward<T: Float>(
     work: &mut Workspace<T>,
     target: usize,
-    loss: T,
+    log_partition: T,
     grad: T,
 ) {
     let row = &mut work.row.vectors;
     let target = (target / LANES, target % LANES);
-    let log_partition = loss + row[target.0].0[target.1];
     isa::dispatch(
         #[inline(always)]
         || {

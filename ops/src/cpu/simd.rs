@@ -45,6 +45,15 @@ impl<T: Float> Simd<T> {
         )
     }
 
+    /// 1 where the element is above the limit or either is NaN, else 0.
+    #[inline(always)]
+    pub fn exceeds(self, limit: T) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| if x <= limit { T::ZERO } else { T::ONE },
+        )
+    }
+
     /// Whether any element is above the limit, or NaN.
     #[inline(always)]
     pub fn reaches(self, limit: T) -> bool {

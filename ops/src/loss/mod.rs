@@ -31,6 +31,10 @@ pub use fenchel_young::{
 };
 pub use targets::Targets;
 
+/// `log Σexp(z) = loss + z_target` holds to a few of the last digits of f32, and of wider types, up to this loss. A larger
+/// one was rounded to digits that the softmax of the other classes needs.
+pub(crate) const LARGEST_KEPT_LOSS: f64 = 32.0;
+
 pub(crate) use fenchel_young::{Regulariser, fenchel_young};
 pub(crate) use targets::Kind;
 
@@ -62,6 +66,14 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     Targets::from(targets.clone())
         .check_shape(&logits.dims())
         .unwrap_or_else(|error| panic!("cross_entropy: {error}"));
+    if logits.dims()[1] == 0 {
+        let is_ignored = targets.lower_elem(0).all().into_scalar::<bool>();
+        assert!(
+            is_ignored,
+            "cross_entropy: a target in rows without a class"
+        );
+        return logits.sum_dim(1).squeeze_dim(1);
+    }
     let loss = <Dispatch as SpartaBackend>::cross_entropy_forward(
         logits.into_dispatch(),
         targets.into_dispatch(),
@@ -71,7 +83,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 
 /// log Σ_j exp(z_j) of each row: what is taken off a score to make it the logarithm of its probability under softmax.
 ///
-/// It knows no hidden rows, as [`cross_entropy`].
+/// It knows no hidden rows, as [`cross_entropy`]; that of no score is −∞.
 ///
 /// # Shapes
 /// - scores: `[rows, n]`, result: `[rows]`
@@ -83,6 +95,12 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 /// assert!((sums[0] - 2f32.ln()).abs() < 1e-6 && (sums[1] - 100.0 - 2f32.ln()).abs() < 1e-5);
 /// ```
 pub fn log_partition(scores: Tensor<2>) -> Tensor<1> {
+    if scores.dims()[1] == 0 {
+        return scores
+            .sum_dim(1)
+            .squeeze_dim::<1>(1)
+            .add_scalar(f64::NEG_INFINITY);
+    }
     let sums = <Dispatch as SpartaBackend>::log_partition(scores.into_dispatch());
     Tensor::from_dispatch(sums)
 }

@@ -4,6 +4,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::Shape;
 
+use super::LARGEST_KEPT_LOSS;
 use crate::backend::SpartaBackend;
 use crate::entmax::Mapping;
 use crate::entmax::reference::phi;
@@ -41,7 +42,8 @@ pub(crate) fn forward<B: Backend>(logits: FloatTensor<B>, targets: IntTensor<B>)
     loss.zero_where(ignored::<B>(targets)).0
 }
 
-/// `g·(softmax(z) − e_target)`, with `log Σexp(z) = loss + z_target`.
+/// `g·(softmax(z) − e_target)`, with `log Σexp(z) = loss + z_target` where the loss has the digits for that, in f32 at least
+/// and up to [`LARGEST_KEPT_LOSS`], and summed again elsewhere.
 pub(crate) fn backward<B: Backend>(
     logits: FloatTensor<B>,
     targets: IntTensor<B>,
@@ -56,7 +58,15 @@ pub(crate) fn backward<B: Backend>(
     let as_column =
         |x: FloatTensor<B>| Array::<B>(B::float_reshape(x, Shape::from([shape[0], 1]))).widen();
     let chosen = Array::<B>(B::float_gather(1, logits.0.clone(), index.clone()));
-    let log_partition = as_column(loss).add(&chosen);
+    let of_row = log_sum_exp(&logits);
+    let log_partition = match dtype == logits.dtype() {
+        false => of_row,
+        true => {
+            let loss = as_column(loss);
+            let is_exact = loss.is_at_most(LARGEST_KEPT_LOSS);
+            of_row.replace_where(is_exact, loss.add(&chosen))
+        }
+    };
     let grad = as_column(Array::<B>(grad).zero_where(ignored::<B>(targets)).0);
     let softmax = logits.sub(&log_partition).exp().mul(&grad);
     let target = Array::<B>(B::float_scatter(

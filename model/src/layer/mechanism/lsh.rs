@@ -64,7 +64,8 @@ pub struct LshConfig {
     pub duplicates: bool,
     /// Read only keys of the query's bucket, as the paper's formula has it.
     pub same_bucket: bool,
-    /// Let a round's first chunk read the last one of the round before, as the public code does.
+    /// Let a round's first chunk read the last one of the round before, as the public code does: without `same_bucket` for
+    /// sequences without padding alone.
     pub wrap: bool,
     /// Optimiser steps between two draws of R in training; 0 = one draw for ever.
     pub redraw: u64,
@@ -159,17 +160,20 @@ impl fmt::Display for LshConfig {
     }
 }
 
-/// What LSH attention can do.
-const ABILITIES: Abilities = Abilities {
-    weights: true,
-    global_mask: true,
-    bidirectional: true,
-    causal: true,
-    incremental: true,
-    key_padding: true,
-    dropout: true,
-    ..Abilities::NONE
-};
+/// What LSH attention can do. Chunks that wrap around reach padding, whose length would then decide what an example reads;
+/// none do where keys must be of the query's bucket.
+const fn abilities(wrap: bool, same_bucket: bool) -> Abilities {
+    Abilities {
+        weights: true,
+        global_mask: true,
+        bidirectional: true,
+        causal: true,
+        incremental: true,
+        key_padding: !wrap || same_bucket,
+        dropout: true,
+        ..Abilities::NONE
+    }
+}
 
 impl MechanismSettings for LshConfig {
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
@@ -190,7 +194,7 @@ impl MechanismSettings for LshConfig {
     }
 
     fn abilities(&self) -> Abilities {
-        ABILITIES
+        abilities(self.wrap, self.same_bucket)
     }
 
     fn shares_keys(&self) -> bool {
@@ -254,7 +258,7 @@ impl Attend for Lsh {
     }
 
     fn abilities(&self) -> Abilities {
-        ABILITIES
+        abilities(self.wrap, self.same_bucket)
     }
 
     /// How much of the weights of full attention with shared keys is on the keys that hashing finds.

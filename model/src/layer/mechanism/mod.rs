@@ -268,6 +268,11 @@ impl Mechanism {
         }
     }
 
+    /// What lengths of segments must be a multiple of, lest a static pattern's columns move from one to the next.
+    pub(crate) fn period(&self) -> Option<usize> {
+        self.static_masks()?.pattern.period()
+    }
+
     /// The static pattern, where it has one.
     fn static_masks(&self) -> Option<&StaticMasks> {
         match self {

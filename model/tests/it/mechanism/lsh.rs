@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::prelude::*;
+use rstest::rstest;
 use sparta_model::layer::mechanism::redraw;
 use sparta_model::layer::{AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use sparta_ops::attention::lsh::{LshOptions, lsh_attention};
@@ -101,15 +102,32 @@ fn queries_behind_a_memory_stand_where_their_keys_do() {
     assert!(distance(&alone, &values(rows(&all, N - 1..N))) > 1e-3);
 }
 
-/// The buckets of an example are those of its own length.
+/// Chunks that wrap around read what padding leaves of the last one, unless keys must be of the query's bucket.
 #[test]
-fn padding_moves_nothing() {
+fn chunks_that_wrap_around_are_refused_padding() {
+    for (words, expected) in [
+        ("lsh", true),
+        ("lsh(wrap=true)", false),
+        ("lsh(same_bucket=true)", true),
+        ("lsh(same_bucket=true,wrap=true)", true),
+    ] {
+        let made = lsh(words).init(SHAPE, &Device::flex());
+        assert_eq!(lsh(words).abilities().key_padding, expected, "{words}");
+        assert_eq!(made.abilities().key_padding, expected, "{words}");
+    }
+}
+
+/// The buckets of an example are those of its own length.
+#[rstest]
+fn padding_moves_nothing(
+    #[values("lsh(m=4,rounds=3)", "lsh(m=4,rounds=3,same_bucket=true,wrap=true)")] words: &str,
+) {
     let device = Device::flex();
     let shape = HeadShape {
         max_len: Some(64),
         ..SHAPE
     };
-    let made = lsh("lsh(m=4,rounds=3)").init(shape, &device);
+    let made = lsh(words).init(shape, &device);
     let at = shared(N, &device);
     for causal in [false, true] {
         let options = || AttentionOptions {

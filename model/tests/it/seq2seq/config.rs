@@ -45,6 +45,8 @@ fn parameters_are_counted_without_making_them(#[case] config: Seq2SeqConfig) {
 #[case(config().with_cross(NormalizerConfig::Entmax { alpha: 0.5 }.into()), "cross.alpha")]
 #[case(config().with_decoder_self(NormalizerConfig::AlphaEntmax { alpha_min: Some(3.0) }.into()), "decoder_self.alpha_min")]
 #[case(config().with_output(OutputMap::Entmax { alpha: 0.9 }), "output.alpha")]
+#[case(config().with_output(OutputMap::Entmax { alpha: f64::INFINITY }), "output.alpha")]
+#[case(config().with_output(OutputMap::Entmax { alpha: f64::NAN }), "output.alpha")]
 #[case(config().with_sharing(Sharing::All), "target_vocab_size")]
 fn a_setting_out_of_range_is_named(#[case] config: Seq2SeqConfig, #[case] field: &str) {
     let error = config.validate().unwrap_err().to_string();

@@ -19,10 +19,6 @@ pub(super) fn causal(
     let [batch, n_heads, n, n_features] = phi_query.dims();
     let [.., width] = keys.values.dims();
     let device = phi_query.device();
-    if n == 0 {
-        let none = Tensor::zeros([batch, n_heads, 0, width], (&device, state.dtype()));
-        return (none, state);
-    }
     let size = chunk.min(n);
     let n_chunks = n.div_ceil(size);
     let rows = batch * n_heads;

@@ -148,8 +148,15 @@ impl Keys {
         state: Tensor<4>,
         order: Order,
     ) -> (Tensor<4>, Tensor<4>) {
-        let seq_q = phi_query.dims()[2];
+        let [batch, n_heads, seq_q, _] = phi_query.dims();
         match (order.causal, order.implementation) {
+            // No query reads, all keys are read.
+            (_, _) if seq_q == 0 => {
+                let width = self.values.dims()[3];
+                let none = [batch, n_heads, 0, width];
+                let none = Tensor::zeros(none, (&state.device(), state.dtype()));
+                (none, self.into_state(state))
+            }
             (false, _) => {
                 let state = self.into_state(state);
                 (phi_query.matmul(state.clone()), state)
@@ -196,6 +203,9 @@ impl Keys {
     /// The state after these keys: of each is left what the gates behind it leave.
     fn into_state(self, state: Tensor<4>) -> Tensor<4> {
         let [batch, n_heads, n, _] = self.phi.dims();
+        if n == 0 {
+            return state;
+        }
         let (phi, state) = match self.log_gate {
             None => (self.phi, state),
             Some(gate) => {

@@ -63,7 +63,7 @@ impl LinearOptions {
         self
     }
 
-    /// Replaces the least absolute denominator, 1e-6.
+    /// Replaces the floor, 1e-6: denominators below it, negative ones too, become `+floor` and pass on no gradient.
     pub fn floor(mut self, floor: f64) -> Self {
         self.floor = floor;
         self

@@ -149,6 +149,9 @@ pub fn slot_attention(
         &device,
     );
     let columns = |projection: &Tensor<3>| {
+        if n_keys == 0 {
+            return Tensor::zeros([batch, n_heads, 0, k], (&device, wide));
+        }
         let columns = place.columns(projection.clone().cast(wide));
         columns.expand([batch, n_heads, n_keys, k])
     };
@@ -249,6 +252,9 @@ struct Places {
 impl Places {
     /// From `position` on, or from the first.
     fn of(n: usize, n_positions: usize, from: Option<&Tensor<1, Int>>, device: &Device) -> Self {
+        if n == 0 {
+            return Self { n, wrapped: None };
+        }
         let place: Tensor<2, Int> = Tensor::<1, Int>::arange(0..n as i64, device).unsqueeze_dim(0);
         let place = match from {
             None if n <= n_positions => return Self { n, wrapped: None },

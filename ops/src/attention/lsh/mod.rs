@@ -28,7 +28,8 @@ use places::Places;
 /// rounds that find the pair, which makes it one softmax over ∪_r P_i^{(r)}, unless
 /// [`LshOptions::duplicates`].
 ///
-/// Masks hide pairs in every round; padding is sorted behind everything else, so that it moves nothing. Under a causal
+/// Masks hide pairs in every round; padding is sorted behind everything else, so that it moves nothing
+/// but what [`LshOptions::wrap`] lets first chunks read. Under a causal
 /// mask no query reads a later key; *which* earlier ones it reads does depend on the buckets of later ones,
 /// because chunks end where the sorting of all puts them. Only softmax can be combined over rounds: other row normalisers are not
 /// defined here.
@@ -44,7 +45,8 @@ use places::Places;
 ///
 /// # Errors
 /// A shape that does not fit the others, named with what was expected; more queries than keys; chunks of no key;
-/// weights of an implementation that does not hold them.
+/// weights of an implementation that does not hold them; so many buckets of so long a sequence that the device's whole numbers
+/// cannot sort them.
 ///
 /// # Source
 /// Kitaev, Kaiser, Levskaya 2020, "Reformer: The Efficient Transformer", section 2; `LSHSelfAttention` of google/trax
@@ -83,6 +85,7 @@ pub fn lsh_attention(
         let padding = options.key_padding.as_ref();
         Places::new(buckets, padding, options.chunk)
     });
+    let places = places.transpose()?;
     let holds_all = options.return_weights || options.implementation == Implementation::Reference;
     let (context, weights, implementation) = match places {
         _ if seq_q == 0 => {

@@ -25,7 +25,8 @@ pub struct LshOptions {
     /// Hide keys of the chunks that are in another bucket than the query, as in the paper's formula.
     pub same_bucket: bool,
     /// The first chunk of a round has the last one of the round before (of the last round, in the first) before
-    /// it, as in the public code: for comparing with that.
+    /// it, as in the public code: for comparing with that. As there the last chunk is that of all places, so that in an
+    /// example with as much padding as a chunk the first chunks read padding, and nothing of it.
     pub wrap: bool,
     /// Probability of dropping a weight of a round, the others being scaled by `1/(1 − dropout)`.
     pub dropout: f64,

@@ -2,8 +2,10 @@
 
 use burn::tensor::{Bool, Int, IntDType, Tensor};
 
-/// What padding is sorted by, above every bucket · n + position.
-const BEHIND_ALL: i64 = 1 << 30;
+use super::super::error::AttentionError;
+
+/// From so many places on the largest bucket is read from the device.
+const LONG: usize = 1 << 15;
 
 /// The sorting of each round.
 pub(super) struct Places {
@@ -23,28 +25,47 @@ pub(super) struct Places {
 
 impl Places {
     /// By bucket, then by position; padding comes last.
-    pub fn new(buckets: Tensor<4, Int>, padding: Option<&Tensor<2, Bool>>, chunk: usize) -> Self {
+    ///
+    /// # Errors
+    /// So many places and buckets that their products, by which places are sorted, are beyond the device's whole numbers. Of
+    /// less than [`LONG`] places that is not looked for.
+    pub fn new(
+        buckets: Tensor<4, Int>,
+        padding: Option<&Tensor<2, Bool>>,
+        chunk: usize,
+    ) -> Result<Self, AttentionError> {
         let shape @ [batch, _, _, n] = buckets.dims();
         let size = chunk.min(n.max(1));
         let position = Tensor::<1, Int>::arange(0..n as i64, &buckets.device());
         // Sorting may give another type of whole numbers, and sums take one.
         let whole: IntDType = position.dtype().into();
         let buckets = buckets.inner().cast(whole);
-        let position = position.reshape([1, 1, 1, n]).expand(shape);
-        let mut by = buckets.clone().mul_scalar(n as i64) + position.clone();
-        if let Some(padding) = padding {
-            let padding = padding.clone().reshape([batch, 1, 1, n]).expand(shape);
-            by = by.mask_where(padding, position.add_scalar(BEHIND_ALL));
+        if n >= LONG && whole != IntDType::I64 {
+            let n_buckets = buckets.clone().max().into_scalar::<i64>() + 1;
+            // One more for padding.
+            if (n_buckets + 1) * n as i64 > i64::from(i32::MAX) {
+                return Err(AttentionError::Buckets { n_buckets, n });
+            }
         }
+        let position = position.reshape([1, 1, 1, n]).expand(shape);
+        let mut major = buckets.clone();
+        if let Some(padding) = padding
+            && n > 0
+        {
+            let padding = padding.clone().reshape([batch, 1, 1, n]).expand(shape);
+            let behind_all = buckets.clone().max().add_scalar(1).reshape([1, 1, 1, 1]);
+            major = major.mask_where(padding, behind_all.expand(shape));
+        }
+        let by = major.mul_scalar(n as i64) + position;
         let order = by.argsort(3).cast(whole);
         let rank = order.clone().argsort(3).cast(whole);
-        Self {
+        Ok(Self {
             buckets,
             order,
             chunk: rank.clone().div_scalar(size as i64),
             rank,
             size,
             n_chunks: n.div_ceil(size),
-        }
+        })
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn attention_backward<B: HostBackend + SpartaBackend>(
     }
 }
 
-/// Tensors that live as long as slices of them.
+/// Tensors in one type that live as long as slices of them.
 struct OwnedInputs<B: HostBackend> {
     query: FloatTensor<B>,
     key: FloatTensor<B>,
@@ -70,6 +70,16 @@ struct OwnedInputs<B: HostBackend> {
     extras: AttentionExtras<B>,
     spec: AttentionSpec,
     codes: Vec<i64>,
+    given: Types,
+}
+
+/// The types that tensors were given in, which are those of their gradients.
+struct Types {
+    key: DType,
+    value: DType,
+    bias: Option<DType>,
+    position_query: Option<DType>,
+    positions: Option<DType>,
 }
 
 /// A type that attention is computed in, f32 or f64, and tensors' rows in it.
@@ -105,7 +115,7 @@ impl Compute for f64 {
 }
 
 impl<B: HostBackend> OwnedInputs<B> {
-    /// Every tensor in the query's type.
+    /// Every tensor in the query's type; α stays in its own.
     fn new(
         query: FloatTensor<B>,
         key: FloatTensor<B>,
@@ -119,6 +129,14 @@ impl<B: HostBackend> OwnedInputs<B> {
             query.device()
         );
         let dtype = query.dtype();
+        let of = |tensor: &MaybeFloat<B>| tensor.as_option().map(|tensor| tensor.dtype());
+        let given = Types {
+            key: key.dtype(),
+            value: value.dtype(),
+            bias: of(&extras.bias),
+            position_query: of(&extras.position_query),
+            positions: of(&extras.positions),
+        };
         let same = |tensor: FloatTensor<B>| match tensor.dtype() == dtype {
             true => tensor,
             false => B::float_cast(tensor, FloatDType::from(dtype)),
@@ -139,6 +157,7 @@ impl<B: HostBackend> OwnedInputs<B> {
             extras,
             spec,
             codes: codes.unwrap_or_default(),
+            given,
         }
     }
 
@@ -206,7 +225,8 @@ impl<B: HostBackend> OwnedInputs<B> {
             rows: B::float_from_data(TensorData::new(output.rows, [n_rows, 3]), &device),
             blocks: B::int_from_data(TensorData::new(output.bits, [n_words]), &device),
         };
-        (self.tensor(output.context, &context, &self.query), saved)
+        let dtype = self.query.dtype();
+        (self.tensor(output.context, &context, dtype), saved)
     }
 
     fn backward<T: Compute>(
@@ -229,37 +249,41 @@ impl<B: HostBackend> OwnedInputs<B> {
             wants_bias,
         };
         let output = backward::backward(&problem, &inputs);
-        let like = |values: Vec<T>, tensor: &FloatTensor<B>| {
+        let like = |values: Vec<T>, tensor: &FloatTensor<B>, dtype: DType| {
             let shape: Vec<usize> = tensor.shape().iter().copied().collect();
-            self.tensor(values, &shape, tensor)
+            self.tensor(values, &shape, dtype)
         };
-        let maybe = |values: Vec<T>, tensor: &MaybeFloat<B>| {
-            let tensor = tensor.as_option().filter(|_| !values.is_empty());
-            MaybeFloat::from(tensor.cloned().map(|tensor| like(values, &tensor)))
+        let maybe = |values: Vec<T>, tensor: &MaybeFloat<B>, dtype: Option<DType>| {
+            let tensor = tensor.as_option().zip(dtype);
+            MaybeFloat::from(tensor.map(|(tensor, dtype)| like(values, tensor, dtype)))
         };
+        let given = &self.given;
         let alpha = self.extras.alpha.as_option().map(|alpha| {
             let d_alpha = TensorData::new(output.alpha, [problem.n_heads]);
             B::float_from_data(d_alpha.convert_dtype(alpha.dtype()), &alpha.device())
         });
         AttentionGrads {
-            query: like(output.query, &self.query),
-            key: like(output.key, &self.key),
-            value: like(output.value, &self.value),
+            query: like(output.query, &self.query, self.query.dtype()),
+            key: like(output.key, &self.key, given.key),
+            value: like(output.value, &self.value, given.value),
             alpha: alpha.into(),
-            bias: maybe(output.bias, &self.extras.bias),
-            position_query: maybe(output.position_query, &self.extras.position_query),
-            positions: maybe(output.positions, &self.extras.positions),
+            bias: maybe(
+                output.bias,
+                &self.extras.bias,
+                given.bias.filter(|_| wants_bias),
+            ),
+            position_query: maybe(
+                output.position_query,
+                &self.extras.position_query,
+                given.position_query,
+            ),
+            positions: maybe(output.positions, &self.extras.positions, given.positions),
         }
     }
 
-    /// A tensor of a shape with the type and device of `like`.
-    fn tensor<T: Compute>(
-        &self,
-        values: Vec<T>,
-        shape: &[usize],
-        like: &FloatTensor<B>,
-    ) -> FloatTensor<B> {
-        let data = TensorData::new(values, shape.to_vec()).convert_dtype(like.dtype());
-        B::float_from_data(data, &like.device())
+    /// A tensor of a shape and type on the query's device.
+    fn tensor<T: Compute>(&self, values: Vec<T>, shape: &[usize], dtype: DType) -> FloatTensor<B> {
+        let data = TensorData::new(values, shape.to_vec()).convert_dtype(dtype);
+        B::float_from_data(data, &self.query.device())
     }
 }

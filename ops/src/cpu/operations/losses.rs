@@ -50,12 +50,13 @@ pub(crate) fn cross_entropy_backward<B: HostBackend>(
     by_type!(logits, E => {
         let n = logits.shape()[1];
         let targets = classes::<B>(targets, n);
-        let column = |x: &FloatTensor<B>| x.read::<E>().column(targets.len());
-        let (losses, grads) = (column(&losses), column(&grad));
+        let grads = grad.read::<E>().column(targets.len());
+        // From the row: a half type has not the digits of a loss that the softmax needs.
         map::<B, E, ()>(logits, Float::LOWEST, RowLayout::RowMajor, each(|i, work: &mut Workspace<_>| match targets[i] {
-            Some(target) => kernel::cross_entropy_backward(
-                work, target, losses[i].widen(), grads[i].widen(),
-            ),
+            Some(target) => {
+                let log_partition = kernel::log_partition(work);
+                kernel::cross_entropy_backward(work, target, log_partition, grads[i].widen());
+            }
             None => work.row.fill(Float::ZERO),
         })).0
     }, else loss::reference::backward::<B>(logits, targets, losses, grad))
@@ -77,6 +78,7 @@ fn cross_entropy_of_rows<B: HostBackend, T: Float + Stored<Wide = T>>(
     B::float_from_data(TensorData::new(losses, [shape[0]]), &logits.device())
 }
 
+/// `log Σexp(z) = loss + z_target` where the loss has the digits for that, and from the row elsewhere.
 fn gradients_of_logits<B: HostBackend, T: Float + Stored<Wide = T>>(
     mut logits: FloatTensor<B>,
     targets: IntTensor<B>,
@@ -87,8 +89,15 @@ fn gradients_of_logits<B: HostBackend, T: Float + Stored<Wide = T>>(
     let targets = classes::<B>(targets, shape[1]);
     let column = |x: &FloatTensor<B>| x.read::<T>().column(targets.len());
     let (losses, grads) = (column(losses), column(grad));
-    let of_row =
-        |i: usize, row: &[T]| targets[i].map(|target| (target, losses[i] + row[target], grads[i]));
+    let largest = T::from_f64(loss::LARGEST_KEPT_LOSS);
+    let of_row = |i: usize, row: &[T]| {
+        let target = targets[i]?;
+        let log_partition = match losses[i] <= largest {
+            true => losses[i] + row[target],
+            false => direct::log_partition(row),
+        };
+        Some((target, log_partition, grads[i]))
+    };
     if let Some(data) = logits.write::<T>() {
         direct::cross_entropy_backward(data, shape[1], of_row);
         return logits;

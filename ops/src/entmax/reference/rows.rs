@@ -29,9 +29,7 @@ impl<B: Backend> Rows<B> {
         let hidden = scores.is_at_most(hidden_at(dtype));
         let z = scores.widen().fill_where(hidden.clone(), HIDDEN);
         let max = z.max();
-        let x = z.sub(&max);
-        let back = x.sub(&z);
-        let low = z.sub(&x.sub(&back)).sub(&max.add(&back));
+        let (x, low) = measured(&z, &max);
         Self {
             invalid: B::bool_or(z.sum().is_nan(), max.is_infinite()),
             z,
@@ -40,6 +38,12 @@ impl<B: Backend> Rows<B> {
             hidden,
             dtype,
         }
+    }
+
+    /// The scores measured from another origin than the largest, one `[rows, 1]` per row: `z − origin` as the sum of two
+    /// floats. The origin is a score that can be seen, or [`HIDDEN`].
+    pub fn measured_from(&self, origin: &Array<B>) -> (Array<B>, Array<B>) {
+        measured(&self.z, origin)
     }
 
     /// Rows where the mask `[rows, 1]` is true become NaN too.
@@ -67,4 +71,12 @@ impl<B: Backend> Rows<B> {
         let one = p.column(1.0).fill_where(self.invalid, f64::NAN);
         p.mul(&one).cast(self.dtype).0
     }
+}
+
+/// `z − origin` and its rounding error.
+fn measured<B: Backend>(z: &Array<B>, origin: &Array<B>) -> (Array<B>, Array<B>) {
+    let x = z.sub(origin);
+    let back = x.sub(z);
+    let low = z.sub(&x.sub(&back)).sub(&origin.add(&back));
+    (x, low)
 }

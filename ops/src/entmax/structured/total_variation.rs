@@ -6,7 +6,8 @@ use super::row::Group;
 ///
 /// Walks along x with the two bounds between which the value of the run at hand can still lie, and closes it
 /// at the last place where a bound was tight as soon as the next score contradicts that bound. Takes n steps
-/// as a rule and n² at worst.
+/// as a rule and n² at worst. A bound that the run before left, and that was not tight since, is contradicted by rounding
+/// alone, where both bounds were one number: that closes nothing.
 ///
 /// # Source
 /// Condat 2013, "A direct algorithm for 1-D total variation denoising".
@@ -18,27 +19,28 @@ pub(super) fn runs(x: &[f64], lambda: f64, runs: &mut Vec<Group>) {
     let last = x.len() - 1;
     let (mut start, mut k) = (0, 0);
     let (mut low, mut high) = (first - lambda, first + lambda);
-    // The dual variables at k if the run had the value `low` or `high`, and where each was last tight.
+    // The dual variables at k if the run had the value `low` or `high`, and where in the run each was last tight.
     let (mut low_slack, mut high_slack) = (lambda, -lambda);
-    let (mut low_tight, mut high_tight) = (0, 0);
+    let (mut low_tight, mut high_tight) = (Some(0), Some(0));
     // Closes the run at a place and returns the next one.
-    let mut close = |start: usize, tight: usize, value: f64| {
-        let end = tight.max(start);
+    let mut close = |start: usize, end: usize, value: f64| {
         let len = end - start + 1;
         runs.push(Group { len, value });
         end + 1
     };
     loop {
         if k == last {
-            if low_slack < 0.0 {
-                start = close(start, low_tight, low);
-                (k, low_tight) = (start, start);
+            if let Some(tight) = low_tight.filter(|_| low_slack < 0.0) {
+                start = close(start, tight, low);
+                k = start;
+                (low_tight, high_tight) = (Some(start), None);
                 low = x[k];
                 low_slack = lambda;
                 high_slack = low + lambda - high;
-            } else if high_slack > 0.0 {
-                start = close(start, high_tight, high);
-                (k, high_tight) = (start, start);
+            } else if let Some(tight) = high_tight.filter(|_| high_slack > 0.0) {
+                start = close(start, tight, high);
+                k = start;
+                (low_tight, high_tight) = (None, Some(start));
                 high = x[k];
                 high_slack = -lambda;
                 low_slack = high - lambda - low;
@@ -51,16 +53,16 @@ pub(super) fn runs(x: &[f64], lambda: f64, runs: &mut Vec<Group>) {
         }
         low_slack += x[k + 1] - low;
         high_slack += x[k + 1] - high;
-        let (falls, rises) = (low_slack < -lambda, high_slack > lambda);
-        if falls || rises {
-            start = match falls {
-                true => close(start, low_tight, low),
-                false => close(start, high_tight, high),
-            };
-            (k, low_tight, high_tight) = (start, start, start);
+        let falls = low_tight.filter(|_| low_slack < -lambda);
+        let rises = high_tight.filter(|_| high_slack > lambda);
+        if let Some(tight) = falls.or(rises) {
+            let value = if falls.is_some() { low } else { high };
+            start = close(start, tight, value);
+            k = start;
+            (low_tight, high_tight) = (Some(start), Some(start));
             (low, high) = match falls {
-                true => (x[k], x[k] + 2.0 * lambda),
-                false => (x[k] - 2.0 * lambda, x[k]),
+                Some(_) => (x[k], x[k] + 2.0 * lambda),
+                None => (x[k] - 2.0 * lambda, x[k]),
             };
             (low_slack, high_slack) = (lambda, -lambda);
             continue;
@@ -70,12 +72,12 @@ pub(super) fn runs(x: &[f64], lambda: f64, runs: &mut Vec<Group>) {
         if low_slack >= lambda {
             low += (low_slack - lambda) / len;
             low_slack = lambda;
-            low_tight = k;
+            low_tight = Some(k);
         }
         if high_slack <= -lambda {
             high += (high_slack + lambda) / len;
             high_slack = -lambda;
-            high_tight = k;
+            high_tight = Some(k);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use sparta_ops::attention::{
-    AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, sparse_attention,
-    try_sparse_attention,
+    AttentionError, AttentionOptions, BlockMask, Implementation, Normalizer, RelativeTerm,
+    sparse_attention, try_sparse_attention,
 };
 use sparta_ops::testing::attention::{AttentionCase, Terms};
 use sparta_ops::testing::{TestDevice, assert_close, devices, normal, tensor, values};
@@ -323,6 +323,161 @@ fn fused_refuses_the_normalizers_without_kernels() {
             let expected =
                 format!("for the row normaliser {word}: ask for the implementation auto");
             assert!(error.contains(&expected), "{name}: {error}");
+        }
+    }
+}
+
+/// NaN, +∞ or an α that is none makes rows NaN, forward and in the gradient of the bias, and no other row.
+#[test]
+fn nan_stays_in_its_row_of_the_bias_gradient() {
+    let (n_heads, seq_q, seq_kv, d) = (2, 3, 70, 4);
+    for TestDevice { name, device, .. } in devices() {
+        if name == "wgpu" {
+            continue; // there are no kernels for the gradient of a bias
+        }
+        let device = device.autodiff();
+        let run = |bad: f64, alphas: [f64; 2], implementation| {
+            let of = |n: usize, seed| normal(n_heads * n * d, seed);
+            let mut query = of(seq_q, 1);
+            query[d + 2] = bad;
+            let query: Tensor<4> = tensor(&query, [1, n_heads, seq_q, d], DType::F32, &device);
+            let [key, value] = [2, 3].map(|seed| {
+                tensor(
+                    &of(seq_kv, seed),
+                    [1, n_heads, seq_kv, d],
+                    DType::F32,
+                    &device,
+                )
+            });
+            let shape = [1, n_heads, seq_q, seq_kv];
+            let bias = tensor::<4>(
+                &vec![0.0; n_heads * seq_q * seq_kv],
+                shape,
+                DType::F32,
+                &device,
+            );
+            let bias = bias.require_grad();
+            let alpha = tensor(&alphas, [n_heads], DType::F32, &device);
+            let options = AttentionOptions::new(Normalizer::Entmax(alpha))
+                .bias(bias.clone())
+                .implementation(implementation);
+            let context = sparse_attention(query, key, value, options).context;
+            let grads = context.square().sum().backward();
+            values(bias.grad(&grads).expect("a gradient"))
+        };
+        let infinity = f64::INFINITY;
+        for alpha in [1.0, 1.3, 1.5, 2.0, 3.0, 10.0] {
+            for (bad, alphas) in [
+                (f64::NAN, [alpha; 2]),
+                (infinity, [alpha; 2]),
+                (0.5, [infinity, alpha]),
+                (0.5, [f64::NAN, alpha]),
+            ] {
+                let found = run(bad, alphas, Implementation::Fused);
+                let fine = run(0.5, [alpha; 2], Implementation::Reference);
+                for (row, (found, fine)) in
+                    found.chunks(seq_kv).zip(fine.chunks(seq_kv)).enumerate()
+                {
+                    let label = format!("{name} {bad} {alphas:?} row {row}");
+                    let is_bad = match bad.is_finite() {
+                        true => row < seq_q,
+                        false => row == 1,
+                    };
+                    match is_bad {
+                        true => assert!(found.iter().all(|g| g.is_nan()), "{label}: {found:?}"),
+                        false => assert_close(&label, found, fine, 1e-4, 1e-5),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of inputs in several types, computed in the query's.
+#[test]
+fn gradients_have_the_types_of_their_inputs() {
+    let device = Device::flex().autodiff();
+    let of = |shape: [usize; 4], seed, dtype| {
+        tensor::<4>(&normal(shape.iter().product(), seed), shape, dtype, &device).require_grad()
+    };
+    let query = of([1, 2, 5, 4], 1, DType::F32);
+    let key = of([1, 2, 6, 4], 2, DType::BF16);
+    let value = of([1, 2, 6, 4], 3, DType::F16);
+    let bias = of([1, 2, 5, 6], 4, DType::F64);
+    let relative = of([1, 2, 5, 4], 5, DType::BF16);
+    let positions = of([1, 2, 11, 4], 6, DType::F16);
+    let options = AttentionOptions::default()
+        .bias(bias.clone())
+        .relative(RelativeTerm {
+            query: relative.clone(),
+            positions: positions.clone().squeeze_dim(0),
+        })
+        .implementation(Implementation::Fused);
+    let context = sparse_attention(query.clone(), key.clone(), value.clone(), options).context;
+    assert_eq!(context.dtype(), DType::F32);
+    let grads = context.sum().backward();
+    for input in [query, key, value, bias, relative, positions] {
+        let grad = input.grad(&grads).expect("a gradient");
+        assert_eq!(grad.dtype(), input.dtype());
+        assert_eq!(grad.dims(), input.dims());
+    }
+}
+
+/// f16's minimum in a bias hides its cell whatever score it is added to, in both implementations.
+#[test]
+fn the_minimum_of_f16_hides_in_a_bias() {
+    let lowest = f64::from(f32::from(burn::tensor::f16::MIN));
+    for TestDevice { name, device, .. } in devices() {
+        if name == "ndarray" || !device.supports_dtype(DType::F16) {
+            continue;
+        }
+        let ones = |n| Tensor::<4>::ones([1, 1, n, 1], (&device, DType::F16));
+        let key: Tensor<4> = tensor(&[30.0, -30.0, 0.0], [1, 1, 3, 1], DType::F16, &device);
+        let value: Tensor<4> = tensor(&[1.0, 2.0, 4.0], [1, 1, 3, 1], DType::F16, &device);
+        let rows = [
+            [lowest, lowest, lowest],
+            [lowest, lowest, -500.0],
+            [f64::NEG_INFINITY, 1.0, lowest],
+        ];
+        let bias: Tensor<4> = tensor(rows.as_flattened(), [1, 1, 3, 3], DType::F16, &device);
+        for normalizer in [Normalizer::Softmax, Normalizer::Sparsemax] {
+            for implementation in [Implementation::Reference, Implementation::Fused] {
+                let options = AttentionOptions::new(normalizer.clone())
+                    .bias(bias.clone())
+                    .implementation(implementation);
+                let output = sparse_attention(ones(3), key.clone(), value.clone(), options);
+                let label = format!("{name} {normalizer:?} {implementation:?}");
+                assert_eq!(values(output.context), [0.0, 4.0, 2.0], "{label}");
+            }
+        }
+    }
+}
+
+/// No query reads anything, and nothing that could be read has a gradient.
+#[test]
+fn without_queries_gradients_are_zero() {
+    for TestDevice { name, device, .. } in devices() {
+        let device = device.autodiff();
+        for implementation in [Implementation::Reference, Implementation::Fused] {
+            if name == "wgpu" && implementation == Implementation::Fused {
+                continue; // no kernel has a relative term
+            }
+            let query = Tensor::<4>::ones([2, 4, 0, 3], &device).require_grad();
+            let key = Tensor::<4>::ones([2, 2, 5, 3], &device).require_grad();
+            let positions = Tensor::<3>::ones([4, 6, 3], &device);
+            let options = AttentionOptions::new(Normalizer::Entmax15)
+                .causal()
+                .relative(RelativeTerm {
+                    query: query.clone(),
+                    positions,
+                })
+                .implementation(implementation);
+            let context =
+                sparse_attention(query.clone(), key.clone(), key.clone(), options).context;
+            assert_eq!(context.dims(), [2, 4, 0, 3]);
+            let grads = (context.sum() + key.clone().sum()).backward();
+            let grad = values(key.grad(&grads).expect("a gradient"));
+            assert_eq!(grad, [1.0; 60], "{name} {implementation:?}");
         }
     }
 }

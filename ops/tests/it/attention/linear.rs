@@ -416,6 +416,56 @@ fn a_query_without_a_key_gives_zeros_and_gets_no_gradient() {
     }
 }
 
+/// Without keys the state stays, and queries read it; without queries the keys go into it.
+#[test]
+fn no_keys_and_no_queries_on_every_backend() {
+    for device in devices() {
+        let of = |n: usize, seed| {
+            let numbers: Vec<f64> = normal(2 * n * 4, seed).iter().map(|x| x.abs()).collect();
+            tensor::<4>(&numbers, [1, 2, n, 4], DType::F32, &device.device)
+        };
+        let gate = |n: usize| {
+            let numbers: Vec<f64> = normal(2 * n, 9).iter().map(|x| -x.abs()).collect();
+            tensor::<3>(&numbers, [1, 2, n], DType::F32, &device.device)
+        };
+        let run = |[seq_q, seq_kv]: [usize; 2], state, causal, gated: bool, implementation| {
+            let options = LinearOptions {
+                causal,
+                state,
+                log_gate: gated.then(|| gate(seq_kv)),
+                implementation,
+                ..LinearOptions::default()
+            };
+            linear_attention(of(seq_q, 1), of(seq_kv, 2), of(seq_kv, 3), options).unwrap()
+        };
+        for causal in [false, true] {
+            for gated in [false, true] {
+                for by in [Implementation::Reference, Implementation::Auto] {
+                    let label = format!("{} {causal} {gated} {by:?}", device.name);
+                    let full = run([3, 3], None, causal, gated, by);
+                    let unread = run([0, 3], None, causal, gated, by);
+                    assert_eq!(unread.context.dims(), [1, 2, 0, 4], "{label}");
+                    let sums = values(full.state.sums.clone());
+                    assert_close(&label, &values(unread.state.sums), &sums, 1e-6, 1e-6);
+                    let read = run([3, 0], Some(full.state.clone()), causal, gated, by);
+                    assert_eq!(values(read.state.sums), sums, "{label}");
+                    // Causal queries that stand after the last key read what all read without a mask.
+                    let all = run([3, 3], None, false, gated, by);
+                    assert_close(
+                        &label,
+                        &values(read.context),
+                        &values(all.context),
+                        1e-5,
+                        1e-6,
+                    );
+                    let none = run([0, 0], Some(full.state), causal, gated, by);
+                    assert_eq!(values(none.state.sums), sums, "{label}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn half_types_are_summed_in_f32() {
     let device = Device::flex();

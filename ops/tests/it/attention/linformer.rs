@@ -307,6 +307,48 @@ fn the_first_position_is_0_also_where_positions_wrap() {
     }
 }
 
+/// Without a key queries read the slots as they are, which stay; without a query keys are written.
+#[test]
+fn no_keys_and_no_queries_leave_slots_that_can_be_read() {
+    let on = (&Device::flex(), DType::F64);
+    let projections = projections(4, 1, on);
+    for causal in [false, true] {
+        for implementation in [Implementation::Reference, Implementation::Auto] {
+            let run = |[seq_q, seq_kv]: [usize; 2], state| -> SlotOutput {
+                let options = SlotOptions {
+                    causal,
+                    state,
+                    implementation,
+                    ..SlotOptions::default()
+                };
+                let query = rows(seq_q, D, 1, on);
+                let (key, value) = (rows(seq_kv, D, 2, on), rows(seq_kv, WIDTH, 3, on));
+                slot_attention(query, key, value, &projections, options).unwrap()
+            };
+            let full = run([3, 3], None);
+            let unread = run([0, 3], None);
+            assert_eq!(unread.context.dims()[2], 0);
+            let [keys, slots] = [full.state.keys.clone(), full.state.values.clone()].map(values);
+            assert_close("keys", &values(unread.state.keys), &keys, 1e-12, 1e-12);
+            assert_close("values", &values(unread.state.values), &slots, 1e-12, 1e-12);
+            let read = run([3, 0], Some(full.state.clone()));
+            assert_eq!(values(read.state.keys), keys);
+            assert_eq!(values(read.state.values), slots);
+            // The last query of either kind read every key.
+            let last = |context: Tensor<4>| values(context.narrow(2, 2, 1));
+            assert_close(
+                "read",
+                &last(read.context),
+                &last(full.context),
+                1e-12,
+                1e-12,
+            );
+            let none = run([0, 0], Some(full.state));
+            assert_eq!(values(none.state.values), slots);
+        }
+    }
+}
+
 #[test]
 fn slots_go_on_token_by_token_and_row_by_row() {
     let on = (&Device::flex(), DType::F64);

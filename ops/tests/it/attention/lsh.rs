@@ -402,6 +402,49 @@ fn padding_moves_nothing() {
     }
 }
 
+/// Padding is behind everything, however large the numbers are by which places are sorted.
+#[test]
+fn padding_of_a_long_sequence_is_behind_it() {
+    let (device, n, chunk) = (Device::flex(), 100_000, 16);
+    let run = |n_padded: usize| {
+        let wide = n + n_padded;
+        let of = |seed| {
+            let mut numbers = normal(n, seed);
+            numbers.resize(wide, 50.0);
+            tensor::<4>(&numbers, [1, 1, wide, 1], DType::F32, &device)
+        };
+        // Of 12,500 buckets the last ones have the most places.
+        let buckets = (0..wide).map(|place| (place.max(n / 2) * 31 % 12_500) as i64);
+        let options = LshOptions::new(chunk)
+            .buckets(ints(buckets.collect(), [1, 1, 1, wide], &device))
+            .key_padding(bools([1, wide], &device, |place| place >= n));
+        let context = lsh_attention(of(1), of(1), of(2), options).unwrap().context;
+        values(context.slice([0..1, 0..1, 0..n, 0..1]))
+    };
+    assert_eq!(run(40), run(0));
+}
+
+/// Where whole numbers have 32 bits.
+#[test]
+fn buckets_that_cannot_be_sorted_are_named() {
+    for TestDevice { name, device, .. } in devices() {
+        let n = 1 << 15;
+        let x = Tensor::<4>::ones([1, 1, n, 1], &device);
+        let mut buckets = vec![0; n];
+        buckets[7] = 70_000;
+        let options = LshOptions::new(64).buckets(ints(buckets, [1, 1, 1, n], &device));
+        if options.buckets.as_ref().unwrap().dtype() == DType::I64 {
+            continue;
+        }
+        let error = lsh_attention(x.clone(), x.clone(), x, options).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("32768 places in 70001 buckets"),
+            "{name}: {text}"
+        );
+    }
+}
+
 /// A later value never reaches an earlier query; a later key, its bucket being the same, neither.
 #[test]
 fn no_query_reads_a_later_key() {

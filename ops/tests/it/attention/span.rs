@@ -69,6 +69,39 @@ fn the_factor_falls_over_the_ramp() {
     assert_eq!(found.iter().filter(|m| **m > 0.0).count(), 32);
 }
 
+/// Half types hold no position above 256 or 2,048: distances are not theirs, and factors are rounded once.
+#[rstest]
+#[case(DType::BF16, 4e-3)]
+#[case(DType::F16, 5e-4)]
+fn distances_are_not_rounded_to_half_types(#[case] dtype: DType, #[case] limit: f64) {
+    let device = Device::flex();
+    let (sizes, lengths, ramp) = ([3, 3001], [40.0, 1000.0], 8.0);
+    let exact = values(span(&lengths, ramp, (&device, DType::F64)).factors(sizes));
+    let found = span(&lengths, ramp, (&device, dtype)).factors(sizes);
+    assert_eq!(found.dtype(), dtype);
+    assert_close("factors", &values(found), &exact, limit, 0.0);
+
+    // Tied scores: the weights are the factors, divided by their sum, by either form.
+    for name in ["softmax", "sparsemax"] {
+        let of = |rows: usize, dtype| Tensor::<4>::zeros([1, 2, rows, 1], (&device, dtype));
+        let weights = |dtype| {
+            let options = AttentionOptions::new(normalizer(name, (&device, dtype)))
+                .span(span(&lengths, ramp, (&device, dtype)))
+                .return_weights();
+            let key = of(3001, dtype);
+            let output = sparse_attention(of(3, dtype), key.clone(), key, options);
+            values(output.weights.unwrap())
+        };
+        assert_close(
+            name,
+            &weights(dtype),
+            &weights(DType::F64),
+            10.0 * limit,
+            0.0,
+        );
+    }
+}
+
 /// On every device: a span that reaches every key changes nothing, and softmax's definition, which adds log m to
 /// the scores, is the weights times m, divided by their sum.
 #[rstest]

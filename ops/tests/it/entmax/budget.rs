@@ -97,6 +97,42 @@ fn a_budget_of_one_is_sparsemax() {
     }
 }
 
+/// A score far from the threshold, on either side, takes no digit from it.
+#[test]
+fn far_scores_take_no_digits() {
+    let lowest = [-1e5, -1e8, -1e11, -1e12, -9e29];
+    for device in devices() {
+        let mut types = vec![(DType::F32, 1e-6f64)];
+        if device.has_f64 {
+            types.push((DType::F64, 1e-14));
+        }
+        for (dtype, limit) in types {
+            for far in lowest {
+                let rows = [
+                    [0.0, 0.25, 0.5, 0.75, 1.0, far],
+                    [0.0, 0.25, 0.5, 0.75, 1.0, -far],
+                ];
+                let z: Tensor<2> = tensor(rows.as_flattened(), [2, 6], dtype, &device.device);
+                let budget: Tensor<2> = tensor(&[2.0, 3.0], [2, 1], dtype, &device.device);
+                let expected = [
+                    [0.0, 0.125, 0.375, 0.625, 0.875, 0.0],
+                    [0.0, 0.125, 0.375, 0.625, 0.875, 1.0],
+                ];
+                let label = format!("{} {dtype:?} {far:e}", device.name);
+                for n_iter in [None, Some(40)] {
+                    let p = values(budget_bisect(z.clone(), budget.clone(), 1, n_iter));
+                    let limit = if n_iter.is_some() {
+                        limit.max(1e-11)
+                    } else {
+                        limit
+                    };
+                    assert_close(&label, &p, expected.as_flattened(), 0.0, limit);
+                }
+            }
+        }
+    }
+}
+
 /// In the scores and in a budget per row, along both dimensions (the peer's test of budgets per row
 /// checks another function).
 #[test]

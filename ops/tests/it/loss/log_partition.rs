@@ -40,6 +40,36 @@ fn its_gradient_is_that_of_finite_differences() {
     });
 }
 
+/// Of no score it is −∞; no row without a class has a loss.
+#[test]
+fn rows_without_a_score_have_none() {
+    for device in devices() {
+        let autodiff = device.device.clone().autodiff();
+        for rows in [0, 3] {
+            let scores = Tensor::<2>::zeros([rows, 0], &autodiff).require_grad();
+            let sums = values(log_partition(scores.clone()).inner());
+            assert_eq!(sums, vec![f64::NEG_INFINITY; rows], "{}", device.name);
+            let ignored = Tensor::full([rows], -1, &autodiff);
+            let losses = cross_entropy(scores.clone(), ignored);
+            let grads = losses.clone().sum().backward();
+            assert_eq!(values(losses.inner()), vec![0.0; rows], "{}", device.name);
+            assert_eq!(scores.grad(&grads).map(|grad| grad.dims()), Some([rows, 0]));
+        }
+        let none = Tensor::<2>::zeros([0, 4], &device.device);
+        assert_eq!(log_partition(none).dims(), [0]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "cross_entropy: a target in rows without a class")]
+fn a_target_needs_a_class() {
+    let device = Device::flex();
+    let _ = cross_entropy(
+        Tensor::zeros([2, 0], &device),
+        Tensor::from_ints([-1, 0], &device),
+    );
+}
+
 /// Neither large scores nor a target far below the others cancel.
 #[test]
 fn large_scores_keep_their_digits() {

@@ -41,7 +41,7 @@ impl<T: Float> Backward<'_, T> {
                     scores.fill(Simd::splat(T::ZERO));
                     let bias = match bias.is_empty() {
                         true => &mut [][..],
-                        false => &mut bias[r * problem.seq_kv..],
+                        false => &mut bias[r * problem.seq_kv..][..problem.seq_kv],
                     };
                     self.gathered_row(block, r, n, saved, sums, bias);
                 }

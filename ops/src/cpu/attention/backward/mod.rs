@@ -101,6 +101,7 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, inputs: &BackwardInputs<T
     let group = problem.n_heads / problem.n_kv_heads;
     let per_head = tasks.len() / (problem.batch * problem.n_heads).max(1);
     let per_kv_head = (per_head * group).max(1);
+    let n_kv_heads = problem.batch * problem.n_kv_heads;
     let mut alpha = vec![
         0.0;
         if problem.alphas.is_some() {
@@ -115,14 +116,16 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, inputs: &BackwardInputs<T
         }
     }
     Gradients {
-        key: add_up(&sums, per_kv_head, problem.seq_kv, problem.d_head, |sums| {
-            &sums.key
-        }),
+        key: add_up(
+            &sums,
+            per_kv_head,
+            [n_kv_heads, problem.seq_kv, problem.d_head],
+            |sums| &sums.key,
+        ),
         value: add_up(
             &sums,
             per_kv_head,
-            problem.seq_kv,
-            problem.d_value,
+            [n_kv_heads, problem.seq_kv, problem.d_value],
             |sums| &sums.value,
         ),
         positions: positions(problem, &tasks, &sums),
@@ -133,16 +136,15 @@ pub(super) fn backward<T: Float>(problem: &Problem<T>, inputs: &BackwardInputs<T
     }
 }
 
-/// The sum of the vectors of every `n` tasks, in order.
+/// The sum of the vectors of every `n` tasks, in order, `[n_totals, n_vectors, d]`: zeros where no task has a query.
 fn add_up<T: Float>(
     sums: &[Sums<T>],
     n: usize,
-    n_vectors: usize,
-    d: usize,
+    [n_totals, n_vectors, d]: [usize; 3],
     of: impl Fn(&Sums<T>) -> &PaddedRows<T> + Sync,
 ) -> Vec<T> {
     let len = n_vectors * d;
-    let mut total = vec![T::ZERO; sums.len() / n * len];
+    let mut total = vec![T::ZERO; n_totals * len];
     let totals = total.par_chunks_mut(len.max(1));
     totals.zip(sums.par_chunks(n)).for_each(|(total, sums)| {
         for sums in sums {

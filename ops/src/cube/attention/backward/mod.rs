@@ -11,7 +11,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::problem::CubeProblem;
+use super::problem::{CubeProblem, cast};
 use super::scores::{D_ALPHA, SAVED};
 use super::{Extras, cubes};
 use crate::attention::{AttentionGrads, AttentionSaved, AttentionSpec, MaybeFloat};
@@ -28,6 +28,7 @@ pub(crate) fn attention_backward(
     grad: CubeTensor,
     wants_bias: bool,
 ) -> AttentionGrads<CubeBackend> {
+    let given = [key.dtype, value.dtype];
     let problem = CubeProblem::new(query, key, value, extras, spec);
     assert!(
         !wants_bias,
@@ -85,10 +86,11 @@ pub(crate) fn attention_backward(
         let of_head = CubeBackend::float_reshape(of_head, Shape::from([n_heads]));
         CubeBackend::float_cast(of_head, FloatDType::from(alpha.dtype))
     });
+    let [key_type, value_type] = given;
     AttentionGrads {
         query: d_query,
-        key: d_key,
-        value: d_value,
+        key: cast(d_key, key_type),
+        value: cast(d_value, value_type),
         alpha: alpha.into(),
         bias: MaybeFloat::None,
         position_query: MaybeFloat::None,

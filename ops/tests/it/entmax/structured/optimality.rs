@@ -5,7 +5,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sparta_ops::testing::{normal, tensor, values};
+use sparta_ops::testing::{assert_close, normal, tensor, values};
 
 use super::{MAPS, Map};
 
@@ -132,6 +132,47 @@ proptest! {
             let certified = certify(map, &x, &y, lambda);
             prop_assert!(certified.is_ok(), "{map:?} λ {lambda}: {certified:?} {x:?} {y:?}");
         }
+    }
+}
+
+/// Every row of 2 to 6 scores from −0.3 to 0.3 in steps of 0.1, and λ as coarse: the bounds of a run of total variation
+/// are then often one number, which rounding leaves on either side of itself.
+#[test]
+fn rows_of_a_lattice_are_minima() {
+    for n in 2..=6 {
+        let n_rows = 7usize.pow(n as u32);
+        let scores: Vec<f64> = (0..n_rows)
+            .flat_map(|row| (0..n as u32).map(move |i| ((row / 7usize.pow(i)) % 7) as f64 - 3.0))
+            .map(|z| z / 10.0)
+            .collect();
+        let device = Device::flex();
+        let z: Tensor<2> = tensor(&scores, [n_rows, n], DType::F64, &device);
+        let of_f32: Tensor<2> = tensor(&scores, [n_rows, n], DType::F32, &device);
+        for (map, lambda) in MAPS.into_iter().flat_map(|map| [(map, 0.1), (map, 0.2)]) {
+            let y = values(map.of(z.clone(), lambda));
+            for (x, y) in scores.chunks(n).zip(y.chunks(n)) {
+                let certified = certify(map, x, y, lambda);
+                assert_eq!(certified, Ok(()), "{map:?} λ {lambda} {x:?} {y:?}");
+            }
+            // The mappings do not stretch distances: those of the scores' rounding are all there is.
+            let found = values(map.of(of_f32.clone(), lambda));
+            assert_close(&format!("{map:?} λ {lambda}"), &found, &y, 0.0, 2e-7);
+        }
+    }
+}
+
+/// Rows in which λ just suffices to make all weights one: before the last score both bounds are that number, and in f64
+/// the lower one is above the other.
+#[test]
+fn a_last_score_beside_equal_bounds_ends_the_row() {
+    for x in [
+        [-0.3, -0.2, 0.0, -0.3],
+        [0.1, 0.0, 0.3, 0.0],
+        [0.2, 0.3, 0.5, 0.2],
+        [-0.5, -0.4, -0.2, -0.5],
+    ] {
+        let y = Map::Fused.row(&x, 0.1);
+        assert_close(&format!("{x:?}"), &y, &[0.25; 4], 0.0, 1e-15);
     }
 }
 
