@@ -43,17 +43,17 @@ pub struct HeadShape {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum MechanismConfig {
-    /// [`DotProduct`] with these settings.
+    /// [`DotProduct`](super::DotProduct) with these settings.
     DotProduct(DotProductConfig),
-    /// [`Favor`] with these settings.
+    /// [`Favor`](super::Favor) with these settings.
     Favor(FavorConfig),
-    /// [`Rfa`] with these settings.
+    /// [`Rfa`](super::Rfa) with these settings.
     Rfa(RfaConfig),
-    /// [`Linformer`] with these settings.
+    /// [`Linformer`](super::Linformer) with these settings.
     Linformer(LinformerConfig),
-    /// [`Nystrom`] with these settings.
+    /// [`Nystrom`](super::Nystrom) with these settings.
     Nystrom(NystromConfig),
-    /// [`Lsh`] with these settings.
+    /// [`Lsh`](super::Lsh) with these settings.
     Lsh(LshConfig),
 }
 
