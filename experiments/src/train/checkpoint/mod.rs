@@ -80,7 +80,7 @@ impl Checkpoint {
     /// Writes the checkpoint atomically.
     ///
     /// # Errors
-    /// As [`write_atomic`]; an older checkpoint at the same path survives.
+    /// As [`write_atomic`](crate::io::write_atomic); an older checkpoint at the same path survives.
     pub fn save(&self, path: &Path) -> Result<()> {
         let header = Header {
             format: FORMAT.to_owned(),
@@ -203,7 +203,7 @@ pub fn short(hash: &str) -> &str {
 /// Writes the parameters alone; see [`load_model`].
 ///
 /// # Errors
-/// As [`write_atomic`].
+/// As [`write_atomic`](crate::io::write_atomic).
 pub fn save_model<M: Module>(
     path: &Path,
     module: &M,

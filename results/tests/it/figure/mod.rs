@@ -342,7 +342,7 @@ fn what_is_no_figure_of_ours_is_not_written_over() {
     fs::remove_file(&files[0]).unwrap();
     fs::write(&files[2], "mine").unwrap();
     fs::remove_file(&files[1]).unwrap();
-    let said = problem(save(&diversity(), dir.path()));
+    let said = save(&diversity(), dir.path()).unwrap_err().to_string();
     assert!(said.contains("diversity.svg is there already"), "{said}");
     assert_eq!(fs::read_to_string(&files[2]).unwrap(), "mine");
     assert!(!files[0].exists() && !files[1].exists());
