@@ -232,7 +232,7 @@ pub(super) fn argument<E: CubePrimitive>(
     tensor.map(CubeTensor::into_tensor_arg).into()
 }
 
-pub fn cast(tensor: CubeTensor, dtype: DType) -> CubeTensor {
+pub(super) fn cast(tensor: CubeTensor, dtype: DType) -> CubeTensor {
     match tensor.dtype == dtype {
         true => tensor,
         false => CubeBackend::float_cast(tensor, FloatDType::from(dtype)),
