@@ -125,7 +125,10 @@ impl PairRule {
                 |name| self.missing(path, name),
             );
         }
-        let folder = path.parent().unwrap_or(path);
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         match the_one(folder, "the pairs", self.sides(path))? {
             Some(sides) => Ok(vec![(sides, None)]),
             None => Err(self.missing(path, "")),

@@ -64,7 +64,7 @@ pub(super) fn the_one<T: Named>(
             .collect();
         return Err(Error::WrongFile {
             path: dir.to_owned(),
-            expected: format!("one file for {split}"),
+            expected: format!("one file, or one pair of files, for {split}"),
             found: names.join(" and "),
             next: "take away what is not to be read".to_owned(),
         });

@@ -659,7 +659,7 @@ mod tests {
             let path = write(dir.path(), other, "label,text\n0,a\n");
             let error = rule().corpus(dir.path()).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("`{other}`")) && error.contains("expected one file for"),
+                error.contains(&format!("`{other}`")) && error.contains("expected one file, or"),
                 "{error}"
             );
             fs::remove_file(path).unwrap();

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sparta_ops::pruning::AttentionType;
 use sparta_results::attention::{Claim, Findings, ModelFindings, SeedClaims, claims, claims_table};
 use sparta_results::figure::TrajectoryFigure;
 
 use super::measure::{Alphas, Measured};
-use crate::io::write_text;
+use crate::io::{read_text, write_text};
 
 /// The claims on what was measured, with the trajectories of the learned α and what else a network says of itself.
 pub(super) fn of(
@@ -72,9 +72,23 @@ pub(super) fn save(of_seed: &SeedClaims, folder: &Path) -> Result<Vec<PathBuf>> 
         ("csv", table.to_csv()?),
         ("md", table.to_markdown()),
     ];
+    // Claims of figures are an object with the seed, or in earlier versions a list of them; they are written first.
+    let is_ours = read_text(&folder.join("claims.json")).is_ok_and(|text| {
+        let there: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+        there.is_some_and(|there| there.is_array() || there.get("claims").is_some())
+    });
+    let paths = files
+        .each_ref()
+        .map(|(ending, _)| folder.join(format!("claims.{ending}")));
+    let foreign = paths.iter().find(|path| path.exists() && !is_ours);
+    if let Some(path) = foreign {
+        bail!(
+            "{} is there already and is none of claims of figures: move it, or give another folder",
+            path.display()
+        );
+    }
     let mut written = Vec::new();
-    for (ending, text) in files {
-        let path = folder.join(format!("claims.{ending}"));
+    for ((_, text), path) in files.into_iter().zip(paths) {
         write_text(&path, &text)?;
         written.push(path);
     }

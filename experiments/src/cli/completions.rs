@@ -83,12 +83,12 @@ fn used(command: &Command) -> Command {
         .subcommands(command.get_subcommands().map(used))
 }
 
-/// Whether nothing is at a path, or a script as an earlier version wrote it: one that begins as this does.
+/// Whether nothing is at a path, or a script as an earlier version wrote it: one whose first lines are this one's, of which
+/// other programs' scripts may share the very first.
 fn is_ours(path: &Path, script: &str) -> bool {
-    let first = |text: &str| {
-        text.lines()
-            .find(|line| !line.trim().is_empty())
-            .map(str::to_owned)
+    let first = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.take(3).map(str::to_owned).collect()
     };
     !path.exists() || read_text(path).is_ok_and(|there| first(&there) == first(script))
 }
@@ -155,10 +155,17 @@ mod tests {
             std::fs::write(&path, format!("{earlier}# of an earlier version")).unwrap();
             run(&options).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), earlier);
-            std::fs::write(&path, "precious").unwrap();
-            let error = run(&options).unwrap_err().to_string();
-            assert!(error.contains("is no such script"), "{error}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+            for foreign in [
+                "precious",
+                "#compdef lm\n_files",
+                "_lm() {\n  echo\n}",
+                "use builtin;",
+            ] {
+                std::fs::write(&path, foreign).unwrap();
+                let error = run(&options).unwrap_err().to_string();
+                assert!(error.contains("is no such script"), "{error}");
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);
+            }
         }
     }
 }

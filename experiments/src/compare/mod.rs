@@ -41,6 +41,7 @@ pub fn compare(request: &Compare) -> Result<()> {
     let mut comparisons = Vec::new();
     for group in groups(&sides)? {
         note_precisions(&group);
+        refuse_other_data(&group)?;
         if !request.is_mixed {
             refuse_other_builds(&group)?;
         }
@@ -144,6 +145,20 @@ fn compare_group(group: &Group<'_>, tests: &Tests) -> Result<Vec<Comparison>> {
         comparisons.push(tests.compare(&what, baseline, &systems)?);
     }
     Ok(comparisons)
+}
+
+/// Refuses models of other data, whose difference is none of the models.
+fn refuse_other_data(group: &Group<'_>) -> Result<()> {
+    for model in &group.systems {
+        if let Some(name) = group.baseline.reads_other(model) {
+            bail!(
+                "{} and {} read different data (`{name}` is not of one sha256); compare runs on the same files",
+                group.baseline.name,
+                model.name
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Refuses models of another build than the baseline's.

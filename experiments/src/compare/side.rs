@@ -198,6 +198,13 @@ impl Model {
         records.map(build_of).collect()
     }
 
+    /// A data file that the other model read with other content, by its name.
+    pub(super) fn reads_other(&self, other: &Self) -> Option<&str> {
+        let mut pairs = (self.scored.records.iter())
+            .flat_map(|of| other.scored.records.iter().map(move |other| (of, other)));
+        pairs.find_map(|(of, other)| of.reads_other(other))
+    }
+
     /// The signatures of its records.
     pub(super) fn recorded(&self) -> impl Iterator<Item = &str> {
         self.scored

@@ -102,7 +102,8 @@ fn remove_left(parent: &Path, start: &str) -> Result<()> {
         }
         let path = entry.path();
         let is_left = match File::open(path.join(LOCK)) {
-            Ok(lock) => lock.try_lock().is_ok(),
+            // A look, which NFS grants to a file that is open for reading alone.
+            Ok(lock) => lock.try_lock_shared().is_ok(),
             // Complete but for its name, or without its first file yet.
             Err(_) => true,
         };

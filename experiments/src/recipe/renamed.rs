@@ -73,12 +73,12 @@ impl OldValues {
 
 impl Renamed {
     /// The whole name.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("{}.{}", self.section, self.key)
     }
 
     /// The whole old name.
-    pub(super) fn old_path(&self) -> String {
+    pub(crate) fn old_path(&self) -> String {
         format!("{}.{}", self.section, self.old_key)
     }
 

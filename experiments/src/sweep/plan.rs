@@ -13,7 +13,7 @@ use crate::analysis::{ProgramName, program_of_text};
 use crate::io::{is_half_written, read_text, write_text};
 use crate::protocol::program::with_task;
 use crate::protocol::{RunFolder, Task};
-use crate::recipe::{ALL_SHIPPED, Recipe, find_shipped, key_of, nearest};
+use crate::recipe::{ALL_SHIPPED, Recipe, Renamed, find_shipped, key_of, nearest};
 use crate::train::short;
 use crate::version::typed;
 
@@ -159,8 +159,13 @@ impl Plan {
         seeds: Option<Vec<u64>>,
     ) -> Result<(Self, String)> {
         let (program, text) = find(recipe)?;
+        let renamed = with_task!(program, T => <<T as Task>::Recipe>::RENAMED);
+        let today = |key: &str| {
+            let old = renamed.iter().find(|of| of.old_path() == key);
+            old.map_or_else(|| key.to_owned(), Renamed::path)
+        };
         for (i, axis) in grid.iter().enumerate() {
-            let is_again = |other: &Axis| other.key == axis.key;
+            let is_again = |other: &Axis| today(&other.key) == today(&axis.key);
             ensure!(
                 !grid[..i].iter().any(is_again),
                 "`--grid` names `{0}` twice; give all values at once: `--grid {0}=A,B`",
@@ -170,7 +175,9 @@ impl Plan {
                 axis.key != "seeds",
                 "seeds are no key of a grid; each point is run with all of them: `--seeds 1,2,3`"
             );
-            let fixed = sets.iter().find(|set| key_of(set) == axis.key);
+            let fixed = sets
+                .iter()
+                .find(|set| today(key_of(set)) == today(&axis.key));
             ensure!(
                 fixed.is_none(),
                 "`--grid` gives `{}` a value at each point, and `--set {}` another; leave one of them out",
@@ -178,6 +185,10 @@ impl Plan {
                 fixed.map(String::as_str).unwrap_or_default()
             );
         }
+        ensure!(
+            seeds.is_none() || !sets.iter().any(|set| key_of(set) == "seeds"),
+            "`--seeds` and `--set seeds=…` both say which seeds; leave one of them out"
+        );
         let seeds = match seeds {
             Some(seeds) => seeds,
             None => with_task!(program, T => {
@@ -320,7 +331,9 @@ impl Plan {
     pub fn arguments(&self, folder: &Path, job: &Job) -> Vec<std::ffi::OsString> {
         let mut arguments: Vec<std::ffi::OsString> =
             vec!["--recipe".into(), folder.join(BASE).into()];
-        for set in self.sets.iter().chain(&job.point.0) {
+        // Seeds are said by their option, one a run.
+        let sets = self.sets.iter().filter(|set| key_of(set) != "seeds");
+        for set in sets.chain(&job.point.0) {
             arguments.extend(["--set".into(), set.into()]);
         }
         arguments.extend(["--seeds".into(), job.seed.to_string().into()]);
@@ -454,6 +467,41 @@ mod tests {
                 .to_string()
                 .contains("and `--set train.lr = 5e-3` another"),
             "{error}"
+        );
+        let renamed = vec![axis("retrain.start=dense,scratch")];
+        let old = Plan::new(
+            "small/lm",
+            renamed,
+            vec!["retrain.mode=finetune".to_owned()],
+            None,
+        );
+        assert!(
+            old.unwrap_err()
+                .to_string()
+                .contains("`--set retrain.mode=finetune` another")
+        );
+        let seeds = vec!["seeds=[4, 5]".to_owned()];
+        let both = Plan::new("small/lm", grid.clone(), seeds.clone(), Some(vec![1]));
+        assert!(
+            both.unwrap_err()
+                .to_string()
+                .contains("both say which seeds")
+        );
+        // Their option alone is given to the program.
+        let (plan, _) = Plan::new("small/lm", grid.clone(), seeds, None).unwrap();
+        let jobs = plan.jobs(&folder);
+        assert_eq!(jobs.len(), 4);
+        let words = plan.arguments(&folder, &jobs[1]);
+        let words: Vec<String> = (words.iter())
+            .map(|word| word.to_string_lossy().into())
+            .collect();
+        assert!(
+            words.join(" ").contains("--set train.lr=1e-3 --seeds 5"),
+            "{words:?}"
+        );
+        assert!(
+            !words.iter().any(|word| word.starts_with("seeds")),
+            "{words:?}"
         );
         let (plan, text) = Plan::new("small/lm", grid, sets, Some(vec![3])).unwrap();
         let said = |result: Result<()>| crate::io::in_one_line(&result.unwrap_err());

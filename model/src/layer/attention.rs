@@ -304,9 +304,13 @@ impl MultiHeadAttention {
     pub(crate) fn attend(&self, input: CachedInput) -> MultiHeadAttentionOutput {
         let device = input.query.device();
         // Rows of all heads are scaled where they lie; a head's are a view, of which a product would be made element by element.
-        let is_scaled = match (&self.mechanism, &self.key) {
-            (Mechanism::DotProduct(_), Some(_)) => true,
-            (_, Some(_) | None) => false,
+        let is_scaled = match &self.mechanism {
+            Mechanism::DotProduct(_) => self.key.is_some(),
+            Mechanism::Favor(_)
+            | Mechanism::Rfa(_)
+            | Mechanism::Linformer(_)
+            | Mechanism::Nystrom(_)
+            | Mechanism::Lsh(_) => false,
         };
         let options = AttentionOptions {
             causal: input.causal,

@@ -112,11 +112,12 @@ impl<'a> Pairs<'a> {
                 words(signatures.into_iter())
             ));
         }
-        let records: Vec<&RunRecord> = self.records().map(|of| of.record).collect();
-        let other = records.first().and_then(|first| {
-            let mut names = records.iter().filter_map(|of| of.reads_other(first));
-            names.next()
-        });
+        let mut data: BTreeMap<&str, &str> = BTreeMap::new();
+        let of_records = self.records().flat_map(|of| &of.record.data);
+        let other = of_records
+            .filter(|(name, hash)| *data.entry(name.as_str()).or_insert(hash.as_str()) != **hash)
+            .map(|(name, _)| name.as_str())
+            .next();
         if let Some(name) = other {
             return Err(format!(
                 "the runs read different data (`{name}` is not of one sha256); name folders of one"

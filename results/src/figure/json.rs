@@ -34,6 +34,13 @@ pub(super) fn write<F: Serialize>(name: &str, data: &F) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Whether a file is one of a figure of this name, of whatever version.
+pub(super) fn is_figure(path: &std::path::Path, name: &str) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let file: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    file.is_some_and(|file| file.get("schema").is_some() && file["figure"] == name)
+}
+
 /// The figure in a file's text; `name` is for messages.
 pub(super) fn read<F: DeserializeOwned>(name: &str, text: &str) -> Result<F> {
     let bad = |problem: String| ResultsError::figure(name, problem);

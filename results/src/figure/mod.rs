@@ -85,8 +85,7 @@ pub trait Figure: Serialize + DeserializeOwned {
 /// six significant digits, three for cells of [`Grid`]s and of sentences.
 ///
 /// # Errors
-/// As [`Figure::check`], and nothing is written; [`ResultsError::Occupied`] for a table or picture of that name without its
-/// JSON; [`ResultsError::Io`] if the disk refuses.
+/// As [`Figure::check`], and nothing is written; [`ResultsError::Occupied`] for a file of that name that is none of such a figure; [`ResultsError::Io`] if the disk refuses.
 pub fn save<F: Figure>(figure: &F, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     figure.check()?;
     let name = figure.name();
@@ -97,7 +96,7 @@ pub fn save<F: Figure>(figure: &F, folder: impl AsRef<Path>) -> Result<Vec<PathB
     let file = |end: &str| folder.join(format!("{name}.{end}"));
     let files = [(file("json"), text), (file("csv"), csv), (file("svg"), svg)];
     // Numbers are written first, so that what was interrupted has them.
-    if !file("json").exists()
+    if !json::is_figure(&file("json"), &name)
         && let Some((path, _)) = files.iter().find(|(path, _)| path.exists())
     {
         return Err(ResultsError::Occupied(path.clone()));

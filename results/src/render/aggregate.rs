@@ -215,28 +215,25 @@ pub(crate) fn counted<'a>(records: &[&'a RunRecord]) -> Vec<Counted<'a>> {
     // Never the order in which they were named.
     let value = |of: &RunRecord| of.value.unwrap_or_default().to_bits();
     ordered.sort_by_key(|of| (of.finished, of.started, of.id.clone(), value(of)));
-    let mut counted: BTreeMap<_, Counted<'a>> = BTreeMap::new();
+    // Of one build and seed several only where they read other data, which is for the reader to refuse.
+    let mut counted: BTreeMap<_, Vec<Counted<'a>>> = BTreeMap::new();
     for record in ordered {
         let (mut key, mask_seed) = key(record);
-        let data = record
-            .data
-            .iter()
-            .map(|(name, hash)| format!("{name} {hash}"));
-        key.apart = Some(format!(
-            "{}, {}",
-            build_words(record),
-            data.collect::<Vec<_>>().join(", ")
-        ));
-        let key = (key, record.seed, mask_seed);
-        let differs = |of: &Counted<'_>| of.is_contradicted || of.record.value != record.value;
-        let is_contradicted = counted.get(&key).is_some_and(differs);
-        let of_key = Counted {
-            record,
-            is_contradicted,
-        };
-        counted.insert(key, of_key);
+        key.apart = Some(build_words(record));
+        let runs = counted.entry((key, record.seed, mask_seed)).or_default();
+        let earlier = (runs.iter_mut()).find(|of| of.record.reads_other(record).is_none());
+        match earlier {
+            Some(of) => {
+                of.is_contradicted |= of.record.value != record.value;
+                of.record = record;
+            }
+            None => runs.push(Counted {
+                record,
+                is_contradicted: false,
+            }),
+        }
     }
-    counted.into_values().collect()
+    counted.into_values().flatten().collect()
 }
 
 /// What the groups of a row share.
@@ -294,7 +291,7 @@ impl Apart {
     }
 }
 
-/// What the rows differ in of which one group has runs of several builds or data.
+/// What the rows differ in of which one group has runs of several builds, or that have runs of several data.
 fn rows_apart(records: &[RunRecord]) -> BTreeMap<RowKey, Apart> {
     let mut cells: BTreeMap<GroupKey, Apart> = BTreeMap::new();
     for record in records {
@@ -308,7 +305,8 @@ fn rows_apart(records: &[RunRecord]) -> BTreeMap<RowKey, Apart> {
         if cell.builds.len() > 1 {
             row.builds.extend(cell.builds.iter().cloned());
         }
-        for (name, hashes) in cell.data.iter().filter(|(_, hashes)| hashes.len() > 1) {
+        // A change from p = 0 is none of the mask either where each p read data of its own.
+        for (name, hashes) in &cell.data {
             row.data
                 .entry(name.clone())
                 .or_default()

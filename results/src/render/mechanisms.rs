@@ -165,8 +165,8 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
             name: name(&key, &keys),
             scores: scores.collect(),
             missing: marks.remove(&key).unwrap_or_default(),
-            p_effective: shared(groups.iter().map(|group| group.p_effective)),
-            p_token_weighted: shared(groups.iter().map(|group| group.p_token_weighted)),
+            p_effective: shared_percent(groups.iter().map(|group| group.p_effective)),
+            p_token_weighted: shared_percent(groups.iter().map(|group| group.p_token_weighted)),
             parameters: shared(groups.iter().map(|group| group.parameters)),
             tokens_per_second: mean(&all(&groups, |group| &group.tokens_per_second)),
             gigabytes: mean(&all(&groups, |group| &group.peak_gigabytes)),
@@ -189,6 +189,12 @@ fn shared<T: PartialEq>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
     let mut values = values.flatten();
     let first = values.next()?;
     values.all(|other| other == first).then_some(first)
+}
+
+/// The same of percentages, which means over other seeds may give with other last digits.
+fn shared_percent(values: impl Iterator<Item = Option<f64>> + Clone) -> Option<f64> {
+    shared(values.clone().map(|value| value.map(Percent::new)))?;
+    values.flatten().next()
 }
 
 /// The line of an expected run.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
-use crate::record::{PaperReference, RunRecord, write_atomic};
+use crate::record::{PaperReference, RunRecord};
 use crate::render::aggregate::{Aggregate, Group, GroupKey, aggregate};
 use crate::render::block::{self, Block};
 use crate::render::expected::{Expected, mark_missing};
 use crate::render::score_table::{RowName, ScoreTable};
-use crate::render::svg;
+use crate::render::{svg, write_tables};
 
 /// What the records cannot say of a report.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -119,8 +119,9 @@ pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String
 /// Which builds made the runs, in words; nothing where no run names its commit.
 pub(super) fn build_notes(groups: &[Group]) -> Vec<String> {
     let apart = || groups.iter().filter_map(|group| group.key.apart.as_deref());
-    let is_of_build = |words: &str| words.contains("commit ");
-    let of_builds = apart().any(is_of_build).then(|| {
+    let is_of_build =
+        |word: &str| word.starts_with("commit ") || word.starts_with("unknown commit");
+    let of_builds = apart().flat_map(|words| words.split(", ")).any(is_of_build).then(|| {
         "Runs of several builds are not averaged: those of each stand apart, `…@commit …`; `--mixed` takes them together."
             .to_owned()
     });
@@ -276,21 +277,7 @@ impl Report {
                 files.push((dir.join(format!("{name}.svg")), draw(table)?));
             }
         }
-        files
-            .iter()
-            .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
-        // Of an earlier report with more signatures.
-        for at in 2.max(self.tables.len() + 1).. {
-            let old = ["csv", "svg"].map(|end| dir.join(format!("TABLE-{at}.{end}")));
-            let there: Vec<&PathBuf> = old.iter().filter(|path| path.exists()).collect();
-            if there.is_empty() {
-                break;
-            }
-            for path in there {
-                std::fs::remove_file(path).map_err(|e| ResultsError::io("remove", path, e))?;
-            }
-        }
-        Ok(files.into_iter().map(|(path, _)| path).collect())
+        write_tables(dir, files)
     }
 
     pub(crate) fn blocks(&self) -> Vec<Block> {

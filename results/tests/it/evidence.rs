@@ -233,6 +233,30 @@ fn runs_of_different_data_say_nothing_together() {
     assert_eq!(judged[0].verdict, Verdict::CannotBeTold);
     let note = judged[0].note.as_deref().unwrap_or_default();
     assert!(note.contains("different data (`train.txt`"), "{note}");
+    // Whether the first record says what it read or not.
+    records[0].data.clear();
+    records[1].data.clear();
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    assert_eq!(judged[0].verdict, Verdict::CannotBeTold);
+    // A run folder that has files of other tasks too is no other data: the later run of a seed counts.
+    let mut more = runs();
+    for record in &mut more {
+        record.data.insert("train.txt".into(), "aa".repeat(32));
+    }
+    let mut later = more.clone();
+    for record in &mut later {
+        record.id += "-later";
+        record.data.insert("other.txt".into(), "dd".repeat(32));
+        record.finished = record.finished.map(|at| at + 9);
+        if record.condition != AP {
+            record.value = record.value.map(|value| value + 1.0);
+        }
+    }
+    more.extend(later);
+    let judged = judge(&claims, &more, &[], &Counted::default());
+    assert!((judged[0].evidence[0].interval.mean - 4.0).abs() < 1e-9);
+    let note = judged[0].note.as_deref().unwrap_or_default();
+    assert!(note.contains("runs of different scores"), "{note}");
     // One seed on both: two runs of it, and no later one that counts.
     let mut again = runs();
     again.iter_mut().for_each(|of| of.id += "-again");

@@ -319,6 +319,19 @@ fn runs_that_read_different_data_stand_apart() {
         one.contains("160.000 ± 70.711 (2)") && !one.contains('@'),
         "{one}"
     );
+    // Nor is there a change from p = 0 that was of other data.
+    for record in &mut records {
+        let hash = ["aa", "bb"][usize::from(record.p_nominal != Some(0.0))];
+        record.data.insert("train.txt".into(), hash.repeat(32));
+    }
+    let of_p = text(&records);
+    assert!(
+        of_p.contains("not averaged") && !of_p.contains("+6.67 %"),
+        "{of_p}"
+    );
+    for record in &mut records {
+        record.data.insert("train.txt".into(), "aa".repeat(32));
+    }
     // Earlier records do not say what they read.
     records[0].data.clear();
     assert_eq!(text(&records), one);

@@ -175,7 +175,7 @@ fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
     }
 }
 
-/// Two batches for a dry run: of what is prepared, of the corpus, or of synthetic words where it is not at hand.
+/// Batches enough for a dry run to fill memories: of what is prepared, of the corpus, or of synthetic words where it is not at hand.
 ///
 /// # Errors
 /// A corpus that was named and is not there.
@@ -221,7 +221,7 @@ pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
                 Vocabulary::from_text("", None, 1)?,
                 "0".repeat(64),
                 format!(
-                    "{name} is not at hand: two SYNTHETIC batches over its published {vocab_size} words"
+                    "{name} is not at hand: {n_segments} SYNTHETIC batches over its published {vocab_size} words"
                 ),
             )
         }

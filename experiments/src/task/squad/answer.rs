@@ -96,7 +96,13 @@ pub fn answer(request: &AnswerRequest) -> Result<()> {
     let id = |of: &Answered| of.place.of(&articles).1.id.as_str();
     if let Some(path) = &request.null_odds {
         let odds: BTreeMap<&str, f64> = (answers.iter()).map(|of| (id(of), of.null_odds)).collect();
-        write_text(path, &json(&odds)?)?;
+        let text = json(&odds)?;
+        // A pipe or a device stays what it is.
+        match path.exists() && !path.is_file() {
+            true => std::fs::write(path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?,
+            false => write_text(path, &text)?,
+        }
     }
     let predicted: BTreeMap<&str, &str> = (answers.iter())
         .map(|of| (id(of), of.predicted(threshold).unwrap_or_default()))

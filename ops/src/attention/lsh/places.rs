@@ -40,7 +40,8 @@ impl Places {
         // Sorting may give another type of whole numbers, and sums take one.
         let whole: IntDType = position.dtype().into();
         let buckets = buckets.inner().cast(whole);
-        if n >= LONG && whole != IntDType::I64 {
+        let is_empty = shape.contains(&0);
+        if n >= LONG && whole != IntDType::I64 && !is_empty {
             let n_buckets = buckets.clone().max().into_scalar::<i64>() + 1;
             // One more for padding.
             if (n_buckets + 1) * n as i64 > i64::from(i32::MAX) {
@@ -50,7 +51,7 @@ impl Places {
         let position = position.reshape([1, 1, 1, n]).expand(shape);
         let mut major = buckets.clone();
         if let Some(padding) = padding
-            && n > 0
+            && !is_empty
         {
             let padding = padding.clone().reshape([batch, 1, 1, n]).expand(shape);
             let behind_all = buckets.clone().max().add_scalar(1).reshape([1, 1, 1, 1]);

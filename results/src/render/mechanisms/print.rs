@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use super::{MechanismColumn, MechanismLine, MechanismTable};
 use crate::condition::{Condition, MaskFamily};
 use crate::error::Result;
-use crate::record::write_atomic;
 use crate::render::aggregate::over_shared_seeds;
 use crate::render::block::{self, Block};
 use crate::render::csv::{SCORE_HEAD, write_csv};
 use crate::render::number::{NOTHING, change, grouped, mean_sd, short};
 use crate::render::pivot::MeanScore;
 use crate::render::score_table::with_marks;
-use crate::render::svg;
 use crate::render::table::{Align, Table};
+use crate::render::{svg, write_tables};
 
 /// What the csv has besides the columns of every table of scores.
 const COST_HEAD: [&str; 5] = [
@@ -155,10 +154,7 @@ impl MechanismTable {
         {
             files.push((dir.join("TABLE.svg"), svg::mechanisms(self)?));
         }
-        files
-            .iter()
-            .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
-        Ok(files.into_iter().map(|(path, _)| path).collect())
+        write_tables(dir, files)
     }
 
     pub(crate) fn blocks(&self) -> Vec<Block> {

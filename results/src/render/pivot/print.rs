@@ -6,7 +6,6 @@ use crate::condition::Condition;
 use crate::error::Result;
 use crate::metric::{Difference, Metric};
 use crate::paper;
-use crate::record::write_atomic;
 use crate::render::aggregate::{Percent, over_shared_seeds};
 use crate::render::block::{self, Block};
 use crate::render::csv::{score_line, write_scores};
@@ -15,8 +14,8 @@ use crate::render::pivot::{
     PivotColumn, PivotLayout, PivotLine, PivotTable, SQUAD_KERNELS, published,
 };
 use crate::render::score_table::{RowName, with_marks};
-use crate::render::svg;
 use crate::render::table::{Align, Table};
+use crate::render::{svg, write_tables};
 
 impl PivotTable {
     /// For a terminal of `width` columns; no width, no wrapping.
@@ -77,10 +76,7 @@ impl PivotTable {
         {
             files.push((dir.join("TABLE.svg"), svg::pivot(self)?));
         }
-        files
-            .iter()
-            .try_for_each(|(path, text)| write_atomic(path, text.as_bytes()))?;
-        Ok(files.into_iter().map(|(path, _)| path).collect())
+        write_tables(dir, files)
     }
 
     /// The table: for each condition and p our numbers, their change against p = 0 of the same

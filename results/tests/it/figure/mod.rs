@@ -346,6 +346,11 @@ fn what_is_no_figure_of_ours_is_not_written_over() {
     assert!(said.contains("diversity.svg is there already"), "{said}");
     assert_eq!(fs::read_to_string(&files[2]).unwrap(), "mine");
     assert!(!files[0].exists() && !files[1].exists());
+    // Nor a JSON of another kind.
+    fs::remove_file(&files[2]).unwrap();
+    fs::write(&files[0], "{\"mine\": 1}").unwrap();
+    let said = save(&diversity(), dir.path()).unwrap_err().to_string();
+    assert!(said.contains("diversity.json is there already"), "{said}");
 }
 
 #[test]

@@ -35,7 +35,12 @@ pub(crate) fn attention_backward(
         "fused attention has no kernel for the gradient of a bias: AttentionOptions::resolve refuses it"
     );
     if problem.is_empty() {
-        return problem.no_gradients();
+        let none = problem.no_gradients();
+        return AttentionGrads {
+            key: cast(none.key, given[0]),
+            value: cast(none.value, given[1]),
+            ..none
+        };
     }
     let tiling = problem.tiling();
     let CubeProblem {
