@@ -102,6 +102,16 @@ impl CorpusName {
         self.wikitext().map(locate).transpose()
     }
 
+    /// That a folder which the user names has the published files, unpacked or as an archive; always so of the shipped
+    /// corpus, which needs none.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says what was looked for.
+    pub fn check_given(self, dir: &Path) -> Result<()> {
+        let check = |which| source::check_given(which, dir);
+        self.wikitext().map_or(Ok(()), check)
+    }
+
     /// The files that [`CorpusName::load`] reads, by their sha256; of the shipped corpus its packed file. Nothing is
     /// downloaded.
     ///

@@ -320,17 +320,6 @@ pub enum Error {
         max_size: usize,
     },
 
-    /// A tokenizer that a model was not trained with.
-    #[error(
-        "model and tokenizer do not fit: the model was trained with tokenizer {expected}, this one is {found}; use the codes and dictionary that lie beside the model"
-    )]
-    OtherVocabulary {
-        /// Hash kept with the model.
-        expected: String,
-        /// Hash of the tokenizer at hand.
-        found: String,
-    },
-
     /// A token id outside the vocabulary.
     #[error(
         "token id {id} is outside the vocabulary of {len} words; decode with the vocabulary the ids were made with"

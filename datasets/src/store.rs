@@ -135,24 +135,6 @@ impl TokenStore {
         Ok(Self { path, map })
     }
 
-    /// Opens the store at `path`, or makes it from `ids` when there is no such file.
-    ///
-    /// A file that is there but unusable is an error, not silently replaced.
-    ///
-    /// # Errors
-    /// Those of [`TokenStore::open`] and [`TokenStore::create`].
-    pub fn open_or_create<I: IntoIterator<Item = u32>>(
-        path: &Path,
-        tokenizer_hash: &str,
-        ids: impl FnOnce() -> I,
-    ) -> Result<Self> {
-        if path.exists() {
-            Self::open(path, tokenizer_hash)
-        } else {
-            Self::create(path, ids(), tokenizer_hash)
-        }
-    }
-
     fn check_shape(&self) -> Result<()> {
         let not_a_store = |found: String| Error::NotATokenStore {
             path: self.path.clone(),

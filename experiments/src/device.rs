@@ -9,15 +9,18 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 use sparta_model::Precision;
 
 use crate::io::in_one_line;
 use crate::panics;
 
 /// What `--device` can say: a backend, with an index or sub-device where the backend has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     /// The best compiled-in device that opens.
+    #[default]
     Auto,
     /// Burn's CPU backend in pure Rust; bit-reproducible, the default.
     Flex,
@@ -80,6 +83,20 @@ impl FromStr for DeviceChoice {
                 ))
             }
         }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.to_string()
     }
 }
 
@@ -326,6 +343,19 @@ pub fn compiled() -> String {
         .join(", ")
 }
 
+/// The cargo features of this build: its backends, and `autotune`.
+#[must_use]
+pub(crate) fn features() -> Vec<&'static str> {
+    let compiled = DeviceChoice::ALL.iter().filter(|c| c.is_compiled());
+    let mut features: Vec<&str> = compiled.map(|c| c.feature()).collect();
+    // Two kinds of device are of libtorch, next to each other.
+    features.dedup();
+    if cfg!(feature = "autotune") {
+        features.push("autotune");
+    }
+    features
+}
+
 /// The device whose random numbers make the initial weights of a model on `device`: flex, if it is
 /// compiled in, with autodiff where `device` has it.
 #[must_use]
@@ -465,6 +495,53 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    /// The devices, the features of the manifest and those of records are the same list.
+    #[test]
+    fn the_features_of_a_build_are_those_of_its_devices() {
+        let manifest: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+        let declared = manifest["features"].as_table().unwrap().keys();
+        let mut declared: Vec<&str> = declared.map(String::as_str).collect();
+        declared.retain(|name| *name != "default");
+        let mut known: Vec<&str> = DeviceChoice::ALL.map(DeviceChoice::feature).into();
+        known.push("autotune");
+        known.sort_unstable();
+        known.dedup();
+        declared.sort_unstable();
+        assert_eq!(declared, known);
+        let found = features();
+        for choice in DeviceChoice::ALL {
+            let n = found.iter().filter(|of| **of == choice.feature()).count();
+            assert_eq!(n, usize::from(choice.is_compiled()), "{choice}: {found:?}");
+        }
+    }
+
+    /// A backend is added in this file alone, tests aside.
+    #[test]
+    fn no_other_source_asks_which_backends_are_compiled_in() {
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut n_files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if path.ends_with("src/device.rs") || path.extension().is_none_or(|of| of != "rs") {
+                    continue;
+                }
+                n_files += 1;
+                let text = std::fs::read_to_string(&path).unwrap();
+                let asks = |line: &&str| {
+                    let of = DeviceChoice::ALL.map(|c| format!("feature = \"{}\"", c.feature()));
+                    of.iter().any(|of| line.contains(of)) && !line.contains("all(test, ")
+                };
+                assert_eq!(text.lines().find(asks), None, "{}", path.display());
+            }
+        }
+        assert!(n_files > 100, "{n_files} files");
     }
 
     #[cfg(feature = "flex")]

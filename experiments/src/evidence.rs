@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use sparta_results::attention::{Claim as FigureFound, SeedClaims};
+use sparta_results::attention::{PublishedClaim, SeedClaims};
 use sparta_results::evidence::{
-    Claim, Counted, FigureClaim, RunLinks, Test, claims_json, claims_markdown, claims_table, judge,
-    missing_runs, parse, shipped,
+    Claim, ClaimTest, Counted, FigureClaim, RunLinks, claims_json, claims_markdown, claims_table,
+    judge, missing_runs, parse, shipped,
 };
 use sparta_results::{RunRecord, load_all};
 
@@ -49,7 +49,7 @@ pub fn claims(request: &Claims) -> Result<()> {
             parse(&text).with_context(|| path.display().to_string())?
         }
     };
-    let is_figure = |claim: &Claim| matches!(claim.test, Test::Figure { .. });
+    let is_figure = |claim: &Claim| matches!(claim.test, ClaimTest::Figure { .. });
     let has_figures = claims.iter().any(is_figure);
     let (mut records, mut figures) = (Vec::new(), Vec::new());
     let found = match request.paths.is_empty() {
@@ -164,7 +164,7 @@ fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
             );
             continue;
         };
-        let claim = |of: FigureFound| FigureClaim {
+        let claim = |of: PublishedClaim| FigureClaim {
             table: record.table.clone(),
             recipe_hash: record.recipe_hash.clone(),
             commit: record.commit().map(str::to_owned),

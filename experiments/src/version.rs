@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::device;
+
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit, 12 digits, with `-dirty` if the sources differed from it; `unknown` outside of the repository.
@@ -33,7 +35,7 @@ pub fn versions() -> BTreeMap<String, String> {
         ("commit", COMMIT.to_owned()),
         ("burn", BURN.to_owned()),
         ("rustc", RUSTC.to_owned()),
-        ("features", features().join(",")),
+        ("features", device::features().join(",")),
         ("os", here(sysinfo::System::long_os_version())),
         ("cpu", here(processor())),
         ("threads", here(threads.ok())),
@@ -63,23 +65,6 @@ pub(crate) fn quoted(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
-}
-
-/// The backends of this build.
-fn features() -> Vec<&'static str> {
-    let all = [
-        ("flex", cfg!(feature = "flex")),
-        ("ndarray", cfg!(feature = "ndarray")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("vulkan", cfg!(feature = "vulkan")),
-        ("metal", cfg!(feature = "metal")),
-        ("cuda", cfg!(feature = "cuda")),
-        ("rocm", cfg!(feature = "rocm")),
-        ("tch", cfg!(feature = "tch")),
-        ("autotune", cfg!(feature = "autotune")),
-    ];
-    let on = all.into_iter().filter(|(_, is_on)| *is_on);
-    on.map(|(name, _)| name).collect()
 }
 
 /// The processor's name.

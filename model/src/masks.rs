@@ -6,16 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use sparta_ops::attention::{AttentionOptions, BlockMask, Implementation};
+use sparta_ops::attention::{AttentionOptions, BLOCK_SIZES, BlockMask, Implementation};
 use sparta_ops::pruning::{
     AttentionType, CellRule, GlobalMask, IndexSets, PruningError, StaticPattern,
 };
 
 use crate::error::ModelError;
 use crate::layer::mechanism::{Abilities, StaticMasks};
-
-/// The block sizes that fused attention may have.
-const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
 
 /// The size of the blocks that a mask of single cells is cut into: keys of a tile of the fused kernels.
 const BLOCK_SIZE: usize = 64;

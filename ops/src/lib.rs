@@ -14,7 +14,7 @@
 //! - [`module`]: mappings, losses and α-entmax with a learned α as Burn modules.
 //!
 //! Every operation takes Burn's run-time `Tensor<D>` and is differentiable on a device with
-//! `.autodiff()`. A score ≤ −1e30 (−∞ included) is *hidden*: its weight is zero. A row with every
+//! `.autodiff()`. A score ≤ −1e30 ([`HIDDEN`]; −∞ included) is *hidden*: its weight is zero. A row with every
 //! score hidden gives zeros, forward and backward.
 
 pub mod activation;
@@ -49,3 +49,4 @@ pub use backend::SpartaBackend;
 pub use dropout::dropout;
 pub use entmax::{PerRow, entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
 pub use norm::layer_norm;
+pub use primitive::HIDDEN;

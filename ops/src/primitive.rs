@@ -5,7 +5,7 @@ use burn::backend::{Backend, FloatDType, TensorMetadata, get_device_settings};
 use burn::tensor::{DType, Shape, TensorData};
 
 /// Scores at or below this value are hidden (WGSL has no −∞ literal).
-pub(crate) const HIDDEN: f64 = -1e30;
+pub const HIDDEN: f64 = -1e30;
 
 /// The value at or below which a score of this type counts as hidden: [`HIDDEN`], or the minimum of
 /// a type that cannot hold it.

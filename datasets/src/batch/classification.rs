@@ -1,7 +1,7 @@
 //! Encoded texts → rectangles with padding, in an order drawn from (seed, epoch).
 
 use super::rectangle::Rectangle;
-use crate::classification::{ClassificationCorpus, Label, TextExample};
+use crate::classification::{Label, TextExample};
 use crate::shuffle::Shuffler;
 use crate::tokenize::pretrained::{Encoding, Tokenizer};
 use crate::{Error, Result};
@@ -113,14 +113,6 @@ impl ClassificationBatch {
             len,
         })
     }
-
-    /// Number of tokens, padding not counted.
-    pub fn n_tokens(&self) -> usize {
-        self.padding
-            .iter()
-            .filter(|&&is_padding| !is_padding)
-            .count()
-    }
 }
 
 fn targets(labels: impl Iterator<Item = Option<Label>> + Clone) -> Targets {
@@ -229,39 +221,4 @@ pub struct PaddingFraction {
     pub n_cells: usize,
     /// Attention cells where both are tokens.
     pub n_token_cells: usize,
-}
-
-impl PaddingFraction {
-    /// Fraction of the positions that is padding; 0 without positions.
-    pub fn of_positions(&self) -> f64 {
-        fraction_left(self.n_tokens, self.n_positions)
-    }
-
-    /// Fraction of the attention cells whose query or key is padding; 0 without cells. So much
-    /// of a global mask hides nothing.
-    pub fn of_cells(&self) -> f64 {
-        fraction_left(self.n_token_cells, self.n_cells)
-    }
-}
-
-fn fraction_left(part: usize, whole: usize) -> f64 {
-    match whole {
-        0 => 0.0,
-        whole => 1.0 - part as f64 / whole as f64,
-    }
-}
-
-impl ClassificationCorpus {
-    /// Encodes one part in at most `max_len` tokens an example.
-    ///
-    /// # Errors
-    /// [`Error::UnknownPart`], [`Error::TooShortForSpecial`].
-    pub fn encode(
-        &self,
-        part: &str,
-        tokenizer: &Tokenizer,
-        max_len: usize,
-    ) -> Result<Vec<EncodedExample>> {
-        EncodedExample::encode_all(&self.part(part)?.examples, tokenizer, max_len)
-    }
 }

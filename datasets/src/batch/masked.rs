@@ -143,12 +143,6 @@ impl MaskedBatch {
         })
     }
 
-    /// Number of tokens, padding not counted.
-    pub fn n_tokens(&self) -> usize {
-        let is_token = |&&is_padding: &&bool| !is_padding;
-        self.padding.iter().filter(is_token).count()
-    }
-
     /// Number of tokens to be found.
     pub fn n_targets(&self) -> usize {
         let is_target = |&&label: &&i32| label != IGNORE;

@@ -93,14 +93,6 @@ impl PairBatch {
         self.source_lengths.iter().flat_map(row).collect()
     }
 
-    /// `true` where a target position is padding, `[batch_size, target_len]`.
-    pub fn target_padding(&self) -> Vec<bool> {
-        self.target_output
-            .iter()
-            .map(|&target| target == IGNORE)
-            .collect()
-    }
-
     /// Number of target tokens to be scored.
     pub fn n_targets(&self) -> usize {
         self.target_lengths.iter().sum()

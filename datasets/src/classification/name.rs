@@ -53,6 +53,18 @@ impl ClassificationTask {
         }
     }
 
+    /// That a folder which the user names has the published files, unpacked or as an archive; always so of the shipped task,
+    /// which needs none.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says what was looked for.
+    pub fn check_given(self, dir: &Path) -> Result<()> {
+        match self {
+            Self::QuestionSentence => Ok(()),
+            Self::Glue(task) => glue::check_given(task, dir),
+        }
+    }
+
     /// The files that [`ClassificationTask::load`] reads, by their sha256; of the shipped task its packed files. Nothing is
     /// downloaded.
     ///

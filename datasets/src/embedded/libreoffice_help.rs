@@ -59,17 +59,6 @@ pub fn libreoffice_help() -> Result<ParallelCorpus> {
     Ok(corpus)
 }
 
-/// The corpus of the small translation tables: [`libreoffice_help`] cut by Moses' rules, in lower
-/// case, the pairs with 3 to 12 words on the English side (`libreoffice-help-3to12`).
-///
-/// # Errors
-/// As [`libreoffice_help`].
-pub fn libreoffice_help_short() -> Result<ParallelCorpus> {
-    Ok(libreoffice_help()?
-        .tokenized(true)
-        .with_target_words(3..=12))
-}
-
 /// The shipped file.
 pub(crate) fn libreoffice_help_origins() -> Origins {
     Origins(vec![Origin::shipped(FILE, COMPRESSED)])

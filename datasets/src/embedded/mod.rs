@@ -7,7 +7,7 @@ mod question_sentence;
 mod state_of_the_union;
 
 pub(crate) use libreoffice_help::libreoffice_help_origins;
-pub use libreoffice_help::{libreoffice_help, libreoffice_help_short, libreoffice_help_text};
+pub use libreoffice_help::{libreoffice_help, libreoffice_help_text};
 pub(crate) use question_sentence::question_origins;
 pub use question_sentence::{new_wiki, question_sentence, squad_dev};
 pub(crate) use state_of_the_union::state_of_the_union_origins;

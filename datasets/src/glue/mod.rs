@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use prepare::cached;
-pub use prepare::{locate, prepare};
+pub use prepare::{check_given, locate, prepare};
 pub(crate) use read::origins;
 pub use read::{read_part, read_task};
 

@@ -97,30 +97,46 @@ const fn archives(task: GlueTask) -> &'static [Archive] {
 /// # Errors
 /// [`Error::MissingCorpus`], which names the command to type.
 pub fn locate(task: GlueTask, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
-    let mut places = Vec::new();
-    if let Some(dir) = from {
-        places = ["", "glue", "glue_data"]
-            .map(|below| dir.join(below).join(task.folder()))
-            .to_vec();
-        places.push(dir.to_owned());
+    let given = from.and_then(|dir| unpacked_in(task, dir));
+    let cached = || Some(cached(task, cache)).filter(|dir| is_unpacked(task, dir));
+    let found = given.or_else(cached);
+    found.ok_or_else(|| missing(task, from.unwrap_or(cache)))
+}
+
+/// That a folder which the user names has a task's files, unpacked or as the published zip.
+///
+/// # Errors
+/// [`Error::MissingCorpus`], which says what was looked for.
+pub fn check_given(task: GlueTask, dir: &Path) -> Result<()> {
+    let mut zips = archives(task).iter().filter(|archive| is_zip(archive));
+    let is_there = unpacked_in(task, dir).is_some() || zips.any(|zip| dir.join(zip.file).is_file());
+    match is_there {
+        true => Ok(()),
+        false => Err(missing(task, dir)),
     }
-    places.push(cached(task, cache));
-    let found = places.into_iter().find(|dir| is_unpacked(task, dir));
-    found.ok_or_else(|| {
-        let files: Vec<&str> = layout::files(task).iter().map(|file| file.file).collect();
-        let archives: Vec<&str> = archives(task).iter().map(|archive| archive.file).collect();
-        Error::MissingCorpus {
-            corpus: task.title(),
-            dir: from.unwrap_or(cache).to_owned(),
-            found: format!(
-                "no {} with {}, no {}",
-                task.folder(),
-                files.join(", "),
-                archives.join(", ")
-            ),
-            next: advice(task),
-        }
-    })
+}
+
+/// The folder with a task's files that the user's folder is, or has.
+fn unpacked_in(task: GlueTask, dir: &Path) -> Option<PathBuf> {
+    let below = ["", "glue", "glue_data"].map(|below| dir.join(below).join(task.folder()));
+    let mut places = below.into_iter().chain([dir.to_owned()]);
+    places.find(|dir| is_unpacked(task, dir))
+}
+
+fn missing(task: GlueTask, dir: &Path) -> Error {
+    let files: Vec<&str> = layout::files(task).iter().map(|file| file.file).collect();
+    let archives: Vec<&str> = archives(task).iter().map(|archive| archive.file).collect();
+    Error::MissingCorpus {
+        corpus: task.title(),
+        dir: dir.to_owned(),
+        found: format!(
+            "no {} with {}, no {}",
+            task.folder(),
+            files.join(", "),
+            archives.join(", ")
+        ),
+        next: advice(task),
+    }
 }
 
 /// Makes a task available and returns the folder that holds its files.

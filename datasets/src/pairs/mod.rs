@@ -101,21 +101,6 @@ impl ParallelCorpus {
         });
         self
     }
-
-    /// The other direction: targets become sources.
-    pub fn reversed(self) -> Self {
-        let swap = |pairs: Vec<SentencePair>| -> Vec<SentencePair> {
-            pairs.into_iter().map(|(a, b)| (b, a)).collect()
-        };
-        Self {
-            name: self.name,
-            source: self.target,
-            target: self.source,
-            train: swap(self.train),
-            valid: swap(self.valid),
-            test: swap(self.test),
-        }
-    }
 }
 
 /// Lower case character by character, as `lowercase.perl`: a sigma at the end of a word is `σ` too.

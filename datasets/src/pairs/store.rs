@@ -59,36 +59,6 @@ impl PairStore {
         Self::checked(source, target)
     }
 
-    /// Opens the stores of a split, or makes them when one of the two is not there.
-    ///
-    /// Files that are there but unusable are an error, not silently replaced; so are files with
-    /// another number of sentences than the corpus has.
-    ///
-    /// # Errors
-    /// Those of [`TokenStore::open`] and [`TokenStore::create`]; [`Error::UnmatchedPairs`].
-    pub fn open_or_create(
-        dir: &Path,
-        corpus: &ParallelCorpus,
-        split: Split,
-        vocabulary: &PairVocabulary,
-    ) -> Result<Self> {
-        let [source_path, target_path] = paths(dir, corpus, split, vocabulary);
-        if !source_path.exists() || !target_path.exists() {
-            return Self::create(dir, corpus, split, vocabulary);
-        }
-        let store = Self::open(dir, corpus, split, vocabulary)?;
-        let n_pairs = corpus.pairs(split).len();
-        if store.len() != n_pairs {
-            return Err(Error::UnmatchedPairs {
-                left: source_path.display().to_string(),
-                n_left: store.len(),
-                right: format!("{split} of {}", corpus.name),
-                n_right: n_pairs,
-            });
-        }
-        Ok(store)
-    }
-
     /// Encoded pairs in memory, each sentence ending in `</s>`: for a dry run, which leaves no file.
     ///
     /// # Errors

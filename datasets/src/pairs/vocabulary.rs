@@ -53,11 +53,6 @@ impl PairVocabulary {
         }
     }
 
-    /// Whether both sides have the same ids, so that embeddings can be shared.
-    pub fn is_joined(&self) -> bool {
-        self.source.hash() == self.target.hash()
-    }
-
     /// Writes `codes.bpe`, `dict.de.txt` and `dict.en.txt` (for German and English) into a folder.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub use download::{Patience, fetch, fetch_if_there, fetch_patiently};
 pub use event::{Download, HashCheck, Listener, Remote};
 pub(crate) use limited::Limited;
 pub use origin::{Origin, Origins};
-pub use prepare::{Archive, archive_of, locate, prepare};
+pub use prepare::{Archive, archive_of, check_given, locate, prepare};
 pub use record::{record_of, recorded_sha256};
 pub(crate) use refused::refused;
 pub(crate) use text::read_utf8;

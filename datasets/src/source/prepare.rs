@@ -59,20 +59,45 @@ pub const fn archive_of(which: WikiText) -> Archive {
     }
 }
 
+/// The folder with the three files that the user's folder is, or has.
+fn unpacked_in(which: WikiText, dir: &Path) -> Option<PathBuf> {
+    let places = [dir.to_owned(), dir.join(which.folder())];
+    places.into_iter().find(|dir| wikitext::is_unpacked(dir))
+}
+
+/// That a folder which the user names has the files, unpacked or as they were published.
+///
+/// # Errors
+/// [`Error::MissingCorpus`], which says what was looked for; where some of the files are there, those of [`wikitext::check`].
+pub fn check_given(which: WikiText, dir: &Path) -> Result<()> {
+    let file = archive_of(which).file;
+    if unpacked_in(which, dir).is_some() || dir.join(file).is_file() {
+        return Ok(());
+    }
+    // When some of the files are there, the one that is missing is the better answer.
+    if Split::ALL
+        .into_iter()
+        .any(|split| dir.join(wikitext::file_name(split)).is_file())
+    {
+        wikitext::check(dir, which)?;
+    }
+    let next = format!(
+        "put {file} or the unpacked wiki.{{train,valid,test}}.tokens there, or name another folder"
+    );
+    Err(missing(which, dir, next))
+}
+
 /// The folder with the three files, without downloading or writing anything.
 ///
-/// Looks in `from` and in `from/wikitext-…` when the user named a folder, else in the cache.
+/// Looks in `from` and in `from/wikitext-…` when the user named a folder, then in the cache, where [`prepare`] unpacks the
+/// archive of such a folder; [`check_given`] says whether it has one.
 ///
 /// # Errors
 /// [`Error::MissingCorpus`], which names the command to type.
 pub fn locate(which: WikiText, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
-    let cached = cache.join(which.folder());
-    let places = match from {
-        Some(dir) => vec![dir.to_owned(), dir.join(which.folder()), cached],
-        None => vec![cached],
-    };
-    let unpacked = places.into_iter().find(|dir| wikitext::is_unpacked(dir));
-    unpacked.ok_or_else(|| {
+    let given = from.and_then(|dir| unpacked_in(which, dir));
+    let cached = || Some(cache.join(which.folder())).filter(|dir| wikitext::is_unpacked(dir));
+    given.or_else(cached).ok_or_else(|| {
         missing(
             which,
             from.unwrap_or(cache),
@@ -103,24 +128,12 @@ pub fn prepare(
     let cached = cache.join(which.folder());
     let file = archive_of(which).file;
     let dir = if let Some(dir) = from {
-        let places = [dir.to_owned(), dir.join(which.folder())];
-        if let Some(unpacked) = places.into_iter().find(|dir| wikitext::is_unpacked(dir)) {
+        check_given(which, dir)?;
+        if let Some(unpacked) = unpacked_in(which, dir) {
             unpacked
-        } else if dir.join(file).is_file() {
+        } else {
             unpack_tokens(&dir.join(file), &cached)?;
             cached.clone()
-        } else {
-            // When some of the files are there, the one that is missing is the better answer.
-            if Split::ALL
-                .into_iter()
-                .any(|split| dir.join(wikitext::file_name(split)).is_file())
-            {
-                wikitext::check(dir, which)?;
-            }
-            let next = format!(
-                "put {file} or the unpacked wiki.{{train,valid,test}}.tokens there, or name another folder"
-            );
-            return Err(missing(which, dir, next));
         }
     } else {
         if !wikitext::is_unpacked(&cached) {

@@ -157,6 +157,17 @@ impl SquadSet {
             .transpose()
     }
 
+    /// That a folder which the user names has the published files; always so of the shipped set, which needs none.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says what was looked for.
+    pub fn check_given(self, dir: &Path) -> Result<()> {
+        match self.published() {
+            Some(of) if of.given(dir).is_none() => Err(of.missing(dir)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The articles: decoded from the program, or read from `from` (the user's `--from DIR`, or
     /// `DIR/squad`, of v2.0 `DIR/squad-v2.0`) or from the cache. Nothing is downloaded.
     ///
@@ -242,22 +253,34 @@ impl SquadSet {
 }
 
 impl Published {
+    /// Whether a folder has both files.
+    fn is_whole(&self, dir: &Path) -> bool {
+        let mut files = self.files.iter();
+        files.all(|(_, archive, _)| dir.join(archive.file).is_file())
+    }
+
+    /// The folder with both files that the user's folder is, or has.
+    fn given(&self, dir: &Path) -> Option<PathBuf> {
+        let places = [dir.to_owned(), dir.join(self.folder)];
+        places.into_iter().find(|dir| self.is_whole(dir))
+    }
+
     /// The folder with both files.
     fn locate(&self, from: Option<&Path>, cache: &Path) -> Result<PathBuf> {
-        let cached = cache.join(self.folder);
-        let places = match from {
-            Some(dir) => vec![dir.to_owned(), dir.join(self.folder), cached],
-            None => vec![cached],
-        };
+        let given = from.and_then(|dir| self.given(dir));
+        let cached = || Some(cache.join(self.folder)).filter(|dir| self.is_whole(dir));
+        let found = given.or_else(cached);
+        found.ok_or_else(|| self.missing(from.unwrap_or(cache)))
+    }
+
+    fn missing(&self, dir: &Path) -> Error {
         let [train, dev] = self.files.each_ref().map(|(_, archive, _)| archive.file);
-        let is_whole = |dir: &PathBuf| [train, dev].iter().all(|file| dir.join(file).is_file());
-        let found = places.into_iter().find(is_whole);
-        found.ok_or_else(|| Error::MissingCorpus {
+        Error::MissingCorpus {
             corpus: self.title,
-            dir: from.unwrap_or(cache).to_owned(),
+            dir: dir.to_owned(),
             found: format!("no {train} with {dev}"),
             next: "run `prepare`, or `prepare --from DIR` with a folder that holds both".to_owned(),
-        })
+        }
     }
 }
 

@@ -68,11 +68,6 @@ pub struct Window {
 }
 
 impl Window {
-    /// Place of the first token of the paragraph.
-    pub fn context_start(&self) -> usize {
-        self.context().start
-    }
-
     /// Tokens of the paragraph, as places in the encoding.
     pub fn context(&self) -> std::ops::Range<usize> {
         self.encoding.second()

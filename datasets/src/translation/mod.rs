@@ -31,9 +31,6 @@ use crate::{Error, Result, embedded};
 pub enum TranslationCorpus {
     /// LibreOffice's help, German to English, shipped inside the program: tokenised, lower case.
     LibreofficeHelp,
-    /// Its pairs of 3 to 12 English words; a recipe chooses lengths itself.
-    #[serde(skip)]
-    LibreofficeHelpShort,
     /// Multi30k task 1, German to English; test is `test_2016_flickr`.
     Multi30kDeEn,
     /// IWSLT 2014, German to English, as fairseq prepares it.
@@ -53,9 +50,8 @@ pub enum TranslationCorpus {
 
 impl TranslationCorpus {
     /// Every corpus.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::LibreofficeHelp,
-        Self::LibreofficeHelpShort,
         Self::Multi30kDeEn,
         Self::Iwslt14DeEn,
         Self::Iwslt17DeEn,
@@ -69,7 +65,6 @@ impl TranslationCorpus {
     pub const fn name(self) -> &'static str {
         match self {
             Self::LibreofficeHelp => "libreoffice-help",
-            Self::LibreofficeHelpShort => "libreoffice-help-3to12",
             Self::Multi30kDeEn => "multi30k-de-en",
             Self::Iwslt14DeEn => "iwslt14-de-en",
             Self::Iwslt17DeEn => "iwslt17-de-en",
@@ -97,6 +92,16 @@ impl TranslationCorpus {
     pub fn locate(self, cache: &Path) -> Result<Option<PathBuf>> {
         let locate = |published| prepare::locate(published, cache);
         catalog::published(self).map(locate).transpose()
+    }
+
+    /// That a folder which the user names has the published files, unpacked or as archives, or is a cache in which they are
+    /// prepared; always so of the shipped corpora, which need none.
+    ///
+    /// # Errors
+    /// [`Error::MissingCorpus`], which says what was looked for.
+    pub fn check_given(self, dir: &Path) -> Result<()> {
+        let check = |published| prepare::check_given(published, dir);
+        catalog::published(self).map_or(Ok(()), check)
     }
 
     /// The files that [`TranslationCorpus::load`] reads without a folder of the user, by their sha256: those that
@@ -135,11 +140,10 @@ impl TranslationCorpus {
     /// [`Error::MissingCorpus`], which names the command to type; with `from`, those of
     /// [`TranslationCorpus::prepare`].
     pub fn load(self, from: Option<&Path>, cache: &Path) -> Result<ParallelCorpus> {
-        match (self, catalog::published(self), from) {
-            (Self::LibreofficeHelpShort, _, _) => embedded::libreoffice_help_short(),
-            (_, None, _) => Ok(embedded::libreoffice_help()?.tokenized(true)),
-            (_, Some(published), None) => prepare::load(published, cache),
-            (_, Some(published), Some(_)) => {
+        match (catalog::published(self), from) {
+            (None, _) => Ok(embedded::libreoffice_help()?.tokenized(true)),
+            (Some(published), None) => prepare::load(published, cache),
+            (Some(published), Some(_)) => {
                 prepare::prepare(published, from, cache, &mut |_| ())?;
                 prepare::load(published, cache)
             }

@@ -47,6 +47,30 @@ pub(super) fn locate(published: &Published, cache: &Path) -> Result<PathBuf> {
     }
 }
 
+/// That the user's folder has the published texts or one of their archives, or is a cache with the prepared files.
+pub(super) fn check_given(published: &Published, dir: &Path) -> Result<()> {
+    let archives: Vec<&str> = (published.archives.iter())
+        .map(|archive| archive.file)
+        .collect();
+    let texts = raw::missing(published, &[dir.to_owned()]);
+    let is_there = texts.is_empty()
+        || archives.iter().any(|file| dir.join(file).is_file())
+        || is_prepared(published, &prepared_dir(published, dir));
+    if is_there {
+        return Ok(());
+    }
+    Err(Error::MissingCorpus {
+        corpus: published.title,
+        dir: dir.to_owned(),
+        found: format!(
+            "none of the archives {}, and unpacked no {}",
+            archives.join(", "),
+            texts.join(", ")
+        ),
+        next: "put them there as published or unpacked, or name another folder".to_owned(),
+    })
+}
+
 /// What the files that [`prepare`] wrote are; their names have the folder's, which says which preparation it was.
 pub(super) fn origins(published: &Published, cache: &Path) -> Result<Origins> {
     let dir = locate(published, cache)?;

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use sparta_datasets::glue::{GlueTask, read_part};
 use sparta_datasets::squad::{SquadForm, read_articles};
-use sparta_datasets::tokenize::bpe::{Bpe, BpeCodes};
+use sparta_datasets::tokenize::bpe::BpeCodes;
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_datasets::tokenize::{Dictionary, Vocabulary};
 
@@ -41,13 +41,10 @@ fn are_called_what_they_are(#[case] bytes: &[u8], #[case] expected: &str) {
         path
     };
     let (text, json, vocab) = (write("dev.tsv"), write("a.json"), write("vocab.txt"));
-    fs::write(dir.path().join("own.bpe"), "#version: 0.2\n").unwrap();
-    let bpe = Bpe::new(BpeCodes::load(&dir.path().join("own.bpe")).unwrap());
     let messages = [
         Vocabulary::load(&text).unwrap_err(),
         Dictionary::load(&text).unwrap_err(),
         BpeCodes::load(&text).unwrap_err(),
-        bpe.with_pieces_of(&text, 0).unwrap_err(),
         read_part(GlueTask::Rte, dir.path(), "dev").unwrap_err(),
         read_articles(&json, SquadForm::V1_1).unwrap_err(),
         Tokenizer::open(&json, None).unwrap_err(),

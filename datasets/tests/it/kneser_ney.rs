@@ -64,7 +64,6 @@ fn bigram_by_hand() {
     // Bigrams: ab 2, ba 2, ac 1, so n1 = 1, n2 = 2, D2 = 1/5.
     // Continuations N1+(• w): a 1, b 1, c 1, so n1 = 3, n2 = 0, D1 = 1; the unigrams are 1/4 each.
     let model = KneserNey::count(&[0, 1, 0, 1, 0, 2], 4, Order::Bigram).unwrap();
-    assert_eq!(model.discounts(), [1.0, 0.2]);
     let near =
         |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
     near(model.probability(&[], 0), 0.25);
@@ -84,7 +83,6 @@ fn trigram_by_hand() {
     // Trigrams of a b a b a c: aba 2, bab 1, bac 1, so n1 = 2, n2 = 1, D3 = 1/2. Continuations:
     // N1+(• ba) = 1, N1+(• ab) = 1, N1+(• ac) = 1, D2 = 1. N1+(• w): a 1, b 1, c 1, D1 = 1.
     let model = KneserNey::count(&[0, 1, 0, 1, 0, 2], 4, Order::Trigram).unwrap();
-    assert_eq!(model.discounts(), [1.0, 1.0, 0.5]);
     // After b a: (1 − 1/2)/2 + 1/2·2/2 · p(b | a), where p(b | a) = (1 − 1)/2 + 1·2/2 · 1/4.
     let expected = 0.25 + 0.5 * 0.25;
     assert!((model.probability(&[1, 0], 1) - expected).abs() < 1e-12);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sparta_datasets::Split;
-use sparta_datasets::embedded::{libreoffice_help, libreoffice_help_short, libreoffice_help_text};
+use sparta_datasets::embedded::{libreoffice_help, libreoffice_help_text};
 
 fn key(sentence: &str) -> String {
     sentence
@@ -60,9 +60,11 @@ fn pairs_are_those_of_the_file() {
     }
 }
 
+/// What the small translation tables use (`experiments/recipes/small/iwslt.toml`).
 #[test]
-fn the_short_view_is_tokenised_and_large_enough_to_report_on() {
-    let corpus = libreoffice_help_short().unwrap();
+fn the_short_pairs_are_tokenised_and_enough_to_report_on() {
+    let corpus = libreoffice_help().unwrap().tokenized(true);
+    let corpus = corpus.with_target_words(3..=12);
     assert_eq!(corpus.name, "libreoffice-help-3to12");
     let sizes = Split::ALL.map(|split| corpus.pairs(split).len());
     println!("train, valid, test: {sizes:?}");

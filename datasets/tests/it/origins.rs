@@ -116,7 +116,6 @@ fn what_ships_is_named_by_its_packed_file() {
         (question_sentence.origins(None, none), 2),
         (SquadSet::Shipped.origins(None, none), 2),
         (TranslationCorpus::LibreofficeHelp.origins(none), 1),
-        (TranslationCorpus::LibreofficeHelpShort.origins(none), 1),
     ] {
         let origins = origins.unwrap();
         assert_eq!(origins.0.len(), n);

@@ -92,10 +92,6 @@ fn padding_and_shift() {
         right.source_padding(),
         [false, false, false, false, false, true]
     );
-    assert_eq!(
-        right.target_padding(),
-        [false, false, true, true, false, false, false, false]
-    );
     assert_eq!(right.n_targets(), 6);
     let left = PairBatch::new(&pairs, PaddingSide::Left);
     assert_eq!(left.source, [5, 6, 2, 1, 8, 2]);

@@ -100,7 +100,7 @@ fn windows_step_by_the_stride_and_the_best_view_is_taken() {
     // Room for ten tokens behind `[CLS] x y z [SEP]`: 0..10, 4..14, 8..18, 12..19.
     let starts: Vec<usize> = found
         .iter()
-        .map(|window| window.encoding.offsets[window.context_start()].0 / 2)
+        .map(|window| window.encoding.offsets[window.context().start].0 / 2)
         .collect();
     assert_eq!(starts, [0, 4, 8, 12]);
     let lens: Vec<usize> = found.iter().map(|window| window.context().len()).collect();
@@ -206,7 +206,7 @@ fn the_target_gives_the_answer_back(#[case] max_len: usize, #[case] least: f64) 
         let is_possible = of_question.iter().any(|window| {
             let (from, to) = target(window);
             let is_shown = (from, to) != (0, 0);
-            is_shown && to - from < 30 && window.is_best_view[from - window.context_start()]
+            is_shown && to - from < 30 && window.is_best_view[from - window.context().start]
         });
         let best = spans.first().filter(|best| best.score == 18.0);
         assert_eq!(best.is_some(), is_possible, "{question:?}");
@@ -236,7 +236,7 @@ fn spans_keep_to_the_limits() {
     let found = windows(&articles, &wordpiece(), &WindowOptions::BERT).unwrap();
     let window = &found[0];
     let context = &articles[0].paragraphs[0].context;
-    let first = window.context_start();
+    let first = window.context().start;
     let mut start = vec![0.0; window.encoding.len() + 5];
     let mut end = start.clone();
     let options = SpanOptions {
@@ -282,12 +282,8 @@ fn batches_have_starts_and_ends() {
     let hidden: Vec<bool> = batch.ids.iter().map(|&id| id == 0).collect();
     assert_eq!(batch.padding, hidden);
     assert_eq!(&batch.token_types[..10], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0]);
-    assert_eq!(
-        order
-            .padding(&found, PaddingStrategy::Dynamic)
-            .of_positions(),
-        0.0
-    );
+    let share = order.padding(&found, PaddingStrategy::Dynamic);
+    assert_eq!(share.n_tokens, share.n_positions);
     articles[0].paragraphs[0].questions[0].answers[0].start = None;
     let found = windows(&articles, &wordpiece, &options).unwrap();
     let batch = SpanBatch::new(&found, &[0], PaddingStrategy::Dynamic, 0).unwrap();
@@ -376,7 +372,7 @@ fn no_answer_is_as_likely_as_the_window_that_doubts_it_most() {
         (logits[0], logits[at]) = (cls, high);
         logits
     };
-    let first = found[0].context_start();
+    let first = found[0].context().start;
     let sides = [
         [logits(2.0, first + 2, 4.0), logits(3.0, first + 3, 1.5)],
         [logits(0.5, first + 1, 1.0), logits(0.25, first + 1, 1.0)],

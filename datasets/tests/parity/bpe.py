@@ -14,7 +14,6 @@ import pathlib
 import sys
 
 from subword_nmt.apply_bpe import BPE
-from subword_nmt.get_vocab import get_vocab
 from subword_nmt.learn_bpe import learn_bpe
 
 HERE = pathlib.Path(__file__).parent
@@ -33,8 +32,8 @@ def learn(text, **options):
     return out.getvalue()
 
 
-def apply(codes, lines, **options):
-    bpe = BPE(io.StringIO(codes), **options)
+def apply(codes, lines):
+    bpe = BPE(io.StringIO(codes))
     return [bpe.process_line(line) for line in lines]
 
 
@@ -44,11 +43,6 @@ def main():
     lines = text.rstrip("\n").split("\n")
     codes = learn(text, num_symbols=4000)
     applied = apply(codes, lines)
-    vocabulary = io.StringIO()
-    get_vocab(io.StringIO("\n".join(applied) + "\n"), vocabulary)
-    frequent = {line.split(" ")[0] for line in vocabulary.getvalue().split("\n")
-                if line and int(line.split(" ")[1]) >= 50}
-    limited = apply(codes, lines, vocab=frequent)
     head = "\n".join(lines[:400]) + "\n"
     repeats = "aaaa aaa aaaaaa abab ababab babababa\naaaaaaa abababab xx xxx xxxx xyxyx xyxyxyx yxyxyxy\n" * 3
     json.dump({
@@ -56,8 +50,6 @@ def main():
         "codes_4000_head": codes.split("\n")[:200],
         "codes_4000_sha256": sha256(codes),
         "applied_sha256": sha256("\n".join(applied) + "\n"),
-        "limited_50_sha256": sha256("\n".join(limited) + "\n"),
-        "limited_50_head": limited[:40],
         "codes_exhausted": learn(head, num_symbols=100000, min_frequency=3),
         "codes_total_symbols_600_sha256": sha256(learn(text, num_symbols=600, total_symbols=True)),
         "codes_repeats": learn(repeats, num_symbols=1000),

@@ -10,6 +10,8 @@
 //! and does it all. Ours are the recipes of the programs, opened and trained as those do. Rates are target tokens a second
 //! (of a BERT its tokens, without padding). Without `--peer` ours is timed alone.
 
+#[path = "../../../ops/benches/common/arguments.rs"]
+mod arguments;
 mod arithmetic;
 mod compared;
 mod decode;

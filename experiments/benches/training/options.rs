@@ -8,7 +8,11 @@ use burn::tensor::Device;
 use serde_json::json;
 use sparta_experiments::device::{self, DeviceChoice};
 
+use crate::arguments::{Arguments, refuse};
 use crate::peer::Peer;
+
+const USAGE: &str = "--device NAME, --filter TEXT, --rounds N, --steps N, --peer PYTHON and --out DIR; the head of \
+     experiments/benches/training/main.rs says more";
 
 /// `--device NAME --filter TEXT --rounds N --steps N --peer PYTHON --out DIR`.
 pub struct Options {
@@ -37,27 +41,22 @@ impl Options {
             out: None,
             threads: asked.unwrap_or(all),
         };
-        let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
-        while let Some(name) = arguments.next() {
-            let value = arguments
-                .next()
-                .unwrap_or_else(|| panic!("{name} needs a value"));
+        let mut arguments = Arguments::new(USAGE);
+        while let Some(name) = arguments.option() {
             match name.as_str() {
-                "--device" => options.choice = value.parse().expect("a device"),
-                "--filter" => options.filter = value,
-                "--rounds" => options.rounds = value.parse().expect("--rounds takes a number"),
-                "--steps" => options.steps = value.parse().expect("--steps takes a number"),
-                "--peer" => options.python = Some(value.into()),
-                "--out" => options.out = Some(value.into()),
-                other => panic!(
-                    "no option {other}: see the head of experiments/benches/training/main.rs"
-                ),
+                "--device" => {
+                    let choice = arguments.value(&name).parse();
+                    options.choice =
+                        choice.unwrap_or_else(|error: String| refuse(format!("--device: {error}")));
+                }
+                "--filter" => options.filter = arguments.value(&name),
+                "--rounds" => options.rounds = arguments.number(&name, 1),
+                "--steps" => options.steps = arguments.number(&name, 1),
+                "--peer" => options.python = Some(arguments.value(&name).into()),
+                "--out" => options.out = Some(arguments.value(&name).into()),
+                _ => arguments.unknown(&name),
             }
         }
-        assert!(
-            options.rounds > 0 && options.steps > 0,
-            "--rounds and --steps are at least 1"
-        );
         options
     }
 

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sparta_ops::pruning::AttentionType;
-use sparta_results::attention::{Claim, Findings, ModelFindings, SeedClaims, claims, claims_table};
+use sparta_results::attention::{
+    Findings, ModelFindings, PublishedClaim, SeedClaims, claims, claims_table,
+};
 use sparta_results::figure::TrajectoryFigure;
 
 use super::measure::{Alphas, Measured};
@@ -15,7 +17,7 @@ pub(super) fn of(
     all: &[Measured],
     learned: Option<(&str, &Alphas)>,
     trajectory: Option<(&str, &TrajectoryFigure)>,
-) -> Vec<Claim> {
+) -> Vec<PublishedClaim> {
     let mut findings = Findings::default();
     for measured in all {
         let model = findings

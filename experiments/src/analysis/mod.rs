@@ -28,7 +28,7 @@ pub use tokens::Tokens;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use sparta_results::attention::claims_table;
 
 use crate::io::print_line;
@@ -54,7 +54,7 @@ pub fn analyze(request: &Analyze) -> Result<()> {
         let figure = figures::omega(&on.device)?;
         let folder = match (&request.out, request.runs.as_slice()) {
             (Some(out), _) => out.clone(),
-            (None, [run]) => run_folder_of(run)?.join(ALONE),
+            (None, [run]) => run_folder_of(run)?.0.root().join(ALONE),
             (None, _) => PathBuf::from(ALONE),
         };
         outcome.take(FigureName::Omega, Ok(figure), &folder)?;
@@ -128,32 +128,20 @@ fn tell(request: &Analyze, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// A path from which the run folder is seen: `.` has no parent by its name alone.
-fn seen(path: &Path) -> Result<PathBuf> {
-    let root = run_folder_of(path)?;
-    match path.ancestors().any(|p| p == root) {
-        true => Ok(path.to_owned()),
-        false => {
-            std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
-        }
-    }
-}
-
 /// The figures of a run of any program.
 fn one(path: &Path, request: &Analyze) -> Result<Outcome> {
-    let path = seen(path)?;
-    with_task!(program_of(&run_folder_of(&path)?)?, T => run::analyze::<T>(&path, request))
+    let (run, path) = run_folder_of(path)?;
+    with_task!(program_of(run.root())?, T => run::analyze::<T>(&path, request))
 }
 
 /// The logs of several runs, named apart.
 fn logs(paths: &[PathBuf], request: &Analyze) -> Result<Vec<(String, PathBuf)>> {
     let mut logs = Vec::new();
     for path in paths {
-        let path = seen(path)?;
-        let root = run_folder_of(&path)?;
-        let name = root.file_name().map(|name| name.to_string_lossy());
+        let (run, path) = run_folder_of(path)?;
+        let name = run.root().file_name().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_default();
-        let of = with_task!(program_of(&root)?, T => models::logs::<T>(&path, request, &name));
+        let of = with_task!(program_of(run.root())?, T => models::logs::<T>(&path, request, &name));
         logs.extend(of?);
     }
     for (at, (name, folder)) in logs.iter().enumerate() {

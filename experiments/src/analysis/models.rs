@@ -79,16 +79,17 @@ impl<R: Recipe> Models<R> {
     /// # Errors
     /// A path in no run folder, or without a trained model.
     pub(super) fn find<T: Task<Recipe = R>>(path: &Path, request: &Analyze) -> Result<Self> {
-        let there = in_seeds(&run_folder_of(path)?);
+        let (run, path) = run_folder_of(path)?;
+        let there = in_seeds(run.root());
         let with_found = |recipe: &R| {
             let mut recipe = recipe.clone();
             recipe.choose_found(&there);
             recipe
         };
-        let found = find::<T>(path, |recipe| T::variants(&with_found(recipe)))?;
+        let found = find::<T>(&path, |recipe| T::variants(&with_found(recipe)))?;
         let (recipe, folder) = (with_found(&found.recipe), found.run);
         let root = folder.root().to_owned();
-        let is_whole = path.components().collect::<PathBuf>() == root;
+        let is_whole = path == root;
         let variants = T::variants(&recipe)?;
         let names = labels(&variants);
         let seeds = seeds(&root);
@@ -168,7 +169,7 @@ impl<R: Recipe> Models<R> {
                     row: found.row,
                     label: label.unwrap_or_default(),
                 };
-                (vec![chosen], seed, name, path.to_owned())
+                (vec![chosen], seed, name, path)
             }
         };
         let titles: Vec<&str> = recipe

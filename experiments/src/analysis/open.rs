@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use toml::Table;
 
 use crate::io::read_text;
+use crate::protocol::RunFolder;
 use crate::recipe::{GlueRecipe, LmRecipe, MlmRecipe, Recipe, SquadRecipe, TranslationRecipe};
 
 /// A program that makes run folders.
@@ -85,25 +86,17 @@ impl fmt::Display for ProgramName {
     }
 }
 
-/// The run folder that a path is, or is in: the nearest one with a `recipe.toml`.
+/// The run folder that a folder is, or is in, and the folder as one of it ([`RunFolder::containing`]).
 ///
 /// # Errors
 /// No folder, or one of no run.
-pub fn run_folder_of(path: &Path) -> Result<PathBuf> {
+pub fn run_folder_of(path: &Path) -> Result<(RunFolder, PathBuf)> {
     ensure!(
         path.is_dir(),
         "no folder {}; give a run folder (runs/…) or the folder of a model in it, e.g. RUN/seed-1/NAME/dense",
         path.display()
     );
-    // `.` has no ancestor with a name: a run folder may be above it all the same.
-    let here = match path.ancestors().find(|p| is_run(p)) {
-        Some(found) => return Ok(found.to_owned()),
-        None => {
-            std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?
-        }
-    };
-    let found = here.ancestors().find(|p| is_run(p));
-    found.map(Path::to_owned).ok_or_else(|| {
+    RunFolder::containing(path).ok_or_else(|| {
         anyhow!(
             "{} is no run folder and in none (no recipe.toml in it or above it); a run is made by a program: {}",
             path.display(),
@@ -112,16 +105,12 @@ pub fn run_folder_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn is_run(path: &Path) -> bool {
-    path.join("recipe.toml").is_file()
-}
-
 /// Which program made a run folder, by its recipe.
 ///
 /// # Errors
 /// A folder without a recipe, or one that no program reads: with what the nearest says of it.
 pub fn program_of(run: &Path) -> Result<ProgramName> {
-    let path = run.join("recipe.toml");
+    let path = RunFolder::at(run.to_owned()).recipe();
     let text = read_text(&path).with_context(|| {
         format!(
             "{} is no run folder (cannot read {})",
@@ -185,7 +174,8 @@ mod tests {
         assert!(error.contains("no run folder"), "{error}");
         let text = LmRecipe::SHIPPED[0].text.replace("tgt_len", "tgt_lenn");
         fs::write(folder.path().join("recipe.toml"), text).unwrap();
-        assert_eq!(run_folder_of(&inner).unwrap(), folder.path());
+        let (found, path) = run_folder_of(&inner).unwrap();
+        assert_eq!((found.root(), path), (folder.path(), inner));
         let error = format!("{:#}", program_of(folder.path()).unwrap_err());
         assert!(error.contains("`lm` is the nearest"), "{error}");
         assert!(error.contains("tgt_len"), "{error}");

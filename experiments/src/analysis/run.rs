@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::module::Module;
 use sparta_datasets::tokenize::Language;
 use sparta_ops::attention::Implementation;
-use sparta_results::attention::{Claim, SeedClaims};
+use sparta_results::attention::{PublishedClaim, SeedClaims};
 use sparta_results::figure::{Figure, Published, Role, TrajectoryFigure, save};
 use sparta_results::paper::figures::pair;
 
@@ -19,7 +19,7 @@ use super::request::{Analyze, FigureName};
 use crate::device;
 use crate::io::in_one_line;
 use crate::protocol::run::TrainingSummary;
-use crate::protocol::{MaskedModel, Request, Run, Stage, Task, note};
+use crate::protocol::{MaskedModel, Request, Run, Stage, Task, given, note};
 use crate::recipe::Recipe;
 use crate::train::load_model;
 
@@ -31,7 +31,7 @@ pub(super) struct Outcome {
     /// Figures that there are not, and why.
     pub(super) absent: Vec<(FigureName, String)>,
     /// Published claims on what was measured.
-    pub(super) claims: Vec<Claim>,
+    pub(super) claims: Vec<PublishedClaim>,
 }
 
 impl Outcome {
@@ -187,7 +187,8 @@ fn read<T: Task>(
         profile: false,
         quiet: request.quiet,
     };
-    let task = match T::reopen(&Run::new(&asked)) {
+    let opened = given::check_again(&asked).and_then(|()| T::reopen(&Run::new(&asked)));
+    let task = match opened {
         Ok(task) => task,
         Err(error) => {
             let reason = format!(

@@ -46,9 +46,9 @@ pub struct Attend {
 /// # Errors
 /// A folder without a trained model, texts that it does not read, or a file that is in the way; each says what to do.
 pub fn attend(request: &Attend) -> Result<()> {
-    let run = run_folder_of(&request.model)?;
-    let program = program_of(&run)?;
-    let default = || run.join("figures").join("attention.html");
+    let (run, _) = run_folder_of(&request.model)?;
+    let program = program_of(run.root())?;
+    let default = || run.root().join("figures").join("attention.html");
     let path = request.out.clone().unwrap_or_else(default);
     check_free(&path)?;
     let attended = match program {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::analysis::{self, Analyze, FigureName};
@@ -36,7 +36,7 @@ pub(super) struct AnalyzeOptions {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS} [default: auto]"))]
-    device: Option<String>,
+    device: Option<DeviceChoice>,
     /// No progress output, and no table of claims
     #[arg(long, short)]
     quiet: bool,
@@ -44,7 +44,7 @@ pub(super) struct AnalyzeOptions {
 
 impl AnalyzeOptions {
     /// # Errors
-    /// A figure in the place of a run, or a device that is none.
+    /// A figure in the place of a run.
     fn request(self) -> Result<Analyze> {
         let (mut runs, mut figures) = (Vec::new(), self.figures);
         for run in self.runs {
@@ -74,10 +74,7 @@ impl AnalyzeOptions {
             interrogatives: self.interrogatives,
             data: self.data,
             out: self.out,
-            device: match &self.device {
-                None => DeviceChoice::Auto,
-                Some(name) => name.parse().map_err(|e| anyhow!("{e}"))?,
-            },
+            device: self.device.unwrap_or_default(),
             quiet: self.quiet,
         })
     }

@@ -24,7 +24,7 @@ pub(super) struct AttendOptions {
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
     #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS} [default: auto]"))]
-    device: Option<String>,
+    device: Option<DeviceChoice>,
     /// No words on standard error
     #[arg(long, short)]
     quiet: bool,
@@ -33,18 +33,14 @@ pub(super) struct AttendOptions {
 /// Does what was typed.
 ///
 /// # Errors
-/// As [`attend::attend`], and a device that is none.
+/// As [`attend::attend`].
 pub(super) fn run(options: AttendOptions) -> Result<()> {
-    let device = match options.device {
-        None => DeviceChoice::Auto,
-        Some(name) => name.parse().map_err(anyhow::Error::msg)?,
-    };
     attend::attend(&Attend {
         model: options.model,
         text: options.text,
         target: options.target,
         out: options.out,
-        device,
+        device: options.device.unwrap_or_default(),
         quiet: options.quiet,
     })
 }

@@ -64,6 +64,13 @@ const LM: &[Of] = &[
             "lm reproduce --out runs/mine --resume",
         ],
     ),
+    (
+        "score",
+        &[
+            "lm score --model runs/mine < text.txt",
+            "echo 'the people of the world' | lm score --model runs/mine/seed-1/rows/ap-p80 --words",
+        ],
+    ),
 ];
 
 const IWSLT: &[Of] = &[
@@ -153,7 +160,7 @@ const GLUE: &[Of] = &[
     (
         "train",
         &[
-            "glue train --out runs/mine --seeds 1,2 --set train.epochs=3",
+            "glue train --out runs/mine --seeds 1,2 --set train.steps=1200",
             "glue train --out runs/mine --resume",
         ],
     ),

@@ -21,7 +21,7 @@ pub(super) struct ExportOptions {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS}, for the sample that loaders are checked by [default: auto]"))]
-    device: Option<String>,
+    device: Option<DeviceChoice>,
 }
 
 /// What reads the files.
@@ -34,17 +34,13 @@ enum Format {
 /// Does what was typed.
 ///
 /// # Errors
-/// As [`export::export`], and a device that is none.
+/// As [`export::export`].
 pub(super) fn run(options: ExportOptions) -> Result<()> {
-    let device = match options.device {
-        None => DeviceChoice::Auto,
-        Some(name) => name.parse().map_err(anyhow::Error::msg)?,
-    };
     match options.format {
         Format::Hf => export::export(&Export {
             model: options.model,
             out: options.out,
-            device,
+            device: options.device.unwrap_or_default(),
         }),
     }
 }

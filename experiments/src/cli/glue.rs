@@ -102,7 +102,7 @@ pub fn glue_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(GlueCommand::Predict(options)) => glue::predict(&Predict {
             model: options.model,
-            device: cli.options.common.device()?,
+            device: cli.options.common.device(),
             quiet: cli.options.common.quiet,
         }),
     })

@@ -86,7 +86,7 @@ pub fn iwslt_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             search: options.search,
             pages: options.pages,
             attention: options.attention,
-            device: cli.options.device()?,
+            device: cli.options.device(),
             quiet: cli.options.quiet,
         }),
     })

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use sparta_ops::attention::BLOCK_SIZES;
 use sparta_ops::pruning::{
     AttentionType, BlockState, CellRule, GlobalMask, Grid, PruningError, StaticPattern,
 };
@@ -97,7 +98,7 @@ fn describe(mask: &GlobalMask, types: &[AttentionType], out: &Path) -> Result<()
     ))?;
     for &kind in types {
         let grid = mask.grid(kind, 0)?;
-        let skipped = [16, 32, 64, 128].map(|size| blocks_skipped(mask, kind, grid, size));
+        let skipped = BLOCK_SIZES.map(|size| blocks_skipped(mask, kind, grid, size));
         let skipped: Vec<String> = skipped
             .into_iter()
             .map(|share| Ok(format!("{:.1}", 100.0 * share?)))

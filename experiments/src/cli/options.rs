@@ -22,7 +22,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) recipe: Option<String>,
     #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS} [default: auto]"))]
-    device: Option<String>,
+    device: Option<DeviceChoice>,
     /// The implementation of attention: reference holds all scores, fused skips what is zero [default: auto]
     #[arg(long, value_name = "WHICH", value_parser = implementation())]
     attention_by: Option<Implementation>,
@@ -100,14 +100,8 @@ impl program::Options for Encoder {
 
 impl Common {
     /// The device that was named.
-    ///
-    /// # Errors
-    /// A name that is none, with those that are.
-    pub(super) fn device(&self) -> Result<DeviceChoice> {
-        match &self.device {
-            None => Ok(DeviceChoice::Auto),
-            Some(name) => name.parse().map_err(anyhow::Error::msg),
-        }
+    pub(super) fn device(&self) -> DeviceChoice {
+        self.device.unwrap_or_default()
     }
 
     /// The recipe: the one that was named, or that of the run folder, or the first that ships.
@@ -162,12 +156,12 @@ impl Common {
     /// The request for a stage.
     ///
     /// # Errors
-    /// A recipe or device that cannot be.
+    /// A recipe that cannot be.
     pub(super) fn request<R: Recipe>(self, stage: Option<Stage>) -> Result<Request<R>> {
         Ok(Request {
             stage: stage.unwrap_or(Stage::Reproduce),
             recipe: self.recipe()?,
-            device: self.device()?,
+            device: self.device(),
             attention: self.attention_by.unwrap_or_default(),
             dry_run: self.dry_run,
             only_seeds: self.seeds.is_some() || self.sets("seeds"),
@@ -246,6 +240,13 @@ pub(super) const TRANSLATE: Unused = Unused {
     subcommand: "translate",
     options: MODEL,
     because: "the run folder of `--model` has its recipe and dictionaries",
+};
+
+/// What `lm score` has no use for.
+pub(super) const SCORE: Unused = Unused {
+    subcommand: "score",
+    options: MODEL,
+    because: "the run folder of `--model` has its recipe and vocabulary",
 };
 
 /// What `glue predict` has no use for.

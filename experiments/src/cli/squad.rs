@@ -103,7 +103,7 @@ pub fn squad_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(SquadCommand::Answer(options)) => squad::answer(&AnswerRequest {
             model: options.model,
-            device: cli.options.common.device()?,
+            device: cli.options.common.device(),
             null_threshold: options.null_threshold,
             null_odds: options.null_odds,
             quiet: cli.options.common.quiet,

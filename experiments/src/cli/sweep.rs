@@ -7,14 +7,15 @@ use clap::Args;
 use sparta_ops::attention::Implementation;
 
 use super::options::implementation;
-use crate::device::SPELLINGS;
+use crate::device::{DeviceChoice, SPELLINGS};
 use crate::memory;
 use crate::sweep::{Axis, Engine, Place, Planned, Scheduler, Sweep, sweep};
 
 /// Run a recipe at every point of a grid and every seed, here or as a job array of SLURM
 ///
 /// Each point and seed has a run folder of its own in DIR. What is complete is not made again: a sweep goes on with
-/// `sparta sweep --resume --out DIR`, on either engine. `sparta report DIR` makes the tables, and one of the points.
+/// `sparta sweep --resume --out DIR`, on either engine and with the device, data and weights it began with, unless others are
+/// given. `sparta report DIR` makes the tables, and one of the points.
 #[derive(Debug, Clone, Args)]
 pub(super) struct SweepOptions {
     /// A shipped recipe (`sparta recipes`) or a TOML file
@@ -35,7 +36,7 @@ pub(super) struct SweepOptions {
     #[arg(long, value_enum, default_value = "local")]
     engine: Engine,
     #[arg(long, value_name = "DEVICE", help = format!("{SPELLINGS} [default: auto]"))]
-    device: Option<String>,
+    device: Option<DeviceChoice>,
     /// The implementation of attention [default: auto]
     #[arg(long, value_name = "WHICH", value_parser = implementation())]
     attention_by: Option<Implementation>,
@@ -96,17 +97,15 @@ pub(super) fn run(options: SweepOptions) -> Result<()> {
         !is_for_slurm || options.engine == Engine::Slurm,
         "`--sbatch` and `--at-a-time` are for `--engine slurm`; add it, or leave them out"
     );
-    let device = options.device.map(|name| name.parse());
     sweep(&Sweep {
         planned,
         out: options.out,
         engine: options.engine,
         place: Place {
-            device: device.transpose().map_err(anyhow::Error::msg)?,
+            device: options.device,
             attention: options.attention_by,
             data: options.data,
             weights: options.weights,
-            quiet: options.quiet,
         },
         scheduler: Scheduler {
             options: options.sbatch,
@@ -115,5 +114,6 @@ pub(super) fn run(options: SweepOptions) -> Result<()> {
         dry_run: options.dry_run,
         resume: options.resume,
         task: options.task,
+        quiet: options.quiet,
     })
 }

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use clap_complete::Shell;
 use sparta_ops::attention::Implementation;
-use sparta_results::evidence::{Claim, Test, shipped};
+use sparta_results::evidence::{Claim, ClaimTest, shipped};
 use sparta_results::{RunRecord, load_all};
 
 use super::completions::{ProgramName, script};
@@ -200,6 +200,38 @@ fn an_option_that_a_subcommand_does_not_use_is_refused() {
     check(taken::<Mlm>(), "weights", &[]);
 }
 
+/// A device is read with the command line, by every program and subcommand that has one.
+#[test]
+fn a_device_that_is_none_is_a_wrong_value() {
+    for program in ProgramName::value_variants() {
+        let command = program.command();
+        let name = command.get_name().to_owned();
+        let has_device =
+            |of: &clap::Command| of.get_arguments().any(|arg| arg.get_id() == "device");
+        let subcommands = command.get_subcommands().filter(|of| has_device(of));
+        let mut lines: Vec<String> = subcommands
+            .map(|of| format!("{name} {}", of.get_name()))
+            .collect();
+        if has_device(&command) {
+            lines.push(name);
+        }
+        assert!(lines.len() >= 4, "{lines:?}");
+        for line in lines {
+            for (device, said) in [
+                ("cudda", "unknown device `cudda`; known are auto, flex, "),
+                ("cudda", "did you mean `cuda`?"),
+                ("cuda:x", "`x` in `cuda:x` is not a device number"),
+            ] {
+                let words = words(&format!("{line} --device {device}"));
+                let error = command.clone().try_get_matches_from(words).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ValueValidation, "{line}: {error}");
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains(said), "{line}: {error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_run_folder_brings_its_recipe() {
     let folder = tempfile::tempdir().unwrap();
@@ -248,10 +280,10 @@ fn the_command_of_a_claim_makes_the_runs_it_is_judged_by() {
         }
         let recipe = recipe_of::<T::Recipe>(&words);
         let recipe = recipe.unwrap_or_else(|error| panic!("{}: {error:#}", claim.command));
-        let (Test::Cells { table, .. } | Test::Figure { table, .. }) = &claim.test;
+        let (ClaimTest::Cells { table, .. } | ClaimTest::Figure { table, .. }) = &claim.test;
         assert_eq!(recipe.table(), table, "{}", claim.id);
         assert!(recipe.seeds().len() > 1, "{}", claim.id);
-        let Test::Cells { every, .. } = &claim.test else {
+        let ClaimTest::Cells { every, .. } = &claim.test else {
             return;
         };
         let folder = RunFolder::at(published.join("squad-small"));

@@ -59,19 +59,15 @@ impl Side {
             "there is no {}; give run folders, folders of models in them (RUN/seed-1/dense), or run records",
             path.display()
         );
-        let path: PathBuf = path.components().collect();
-        let root = path
-            .ancestors()
-            .find(|folder| folder.join("recipe.toml").is_file())
-            .with_context(|| {
-                format!(
-                    "{} is in no run folder (no recipe.toml in it or above it); make one with `lm`, `iwslt`, `glue`, \
-                     `squad` or `mlm`",
-                    path.display()
-                )
-            })?;
+        let (folder, path) = RunFolder::containing(path).with_context(|| {
+            format!(
+                "{} is in no run folder (no recipe.toml in it or above it); make one with `lm`, `iwslt`, `glue`, \
+                 `squad` or `mlm`",
+                path.display()
+            )
+        })?;
+        let root = folder.root();
         let program = program_of(root)?;
-        let folder = RunFolder::at(root.to_owned());
         let eval = format!(
             "{} eval --recipe {} --out {} --resume",
             program,
@@ -152,7 +148,7 @@ impl Model {
         let eval = format!(
             "{} eval --recipe {} --out {} --resume --seeds {}",
             self.program,
-            typed(&root.join("recipe.toml")),
+            typed(&RunFolder::at(root.clone()).recipe()),
             typed(root),
             model.seed
         );

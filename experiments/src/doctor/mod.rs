@@ -2,11 +2,13 @@
 
 mod sources;
 
-pub use sources::{RecipeState, Source};
+pub use sources::{RecipeState, SourceState};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use sparta_model::Precision;
 
 use crate::device::{self, DeviceChoice};
 use crate::io::in_one_line;
@@ -21,6 +23,10 @@ pub struct DeviceState {
     pub compiled: bool,
     /// Whether it computed a test product; `None` when it is not compiled in.
     pub opens: Option<bool>,
+    /// Whether networks can compute in f16 on it (`train.precision`); `None` when it does not open.
+    pub f16: Option<bool>,
+    /// The same of bf16.
+    pub bf16: Option<bool>,
     /// What it said, or how to get it.
     pub note: String,
 }
@@ -32,6 +38,8 @@ pub struct Diagnosis {
     pub version: &'static str,
     /// Its commit.
     pub commit: &'static str,
+    /// What run records say of the program and the machine, by the same names.
+    pub versions: BTreeMap<String, String>,
     /// Operating system and processor architecture.
     pub system: String,
     /// Processor cores this process may use.
@@ -49,9 +57,9 @@ pub struct Diagnosis {
     /// Recipes that ship with the programs.
     pub recipes: Vec<RecipeState>,
     /// The corpora that they read.
-    pub corpora: Vec<Source>,
+    pub corpora: Vec<SourceState>,
     /// The pretrained weights that they start from.
-    pub weights: Vec<Source>,
+    pub weights: Vec<SourceState>,
 }
 
 /// Looks at everything; opens every device that is compiled in.
@@ -64,6 +72,7 @@ pub fn diagnose() -> Diagnosis {
     Diagnosis {
         version: version::VERSION,
         commit: version::COMMIT,
+        versions: version::versions(),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         free_memory: system.available_memory(),
@@ -79,18 +88,23 @@ pub fn diagnose() -> Diagnosis {
 
 fn try_device(choice: DeviceChoice) -> DeviceState {
     let compiled = choice.is_compiled();
-    let (opens, note) = match (compiled, device::open(choice, "lm")) {
-        (false, _) => {
+    let opened = compiled.then(|| device::open(choice, "lm"));
+    let (opens, note) = match &opened {
+        None => {
             let feature = choice.feature();
             (None, format!("rebuild with `--features {feature}`"))
         }
-        (true, Ok(opened)) => (Some(true), opened.note),
-        (true, Err(error)) => (Some(false), in_one_line(&error)),
+        Some(Ok(opened)) => (Some(true), opened.note.clone()),
+        Some(Err(error)) => (Some(false), in_one_line(error)),
     };
+    let opened = opened.and_then(Result::ok);
+    let computes_in = |precision| Some(opened.as_ref()?.check_precision(precision).is_ok());
     DeviceState {
         device: choice.to_string(),
         compiled,
         opens,
+        f16: computes_in(Precision::F16),
+        bf16: computes_in(Precision::Bf16),
         note,
     }
 }
@@ -106,18 +120,37 @@ fn free_disk() -> Option<u64> {
         .map(sysinfo::Disk::available_space)
 }
 
+impl DeviceState {
+    /// The number types of networks on it, as `train.precision` has them; nothing of one that does not open.
+    fn precisions(&self) -> String {
+        let half = [(self.bf16, Precision::Bf16), (self.f16, Precision::F16)];
+        let half = half.into_iter().filter(|(has, _)| *has == Some(true));
+        let types = [Precision::F32].into_iter().chain(half.map(|(_, of)| of));
+        let types: Vec<&str> = types.map(Precision::as_str).collect();
+        match self.opens {
+            Some(true) => format!(" ({})", types.join(", ")),
+            Some(false) | None => String::new(),
+        }
+    }
+}
+
 impl Diagnosis {
     /// The diagnosis for people.
     #[must_use]
     pub fn to_text(&self) -> String {
         let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-        let mut lines = vec![
-            format!(
-                "sparta {} on {}, {} cores",
-                version::LONG,
-                self.system,
-                self.cores
-            ),
+        let mut lines = vec![format!(
+            "sparta {} on {}, {} cores",
+            version::LONG,
+            self.system,
+            self.cores
+        )];
+        // Commit and Burn's version stand in the first line.
+        for name in ["rustc", "features", "os", "cpu"] {
+            let version = self.versions.get(name).map_or("unknown", String::as_str);
+            lines.push(format!("{name:12} {version}"));
+        }
+        lines.extend([
             format!("free memory  {}", gigabytes(self.free_memory)),
             format!(
                 "free disk    {}",
@@ -136,14 +169,18 @@ impl Diagnosis {
                 ),
                 None => "cache        none; set SPARTA_CACHE=DIR".to_owned(),
             },
-        ];
+        ]);
         for device in &self.devices {
             let state = match device.opens {
                 Some(true) => "works",
                 Some(false) => "FAILS",
                 None => "not compiled in",
             };
-            lines.push(format!("{:12} {state}: {}", device.device, device.note));
+            let types = device.precisions();
+            lines.push(format!(
+                "{:12} {state}{types}: {}",
+                device.device, device.note
+            ));
         }
         for RecipeState {
             program,

@@ -24,7 +24,7 @@ pub struct RecipeState {
 
 /// A corpus, or pretrained weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct SourceState {
     /// Its name.
     pub name: String,
     /// Whether it is inside the program.
@@ -38,7 +38,7 @@ pub struct Source {
 }
 
 /// Every shipped recipe, and the corpora and weights that they read, each once.
-pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<Source>, Vec<Source>) {
+pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<SourceState>, Vec<SourceState>) {
     let (mut recipes, mut corpora, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for of in ALL_SHIPPED {
         for shipped in of.shipped {
@@ -71,13 +71,13 @@ pub(super) fn look(cache: Option<&Path>) -> (Vec<RecipeState>, Vec<Source>, Vec<
 }
 
 /// Adds a source unless another recipe brought it.
-fn add(sources: &mut Vec<Source>, source: Source) {
+fn add(sources: &mut Vec<SourceState>, source: SourceState) {
     if sources.iter().all(|there| there.name != source.name) {
         sources.push(source);
     }
 }
 
-fn corpus(corpus: AnyCorpus, cache: Option<&Path>, get: &str) -> Source {
+fn corpus(corpus: AnyCorpus, cache: Option<&Path>, get: &str) -> SourceState {
     let nowhere = Path::new("");
     let located = corpus.locate(cache.unwrap_or(nowhere));
     let looked_in = match &located {
@@ -85,7 +85,7 @@ fn corpus(corpus: AnyCorpus, cache: Option<&Path>, get: &str) -> Source {
         Err(Error::MissingCorpus { dir, .. }) if cache.is_some() => vec![dir.clone()],
         Err(_) => cache.map(Path::to_owned).into_iter().collect(),
     };
-    Source {
+    SourceState {
         name: corpus.title().to_owned(),
         is_shipped: matches!(located, Ok(None)),
         found: located.ok().flatten(),
@@ -99,7 +99,7 @@ fn published(
     network: NetworkName,
     cache: Option<&Path>,
     (program, recipe): (&str, &str),
-) -> Source {
+) -> SourceState {
     let is_shipped = network.is_shipped();
     let found = match is_shipped {
         true => None,
@@ -112,7 +112,7 @@ fn published(
         }
         (Some(_), _) | (None, true) => Vec::new(),
     };
-    Source {
+    SourceState {
         name: network.name().to_owned(),
         is_shipped,
         found: found.map(|folder| folder.dir),
@@ -121,7 +121,7 @@ fn published(
     }
 }
 
-impl Source {
+impl SourceState {
     /// The state in a line; `of` is what it is.
     pub(super) fn line(&self, of: &str) -> String {
         let state = match (&self.found, self.is_shipped) {
@@ -153,7 +153,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let (recipes, corpora, weights) = look(Some(cache.path()));
         assert!(recipes.iter().all(|recipe| recipe.problem.is_none()));
-        let line = |sources: &[Source], name: &str, of: &str| {
+        let line = |sources: &[SourceState], name: &str, of: &str| {
             let source = sources.iter().find(|source| source.name == name);
             source.map(|source| source.line(of)).unwrap_or_default()
         };

@@ -39,7 +39,7 @@ pub struct Export {
 /// A folder without a trained model, a folder that is not empty, or a disk that fails; each says what to do.
 pub fn export(request: &Export) -> Result<()> {
     folder::check_free(&request.out)?;
-    let program = program_of(&run_folder_of(&request.model)?)?;
+    let program = program_of(run_folder_of(&request.model)?.0.root())?;
     let package = match program {
         ProgramName::Lm => lm::export(request)?,
         ProgramName::Iwslt => translation::export(request)?,

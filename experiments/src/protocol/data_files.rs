@@ -73,13 +73,20 @@ pub fn remembered(folder: &RunFolder) -> Result<Option<Origins>> {
     serde_json::from_str(&text).map(Some).with_context(damaged)
 }
 
-/// The sha256 of what a run's data are made of, by name.
+/// The sha256 of what a run's data are made of, by name: of those of one data set, or of all.
 ///
 /// # Errors
 /// A damaged file.
-pub(super) fn hashes(folder: &RunFolder) -> Result<BTreeMap<String, String>> {
-    let known = remembered(folder)?;
-    Ok(known.map_or_else(BTreeMap::new, |known| known.hashes()))
+pub(super) fn hashes(folder: &RunFolder, of: Option<&Origins>) -> Result<BTreeMap<String, String>> {
+    let Some(mut known) = remembered(folder)? else {
+        return Ok(BTreeMap::new());
+    };
+    if let Some(of) = of {
+        // Own files are those of the one data set that a run with them has, whatever they are called now.
+        let is_of = |file: &Origin| of.0.iter().any(|one| one.name == file.name);
+        known.0.retain(is_of);
+    }
+    Ok(known.hashes())
 }
 
 /// Refuses records of a run folder that were made of other files.
@@ -199,7 +206,7 @@ mod tests {
         let rte = file(Some("RTE/train.tsv"), "glue/RTE/train.tsv", "a");
         // Nothing is known, and nothing is written by looking.
         same(&folder, &Origins(vec![rte.clone()])).unwrap();
-        assert!(!folder.data().exists() && hashes(&folder).unwrap().is_empty());
+        assert!(!folder.data().exists() && hashes(&folder, None).unwrap().is_empty());
         remember(&folder, &Origins(vec![rte.clone()])).unwrap();
         // Another place, and a further task.
         let moved = file(Some("RTE/train.tsv"), "elsewhere/train.tsv", "a");
@@ -237,7 +244,15 @@ mod tests {
         );
         refused(&own(&["0", "f"]));
         refused(&own(&["f"]));
-        let hashes = hashes(&folder).unwrap();
+        let of_rte = Origins(vec![file(Some("RTE/train.tsv"), "elsewhere", "a")]);
+        let of_rte = hashes(&folder, Some(&of_rte)).unwrap();
+        assert_eq!(of_rte.keys().collect::<Vec<_>>(), ["RTE/train.tsv"]);
+        let of_own = hashes(&folder, Some(&Origins(own(&["f"])))).unwrap();
+        assert_eq!(
+            of_own.keys().collect::<Vec<_>>(),
+            ["train.tsv", "valid.tsv"]
+        );
+        let hashes = hashes(&folder, None).unwrap();
         let names: Vec<&str> = hashes.keys().map(String::as_str).collect();
         assert_eq!(
             names,

@@ -1,6 +1,6 @@
 //! The model that a path names, and the run folder it is in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -36,8 +36,6 @@ pub(crate) fn find<T: Task>(
     path: &Path,
     variants: impl Fn(&T::Recipe) -> Result<Vec<Variant>>,
 ) -> Result<Found<T::Recipe>> {
-    // Paths of the run are compared with what was typed.
-    let path: PathBuf = path.components().collect();
     let program = T::Recipe::PROGRAM;
     ensure!(
         path.is_dir(),
@@ -45,20 +43,16 @@ pub(crate) fn find<T: Task>(
          RUN/seed-1/NAME/dense",
         path.display()
     );
-    let root = path
-        .ancestors()
-        .find(|p| p.join("recipe.toml").is_file())
-        .ok_or_else(|| {
-            anyhow!(
-                "{} is in no run folder (no recipe.toml above it); make one with `{program}`",
-                path.display()
-            )
-        })?;
-    let recipe_path = root.join("recipe.toml");
+    let (run, path) = RunFolder::containing(path).ok_or_else(|| {
+        anyhow!(
+            "{} is in no run folder (no recipe.toml in it or above it); make one with `{program}`",
+            path.display()
+        )
+    })?;
+    let (root, recipe_path) = (run.root(), run.recipe());
     let text = read_text(&recipe_path)
         .with_context(|| format!("cannot read {}", recipe_path.display()))?;
     let recipe = T::Recipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
-    let run = RunFolder::of(&recipe, Some(root));
     for seed in seeds(root) {
         for variant in variants(&recipe)? {
             let arm = Arm::of(&run, &recipe, seed, variant);
@@ -71,7 +65,7 @@ pub(crate) fn find<T: Task>(
             if let Some(row) = chosen {
                 return Ok(Found {
                     folder: arm.model(row.as_ref()),
-                    run,
+                    run: run.clone(),
                     recipe,
                     arm,
                     row,

@@ -5,6 +5,7 @@
 //!   recipe.toml                         the resolved recipe
 //!   .lock                               which process works here, or did last
 //!   status.json                         how far it is, or how it ended
+//!   run.log                             what each process was asked and told, with the time
 //!   data/                               vocabulary and token stores, files.json: what they were made of
 //!   seed-<n>/dense/                     model.safetensors, trained.json, metrics.jsonl, timing.jsonl
 //!   seed-<n>/pattern.safetensors        mean attention over the training set
@@ -20,7 +21,7 @@
 //! A task with several dense models has one such seed folder for each: `seed-<n>/<branch>/dense/` …
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -89,6 +90,36 @@ impl RunFolder {
         Self {
             root: root.components().collect(),
         }
+    }
+
+    /// The nearest run folder that a path is, or is in, with the path as one of it: `root/seed-1/dense`; none where there is no run.
+    /// `.`, `..` and links are followed where no run is seen by their names alone.
+    #[must_use]
+    pub fn containing(path: &Path) -> Option<(Self, PathBuf)> {
+        let by_name = |path: &Path| {
+            let is_inside = |folder: &&Path| {
+                let inner = path.strip_prefix(folder).unwrap_or(path);
+                inner.components().all(|part| part != Component::ParentDir)
+            };
+            let mut folders = path.ancestors().take_while(is_inside);
+            let root = folders.find(|folder| Self::at((*folder).to_owned()).is_run())?;
+            let inner = path.strip_prefix(root).unwrap_or(path);
+            // The folder that a relative path without a run in it starts from has a name too.
+            let root = match root.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => root,
+            };
+            let of_run = root.components().chain(inner.components());
+            let of_run = of_run.collect();
+            Some((Self::at(root.to_owned()), of_run))
+        };
+        by_name(path).or_else(|| by_name(&path.canonicalize().ok()?))
+    }
+
+    /// Whether it holds a run.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.recipe().is_file()
     }
 
     /// The folder itself.
@@ -334,6 +365,47 @@ mod tests {
         folder.enter(&recipe, true).unwrap();
         assert!(parent.path().join("new/recipe.toml").exists());
         assert_eq!(RunFolder::at(".".into()).root(), Path::new("."));
+    }
+
+    #[test]
+    fn the_run_of_a_path_is_found_whichever_way_it_is_typed() {
+        let parent = tempfile::tempdir().unwrap();
+        let parent = parent.path().canonicalize().unwrap();
+        let (root, model) = (parent.join("run"), parent.join("run/seed-1/dense"));
+        for folder in ["run/seed-1/dense", "run/seed-1/rows", "other"] {
+            fs::create_dir_all(parent.join(folder)).unwrap();
+        }
+        assert_eq!(RunFolder::containing(&model), None);
+        fs::write(root.join(RECIPE), "").unwrap();
+        let inner = |path: &Path| {
+            let (run, path) = RunFolder::containing(path)?;
+            assert_eq!(run.root().canonicalize().unwrap(), root);
+            Some(path.strip_prefix(run.root()).unwrap().to_owned())
+        };
+        for typed in [
+            "run/seed-1/dense",
+            "run/./seed-1//dense/",
+            "run/../run/seed-1/dense",
+            "run/seed-1/rows/../dense",
+            "run/seed-1/dense/../../seed-1/dense",
+        ] {
+            let of = inner(&parent.join(typed));
+            assert_eq!(of.as_deref(), Some(Path::new("seed-1/dense")), "{typed}");
+        }
+        for typed in ["run", "run/", "run/seed-1/.."] {
+            let of = inner(&parent.join(typed));
+            assert_eq!(of.as_deref(), Some(Path::new("")), "{typed}");
+        }
+        for outside in ["other", "run/..", "run/../other"] {
+            assert_eq!(inner(&parent.join(outside)), None, "{outside}");
+        }
+        #[cfg(unix)]
+        {
+            let link = parent.join("link");
+            std::os::unix::fs::symlink(&model, &link).unwrap();
+            let of = inner(&link);
+            assert_eq!(of.as_deref(), Some(Path::new("seed-1/dense")));
+        }
     }
 
     #[test]

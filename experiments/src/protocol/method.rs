@@ -18,6 +18,7 @@ use sparta_ops::attention;
 use sparta_ops::profile::span;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
+use super::diverged::GivenUp;
 use super::folder::ModelFolder;
 use super::records::{Measured, Subject};
 use super::rows::{Arm, Row, all_models};
@@ -27,7 +28,7 @@ use super::task::{BothMasks, Examples, Line, MaskedModel, Observed, Phase, Scori
 use crate::device::{self, OpenDevice};
 use crate::recipe::{Recipe, RetrainStart};
 use crate::status::{Part, Plan, PlannedModel, Work};
-use crate::train::watch::stop_if_interrupted;
+use crate::train::watch::{self, stop_if_interrupted};
 use crate::train::{Timing, last_timing, load_model, short};
 use crate::version;
 
@@ -68,6 +69,8 @@ impl<'a, T: Task> Protocol<'a, T> {
         for line in task.describe() {
             run.note(&line);
         }
+        // Before this, whose files are whole or not there, a signal ends the process at once.
+        watch::listen()?;
         let training = on.device.clone().autodiff();
         Ok(Self {
             run,
@@ -77,58 +80,75 @@ impl<'a, T: Task> Protocol<'a, T> {
         })
     }
 
-    /// Goes through the stages that were asked for.
+    /// Goes through the stages that were asked for; gives the models that there are none of.
     ///
     /// # Errors
-    /// The first step that fails; what is finished stays.
-    pub fn go(&self) -> Result<()> {
+    /// The first step that fails, but for trainings that diverge; what is finished stays.
+    pub(super) fn go(&self) -> Result<Vec<GivenUp>> {
         (self.run.recipe.precision()).within(|| self.stages())
     }
 
     /// The stages, in the precision of the recipe.
-    fn stages(&self) -> Result<()> {
+    fn stages(&self) -> Result<Vec<GivenUp>> {
         let (stage, recipe) = (self.run.request.stage, self.run.recipe);
         if stage.scores() {
             self.check_records()?;
         }
         self.run.tracker().plan(self.plan()?);
+        let mut given_up = Vec::new();
         for &seed in recipe.seeds() {
             if stage.scores() {
                 self.score_baselines(seed)?;
             }
             for variant in T::variants(recipe)? {
                 let arm = Arm::of(&self.run.folder, recipe, seed, variant);
-                let rows = Row::all(&arm.variant.pruned, recipe.masks());
-                let needs = self.needs(&arm, &rows)?;
-                self.note_needs(&arm, &needs)?;
-                // What is there is looked through for what only its training needed.
-                let is_there = arm.folder.dense().has_weights();
-                if stage.trains() && (needs.dense.is_needed() || is_there) {
-                    self.train_dense(&arm)?;
-                }
-                if stage.scores() {
-                    self.score(&arm, None)?;
-                }
-                // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
-                if needs.rows.iter().any(|row| row.mask.is_some()) {
-                    if stage.observes() {
-                        self.observe(&arm)?;
-                    }
-                    if stage.prunes() {
-                        self.run.tracker().begin(Stage::Prune)?;
-                        self.run.make_masks(&arm.folder, &rows)?;
-                    }
-                }
-                let start = recipe.retrain_start();
-                for row in rows.iter().filter(|row| row.is_trained_again(start)) {
-                    let is_there = arm.model(Some(row)).has_weights();
-                    if stage.prunes() && (needs.rows.contains(row) || is_there) {
-                        self.train_again(&arm, row)?;
-                    }
-                    if stage.scores() {
-                        self.score(&arm, Some(row))?;
-                    }
-                }
+                self.go_on_with(&arm, &mut given_up)?;
+                // A GPU's pool keeps the pages of every shape that there was.
+                self.on.device.memory_cleanup();
+            }
+        }
+        Ok(given_up)
+    }
+
+    /// The stages of one variant and seed.
+    fn go_on_with(&self, arm: &Arm, given_up: &mut Vec<GivenUp>) -> Result<()> {
+        let (stage, recipe) = (self.run.request.stage, self.run.recipe);
+        let rows = Row::all(&arm.variant.pruned, recipe.masks());
+        let needs = self.needs(arm, &rows)?;
+        self.note_needs(arm, &needs)?;
+        // What is there is looked through for what only its training needed.
+        let is_there = arm.folder.dense().has_weights();
+        let lives = if stage.trains() && (needs.dense.is_needed() || is_there) {
+            self.survives(self.train_dense(arm), (arm, None), given_up)?
+        } else {
+            stage.trains() || self.is_there((arm, None), given_up)?
+        };
+        if !lives {
+            return Ok(());
+        }
+        if stage.scores() {
+            self.score(arm, None)?;
+        }
+        // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
+        if needs.rows.iter().any(|row| row.mask.is_some()) {
+            if stage.observes() {
+                self.observe(arm)?;
+            }
+            if stage.prunes() {
+                self.run.tracker().begin(Stage::Prune)?;
+                self.run.make_masks(&arm.folder, &rows)?;
+            }
+        }
+        let start = recipe.retrain_start();
+        for row in rows.iter().filter(|row| row.is_trained_again(start)) {
+            let is_there = arm.model(Some(row)).has_weights();
+            let lives = if stage.prunes() && (needs.rows.contains(row) || is_there) {
+                self.survives(self.train_again(arm, row), (arm, Some(row)), given_up)?
+            } else {
+                !stage.scores() || self.is_there((arm, Some(row)), given_up)?
+            };
+            if lives && stage.scores() {
+                self.score(arm, Some(row))?;
             }
         }
         Ok(())
@@ -234,7 +254,7 @@ impl<'a, T: Task> Protocol<'a, T> {
                 (network, objective),
                 config,
                 task.tokenizer_hash(),
-                (&self.training, self.on.choice.is_cpu()),
+                (&self.training, self.on.choice),
             )
             .inspect_err(|error| {
                 self.run.note_failure(error, started, || {
@@ -449,6 +469,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             mask: row.and_then(|(_, mask)| mask),
             device: self.on.choice,
             parameters: self.task.cost(&arm.variant).n_params,
+            files: self.task.files(&arm.variant),
         }
     }
 

@@ -3,9 +3,11 @@
 
 pub(crate) mod cost;
 pub(crate) mod data_files;
+mod diverged;
 mod dry_run;
 pub(crate) mod find;
 mod folder;
+pub(crate) mod given;
 pub(crate) mod init;
 mod lock;
 mod masks;
@@ -43,7 +45,6 @@ use anyhow::Result;
 use crate::io::with_way_out;
 use crate::profile::Profiler;
 use crate::recipe::Recipe;
-use crate::train::watch;
 use method::Protocol;
 
 /// Does what a program was asked; the table goes to standard output, everything else to standard error.
@@ -63,6 +64,7 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
 
 fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
     variant::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
+    given::check(request)?;
     // It holds the run folder until everything is there, and what became of it is noted.
     let run = Run::new(request);
     let profiler = request.profile.then(Profiler::start);
@@ -84,7 +86,6 @@ fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     match run.request.stage {
         Stage::Report => records::report::<T>(run),
         Stage::Prepare => {
-            watch::listen()?;
             let quiet = run.request.quiet;
             let task = T::open(run, Fetch::Allowed { quiet })?;
             for line in task.describe() {
@@ -93,14 +94,16 @@ fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
             Ok(())
         }
         Stage::Train | Stage::Observe | Stage::Prune => {
-            watch::listen()?;
-            Protocol::<T>::open(run)?.go()
+            let given_up = Protocol::<T>::open(run)?.go()?;
+            diverged::check(&given_up)
         }
         Stage::Eval | Stage::Reproduce => {
-            watch::listen()?;
-            Protocol::<T>::open(run)?.go()?;
+            let given_up = Protocol::<T>::open(run)?.go()?;
             run.tracker().begin(Stage::Report)?;
-            records::report::<T>(run)
+            // Where all of them diverged there is no table, which is not what is to be said.
+            let reported = records::report::<T>(run);
+            diverged::check(&given_up)?;
+            reported
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::folder::RunFolder;
 use crate::recipe::Recipe;
 
 /// Evaluates an expression with `$task` as the task of a [`ProgramName`](crate::analysis::ProgramName).
@@ -40,5 +41,5 @@ pub(crate) use with_task;
 /// # Errors
 /// One that cannot be read, by key.
 pub(crate) fn recipe_of<R: Recipe>(root: &Path) -> Result<R> {
-    R::open(&root.join("recipe.toml"), &[])
+    R::open(&RunFolder::at(root.to_owned()).recipe(), &[])
 }

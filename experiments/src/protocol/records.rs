@@ -4,24 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use sparta_datasets::source::Origins;
 use sparta_ops::attention::{Calls, Implementation};
 use sparta_ops::pruning::{GlobalMask, SparsityReport};
 use sparta_results::render::{Layout, mechanisms, pivot};
 use sparta_results::{
-    Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
+    COMMIT, Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
 };
 
 use super::data_files;
 use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row};
-use super::run::{ObservationSummary, Run, TrainingSummary, now};
+use super::run::{ObservationSummary, Run, TrainingSummary, now, remove};
 use super::stage::Stage;
 use super::task::{BaselineLine, Label, Line, Task};
 use super::variant::Variant;
 use crate::device::DeviceChoice;
 use crate::io::{in_one_line, print_line, say};
 use crate::recipe::{LayoutName, Recipe};
-use crate::train::{Diverged, short};
+use crate::train::{Diverged, TrainedBy, short};
 use crate::version::{self, typed};
 
 /// The model that records are about.
@@ -33,6 +34,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) device: DeviceChoice,
     /// Number of parameters of its network.
     pub(crate) parameters: usize,
+    /// The files of its data set, where a run has several data sets.
+    pub(crate) files: Option<&'a Origins>,
 }
 
 /// What was measured of a trained model besides its scores.
@@ -44,6 +47,9 @@ pub(crate) struct Measured<'a> {
     /// What was watched of its mechanisms.
     pub(crate) observed: BTreeMap<String, f64>,
 }
+
+/// What the record of a model that diverged has at the end of its name.
+const DIVERGED: &str = "-diverged";
 
 /// What earlier versions say of a model whose calls they did not count.
 const NOT_COUNTED: &str = "(not counted)";
@@ -89,6 +95,13 @@ impl<R: Recipe> Run<'_, R> {
         self.path_of(&self.record_id(identity.seed, &record_name(&identity.run, line)))
     }
 
+    /// Where the record of a model with these lines is, if its training diverged.
+    pub(crate) fn diverged_path(&self, folder: &ModelFolder, lines: &[Line]) -> Option<PathBuf> {
+        let identity = &folder.identity;
+        let id = self.record_id(identity.seed, &record_name(&identity.run, lines.last()?));
+        Some(self.path_of(&(id + DIVERGED)))
+    }
+
     /// Where the record of a baseline is.
     pub(crate) fn baseline_path(&self, seed: u64, line: &BaselineLine) -> PathBuf {
         self.path_of(&self.record_id(seed, &line.file))
@@ -100,6 +113,7 @@ impl<R: Recipe> Run<'_, R> {
         row: &str,
         condition: Condition,
         (metric, signature): (Metric, &str),
+        files: Option<&Origins>,
     ) -> Result<RunRecord> {
         Ok(RunRecord {
             id: self.record_id(seed, name),
@@ -130,7 +144,7 @@ impl<R: Recipe> Run<'_, R> {
             status: Status::Running,
             command: Some(version::command()),
             versions: version::versions(),
-            data: data_files::hashes(&self.folder)?,
+            data: data_files::hashes(&self.folder, files)?,
         })
     }
 
@@ -175,6 +189,7 @@ impl<R: Recipe> Run<'_, R> {
                     &line.label.row,
                     condition.decoded(line.label.rows),
                     score,
+                    subject.files,
                 )?
             })
         };
@@ -193,6 +208,7 @@ impl<R: Recipe> Run<'_, R> {
         measured: &Measured<'_>,
     ) -> Result<()> {
         let summary = measured.summary;
+        let diverged = records.last().map(|of| of.id.clone() + DIVERGED);
         let calls = summary.attention.map(|trained| trained + measured.scored);
         let pattern = match subject.mask {
             None => None,
@@ -200,6 +216,11 @@ impl<R: Recipe> Run<'_, R> {
         };
         for (record, &value) in records.into_iter().zip(values) {
             let words = || attention_words(self.request.attention, calls, pattern);
+            // What is only measured of a model has nothing of its training.
+            let record = match record.attention {
+                None => made_by(record, &summary.by),
+                Some(_) => record,
+            };
             let done = RunRecord {
                 attention: Some(record.attention.clone().unwrap_or_else(words)),
                 value: Some(value),
@@ -216,7 +237,12 @@ impl<R: Recipe> Run<'_, R> {
                 done.save(self.folder.records())?;
             }
         }
-        Ok(())
+        // An earlier process gave this model up.
+        let diverged = diverged.map(|id| self.path_of(&id));
+        match diverged.filter(|path| path.exists()) {
+            Some(path) => remove(&[path]),
+            None => Ok(()),
+        }
     }
 
     /// Saves the record of a baseline without a network.
@@ -236,7 +262,13 @@ impl<R: Recipe> Run<'_, R> {
             started,
             finished: Some(now()),
             status: Status::Completed,
-            ..self.blank((seed, &line.file), &line.row, line.baseline.into(), score)?
+            ..self.blank(
+                (seed, &line.file),
+                &line.row,
+                line.baseline.into(),
+                score,
+                line.files.as_ref(),
+            )?
         };
         record.save(self.folder.records())?;
         self.note(&format!(
@@ -261,7 +293,7 @@ impl<R: Recipe> Run<'_, R> {
         let save = |records: Vec<RunRecord>| -> Result<()> {
             let record = records.into_iter().last().context("no line to record")?;
             let record = RunRecord {
-                id: format!("{}-diverged", record.id),
+                id: format!("{}{DIVERGED}", record.id),
                 steps: diverged.step,
                 started,
                 finished: Some(now()),
@@ -275,6 +307,29 @@ impl<R: Recipe> Run<'_, R> {
             let why = in_one_line(&error);
             say(format_args!("the run record could not be written: {why}"));
         }
+    }
+}
+
+/// A record with the devices and the last build that trained its model, which another device or build may have scored.
+fn made_by(record: RunRecord, by: &[TrainedBy]) -> RunRecord {
+    let Some(last) = by.last() else {
+        return record;
+    };
+    let mut devices: Vec<&str> = by.iter().map(|of| of.device.as_str()).collect();
+    devices.dedup();
+    let mut versions = record.versions;
+    let mut note = |name: &str, scored: &str, trained: &str| {
+        if scored != trained {
+            versions.insert(name.to_owned(), scored.to_owned());
+        }
+    };
+    note("scored on", &record.device, &devices.join(" then "));
+    note("scored by", version::COMMIT, &last.commit);
+    versions.insert(COMMIT.to_owned(), last.commit.clone());
+    RunRecord {
+        device: devices.join(" then "),
+        versions,
+        ..record
     }
 }
 
@@ -312,7 +367,7 @@ fn go_on<R: Recipe>(recipe: &R, folder: &RunFolder) -> String {
     format!(
         "{} reproduce --recipe {} --out {} --resume {}",
         R::PROGRAM,
-        typed(&folder.root().join("recipe.toml")),
+        typed(&folder.recipe()),
         typed(folder.root()),
         recipe.choice()
     )

@@ -16,14 +16,16 @@ use super::folder::{ArmFolder, ModelFolder, RunFolder};
 use super::lock::RunLock;
 use super::stage::{Request, Stage, note};
 use crate::device::DeviceChoice;
-use crate::io::{read_text, write_text};
+use crate::io::{in_one_line, read_text, write_text};
 use crate::memory;
 use crate::recipe::Recipe;
 use crate::status::{Ended, Tracker};
 use crate::train::watch::{Interrupted, Progress};
 use crate::train::{
-    Objective, Trained, TrainingArguments, TrainingConfig, leftovers, save_model, short, train,
+    Objective, Trained, TrainedBy, TrainingArguments, TrainingConfig, leftovers, save_model, short,
+    train,
 };
+use crate::version;
 
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
@@ -50,6 +52,9 @@ pub(crate) struct TrainingSummary {
     /// Calls of attention while training; files of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attention: Option<Calls>,
+    /// Devices and builds that trained, one after the other; files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) by: Vec<TrainedBy>,
 }
 
 impl TrainingSummary {
@@ -214,6 +219,10 @@ impl<'a, R: Recipe> Run<'a, R> {
             Err(error) if error.chain().any(|e| e.is::<Interrupted>()) => Ended::Stopped,
             Err(_) => Ended::Failed,
         };
+        self.tracker.log(&match &outcome {
+            Ok(()) => "done".to_owned(),
+            Err(error) => in_one_line(error),
+        });
         let noted = self.tracker.end(state);
         outcome.and(noted)
     }
@@ -221,6 +230,7 @@ impl<'a, R: Recipe> Run<'a, R> {
     /// A line for the person at the terminal.
     pub(crate) fn note(&self, line: &str) {
         note(self.request.quiet, line);
+        self.tracker.log(line);
     }
 
     /// Progress over so many batches.
@@ -274,13 +284,17 @@ impl<'a, R: Recipe> Run<'a, R> {
         (network, mut objective): (M, O),
         config: TrainingConfig,
         vocabulary: String,
-        (device, is_cpu): (&Device, bool),
+        (device, choice): (&Device, DeviceChoice),
     ) -> Result<()> {
         let started = now();
-        let is_measured = is_cpu && memory::forget_largest();
+        let is_measured = choice.is_cpu() && memory::forget_largest();
         let arguments = TrainingArguments {
             identity: folder.identity.clone(),
             config,
+            by: TrainedBy {
+                device: choice.to_string(),
+                commit: version::COMMIT.to_owned(),
+            },
             precision: self.recipe.precision(),
             resume: self.request.resume,
             quiet: self.request.quiet,
@@ -292,6 +306,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             tokens_per_second,
             valid_nll,
             attention,
+            by,
         } = train(network, &mut objective, &arguments, &folder.path, device)?;
         let peak_gigabytes = memory::largest_resident().filter(|_| is_measured);
         save_model(&folder.model(), &model, &folder.identity, steps)?;
@@ -304,6 +319,7 @@ impl<'a, R: Recipe> Run<'a, R> {
             vocabulary: Some(vocabulary),
             peak_gigabytes,
             attention,
+            by,
         };
         let text = serde_json::to_string_pretty(&done).context("cannot write trained.json")?;
         write_text(&folder.trained(), &(text + "\n"))?;
@@ -312,7 +328,7 @@ impl<'a, R: Recipe> Run<'a, R> {
     }
 }
 
-fn remove(files: &[PathBuf]) -> Result<()> {
+pub(super) fn remove(files: &[PathBuf]) -> Result<()> {
     for file in files {
         std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::Language;
 use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::Readings;
@@ -108,6 +109,12 @@ pub trait Task: Sized {
 
     /// What was opened, in lines for the person at the terminal.
     fn describe(&self) -> Vec<String>;
+
+    /// The files of a variant's data set, which its records name; none stands for all that the run remembers, where there
+    /// is one data set.
+    fn files(&self, _: &Variant) -> Option<&Origins> {
+        None
+    }
 
     /// Hash of the tokenizers, which models are tied to.
     fn tokenizer_hash(&self) -> String;
@@ -454,4 +461,6 @@ pub struct BaselineLine {
     pub metric: Metric,
     /// Its protocol.
     pub signature: String,
+    /// The files of its data set, where a run has several data sets.
+    pub files: Option<Origins>,
 }

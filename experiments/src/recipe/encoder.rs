@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_model::layer::MechanismConfig;
 
+use super::idle::is_set;
 use super::sections::check_normalizers;
 use super::{Intervals, Optimizer, Prune, Recipe, RetrainStart, WarmupFraction};
 use crate::train::ScheduleName;
@@ -144,6 +145,18 @@ pub struct EncoderTrainRecipe {
 }
 
 impl EncoderTrainRecipe {
+    /// # Errors
+    /// Passes that were typed, beside a number of updates.
+    pub(super) fn check_overruled(&self, sets: &[String]) -> Result<()> {
+        let Self { epochs, steps, .. } = self;
+        ensure!(
+            *steps == 0 || !is_set(sets, "train.epochs"),
+            "`--set train.epochs={epochs}` would do nothing: the recipe has `train.steps = {steps}`, whatever the epochs are; add \
+             `--set train.steps=0`, which is as many as they take"
+        );
+        Ok(())
+    }
+
     /// Updates of one fine-tuning on so many examples.
     #[must_use]
     pub fn steps_for(&self, n_examples: usize) -> u64 {
@@ -169,6 +182,14 @@ pub struct EncoderObserveRecipe {
 pub struct EncoderRetrainRecipe {
     /// Where it starts.
     pub start: RetrainStart,
+}
+
+impl EncoderRetrainRecipe {
+    /// It trains as the dense model did, and has no learning rate of its own.
+    #[allow(clippy::unused_self)]
+    pub(super) fn lr(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// Checks the common sections.

@@ -4,12 +4,14 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::classification::ClassificationTask;
 use sparta_model::bert::Pooling;
+use sparta_results::paper;
 
 use super::encoder::{
     EncoderModelRecipe, EncoderObserveRecipe, EncoderRecipe, EncoderRetrainRecipe,
     EncoderTrainRecipe, PaddingName, validate,
 };
 use super::files::{Source, TableFiles};
+use super::idle::check_table;
 use super::renamed::NORMALIZER;
 use super::{
     AnyCorpus, Heading, Masks, Needs, Prune, Recipe, Renamed, RetrainStart, Shipped, Threshold,
@@ -171,6 +173,14 @@ impl Recipe for GlueRecipe {
                 .collect(),
             network: Some(self.model.network),
         })
+    }
+
+    fn check_published(&self) -> Result<()> {
+        check_table("paper.table", &self.paper.table, paper::GLUE_AVERAGE)
+    }
+
+    fn check_overruled(&self, sets: &[String]) -> Result<()> {
+        self.train.check_overruled(sets)
     }
 
     fn validate(&self) -> Result<()> {

@@ -4,8 +4,10 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::CorpusName;
 use sparta_model::layer::MechanismConfig;
+use sparta_results::paper;
 
 use super::files::{Source, WordFiles};
+use super::idle::{check_row, check_table, is_set};
 use super::renamed::{NORMALIZER, RETRAIN_MODE};
 use super::sections::check_normalizers;
 use super::{
@@ -152,6 +154,23 @@ impl Recipe for LmRecipe {
             corpora: Vec::from_iter(self.data.corpus.published().map(AnyCorpus::Text)),
             network: None,
         })
+    }
+
+    fn check_published(&self) -> Result<()> {
+        let PaperRecipe { table, row } = &self.paper;
+        check_table("paper.table", table, paper::TRANSFORMER_XL_BASE)?;
+        check_row("paper.row", row, table)
+    }
+
+    fn check_overruled(&self, sets: &[String]) -> Result<()> {
+        let PaperRecipe { table, row } = &self.paper;
+        ensure!(
+            !table.is_empty() || row.is_empty() || !is_set(sets, "paper.row"),
+            "`--set paper.row={row}` would do nothing: `paper.row` is a row of `paper.table`, which is \"\"; set that too, e.g. \
+             `--set paper.table={}`",
+            paper::WIKITEXT103
+        );
+        Ok(())
     }
 
     fn validate(&self) -> Result<()> {

@@ -33,6 +33,14 @@ macro_rules! sections {
             self.retrain.start
         }
 
+        fn lr(&self) -> f64 {
+            self.train.optimizer.lr
+        }
+
+        fn retrain_lr(&self) -> Option<f64> {
+            self.retrain.lr()
+        }
+
         fn precision(&self) -> sparta_model::Precision {
             self.train.optimizer.precision
         }
@@ -43,11 +51,14 @@ mod edit;
 pub mod encoder;
 pub mod files;
 pub mod glue;
+mod idle;
 pub mod lm;
 mod misfit;
 pub mod mlm;
 mod needs;
 mod ranges;
+#[cfg(test)]
+mod reference;
 mod renamed;
 mod sections;
 mod shape;
@@ -115,6 +126,12 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// Where training under a mask starts.
     fn retrain_start(&self) -> RetrainStart;
 
+    /// `train.lr`.
+    fn lr(&self) -> f64;
+
+    /// `retrain.lr`, where training under a mask has a learning rate of its own.
+    fn retrain_lr(&self) -> Option<f64>;
+
     /// The type that its networks multiply matrices and attend in, when they are trained, observed and scored.
     fn precision(&self) -> Precision;
 
@@ -154,6 +171,22 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
     /// Names the keys that do not go together.
     fn validate(&self) -> Result<()>;
 
+    /// That the published tables which it names are there.
+    ///
+    /// # Errors
+    /// A name that is none, with those that are.
+    fn check_published(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// That no edit which was typed (`sets`) is overruled by another key.
+    ///
+    /// # Errors
+    /// The key that would do nothing, and the edit that goes with it.
+    fn check_overruled(&self, _sets: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     /// Reads a recipe: the name of a shipped one (`small/lm`) or the path of a TOML file, with
     /// `--set key=value` edits applied.
     ///
@@ -168,7 +201,10 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
                 if !path.is_file() {
                     bail!("{}", unknown_recipe(Self::SHIPPED, name_or_path));
                 }
-                Self::open(path, sets)
+                let recipe = Self::open(path, sets)?;
+                let checked = recipe.check_published();
+                checked.with_context(|| edited(path.display().to_string(), sets))?;
+                Ok(recipe)
             }
         }
     }
@@ -213,6 +249,10 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         ranges::check(&table)?;
         let recipe: Self = misfit::read(table, reference)?;
         recipe.validate()?;
+        if sets.iter().any(|set| key_of(set).starts_with("paper.")) {
+            recipe.check_published()?;
+        }
+        recipe.check_overruled(sets)?;
         Ok(recipe)
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use sparta_datasets::classification::ClassificationTask;
 use sparta_datasets::squad::SquadSet;
 use sparta_datasets::translation::TranslationCorpus;
@@ -47,6 +48,73 @@ impl AnyCorpus {
         }
     }
 
+    /// Whether it ships with the program.
+    #[must_use]
+    pub fn ships(self) -> bool {
+        matches!(self.locate(Path::new("")), Ok(None))
+    }
+
+    /// Whether it is a task of labelled texts, which recipes have a list of.
+    #[must_use]
+    pub fn is_labelled(self) -> bool {
+        match self {
+            Self::Labelled(_) => true,
+            Self::Text(_) | Self::Pairs(_) | Self::Paragraphs(_) => false,
+        }
+    }
+
+    /// That a folder which the user names has its published files.
+    ///
+    /// # Errors
+    /// What was looked for there.
+    pub fn check_given(self, dir: &Path) -> Result<()> {
+        match self {
+            Self::Text(corpus) => corpus.check_given(dir),
+            Self::Pairs(corpus) => corpus.check_given(dir),
+            Self::Labelled(task) => task.check_given(dir),
+            Self::Paragraphs(set) => set.check_given(dir),
+        }
+    }
+
+    /// The corpora of its kind that are read from published files, as they are chosen on a command line.
+    #[must_use]
+    pub fn published_choices(self) -> String {
+        fn names<C: Copy>(
+            all: impl IntoIterator<Item = C>,
+            any: fn(C) -> AnyCorpus,
+            name: impl Fn(C) -> String,
+        ) -> String {
+            let published = all.into_iter().filter(|&corpus| !any(corpus).ships());
+            published.map(name).collect::<Vec<_>>().join(" | ")
+        }
+        /// As recipes spell it.
+        fn spelled(corpus: impl Serialize) -> String {
+            let word = serde_json::to_value(corpus).unwrap_or_default();
+            word.as_str().unwrap_or_default().to_owned()
+        }
+        let (option, names) = match self {
+            Self::Text(_) => (
+                "--set data.corpus=",
+                names(CorpusName::ALL, Self::Text, spelled),
+            ),
+            Self::Pairs(_) => (
+                "--set data.corpus=",
+                names(TranslationCorpus::ALL, Self::Pairs, spelled),
+            ),
+            Self::Labelled(_) => (
+                "--tasks ",
+                names(ClassificationTask::all(), Self::Labelled, |of| {
+                    of.to_string()
+                }),
+            ),
+            Self::Paragraphs(_) => (
+                "--set data.corpus=",
+                names(SquadSet::ALL, Self::Paragraphs, |of| of.to_string()),
+            ),
+        };
+        format!("`{option}{names}`")
+    }
+
     /// The folder that it is looked for in and downloaded to. What ships with the program needs none, and no variable
     /// has to name one.
     ///
@@ -54,7 +122,7 @@ impl AnyCorpus {
     /// That of [`source::cache_dir`] for a corpus that does not ship.
     pub fn cache_dir(self) -> Result<PathBuf> {
         match source::cache_dir() {
-            Err(_) if matches!(self.locate(Path::new("")), Ok(None)) => Ok(PathBuf::new()),
+            Err(_) if self.ships() => Ok(PathBuf::new()),
             found => found,
         }
     }

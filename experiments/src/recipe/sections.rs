@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_model::Precision;
 use sparta_model::layer::MechanismConfig;
+use sparta_ops::attention::BLOCK_SIZES;
 use sparta_ops::pruning::{Scope, Semantics, Weighing};
 
 use super::words::{LayoutName, OptimizerName, RetrainStart};
@@ -374,7 +375,7 @@ impl Masks {
         // What fused attention knows.
         for (i, size) in sizes.iter().enumerate() {
             ensure!(
-                [16, 32, 64, 128].contains(size) && !sizes[..i].contains(size),
+                BLOCK_SIZES.contains(size) && !sizes[..i].contains(size),
                 "`prune.block_sizes` are some of 16, 32, 64 and 128, each once; found {sizes:?}"
             );
         }
@@ -468,6 +469,11 @@ pub struct Retrain {
 }
 
 impl Retrain {
+    /// Its learning rate, as the recipe has it.
+    pub(super) fn lr(&self) -> Option<f64> {
+        Some(self.lr)
+    }
+
     /// The learning rate of each update.
     #[must_use]
     pub fn schedule(&self) -> Schedule {

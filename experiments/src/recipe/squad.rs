@@ -156,6 +156,10 @@ impl Recipe for SquadRecipe {
         })
     }
 
+    fn check_overruled(&self, sets: &[String]) -> Result<()> {
+        self.train.check_overruled(sets)
+    }
+
     fn validate(&self) -> Result<()> {
         validate(self)?;
         self.prune.check(&self.model.normalizers)?;

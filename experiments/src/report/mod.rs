@@ -110,7 +110,7 @@ fn out_folder(request: &Report) -> Result<PathBuf> {
 
 /// What to type for records that are not there.
 fn missing_records(root: &Path) -> String {
-    let recipe = root.join("recipe.toml");
+    let recipe = RunFolder::at(root.to_owned()).recipe();
     let program = program_of(root).map_or("the program that made it", ProgramName::as_str);
     format!(
         "{} has no completed record yet; go on with `{program} reproduce --recipe {} --out {} --resume`",

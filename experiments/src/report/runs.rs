@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::protocol::RunFolder;
 use crate::version::typed;
 
 /// How deep runs are looked for below a folder.
@@ -48,7 +49,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn collect(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
-    if folder.join("recipe.toml").is_file() {
+    if RunFolder::at(folder.to_owned()).is_run() {
         runs.push(folder.to_owned());
         return Ok(());
     }
@@ -69,12 +70,13 @@ fn collect(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
 /// A folder that cannot be read.
 pub(super) fn files(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let (mut figures, mut documents) = (Vec::new(), Vec::new());
+    let recipe = RunFolder::at(root.to_owned()).recipe();
     for path in entries(root)? {
         let (name, is_file) = (name(&path), path.is_file());
         let is_table = name.starts_with("TABLE");
         if is_file && is_table && is_picture(&path) {
             figures.push(name);
-        } else if is_file && (is_table || name == "SAMPLES.md" || name == "recipe.toml") {
+        } else if is_file && (is_table || name == "SAMPLES.md" || path == recipe) {
             documents.push(name);
         }
     }

@@ -1,6 +1,7 @@
 //! How far a run is: for the person who waits for it (`model 4 of 13, 9 min left`), and in `status.json` of its folder for
 //! everybody else.
 
+mod log;
 mod plan;
 
 pub(crate) use plan::{Count, Left, Part, Plan, PlannedModel, Work};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use self::log::Log;
 use crate::io::{read_text, write_text};
 use crate::protocol::Stage;
 use crate::protocol::run::now;
@@ -112,10 +114,11 @@ impl Status {
     }
 }
 
-/// What this process does in a run folder, as it goes on. Before the folder is entered nothing is kept.
+/// What this process does in a run folder, as it goes on. Before the folder is entered nothing is written.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     entered: RefCell<Option<Entered>>,
+    log: RefCell<Log>,
 }
 
 #[derive(Debug)]
@@ -186,7 +189,13 @@ impl Tracker {
         };
         entered.write()?;
         *self.entered.borrow_mut() = Some(entered);
+        self.log.borrow_mut().open(root);
         Ok(())
+    }
+
+    /// Adds to the log of the run what is told of it.
+    pub(crate) fn log(&self, text: &str) {
+        self.log.borrow_mut().write(text);
     }
 
     /// Takes note of everything that is to be done.
@@ -263,6 +272,17 @@ impl Tracker {
         if let Some(piece) = entered.piece.take() {
             let seconds = Some(piece.started.elapsed().as_secs_f64());
             *entered.plan.models[piece.model].part_mut(piece.work) = Part::Done { seconds };
+        }
+    }
+
+    /// Takes models out of the plan that this process makes no longer.
+    pub(crate) fn given_up(&self, models: &[Identity]) {
+        if let Some(entered) = self.entered.borrow_mut().as_mut() {
+            entered.piece = None;
+            entered
+                .plan
+                .models
+                .retain(|of| !models.contains(&of.identity));
         }
     }
 

@@ -6,33 +6,38 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Job, Place, Plan, command, is_complete};
+use super::{Job, Plan, command, is_complete};
 use crate::protocol::note;
 use crate::report::{Report, report};
 use crate::signals;
 use crate::train::watch::{Interrupted, is_interrupted, listen};
-use crate::version::typed;
 
-/// Makes every run that is not complete, and the report of all.
+/// Makes every run that is not complete, and the report of all; `again` is the command that goes on.
 ///
 /// # Errors
 /// Runs that failed, by name, after all others; [`Interrupted`] after Ctrl-C.
-pub(super) fn work(plan: &Plan, folder: &Path, jobs: &[Job], place: &Place) -> Result<()> {
+pub(super) fn work(
+    plan: &Plan,
+    folder: &Path,
+    jobs: &[Job],
+    again: &str,
+    quiet: bool,
+) -> Result<()> {
     listen()?;
     let mut failed = Vec::new();
     for (number, job) in jobs.iter().enumerate() {
         let which = format!("run {} of {}: {job}", number + 1, jobs.len());
         if is_complete(job)? {
-            note(place.quiet, &format!("{which}: complete"));
+            note(quiet, &format!("{which}: complete"));
             continue;
         }
-        note(place.quiet, &which);
-        let mut command = command(plan, folder, job, place)?;
+        note(quiet, &which);
+        let mut command = command(plan, folder, job, quiet)?;
         // Its table is in its folder, and the tables of all runs are printed at the end.
         command.stdout(Stdio::null());
         let status = wait(command)?;
         if is_interrupted() || is_asked(status) {
-            let resume = format!("go on with `sparta sweep --resume --out {}`", typed(folder));
+            let resume = format!("go on with `{again}`");
             return Err(Interrupted { resume }.into());
         }
         if !status.success() {
@@ -50,11 +55,10 @@ pub(super) fn work(plan: &Plan, folder: &Path, jobs: &[Job], place: &Place) -> R
     }
     if !failed.is_empty() {
         bail!(
-            "{} of {} runs failed: {}; each said why above; try them again with `sparta sweep --resume --out {}`",
+            "{} of {} runs failed: {}; each said why above; try them again with `{again}`",
             failed.len(),
             jobs.len(),
-            failed.join("; "),
-            typed(folder)
+            failed.join("; ")
         );
     }
     Ok(())

@@ -3,28 +3,28 @@
 //! ```text
 //! SWEEP/
 //!   base.toml                        the recipe that was named
-//!   sweep.toml                       the plan: program, grid, seeds
+//!   sweep.toml                       the plan: program, grid, seeds, where it computes and what it reads
 //!   train.lr=1e-3/seed-1/            a run folder for each point and seed
 //!   sweep.sbatch  logs/<task>.log    of SLURM alone
 //!   SWEEP.md  SWEEP.csv  index.html  what `sparta report SWEEP` makes of the runs
 //! ```
 
 mod local;
+mod place;
 mod plan;
 mod slurm;
 mod table;
 
+pub use place::Place;
 pub use plan::{Axis, Job, Plan};
 pub(crate) use table::write_if_sweep;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use sparta_ops::attention::Implementation;
 
-use crate::device::DeviceChoice;
 use crate::io::print_line;
 use crate::protocol::{RunFolder, note};
 use crate::runs;
@@ -51,21 +51,6 @@ pub struct Planned {
     pub seeds: Option<Vec<u64>>,
 }
 
-/// What every program is told of where to compute, and what it reads.
-#[derive(Debug, Clone, Default)]
-pub struct Place {
-    /// The device.
-    pub device: Option<DeviceChoice>,
-    /// The implementation of attention.
-    pub attention: Option<Implementation>,
-    /// Corpus files.
-    pub data: Option<PathBuf>,
-    /// Folder of pretrained weights.
-    pub weights: Option<PathBuf>,
-    /// No progress output.
-    pub quiet: bool,
-}
-
 /// What SLURM is told besides.
 #[derive(Debug, Clone, Default)]
 pub struct Scheduler {
@@ -84,7 +69,7 @@ pub struct Sweep {
     pub out: Option<PathBuf>,
     /// Who works.
     pub engine: Engine,
-    /// Where.
+    /// Where; of a sweep that is there, in place of what its plan says.
     pub place: Place,
     /// For SLURM.
     pub scheduler: Scheduler,
@@ -94,29 +79,8 @@ pub struct Sweep {
     pub resume: bool,
     /// Make this one run alone.
     pub task: Option<usize>,
-}
-
-impl Place {
-    /// As options of a program; paths as they are from any folder.
-    fn arguments(&self) -> Result<Vec<OsString>> {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if let Some(device) = self.device {
-            arguments.extend(["--device".into(), device.to_string().into()]);
-        }
-        if let Some(attention) = self.attention {
-            arguments.extend(["--attention-by".into(), attention.as_str().into()]);
-        }
-        for (flag, path) in [("--data", &self.data), ("--weights", &self.weights)] {
-            if let Some(path) = path {
-                let path = absolute(path).with_context(|| path.display().to_string())?;
-                arguments.extend([flag.into(), path.into()]);
-            }
-        }
-        if self.quiet {
-            arguments.push("--quiet".into());
-        }
-        Ok(arguments)
-    }
+    /// No progress output.
+    pub quiet: bool,
 }
 
 /// Works through a sweep, or hands it to SLURM.
@@ -124,41 +88,54 @@ impl Place {
 /// # Errors
 /// A sweep that cannot be, with the point; a folder that holds another one; runs that failed, by name.
 pub fn sweep(request: &Sweep) -> Result<()> {
-    if let Some(number) = request.task {
-        let folder = named(request)?;
-        let plan = Plan::load(&folder)?;
-        return one(&plan, &folder, number, &request.place);
-    }
-    let (plan, folder) = match &request.planned {
-        Some(planned) => start(request, planned)?,
-        None => {
-            let folder = named(request)?;
-            (Plan::load(&folder)?, folder)
-        }
+    let (plan, folder, again) = match &request.planned {
+        Some(planned) if request.task.is_none() => start(request, planned)?,
+        Some(_) | None => go_on(request)?,
     };
+    if let Some(number) = request.task {
+        return one(&plan, &folder, number, request.quiet);
+    }
     let jobs = plan.jobs(&folder);
     if request.dry_run {
         return say_what_would_be(request, &plan, &folder, &jobs);
     }
     match request.engine {
-        Engine::Local => local::work(&plan, &folder, &jobs, &request.place),
-        Engine::Slurm => slurm::submit(&folder, &left(&jobs)?, &request.place, &request.scheduler),
+        Engine::Local => local::work(&plan, &folder, &jobs, &again, request.quiet),
+        Engine::Slurm => {
+            let tasks = slurm::Tasks {
+                folder: &folder,
+                numbers: &left(&jobs)?,
+                arguments: &arguments(&plan, request.quiet),
+            };
+            slurm::submit(&tasks, &again, &request.scheduler)
+        }
     }
 }
 
-/// Plans a sweep and writes the plan.
-fn start(request: &Sweep, planned: &Planned) -> Result<(Plan, PathBuf)> {
+/// The command that goes on with a sweep in a place that differs so much from that of its plan.
+fn resume(folder: &Path, other: &Place) -> String {
+    let mut words = ["sparta", "sweep", "--resume", "--out"]
+        .map(OsString::from)
+        .to_vec();
+    words.push(folder.into());
+    words.extend(other.arguments());
+    slurm::shown(&words)
+}
+
+/// Plans a sweep and writes the plan; with its folder, and the command that goes on with it.
+fn start(request: &Sweep, planned: &Planned) -> Result<(Plan, PathBuf, String)> {
     ensure!(
         !request.resume,
         "a sweep that goes on has its recipe, grid, `--set` and seeds in its folder: leave them out, \
          `sparta sweep --resume --out DIR`"
     );
-    let (plan, text) = Plan::new(
+    let (mut plan, text) = Plan::new(
         &planned.recipe,
         planned.grid.clone(),
         planned.sets.clone(),
         planned.seeds.clone(),
     )?;
+    plan.place = request.place.with_whole_paths()?;
     let folder = request.out.clone().unwrap_or_else(|| plan.default_folder());
     // What is missing is said before the folder is there.
     let program = program(&plan)?;
@@ -168,7 +145,7 @@ fn start(request: &Sweep, planned: &Planned) -> Result<(Plan, PathBuf)> {
     if !request.dry_run {
         plan.save(&folder, &text)?;
         note(
-            request.place.quiet,
+            request.quiet,
             &format!(
                 "sweep of {} runs of `{}` in {}",
                 plan.jobs(&folder).len(),
@@ -177,15 +154,23 @@ fn start(request: &Sweep, planned: &Planned) -> Result<(Plan, PathBuf)> {
             ),
         );
     }
-    Ok((plan, folder))
+    let again = resume(&folder, &Place::default());
+    Ok((plan, folder, again))
 }
 
-/// The folder of a sweep that is there.
-fn named(request: &Sweep) -> Result<PathBuf> {
+/// The sweep that is there, in the place of its plan but for what is asked; with its folder, and the command that goes on with it so.
+fn go_on(request: &Sweep) -> Result<(Plan, PathBuf, String)> {
     let Some(folder) = &request.out else {
         bail!("name the folder of the sweep: `--out DIR`");
     };
-    Ok(folder.clone())
+    let mut plan = Plan::load(folder)?;
+    let other = request.place.with_whole_paths()?.unlike(&plan.place);
+    for said in other.in_place_of(&plan.place) {
+        note(request.quiet, &said);
+    }
+    let again = resume(folder, &other);
+    plan.place = other.or(plan.place);
+    Ok((plan, folder.clone(), again))
 }
 
 fn say_what_would_be(request: &Sweep, plan: &Plan, folder: &Path, jobs: &[Job]) -> Result<()> {
@@ -196,12 +181,17 @@ fn say_what_would_be(request: &Sweep, plan: &Plan, folder: &Path, jobs: &[Job]) 
     if let Some(job) = jobs.first() {
         lines.push(format!(
             "what one of them costs: {} --dry-run",
-            slurm::shown(&command_line(plan, folder, job, &request.place)?)
+            slurm::shown(&command_line(plan, folder, job, request.quiet)?)
         ));
     }
     if request.engine == Engine::Slurm {
         let all: Vec<usize> = (0..jobs.len()).collect();
-        let script = slurm::script(folder, &all, &request.place, &request.scheduler)?;
+        let tasks = slurm::Tasks {
+            folder,
+            numbers: &all,
+            arguments: &arguments(plan, request.quiet),
+        };
+        let script = slurm::script(&tasks, &request.scheduler)?;
         lines.push(format!("the script for sbatch:\n{}", script.trim_end()));
     }
     print_line(lines.join("\n"))?;
@@ -220,7 +210,7 @@ fn left(jobs: &[Job]) -> Result<Vec<usize>> {
 }
 
 fn is_complete(job: &Job) -> Result<bool> {
-    let is_there = RunFolder::at(job.folder.clone()).recipe().is_file();
+    let is_there = RunFolder::at(job.folder.clone()).is_run();
     Ok(is_there && runs::state(&job.folder)?.state == runs::State::Complete)
 }
 
@@ -239,23 +229,32 @@ fn program(plan: &Plan) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// What every run is given, of whichever point and seed.
+fn arguments(plan: &Plan, quiet: bool) -> Vec<OsString> {
+    let mut arguments = plan.place.arguments();
+    if quiet {
+        arguments.push("--quiet".into());
+    }
+    arguments
+}
+
 /// The whole command that makes a run.
-fn command_line(plan: &Plan, folder: &Path, job: &Job, place: &Place) -> Result<Vec<OsString>> {
+fn command_line(plan: &Plan, folder: &Path, job: &Job, quiet: bool) -> Result<Vec<OsString>> {
     let mut words = vec![program(plan)?.into_os_string()];
     words.extend(plan.arguments(folder, job));
-    words.extend(place.arguments()?);
+    words.extend(arguments(plan, quiet));
     Ok(words)
 }
 
-fn command(plan: &Plan, folder: &Path, job: &Job, place: &Place) -> Result<Command> {
-    let words = command_line(plan, folder, job, place)?;
+fn command(plan: &Plan, folder: &Path, job: &Job, quiet: bool) -> Result<Command> {
+    let words = command_line(plan, folder, job, quiet)?;
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(std::process::Stdio::null());
     Ok(command)
 }
 
 /// Makes one run, as the process of its program where the system can: signals reach it, and its exit status is this one's.
-fn one(plan: &Plan, folder: &Path, number: usize, place: &Place) -> Result<()> {
+fn one(plan: &Plan, folder: &Path, number: usize, quiet: bool) -> Result<()> {
     let jobs = plan.jobs(folder);
     let Some(job) = jobs.get(number) else {
         bail!(
@@ -264,6 +263,6 @@ fn one(plan: &Plan, folder: &Path, number: usize, place: &Place) -> Result<()> {
             jobs.len().saturating_sub(1)
         );
     };
-    note(place.quiet, &format!("task {number}: {job}"));
-    local::become_it(command(plan, folder, job, place)?)
+    note(quiet, &format!("task {number}: {job}"));
+    local::become_it(command(plan, folder, job, quiet)?)
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::source::sha256;
 
+use super::Place;
 use crate::analysis::{ProgramName, program_of_text};
 use crate::io::{is_half_written, read_text, write_text};
 use crate::protocol::program::with_task;
@@ -94,6 +95,9 @@ pub struct Plan {
     /// Keys whose values differ between points; each with each.
     #[serde(default)]
     pub grid: Vec<Axis>,
+    /// Where all of it computes, and what it reads; earlier versions kept nothing of it.
+    #[serde(default, skip_serializing_if = "Place::is_default")]
+    pub place: Place,
 }
 
 /// A point of the grid: `key=value` for each axis.
@@ -201,6 +205,7 @@ impl Plan {
             seeds,
             sets,
             grid,
+            place: Place::default(),
         };
         plan.check(program, &text)?;
         Ok((plan, text))
@@ -228,7 +233,13 @@ impl Plan {
     /// Where a sweep goes that was given no folder.
     #[must_use]
     pub fn default_folder(&self) -> PathBuf {
-        let text = toml::to_string(self).unwrap_or_default();
+        // The same sweep in another place is the same sweep.
+        let place = Place::default();
+        let text = toml::to_string(&Self {
+            place,
+            ..self.clone()
+        })
+        .unwrap_or_default();
         let name = format!("sweep-{}-{}", self.program, short(&sha256(text.as_bytes())));
         Path::new("runs").join(name)
     }
@@ -338,7 +349,7 @@ impl Plan {
         }
         arguments.extend(["--seeds".into(), job.seed.to_string().into()]);
         arguments.extend(["--out".into(), job.folder.clone().into()]);
-        if RunFolder::at(job.folder.clone()).recipe().is_file() {
+        if RunFolder::at(job.folder.clone()).is_run() {
             arguments.push("--resume".into());
         }
         arguments
@@ -508,6 +519,34 @@ mod tests {
         assert!(said(Plan::load(&folder).map(|_| ())).contains("holds no sweep"));
         plan.save(&folder, &text).unwrap();
         assert_eq!(Plan::load(&folder).unwrap(), plan);
+        // Where it computes is kept with it, and in no name of a folder; plans of earlier versions say nothing of it.
+        let here = Plan {
+            place: Place {
+                device: Some("cuda:1".parse().unwrap()),
+                attention: Some("fused".parse().unwrap()),
+                data: Some("/data/a b".into()),
+                weights: None,
+            },
+            ..plan.clone()
+        };
+        let elsewhere = parent.path().join("elsewhere");
+        here.save(&elsewhere, &text).unwrap();
+        assert_eq!(Plan::load(&elsewhere).unwrap(), here);
+        assert_eq!(here.default_folder(), plan.default_folder());
+        let read = |folder: &Path| std::fs::read_to_string(folder.join(PLAN)).unwrap();
+        let written = read(&elsewhere);
+        for line in [
+            "[place]",
+            "device = \"cuda:1\"",
+            "attention_by = \"fused\"",
+            "data = \"/data/a b\"",
+        ] {
+            assert!(written.lines().any(|of| of == line), "{written}");
+        }
+        assert!(!read(&folder).contains("place"), "{}", read(&folder));
+        let wrong = written.replace("cuda:1", "cudda");
+        std::fs::write(elsewhere.join(PLAN), wrong).unwrap();
+        assert!(said(Plan::load(&elsewhere).map(|_| ())).contains("did you mean `cuda`?"));
         assert!(said(plan.save(&folder, &text)).contains("--resume"));
         assert!(said(plan.save(parent.path(), &text)).contains("is not empty"));
         std::fs::write(folder.join(BASE), "other").unwrap();

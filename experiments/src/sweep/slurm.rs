@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Place, Scheduler};
+use super::Scheduler;
 use crate::io::{print_line, write_text};
 use crate::version::{quoted, typed};
 
@@ -15,6 +15,17 @@ use crate::version::{quoted, typed};
 const SCRIPT: &str = "sweep.sbatch";
 /// Seconds before its time limit at which a task stops at a checkpoint.
 const BEFORE_LIMIT: u32 = 120;
+
+/// The tasks of an array.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tasks<'a> {
+    /// The folder of the sweep.
+    pub(super) folder: &'a Path,
+    /// Which runs, by their numbers.
+    pub(super) numbers: &'a [usize],
+    /// What each is given besides.
+    pub(super) arguments: &'a [OsString],
+}
 
 /// That there is a SLURM to submit to.
 ///
@@ -34,26 +45,22 @@ pub(super) fn find() -> Result<()> {
     Ok(())
 }
 
-/// Submits the tasks; prints the number of the job.
+/// Submits the tasks; prints the number of the job. `again` is the command that goes on with the sweep.
 ///
 /// # Errors
 /// What SLURM says; a disk that refuses.
-pub(super) fn submit(
-    folder: &Path,
-    tasks: &[usize],
-    place: &Place,
-    scheduler: &Scheduler,
-) -> Result<()> {
-    let shown = folder.display();
-    if tasks.is_empty() {
+pub(super) fn submit(tasks: &Tasks<'_>, again: &str, scheduler: &Scheduler) -> Result<()> {
+    let folder = tasks.folder;
+    if tasks.numbers.is_empty() {
         print_line(format!(
-            "all runs of {shown} are complete: `sparta report {}`",
+            "all runs of {} are complete: `sparta report {}`",
+            folder.display(),
             typed(folder)
         ))?;
         return Ok(());
     }
     find()?;
-    let script = script(folder, tasks, place, scheduler)?;
+    let script = script(tasks, scheduler)?;
     let path = folder.join(SCRIPT);
     let logs = folder.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
@@ -65,21 +72,32 @@ pub(super) fn submit(
         .context("cannot start sbatch")?;
     if !output.status.success() {
         bail!(
-            "SLURM refuses {}: {}; change it by `--sbatch OPTION` and submit again with `sparta sweep --resume --engine slurm \
-             --out {}`",
+            "SLURM refuses {}: {}; change it by `--sbatch OPTION` and submit again with `{}`",
             path.display(),
             said(&output.stderr),
-            typed(folder)
+            submit_again(again, scheduler)
         );
     }
     // With several clusters it is NUMBER;CLUSTER.
     let job = said(&output.stdout);
     let job = job.split(';').next().unwrap_or_default();
+    let (shown, n) = (typed(folder), tasks.numbers.len());
     print_line(format!(
-        "job {job}, {} tasks: squeue -j {job}; sparta runs {shown}; sparta report {shown}",
-        tasks.len()
+        "job {job}, {n} tasks: squeue -j {job}; sparta runs {shown}; sparta report {shown}"
     ))?;
     Ok(())
+}
+
+/// The command that goes on with a sweep, with what SLURM was told.
+fn submit_again(again: &str, scheduler: &Scheduler) -> String {
+    let mut command = format!("{again} --engine slurm");
+    for option in &scheduler.options {
+        command += &format!(" --sbatch={}", quoted(option));
+    }
+    if let Some(n) = scheduler.at_a_time {
+        command += &format!(" --at-a-time {n}");
+    }
+    command
 }
 
 fn said(bytes: &[u8]) -> String {
@@ -91,17 +109,13 @@ fn said(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// A path that a script cannot hold.
-pub(super) fn script(
-    folder: &Path,
-    tasks: &[usize],
-    place: &Place,
-    scheduler: &Scheduler,
-) -> Result<String> {
+pub(super) fn script(tasks: &Tasks<'_>, scheduler: &Scheduler) -> Result<String> {
+    let folder = tasks.folder;
     let folder = absolute(folder).with_context(|| folder.display().to_string())?;
     let sparta = std::env::current_exe().context("cannot find this program")?;
     let mut words: Vec<OsString> = vec![sparta.into(), "sweep".into(), "--out".into()];
     words.push(folder.clone().into());
-    words.extend(place.arguments()?);
+    words.extend_from_slice(tasks.arguments);
     let command = in_shell(&words)?;
     let logs = logs(&folder)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -143,7 +157,7 @@ if [ -n "$again" ] && [ $status -ne 0 ]; then
 fi
 exit $status
 "#,
-        ranges(tasks),
+        ranges(tasks.numbers),
         at_a_time.unwrap_or_default(),
     ))
 }
@@ -213,16 +227,17 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_script_is_bash_and_has_every_word_as_it_was() {
-        let place = Place {
-            data: Some("/data/o'clock and \"more\" $HOME".into()),
-            quiet: true,
-            ..Place::default()
+        let arguments = ["--data", "/data/o'clock and \"more\" $HOME", "--quiet"];
+        let tasks = Tasks {
+            folder: Path::new("/tmp/a b"),
+            numbers: &[0, 1, 3],
+            arguments: &arguments.map(OsString::from),
         };
         let scheduler = Scheduler {
             options: vec!["--time=4:00:00".into(), "--partition=gpu".into()],
             at_a_time: Some(2),
         };
-        let text = script(Path::new("/tmp/a b"), &[0, 1, 3], &place, &scheduler).unwrap();
+        let text = script(&tasks, &scheduler).unwrap();
         for line in [
             "#SBATCH --array=0-1,3%2",
             "#SBATCH --output=\"/tmp/a b/logs/%a.log\"",
@@ -257,17 +272,36 @@ mod tests {
         );
     }
 
+    /// Where a sweep computes is in its plan; what SLURM was told is in no file that is read again.
+    #[test]
+    fn a_sweep_that_slurm_refused_is_submitted_again_by_the_command_that_is_said() {
+        let scheduler = Scheduler {
+            options: vec!["--time=4:00:00".into(), "--comment=a b".into()],
+            at_a_time: Some(2),
+        };
+        let again = "sparta sweep --resume --out 'my runs'";
+        assert_eq!(
+            submit_again(again, &scheduler),
+            format!(
+                "{again} --engine slurm --sbatch=--time=4:00:00 --sbatch='--comment=a b' --at-a-time 2"
+            )
+        );
+    }
+
     #[test]
     fn what_a_script_cannot_hold_is_refused() {
-        let place = Place::default();
-        let none = Scheduler::default();
-        let error = script(Path::new("/tmp/50%"), &[0], &place, &none).unwrap_err();
+        let of = |folder| Tasks {
+            folder: Path::new(folder),
+            numbers: &[0],
+            arguments: &[],
+        };
+        let error = script(&of("/tmp/50%"), &Scheduler::default()).unwrap_err();
         assert!(error.to_string().contains("--out DIR"), "{error}");
         let words = Scheduler {
             options: vec!["time=4".into()],
             at_a_time: None,
         };
-        let error = script(Path::new("/tmp/a"), &[0], &place, &words).unwrap_err();
+        let error = script(&of("/tmp/a"), &words).unwrap_err();
         assert!(error.to_string().contains("--sbatch=--time"), "{error}");
     }
 }

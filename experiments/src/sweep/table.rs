@@ -61,7 +61,7 @@ fn lines(plan: &Plan, folder: &Path) -> Result<Vec<Line>> {
             continue;
         };
         line.seeds += 1;
-        if !RunFolder::at(job.folder.clone()).recipe().is_file() {
+        if !RunFolder::at(job.folder.clone()).is_run() {
             continue;
         }
         let state = runs::state(&job.folder)?;

@@ -73,7 +73,7 @@ impl RunningText<'_> {
             }
         };
         match (found, self.corpus) {
-            // What the run folder has is enough.
+            // It is there as an archive: what the run folder has is enough.
             (Err(Error::MissingCorpus { .. }), Source::Published(_)) => Ok(()),
             (found, _) => data_files::same(folder, &found?),
         }

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use sparta_model::Precision;
 
-use super::{AdamSettings, Identity, Schedule, Selection};
+use super::{AdamSettings, Identity, Schedule, Selection, TrainedBy};
 use crate::status::Tracker;
+use crate::version;
 
 /// The numbers of one training run: steps, optimiser, what is kept, and how often something is said.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct TrainingArguments {
     pub identity: Identity,
     /// Its numbers.
     pub config: TrainingConfig,
+    /// Where it is trained, and by which build.
+    pub by: TrainedBy,
     /// The type that networks compute in; parameters and the optimiser are in f32.
     pub precision: Precision,
     /// Whether to go on from a checkpoint that is there.
@@ -69,6 +72,10 @@ impl TrainingArguments {
         Self {
             identity,
             config,
+            by: TrainedBy {
+                device: "unknown".to_owned(),
+                commit: version::COMMIT.to_owned(),
+            },
             precision: Precision::F32,
             resume: false,
             quiet: true,

@@ -22,7 +22,8 @@ pub mod watch;
 
 pub use arguments::{TrainingArguments, TrainingConfig};
 pub use checkpoint::{
-    Checkpoint, Identity, kept, load_model, parameters, save_model, set_parameters, short,
+    Checkpoint, Identity, TrainedBy, kept, load_model, parameters, save_model, set_parameters,
+    short,
 };
 pub use epochs::{BatchOrder, Epochs};
 pub use files::{CHECKPOINT, METRICS, TIMING, leftovers};

@@ -2,6 +2,8 @@
 
 use sparta_ops::attention::Calls;
 
+use super::checkpoint::{Identity, TrainedBy};
+
 /// A finished training run.
 #[derive(Debug)]
 pub struct Trained<M> {
@@ -15,13 +17,15 @@ pub struct Trained<M> {
     pub valid_nll: f64,
     /// Calls of attention, those before a resume included; none after a checkpoint of a version that did not count.
     pub attention: Option<Calls>,
+    /// What trained it, one after the other.
+    pub by: Vec<TrainedBy>,
 }
 
 /// A loss or gradient that is not finite; nothing is saved after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diverged {
     /// What was trained.
-    pub run: String,
+    pub identity: Identity,
     /// The step, counted from 1.
     pub step: u64,
     /// Its learning rate.
@@ -38,18 +42,13 @@ impl std::fmt::Display for Diverged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "training of `{}` diverged at step {} (loss {}, gradient norm {}, lr {:.2e}); ",
-            self.run, self.step, self.loss, self.norm, self.lr
+            "training of `{}` of seed {} diverged at step {} (loss {}, gradient norm {}, lr {:.2e}); ",
+            self.identity.run, self.identity.seed, self.step, self.loss, self.norm, self.lr
         )?;
         match self.kept {
-            Some(step) => write!(f, "the checkpoint of step {step} is kept; ")?,
-            None => write!(f, "there was no checkpoint yet; ")?,
+            Some(step) => write!(f, "the checkpoint of step {step} is kept"),
+            None => write!(f, "there was no checkpoint yet"),
         }
-        write!(
-            f,
-            "try a smaller learning rate, e.g. `--set train.lr={:.2e} --out DIR`",
-            self.lr / 3.0
-        )
     }
 }
 

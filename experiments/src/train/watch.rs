@@ -181,8 +181,12 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let line = format!("{}: {words}", self.label);
         if !self.quiet {
-            say(format_args!("{}: {words}", self.label));
+            say(&line);
+        }
+        if let Some(tracker) = &self.tracker {
+            tracker.log(&line);
         }
     }
 }

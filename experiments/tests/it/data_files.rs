@@ -86,11 +86,11 @@ fn published_tables_are_the_same_ones_as_long_as_a_run_goes_on() {
     let glue = bench.path("GLUE");
     let rte = ["RTE/train.tsv", "RTE/dev.tsv"];
     assert_eq!(data(&record("rte")), hashes(&glue, &rte));
-    // A further task, and records that are there stay as they are.
+    // Of a further task its own, and records that are there stay as they are.
     run("rte,stsb").success();
     assert_eq!(data(&record("rte")), hashes(&glue, &rte));
-    let all = [&rte[..], &["STS-B/train.tsv", "STS-B/dev.tsv"]].concat();
-    assert_eq!(data(&record("stsb")), hashes(&glue, &all));
+    let stsb = ["STS-B/train.tsv", "STS-B/dev.tsv"];
+    assert_eq!(data(&record("stsb")), hashes(&glue, &stsb));
     // Another place is the same files.
     fs::rename(&glue, bench.path("moved")).unwrap();
     let moved = format!("{} --tasks rte", line.replace("GLUE", "moved"));
@@ -182,6 +182,76 @@ fn prepared_translations_are_named() {
     bench.tiny_with(&resumed, &sets).success();
     let refused = said(&bench.tiny_with(&given, &sets), 1);
     assert_says(&refused, &["valid.en has other text than the run in"]);
+    // Gone, they are not needed; what is named has to be there.
     fs::remove_dir_all(&folder).unwrap();
-    bench.tiny_with(&given, &sets).success();
+    let refused = said(&bench.tiny_with(&given, &sets), 1);
+    assert_says(
+        &refused,
+        &[
+            "`--data cache`: Multi30k task 1 not found in cache",
+            "train.de.gz",
+            "raw/train.de",
+        ],
+    );
+    bench.tiny_with(&resumed, &sets).success();
+}
+
+/// A folder that is named is not passed over for what the cache has.
+#[test]
+fn a_folder_without_the_published_files_is_not_replaced_by_the_cache() {
+    let cases: [(Program, &str, &[&str], &[&str]); 4] = [
+        (
+            LM,
+            "--set data.corpus=wikitext2",
+            &[
+                "wikitext-2/wiki.train.tokens",
+                "wikitext-2/wiki.valid.tokens",
+                "wikitext-2/wiki.test.tokens",
+            ],
+            &["WikiText-2", "wiki.train.tokens", "wikitext-2-v1.zip"],
+        ),
+        (
+            SQUAD,
+            "--set data.corpus=squad-v1.1",
+            &["squad/train-v1.1.json", "squad/dev-v1.1.json"],
+            &["SQuAD v1.1", "train-v1.1.json", "dev-v1.1.json"],
+        ),
+        (
+            GLUE,
+            "--tasks rte",
+            &["glue/RTE/train.tsv", "glue/RTE/dev.tsv"],
+            &["GLUE RTE", "train.tsv", "RTE.zip"],
+        ),
+        (
+            IWSLT,
+            "--set data.corpus=multi30k_de_en",
+            &[
+                "translation/multi30k-de-en-v1/train.de",
+                "translation/multi30k-de-en-v1/train.en",
+                "translation/multi30k-de-en-v1/valid.de",
+                "translation/multi30k-de-en-v1/valid.en",
+                "translation/multi30k-de-en-v1/test.de",
+                "translation/multi30k-de-en-v1/test.en",
+            ],
+            &["Multi30k", "train.de.gz", "raw/train.de"],
+        ),
+    ];
+    for (program, corpus, files, looked_for) in cases {
+        let bench = Bench::of(program);
+        for file in files {
+            let path = bench.path("cache").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "a\n").unwrap();
+        }
+        fs::create_dir(bench.path("empty")).unwrap();
+        for how in ["--device flex", "--dry-run --device flex", "prepare"] {
+            for folder in ["empty", "nowhere"] {
+                let line = format!("{how} --out run --data {folder} {corpus}");
+                let text = said(&bench.tiny(&line), 1);
+                assert_says(&text, &[&format!("not found in {folder}")]);
+                assert_says(&text, looked_for);
+                assert!(!bench.path("run").exists(), "{line}");
+            }
+        }
+    }
 }

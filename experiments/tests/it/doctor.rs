@@ -24,6 +24,13 @@ fn doctor_lists_every_device_and_recipe() {
             !device["opens"].is_null(),
             "{device}"
         );
+        for half in ["f16", "bf16"] {
+            assert_eq!(
+                device["opens"] == true,
+                device[half].is_boolean(),
+                "{device}"
+            );
+        }
     }
     let recipes = diagnosis["recipes"].as_array().expect("recipes");
     assert!(
@@ -52,6 +59,39 @@ fn doctor_lists_every_device_and_recipe() {
         text.contains("corpus       WikiText-103: ")
             && text.contains("weights      bert-base-cased: ")
     );
+}
+
+/// What a report of a bug needs of the program and the machine: as in run records, and which number types runs may have.
+#[test]
+fn doctor_says_versions_processor_and_half_types() {
+    let doctor = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sparta"));
+        let output = command.arg("doctor").args(arguments).output();
+        String::from_utf8(output.expect("sparta runs").stdout).expect("UTF-8")
+    };
+    let diagnosis: Value = serde_json::from_str(&doctor(&["--json"])).expect("JSON");
+    let text = doctor(&[]);
+    let versions = &diagnosis["versions"];
+    let version = |name: &str| versions[name].as_str().expect(name).to_owned();
+    for name in ["rustc", "features", "os", "cpu"] {
+        let line = format!("{name:12} {}", version(name));
+        assert!(text.lines().any(|of| of == line), "`{line}`: {text}");
+    }
+    for name in ["sparta", "commit", "burn"] {
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.contains(&version(name)), "{first}");
+    }
+    assert!(version("rustc").starts_with("rustc 1."), "{versions}");
+    assert!(version("threads").parse::<usize>().is_ok(), "{versions}");
+    // What is said of flex is what a run is told there.
+    #[cfg(feature = "flex")]
+    {
+        let devices = diagnosis["devices"].as_array().expect("devices");
+        let flex = devices.iter().find(|of| of["device"] == "flex");
+        let flex = flex.expect("flex");
+        assert!(flex["f16"] == false && flex["bf16"] == false, "{flex}");
+        assert!(text.contains("flex         works (f32): "), "{text}");
+    }
 }
 
 /// The recipes of the repository, by their names for `--recipe`.

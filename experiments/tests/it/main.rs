@@ -12,6 +12,7 @@ mod fetch;
 mod fuzz;
 mod glue;
 mod golden;
+mod inside;
 mod iwslt;
 mod linear;
 mod lm;

@@ -117,6 +117,97 @@ fn a_language_model_of_a_text_of_ones_own() {
     assert_says(&figures, &["density"]);
 }
 
+/// The corpora of all five programs ship, and what is named beside them would be passed over.
+#[test]
+fn files_that_the_recipe_would_not_read_are_refused() {
+    let cases: [(Program, &str, &str, &str); 5] = [
+        (
+            LM,
+            "State of the Union",
+            "--set data.corpus=files`",
+            "wikitext2",
+        ),
+        (
+            MLM,
+            "State of the Union",
+            "--set data.corpus=files`",
+            "wikitext103",
+        ),
+        (
+            IWSLT,
+            "LibreOffice help",
+            "--set data.corpus=files`",
+            "multi30k_de_en",
+        ),
+        (
+            GLUE,
+            "question–sentence pairs",
+            "--tasks files`",
+            "`--tasks cola | sst2",
+        ),
+        (
+            SQUAD,
+            "new-Wikipedia",
+            "--set data.corpus=files`",
+            "squad-v1.1 | squad-v2.0",
+        ),
+    ];
+    for (program, corpus, own, published) in cases {
+        let bench = bench(program);
+        fs::write(bench.path("mine.txt"), "one\ntwo\n").unwrap();
+        for how in ["--device flex", "--dry-run --device flex", "prepare"] {
+            for file in ["mine.txt", "nowhere.txt"] {
+                let line = format!("{how} --out run --data {file}");
+                let text = said(&bench.tiny(&line), 1);
+                let not_read = format!("`--data {file}` would not be read");
+                assert_says(&text, &[&not_read, corpus, own, published]);
+                assert!(!bench.path("run").exists(), "{line}");
+            }
+        }
+    }
+    // The command that it says does what was meant.
+    let bench = bench(LM);
+    let lines: Vec<String> = sentences(256).into_iter().map(|[_, line]| line).collect();
+    fs::write(bench.path("mine.txt"), lines.join("\n")).unwrap();
+    let line = "--dry-run --device flex --data mine.txt --set data.corpus=state_of_the_union";
+    let text = said(&bench.tiny(line), 1);
+    let command = text.split("of your own: `").nth(1).expect("a command");
+    let command = command.split('`').next().expect("its end");
+    let tried = assert_cmd::Command::new("sh")
+        .current_dir(bench.path(""))
+        .args(["-c", command])
+        .assert();
+    assert_says(&stdout(&tried.success()), &["files-"]);
+    // A run that is there keeps its corpus, and is told the same.
+    bench.tiny("prepare --out run").success();
+    for how in ["--resume --device flex", "--dry-run --device flex"] {
+        let text = said(&bench.tiny(&format!("{how} --out run --data mine.txt")), 1);
+        assert_says(&text, &["`--data mine.txt` would not be read"]);
+    }
+}
+
+/// What a dry run or a figure is asked to read is held to what the run was made of.
+#[test]
+fn other_files_are_refused_by_who_only_looks() {
+    let bench = bench(LM);
+    let lines: Vec<String> = sentences(256).into_iter().map(|[_, line]| line).collect();
+    fs::write(bench.path("mine.txt"), lines.join("\n")).unwrap();
+    fs::write(bench.path("other.txt"), lines[1..].join("\n")).unwrap();
+    let line = "--out run --device flex --data";
+    bench
+        .tiny_with(&format!("{line} mine.txt"), LM_FILES)
+        .success();
+    let dry = format!("--dry-run {line}");
+    bench
+        .tiny_with(&format!("{dry} mine.txt"), LM_FILES)
+        .success();
+    let text = said(&bench.tiny_with(&format!("{dry} other.txt"), LM_FILES), 1);
+    assert_says(&text, &["other.txt has other text than the run in"]);
+    let analyzed = bench.sparta("analyze run --device flex --quiet --data other.txt");
+    let told = String::from_utf8_lossy(&analyzed.get_output().stderr).into_owned();
+    assert_says(&told, &["other.txt has other text than the run in"]);
+}
+
 #[test]
 fn what_is_no_text_is_said_before_anything_is_made() {
     let bench = bench(LM);
@@ -367,6 +458,84 @@ fn depots() -> serde_json::Value {
     };
     let paragraphs: Vec<_> = NAMES.iter().enumerate().map(paragraph).collect();
     serde_json::json!({"version": "v2.0", "data": [{"title": "Depots", "paragraphs": paragraphs}]})
+}
+
+/// Recipes are of the size of what ships: what they leave of other files is in the line that is printed first.
+#[test]
+fn what_is_not_used_of_files_of_ones_own_is_said() {
+    let line = "prepare --out run --data";
+    let words = bench(LM);
+    let told = words.told("prepare --out run", &[]);
+    assert_says(&told, &["train the first 20000"]);
+
+    let text = bench(MLM);
+    fs::create_dir(text.path("mine")).unwrap();
+    for (name, n) in [("train", 200), ("valid", 40), ("test", 30)] {
+        let lines: Vec<String> = sentences(n).into_iter().map(|[_, line]| line).collect();
+        fs::write(text.path(format!("mine/{name}.txt")), lines.join("\n")).unwrap();
+    }
+    let told = text.told(&format!("{line} mine"), &["data.corpus=files"]);
+    assert_says(
+        &told,
+        &["train 40 of about ", "valid 8 of about ", "test 12 of "],
+    );
+
+    let table = bench(GLUE);
+    let rows = sentences(90).into_iter().enumerate();
+    let rows: Vec<String> = rows
+        .map(|(i, [_, line])| format!("{line} {i}\t{}", ["good", "bad"][i % 2]))
+        .collect();
+    fs::write(
+        table.path("mine.tsv"),
+        format!("text\tlabel\n{}\n", rows.join("\n")),
+    )
+    .unwrap();
+    let told = table.told(
+        &format!("{line} mine.tsv --tasks files"),
+        &["data.test_examples=2"],
+    );
+    assert_says(
+        &told,
+        &["train 40 of ", "test 2 of ", "4 steps are 0.4 epochs"],
+    );
+
+    let questions = bench(SQUAD);
+    fs::write(questions.path("mine.json"), depots().to_string()).unwrap();
+    let sets = [
+        "data.corpus=files",
+        "data.files.valid_fraction=0.4",
+        "data.train_windows=10",
+        "data.test_questions=3",
+    ];
+    let told = questions.told(&format!("{line} mine.json"), &sets);
+    assert_says(
+        &told,
+        &["train 10 of ", " windows, test 3 of ", " questions ("],
+    );
+
+    let pairs = bench(IWSLT);
+    let lines = sentences(256);
+    let lines = lines
+        .iter()
+        .map(|[source, target]| format!("{source}\t{target}"));
+    let long = "lang ".repeat(20) + "\t" + &"long ".repeat(20);
+    let lines: Vec<String> = lines.chain(["ja\tyes".to_owned(), long]).collect();
+    fs::write(pairs.path("mine.tsv"), lines.join("\n")).unwrap();
+    let sets = ["data.corpus=files", "data.files.source=nl"];
+    let told = pairs.told(&format!("{line} mine.tsv"), &sets);
+    let lengths = "2 pairs left out, whose target has fewer than 3 or more than 12 words";
+    assert_says(&told, &[lengths]);
+    // No upper limit is not all.
+    let sets = [&sets[..], &["data.max_target_words=0"]].concat();
+    let told = pairs.told(&format!("{line} mine.tsv").replace("run", "long"), &sets);
+    assert_says(
+        &told,
+        &["1 pairs left out, whose target has fewer than 3 words"],
+    );
+    let sets = [&sets[..], &["data.min_target_words=1"]].concat();
+    let told = pairs.told(&format!("{line} mine.tsv").replace("run", "all"), &sets);
+    assert_says(&told, &["data: files-"]);
+    assert!(!told.contains("left out"), "{told}");
 }
 
 /// Questions of which a third has no answer: trained, judged by the rules of SQuAD v2.0, asked others.

@@ -86,6 +86,90 @@ fn tasks_are_made_one_by_one_and_a_failed_one_leaves_the_others() {
     assert_says(&last, &["no task 4", "0 to 3"]);
 }
 
+/// A text of one's own: lines of few words, no two alike.
+fn own_text() -> String {
+    const NAMES: [&str; 4] = ["the dog", "a cat", "the horse", "she"];
+    const ACTS: [&str; 4] = ["walks", "sleeps", "eats", "waits"];
+    let line = |i: usize| {
+        let (name, other) = (NAMES[i % 4], NAMES[i / 16 % 4]);
+        format!(
+            "{name} {}, {other} {}.\n",
+            ACTS[i / 4 % 4],
+            ACTS[i / 64 % 4]
+        )
+    };
+    (0..256).map(line).collect()
+}
+
+/// Where runs compute and what they read is in the plan: the commands that are said work as they are typed.
+#[test]
+fn a_sweep_goes_on_where_it_began() {
+    let bench = Bench::of(LM);
+    fs::write(bench.path("mine.txt"), own_text()).unwrap();
+    let place = "--device flex --attention-by reference --data mine.txt";
+    let new = format!("sweep small/lm --out sweep --grid train.lr=1e-3,4e-3 --seeds 1 {place}");
+    let own = [
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+        "data.corpus=files",
+        "data.files.valid_fraction=0.1",
+        "data.files.test_fraction=0.1",
+    ];
+    let words = bench.words(&new, &own);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    bench.sparta_of(&words).success();
+    let wrong = bench.path("sweep/train.lr=4e-3");
+    fs::remove_dir_all(&wrong).unwrap();
+    fs::write(&wrong, "").unwrap();
+
+    // An option that is given again counts, is said, and stands in the command to go on with.
+    let other = bench.sparta("sweep --resume --out sweep --attention-by auto");
+    let text = String::from_utf8_lossy(&other.get_output().stderr).into_owned();
+    let replaced = "`--attention-by auto`, in place of `--attention-by reference` of its plan";
+    assert_says(&text, &[replaced]);
+    let again = typed(&said_last(&other));
+    assert_eq!(
+        again,
+        "sparta sweep --resume --out sweep --attention-by auto"
+    );
+    let same = bench.sparta("sweep --resume --out sweep --device flex");
+    let text = String::from_utf8_lossy(&same.get_output().stderr).into_owned();
+    assert!(!text.contains("in place of"), "{text}");
+    let again = typed(&said_last(&same));
+    assert_eq!(again, "sparta sweep --resume --out sweep");
+
+    // The run that had not begun reads the same text in the same place.
+    fs::remove_file(&wrong).unwrap();
+    bench
+        .sparta(again.strip_prefix("sparta ").unwrap())
+        .success();
+    let run = "sweep/train.lr=4e-3/seed-1";
+    assert!(bench.path(run).join("TABLE.csv").exists());
+    let record: serde_json::Value = serde_json::from_str(&bench.records(run)[0]).unwrap();
+    let command = record["command"].as_str().expect("a command");
+    assert_says(
+        command,
+        &["--device flex --attention-by reference --data /"],
+    );
+
+    // A plan of an earlier version has no place.
+    let mut plan: toml::Table = bench.read("sweep/sweep.toml").parse().unwrap();
+    plan.remove("place").expect("a place");
+    fs::write(bench.path("sweep/sweep.toml"), plan.to_string()).unwrap();
+    let dry = "sweep --resume --out sweep --data mine.txt --dry-run";
+    let dry = bench.sparta(dry).success();
+    let text = String::from_utf8_lossy(&dry.get_output().stderr).into_owned();
+    assert_says(&text, &["mine.txt`, the plan of the sweep has no `--data`"]);
+    assert_says(&stdout(&dry), &["--data /"]);
+}
+
+/// The command that a message ends with.
+fn typed(text: &str) -> String {
+    let command = text.trim_end().strip_suffix('`').expect("a command");
+    let (_, command) = command.rsplit_once('`').expect("a command");
+    command.to_owned()
+}
+
 /// The last line that a failed program said.
 fn said_last(assert: &assert_cmd::assert::Assert) -> String {
     let output = assert.get_output();

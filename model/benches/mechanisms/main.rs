@@ -10,6 +10,8 @@
 //! at the two lengths before, stops there, and the table says so. Without `--causal` every mechanism sees both sides
 //! where it can. `--out` gets `summary.csv`, its plot, and the table as `mechanisms.md`.
 
+#[path = "../../../ops/benches/common/arguments.rs"]
+mod arguments;
 mod case;
 #[path = "../../../ops/benches/attention/memory.rs"]
 mod memory;
@@ -17,6 +19,7 @@ mod report;
 
 use std::path::PathBuf;
 
+use arguments::{Arguments, number, refuse};
 use case::{Case, Cost, Pass};
 use report::{Entry, Report};
 use sparta_model::layer::MechanismConfig;
@@ -33,6 +36,9 @@ const PARTS: [&str; 4] = [
 
 /// The most memory of a call.
 const LARGEST_BYTES: f64 = 8.0 * (1u64 << 30) as f64;
+
+const USAGE: &str = "--device NAME, --filter TEXT, --lengths N,N,…, --causal, --seconds N and --out DIR; the head of \
+     model/benches/mechanisms/main.rs says more";
 
 /// What the command line asks for.
 struct Options {
@@ -54,33 +60,20 @@ impl Options {
             seconds: 60.0,
             out: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            if name == "--bench" {
-                continue; // cargo says so
-            }
-            if name == "--causal" {
-                options.causal = true;
-                continue;
-            }
-            let mut value = || {
-                arguments
-                    .next()
-                    .unwrap_or_else(|| panic!("{name} needs a value"))
-            };
+        let mut arguments = Arguments::new(USAGE);
+        while let Some(name) = arguments.option() {
             match name.as_str() {
-                "--device" => options.device = value(),
-                "--filter" => options.filter = value(),
+                "--causal" => options.causal = true,
+                "--device" => options.device = arguments.value(&name),
+                "--filter" => options.filter = arguments.value(&name),
                 "--lengths" => {
-                    let lengths = value();
-                    let number = |n: &str| n.trim().parse().expect("--lengths takes numbers");
-                    options.lengths = lengths.split(',').map(number).collect();
+                    let lengths = arguments.value(&name);
+                    let of_word = |n: &str| number(&name, n, 1);
+                    options.lengths = lengths.split(',').map(of_word).collect();
                 }
-                "--seconds" => options.seconds = value().parse().expect("--seconds takes a number"),
-                "--out" => options.out = Some(value().into()),
-                other => {
-                    panic!("no option {other}: see the head of model/benches/mechanisms/main.rs")
-                }
+                "--seconds" => options.seconds = arguments.number(&name, 0.0),
+                "--out" => options.out = Some(arguments.value(&name).into()),
+                _ => arguments.unknown(&name),
             }
         }
         options.lengths.sort_unstable();
@@ -90,7 +83,13 @@ impl Options {
     fn device(&self) -> TestDevice {
         let known: Vec<&str> = devices().iter().map(|device| device.name).collect();
         let found = devices().into_iter().find(|of| of.name == self.device);
-        found.unwrap_or_else(|| panic!("no device {}; compiled in are {known:?}", self.device))
+        found.unwrap_or_else(|| {
+            refuse(format!(
+                "--device {}: compiled in are {}; another one is a feature, as in `--features sparta-ops/tch`",
+                self.device,
+                known.join(", ")
+            ))
+        })
     }
 
     /// The mechanisms of recipes, softmax by its definition, and fused softmax, which all are compared with: first, with
@@ -172,9 +171,9 @@ fn main() {
     }
     println!("\n{}", report.table());
     if let Some(out) = &options.out {
-        let files = report
-            .write(out)
-            .unwrap_or_else(|error| panic!("cannot write to {}: {error}", out.display()));
+        let files = report.write(out).unwrap_or_else(|error| {
+            refuse(format!("cannot write to --out {}: {error}", out.display()))
+        });
         for file in files {
             println!("{}", file.display());
         }

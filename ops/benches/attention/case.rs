@@ -5,6 +5,7 @@ use serde_json::json;
 use sparta_ops::attention::Implementation;
 use sparta_ops::testing::normal;
 
+use crate::arguments::refuse;
 use crate::masks::Pruned;
 use crate::peer::Peer;
 
@@ -78,7 +79,7 @@ impl Suite {
         match name {
             "cpu" => Self::Cpu,
             "gpu" => Self::Gpu,
-            other => panic!("--cases takes cpu or gpu, not {other}"),
+            other => refuse(format!("--cases takes cpu or gpu; found {other:?}")),
         }
     }
 

@@ -4,14 +4,18 @@
 //!
 //! ```text
 //! cargo bench -p sparta-ops --bench attention [-- --device flex --filter entmax15 --rounds 5
-//!     --cases cpu --peer PYTHON --out results/bench/DATE-MACHINE --masks RUN]
+//!     --cases cpu --peer PYTHON --out results/bench/DATE-MACHINE --masks RUN --baseline summary.csv]
 //! ```
 //!
 //! `--masks RUN` adds the masks of a run (`lm --out RUN`), of all layers at once, against the same kernel
 //! without them; `--filter 'of a run'` leaves those alone. `--cases gpu` are long sequences in f16, against
 //! AdaSplash, FlexAttention and PyTorch's own kernel on an NVIDIA GPU; ours through Vulkan.
-//! `SPARTA_BENCH=attention-gpu benches/peer/run MACHINE vulkan` does it all.
+//! `SPARTA_BENCH=attention-gpu benches/peer/run MACHINE vulkan` does it all. `--baseline` prints earlier times over these, of the
+//! cases that a summary of an earlier `--out` has.
 
+#[path = "../common/arguments.rs"]
+mod arguments;
+mod baseline;
 mod case;
 mod masks;
 mod memory;
@@ -22,10 +26,15 @@ mod report;
 
 use std::path::PathBuf;
 
+use arguments::{Arguments, refuse};
+use baseline::Baseline;
 use case::{Case, Other, Suite};
 use ours::Ours;
 use report::{Report, Row};
 use sparta_ops::testing::{TestDevice, devices};
+
+const USAGE: &str = "--device NAME, --filter TEXT, --rounds N, --cases cpu|gpu, --peer PYTHON, --out DIR, --masks RUN and \
+     --baseline summary.csv; the head of ops/benches/attention/main.rs says more";
 
 /// What the command line asks for.
 struct Options {
@@ -36,6 +45,7 @@ struct Options {
     peer: Option<PathBuf>,
     out: Option<PathBuf>,
     masks: Option<PathBuf>,
+    baseline: Option<Baseline>,
 }
 
 impl Options {
@@ -48,26 +58,23 @@ impl Options {
             peer: None,
             out: None,
             masks: None,
+            baseline: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            if name == "--bench" {
-                continue; // cargo says so
-            }
-            let mut value = || {
-                arguments
-                    .next()
-                    .unwrap_or_else(|| panic!("{name} needs a value"))
-            };
+        let mut arguments = Arguments::new(USAGE);
+        while let Some(name) = arguments.option() {
             match name.as_str() {
-                "--device" => options.device = Some(value()),
-                "--filter" => options.filter = value(),
-                "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
-                "--cases" => options.suite = Suite::named(&value()),
-                "--peer" => options.peer = Some(value().into()),
-                "--out" => options.out = Some(value().into()),
-                "--masks" => options.masks = Some(value().into()),
-                other => panic!("no option {other}: see the head of ops/benches/attention/main.rs"),
+                "--device" => options.device = Some(arguments.value(&name)),
+                "--filter" => options.filter = arguments.value(&name),
+                "--rounds" => options.rounds = arguments.number(&name, 1),
+                "--cases" => options.suite = Suite::named(&arguments.value(&name)),
+                "--peer" => options.peer = Some(arguments.value(&name).into()),
+                "--out" => options.out = Some(arguments.value(&name).into()),
+                "--masks" => options.masks = Some(arguments.value(&name).into()),
+                "--baseline" => {
+                    let path: PathBuf = arguments.value(&name).into();
+                    options.baseline = Some(Baseline::read(&path));
+                }
+                _ => arguments.unknown(&name),
             }
         }
         options
@@ -75,16 +82,27 @@ impl Options {
 
     /// The devices to time: a software GPU only where it is asked for.
     fn devices(&self) -> Vec<TestDevice> {
+        let known = devices();
+        let names: Vec<&str> = known.iter().map(|device| device.name).collect();
+        if let Some(name) = self.device.as_deref().filter(|name| !names.contains(name)) {
+            let names = names.join(", ");
+            refuse(format!(
+                "--device {name}: compiled in are {names}; another one is a feature of sparta-ops, as in `--features tch`"
+            ));
+        }
         let wanted = |device: &TestDevice| match &self.device {
             Some(name) => device.name == name,
             None => device.name != "wgpu",
         };
-        devices().into_iter().filter(wanted).collect()
+        known.into_iter().filter(wanted).collect()
     }
 }
 
 fn main() {
     let options = Options::parse();
+    let devices = options.devices();
+    let mut cases = options.suite.cases();
+    cases.extend(options.masks.iter().flat_map(|dir| masks::cases(dir)));
     let mut peer = options
         .peer
         .as_deref()
@@ -93,21 +111,20 @@ fn main() {
     if let Some(peer) = &mut peer {
         report.versions = peer.versions();
     }
-    let mut cases = options.suite.cases();
-    cases.extend(options.masks.iter().flat_map(|dir| masks::cases(dir)));
-    for device in options.devices() {
+    for device in devices {
         for case in &cases {
             if case.label().contains(&options.filter) {
-                let row = measure(case, &device, peer.as_mut(), options.rounds);
+                let mut row = measure(case, &device, peer.as_mut(), options.rounds);
+                row.baseline = options.baseline.as_ref().and_then(|of| of.of(&row));
                 println!("{row}");
                 report.rows.push(row);
             }
         }
     }
     if let Some(out) = &options.out {
-        report
-            .write(out)
-            .unwrap_or_else(|error| panic!("cannot write to {}: {error}", out.display()));
+        report.write(out).unwrap_or_else(|error| {
+            refuse(format!("cannot write to --out {}: {error}", out.display()))
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use sparta_ops::attention::{BlockMask, Implementation};
 use sparta_ops::pruning::{AttentionType, BlockState, CellRule, GlobalMask, Grid, MaskKind};
 
+use crate::arguments::refuse;
 use crate::case::{Case, Op, Other};
 
 /// Edge of the blocks that masks of cells are cut into.
@@ -37,7 +38,8 @@ impl Pruned {
 
     /// The masks of a file, one an attention type.
     fn read(path: &Path) -> Vec<Self> {
-        let mask = GlobalMask::load(path).unwrap_or_else(|error| panic!("{error}"));
+        let mask =
+            GlobalMask::load(path).unwrap_or_else(|error| refuse(format!("--masks: {error}")));
         let mut types: Vec<_> = mask.layers().map(|(kind, _)| kind).collect();
         types.dedup();
         let file = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -110,7 +112,7 @@ impl Pruned {
 /// The files of a folder, and of a run's folders of masks, by name.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", dir.display()));
+        .unwrap_or_else(|error| refuse(format!("--masks: cannot read {}: {error}", dir.display())));
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a folder that can be read").path())
         .flat_map(|path| match path.is_dir() {
@@ -122,10 +124,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A case for each mask below a folder: a run, or its `masks`.
-///
-/// # Panics
-/// If there is no mask, or one cannot be read.
+/// A case for each mask below a folder: a run, or its `masks`; ends the bench where there is none, or one cannot be read.
 pub fn cases(dir: &Path) -> Vec<Case> {
     let is_mask = |path: &PathBuf| {
         let folder = path.parent().and_then(Path::file_name);
@@ -133,11 +132,12 @@ pub fn cases(dir: &Path) -> Vec<Case> {
         is_there && path.extension().is_some_and(|end| end == "safetensors")
     };
     let found: Vec<PathBuf> = files(dir).into_iter().filter(is_mask).collect();
-    assert!(
-        !found.is_empty(),
-        "no mask below {}: give the folder of a run, or its seed-1/masks",
-        dir.display()
-    );
+    if found.is_empty() {
+        refuse(format!(
+            "no mask below --masks {}: give the folder of a run, or its seed-1/masks",
+            dir.display()
+        ));
+    }
     let mut cases: Vec<Case> = Vec::new();
     for pruned in found.iter().flat_map(|path| Pruned::read(path)) {
         // It lives as long as the cases do: to the end of the program.

@@ -16,6 +16,8 @@ pub struct Row {
     pub peak_bytes: Option<usize>,
     /// Largest difference, over the context and the gradients in query, key and value.
     max_abs_diff: Option<f64>,
+    /// Milliseconds of an earlier run.
+    pub baseline: Option<f64>,
 }
 
 impl Row {
@@ -27,6 +29,7 @@ impl Row {
             peer: Vec::new(),
             peak_bytes: None,
             max_abs_diff: None,
+            baseline: None,
         }
     }
 
@@ -57,6 +60,17 @@ impl Row {
         self.max_abs_diff = Some(largest);
     }
 
+    /// What was timed, as the first columns of a summary say it.
+    pub fn key(&self) -> [String; 5] {
+        [
+            self.case.name(),
+            self.case.shape_name(),
+            (100.0 * self.case.p).to_string(),
+            self.case.dtype().name().to_owned(),
+            self.device.to_owned(),
+        ]
+    }
+
     fn ratio(&self) -> Option<f64> {
         (!self.peer.is_empty()).then(|| least(&self.peer) / least(&self.ours))
     }
@@ -71,12 +85,13 @@ impl Row {
             )
         });
         let (peer, ratio, name) = peer.unwrap_or_default();
+        let [case, shape, p, dtype, device] = self.key();
         [
-            self.case.name(),
-            self.case.shape_name(),
-            (100.0 * self.case.p).to_string(),
-            self.case.dtype().name().to_owned(),
-            self.device.to_owned(),
+            case,
+            shape,
+            p,
+            dtype,
+            device,
             format!("{:.3}", least(&self.ours)),
             peer,
             ratio,
@@ -98,6 +113,9 @@ impl Display for Row {
         if let Some(ratio) = self.ratio() {
             let (name, peer) = (self.case.peer_name(), least(&self.peer));
             write!(f, "   {name} {peer:9.2} ms   {ratio:6.2}x")?;
+        }
+        if let Some(earlier) = self.baseline {
+            write!(f, "   baseline {earlier:9.2} ms   {:6.2}x", earlier / ours)?;
         }
         if let Some(off) = self.max_abs_diff {
             write!(f, "   {off:.0e}")?;

@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::arguments::refuse;
+
 /// The running process, which ends when its input does.
 pub struct Peer {
     _process: Child,
@@ -27,7 +29,9 @@ impl Peer {
             .spawn()
             .unwrap_or_else(|error| {
                 let python = python.display();
-                panic!("cannot start {python}: {error}; benches/peer/run makes one that works")
+                refuse(format!(
+                    "cannot start --peer {python}: {error}; benches/peer/run makes one that works"
+                ))
             });
         Self {
             input: process.stdin.take().expect("piped"),

@@ -6,6 +6,8 @@
 //!     --peer PYTHON --out results/bench/DATE-MACHINE]
 //! ```
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 mod case;
 mod ours;
 #[path = "../common/peer.rs"]
@@ -16,9 +18,13 @@ mod vectors;
 
 use std::path::PathBuf;
 
+use arguments::{Arguments, refuse};
 use case::Case;
 use report::{Report, Row};
 use sparta_ops::testing::{TestDevice, devices};
+
+const USAGE: &str = "--device NAME, --filter TEXT, --rounds N, --peer PYTHON and --out DIR; the head of \
+     ops/benches/entmax/main.rs says more";
 
 /// What the command line asks for.
 pub struct Options {
@@ -38,23 +44,15 @@ impl Options {
             peer: None,
             out: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(name) = arguments.next() {
-            if name == "--bench" {
-                continue; // cargo says so
-            }
-            let mut value = || {
-                arguments
-                    .next()
-                    .unwrap_or_else(|| panic!("{name} needs a value"))
-            };
+        let mut arguments = Arguments::new(USAGE);
+        while let Some(name) = arguments.option() {
             match name.as_str() {
-                "--device" => options.device = Some(value()),
-                "--filter" => options.filter = value(),
-                "--rounds" => options.rounds = value().parse().expect("--rounds takes a number"),
-                "--peer" => options.peer = Some(value().into()),
-                "--out" => options.out = Some(value().into()),
-                other => panic!("no option {other}: see the head of ops/benches/entmax/main.rs"),
+                "--device" => options.device = Some(arguments.value(&name)),
+                "--filter" => options.filter = arguments.value(&name),
+                "--rounds" => options.rounds = arguments.number(&name, 1),
+                "--peer" => options.peer = Some(arguments.value(&name).into()),
+                "--out" => options.out = Some(arguments.value(&name).into()),
+                _ => arguments.unknown(&name),
             }
         }
         options
@@ -62,16 +60,25 @@ impl Options {
 
     /// The devices to time: a software GPU only where it is asked for.
     fn devices(&self) -> Vec<TestDevice> {
+        let known = devices();
+        let names: Vec<&str> = known.iter().map(|device| device.name).collect();
+        if let Some(name) = self.device.as_deref().filter(|name| !names.contains(name)) {
+            let names = names.join(", ");
+            refuse(format!(
+                "--device {name}: compiled in are {names}; another one is a feature of sparta-ops, as in `--features tch`"
+            ));
+        }
         let wanted = |device: &TestDevice| match &self.device {
             Some(name) => device.name == name,
             None => device.name != "wgpu",
         };
-        devices().into_iter().filter(wanted).collect()
+        known.into_iter().filter(wanted).collect()
     }
 }
 
 fn main() {
     let options = Options::parse();
+    let devices = options.devices();
     let mut peer = options
         .peer
         .as_deref()
@@ -81,7 +88,7 @@ fn main() {
         report.versions = peer.versions();
         report.vectors = vectors::compare(peer);
     }
-    for device in options.devices() {
+    for device in devices {
         for case in Case::all()
             .iter()
             .filter(|case| case.label().contains(&options.filter))
@@ -92,9 +99,9 @@ fn main() {
         }
     }
     if let Some(out) = &options.out {
-        report
-            .write(out)
-            .unwrap_or_else(|error| panic!("cannot write to {}: {error}", out.display()));
+        report.write(out).unwrap_or_else(|error| {
+            refuse(format!("cannot write to --out {}: {error}", out.display()))
+        });
     }
 }
 

@@ -20,13 +20,16 @@ pub struct BlockMask {
     counts: [usize; 3],
 }
 
+/// The block sizes that kernels of fused attention have, rising.
+pub const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
+
 /// A block of which no cell can be seen.
 pub const HIDDEN_BLOCK: i64 = -1;
 /// A block of which every cell can be seen.
 pub const VISIBLE_BLOCK: i64 = 0;
 
 impl BlockMask {
-    /// Cuts the mask that `hidden(head, query, key)` tells into blocks of 16, 32, 64 or 128.
+    /// Cuts the mask that `hidden(head, query, key)` tells into blocks of one of [`BLOCK_SIZES`].
     ///
     /// # Errors
     /// [`AttentionError::BlockSize`].
@@ -36,7 +39,7 @@ impl BlockMask {
         hidden: impl Fn(usize, usize, usize) -> bool,
         device: &Device,
     ) -> Result<Self, AttentionError> {
-        if ![16, 32, 64, 128].contains(&block) {
+        if !BLOCK_SIZES.contains(&block) {
             return Err(AttentionError::BlockSize(block));
         }
         Ok(Self::cut(block, shape, |_, _, _| None, hidden, device))

@@ -21,7 +21,7 @@ mod span;
 
 use burn::tensor::{Bool, DType, Tensor};
 
-pub use block_mask::{BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
+pub use block_mask::{BLOCK_SIZES, BlockMask, HIDDEN_BLOCK, VISIBLE_BLOCK};
 pub use calls::{Calls, calls};
 pub use contract::{
     AttentionExtras, AttentionGrads, AttentionSaved, AttentionSpec, MaybeBool, MaybeFloat, MaybeInt,

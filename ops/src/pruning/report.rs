@@ -11,9 +11,7 @@ use super::global_mask::{GlobalMask, MaskKind};
 use super::pattern::AttentionPattern;
 use super::threshold::{Scope, Semantics};
 use super::weighing::Weighing;
-
-/// The block sizes reported.
-const BLOCK_SIZES: [usize; 4] = [16, 32, 64, 128];
+use crate::attention::BLOCK_SIZES;
 
 /// Blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -43,7 +41,7 @@ pub struct Sparsity {
     pub hidden_uses: u64,
     /// `hidden_uses / uses`: the token-weighted fraction.
     pub token_weighted: f64,
-    /// Blocks of 16, 32, 64 and 128.
+    /// Blocks of each of [`BLOCK_SIZES`].
     pub blocks: Vec<BlockSparsity>,
 }
 

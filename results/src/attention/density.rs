@@ -29,7 +29,7 @@ pub fn union_size(weights: &Weights, query: usize) -> usize {
 /// density* counts the cells that at least one head of the layer attends to.
 ///
 /// # Source
-/// AST, section 5.2 and figure "head density per layer", by the released code (`validate.py`); figure "density
+/// AST, section 5.1 and figure 5, "head density per layer", by the released code (`validate.py`); figure 4, "density
 /// histogram".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Density {

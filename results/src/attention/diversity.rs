@@ -10,7 +10,7 @@ use crate::Result;
 /// itself: 0 (the formula's 0/0). A head without any weight counts as the zeros it is.
 ///
 /// # Source
-/// AST, section 5.2, by the released code (`validate.py`): the bound of n distributions is log n, whatever the
+/// AST, section 5.1, by the released code (`validate.py`): the bound of n distributions is log n, whatever the
 /// number of keys.
 pub fn jensen_shannon(weights: &Weights, query: usize) -> f64 {
     let n_heads = weights.n_heads();

@@ -30,7 +30,7 @@ mod roles;
 mod weights;
 
 pub use alpha::{ALPHA_BINS, Modes, REAL_DROP, Trajectory};
-pub use claims::{Claim, Findings, ModelFindings, SeedClaims, claims, claims_table};
+pub use claims::{Findings, ModelFindings, PublishedClaim, SeedClaims, claims, claims_table};
 pub use density::{DENSITY_BINS, Density, support_size, union_size};
 pub use diversity::{Diversity, jensen_shannon};
 pub use histogram::{Bins, Histogram};

@@ -26,13 +26,13 @@ pub struct Claim {
     pub command: String,
     /// What decides.
     #[serde(flatten)]
-    pub test: Test,
+    pub test: ClaimTest,
 }
 
 /// What decides a claim.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Test {
+pub enum ClaimTest {
     /// A bound on numbers of a table.
     Cells {
         /// The table.
@@ -58,7 +58,7 @@ pub enum Test {
 }
 
 /// `[A, B]`: the score of A less that of B, paired by seed.
-pub type Quantity = [Cell; 2];
+pub type Quantity = [ClaimCell; 2];
 
 /// How a difference is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -83,7 +83,7 @@ pub enum Bound {
 /// A cell of a table: the records of each seed that fit all that is said.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cell {
+pub struct ClaimCell {
     /// The row; it need not be said of a table that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
@@ -106,7 +106,7 @@ fn ap() -> String {
     "ap".to_owned()
 }
 
-impl Cell {
+impl ClaimCell {
     /// Whether a record is of this cell.
     #[must_use]
     pub fn has(&self, record: &RunRecord) -> bool {
@@ -171,7 +171,7 @@ impl Cell {
     }
 }
 
-impl std::fmt::Display for Cell {
+impl std::fmt::Display for ClaimCell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [self.row.as_deref(), self.variant.as_deref()];
         for part in parts.into_iter().flatten() {
@@ -209,7 +209,7 @@ struct Written {
     command: String,
     table: String,
     metric: Option<Metric>,
-    every: Option<Vec<Vec<Cell>>>,
+    every: Option<Vec<Vec<ClaimCell>>>,
     unit: Option<Unit>,
     at_least: Option<f64>,
     at_most: Option<f64>,
@@ -242,7 +242,7 @@ impl TryFrom<Written> for Claim {
             written.unit,
             bound,
         ) {
-            (Some(figure), None, None, None, None) => Test::Figure { table, figure },
+            (Some(figure), None, None, None, None) => ClaimTest::Figure { table, figure },
             (None, Some(metric), Some(every), Some(unit), Some(bound)) => {
                 let (Bound::AtLeast(x) | Bound::AtMost(x)) = bound;
                 if every.is_empty() || !x.is_finite() {
@@ -267,7 +267,7 @@ impl TryFrom<Written> for Claim {
                     }
                 }
                 let every = pairs;
-                Test::Cells {
+                ClaimTest::Cells {
                     table,
                     metric,
                     every,

@@ -19,7 +19,7 @@ mod pairs;
 mod print;
 mod verdict;
 
-pub use claim::{Bound, Cell, Claim, Quantity, Test, parse, shipped};
+pub use claim::{Bound, Claim, ClaimCell, ClaimTest, Quantity, parse, shipped};
 pub use interval::Interval;
 pub use print::{RunLinks, claims_json, claims_markdown, claims_table, missing_runs};
 pub use verdict::{Counted, Evidence, FigureClaim, Judged, Verdict, judge};

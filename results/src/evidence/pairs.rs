@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::claim::{Cell, Quantity, Unit};
+use super::claim::{ClaimCell, Quantity, Unit};
 use super::interval::Interval;
 use super::verdict::{Evidence, build_of, words};
 use crate::record::RunRecord;
@@ -50,7 +50,7 @@ impl<'a> Pairs<'a> {
                 .max()
         };
         let mut seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
-        let mut lacks: BTreeMap<u64, &Cell> = BTreeMap::new();
+        let mut lacks: BTreeMap<u64, &ClaimCell> = BTreeMap::new();
         let mut builds = BTreeSet::new();
         for ((seed, build), of) in found {
             match [of[0].is_empty(), of[1].is_empty()] {
@@ -88,7 +88,7 @@ impl<'a> Pairs<'a> {
     ///
     /// # Errors
     /// Records that are not of one row or protocol, cells that are the same runs, and a share of 0, in words.
-    pub(super) fn evidence(&self, cells: [&Cell; 2], unit: Unit) -> Result<Evidence, String> {
+    pub(super) fn evidence(&self, cells: [&ClaimCell; 2], unit: Unit) -> Result<Evidence, String> {
         let [a, b] = cells;
         for (at, cell) in cells.into_iter().enumerate() {
             let rows: BTreeSet<String> = (self.seeds.values())
@@ -157,7 +157,7 @@ impl<'a> Pairs<'a> {
 
 /// The cells that records have, as claims name them.
 fn there_are<'a>(records: impl Iterator<Item = &'a RunRecord>) -> String {
-    let cells: BTreeSet<String> = records.map(|of| Cell::of(of).to_string()).collect();
+    let cells: BTreeSet<String> = records.map(|of| ClaimCell::of(of).to_string()).collect();
     words(cells.iter().map(String::as_str))
 }
 

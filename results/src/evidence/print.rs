@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::claim::{Test, Unit};
+use super::claim::{ClaimTest, Unit};
 use super::verdict::{Evidence, Judged, Verdict};
 use crate::error::Result;
 use crate::render::{Align, Table};
@@ -28,8 +28,8 @@ pub fn claims_table(judged: &[Judged<'_>]) -> Table {
 
 fn cells(of: &Judged<'_>) -> [String; 6] {
     let bound = match &of.claim.test {
-        Test::Cells { bound, unit, .. } => bound.words(*unit),
-        Test::Figure { .. } => "in every seed".to_owned(),
+        ClaimTest::Cells { bound, unit, .. } => bound.words(*unit),
+        ClaimTest::Figure { .. } => "in every seed".to_owned(),
     };
     [
         of.claim.id.clone(),
@@ -51,8 +51,8 @@ fn linked_table(judged: &[Judged<'_>], links: &RunLinks) -> Table {
     let mut table = Table::new([claim, verdict, ours, bound, says, source, records]);
     for of in judged {
         let (name, inner) = match &of.claim.test {
-            Test::Cells { table, .. } => (table, "records"),
-            Test::Figure { table, .. } => (table, "figures"),
+            ClaimTest::Cells { table, .. } => (table, "records"),
+            ClaimTest::Figure { table, .. } => (table, "figures"),
         };
         let runs = of.recipe_hash.as_ref();
         let runs = runs.and_then(|hash| links.get(&(name.clone(), hash.clone())));
@@ -72,14 +72,14 @@ fn linked_table(judged: &[Judged<'_>], links: &RunLinks) -> Table {
 
 fn numbers(of: &Judged<'_>) -> String {
     let unit = match &of.claim.test {
-        Test::Cells {
+        ClaimTest::Cells {
             unit: Unit::Percent,
             ..
         } => " %",
-        Test::Cells {
+        ClaimTest::Cells {
             unit: Unit::Points, ..
         }
-        | Test::Figure { .. } => "",
+        | ClaimTest::Figure { .. } => "",
     };
     let number = |of: &Evidence| {
         let interval = of.interval;
@@ -103,8 +103,8 @@ pub fn missing_runs(judged: &[Judged<'_>]) -> Vec<(String, Vec<String>)> {
     for of in judged.iter().filter(|of| of.is_open) {
         let id = &of.claim.id;
         let command = match &of.claim.test {
-            Test::Cells { .. } => of.claim.command.clone(),
-            Test::Figure { .. } => format!(
+            ClaimTest::Cells { .. } => of.claim.command.clone(),
+            ClaimTest::Figure { .. } => format!(
                 "{} && sparta analyze RUN && sparta analyze RUN --seed N",
                 of.claim.command
             ),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::claim::{Bound, Cell, Claim, Quantity, Test, Unit};
+use super::claim::{Bound, Claim, ClaimCell, ClaimTest, Quantity, Unit};
 use super::interval::Interval;
 use super::pairs::Pairs;
 use crate::record::{RunRecord, Status};
@@ -108,7 +108,7 @@ pub fn judge<'a>(
         .collect();
     let judged = |claim: &'a Claim| {
         let found = match &claim.test {
-            Test::Cells {
+            ClaimTest::Cells {
                 table,
                 metric,
                 every,
@@ -137,7 +137,7 @@ pub fn judge<'a>(
                     }
                 }
             }
-            Test::Figure { table, figure } => {
+            ClaimTest::Figure { table, figure } => {
                 let of_table = figures.iter().filter(|of| of.table == *table).collect();
                 let own = counted.own.get(&claim.id);
                 of_figure(figure, of_table, own, counted.is_mixed)
@@ -315,7 +315,7 @@ fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -
     let is_open = evidence.iter().any(|of| of.interval.ends.is_none());
     notes.extend(is_open.then(|| "one seed has no interval".to_owned()));
     notes.extend(pairs.iter().flat_map(|of| of.left_out.iter().cloned()));
-    let cells: Vec<&Cell> = every.iter().flatten().collect();
+    let cells: Vec<&ClaimCell> = every.iter().flatten().collect();
     for record in runs.all.iter().filter(|of| of.recipe_hash == hash) {
         if record.status == Status::Diverged && cells.iter().any(|cell| cell.has(record)) {
             notes.push(format!("seed {} diverged ({})", record.seed, record.id));
@@ -423,8 +423,9 @@ fn of_figure(
     notes.extend(said);
     Found {
         verdict: match (yes, no) {
-            (yes, 0) if yes > 1 => Verdict::Holds,
-            (0, no) if no > 1 => Verdict::DoesNot,
+            // A seed that says nothing, or two things, is one of those that must say so.
+            (yes, 0) if yes > 1 && yes == n => Verdict::Holds,
+            (0, no) if no > 1 && no == n => Verdict::DoesNot,
             _ => Verdict::CannotBeTold,
         },
         evidence: Vec::new(),

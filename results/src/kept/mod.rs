@@ -7,7 +7,7 @@ mod questions;
 mod segments;
 
 pub use predictions::{PREDICTIONS, Predicted, predictions};
-pub use questions::{QUESTIONS, Question};
+pub use questions::{QUESTIONS, QuestionScore};
 pub use segments::{SEGMENTS, Segment};
 
 use std::path::Path;

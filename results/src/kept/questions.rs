@@ -12,7 +12,7 @@ pub const QUESTIONS: &str = "test-questions.csv";
 /// The score of an answer to one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Question {
+pub struct QuestionScore {
     /// The id of the question in the corpus.
     pub id: String,
     /// 1 for an answer that is right to the word, else 0.
@@ -24,7 +24,7 @@ pub struct Question {
     pub has_answer: Option<u8>,
 }
 
-impl Question {
+impl QuestionScore {
     /// Writes the questions of a test set, in its order.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Question {
         super::save(path, questions)
     }
 
-    /// Reads what [`Question::save_all`] wrote.
+    /// Reads what [`QuestionScore::save_all`] wrote.
     ///
     /// # Errors
     /// [`crate::ResultsError::Kept`] for a file that is missing or damaged.
@@ -54,15 +54,15 @@ mod tests {
             (None, "id,exact_match,f1\n7,1,0.5\n"),
             (Some(0), "id,exact_match,f1,has_answer\n7,1,0.5,0\n"),
         ] {
-            let questions = [Question {
+            let questions = [QuestionScore {
                 id: "7".to_owned(),
                 exact_match: 1,
                 f1: 0.5,
                 has_answer,
             }];
-            Question::save_all(&path, &questions).unwrap();
+            QuestionScore::save_all(&path, &questions).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-            assert_eq!(Question::load_all(&path).unwrap(), questions);
+            assert_eq!(QuestionScore::load_all(&path).unwrap(), questions);
         }
     }
 }

@@ -171,20 +171,3 @@ fn not_a_score_of(metric: Metric, expected: &'static str) -> ResultsError {
         expected,
     }
 }
-
-/// The plain mean of the columns that the paper averages; `None` unless all nine are there.
-///
-/// Columns outside of the average and those named twice (the first counts) change nothing.
-pub fn average(values: &[(GlueColumn, f64)]) -> Option<f64> {
-    let averaged = GlueColumn::ALL
-        .into_iter()
-        .filter(|column| column.is_averaged());
-    let value = |column| {
-        values
-            .iter()
-            .find(|(of, _)| *of == column)
-            .map(|(_, value)| *value)
-    };
-    let values: Vec<f64> = averaged.map(value).collect::<Option<_>>()?;
-    Some(values.iter().sum::<f64>() / values.len() as f64)
-}

@@ -8,7 +8,7 @@ use crate::metric::squad::{exact_match, normalize, word_f1};
 
 /// A question, what was predicted, and how sure the model is that there is no answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged<'a> {
+pub struct AnsweredQuestion<'a> {
     /// The prediction; empty for no answer.
     pub predicted: &'a str,
     /// The answers that people gave; none where there is no answer.
@@ -84,7 +84,7 @@ pub fn answer_scores(predicted: &str, expected: &[&str]) -> (bool, f64) {
 ///
 /// # Errors
 /// [`ResultsError::Predictions`] without questions.
-pub fn squad_v2(questions: &[Judged<'_>]) -> Result<SquadV2Score> {
+pub fn squad_v2(questions: &[AnsweredQuestion<'_>]) -> Result<SquadV2Score> {
     if questions.is_empty() {
         return Err(ResultsError::Predictions {
             predictions: 0,
@@ -95,14 +95,14 @@ pub fn squad_v2(questions: &[Judged<'_>]) -> Result<SquadV2Score> {
         .map(|of| answer_scores(of.predicted, &of.expected))
         .map(|(is_exact, f1)| (f64::from(u8::from(is_exact)), f1))
         .unzip();
-    let mean = |scores: &[f64], is_part: &dyn Fn(&Judged<'_>) -> bool| {
+    let mean = |scores: &[f64], is_part: &dyn Fn(&AnsweredQuestion<'_>) -> bool| {
         let parts = questions.iter().zip(scores).filter(|(of, _)| is_part(of));
         let (sum, n) = parts.fold((0.0, 0), |(sum, n), (_, score)| (sum + score, n + 1));
         (n > 0).then(|| (100.0 * sum / n as f64, n))
     };
-    let all = |_: &Judged<'_>| true;
-    let has = |of: &Judged<'_>| !of.expected.is_empty();
-    let lacks = |of: &Judged<'_>| of.expected.is_empty();
+    let all = |_: &AnsweredQuestion<'_>| true;
+    let has = |of: &AnsweredQuestion<'_>| !of.expected.is_empty();
+    let lacks = |of: &AnsweredQuestion<'_>| of.expected.is_empty();
     let score = |found: Option<(f64, usize)>| found.map(|(score, _)| score);
     let total = |found: Option<(f64, usize)>| found.map(|(_, n)| n);
     let (best_exact, best_exact_thresh) = best_threshold(questions, &exact);
@@ -126,12 +126,13 @@ pub fn squad_v2(questions: &[Judged<'_>]) -> Result<SquadV2Score> {
 
 /// The highest score of any threshold, in percent, and the threshold: the odds of the last question that keeps its answer, or
 /// 0 where it is best that none does (`find_best_thresh` of the script).
-fn best_threshold(questions: &[Judged<'_>], scores: &[f64]) -> (f64, f64) {
-    let mut order: Vec<(&Judged<'_>, f64)> = questions.iter().zip(scores.iter().copied()).collect();
+fn best_threshold(questions: &[AnsweredQuestion<'_>], scores: &[f64]) -> (f64, f64) {
+    let mut order: Vec<(&AnsweredQuestion<'_>, f64)> =
+        questions.iter().zip(scores.iter().copied()).collect();
     // Stable, as Python's sort is.
     order.sort_by(|(a, _), (b, _)| a.null_odds.total_cmp(&b.null_odds));
     // Without an answer to any question, those that have none are right.
-    let lacks = |of: &&Judged<'_>| of.expected.is_empty();
+    let lacks = |of: &&AnsweredQuestion<'_>| of.expected.is_empty();
     let mut current = questions.iter().filter(lacks).count() as f64;
     let (mut best, mut threshold) = (current, 0.0);
     for (question, score) in order {
@@ -156,8 +157,8 @@ mod tests {
     const WORDS: [&str; 4] = ["", "red", "red house", "blue"];
 
     /// What the questions get where those above a threshold have no answer.
-    fn at(questions: &[Judged<'_>], threshold: f64, with_f1: bool) -> f64 {
-        let score = |of: &Judged<'_>| {
+    fn at(questions: &[AnsweredQuestion<'_>], threshold: f64, with_f1: bool) -> f64 {
+        let score = |of: &AnsweredQuestion<'_>| {
             let kept = if of.null_odds > threshold {
                 ""
             } else {
@@ -180,8 +181,8 @@ mod tests {
             drawn in prop::collection::vec((0..4usize, 0..4usize), 1..14),
             order in Just((0..14usize).collect::<Vec<_>>()).prop_shuffle(),
         ) {
-            let questions: Vec<Judged<'_>> = (drawn.iter().zip(&order))
-                .map(|(&(predicted, expected), &place)| Judged {
+            let questions: Vec<AnsweredQuestion<'_>> = (drawn.iter().zip(&order))
+                .map(|(&(predicted, expected), &place)| AnsweredQuestion {
                     predicted: WORDS[predicted],
                     expected: WORDS[expected..=expected].iter().copied().filter(|of| !of.is_empty()).collect(),
                     null_odds: place as f64 - 6.5,
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn it_is_written_by_the_names_of_the_script() {
-        let question = Judged {
+        let question = AnsweredQuestion {
             predicted: "",
             expected: Vec::new(),
             null_odds: 1.5,

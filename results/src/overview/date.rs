@@ -16,6 +16,18 @@ pub(super) fn day(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// A moment in seconds since 1970, in UTC: `2026-11-22T09:05:00Z` (ISO 8601).
+#[must_use]
+pub fn moment(seconds: u64) -> String {
+    let of_day = seconds % 86_400;
+    let (hours, minutes) = (of_day / 3_600, of_day / 60 % 60);
+    format!(
+        "{}T{hours:02}:{minutes:02}:{:02}Z",
+        day(seconds),
+        of_day % 60
+    )
+}
+
 /// A time that something took: `45 s`, `12 min`, `3 h 05 min`.
 pub(super) fn duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round() as u64;
@@ -44,6 +56,9 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(day(seconds), expected);
         }
+        // `date -u -d @N +%FT%TZ`
+        assert_eq!(moment(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(moment(1_763_888_709), "2025-11-23T09:05:09Z");
         assert_eq!(
             [7.4, 89.0, 91.0, 3_599.0, 11_100.0].map(duration),
             ["7 s", "89 s", "2 min", "1 h 00 min", "3 h 05 min"]

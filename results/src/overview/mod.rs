@@ -5,6 +5,8 @@
 //! tables of their own. Within a table scores of different signatures never share a column.
 
 mod date;
+
+pub use date::moment;
 mod files;
 mod html;
 mod lines;

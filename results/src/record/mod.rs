@@ -24,8 +24,6 @@ pub enum Status {
     Running,
     /// Trained to the end and scored.
     Completed,
-    /// Stopped by the user at a checkpoint.
-    Interrupted,
     /// Stopped at a loss or gradient that was not finite.
     Diverged,
 }
@@ -36,7 +34,6 @@ impl Status {
         match self {
             Self::Running => "running",
             Self::Completed => "completed",
-            Self::Interrupted => "interrupted",
             Self::Diverged => "diverged",
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::condition::{Condition, MaskFamily};
-use crate::metric::Metric;
+use crate::condition::{Baseline, Condition, MaskFamily};
+use crate::metric::{Difference, Metric};
 use crate::record::{PaperReference, RunRecord, Status};
+use crate::render::number::difference;
 
 /// A percentage that can be ordered and compared: kept in thousandths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +101,9 @@ pub struct Group {
     pub seeds: Vec<(u64, Option<u64>)>,
     /// Score of each run, in the order of `seeds`.
     pub values: Vec<f64>,
+    /// (seed, mask seed) of the runs whose score is exactly that of the most frequent class on the same data: a network that
+    /// gives every example this class has it.
+    pub as_majority: Vec<(u64, Option<u64>)>,
 }
 
 impl Group {
@@ -121,6 +125,22 @@ pub(crate) fn over_shared_seeds([ours, base]: [&[(u64, f64)]; 2]) -> Option<(f64
         mean(&shared.map(|(_, value)| *value).collect::<Vec<_>>())
     };
     Some((over(&ours)?, over(&base)?))
+}
+
+/// The change of a score against another over the seeds that both have, and the standard deviation of the changes of
+/// single seeds, which is not that of the score: what seeds have in common is in neither. 0 of one seed.
+pub(crate) fn change_over_shared_seeds(
+    how: Difference,
+    runs: [&[(u64, f64)]; 2],
+) -> Option<(f64, f64)> {
+    let (mean, base) = over_shared_seeds(runs)?;
+    let [ours, of_base] = runs.map(mean_of_seeds);
+    let changes: Vec<f64> = ours
+        .iter()
+        .filter_map(|(seed, &value)| Some(difference(how, value, *of_base.get(seed)?)))
+        .collect();
+    let sd = standard_deviation(&changes).unwrap_or(0.0);
+    Some((difference(how, mean, base), sd))
 }
 
 /// The mean of each seed's runs.
@@ -184,7 +204,7 @@ pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
                     });
                 }
             }
-            Status::Running | Status::Interrupted | Status::Diverged => {
+            Status::Running | Status::Diverged => {
                 result
                     .unfinished
                     .push(format!("{} ({})", record.id, record.status.as_str()));
@@ -193,9 +213,13 @@ pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     }
     result.unfinished.sort();
     result.replaced.sort();
+    let majority: Vec<&RunRecord> = (cells.values())
+        .flat_map(|runs| runs.values().copied())
+        .filter(|run| run.condition == Baseline::Majority.into())
+        .collect();
     result.groups = cells
         .into_iter()
-        .filter_map(|(key, runs)| group(key, &runs))
+        .filter_map(|(key, runs)| group(key, &runs, &majority))
         .collect();
     result
 }
@@ -336,8 +360,13 @@ fn key(record: &RunRecord) -> (GroupKey, Option<u64>) {
     (key, condition.mask_seed())
 }
 
-fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Option<Group> {
+fn group(
+    key: GroupKey,
+    runs: &BTreeMap<(u64, Option<u64>), &RunRecord>,
+    majority: &[&RunRecord],
+) -> Option<Group> {
     let values: Vec<f64> = runs.values().filter_map(|run| run.value).collect();
+    let scores_as_majority = |run: &RunRecord| majority.iter().any(|of| is_as(run, of));
     Some(Group {
         key,
         n: values.len(),
@@ -379,7 +408,23 @@ fn group(key: GroupKey, runs: &BTreeMap<(u64, Option<u64>), &RunRecord>) -> Opti
         builds: runs.values().filter_map(|run| build(run)).collect(),
         seeds: runs.keys().copied().collect(),
         values,
+        as_majority: (runs.iter())
+            .filter(|(_, run)| scores_as_majority(run))
+            .map(|(seeds, _)| *seeds)
+            .collect(),
     })
+}
+
+/// Whether a network has exactly the score that a baseline has of the same row, metric and data.
+fn is_as(run: &RunRecord, baseline: &RunRecord) -> bool {
+    let of_row = |of: &RunRecord| RowKey {
+        variant: None,
+        ..RowKey::of(&key(of).0)
+    };
+    !matches!(run.condition, Condition::Baseline(_))
+        && run.value == baseline.value
+        && of_row(run) == of_row(baseline)
+        && run.reads_other(baseline).is_none()
 }
 
 /// The values of each quantity that was watched.
@@ -452,6 +497,22 @@ mod tests {
         let (mean, base) = shared(&ours).unwrap();
         assert!((mean / base - 1.1).abs() < 1e-12, "{mean} {base}");
         assert_eq!(shared(&[(3, 11.0)]), None);
+    }
+
+    /// Seeds that differ by much and change by the same.
+    #[test]
+    fn a_change_spreads_as_the_changes_of_seeds() {
+        let base = [(1, 10.0), (2, 300.0), (3, 50.0)];
+        let spread =
+            |how, ours: &[(u64, f64)]| change_over_shared_seeds(how, [ours, &base]).unwrap();
+        let (change, sd) = spread(Difference::Points, &[(1, 11.0), (2, 301.0), (3, 51.0)]);
+        assert_eq!((change, sd), (1.0, 0.0));
+        let (change, sd) = spread(Difference::Relative, &[(1, 11.0), (2, 330.0), (3, 55.0)]);
+        assert!((change - 10.0).abs() < 1e-9 && sd < 1e-9, "{change} {sd}");
+        // Of 1, 2 and 3 points, the last of two masks.
+        let ours = [(1, 11.0), (2, 302.0), (3, 52.0), (3, 54.0)];
+        assert_eq!(spread(Difference::Points, &ours), (2.0, 1.0));
+        assert_eq!(spread(Difference::Points, &[(1, 12.0)]), (2.0, 0.0));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::render::aggregate::{Aggregate, Group, Percent, aggregate, mean};
 use crate::render::expected::{Expected, unanswered};
 use crate::render::number::short;
 use crate::render::pivot::MeanScore;
-use crate::render::report::{self, ReportOptions, build_notes, labels, left_out};
+use crate::render::report::{self, ReportOptions, build_notes, labels, left_out, majority_note};
 
 /// A table ready to print.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,7 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
         return Err(ResultsError::Empty);
     }
     let mut notes = left_out(&unfinished, &replaced);
+    notes.extend(majority_note(&groups));
     notes.extend(build_notes(&groups));
     let labels = labels(&groups);
     let label = |group: &Group| report::label(&labels, &group.key);

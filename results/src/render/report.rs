@@ -7,9 +7,10 @@ use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::Difference;
 use crate::record::{PaperReference, RunRecord};
-use crate::render::aggregate::{Aggregate, Group, GroupKey, aggregate};
+use crate::render::aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};
 use crate::render::block::{self, Block};
 use crate::render::expected::{Expected, mark_missing};
+use crate::render::number::short;
 use crate::render::score_table::{RowName, ScoreTable};
 use crate::render::{svg, write_tables};
 
@@ -65,6 +66,7 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
     } = aggregate(records, options.is_mixed);
     let labels = labels(&groups);
     let builds = build_notes(&groups);
+    let as_majority = majority_note(&groups);
     let mut by_signature: BTreeMap<_, ScoreTable> = BTreeMap::new();
     for group in groups {
         let (metric, signature) = (group.key.metric, group.key.signature.clone());
@@ -89,6 +91,7 @@ pub fn report(records: &[RunRecord], options: &ReportOptions) -> Result<Report> 
         .for_each(|table| sort(table, &options.expected));
     let mut notes = paper_notes(&tables);
     notes.extend(left_out(&unfinished, &replaced));
+    notes.extend(as_majority);
     notes.extend(builds);
     Ok(Report {
         title: options.title_of(records),
@@ -114,6 +117,58 @@ pub(super) fn left_out(unfinished: &[String], replaced: &[String]) -> Vec<String
         ));
     }
     notes
+}
+
+/// The runs of networks whose score is exactly that of the most frequent class, in words.
+pub(super) fn majority_note(groups: &[Group]) -> Option<String> {
+    let labels = labels(groups);
+    // What else a row is scored by is named once for the same runs.
+    let mut runs: Vec<(String, String, Vec<&str>)> = Vec::new();
+    for group in groups.iter().filter(|group| !group.as_majority.is_empty()) {
+        let key = &group.key;
+        let row = [Some(label(&labels, key)), key.variant.clone()];
+        let mut place: Vec<String> = row.into_iter().flatten().collect();
+        match (key.condition, key.p) {
+            (Condition::Dense, Some(p)) => place.push(percent(p)),
+            (condition, Some(p)) => place.extend([percent(p), condition.to_string()]),
+            (condition, None) => place.push(condition.description()),
+        }
+        let place = place.join(", ");
+        let seeds = seed_words(&group.as_majority);
+        let metric = key.metric.label();
+        match runs
+            .iter_mut()
+            .find(|of| (&of.0, &of.1) == (&place, &seeds))
+        {
+            Some((_, _, metrics)) => metrics.push(metric),
+            None => runs.push((place, seeds, vec![metric])),
+        }
+    }
+    let runs = runs
+        .iter()
+        .map(|(place, seeds, metrics)| format!("{place}: {seeds} ({})", metrics.join(", ")));
+    let runs = runs.collect::<Vec<_>>().join("; ");
+    (!runs.is_empty()).then(|| {
+        format!(
+            "In the mean with exactly the score of the most frequent class, as of a network that answers nothing else: {runs}. Look \
+             at their training before reading a change into the row."
+        )
+    })
+}
+
+fn percent(p: Percent) -> String {
+    format!("p = {} %", short(p.get(), 3))
+}
+
+/// `seed 1`, `seeds 1, 3`; of masks drawn at random `seeds 1 (mask 2), 1 (mask 5)`.
+fn seed_words(seeds: &[(u64, Option<u64>)]) -> String {
+    let word = |(seed, mask): &(u64, Option<u64>)| match mask {
+        Some(mask) => format!("{seed} (mask {mask})"),
+        None => seed.to_string(),
+    };
+    let words: Vec<String> = seeds.iter().map(word).collect();
+    let plural = if words.len() == 1 { "" } else { "s" };
+    format!("seed{plural} {}", words.join(", "))
 }
 
 /// Which builds made the runs, in words; nothing where no run names its commit.

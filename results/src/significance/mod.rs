@@ -119,7 +119,7 @@ pub struct Compared {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discordant: Option<[u64; 2]>,
     /// What follows.
-    pub verdict: Verdict,
+    pub verdict: Decision,
 }
 
 /// A test of one difference.
@@ -137,7 +137,7 @@ pub enum Test {
 /// What a comparison says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum Decision {
     /// Every unit of the test set has the same outcome.
     Same,
     /// The interval covers 0, or chance explains the difference.
@@ -226,9 +226,9 @@ impl Tests {
         };
         let is_better = (bootstrap.difference > 0.0) == metric.is_higher_better();
         let verdict = match (a == b, is_better) {
-            (true, _) => Verdict::Same,
-            (false, true) => Verdict::Better,
-            (false, false) => Verdict::Worse,
+            (true, _) => Decision::Same,
+            (false, true) => Decision::Better,
+            (false, false) => Decision::Worse,
         };
         let compared = Compared {
             name: system.name.to_owned(),
@@ -248,7 +248,7 @@ impl Tests {
     }
 }
 
-impl Verdict {
+impl Decision {
     /// The same where neither the interval nor the test leave it to chance.
     fn unless_explained(self, [low, high]: [f64; 2], p: f64) -> Self {
         let is_explained = (low <= 0.0 && high >= 0.0) || p >= LEVEL;

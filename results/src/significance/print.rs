@@ -1,6 +1,6 @@
 //! Comparisons in words.
 
-use super::{Compared, Comparison, Test, Verdict};
+use super::{Compared, Comparison, Decision, Test};
 use crate::metric::Difference;
 use crate::render::{Align, Table, grouped, signed};
 
@@ -69,22 +69,22 @@ impl Comparison {
             n => format!("p = {} for {n} comparisons together", p_value(of.p_holm)),
         };
         match of.verdict {
-            Verdict::Same => format!(
+            Decision::Same => format!(
                 "{name} and {baseline}: the same outcome for every one of the {}.",
                 self.score.units
             ),
-            Verdict::NoDifference if of.interval[0] <= 0.0 && of.interval[1] >= 0.0 => format!(
+            Decision::NoDifference if of.interval[0] <= 0.0 && of.interval[1] >= 0.0 => format!(
                 "{name} against {baseline}: no difference can be told; {size} {label}, and the interval {interval} \
                  covers 0 ({p})."
             ),
-            Verdict::NoDifference => format!(
+            Decision::NoDifference => format!(
                 "{name} against {baseline}: no difference can be told; {size} {label}, which chance gives too \
                  often ({p})."
             ),
-            Verdict::Better => format!(
+            Decision::Better => format!(
                 "{name} is better than {baseline}: {size} {label}, interval {interval}, {p}."
             ),
-            Verdict::Worse => format!(
+            Decision::Worse => format!(
                 "{name} is worse than {baseline}: {size} {label}, interval {interval}, {p}."
             ),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sparta_results::attention::{Claim, Findings, ModelFindings, claims, claims_table};
+use sparta_results::attention::{Findings, ModelFindings, PublishedClaim, claims, claims_table};
 use sparta_results::paper::figures::{figures, pair};
 
 const TYPES: [&str; 3] = ["encoder-self", "cross", "decoder-self"];
@@ -53,7 +53,7 @@ fn published(name: &str) -> Findings {
     findings
 }
 
-fn failing(claims: &[Claim]) -> Vec<&str> {
+fn failing(claims: &[PublishedClaim]) -> Vec<&str> {
     let fails = claims.iter().filter(|claim| claim.holds == Some(false));
     fails.map(|claim| claim.name.as_str()).collect()
 }

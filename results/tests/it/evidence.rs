@@ -352,6 +352,18 @@ fn figures_hold_where_every_seed_says_so() {
     assert_eq!(verdict(&[Some(true), Some(false)]), Verdict::CannotBeTold);
     assert_eq!(verdict(&[Some(true), None]), Verdict::CannotBeTold);
     assert_eq!(verdict(&[Some(true)]), Verdict::CannotBeTold);
+    for said in [true, false] {
+        let with_a_silent_one = verdict(&[Some(said), Some(said), None]);
+        assert_eq!(with_a_silent_one, Verdict::CannotBeTold);
+        let mut contradicted = figures(&[Some(said), Some(said), Some(said)]);
+        contradicted.push(FigureClaim {
+            holds: Some(!said),
+            ..contradicted[2].clone()
+        });
+        let (verdict, note) = told(&contradicted, &Counted::default());
+        assert_eq!(verdict, Verdict::CannotBeTold);
+        assert!(note.contains("runs of seed 3 contradict"), "{note}");
+    }
     assert_eq!(verdict(&[]), Verdict::NoRuns);
     let mut copied = figures(&[Some(true)]);
     copied.extend(figures(&[Some(true)]));

@@ -2,10 +2,12 @@
 
 use sparta_results::metric::TaskSignature;
 use sparta_results::metric::glue::GlueColumn;
-use sparta_results::render::{PivotLayout, pivot, svg};
-use sparta_results::{Baseline, Expected, Metric, ReportOptions, ResultsError, RunRecord, paper};
+use sparta_results::render::{PivotLayout, mechanisms, pivot, svg};
+use sparta_results::{
+    Baseline, Condition, Expected, Metric, ReportOptions, ResultsError, RunRecord, paper, report,
+};
 
-use crate::support::{AP, ap_blocks, run};
+use crate::support::{AP, ap_blocks, random, run};
 
 fn task(column: GlueColumn, p: f64, seed: u64, value: f64) -> RunRecord {
     of(column.name(), column.metric(), p, seed, value)
@@ -31,6 +33,75 @@ fn options(expected: Vec<Expected>) -> ReportOptions {
         expected,
         is_mixed: false,
     }
+}
+
+/// A network that gives every example the most frequent class is in the mean, and a note says so.
+#[test]
+fn runs_that_score_as_the_most_frequent_class_are_named() {
+    use GlueColumn::{Mrpc, Rte};
+    let majority = |record: RunRecord| RunRecord {
+        id: format!("majority-{}", record.id),
+        condition: Baseline::Majority.into(),
+        p_nominal: None,
+        p_effective: None,
+        ..record
+    };
+    let mut records = vec![
+        majority(task(Rte, 0.0, 1, 52.71)),
+        majority(task(Mrpc, 0.0, 1, 81.22)),
+        majority(of("MRPC", Metric::Accuracy, 0.0, 1, 68.38)),
+        // The score of another task's class, and one near its own.
+        task(Mrpc, 0.0, 1, 52.71),
+        task(Rte, 0.0, 1, 52.72),
+    ];
+    for seed in 1..=3 {
+        records.push(task(
+            Rte,
+            60.0,
+            seed,
+            [52.71, 60.0, 52.71][seed as usize - 1],
+        ));
+    }
+    records.push(task(Mrpc, 60.0, 2, 81.22));
+    records.push(of("MRPC", Metric::Accuracy, 60.0, 2, 68.38));
+    let note = |records: &[RunRecord]| {
+        let table = pivot(records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+        let is_of = |note: &&String| note.contains("most frequent class, as of");
+        table.notes.iter().find(is_of).cloned().unwrap_or_default()
+    };
+    let found = note(&records);
+    assert!(
+        found.contains(
+            ": MRPC, p = 60 %, ap: seed 2 (accuracy, F1); RTE, p = 60 %, ap: seeds 1, 3 (accuracy). "
+        ),
+        "{found}"
+    );
+    let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
+    assert!(table.markdown().contains(&found));
+
+    // Of other data it is another class.
+    for record in &mut records {
+        let hash = match record.condition {
+            Condition::Baseline(_) => "aa",
+            Condition::Dense | Condition::Masked(_) => "bb",
+        };
+        record.data = [("dev.tsv".to_owned(), hash.to_owned())].into();
+    }
+    assert_eq!(note(&records), "");
+
+    // Tables by p, of several networks, and masks drawn at random.
+    let mut records = vec![majority(run(AP, Some(0.0), 1, 50.5))];
+    for mask in [1, 2] {
+        records.push(run(random(mask), Some(80.0), 7, 50.5));
+    }
+    for record in &mut records[1..] {
+        record.variant = Some("softmax".into());
+    }
+    let notes = report(&records, &options(Vec::new())).unwrap().notes;
+    let wanted = ": small, softmax, p = 80 %, random: seeds 7 (mask 1), 7 (mask 2) (perplexity). ";
+    assert!(notes.iter().any(|note| note.contains(wanted)), "{notes:?}");
+    let table = mechanisms(&records, &options(Vec::new())).unwrap();
+    assert!(table.notes.iter().any(|note| note.contains(wanted)));
 }
 
 fn glue_records() -> Vec<RunRecord> {

@@ -30,7 +30,7 @@ fn what_is_saved_is_loaded() {
 fn saving_again_replaces_and_leaves_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let mut record = run(AP, Some(20.0), 1, 5.0);
-    record.status = Status::Interrupted;
+    record.status = Status::Running;
     record.value = None;
     record.save(dir.path()).unwrap();
     record.status = Status::Completed;

@@ -8,7 +8,7 @@ use sparta_results::metric::chrf::Chrf;
 use sparta_results::metric::glue::Predictions;
 use sparta_results::metric::{CorpusMetric, Outcomes, Statistic};
 use sparta_results::significance::{
-    Compared, Comparison, Randomization, Score, System, Test, Tests, Verdict, holm, mcnemar,
+    Compared, Comparison, Decision, Randomization, Score, System, Test, Tests, holm, mcnemar,
 };
 
 /// Values between 0 and 1 that look random, by Weyl's sequence.
@@ -82,7 +82,7 @@ fn mcnemar_is_the_enumeration() {
         (of.test, of.p, of.discordant),
         (Test::Mcnemar, p, Some([1, 5]))
     );
-    assert_eq!(of.verdict, Verdict::NoDifference);
+    assert_eq!(of.verdict, Decision::NoDifference);
 }
 
 /// For a mean of n values the interval of a difference is ± 1.96 standard errors.
@@ -240,7 +240,7 @@ fn systems_that_are_the_same_do_not_differ() {
             interval,
             ..
         } = comparison.systems[0];
-        assert_eq!((verdict, p, p_bootstrap), (Verdict::Same, 1.0, 1.0));
+        assert_eq!((verdict, p, p_bootstrap), (Decision::Same, 1.0, 1.0));
         assert_eq!((difference, interval), (0.0, [0.0, 0.0]));
         assert!(
             comparison
@@ -273,8 +273,8 @@ fn several_comparisons_are_adjusted_together() {
         &percentage(&dense),
         &systems,
     );
-    let verdicts: Vec<Verdict> = comparison.systems.iter().map(|of| of.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Worse, Verdict::NoDifference]);
+    let verdicts: Vec<Decision> = comparison.systems.iter().map(|of| of.verdict).collect();
+    assert_eq!(verdicts, [Decision::Worse, Decision::NoDifference]);
     assert_eq!(comparison.systems[0].p_holm, 2.0 * comparison.systems[0].p);
     let text = comparison.to_text();
     for part in [
@@ -320,7 +320,7 @@ fn a_lower_perplexity_is_better() {
     let of = &comparison.systems[0];
     assert_eq!(
         (of.verdict, of.test),
-        (Verdict::Better, Test::BlockBootstrap)
+        (Decision::Better, Test::BlockBootstrap)
     );
     assert!(of.difference < 0.0 && of.interval[1] < 0.0);
 }

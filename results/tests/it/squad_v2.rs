@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sparta_results::metric::squad_v2::{Judged, squad_v2};
+use sparta_results::metric::squad_v2::{AnsweredQuestion, squad_v2};
 
 #[derive(Deserialize)]
 struct Set {
@@ -24,8 +24,8 @@ fn the_scores_are_those_of_the_script() {
         serde_json::from_str(include_str!("../parity/squad_v2.json")).expect("the fixture");
     assert_eq!(sets.len(), 24);
     for (index, Set { questions, scores }) in sets.iter().enumerate() {
-        let judged: Vec<Judged<'_>> = (questions.iter())
-            .map(|of| Judged {
+        let judged: Vec<AnsweredQuestion<'_>> = (questions.iter())
+            .map(|of| AnsweredQuestion {
                 predicted: &of.predicted,
                 expected: of.expected.iter().map(String::as_str).collect(),
                 null_odds: of.null_odds,

@@ -68,11 +68,6 @@ impl KneserNey {
         levels.reverse();
         Ok(Self { levels, vocab_size })
     }
-
-    /// Absolute discounts, unigram first.
-    pub fn discounts(&self) -> Vec<f64> {
-        self.levels.iter().map(|level| level.discount).collect()
-    }
 }
 
 impl NgramModel for KneserNey {

@@ -1,30 +1,16 @@
 //! Cutting words into pieces by learned merges.
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashMap;
 
 use super::{BpeCodes, END_OF_WORD, SEPARATOR};
-use crate::source::read_utf8;
-use crate::{Error, Result};
 
-/// Merges ready for use, with an optional list of pieces to keep to.
+/// Merges ready for use.
 #[derive(Debug, Clone)]
 pub struct Bpe {
     codes: BpeCodes,
     symbols: HashMap<String, u32>,
     /// (left, right) → (rank, merged symbol).
     merges: HashMap<(u32, u32), (usize, u32)>,
-    /// The pieces to keep to; no limit when `None`.
-    limit: Option<Limit>,
-}
-
-/// The pieces that may be used, and how to undo merges that make others.
-#[derive(Debug, Clone)]
-struct Limit {
-    /// Pieces with their `@@`.
-    allowed: HashSet<String>,
-    /// Merged symbol → what it was merged from, by the strongest merge.
-    sources: HashMap<String, (String, String)>,
 }
 
 /// A stretch of the word, and its symbol if the codes know it.
@@ -53,47 +39,7 @@ impl Bpe {
             codes,
             symbols,
             merges,
-            limit: None,
         }
-    }
-
-    /// Undoes merges whose piece is not among `pieces` (with their `@@`), as `--vocabulary` with
-    /// `--vocabulary-threshold` does; no pieces at all means no limit.
-    pub fn with_pieces(self, pieces: impl IntoIterator<Item = String>) -> Self {
-        let pieces: HashSet<String> = pieces.into_iter().collect();
-        let mut sources = HashMap::with_capacity(self.codes.len());
-        for (left, right) in self.codes.merges() {
-            sources
-                .entry(format!("{left}{right}"))
-                .or_insert_with(|| (left.clone(), right.clone()));
-        }
-        let limit = (!pieces.is_empty()).then_some(Limit {
-            allowed: pieces,
-            sources,
-        });
-        Self { limit, ..self }
-    }
-
-    /// [`Bpe::with_pieces`] from a file of `piece count` lines, keeping counts of `threshold` or
-    /// more.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::BadVocabulary`] for a line of another form.
-    pub fn with_pieces_of(self, path: &Path, threshold: u64) -> Result<Self> {
-        let text = read_utf8(path, || "give a file of `piece count` lines".to_owned())?;
-        let mut pieces = Vec::new();
-        for (line, number) in text.lines().zip(1..) {
-            let entry = line.trim_matches(['\r', ' ']).split_once(' ');
-            let entry = entry.and_then(|(piece, n)| Some((piece, n.parse::<u64>().ok()?)));
-            let (piece, count) = entry.ok_or_else(|| Error::BadVocabulary {
-                path: path.to_owned(),
-                problem: format!("line {number}: expected `piece count`, found `{line}`"),
-            })?;
-            if count >= threshold {
-                pieces.push(piece.to_owned());
-            }
-        }
-        Ok(self.with_pieces(pieces))
     }
 
     /// The merges.
@@ -103,16 +49,10 @@ impl Bpe {
 
     /// The pieces of one word, without marks.
     pub fn segment_word(&self, word: &str) -> Vec<String> {
-        let pieces: Vec<String> = self
-            .merged(word)
-            .into_iter()
+        let pieces = self.merged(word).into_iter();
+        pieces
             .map(|piece| word[piece.start..piece.end].to_owned())
-            .collect();
-        match &self.limit {
-            // A word of one character is never looked up.
-            Some(limit) if word.chars().nth(1).is_some() => limit.keep_to(pieces),
-            Some(_) | None => pieces,
-        }
+            .collect()
     }
 
     fn merged(&self, word: &str) -> Vec<Piece> {
@@ -164,18 +104,6 @@ impl Bpe {
         self.segment_cached(line, &mut HashMap::new())
     }
 
-    /// All lines of a text, cutting each word once.
-    pub fn segment_text(&self, text: &str) -> String {
-        let mut cache = HashMap::new();
-        let mut out = String::with_capacity(text.len() * 5 / 4);
-        for line in text.split_inclusive('\n') {
-            let body = line.strip_suffix('\n').unwrap_or(line);
-            out.push_str(&self.segment_cached(body, &mut cache));
-            out.push_str(&line[body.len()..]);
-        }
-        out
-    }
-
     pub(crate) fn segment_cached<'a>(
         &self,
         line: &'a str,
@@ -197,53 +125,5 @@ impl Bpe {
         }
         out.push_str(&body[words.len()..]);
         out
-    }
-}
-
-impl Limit {
-    /// Splits pieces that are not allowed back into what they were merged from.
-    fn keep_to(&self, pieces: Vec<String>) -> Vec<String> {
-        let last = pieces.len().saturating_sub(1);
-        let mut kept = Vec::with_capacity(pieces.len());
-        for (at, piece) in pieces.into_iter().enumerate() {
-            self.split(piece, at == last, &mut kept);
-        }
-        kept
-    }
-
-    /// What a piece was merged from, until all are allowed or merged from nothing.
-    fn split(&self, piece: String, is_last: bool, kept: &mut Vec<String>) {
-        // Not by calling itself: a word of a million characters has pieces as deep.
-        let mut left_to_do = vec![(piece, is_last)];
-        while let Some((piece, is_last)) = left_to_do.pop() {
-            match self.source(&piece, is_last) {
-                Some((left, right)) => {
-                    left_to_do.push((right.to_owned(), is_last));
-                    left_to_do.push((left.to_owned(), false));
-                }
-                None => kept.push(piece),
-            }
-        }
-    }
-
-    /// What a piece that is not allowed was merged from. Both are shorter than the piece, whatever the codes
-    /// say: a merge whose right part does not end the word made none that does.
-    fn source(&self, piece: &str, is_last: bool) -> Option<(&str, &str)> {
-        let (marked, symbol) = if is_last {
-            (piece.to_owned(), format!("{piece}{END_OF_WORD}"))
-        } else {
-            (format!("{piece}{SEPARATOR}"), piece.to_owned())
-        };
-        if self.allowed.contains(&marked) {
-            return None;
-        }
-        let (left, right) = self.sources.get(&symbol)?;
-        match is_last {
-            true => {
-                let right = right.strip_suffix(END_OF_WORD)?;
-                (!right.is_empty()).then_some((left, right))
-            }
-            false => Some((left, right)),
-        }
     }
 }

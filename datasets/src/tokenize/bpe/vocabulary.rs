@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Bpe, BpeCodes, remove_bpe};
+use crate::Result;
 use crate::source::Sha256Hex;
 use crate::tokenize::{Dictionary, DictionaryOptions};
-use crate::{Error, Result};
 
 /// The tokenizer of one side: words separated by spaces → pieces → ids, and back.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl BpeVocabulary {
     /// The tokenised line of ids: pieces joined to words, special symbols left out.
     ///
     /// # Errors
-    /// [`Error::UnknownId`] for an id outside the dictionary.
+    /// [`crate::Error::UnknownId`] for an id outside the dictionary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         Ok(remove_bpe(&self.dictionary.decode(ids)?))
     }
@@ -97,27 +97,10 @@ impl BpeVocabulary {
         hasher.finish()
     }
 
-    /// Refuses a tokenizer that a model was not trained with.
-    ///
-    /// # Errors
-    /// [`Error::OtherVocabulary`] when `expected`, the hash kept with the model, is not
-    /// [`BpeVocabulary::hash`].
-    pub fn check_hash(&self, expected: &str) -> Result<()> {
-        let found = self.hash();
-        if found == expected {
-            Ok(())
-        } else {
-            Err(Error::OtherVocabulary {
-                expected: expected.to_owned(),
-                found,
-            })
-        }
-    }
-
     /// Writes the codes file (subword-nmt's format) and the dictionary (fairseq's).
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`crate::Error::Io`].
     pub fn save(&self, codes: &Path, dictionary: &Path) -> Result<()> {
         self.bpe.codes().save(codes)?;
         self.dictionary.save(dictionary)
@@ -126,7 +109,7 @@ impl BpeVocabulary {
     /// Reads the two files.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::BadBpeCodes`], [`Error::BadVocabulary`].
+    /// [`crate::Error::Io`], [`crate::Error::BadBpeCodes`], [`crate::Error::BadVocabulary`].
     pub fn load(codes: &Path, dictionary: &Path) -> Result<Self> {
         Ok(Self::new(
             BpeCodes::load(codes)?,

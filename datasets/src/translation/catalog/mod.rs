@@ -131,10 +131,10 @@ const fn archive(file: &'static str, mirrors: &'static [&'static str]) -> Archiv
     }
 }
 
-/// What was published of a corpus; `None` for the shipped ones.
+/// What was published of a corpus; `None` for the shipped one.
 pub(in crate::translation) fn published(corpus: TranslationCorpus) -> Option<&'static Published> {
     match corpus {
-        TranslationCorpus::LibreofficeHelp | TranslationCorpus::LibreofficeHelpShort => None,
+        TranslationCorpus::LibreofficeHelp => None,
         TranslationCorpus::Multi30kDeEn => Some(&MULTI30K),
         TranslationCorpus::Iwslt14DeEn => Some(&iwslt::IWSLT14),
         TranslationCorpus::Iwslt17DeEn => Some(&iwslt::IWSLT17),

@@ -18,7 +18,8 @@ use crate::protocol::Arm;
 
 /// The nominal p of the mask beside a pattern, where there is one of at most that.
 pub(super) const SHOWN_P: f64 = 0.8;
-/// Sizes of blocks whose share is shown.
+/// Sizes of blocks whose share is shown. Not [`sparta_ops::attention::BLOCK_SIZES`]: kept figures, the published ones
+/// among them, have a panel for each of these.
 const BLOCK_SIZES: [usize; 3] = [16, 32, 64];
 
 /// One dense model of the run, with what figures call it.

@@ -4,7 +4,7 @@ mod words;
 
 pub use words::{KeepName, PrunedName};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sparta_datasets::batch::PaddingSide;
 use sparta_datasets::translation::TranslationCorpus;
@@ -15,8 +15,10 @@ use sparta_model::layer::{
 use sparta_model::seq2seq::Sharing;
 use sparta_ops::pruning::AttentionType;
 use sparta_results::metric::bleu::BleuTokenizer;
+use sparta_results::paper;
 
 use super::files::{PairFiles, Source};
+use super::idle::{check_table, is_set};
 use super::renamed::RETRAIN_MODE;
 use super::sections::check_normalizers;
 use super::{
@@ -145,6 +147,23 @@ pub struct TrainRecipe {
 }
 
 impl TrainRecipe {
+    /// What is said where the best of several is kept, and there is one alone.
+    #[must_use]
+    pub fn chooses_nothing(&self) -> Option<String> {
+        let chooses = match self.keep {
+            KeepName::BestLoss | KeepName::BestBleu => true,
+            KeepName::Last | KeepName::Average => false,
+        };
+        if !chooses || self.intervals.valid_every > 0 {
+            return None;
+        }
+        let word = self.keep.name();
+        Some(format!(
+            "`train.keep = \"{word}\"` chooses parameters by the validations during training, and `train.valid_every = 0` makes \
+             none: the last ones are kept"
+        ))
+    }
+
     /// What is kept, in the words of the training loop.
     #[must_use]
     pub fn selection(&self) -> Selection {
@@ -319,6 +338,39 @@ impl Recipe for TranslationRecipe {
         one.heading_mut().interrogatives.clear();
         one.prune.rows = one.prune.rows.without_added();
         one
+    }
+
+    fn check_published(&self) -> Result<()> {
+        let PaperRecipe {
+            normalizers,
+            by_type,
+            self_only,
+        } = &self.paper;
+        check_table("paper.normalizers", normalizers, "softmax")?;
+        check_table("paper.by_type", by_type, "enc-self")?;
+        check_table("paper.self_only", self_only, paper::SELF_ATTENTION)
+    }
+
+    fn check_overruled(&self, sets: &[String]) -> Result<()> {
+        let train = &self.train;
+        for (key, value) in [
+            ("train.average", train.average),
+            ("train.average_every", train.average_every),
+        ] {
+            ensure!(
+                train.keep == KeepName::Average || !is_set(sets, key),
+                "`--set {key}={value}` would do nothing beside `train.keep = \"{}\"`: it says of which parameters the mean is \
+                 kept; add `--set train.keep=average`",
+                train.keep.name()
+            );
+        }
+        let is_typed = is_set(sets, "train.keep") || is_set(sets, "train.valid_every");
+        if let Some(text) = train.chooses_nothing().filter(|_| is_typed) {
+            bail!(
+                "{text}; add `--set train.valid_every=N` with the steps from one to the next, or say so, `--set train.keep=last`"
+            );
+        }
+        Ok(())
     }
 
     fn needs(&self) -> Result<Needs> {

@@ -16,6 +16,19 @@ pub enum KeepName {
     Average,
 }
 
+impl KeepName {
+    /// The word in the recipe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::BestLoss => "best_loss",
+            Self::BestBleu => "best_bleu",
+            Self::Average => "average",
+        }
+    }
+}
+
 /// Which attention is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -24,6 +24,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::batch::ExampleOrder;
+use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::Language;
 use sparta_model::LayerMask;
 use sparta_model::bert::BertConfig;
@@ -202,6 +203,10 @@ impl<H: Head> Task for Encoder<H> {
         let heads = self.heads.iter().map(|head| head.description().to_owned());
         let weights = format!("weights: {}", self.pretrained.origin);
         heads.chain([weights]).collect()
+    }
+
+    fn files(&self, of: &Variant) -> Option<&Origins> {
+        Some(self.head(of).origins())
     }
 
     fn tokenizer_hash(&self) -> String {
@@ -422,6 +427,7 @@ impl<H: Head> Task for Encoder<H> {
                     row: column.row,
                     metric: column.metric,
                     signature: column.signature,
+                    files: Some(head.origins().clone()),
                 });
             }
         }

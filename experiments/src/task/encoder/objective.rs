@@ -72,7 +72,9 @@ impl<H: Head> Objective<H::Network> for HeadLoss<'_, H> {
     }
 
     fn tokens_per_step(&self) -> f64 {
-        self.batch_size.min(self.head.n_train()) as f64 * self.head.mean_len(Split::Train)
+        // Of an epoch, whose last batch may be a smaller one.
+        self.head.n_train() as f64 * self.head.mean_len(Split::Train)
+            / self.epochs.n_batches() as f64
     }
 
     fn mechanisms<'m>(&self, network: &'m H::Network) -> Vec<PlacedMechanism<'m>> {

@@ -40,10 +40,9 @@ pub(super) fn save(folder: &RunFolder, labels: &Labels) -> Result<()> {
 /// # Errors
 /// A file that is missing or damaged.
 pub(super) fn of_run(path: &Path) -> Result<Labels> {
-    let found = path
-        .ancestors()
-        .map(|dir| dir.join(FILE))
-        .find(|file| file.is_file());
+    let found = RunFolder::containing(path)
+        .map(|(run, _)| run.root().join(FILE))
+        .filter(|file| file.is_file());
     let again = "`glue --out RUN --resume` with the run's `--data` writes it";
     let file = found
         .with_context(|| format!("no {FILE} in the run folder of {}; {again}", path.display()))?;

@@ -25,6 +25,7 @@ use crate::io::write_text;
 use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::{GlueRecipe, Source};
 use crate::task::encoder::{BaselineScore, Column, Head, HeadLoss, Model, Sources, batch};
+use crate::task::part_of;
 use crate::train::HeadRate;
 
 /// Some examples of a task, encoded.
@@ -83,6 +84,7 @@ impl TextHead {
             )?)
         };
         let train = corpus.part(Split::Train.name())?;
+        let n_all = train.examples.len();
         let rule = match task {
             Source::Published(ClassificationTask::QuestionSentence) => {
                 Some(OverlapRule::fit(&train.examples))
@@ -119,14 +121,22 @@ impl TextHead {
         let columns = columns((task, &corpus.name), recipe, &reported)?;
         let padding = batch::padding(data.padding, data.max_len);
         let order = batch::training_order(train.len(), recipe.train.batch_size)?;
-        let sizes = reported
-            .iter()
-            .map(|part| format!("{} {}", part.name, part.examples.len()));
+        let size = |part: &Examples| -> Result<String> {
+            let n_all = corpus.part(part.name)?.examples.len();
+            Ok(format!(
+                "{} {}",
+                part.name,
+                part_of(part.examples.len(), n_all)
+            ))
+        };
+        let sizes: Vec<String> = reported.iter().map(size).collect::<Result<_>>()?;
+        let n_steps = recipe.train.steps_for(train.len());
         let mut description = format!(
-            "{}: train {}, {} examples; {}",
+            "{}: train {}, {} examples; {n_steps} steps are {:.1} epochs; {}",
             corpus.name,
-            train.len(),
-            sizes.collect::<Vec<_>>().join(", "),
+            part_of(train.len(), n_all),
+            sizes.join(", "),
+            n_steps as f64 / train.len().div_ceil(recipe.train.batch_size) as f64,
             batch::describe_padding(order.padding(&train, padding), data.padding)
         );
         for count in loaded.counts.iter().filter(|count| count.differs()) {

@@ -131,7 +131,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
 }
 
 /// The words of a text as they are typed, with the end of each line.
-fn typed_words(text: &str) -> Vec<&str> {
+pub(super) fn typed_words(text: &str) -> Vec<&str> {
     let of_line = |line| str::split_ascii_whitespace(line).chain(["<eos>"]);
     text.lines().flat_map(of_line).collect()
 }

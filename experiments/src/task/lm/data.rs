@@ -10,6 +10,7 @@ use super::objective::segments_of_memory;
 use crate::protocol::{ExampleIds, Fetch, Run, RunFolder, data_files};
 use crate::recipe::lm::DataRecipe;
 use crate::recipe::{LmRecipe, Recipe, Source};
+use crate::task::first_of;
 use crate::task::running_text::RunningText;
 use crate::train::rng::{self, Purpose};
 
@@ -75,8 +76,7 @@ pub fn prepare(
 ) -> Result<LmData> {
     let (recipe, folder) = (run.recipe, &run.folder);
     if is_prepared(folder) {
-        let data = open(recipe, folder)?;
-        text(run).check_unchanged(folder)?;
+        let data = reopen(run)?;
         check(data.vocab_size)?;
         run.enter()?;
         return Ok(data);
@@ -110,6 +110,16 @@ fn text<'a>(run: &'a Run<'_, LmRecipe>) -> RunningText<'a> {
     }
 }
 
+/// Opens what [`prepare`] wrote; files that are given again are held to it.
+///
+/// # Errors
+/// As [`open`]; other files than then.
+pub fn reopen(run: &Run<'_, LmRecipe>) -> Result<LmData> {
+    let data = open(run.recipe, &run.folder)?;
+    text(run).check_unchanged(&run.folder)?;
+    Ok(data)
+}
+
 /// Opens what [`prepare`] wrote.
 ///
 /// # Errors
@@ -129,7 +139,10 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
         store(Split::Valid)?,
         store(Split::Test)?,
     ];
-    let [train, valid, test] = [&splits[0], &splits[1], &splits[2]].map(TokenStore::len);
+    let size = |store: &TokenStore, limit| first_of(store.len(), limit);
+    let train = size(&splits[0], recipe.data.train_tokens);
+    let valid = size(&splits[1], recipe.data.valid_tokens);
+    let test = size(&splits[2], recipe.data.test_tokens);
     let vocab_size = vocabulary.len();
     let data = LmData {
         name: match recipe.data.corpus {
@@ -182,7 +195,7 @@ fn published_vocabulary(corpus: CorpusName) -> Option<usize> {
 pub fn stand_in(run: &Run<'_, LmRecipe>) -> Result<LmData> {
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
-        return open(recipe, folder);
+        return reopen(run);
     }
     let limit = (recipe.data.vocab_size > 0).then_some(recipe.data.vocab_size);
     let (tgt_len, mem_len) = (recipe.model.tgt_len, recipe.model.mem_len);

@@ -5,15 +5,17 @@ mod data;
 mod export;
 mod network;
 mod objective;
+mod score;
 mod trained;
 
 pub use attend::attend;
 pub use export::export;
+pub use score::{Score, score};
 
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use sparta_datasets::Split;
 use sparta_datasets::baseline::ngram;
@@ -24,7 +26,7 @@ use sparta_model::layer::PlacedMechanism;
 use sparta_model::layer::mechanism::{Readings, watch};
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlInput};
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::{AttentionType, GlobalMask, Placement, Valid};
+use sparta_ops::pruning::{AttentionType, GlobalMask, IndexSets, Placement, StaticPattern, Valid};
 use sparta_results::kept::{SEGMENTS, Segment};
 use sparta_results::render::Layout;
 use sparta_results::{Baseline, MaskRows, Metric, PerplexitySignature, RunRecord};
@@ -117,7 +119,18 @@ fn check(
     of: &Variant,
 ) -> Result<()> {
     let mechanism = of.mechanism(AttentionType::DecoderSelf);
-    network::checked(&recipe.model, vocab_size, (mechanism, attention)).map(drop)
+    network::checked(&recipe.model, vocab_size, (mechanism, attention))?;
+    let rows = Row::all(&of.pruned, recipe.masks());
+    let is_pruned = rows.iter().any(|row| row.mask.is_some());
+    let is_local = |of: &StaticPattern| matches!(of.sets, IndexSets::Local { .. });
+    let pattern = network::pattern(&recipe.model, mechanism);
+    ensure!(
+        !(is_pruned && recipe.model.same_length) || pattern.as_ref().is_some_and(is_local),
+        "a mask counts the cells that queries see, and `model.same_length = true` and the pattern of {} both hide some; \
+         train it without masks, `--set 'prune.p=[0]' --set 'prune.random_masks=[0]'`, or with `--set model.same_length=false`",
+        of.words()
+    );
+    Ok(())
 }
 
 /// What a variant costs with so many words, and columns of a batch.
@@ -204,7 +217,7 @@ impl Task for LanguageModel {
     }
 
     fn reopen(run: &Run<'_, LmRecipe>) -> Result<Self> {
-        Ok(Self::new(run, data::open(run.recipe, &run.folder)?))
+        Ok(Self::new(run, data::reopen(run)?))
     }
 
     fn stand_in(run: &Run<'_, LmRecipe>) -> Result<Self> {
@@ -241,7 +254,7 @@ impl Task for LanguageModel {
             kind: AttentionType::DecoderSelf,
             n_layers: self.recipe.model.n_layers,
             grid: network::grid(&self.recipe.model),
-            pattern: of.mechanism(AttentionType::DecoderSelf).static_pattern(),
+            pattern: network::pattern(&self.recipe.model, of.mechanism(AttentionType::DecoderSelf)),
         }]
     }
 
@@ -443,6 +456,7 @@ impl Task for LanguageModel {
             row: ROW.to_owned(),
             metric: Metric::Perplexity,
             signature: signature.clone(),
+            files: None,
         };
         Ok(NGRAMS.map(line).into())
     }

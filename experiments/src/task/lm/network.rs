@@ -6,7 +6,7 @@ use sparta_model::layer::MechanismConfig;
 use sparta_model::transformer_xl::{TransformerXl, TransformerXlConfig};
 use sparta_model::{LayerMask, masks_of};
 use sparta_ops::attention::Implementation;
-use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid};
+use sparta_ops::pruning::{AttentionType, CellRule, GlobalMask, Grid, IndexSets, StaticPattern};
 
 use crate::protocol::init::new_weights;
 use crate::recipe::lm::ModelRecipe;
@@ -86,6 +86,25 @@ pub fn grid(model: &ModelRecipe) -> Grid {
     }
 }
 
+/// What queries see of the cells of [`grid`] with a mechanism, if that is not all: with `same_length` the last `mem_len` keys, the
+/// query's own among them.
+#[must_use]
+pub fn pattern(model: &ModelRecipe, mechanism: MechanismConfig) -> Option<StaticPattern> {
+    let own = mechanism.static_pattern();
+    if !model.same_length {
+        return own;
+    }
+    let w = match own.map(|own| own.sets) {
+        None => model.mem_len,
+        Some(IndexSets::Local { w }) => w.min(model.mem_len),
+        // Both hide cells, and no one pattern has what they leave: `check` refuses to prune it.
+        Some(IndexSets::Fixed { .. } | IndexSets::Strided { .. } | IndexSets::Random { .. }) => {
+            return own;
+        }
+    };
+    Some(IndexSets::Local { w }.into())
+}
+
 /// The mask of each layer, `[n_heads, tgt_len, mem_len + tgt_len]`.
 ///
 /// # Errors
@@ -118,5 +137,36 @@ mod tests {
         let model = LmRecipe::load("wikitext103-base", &[]).unwrap().model;
         let attention = (MechanismConfig::SOFTMAX, Implementation::Auto);
         assert_eq!(config(&model, 267_735, attention).n_params(), 151_107_538);
+    }
+
+    /// A percentile is of the cells that queries see: with `same_length` each sees `mem_len`.
+    #[test]
+    fn cells_that_same_length_hides_are_not_counted() {
+        let sets = [
+            "model.same_length=true",
+            "model.tgt_len=64",
+            "model.mem_len=64",
+        ];
+        let model = LmRecipe::load("small/lm", &sets.map(str::to_owned))
+            .unwrap()
+            .model;
+        let seen = |mechanism: &str, model: &ModelRecipe| {
+            let mechanism: MechanismConfig = mechanism.parse().unwrap();
+            let (grid, pattern) = (grid(model), pattern(model, mechanism));
+            let is_seen = |i: usize, j: usize| {
+                let hides = |of: StaticPattern| of.hidden(grid.rule, grid.n_heads, 0, i, j);
+                j <= i + model.mem_len && !pattern.is_some_and(hides)
+            };
+            let cells = (0..grid.n_rows).flat_map(|i| (0..grid.n_cols).map(move |j| (i, j)));
+            cells.filter(|&(i, j)| is_seen(i, j)).count()
+        };
+        assert_eq!(seen("softmax", &model), 64 * 64);
+        assert_eq!(seen("softmax+local(w=100)", &model), 64 * 64);
+        assert_eq!(seen("softmax+local(w=16)", &model), 64 * 16);
+        let all = ModelRecipe {
+            same_length: false,
+            ..model
+        };
+        assert_eq!(seen("softmax", &all), 64 * 64 + 64 * 65 / 2);
     }
 }

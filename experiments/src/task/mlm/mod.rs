@@ -69,7 +69,7 @@ impl MaskedLanguageModel {
             "`data.max_len = {max_len}` is longer than the {n_positions} positions of {}",
             recipe.model.network.name()
         );
-        let sizes = Split::ALL.map(|split| format!("{split} {}", text.windows(split).len()));
+        let sizes = Split::ALL.map(|split| format!("{split} {}", text.size(split)));
         Ok(Self {
             recipe: recipe.clone(),
             description: format!(
@@ -474,6 +474,7 @@ impl Task for MaskedLanguageModel {
                 row: Self::row(&self.recipe),
                 metric,
                 signature: self.signature(metric)?,
+                files: None,
             })
         };
         METRICS.into_iter().map(line).collect()

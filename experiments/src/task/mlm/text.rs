@@ -22,12 +22,22 @@ use sparta_results::kept::Segment;
 use crate::protocol::{BothMasks, Fetch};
 use crate::recipe::{MlmRecipe, Recipe};
 use crate::task::encoder::{Model, batch};
+use crate::task::part_of;
 use crate::task::running_text::RunningText;
 use crate::train::watch::stop_if_interrupted;
 use crate::train::{Epochs, Objective, Validation};
 
 /// What is masked in validation and observation, the same for every seed.
 pub(super) const FIXED: Choice = Choice::Drawn { seed: 0, epoch: 0 };
+
+/// How many windows a split has, of which the first are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Total {
+    /// Counted.
+    Exactly(usize),
+    /// By the share of its bytes that was cut.
+    About(usize),
+}
 
 /// A corpus as windows of word pieces.
 pub(super) struct Text {
@@ -38,6 +48,7 @@ pub(super) struct Text {
     /// Word pieces of the tokenizer.
     pub(super) vocab_size: usize,
     splits: [Vec<Encoding>; 3],
+    totals: [Total; 3],
     masker: Masker,
     max_len: usize,
     pad: u32,
@@ -91,29 +102,29 @@ impl Text {
         text: impl Fn(Split) -> &'a str,
     ) -> Result<Self> {
         let (data, masking) = (&recipe.data, &recipe.masking);
-        let windows = |split| -> Result<Vec<Encoding>> {
+        let windows = |split| -> Result<(Vec<Encoding>, Total)> {
             let limit = match split {
                 Split::Train => data.train_windows,
                 Split::Valid => data.valid_windows,
                 Split::Test => data.test_windows,
             };
-            let mut windows = first_windows(text(split), tokenizer, data.max_len, limit)?;
+            let (mut windows, total) = first_windows(text(split), tokenizer, data.max_len, limit)?;
             for window in &mut windows {
                 // Nobody asks for the place of a word piece in the text; in WikiText-103 they take gigabytes.
                 window.offsets = Vec::new();
             }
             ensure!(!windows.is_empty(), "the {split} split has no text");
-            Ok(windows)
+            Ok((windows, total))
         };
+        let (train, n_train) = windows(Split::Train)?;
+        let (valid, n_valid) = windows(Split::Valid)?;
+        let (test, n_test) = windows(Split::Test)?;
         Ok(Self {
             name,
             origins: Origins(Vec::new()),
             vocab_size: tokenizer.vocab_size(),
-            splits: [
-                windows(Split::Train)?,
-                windows(Split::Valid)?,
-                windows(Split::Test)?,
-            ],
+            splits: [train, valid, test],
+            totals: [n_train, n_valid, n_test],
             masker: Masker::new(
                 tokenizer,
                 Masking {
@@ -133,6 +144,20 @@ impl Text {
             Split::Train => &self.splits[0],
             Split::Valid => &self.splits[1],
             Split::Test => &self.splits[2],
+        }
+    }
+
+    /// How many windows of a split are used, for people: `256 of about 3100`, or the number alone where it is all.
+    pub(super) fn size(&self, split: Split) -> String {
+        let n = self.windows(split).len();
+        let total = match split {
+            Split::Train => self.totals[0],
+            Split::Valid => self.totals[1],
+            Split::Test => self.totals[2],
+        };
+        match total {
+            Total::Exactly(n_all) => part_of(n, n_all),
+            Total::About(n_all) => format!("{n} of about {n_all}"),
         }
     }
 
@@ -202,15 +227,17 @@ impl Text {
     }
 }
 
-/// The first windows of a text; a limit of 0 is all of them.
+/// The first windows of a text, and how many it has; a limit of 0 is all of them.
 fn first_windows(
     text: &str,
     tokenizer: &Tokenizer,
     max_len: usize,
     limit: usize,
-) -> Result<Vec<Encoding>> {
+) -> Result<(Vec<Encoding>, Total)> {
     if limit == 0 {
-        return Ok(text_windows(text, tokenizer, max_len)?);
+        let windows = text_windows(text, tokenizer, max_len)?;
+        let n = windows.len();
+        return Ok((windows, Total::Exactly(n)));
     }
     // Of a long text only the start is cut: as many lines as make one window more, which ends the last one.
     let mut n_bytes = 4 * limit * max_len;
@@ -220,8 +247,13 @@ fn first_windows(
         let end = line_end.map_or(text.len(), |at| n_bytes + at + 1);
         let mut windows = text_windows(&text[..end], tokenizer, max_len)?;
         if windows.len() > limit || end == text.len() {
+            let n = windows.len();
+            let total = match end == text.len() {
+                true => Total::Exactly(n),
+                false => Total::About((n as f64 * text.len() as f64 / end as f64).round() as usize),
+            };
             windows.truncate(limit);
-            return Ok(windows);
+            return Ok((windows, total));
         }
         n_bytes *= 2;
     }
@@ -370,6 +402,9 @@ impl<'a> MaskedTokens<'a> {
     ) -> Result<Self> {
         let n = text.windows(Split::Train).len();
         let order = ExampleOrder::shuffled(n, batch_sizes.train, seed, 0)?;
+        // Of an epoch, whose last batch may be a smaller one.
+        let tokens = n as f64 * text.mean_len(Split::Train);
+        let tokens_per_step = tokens / order.n_batches() as f64;
         Ok(Self {
             text,
             batch_sizes,
@@ -377,7 +412,7 @@ impl<'a> MaskedTokens<'a> {
             epochs: Epochs::new(order),
             masks,
             device: device.clone(),
-            tokens_per_step: batch_sizes.train.min(n) as f64 * text.mean_len(Split::Train),
+            tokens_per_step,
         })
     }
 }

@@ -7,9 +7,9 @@ use anyhow::Result;
 use sparta_datasets::source::sha256;
 use sparta_datasets::squad::Article;
 use sparta_results::RunRecord;
-use sparta_results::kept::{QUESTIONS, Question};
+use sparta_results::kept::{QUESTIONS, QuestionScore};
 use sparta_results::metric::squad::{SquadScore, answer_scores, squad};
-use sparta_results::metric::squad_v2::{self, Judged, SquadV2Score, squad_v2};
+use sparta_results::metric::squad_v2::{self, AnsweredQuestion, SquadV2Score, squad_v2};
 use sparta_results::metric::{Metric, Outcomes};
 
 use super::answers::{Answered, json};
@@ -98,15 +98,15 @@ pub(super) fn score(
             None => predicted.map_or((false, 0.0), |text| answer_scores(text, &expected)),
             Some(_) => squad_v2::answer_scores(predicted.unwrap_or_default(), &expected),
         };
-        Question {
+        QuestionScore {
             id: question.id.clone(),
             exact_match: u8::from(is_exact),
             f1,
             has_answer: threshold.map(|_| u8::from(!expected.is_empty())),
         }
     };
-    let questions: Vec<Question> = answers.iter().map(kept).collect();
-    Question::save_all(&folder.join(QUESTIONS), &questions)?;
+    let questions: Vec<QuestionScore> = answers.iter().map(kept).collect();
+    QuestionScore::save_all(&folder.join(QUESTIONS), &questions)?;
     if threshold.is_none() {
         return Ok(Quality::V1(squad(answers.iter().map(|of| {
             let expected = asked(of).answers.iter();
@@ -123,11 +123,11 @@ pub(super) fn score(
         .collect();
     write_text(&folder.join(NULL_ODDS), &json(&odds)?)?;
     // In the order of the file of odds, which decides between equal ones.
-    let mut judged: Vec<(&str, Judged<'_>)> = (answers.iter())
+    let mut judged: Vec<(&str, AnsweredQuestion<'_>)> = (answers.iter())
         .map(|of| {
             let question = asked(of);
             let expected = question.answers.iter().map(|answer| answer.text.as_str());
-            let judged = Judged {
+            let judged = AnsweredQuestion {
                 predicted: of.predicted(threshold).unwrap_or_default(),
                 expected: expected.collect(),
                 null_odds: of.null_odds,
@@ -136,7 +136,7 @@ pub(super) fn score(
         })
         .collect();
     judged.sort_by_key(|(id, _)| *id);
-    let judged: Vec<Judged<'_>> = judged.into_iter().map(|(_, judged)| judged).collect();
+    let judged: Vec<AnsweredQuestion<'_>> = judged.into_iter().map(|(_, judged)| judged).collect();
     let scored = squad_v2(&judged)?;
     write_text(&folder.join(EVALUATION), &json(&scored)?)?;
     Ok(Quality::V2(scored))
@@ -148,7 +148,7 @@ pub(super) fn score(
 /// # Errors
 /// A file that is missing or damaged.
 pub(super) fn unit_scores(model: &Path, records: &[RunRecord]) -> Result<Vec<UnitScores>> {
-    let questions = Question::load_all(&model.join(QUESTIONS))?;
+    let questions = QuestionScore::load_all(&model.join(QUESTIONS))?;
     let mut scores = Vec::new();
     for record in records {
         let (has_answer, is_exact) = match record.metric {
@@ -159,9 +159,9 @@ pub(super) fn unit_scores(model: &Path, records: &[RunRecord]) -> Result<Vec<Uni
             Metric::NoAnswerExact => (Some(0), true),
             _ => continue,
         };
-        let is_of = |of: &&Question| has_answer.is_none() || of.has_answer == has_answer;
-        let chosen: Vec<&Question> = questions.iter().filter(is_of).collect();
-        let value = |of: &&Question| match is_exact {
+        let is_of = |of: &&QuestionScore| has_answer.is_none() || of.has_answer == has_answer;
+        let chosen: Vec<&QuestionScore> = questions.iter().filter(is_of).collect();
+        let value = |of: &&QuestionScore| match is_exact {
             true => (f64::from(of.exact_match), 1.0),
             false => (of.f1, 1.0),
         };

@@ -26,6 +26,7 @@ use crate::device::OpenDevice;
 use crate::protocol::{Fetch, Line, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::SquadRecipe;
 use crate::task::encoder::{Column, Head, Model, Sources, batch};
+use crate::task::part_of;
 use crate::train::HeadRate;
 
 /// A task of answers in paragraphs.
@@ -70,7 +71,9 @@ impl SpanHead {
         };
         let train = windows(&corpus.train, tokenizer, &options)?;
         let trainable = train.into_iter().filter(|window| window.target.is_some());
-        let train = spread(trainable.collect(), data.train_windows);
+        let trainable: Vec<Window> = trainable.collect();
+        let n_trainable = trainable.len();
+        let train = spread(trainable, data.train_windows);
         let test = windows(&corpus.dev, tokenizer, &options)?;
         let mut places: Vec<QuestionPlace> = test.iter().map(|window| window.place).collect();
         places.dedup();
@@ -98,10 +101,10 @@ impl SpanHead {
             None => String::new(),
         };
         let mut description = format!(
-            "{}: train {} windows, test {} of {n_all} questions{of_those} in {} windows of {} tokens",
+            "{}: train {} windows, test {} questions{of_those} in {} windows of {} tokens",
             corpus.name,
-            train.len(),
-            places.len(),
+            part_of(train.len(), n_trainable),
+            part_of(places.len(), n_all),
             test.len(),
             data.max_len
         );

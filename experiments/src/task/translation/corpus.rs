@@ -9,7 +9,7 @@ use sparta_datasets::source::Origins;
 use sparta_datasets::tokenize::Language;
 use sparta_datasets::tokenize::moses::{MosesDetokenizer, MosesTokenizer};
 use sparta_datasets::translation::{Cleaning, SentencePreparer, TranslationCorpus};
-use sparta_datasets::{Error, embedded};
+use sparta_datasets::{Error, Split, embedded};
 
 use crate::download::Shown;
 use crate::recipe::translation::DataRecipe;
@@ -34,12 +34,7 @@ impl Preparer {
     pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
         let words = (recipe.files.as_ref()).map_or(Words::Moses, |files| files.words);
         let sentence = match (recipe.corpus, words) {
-            (
-                Source::Published(
-                    TranslationCorpus::LibreofficeHelp | TranslationCorpus::LibreofficeHelpShort,
-                ),
-                _,
-            )
+            (Source::Published(TranslationCorpus::LibreofficeHelp), _)
             | (Source::Files, Words::Moses) => Sentence::Moses(MosesTokenizer::new(language)),
             (Source::Files, Words::Spaces) => Sentence::Words,
             (
@@ -136,7 +131,7 @@ pub(super) fn origins(recipe: &DataRecipe, from: Option<&Path>) -> Result<Option
         }
         Source::Published(corpus) => match corpus.origins(&AnyCorpus::Pairs(corpus).cache_dir()?) {
             Ok(origins) => Ok(Some(origins)),
-            // What the run folder has is enough.
+            // It is there as it was published, and not prepared: what the run folder has is enough.
             Err(Error::MissingCorpus { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         },
@@ -147,8 +142,40 @@ pub(super) fn origins(recipe: &DataRecipe, from: Option<&Path>) -> Result<Option
 pub(super) struct Loaded {
     pub(super) corpus: ParallelCorpus,
     pub(super) origins: Origins,
-    /// Pairs that were left out for a side without a word.
-    pub(super) n_without_words: usize,
+    /// Pairs that are not among them.
+    pub(super) left_out: LeftOut,
+}
+
+/// How many pairs of a corpus are not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct LeftOut {
+    /// For a side without a word.
+    n_without_words: usize,
+    /// For a target of fewer or more words than the recipe wants.
+    n_of_other_lengths: usize,
+}
+
+impl LeftOut {
+    /// What is said of them, after the rest of a line.
+    pub(super) fn words(self, recipe: &DataRecipe) -> String {
+        let mut words = String::new();
+        if self.n_without_words > 0 {
+            let n = self.n_without_words;
+            words += &format!("; {n} pairs left out, a side of which has no word");
+        }
+        if self.n_of_other_lengths > 0 {
+            let n = self.n_of_other_lengths;
+            let (least, most) = (recipe.min_target_words, recipe.max_target_words);
+            let range = match most {
+                0 => format!("fewer than {least} words (`data.min_target_words`)"),
+                _ => format!(
+                    "fewer than {least} or more than {most} words (`data.min_target_words`, `data.max_target_words`)"
+                ),
+            };
+            words += &format!("; {n} pairs left out, whose target has {range}");
+        }
+        words
+    }
 }
 
 /// The corpus as tokenised text, pairs of the recipe's lengths only. Nothing is downloaded.
@@ -160,7 +187,7 @@ pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>) -> Result<Loaded> {
         Source::Published(corpus) => Loaded {
             corpus: published(corpus, recipe.lowercase, from)?,
             origins: corpus.origins(&AnyCorpus::Pairs(corpus).cache_dir()?)?,
-            n_without_words: 0,
+            left_out: LeftOut::default(),
         },
         Source::Files => {
             let (path, rule) = own(recipe, from)?;
@@ -172,11 +199,16 @@ pub(super) fn load(recipe: &DataRecipe, from: Option<&Path>) -> Result<Loaded> {
             Loaded {
                 corpus,
                 origins,
-                n_without_words,
+                left_out: LeftOut {
+                    n_without_words,
+                    ..LeftOut::default()
+                },
             }
         }
     };
+    let n_all = n_pairs(&loaded.corpus);
     loaded.corpus = of_lengths(recipe, loaded.corpus);
+    loaded.left_out.n_of_other_lengths = n_all - n_pairs(&loaded.corpus);
     Ok(loaded)
 }
 
@@ -189,8 +221,7 @@ fn published(
         TranslationCorpus::LibreofficeHelp => Ok(embedded::libreoffice_help()
             .map_err(how)?
             .tokenized(lowercase)),
-        TranslationCorpus::LibreofficeHelpShort
-        | TranslationCorpus::Multi30kDeEn
+        TranslationCorpus::Multi30kDeEn
         | TranslationCorpus::Iwslt14DeEn
         | TranslationCorpus::Iwslt17DeEn
         | TranslationCorpus::Wmt14EnDe
@@ -205,6 +236,13 @@ fn published(
             })
         }
     }
+}
+
+fn n_pairs(corpus: &ParallelCorpus) -> usize {
+    Split::ALL
+        .map(|split| corpus.pairs(split).len())
+        .iter()
+        .sum()
 }
 
 /// The pairs of the recipe's lengths.

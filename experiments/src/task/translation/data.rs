@@ -17,6 +17,7 @@ use crate::io::{read_text, write_text};
 use crate::protocol::{Fetch, Run, RunFolder, data_files};
 use crate::recipe::translation::DataRecipe;
 use crate::recipe::{Source, TranslationRecipe};
+use crate::task::first_of;
 use crate::train::rng::{self, Purpose};
 
 /// The note that data are prepared; written last.
@@ -174,10 +175,7 @@ pub fn prepare(
 ) -> Result<PairData> {
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
-        let data = open(recipe, folder)?;
-        if let Some(origins) = corpus::origins(&recipe.data, from)? {
-            data_files::same(folder, &origins)?;
-        }
+        let data = reopen(run)?;
         check(data.sizes())?;
         run.enter()?;
         return Ok(data);
@@ -189,7 +187,7 @@ pub fn prepare(
     let Loaded {
         mut corpus,
         origins,
-        n_without_words,
+        left_out,
     } = corpus::load(&recipe.data, from)?;
     for split in Split::ALL {
         corpus.split_mut(split).truncate(limit(&recipe.data, split));
@@ -234,16 +232,8 @@ pub fn prepare(
     let text = serde_json::to_string_pretty(&note).context("cannot write corpus.json")?;
     write_text(&dir.join(NOTE), &(text + "\n"))?;
     let mut data = open(recipe, folder)?;
-    data.description += &left_out(n_without_words);
+    data.description += &left_out.words(&recipe.data);
     Ok(data)
-}
-
-/// What is said of pairs that were left out.
-fn left_out(n_without_words: usize) -> String {
-    match n_without_words {
-        0 => String::new(),
-        n => format!("; {n} pairs left out, a side of which has no word"),
-    }
 }
 
 /// The tokenizers of a run and the languages they are for.
@@ -270,6 +260,19 @@ pub(super) fn open_vocabulary(folder: &RunFolder) -> Result<(PairVocabulary, Par
     let corpus = ParallelCorpus::empty(&note.name, note.source.parse()?, note.target.parse()?);
     let vocabulary = PairVocabulary::load(&dir, corpus.source, corpus.target)?;
     Ok((vocabulary, corpus))
+}
+
+/// Opens what [`prepare`] wrote; files that are given again are held to it.
+///
+/// # Errors
+/// As [`open`]; other files than then.
+pub fn reopen(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
+    let (recipe, folder) = (run.recipe, &run.folder);
+    let data = open(recipe, folder)?;
+    if let Some(origins) = corpus::origins(&recipe.data, run.request.data.as_deref())? {
+        data_files::same(folder, &origins)?;
+    }
+    Ok(data)
 }
 
 /// Opens what [`prepare`] wrote.
@@ -313,7 +316,8 @@ pub fn open(recipe: &TranslationRecipe, folder: &RunFolder) -> Result<PairData> 
     };
     data.check(recipe)?;
     let (longest, sizes) = (data.longest_of(&Split::ALL), data.sizes());
-    let [train, valid, test] = Split::ALL.map(|split| data.store(split).len());
+    let size = |split| first_of(data.store(split).len(), limit(&recipe.data, split));
+    let [train, valid, test] = Split::ALL.map(size);
     data.description = format!(
         "data: {}, dictionary {} / {}; train {train}, valid {valid}, test {test} pairs; longest {} / {} tokens",
         data.corpus.name, sizes.0, sizes.1, longest.source, longest.target
@@ -360,15 +364,13 @@ const SYNTHETIC_LEN: usize = 25;
 pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
     let (recipe, folder, from) = (run.recipe, &run.folder, run.request.data.as_deref());
     if is_prepared(folder) {
-        return open(recipe, folder);
+        return reopen(run);
     }
     let name = recipe.data.corpus.published();
     let name = name.map_or("your own files", TranslationCorpus::name);
     let (vocabulary, pairs, description) = match corpus::load(&recipe.data, from) {
         Ok(Loaded {
-            corpus,
-            n_without_words,
-            ..
+            corpus, left_out, ..
         }) => {
             let vocabulary = learn(&recipe.data, &corpus.train)?;
             let sides = corpus.train.iter().map(|pair| pair.0.as_str());
@@ -379,7 +381,7 @@ pub(super) fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<PairData> {
             let description = format!(
                 "{name}, {} pairs, read and not stored{}",
                 pairs.len(),
-                left_out(n_without_words)
+                left_out.words(&recipe.data)
             );
             (vocabulary, pairs, description)
         }

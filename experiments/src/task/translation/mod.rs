@@ -172,7 +172,7 @@ impl Task for Translation {
     }
 
     fn reopen(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
-        Ok(Self::new(run, data::open(run.recipe, &run.folder)?))
+        Ok(Self::new(run, data::reopen(run)?))
     }
 
     fn stand_in(run: &Run<'_, TranslationRecipe>) -> Result<Self> {
@@ -188,7 +188,9 @@ impl Task for Translation {
     }
 
     fn describe(&self) -> Vec<String> {
-        vec![self.data.description.clone()]
+        let description = self.data.description.clone();
+        let lines = [Some(description), self.recipe.train.chooses_nothing()];
+        lines.into_iter().flatten().collect()
     }
 
     fn tokenizer_hash(&self) -> String {
@@ -413,6 +415,7 @@ impl Task for Translation {
             row: NO_MODEL.to_owned(),
             metric: Metric::Bleu,
             signature: signature.clone(),
+            files: None,
         };
         Ok(BASELINES.map(line).into())
     }

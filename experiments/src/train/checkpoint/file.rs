@@ -15,7 +15,7 @@ use sparta_ops::attention::Calls;
 
 use super::super::loss_scale::LossScale;
 use super::super::patience::Waited;
-use super::{Identity, keep};
+use super::{Identity, TrainedBy, keep};
 use crate::io::write_atomic;
 
 pub(super) const FORMAT: &str = "sparta-checkpoint-1";
@@ -36,6 +36,8 @@ pub(super) struct Header {
     pub(super) window_len: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) attention: Option<Calls>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) by: Vec<TrainedBy>,
     /// Only of checkpoints that were saved in a validation.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) owes_validation: bool,

@@ -49,6 +49,21 @@ pub struct Identity {
     pub run: String,
 }
 
+/// Where a model was trained, and by which build: those of a part of its steps, where it was stopped and went on elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainedBy {
+    /// The device, as `--device` spells it.
+    pub device: String,
+    /// The git commit of the program.
+    pub commit: String,
+}
+
+impl std::fmt::Display for TrainedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by commit {}", self.device, self.commit)
+    }
+}
+
 /// Everything that training needs to go on as if it had never stopped.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -66,6 +81,8 @@ pub struct Checkpoint {
     pub optimizer: BTreeMap<String, SavedMoments>,
     /// Calls of attention so far; checkpoints of earlier versions lack it.
     pub attention: Option<Calls>,
+    /// What trained it so far; checkpoints of earlier versions lack it.
+    pub by: Vec<TrainedBy>,
     /// What steps hand to the next (memories), by name.
     pub state: BTreeMap<String, TensorData>,
     /// Whether the validation after the last step was interrupted and is still to be made.
@@ -90,6 +107,7 @@ impl Checkpoint {
             window_bits: self.window.0.to_bits(),
             window_len: self.window.1,
             attention: self.attention,
+            by: self.by.clone(),
             owes_validation: self.owes_validation,
             patience: self.patience,
             loss_scale: self.loss_scale,
@@ -160,6 +178,7 @@ impl Checkpoint {
             seconds: header.seconds,
             window: (f64::from_bits(header.window_bits), header.window_len),
             attention: header.attention,
+            by: header.by,
             model,
             optimizer,
             state,
@@ -218,6 +237,7 @@ pub fn save_model<M: Module>(
         window_bits: 0,
         window_len: 0,
         attention: None,
+        by: Vec::new(),
         owes_validation: false,
         patience: None,
         loss_scale: None,

@@ -37,6 +37,10 @@ fn checkpoint(model: &Linear) -> Checkpoint {
         step: 3,
         seconds: 1.5,
         window: (0.1 + 0.2, 2),
+        by: vec![TrainedBy {
+            device: "flex".to_owned(),
+            commit: "0123456789ab".to_owned(),
+        }],
         attention: Some(Calls {
             reference: 2,
             fused: 7,
@@ -65,6 +69,7 @@ fn reads_back_the_same_bits() {
     assert_eq!(loaded.optimizer, saved.optimizer);
     assert_eq!(loaded.state, saved.state);
     assert_eq!(loaded.attention, saved.attention);
+    assert_eq!(loaded.by, saved.by);
     assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
     assert_eq!(loaded.window, saved.window);
     assert!(loaded.owes_validation);
@@ -107,6 +112,7 @@ fn a_learned_alpha_of_an_earlier_version_is_read() {
             .collect(),
         optimizer: BTreeMap::from([(path_then.to_owned(), moments.clone())]),
         attention: None,
+        by: Vec::new(),
         state: BTreeMap::new(),
         owes_validation: false,
         patience: None,

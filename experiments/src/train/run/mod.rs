@@ -12,12 +12,14 @@ use burn::tensor::{Device, Tensor};
 use sparta_ops::attention::{self, Calls};
 use sparta_ops::profile::span;
 
+use super::checkpoint::TrainedBy;
 use super::selection::Selector;
 use super::watch::{self, Interrupted, Metrics, Progress, is_interrupted, number};
 use super::{
     CHECKPOINT, Checkpoint, ClippedAdam, Heads, LossScale, METRICS, Objective, TIMING, Trained,
     TrainingArguments, Validation, Waited, learned, parameters, set_parameters,
 };
+use crate::io::say;
 
 /// A training run at work.
 pub(super) struct Run<'a, M: Module, L: Objective<M>> {
@@ -40,6 +42,8 @@ pub(super) struct Run<'a, M: Module, L: Objective<M>> {
     /// What ended training early.
     stall: Option<Stall>,
     kept: Option<u64>,
+    /// What trained it, this process the last.
+    by: Vec<TrainedBy>,
     seconds_before: f64,
     started: Instant,
     /// Calls of attention before this process went on, none if they were not counted; and its own before that.
@@ -90,6 +94,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
         let mut calls_before = Some(Calls::default());
         let mut window = Window::default();
         let (mut owes_validation, mut waited) = (false, None);
+        let mut by = Vec::new();
         if path.exists() {
             if !arguments.resume {
                 bail!(
@@ -108,6 +113,18 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             calls_before = found.attention;
             (owes_validation, waited) = (found.owes_validation, found.patience);
             loss_scale = loss_scale.map(|start| found.loss_scale.unwrap_or(start));
+            by = found.by;
+        }
+        if let Some(last) = by.last().filter(|last| **last != arguments.by) {
+            let line = format!(
+                "`{}` was trained to step {step} on {last} and goes on on {}: its numbers are those of neither alone",
+                arguments.identity.run, arguments.by
+            );
+            say(&line);
+            arguments.tracker.log(&line);
+        }
+        if by.last() != Some(&arguments.by) {
+            by.push(arguments.by.clone());
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -133,6 +150,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             model: Some(model),
             optimizer,
             loss_scale,
+            by,
             selector,
             is_penalised,
             objective,
@@ -226,6 +244,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             tokens_per_second,
             valid_nll,
             attention,
+            by: self.by,
         })
     }
 
@@ -365,6 +384,7 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             step: self.step,
             seconds: self.seconds(),
             window: (self.window.loss, self.window.n),
+            by: self.by.clone(),
             attention: calls,
             owes_validation,
             patience: waited,

@@ -151,7 +151,7 @@ impl<M: Module, L: Objective<M>> Run<'_, M, L> {
         let fields = [number("train/nll", loss), number("train/grad_norm", norm)];
         let _ = self.metrics.write(step, fields);
         Diverged {
-            run: self.arguments.identity.run.clone(),
+            identity: self.arguments.identity.clone(),
             step,
             lr,
             loss,

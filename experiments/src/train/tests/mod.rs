@@ -6,7 +6,6 @@ mod parts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 
 use anyhow::{Result, ensure};
 use burn::nn::{Linear, LinearConfig};
@@ -81,39 +80,37 @@ impl Objective<Linear> for Regression {
 }
 
 fn arguments(steps: u64, checkpoint_every: u64) -> TrainingArguments {
+    let identity = Identity {
+        recipe_hash: "h".into(),
+        seed: 5,
+        run: "dense".into(),
+    };
+    let config = TrainingConfig {
+        schedule: Schedule {
+            name: ScheduleName::Cosine,
+            peak: 0.05,
+            warmup_steps: 2,
+            steps,
+        },
+        adam: AdamSettings {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            clip: 0.25,
+            weight_decay: 0.0,
+            decay_vectors: true,
+            head: None,
+        },
+        selection: Selection::Last,
+        log_every: 2,
+        valid_every: 0,
+        patience: 0,
+        checkpoint_every,
+        redraw_every: 0,
+    };
     TrainingArguments {
-        identity: Identity {
-            recipe_hash: "h".into(),
-            seed: 5,
-            run: "dense".into(),
-        },
-        config: TrainingConfig {
-            schedule: Schedule {
-                name: ScheduleName::Cosine,
-                peak: 0.05,
-                warmup_steps: 2,
-                steps,
-            },
-            adam: AdamSettings {
-                beta_1: 0.9,
-                beta_2: 0.999,
-                epsilon: 1e-8,
-                clip: 0.25,
-                weight_decay: 0.0,
-                decay_vectors: true,
-                head: None,
-            },
-            selection: Selection::Last,
-            log_every: 2,
-            valid_every: 0,
-            patience: 0,
-            checkpoint_every,
-            redraw_every: 0,
-        },
-        precision: Precision::F32,
         resume: true,
-        quiet: true,
-        tracker: Rc::default(),
+        ..TrainingArguments::alone(identity, config)
     }
 }
 
@@ -280,6 +277,35 @@ fn leftovers_are_what_the_training_alone_needed() {
     let mut found = leftovers(folder.path()).unwrap();
     found.sort();
     assert_eq!(found, needed.map(|name| folder.path().join(name)));
+}
+
+#[test]
+fn a_model_knows_all_that_trained_it() {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let go = |arguments: &TrainingArguments, nan_at| {
+        let mut objective = Regression::new(&device, nan_at);
+        train(
+            model(&device),
+            &mut objective,
+            arguments,
+            folder.path(),
+            &device,
+        )
+    };
+    let first = arguments(20, 4);
+    go(&first, Some(9)).unwrap_err();
+    // On the same device by the same build it is one part, on another a second one.
+    go(&first, Some(14)).unwrap_err();
+    let by = TrainedBy {
+        device: "tch:cpu".to_owned(),
+        ..first.by.clone()
+    };
+    let second = TrainingArguments {
+        by: by.clone(),
+        ..first.clone()
+    };
+    assert_eq!(go(&second, None).unwrap().by, [first.by, by]);
 }
 
 #[test]

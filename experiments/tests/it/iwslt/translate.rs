@@ -29,6 +29,14 @@ fn lines_in_translations_out() {
     // The run folder alone means its dense model.
     let dense = "--model run/seed-1/softmax/dense";
     assert_eq!(text, out(translate(&bench, dense)));
+    // So does `.` in the folder of the model.
+    let inside = bench
+        .command()
+        .current_dir(bench.path("run/seed-1/softmax/dense"))
+        .args(["translate", "--device", "flex", "--quiet", "--model", "."])
+        .write_stdin(LINES)
+        .assert();
+    assert_eq!(text, out(inside));
     let text = out(translate(&bench, "--model run --n-best 3"));
     let cells: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
     assert_eq!(cells.len(), 7, "{text}");

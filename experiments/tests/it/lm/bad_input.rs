@@ -5,7 +5,7 @@ use std::fs;
 use assert_cmd::Command;
 
 use super::{LM, TINY, bench};
-use crate::bench::{assert_full, assert_says, read, said};
+use crate::bench::{assert_full, assert_says, read, refused, said};
 
 #[test]
 fn an_unknown_recipe_key_is_answered_with_the_nearest() {
@@ -33,6 +33,25 @@ fn a_wrong_type_is_named_with_its_key() {
     assert_says(&text, &["`train.steps` must be an integer", "many"]);
     let text = said(&bench.run("--set prune.scope=layers"), 1);
     assert_says(&text, &["prune.scope", "layers", "`layer`"]);
+}
+
+/// No one pattern has the cells that both leave, of which a mask hides a share.
+#[test]
+fn two_patterns_that_hide_cells_are_not_pruned() {
+    let bench = bench();
+    let sets = [
+        "model.same_length=true",
+        "model.normalizers=[\"softmax+strided(l=4)\"]",
+    ];
+    let text = said(&bench.tiny_with("--out run --device flex", &sets), 1);
+    assert_says(
+        &text,
+        &[
+            "`model.same_length = true` and the pattern of",
+            "prune.p=[0]",
+        ],
+    );
+    assert!(!bench.path("run").exists());
 }
 
 #[test]
@@ -210,8 +229,16 @@ fn a_token_store_cut_under_a_running_program_is_said() {
 #[test]
 fn devices_unknown_or_not_compiled_in() {
     let bench = bench();
-    let text = said(&bench.run("--device cudda"), 1);
-    assert_says(&text, &["unknown device `cudda`", "did you mean `cuda`?"]);
+    for run in [
+        bench.run("--device cudda"),
+        bench.sparta("attend run --text a --device cudda"),
+        bench.sparta("export run --out there --device cudda"),
+        bench.sparta("analyze omega --device cudda"),
+        bench.sparta("sweep small/lm --dry-run --device cudda"),
+    ] {
+        let text = refused(&run);
+        assert_says(&text, &["unknown device `cudda`", "did you mean `cuda`?"]);
+    }
     for (device, feature) in [("cuda:0", "cuda"), ("rocm", "rocm"), ("metal", "metal")] {
         if cfg!(not(any(
             feature = "cuda",

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod records;
+mod score;
 mod stop;
 mod table;
 

@@ -221,6 +221,51 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     assert_says(&records[0], &["\"status\": \"diverged\""]);
 }
 
+/// What can be made is made, and the end says what could not be, and why.
+#[test]
+fn models_that_diverge_do_not_keep_the_others_from_being_made() {
+    let bench = bench();
+    let sets = [
+        "retrain.lr=1e38",
+        "train.clip=1e30",
+        "prune.p=[0, 60]",
+        "prune.random_masks=[0, 0]",
+    ];
+    let line = "--out run --device flex --seeds 1,2";
+    let refused = bench.tiny_with(line, &sets);
+    assert_says(
+        &stdout(&refused),
+        &["dense", "seed1-ap-p60-diverged (diverged)"],
+    );
+    let text = said(&refused, 1);
+    let both = ["ap-p60` of seed 1 diverged", "ap-p60` of seed 2 diverged"];
+    assert_says(
+        &text,
+        &["`p0` of seed 1 diverged at step", both[0], both[1]],
+    );
+    assert_says(&text, &["--set retrain.lr=3.33e37 --out DIR"]);
+    assert_eq!(bench.status("run")["state"], "failed");
+    // Quiet to the terminal, not to who comes later.
+    let log = bench.read("run/run.log");
+    assert_says(&log, &["Z $ ", " --seeds 1,2 ", "Z dense: ", both[1]]);
+    for seed in ["seed-1", "seed-2"] {
+        assert!(
+            bench
+                .path(&format!("run/{seed}/dense/trained.json"))
+                .exists()
+        );
+        assert!(
+            !bench
+                .path(&format!("run/{seed}/rows/p0/trained.json"))
+                .exists()
+        );
+    }
+    // Who only scores what is there leaves them out as well, and trains nothing.
+    let text = said(&bench.run("eval --out run --resume --device flex"), 1);
+    assert_says(&text, &both);
+    assert_says(&text, &["--set retrain.lr=3.33e37"]);
+}
+
 /// The second process says who is there and touches nothing; a lock goes with its process, however that ends.
 #[test]
 fn a_folder_in_use_is_refused_until_its_process_ends() {

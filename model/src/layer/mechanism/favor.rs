@@ -4,6 +4,7 @@ use std::fmt;
 
 use burn::module::Param;
 use burn::prelude::*;
+use sparta_ops::HIDDEN;
 use sparta_ops::attention::linear::features::{
     orthogonal_gaussian, positive_exponents, relu_features,
 };
@@ -26,8 +27,6 @@ const RELU_EPSILON: f64 = 1e-3;
 const LEAST_EXPONENT: f64 = -30.0;
 /// Below every denominator that this leaves.
 const FLOOR: f64 = 1e-18;
-/// The logarithm of what is hidden.
-const HIDDEN: f64 = -1e30;
 
 /// φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / φ(q_i)ᵀ Σ_j φ(k_j), with `φ(x) = exp(W x' − ‖x'‖²/2)/√m`,
 /// `x' = x/d_head^¼` and orthogonal rows of W, whose mean over draws of W is softmax attention's

@@ -43,7 +43,7 @@ pub struct Linformer {
 
 /// Which matrices of a [`Linformer`] are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
+pub enum ProjectionSharing {
     /// E and F of each head.
     None,
     /// One E and one F for the heads of a layer.
@@ -52,7 +52,7 @@ pub enum Sharing {
     KeyValue,
 }
 
-impl Sharing {
+impl ProjectionSharing {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::None, Self::Headwise, Self::KeyValue];
 
@@ -66,7 +66,7 @@ impl Sharing {
     }
 }
 
-impl FromStr for Sharing {
+impl FromStr for ProjectionSharing {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {
@@ -81,7 +81,7 @@ pub struct LinformerConfig {
     /// Projected keys k.
     pub rank: usize,
     /// Which matrices are one.
-    pub sharing: Sharing,
+    pub sharing: ProjectionSharing,
     /// Whether it is the memory of slots, which can be causal.
     pub slots: bool,
 }
@@ -91,7 +91,7 @@ impl LinformerConfig {
     pub const fn new(slots: bool) -> Self {
         Self {
             rank: RANK,
-            sharing: Sharing::Headwise,
+            sharing: ProjectionSharing::Headwise,
             slots,
         }
     }
@@ -102,7 +102,7 @@ impl LinformerConfig {
     }
 
     /// Replaces which matrices are one.
-    pub const fn with_sharing(self, sharing: Sharing) -> Self {
+    pub const fn with_sharing(self, sharing: ProjectionSharing) -> Self {
         Self { sharing, ..self }
     }
 
@@ -145,16 +145,16 @@ impl LinformerConfig {
             panic!("{self} has parameters for each position of a key: give the layer its max_len")
         });
         let heads = match self.sharing {
-            Sharing::None => shape.n_heads,
-            Sharing::Headwise | Sharing::KeyValue => 1,
+            ProjectionSharing::None => shape.n_heads,
+            ProjectionSharing::Headwise | ProjectionSharing::KeyValue => 1,
         };
         [heads, self.rank, n_positions]
     }
 
     fn is_tied(&self) -> bool {
         match self.sharing {
-            Sharing::KeyValue => true,
-            Sharing::None | Sharing::Headwise => false,
+            ProjectionSharing::KeyValue => true,
+            ProjectionSharing::None | ProjectionSharing::Headwise => false,
         }
     }
 }
@@ -166,8 +166,10 @@ impl fmt::Display for LinformerConfig {
             true => "linformer_slots",
         };
         let sharing = match self.sharing {
-            Sharing::Headwise => None,
-            Sharing::None | Sharing::KeyValue => Some(format!("sharing={}", self.sharing.as_str())),
+            ProjectionSharing::Headwise => None,
+            ProjectionSharing::None | ProjectionSharing::KeyValue => {
+                Some(format!("sharing={}", self.sharing.as_str()))
+            }
         };
         Arguments::write(f, word, [Some(format!("k={}", self.rank)), sharing])
     }

@@ -32,7 +32,7 @@ pub(crate) use config::MechanismSettings;
 pub use config::{HeadShape, MechanismConfig};
 pub use dot_product::{DotProduct, DotProductConfig};
 pub use favor::{Favor, FavorConfig, FavorKernel};
-pub use linformer::{Linformer, LinformerConfig, Sharing};
+pub use linformer::{Linformer, LinformerConfig, ProjectionSharing};
 pub use lsh::{Lsh, LshConfig};
 pub use normalizer::{EntmaxAlpha, NormalizerConfig, RowNormalizer};
 pub(crate) use nystrom::beside_pretrained;

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use sparta_model::import::{ImportOptions, Weights, import_bert};
-use sparta_model::layer::mechanism::{Linformer, Nystrom, Sharing};
+use sparta_model::layer::mechanism::{Linformer, Nystrom, ProjectionSharing};
 use sparta_model::layer::{AttentionInput, MultiHeadAttentionConfig};
 use sparta_model::transformer_xl::{Lengths, TransformerXlInput};
 use sparta_ops::attention::AttentionOptions;
@@ -134,8 +134,11 @@ fn contexts_are_those_of_transformers_nystromformer() {
 #[test]
 fn words_say_what_is_shared_and_what_cannot_be() {
     for (words, sharing) in [
-        ("linformer(k=8,sharing=none)", Sharing::None),
-        ("linformer_slots(k=8,sharing=key_value)", Sharing::KeyValue),
+        ("linformer(k=8,sharing=none)", ProjectionSharing::None),
+        (
+            "linformer_slots(k=8,sharing=key_value)",
+            ProjectionSharing::KeyValue,
+        ),
     ] {
         let MechanismConfig::Linformer(config) = of(words) else {
             panic!("not Linformer");

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, Tensor};
 
 use super::{Keys, states};
+use crate::primitive::HIDDEN;
 
 /// What [`super::reference::causal`] gives. With `c_i = Σ_{l ≤ i} log g_l` inside a chunk and S₀ the state
 /// before it, the sums are `Σ_{j ≤ i} (φq_i·φk_j) e^{c_i − c_j} v_j + e^{c_i} φq_iᵀ S₀`, and the state after it
@@ -39,7 +40,7 @@ pub(super) fn causal(
             let so_far = fold(gate.unsqueeze_dim(3)).cumsum(2);
             let all = (so_far.clone()).slice([0..rows, 0..n_chunks, size - 1..size]);
             let between = so_far.clone() - so_far.clone().swap_dims(2, 3);
-            let between = between.mask_fill(later, -1e30).exp();
+            let between = between.mask_fill(later, HIDDEN).exp();
             let adding = key * (all.clone() - so_far.clone()).exp();
             (
                 scores * between,

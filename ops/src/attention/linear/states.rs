@@ -2,6 +2,8 @@
 
 use burn::tensor::{Bool, Tensor};
 
+use crate::primitive::HIDDEN;
+
 /// Chunks whose prefix sums are one matrix product. More are summed by groups of so many, so that time grows with the
 /// chunks and not with their square; and no chunk is a slice of its own, whose gradient would be as large as all of them.
 const GROUP: usize = 64;
@@ -67,7 +69,7 @@ fn of_group(first: Tensor<3>, added: Tensor<3>, log_left: Option<Tensor<2>>) -> 
         Some(left) => {
             let so_far = so_far(left);
             let after = (so_far.clone()).slice([0..rows, 1..n + 1]).swap_dims(1, 2);
-            let between = (so_far.clone() - after).mask_fill(not_before, -1e30).exp();
+            let between = (so_far.clone() - after).mask_fill(not_before, HIDDEN).exp();
             first * so_far.exp() + between.matmul(added)
         }
     }

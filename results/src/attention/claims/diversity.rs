@@ -1,12 +1,12 @@
-//! Claims about the Jensen–Shannon divergence (AST, section 5.2 and its figure): all about means over layers.
+//! Claims about the Jensen–Shannon divergence (AST, section 5.1 and figure 6): all about means over layers.
 
 use super::{
-    CROSS, Claim, DECODER, ENCODER, FIXED, Findings, LEARNED, NORMALIZERS, SOFTMAX, TYPES, mean,
-    published,
+    CROSS, DECODER, ENCODER, FIXED, Findings, LEARNED, NORMALIZERS, PublishedClaim, SOFTMAX, TYPES,
+    mean, published,
 };
 use crate::paper::figures::PairFigures;
 
-pub(super) fn claims(findings: &Findings) -> Vec<Claim> {
+pub(super) fn claims(findings: &Findings) -> Vec<PublishedClaim> {
     let pairs = [(FIXED, SOFTMAX), (LEARNED, SOFTMAX), (FIXED, LEARNED)];
     let mut claims = Vec::new();
     for (more, less) in pairs {
@@ -27,7 +27,12 @@ fn theirs(pair: &PairFigures, normalizer: &str, attention_type: &str) -> Option<
     mean(pair.diversity(attention_type, normalizer)?)
 }
 
-fn more_diverse(findings: &Findings, attention_type: &str, more: &str, less: &str) -> Claim {
+fn more_diverse(
+    findings: &Findings,
+    attention_type: &str,
+    more: &str,
+    less: &str,
+) -> PublishedClaim {
     // Between the two sparse normalisers the paper claims no more than "at least".
     let is_strict = less == SOFTMAX;
     let compare = |a: f64, b: f64| {
@@ -46,10 +51,10 @@ fn more_diverse(findings: &Findings, attention_type: &str, more: &str, less: &st
         "at least as much as"
     };
     let name = format!("{attention_type}: heads of {more} differ {how} those of {less}");
-    Claim::new(name, found, published)
+    PublishedClaim::new(name, found, published)
 }
 
-fn encoder_first(findings: &Findings, normalizer: &str) -> Claim {
+fn encoder_first(findings: &Findings, normalizer: &str) -> PublishedClaim {
     let compare = |encoder: f64, cross: f64, decoder: f64| {
         let holds = encoder > cross && encoder > decoder;
         (holds, format!("{encoder:.3}, {cross:.3}, {decoder:.3}"))
@@ -63,10 +68,10 @@ fn encoder_first(findings: &Findings, normalizer: &str) -> Claim {
     let name = format!(
         "{normalizer}: heads of the encoder differ more than those of cross and decoder attention"
     );
-    Claim::new(name, found(), published)
+    PublishedClaim::new(name, found(), published)
 }
 
-fn peak_inside(findings: &Findings, normalizer: &str) -> Claim {
+fn peak_inside(findings: &Findings, normalizer: &str) -> PublishedClaim {
     let peak = |layers: &[f64]| {
         let by_value = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
         let (layer, _) = layers.iter().enumerate().max_by(by_value)?;
@@ -83,5 +88,5 @@ fn peak_inside(findings: &Findings, normalizer: &str) -> Claim {
     };
     let published = published(|pair| peak(pair.diversity(ENCODER, normalizer)?));
     let name = format!("{normalizer}: heads of the encoder differ most in a middle layer");
-    Claim::new(name, found(), published)
+    PublishedClaim::new(name, found(), published)
 }

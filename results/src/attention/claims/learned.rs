@@ -1,13 +1,15 @@
 //! Claims about the learned α and what it does to the density (AST, sections 5.1 and 5.2).
 
-use super::{Claim, ENCODER, FIXED, Findings, LEARNED, ModelFindings, TYPES, mean, published};
+use super::{
+    ENCODER, FIXED, Findings, LEARNED, ModelFindings, PublishedClaim, TYPES, mean, published,
+};
 use crate::attention::{ALPHA_BINS, Histogram, Modes, REAL_DROP, Trajectory};
 use crate::paper::figures::figures;
 
 /// So many heads of one attention type are needed to speak of modes; the paper has 48.
 const ENOUGH_HEADS: u64 = 24;
 
-pub(super) fn claims(findings: &Findings) -> Vec<Claim> {
+pub(super) fn claims(findings: &Findings) -> Vec<PublishedClaim> {
     let mut claims = TYPES
         .map(|attention_type| modes(findings, attention_type))
         .to_vec();
@@ -16,7 +18,7 @@ pub(super) fn claims(findings: &Findings) -> Vec<Claim> {
     claims
 }
 
-fn modes(findings: &Findings, attention_type: &str) -> Claim {
+fn modes(findings: &Findings, attention_type: &str) -> PublishedClaim {
     let is_encoder = attention_type == ENCODER;
     let say = |histogram: &Histogram| match Modes::of(histogram) {
         Some(Modes { lower, upper, .. }) => {
@@ -38,7 +40,7 @@ fn modes(findings: &Findings, attention_type: &str) -> Claim {
     };
     let published = published(|pair| Some(say(&pair.alphas(attention_type)?)));
     let count = if is_encoder { "two modes" } else { "one mode" };
-    Claim::new(
+    PublishedClaim::new(
         format!("{attention_type}: α has {count}"),
         found(),
         published,
@@ -58,7 +60,7 @@ fn drawn() -> Vec<Trajectory> {
     heads.map(|head| head.trajectory()).collect()
 }
 
-fn falls_first(findings: &Findings) -> Claim {
+fn falls_first(findings: &Findings) -> PublishedClaim {
     let say = |heads: &[Trajectory]| {
         let falls = |head: &&Trajectory| head.start - head.min > REAL_DROP;
         let (n, all) = (heads.iter().filter(falls).count(), heads.len());
@@ -66,14 +68,14 @@ fn falls_first(findings: &Findings) -> Claim {
     };
     let name = format!("most α fall below their start, by more than {REAL_DROP}");
     let (_, published) = say(&drawn());
-    Claim::new(
+    PublishedClaim::new(
         name,
         trajectories(findings).map(say),
         format!("{published} drawn (en-de)"),
     )
 }
 
-fn falls_then_rises(findings: &Findings) -> Claim {
+fn falls_then_rises(findings: &Findings) -> PublishedClaim {
     let say = |heads: &[Trajectory]| {
         let marked = heads.iter().filter(|head| head.starts_dense_ends_sparse());
         let (n, all) = (marked.count(), heads.len());
@@ -81,14 +83,14 @@ fn falls_then_rises(findings: &Findings) -> Claim {
     };
     let name = "some head becomes denser first and ends sparser than it began".to_string();
     let (_, published) = say(&drawn());
-    Claim::new(
+    PublishedClaim::new(
         name,
         trajectories(findings).map(say),
         format!("{published} drawn (en-de)"),
     )
 }
 
-fn denser(findings: &Findings, attention_type: &str) -> Claim {
+fn denser(findings: &Findings, attention_type: &str) -> PublishedClaim {
     let compare = |learned: f64, fixed: f64| (learned > fixed, format!("{learned:.3}, {fixed:.3}"));
     let of = |normalizer| {
         let heads = |model: &ModelFindings| Some(model.density.get(attention_type)?.concat());
@@ -100,5 +102,5 @@ fn denser(findings: &Findings, attention_type: &str) -> Claim {
         Some(compare(of(LEARNED)?, of(FIXED)?))
     });
     let name = format!("{attention_type}: {LEARNED} is denser than {FIXED}");
-    Claim::new(name, found, published)
+    PublishedClaim::new(name, found, published)
 }

@@ -60,13 +60,13 @@ pub struct SeedClaims {
     /// The seed whose models were read.
     pub seed: u64,
     /// The claims.
-    pub claims: Vec<Claim>,
+    pub claims: Vec<PublishedClaim>,
 }
 
 /// One published claim, and whether it holds on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claim {
+pub struct PublishedClaim {
     /// What is claimed.
     pub name: String,
     /// Whether it holds; `None` where the run cannot tell.
@@ -77,7 +77,7 @@ pub struct Claim {
     pub published: String,
 }
 
-impl Claim {
+impl PublishedClaim {
     /// A claim of which the numbers are there, or the reason why not.
     fn new(name: String, ours: Result<(bool, String), String>, published: String) -> Self {
         let (holds, ours) = match ours {
@@ -106,7 +106,7 @@ impl Claim {
 /// normalisers differ more, α, density, and roles of heads.
 ///
 /// A claim compares means of one run, as the paper does; it says nothing about chance.
-pub fn claims(findings: &Findings) -> Vec<Claim> {
+pub fn claims(findings: &Findings) -> Vec<PublishedClaim> {
     let mut claims = diversity::claims(findings);
     claims.extend(learned::claims(findings));
     claims.extend(role::claims(findings));
@@ -114,11 +114,11 @@ pub fn claims(findings: &Findings) -> Vec<Claim> {
 }
 
 /// The claims as a table.
-pub fn claims_table(claims: &[Claim]) -> Table {
+pub fn claims_table(claims: &[PublishedClaim]) -> Table {
     let heads = ["claim", "holds", "ours", "published"];
     let mut table = Table::new(heads.map(|head| (head, Align::Left)));
     for claim in claims {
-        let Claim {
+        let PublishedClaim {
             name,
             holds: _,
             ours,

@@ -1,12 +1,12 @@
 //! Claims about heads with a role (AST, section 5.2): in the encoder, en-de.
 
-use super::{Claim, Findings, NORMALIZERS, SOFTMAX};
+use super::{Findings, NORMALIZERS, PublishedClaim, SOFTMAX};
 use crate::attention::{
     INTERROGATION_BAR, MERGING_BAR, POSITIONAL_BAR, best_head, median_score, passing_heads,
 };
 use crate::paper::figures::figures;
 
-pub(super) fn claims(findings: &Findings) -> Vec<Claim> {
+pub(super) fn claims(findings: &Findings) -> Vec<PublishedClaim> {
     let mut claims = Vec::new();
     for offset in [-1, 1] {
         claims.extend(NORMALIZERS.map(|normalizer| positional(findings, normalizer, offset)));
@@ -32,7 +32,7 @@ fn passing(layers: &[Vec<f64>], bar: f64) -> Result<(usize, String), String> {
     Ok((heads.len(), text))
 }
 
-fn positional(findings: &Findings, normalizer: &str, offset: i64) -> Claim {
+fn positional(findings: &Findings, normalizer: &str, offset: i64) -> PublishedClaim {
     let found = || {
         let layers = findings.of(normalizer)?.positional.get(&offset);
         let (n, text) = passing(layers.map_or(&[][..], Vec::as_slice), POSITIONAL_BAR)?;
@@ -47,10 +47,10 @@ fn positional(findings: &Findings, normalizer: &str, offset: i64) -> Claim {
     let bar = 100.0 * POSITIONAL_BAR;
     let name =
         format!("{normalizer}: some head gives more than {bar:.0} % to the token at {offset:+}");
-    Claim::new(name, found(), published)
+    PublishedClaim::new(name, found(), published)
 }
 
-fn merging(findings: &Findings, normalizer: &str) -> Claim {
+fn merging(findings: &Findings, normalizer: &str) -> PublishedClaim {
     let is_none = normalizer == SOFTMAX;
     let found = || {
         let (n, text) = passing(&findings.of(normalizer)?.merging, MERGING_BAR)?;
@@ -71,10 +71,10 @@ fn merging(findings: &Findings, normalizer: &str) -> Claim {
     let name = format!(
         "{normalizer}: {which} head merges the pieces of words with a score above {bar:.0} %"
     );
-    Claim::new(name, found(), published)
+    PublishedClaim::new(name, found(), published)
 }
 
-fn interrogation(findings: &Findings, normalizer: &str) -> Claim {
+fn interrogation(findings: &Findings, normalizer: &str) -> PublishedClaim {
     let found = || {
         let (n, text) = passing(&findings.of(normalizer)?.interrogation, INTERROGATION_BAR)?;
         Ok((n > 0, text))
@@ -87,5 +87,5 @@ fn interrogation(findings: &Findings, normalizer: &str) -> Claim {
     let name = format!(
         "{normalizer}: some head goes from interrogative words to \"?\" with more than {bar:.0} %"
     );
-    Claim::new(name, found(), published)
+    PublishedClaim::new(name, found(), published)
 }

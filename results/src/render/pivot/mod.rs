@@ -13,7 +13,7 @@ use crate::metric::Metric;
 use crate::record::RunRecord;
 use crate::render::aggregate::{Aggregate, Group, Percent, aggregate};
 use crate::render::expected::unanswered;
-use crate::render::report::{ReportOptions, build_notes, label, labels, left_out};
+use crate::render::report::{ReportOptions, build_notes, label, labels, left_out, majority_note};
 use published::published;
 
 /// What stands in columns and lines.
@@ -123,6 +123,7 @@ pub fn pivot(
         return Err(ResultsError::Empty);
     }
     let mut notes = left_out(&unfinished, &replaced);
+    notes.extend(majority_note(&groups));
     notes.extend(build_notes(&groups));
     let groups = labelled(groups);
     let (waiting, missing) = unanswered(records, &options.expected);

@@ -108,7 +108,11 @@ impl ScoreTable {
                 let is_other = name.variant.is_some() && name.variant != network.variant;
                 let ours = self.dense(&network).filter(|_| !is_other);
                 let ours = ours.and_then(|line| line.dense.group.as_ref());
-                cells.push(self.change(ours.map(|ours| ours.mean), Some(group.mean)));
+                let of_both = ours.and_then(|ours| {
+                    let runs = [&ours.by_seed()[..], &group.by_seed()];
+                    over_shared_seeds(runs)
+                });
+                cells.push(self.change(of_both.map(|(ours, _)| ours), of_both.map(|(_, of)| of)));
             }
             table.push(cells);
         }

@@ -9,7 +9,7 @@ use crate::chart::Page;
 use crate::condition::{Condition, MaskFamily};
 use crate::error::{Result, ResultsError};
 use crate::metric::{Difference, Metric};
-use crate::render::aggregate::{Percent, over_shared_seeds};
+use crate::render::aggregate::{Percent, change_over_shared_seeds};
 use crate::render::number::{difference, short};
 use crate::render::pivot::{PivotColumn, PivotLayout, PivotLine, PivotTable};
 
@@ -163,13 +163,8 @@ fn sweep(table: &PivotTable, at: usize) -> Sweep {
         let change = |line: &PivotLine| {
             let (start, score) = (start?, line.ours[at].as_ref()?);
             let runs = [&score.runs[..], &start.runs];
-            let (mean, base) = over_shared_seeds(runs)?;
-            let sd = score.sd.unwrap_or(0.0);
-            let sd = match how {
-                Difference::Relative => 100.0 * sd / base,
-                Difference::Points => sd,
-            };
-            Some((line.p?.get(), difference(how, mean, base), sd))
+            let (change, sd) = change_over_shared_seeds(how, runs)?;
+            Some((line.p?.get(), change, sd))
         };
         let start = dense.and_then(|dense| dense.paper[at]);
         let published = |line: &PivotLine| {

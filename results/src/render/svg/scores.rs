@@ -6,9 +6,7 @@ use super::sweep::{Sweep, legend};
 use crate::chart::Page;
 use crate::condition::MaskFamily;
 use crate::error::{Result, ResultsError};
-use crate::metric::Difference;
-use crate::render::aggregate::over_shared_seeds;
-use crate::render::number::difference;
+use crate::render::aggregate::change_over_shared_seeds;
 use crate::render::score_table::{Printed, Row, ScoreTable};
 
 /// Score against nominal p: our values under the masks of each family, with bars of one standard
@@ -32,13 +30,7 @@ pub fn p_sweep(table: &ScoreTable) -> Result<String> {
     let mut changes = ours(table, |group, dense| {
         let dense = dense?;
         let runs = [&group.by_seed()[..], &dense.by_seed()];
-        let (mean, base) = over_shared_seeds(runs)?;
-        let sd = group.sd.unwrap_or(0.0);
-        let sd = match how {
-            Difference::Relative => 100.0 * sd / base,
-            Difference::Points => sd,
-        };
-        Some((difference(how, mean, base), sd))
+        change_over_shared_seeds(how, runs)
     });
     let (mut published, corpora) = paper(table);
     for changes in [&mut changes, &mut published] {

@@ -205,6 +205,7 @@ pub const CHECKPOINT: Target = Target {
                 ("b".to_owned(), tensor(6)),
             ]),
             optimizer: BTreeMap::from([("a.weight".to_owned(), moments)]),
+            by: Vec::new(),
             attention: None,
             state: BTreeMap::from([("memory.0".to_owned(), tensor(2))]),
         };

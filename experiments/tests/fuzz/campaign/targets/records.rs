@@ -7,7 +7,7 @@ use sparta_experiments::train::watch::Metrics;
 use sparta_results::RunRecord;
 use sparta_results::bench::BenchRow;
 use sparta_results::figure::{self, CurvesFigure, DensityFigure, PatternFigure, TrajectoryFigure};
-use sparta_results::kept::{Question, Segment, predictions};
+use sparta_results::kept::{QuestionScore, Segment, predictions};
 use sparta_results::metric::bleu::{Bleu, BleuTokenizer};
 use sparta_results::metric::chrf::Chrf;
 
@@ -64,7 +64,7 @@ pub const KEPT: Target = Target {
             fs::write(&path, bytes).expect("written");
             let read = [
                 Segment::load_all(&path).map(drop),
-                Question::load_all(&path).map(drop),
+                QuestionScore::load_all(&path).map(drop),
                 predictions(&path, "dev").map(drop),
             ];
             read.iter().any(Result::is_ok)

@@ -151,12 +151,6 @@ pub const BPE_CODES: Target = Target {
             let bpe = Bpe::new(codes);
             let whole = bpe.segment_line(&line);
             assert!(whole.replace("@@ ", "").len() <= line.len());
-            let kept = bpe.with_pieces(["the".to_owned(), "l@@".to_owned(), "w".to_owned()]);
-            let _ = kept.segment_line(&line);
-            // The pieces to keep to may be any file as well.
-            let _ = kept
-                .with_pieces_of(&path, 1)
-                .map(|bpe| bpe.segment_line(&line));
             true
         })
     },

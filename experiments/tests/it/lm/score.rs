@@ -1,0 +1,123 @@
+//! `lm score`: what a trained model thinks of a text.
+
+use std::fs;
+
+use super::{bench, value};
+use crate::bench::{assert_says, said, stdout};
+
+const SETS: &[&str] = &[
+    "data.corpus=files",
+    "data.vocab_size=0",
+    "eval.batch_size=1",
+    "prune.p=[0, 60]",
+    "prune.random_masks=[0, 0]",
+];
+
+/// A text of a small language.
+fn text(lines: usize) -> String {
+    let of = |i: usize| {
+        format!(
+            "the {} saw the {}\n",
+            ["dog", "cat", "cow"][i % 3],
+            ["sun", "sea"][i % 2]
+        )
+    };
+    (0..lines).map(of).collect()
+}
+
+/// −ln p and the number of words of each line.
+fn columns(printed: &str) -> Vec<(f64, usize)> {
+    let of = |line: &str| {
+        let mut cells = line.split('\t');
+        let mut next = || cells.next().expect("a cell").to_owned();
+        let (nll, words, perplexity) = (next(), next(), next());
+        let (nll, words): (f64, usize) = (nll.parse().unwrap(), words.parse().unwrap());
+        let perplexity: f64 = perplexity.parse().unwrap();
+        assert!(
+            (perplexity / (nll / words as f64).exp() - 1.0).abs() < 1e-3,
+            "{line}"
+        );
+        (nll, words)
+    };
+    printed.lines().map(of).collect()
+}
+
+#[test]
+fn a_text_is_scored_as_the_test_set_is() {
+    let bench = bench();
+    let test = text(11);
+    fs::create_dir(bench.path("mine")).unwrap();
+    fs::write(bench.path("mine/train.txt"), text(400)).unwrap();
+    fs::write(bench.path("mine/valid.txt"), text(30)).unwrap();
+    // Its first token is read and no target: an empty line is the end that `score` starts from.
+    fs::write(bench.path("mine/test.txt"), format!("\n{test}")).unwrap();
+    let run = bench.tiny_with("--out run --device flex --data mine", SETS);
+    run.success();
+    for (model, p) in [
+        ("run/seed-1/rows/p0", "0"),
+        ("run/seed-1/rows/ap-p60", "60"),
+    ] {
+        let score = bench
+            .piped(&format!("score --device flex --model {model}"), &test)
+            .success();
+        let lines = columns(&stdout(&score));
+        assert_eq!(lines.len(), 11);
+        assert!(lines.iter().all(|(_, words)| *words == 6), "{lines:?}");
+        let nll: f64 = lines.iter().map(|(nll, _)| nll).sum();
+        let expected: f64 = value(&bench.csv("run"), "ap", p).parse().unwrap();
+        let found = (nll / 66.0).exp();
+        assert!(
+            (found / expected - 1.0).abs() < 1e-4,
+            "{model}: {found} {expected}"
+        );
+        let told = String::from_utf8_lossy(&score.get_output().stderr).into_owned();
+        assert_says(
+            &told,
+            &["11 lines, 66 words with the ends of lines (0 unknown): perplexity"],
+        );
+        assert_eq!(told.contains("under its mask"), p == "60", "{told}");
+    }
+
+    // What comes later changes nothing, and words are the parts of lines.
+    let one = |options: &str, input: &str| {
+        let line = format!("score --quiet --device flex --model run/seed-1/dense {options}");
+        let assert = bench.piped(&line, input).success();
+        assert!(assert.get_output().stderr.is_empty());
+        stdout(&assert)
+    };
+    let first = "the dog saw the sun\n";
+    let long = one("", &format!("{first}\nthe cat\n"));
+    assert_eq!(long.lines().next(), one("", first).lines().next());
+    assert_eq!(columns(&long)[1].1, 1);
+    let words = one("--words", first);
+    let cells: Vec<(&str, f64)> = words
+        .lines()
+        .map(|line| line.split_once('\t').expect("two cells"))
+        .map(|(word, nll)| (word, nll.parse().unwrap()))
+        .collect();
+    let typed: Vec<&str> = cells.iter().map(|(word, _)| *word).collect();
+    assert_eq!(typed, ["the", "dog", "saw", "the", "sun", "<eos>"]);
+    let sum: f64 = cells.iter().map(|(_, nll)| nll).sum();
+    assert!((sum - columns(&long)[0].0).abs() < 1e-3, "{words} {long}");
+}
+
+#[test]
+fn what_cannot_be_scored_is_said() {
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
+    let line = "score --device flex --model run";
+    let told = bench.piped(line, "the zzyzx\n").success();
+    let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
+    assert_says(&told, &["1 lines, 3 words", "(1 unknown)"]);
+    assert_says(
+        &said(&bench.piped(&format!("{line} --quiet"), ""), 1),
+        &["no text to score"],
+    );
+    let refused = bench.piped(&format!("{line} --seeds 1"), "the\n");
+    assert_eq!(refused.get_output().status.code(), Some(2));
+    let missing = said(
+        &bench.piped("score --quiet --device flex --model nowhere", "a\n"),
+        1,
+    );
+    assert_says(&missing, &["nowhere"]);
+}
