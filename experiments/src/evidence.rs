@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use sparta_results::RunRecord;
 use sparta_results::attention::{PublishedClaim, SeedClaims};
 use sparta_results::evidence::{
     Claim, ClaimTest, Counted, FigureClaim, RunLinks, claims_json, claims_markdown, claims_table,
     judge, missing_runs, parse, shipped,
 };
-use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::ProgramName;
 use crate::command::{recipe_of, words};
-use crate::io::{print_line, read_text, write_text};
+use crate::io::{in_one_line, print_line, read_text, write_text};
 use crate::protocol::find::seeds;
 use crate::protocol::program::with_task;
-use crate::protocol::{RunFolder, Task, note};
+use crate::protocol::{Task, note};
 use crate::recipe::Recipe;
-use crate::report::{find_runs, relative};
+use crate::report::{find_runs, records_of, refuse_left_out, relative};
 use crate::version::typed;
 
 /// What `sparta claims` asks for.
@@ -36,10 +36,10 @@ pub struct Claims {
     pub out: Option<PathBuf>,
 }
 
-/// Judges and prints.
+/// Judges and prints. Records and figures that cannot be read are named and left out.
 ///
 /// # Errors
-/// Folders without runs, records and claims that cannot be read; a disk that refuses.
+/// Folders without runs, claims that cannot be read, a disk that refuses; when all is printed, anything that was left out.
 pub fn claims(request: &Claims) -> Result<()> {
     let claims: Vec<Claim> = match &request.file {
         None => shipped(),
@@ -66,17 +66,21 @@ pub fn claims(request: &Claims) -> Result<()> {
             Some(folder)
         }
     };
-    let mut links = RunLinks::new();
+    let (mut links, mut left_out) = (RunLinks::new(), Vec::new());
     for run in &found {
-        let of_run = records_of(run)?;
+        let (of_run, damaged) = records_of(run)?;
+        left_out.extend(damaged);
         if let (Some(page), Some(record)) = (&page, of_run.first()) {
             let key = (record.table.clone(), record.recipe_hash.clone());
             links.entry(key).or_default().push(relative(page, run)?);
         }
         if has_figures {
-            figures.extend(figures_of(run, &of_run)?);
+            figures.extend(figures_of(run, &of_run, &mut left_out));
         }
         records.extend(of_run);
+    }
+    for said in &left_out {
+        note(false, said);
     }
     let own = |claim: &Claim| Some((claim.id.clone(), recipe_hash(claim)?));
     let counted = Counted {
@@ -89,7 +93,7 @@ pub fn claims(request: &Claims) -> Result<()> {
     }
     if request.json {
         print_line(claims_json(&judged)?)?;
-        return Ok(());
+        return refuse_left_out("the claims are judged", left_out.len());
     }
     let mut text = claims_table(&judged).to_terminal(None);
     let missing = missing_runs(&judged);
@@ -100,7 +104,7 @@ pub fn claims(request: &Claims) -> Result<()> {
         }
     }
     print_line(text.trim_end())?;
-    Ok(())
+    refuse_left_out("the claims are judged", left_out.len())
 }
 
 /// Hash of the recipe that a claim's command runs; none where it runs none that can be read.
@@ -126,16 +130,9 @@ fn refuse_other_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn records_of(run: &Path) -> Result<Vec<RunRecord>> {
-    let folder = RunFolder::at(run.to_owned()).records();
-    match folder.is_dir() {
-        true => Ok(load_all(folder)?),
-        false => Ok(Vec::new()),
-    }
-}
-
-/// What `sparta analyze` found in the seeds of a run that it was asked to look at, and that have records.
-fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
+/// What `sparta analyze` found in the seeds of a run that it was asked to look at, and that have records; files that
+/// cannot be read are left out, and told.
+fn figures_of(run: &Path, records: &[RunRecord], left_out: &mut Vec<String>) -> Vec<FigureClaim> {
     // The figures of a run are those of a seed, of others beside their models.
     let of_seeds = seeds(run).into_iter().map(|seed| format!("seed-{seed}"));
     let folders = std::iter::once(run.to_owned()).chain(of_seeds.map(|seed| run.join(seed)));
@@ -144,15 +141,13 @@ fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
         if !path.is_file() {
             continue;
         }
-        let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let found: SeedClaims = serde_json::from_str(&text).with_context(|| {
-            format!(
-                "{} is no list of claims of a seed, or is of an earlier version; make it again: `sparta analyze {}`, with \
-                 `--seed N` for those of another seed than the first",
-                path.display(),
-                typed(run)
-            )
-        })?;
+        let found = match seed_claims(run, &path) {
+            Ok(found) => found,
+            Err(error) => {
+                left_out.push(in_one_line(&error));
+                continue;
+            }
+        };
         let Some(record) = records.iter().find(|record| record.seed == found.seed) else {
             note(
                 false,
@@ -174,5 +169,18 @@ fn figures_of(run: &Path, records: &[RunRecord]) -> Result<Vec<FigureClaim>> {
         };
         claims.insert(found.seed, found.claims.into_iter().map(claim).collect());
     }
-    Ok(claims.into_values().flatten().collect())
+    claims.into_values().flatten().collect()
+}
+
+/// The claims that a file of `sparta analyze` has of a seed.
+fn seed_claims(run: &Path, path: &Path) -> Result<SeedClaims> {
+    let text = read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is no list of claims of a seed, or is of an earlier version; make it again: `sparta analyze {}`, with \
+             `--seed N` for those of another seed than the first",
+            path.display(),
+            typed(run)
+        )
+    })
 }

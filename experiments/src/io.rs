@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use atomicwrites::{AllowOverwrite, AtomicFile};
 use sparta_datasets::source::text_of;
 use sparta_ops::pruning::PruningError;
@@ -23,6 +23,26 @@ pub fn refuse_existing(path: &Path, option: &str) -> Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// That what an option names can be a folder: neither it nor anything that it is in is a file.
+///
+/// # Errors
+/// The file, and what to give.
+pub fn refuse_file(folder: &Path, option: &str) -> Result<()> {
+    let is_file = |path: &&Path| fs::metadata(path).is_ok_and(|of| !of.is_dir());
+    let Some(file) = folder.ancestors().find(is_file) else {
+        return Ok(());
+    };
+    let typed = crate::version::typed(folder);
+    ensure!(
+        file != folder,
+        "`{option} {typed}` is a file, and `{option}` takes a folder: give a new one, or one that is there, by `{option} DIR`"
+    );
+    bail!(
+        "`{option} {typed}` is in {}, which is a file and no folder: give another by `{option} DIR`",
+        file.display()
+    )
 }
 
 /// Writes a file atomically: to a temporary file beside it, flushed to the disk, then renamed.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use serde::Serialize;
 use sparta_results::render::{Align, Table};
-use sparta_results::{Condition, Expected, RunRecord, Status as RecordStatus, load_all};
+use sparta_results::{Condition, Expected, Metric, RunRecord, Status as RecordStatus, load_all};
 
 use crate::analysis::{ProgramName, program_of};
 use crate::io::print_line;
@@ -16,9 +16,9 @@ use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::rows::all_models;
 use crate::protocol::run::TrainingSummary;
 use crate::protocol::scored::owner;
-use crate::protocol::{ModelFolder, RunFolder, RunLock, Task};
+use crate::protocol::{ModelFolder, RunFolder, RunLock, Stage, Task};
 use crate::recipe::Recipe;
-use crate::report::find_runs;
+use crate::report::{find_runs, refuse_left_out};
 use crate::status::{Ended, Status};
 use crate::train::watch::duration;
 use crate::train::{TIMING, last_timing};
@@ -49,8 +49,12 @@ pub struct RunState {
     pub models: usize,
     /// Scores that are recorded.
     pub records: usize,
-    /// The first score of a dense model, with its name.
+    /// Score of the first dense model by the task's measure, with its name: the mean over the seeds that have it.
     pub score: Option<(String, f64)>,
+    /// That model, by its name in a seed's folder.
+    pub score_model: Option<String>,
+    /// How many seeds it is the mean of.
+    pub score_seeds: usize,
     /// Validation loss of the first dense model, in nats.
     pub valid_loss: Option<f64>,
     /// What happens there now.
@@ -74,6 +78,8 @@ pub enum State {
     Running(String),
     /// Every model is scored and the table is there.
     Complete,
+    /// Nobody works in it, the last process prepared its data, and no model is begun.
+    Prepared,
     /// Nobody works in it, and something is left.
     Stopped,
     /// The same, and the last process ended by an error.
@@ -83,8 +89,14 @@ pub enum State {
 }
 
 impl State {
-    /// Of a run that nobody works in, which is not complete.
-    fn left_by(last: Option<&Status>) -> Self {
+    /// Of a run that nobody works in, which is not complete; `is_begun` says whether there is anything of its models.
+    fn left_by(last: Option<&Status>, is_begun: bool) -> Self {
+        let is_prepared = |status: &Status| {
+            (status.state, status.stage) == (Ended::Done, Stage::Prepare) && !is_begun
+        };
+        if last.is_some_and(is_prepared) {
+            return Self::Prepared;
+        }
         match last.map(|status| status.state) {
             Some(Ended::Stopped | Ended::Done) | None => Self::Stopped,
             Some(Ended::Failed) => Self::Failed,
@@ -93,10 +105,10 @@ impl State {
     }
 }
 
-/// Prints the runs.
+/// Prints the runs. Those that cannot be read are named and left out.
 ///
 /// # Errors
-/// Folders without runs.
+/// Folders without runs; when the others are printed, anything that was left out.
 pub fn runs(request: &Runs) -> Result<()> {
     let (mut states, mut unreadable) = (Vec::new(), Vec::new());
     for folder in find_runs(&request.paths)? {
@@ -110,10 +122,10 @@ pub fn runs(request: &Runs) -> Result<()> {
     } else {
         print_line(to_text(&states).trim_end())?;
     }
-    for line in unreadable {
-        crate::protocol::note(false, &line);
+    for line in &unreadable {
+        crate::protocol::note(false, line);
     }
-    Ok(())
+    refuse_left_out("the runs are listed", unreadable.len())
 }
 
 /// What a run folder says of its run.
@@ -212,18 +224,16 @@ fn of_models<R: Recipe>(
     let state = match (RunLock::holder(folder.root())?, is_complete) {
         (Some(holder), _) => State::Running(holder),
         (None, true) => State::Complete,
-        (None, false) => State::left_by(status.as_ref()),
+        (None, false) => {
+            let is_begun = trained > 0 || at.is_some() || !records.is_empty();
+            State::left_by(status.as_ref(), is_begun)
+        }
     };
     let seconds_left = match is_of_holder(&state, status.as_ref()) {
         true => status.as_ref().and_then(Status::seconds_left_now),
         false => (trained < models.len()).then_some(seconds_left).flatten(),
     };
-    // The first model's, in the order in which they are trained.
-    let dense = completed().filter(|record| record.condition == Condition::Dense);
-    let dense = dense.filter_map(|record| Some((owner(&names, record)?, record)));
-    let first = dense
-        .min_by_key(|(model, _)| *model)
-        .map(|(_, record)| record);
+    let dense = dense_score(&names, completed());
     Ok(RunState {
         folder: folder.root().to_owned(),
         program: program.as_str(),
@@ -233,9 +243,11 @@ fn of_models<R: Recipe>(
         models: models.len(),
         records: records.len(),
         valid_loss,
-        score: first.and_then(|record| Some((record.metric.to_string(), record.value?))),
+        score_model: (dense.as_ref()).map(|of| models[of.model].folder.identity.run.clone()),
+        score_seeds: dense.as_ref().map_or(0, |of| of.n_seeds),
+        score: dense.map(|of| (of.metric.to_string(), of.mean)),
         silent: match state {
-            State::Complete => None,
+            State::Complete | State::Prepared => None,
             State::Running(_) | State::Stopped | State::Failed | State::Killed => silent(models),
         },
         seconds_left,
@@ -243,6 +255,62 @@ fn of_models<R: Recipe>(
         state,
         at,
     })
+}
+
+/// What stands for the dense models of a run.
+#[derive(Debug, PartialEq)]
+struct DenseScore {
+    /// The first model that has it, in the order in which they are trained.
+    model: usize,
+    metric: Metric,
+    mean: f64,
+    n_seeds: usize,
+}
+
+/// The task's score of the first dense model that has one, over its seeds; never what it costs.
+fn dense_score<'a>(
+    names: &[(u64, String)],
+    completed: impl Iterator<Item = &'a RunRecord>,
+) -> Option<DenseScore> {
+    let scored = completed
+        .filter(|record| record.condition == Condition::Dense)
+        .filter_map(|record| {
+            let place = (owner(names, record)?, record.metric.precedence()?);
+            Some((place, record.value?, record))
+        });
+    let scored: Vec<_> = scored.collect();
+    let ((model, _), _, first) = scored.iter().min_by_key(|(place, ..)| *place)?;
+    // The same score of the model with this name in each seed.
+    let of_seeds: BTreeMap<u64, f64> = scored
+        .iter()
+        .filter(|((at, _), _, record)| {
+            names[*at].1 == names[*model].1
+                && record.row == first.row
+                && record.metric == first.metric
+                && record.signature == first.signature
+        })
+        .map(|(_, value, record)| (record.seed, *value))
+        .collect();
+    Some(DenseScore {
+        model: *model,
+        metric: first.metric,
+        mean: of_seeds.values().sum::<f64>() / of_seeds.len() as f64,
+        n_seeds: of_seeds.len(),
+    })
+}
+
+/// The score in words: `answer-f1 10.24 (squad/dense, 3 seeds)`.
+fn score_words(of: &RunState) -> String {
+    let Some((metric, value)) = &of.score else {
+        return "–".to_owned();
+    };
+    let model = of.score_model.clone().filter(|model| model != "dense");
+    let seeds = (of.score_seeds > 1).then(|| format!("{} seeds", of.score_seeds));
+    let of_what: Vec<String> = model.into_iter().chain(seeds).collect();
+    match of_what.is_empty() {
+        true => format!("{metric} {value:.2}"),
+        false => format!("{metric} {value:.2} ({})", of_what.join(", ")),
+    }
 }
 
 /// Whether every run of a table has its record, with every score that others of its row have.
@@ -282,7 +350,7 @@ fn is_of_holder(state: &State, status: Option<&Status>) -> bool {
             status.state == Ended::Running && holder.contains(&process)
         }
         (State::Running(_) | State::Complete, _)
-        | (State::Stopped | State::Failed | State::Killed, _) => false,
+        | (State::Prepared | State::Stopped | State::Failed | State::Killed, _) => false,
     }
 }
 
@@ -319,6 +387,7 @@ fn to_text(states: &[RunState]) -> String {
         let state = match &of.state {
             State::Running(holder) => format!("running {holder}{at}"),
             State::Complete => "complete".to_owned(),
+            State::Prepared => "prepared".to_owned(),
             State::Stopped => format!("stopped{at}"),
             State::Failed => format!("failed{at}"),
             State::Killed => format!("killed{at}"),
@@ -329,13 +398,12 @@ fn to_text(states: &[RunState]) -> String {
             seeds.join(","),
             format!("{}/{}", of.trained, of.models),
             of.records.to_string(),
-            match &of.score {
-                Some((metric, value)) => format!("{metric} {value:.2}"),
-                None => "–".to_owned(),
-            },
+            score_words(of),
             state,
             match (&of.state, of.seconds_left) {
                 (State::Complete, _) => String::new(),
+                // Nothing was timed, and nothing is wrong.
+                (State::Prepared, _) => "–".to_owned(),
                 (_, None) => "?".to_owned(),
                 (_, Some(seconds)) => {
                     let is_more = said.is_some_and(|status| status.at_least);

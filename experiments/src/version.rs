@@ -25,11 +25,10 @@ pub const LONG: &str = concat!(
 pub const RUSTC: &str = env!("SPARTA_RUSTC");
 
 /// What a run record says of the program that made it, and of the machine that it ran on: `rustc`, `features`, `os`, `cpu` and
-/// `threads` beside the versions.
+/// `threads` beside the versions. Those are the threads that compute on processors, of which `RAYON_NUM_THREADS` says how many.
 #[must_use]
 pub fn versions() -> BTreeMap<String, String> {
     let here = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
-    let threads = std::thread::available_parallelism().map(|n| n.to_string());
     [
         ("sparta", VERSION.to_owned()),
         ("commit", COMMIT.to_owned()),
@@ -38,7 +37,7 @@ pub fn versions() -> BTreeMap<String, String> {
         ("features", device::features().join(",")),
         ("os", here(sysinfo::System::long_os_version())),
         ("cpu", here(processor())),
-        ("threads", here(threads.ok())),
+        ("threads", rayon::current_num_threads().to_string()),
     ]
     .map(|(name, version)| (name.to_owned(), version))
     .into()

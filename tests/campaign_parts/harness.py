@@ -94,7 +94,9 @@ class Campaign:
         weights = ["--weights", self.bert] if BERT[0] in sets else []
         device = [] if more[:1] in (("report",), ("prepare",)) else ["--device", "flex"]
         weights = [] if more[:1] == ("report",) else weights
-        return [self.program(program), *more, *device, "--out", folder, *weights, *edits]
+        # Whoever names the recipe may go on with a run that was killed before it was one.
+        recipe = ["--recipe", f"small/{program}"] if "--resume" in more else []
+        return [self.program(program), *more, *recipe, *device, "--out", folder, *weights, *edits]
 
     def environment(self, **more):
         return {**os.environ, "RAYON_NUM_THREADS": "1", "LC_ALL": "C.UTF-8", "RUST_BACKTRACE": "0", **more}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::read::read_exactly;
-use super::split::{Fractions, of_folder_without_test, with_end};
+use super::split::{Fractions, of_folder_with_or_without_test, with_end};
 use crate::source::Origins;
 use crate::squad::{Article, SquadCorpus, SquadForm, articles_from_json, n_questions};
 use crate::{Error, Result, Split};
@@ -23,7 +23,7 @@ pub struct QuestionRule {
 /// Questions of the user's own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnQuestions {
-    /// What is trained on and, as `dev`, what is judged; of [`Origins::name`].
+    /// What is trained on, what is watched where that is not judged and, as `dev`, what is judged; of [`Origins::name`].
     pub corpus: SquadCorpus,
     /// Its files.
     pub origins: Origins,
@@ -31,7 +31,7 @@ pub struct OwnQuestions {
 
 impl QuestionRule {
     /// The questions of a file, split by their paragraphs so that equal ones are on one side, or of a folder with train and valid
-    /// (or dev).
+    /// (or dev), of which valid is judged unless there is a test beside it.
     ///
     /// Texts are as the file has them, to the letter: separators of lines too, which offsets of answers count.
     ///
@@ -45,24 +45,33 @@ impl QuestionRule {
             origins.push(origin);
             articles_from_json(&json, path, SquadForm::Own)
         };
-        let [train, dev] = match path.is_dir() {
-            false => self.halves(articles(path)?),
+        let ([train, dev], valid) = match path.is_dir() {
+            false => (self.halves(articles(path)?), None),
             true => {
-                let missing = |name: &str| Error::WrongFile {
+                let missing = |name: &str| {
+                    Error::WrongFile {
                     path: path.to_owned(),
-                    expected: "train.json and valid.json (or dev.json), each also as .json.gz"
+                    expected: "train.json and valid.json (or dev.json), perhaps with test.json, each also as \
+                               .json.gz"
                         .to_owned(),
                     found: format!("no {name}.json"),
                     next: "put it there, or give one file, which is split by itself: `--data FILE`"
                         .to_owned(),
+                }
                 };
                 let find = |start: &Path| with_end(start, &ENDS);
-                let [train, dev] = of_folder_without_test(path, find, missing)?;
-                [articles(&train)?, articles(&dev)?]
+                let ([train, valid], test) = of_folder_with_or_without_test(path, find, missing)?;
+                let (train, valid) = (articles(&train)?, articles(&valid)?);
+                match test {
+                    None => ([train, valid], None),
+                    Some(test) => ([train, articles(&test)?], Some(valid)),
+                }
             }
         };
-        for (side, articles) in [("to train on", &train), ("to judge", &dev)] {
-            if n_questions(articles) == 0 {
+        let sides = [("to train on", Some(&train)), ("to judge", Some(&dev))];
+        let watched = [("to validate on", valid.as_ref())];
+        for (side, articles) in sides.into_iter().chain(watched) {
+            if articles.is_some_and(|articles| n_questions(articles) == 0) {
                 return Err(Error::WrongFile {
                     path: path.to_owned(),
                     expected: format!("a question {side}"),
@@ -79,6 +88,7 @@ impl QuestionRule {
         let corpus = SquadCorpus {
             name: origins.name().into(),
             train,
+            valid: valid.unwrap_or_default(),
             dev,
             counts: Vec::new(),
         };
@@ -200,6 +210,21 @@ mod tests {
         let own = RULE.corpus(dir.path()).unwrap();
         let n = [&own.corpus.train, &own.corpus.dev].map(|articles| n_questions(articles));
         assert_eq!((n, own.origins.0.len()), ([18, 6], 2));
+        assert!(own.corpus.valid.is_empty());
+        // A test set beside it is what is judged, by its name of any kind; two of them are none.
+        fs::write(dir.path().join("test-v2.0.json"), json(6)).unwrap();
+        let own = RULE.corpus(dir.path()).unwrap().corpus;
+        let n = [&own.train, &own.valid, &own.dev].map(|articles| n_questions(articles));
+        assert_eq!(n, [18, 6, 12]);
+        fs::write(dir.path().join("test.json"), json(6)).unwrap();
+        let error = RULE.corpus(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("`test.json` and `test-v2.0.json`"),
+            "{error}"
+        );
+        for test in ["test.json", "test-v2.0.json"] {
+            fs::remove_file(dir.path().join(test)).unwrap();
+        }
         fs::write(dir.path().join("dev.json"), "{\"data\": []}").unwrap();
         let error = RULE.corpus(dir.path()).unwrap_err().to_string();
         assert!(error.contains("a question to judge, found none"), "{error}");

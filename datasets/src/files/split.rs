@@ -72,26 +72,27 @@ pub(super) fn the_one<T: Named>(
     Ok(found.pop())
 }
 
-/// As [`of_folder`], for what is judged on its validation split.
+/// As [`of_folder`], for what is judged on its validation split where there is no test split.
 ///
 /// # Errors
 /// As [`of_folder`].
-pub(super) fn of_folder_without_test<T: Named>(
+pub(super) fn of_folder_with_or_without_test<T: Named>(
     dir: &Path,
     find: impl Fn(&Path) -> Vec<T>,
     missing: impl Fn(&str) -> Error,
-) -> Result<[T; 2]> {
+) -> Result<([T; 2], Option<T>)> {
     let part = |split: Split| {
         let names = NAMES.iter().find(|(of, _)| *of == split);
         let names = names.map_or(&[][..], |(_, names)| *names);
-        let found = the_one(
+        the_one(
             dir,
             split,
             names.iter().flat_map(|name| find(&dir.join(name))),
-        )?;
-        found.ok_or_else(|| missing(split.name()))
+        )
     };
-    Ok([part(Split::Train)?, part(Split::Valid)?])
+    let needed = |split: Split| part(split)?.ok_or_else(|| missing(split.name()));
+    let [train, valid] = [needed(Split::Train)?, needed(Split::Valid)?];
+    Ok(([train, valid], part(Split::Test)?))
 }
 
 /// The files that begin so and end in one of these, packed or not.

@@ -29,6 +29,8 @@ pub struct SquadCorpus {
     pub name: Cow<'static, str>,
     /// Training articles.
     pub train: Vec<Article>,
+    /// Articles that training is watched on, where those that are reported on are not; else none.
+    pub valid: Vec<Article>,
     /// Articles that are reported on.
     pub dev: Vec<Article>,
     /// One for each published file (examples are questions); none for the shipped set.
@@ -38,7 +40,7 @@ pub struct SquadCorpus {
 impl SquadCorpus {
     /// Whether some of its questions have no answer, so that it is scored as SQuAD v2.0 is.
     pub fn has_impossible(&self) -> bool {
-        let articles = self.train.iter().chain(&self.dev);
+        let articles = self.train.iter().chain(&self.valid).chain(&self.dev);
         let mut paragraphs = articles.flat_map(|article| &article.paragraphs);
         paragraphs.any(|paragraph| paragraph.questions.iter().any(|of| of.is_impossible))
     }
@@ -180,6 +182,7 @@ impl SquadSet {
         let mut corpus = SquadCorpus {
             name: self.name().into(),
             train: Vec::new(),
+            valid: Vec::new(),
             dev: Vec::new(),
             counts: Vec::new(),
         };

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use sparta_results::attention::claims_table;
 
-use crate::io::print_line;
+use crate::io::{print_line, refuse_file};
 use crate::protocol::note;
 use crate::protocol::program::with_task;
 use crate::train::watch;
@@ -48,6 +48,9 @@ const ALONE: &str = "figures";
 pub fn analyze(request: &Analyze) -> Result<()> {
     memory::keep_freed();
     watch::listen()?;
+    if let Some(out) = &request.out {
+        refuse_file(out, "--out")?;
+    }
     let mut outcome = Outcome::default();
     if request.asks(FigureName::Omega) {
         let on = device::open(request.device, "sparta")?;

@@ -8,6 +8,11 @@ use clap::{Args, ValueEnum};
 use crate::analysis::{self, Analyze, FigureName};
 use crate::device::{DeviceChoice, SPELLINGS};
 
+/// The previous and the next position.
+const OFFSETS: [i64; 2] = [-1, 1];
+/// No sequence is longer.
+const MAX_OFFSET: i64 = 1 << 20;
+
 #[derive(Debug, Clone, Args)]
 pub(super) struct AnalyzeOptions {
     /// Run folder of any program, or the folder of one model in it (RUN/seed-1/NAME/dense, RUN/seed-1/NAME/rows/ROW);
@@ -23,8 +28,9 @@ pub(super) struct AnalyzeOptions {
     /// Read the first N examples of the validation set (pairs, texts, windows or segments) [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     examples: Option<u64>,
-    /// Offsets of positional heads
-    #[arg(long = "offset", value_name = "N", value_delimiter = ',', allow_hyphen_values = true, default_values_t = [-1, 1])]
+    /// Offsets of positional heads (repeatable, or with commas) [default: -1,1]
+    #[arg(long = "offset", value_name = "N,N", value_delimiter = ',', allow_hyphen_values = true,
+          value_parser = clap::value_parser!(i64).range(-MAX_OFFSET..=MAX_OFFSET))]
     offsets: Vec<i64>,
     /// Words that ask, instead of the recipe's `interrogatives` or the list for the language (en, de)
     #[arg(long, value_name = "WORD,WORD", value_delimiter = ',')]
@@ -60,6 +66,9 @@ impl AnalyzeOptions {
         figures.sort_unstable();
         figures.dedup();
         let (mut offsets, mut seen) = (self.offsets, Vec::new());
+        if offsets.is_empty() {
+            offsets = OFFSETS.to_vec();
+        }
         offsets.retain(|offset| {
             let is_new = !seen.contains(offset);
             seen.push(*offset);

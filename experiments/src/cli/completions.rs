@@ -15,7 +15,7 @@ use super::mlm::Mlm;
 use super::program::command;
 use super::sparta::Sparta;
 use super::squad::Squad;
-use crate::io::{print_line, read_text, write_text};
+use crate::io::{print_line, read_text, refuse_file, write_text};
 use crate::version;
 
 /// For which shell, and of which program.
@@ -108,6 +108,7 @@ pub(super) fn run(options: &CompletionsOptions) -> Result<()> {
         print_line(script(*shell, program).trim_end())?;
         return Ok(());
     };
+    refuse_file(out, "--out")?;
     let all = ProgramName::value_variants();
     for program in program.as_ref().map_or(all, std::slice::from_ref) {
         let path = out.join(shell.file_name(program.command().get_name()));

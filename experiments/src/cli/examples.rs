@@ -424,7 +424,7 @@ const SPARTA: &[Of] = &[
     (
         "plot",
         &[
-            "sparta plot results/bench/attention/summary.csv",
+            "sparta plot results/bench/2026-11-29-2-core-epyc-avx512/attention/summary.csv",
             "sparta plot target/bench/summary.csv",
         ],
     ),

@@ -10,6 +10,7 @@ use sparta_ops::pruning::{
 };
 
 use crate::io::print_line;
+use crate::protocol::{available_memory, gigabytes};
 
 /// Which pattern, of which layers.
 #[derive(Debug, Args)]
@@ -38,10 +39,30 @@ pub(super) struct MaskOptions {
     out: PathBuf,
 }
 
+impl MaskOptions {
+    /// Bytes that making the mask holds at once, at least: a bit for each cell, a row of bits for those that are legal, and
+    /// a byte for each cell of one layer while its heads are laid out.
+    fn least_bytes(&self) -> f64 {
+        let (layers, heads, len) = (self.layers as f64, self.heads as f64, self.len as f64);
+        let of_type = |kind: &AttentionType| match kind {
+            AttentionType::DecoderSelf => len * (self.memory as f64 + len),
+            AttentionType::EncoderSelf | AttentionType::Cross => len * len,
+        };
+        let cells = self.types.iter().map(of_type);
+        let largest = cells.clone().fold(0.0, f64::max);
+        let grids: f64 = cells.sum();
+        // Of a small grid more than its cells.
+        let heads_of = layers * heads * self.types.len() as f64;
+        layers * (heads + 1.0) * grids / 8.0
+            + heads * largest
+            + heads_of * size_of::<Vec<u64>>() as f64
+    }
+}
+
 /// Writes the mask, and says what it hides.
 ///
 /// # Errors
-/// A pattern that the layers cannot have, a file that is there, or cannot be written.
+/// A pattern that the layers cannot have, a mask that memory cannot hold, a file that is there, or cannot be written.
 pub(super) fn run(options: &MaskOptions) -> Result<()> {
     let MaskOptions {
         pattern,
@@ -59,6 +80,20 @@ pub(super) fn run(options: &MaskOptions) -> Result<()> {
     ensure!(
         *memory == 0 || types.iter().any(has_memory),
         "`--memory {memory}` is of decoder-self attention: add `--type decoder-self`, or leave it out"
+    );
+    let least = options.least_bytes();
+    let free = available_memory();
+    ensure!(
+        least < free,
+        "a mask of {layers} layers of {heads} heads over sequences of {len} tokens{} needs at least {}, and {} are free: \
+         lower `--len`, `--heads`, `--layers`{}",
+        match memory {
+            0 => String::new(),
+            memory => format!(" and a memory of {memory}"),
+        },
+        gigabytes(least),
+        gigabytes(free),
+        if *memory > 0 { " or `--memory`" } else { "" }
     );
     let grid = |kind: AttentionType| {
         let (n_cols, rule) = match kind {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sparta_ops::attention::Implementation;
@@ -10,9 +10,9 @@ use sparta_ops::attention::Implementation;
 use super::program::{self, Unused, once};
 use crate::analysis::program_of_text;
 use crate::device::{DeviceChoice, SPELLINGS};
-use crate::io::read_text;
+use crate::io::{read_text, refuse_file};
 use crate::protocol::{Request, RunFolder, Stage};
-use crate::recipe::{Recipe, key_of};
+use crate::recipe::{Recipe, Weigh, key_of};
 use crate::version::typed;
 
 /// What every program by a recipe is asked.
@@ -35,7 +35,7 @@ pub(super) struct Common {
     /// Resolve, open the device, try two batches, print the cost; write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Go on with a run folder that exists; what is finished is kept
+    /// Go on with a run folder that exists; what is finished is kept, and the seeds and rows that are added are kept with it
     #[arg(long)]
     resume: bool,
     /// Go on beside records of another build, and average runs of several builds
@@ -109,7 +109,13 @@ impl Common {
     /// # Errors
     /// A recipe that cannot be, or that is not the run folder's.
     fn recipe<R: Recipe>(&self) -> Result<R> {
+        if let Some(out) = &self.out {
+            refuse_file(out, "--out")?;
+        }
         let folder = self.out.clone().map(RunFolder::at);
+        if let Some(folder) = &folder {
+            self.refuse_nothing_to_resume(folder)?;
+        }
         let own = folder
             .as_ref()
             .map(RunFolder::recipe)
@@ -130,10 +136,49 @@ impl Common {
             recipe.set_seeds(seeds);
             recipe.validate()?;
         }
-        if let Some(folder) = folder {
-            folder.check(&recipe)?;
-        }
+        let folder = folder.unwrap_or_else(|| RunFolder::of(&recipe, None));
+        self.refuse_nothing_to_resume(&folder)?;
+        folder.check(&recipe)?;
+        self.add_choice_of(&folder, &mut recipe)?;
         Ok(recipe)
+    }
+
+    /// Adds the runs that are kept with a run folder to those of a recipe with the same hash, but of keys that are typed:
+    /// what is typed is the choice of this call.
+    fn add_choice_of<R: Recipe>(&self, folder: &RunFolder, recipe: &mut R) -> Result<()> {
+        let Some(kept) = folder.recipe_there::<R>()? else {
+            return Ok(());
+        };
+        let is_typed = |key: &str| self.sets(key) || (key == "seeds" && self.seeds.is_some());
+        // It has no empty choice: where a recipe does not say, that of the run counts.
+        if !is_typed("prune.weigh") && recipe.masks().weigh == Weigh::default() {
+            recipe.masks_mut().weigh = kept.masks().weigh.clone();
+        }
+        recipe.add_choice(&kept, &is_typed);
+        recipe.validate()
+    }
+
+    /// That `--resume` has a run to go on with. A command that names its recipe may begin it: it is the same every time that
+    /// a scheduler starts it.
+    ///
+    /// # Errors
+    /// A folder without a run, with the runs of like names beside it.
+    fn refuse_nothing_to_resume(&self, folder: &RunFolder) -> Result<()> {
+        // Without the right to look, it is the folder that is refused.
+        let is_there = folder.recipe().try_exists().unwrap_or(true);
+        if !self.resume || self.recipe.is_some() || is_there {
+            return Ok(());
+        }
+        let near = folder.runs_beside();
+        let near = match near.is_empty() {
+            true => "no run is beside it".to_owned(),
+            false => format!("beside it are the runs {}", near.join(", ")),
+        };
+        bail!(
+            "`--resume` goes on with a run, and {} holds none (there is no recipe.toml in it); {near}; name a run with \
+             `--out DIR`, or leave out `--resume` to begin one (with `--recipe NAME`, `--resume` does either)",
+            folder.root().display()
+        )
     }
 
     /// That a key which has an option of its own is not set besides it.

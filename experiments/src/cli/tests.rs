@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
@@ -53,8 +53,10 @@ fn options_stand_before_or_after_the_stage() {
     assert_eq!(train.attention, Implementation::Auto);
     let fused = request("lm --attention-by fused");
     assert_eq!(fused.attention, Implementation::Fused);
-    assert_eq!(request("lm --resume").stage, Stage::Reproduce);
-    assert!(request("lm --resume observe").resume);
+    // With its recipe: without one, it is of a run that is there.
+    let resume = "lm --resume --recipe small/lm";
+    assert_eq!(request(resume).stage, Stage::Reproduce);
+    assert!(request(&format!("{resume} observe")).resume);
     let both = request("lm --set train.lr=0.5 train --set train.steps=7")
         .recipe
         .train;
@@ -120,7 +122,7 @@ fn taken<P: Program>() -> Vec<(String, BTreeSet<String>)> {
     let of_subcommand = |subcommand: &clap::Command| {
         let name = subcommand.get_name();
         let needs = match name {
-            "translate" | "predict" | "answer" => " --model x",
+            "score" | "translate" | "predict" | "answer" => " --model x",
             _ => "",
         };
         let mut taken = BTreeSet::new();
@@ -187,7 +189,7 @@ fn an_option_that_a_subcommand_does_not_use_is_refused() {
             .collect();
         assert_eq!(found, expected);
     };
-    check(taken::<Lm>(), "", &[]);
+    check(taken::<Lm>(), "", &[("score", "device quiet")]);
     check(taken::<Iwslt>(), "", &[("translate", "device quiet")]);
     check(
         taken::<Glue>(),
@@ -360,7 +362,7 @@ fn commands_of_the_documentation_can_be_typed() {
         parse::<P>(words.iter().map(OsString::from)).map_err(|error| error.to_string())?;
         let is_by_recipe = !matches!(
             words.get(1).map(String::as_str),
-            Some("translate" | "predict" | "answer")
+            Some("score" | "translate" | "predict" | "answer")
         );
         match is_by_recipe {
             true => recipe_of::<P::Recipe>(&words)
@@ -415,6 +417,10 @@ fn check_examples<R: Recipe>(
         );
         for line in lines {
             let words = as_a_shell_reads(line, name);
+            for file in words.iter().filter(|word| word.starts_with("results/")) {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+                assert!(path.exists(), "`{line}`: there is no {file}");
+            }
             if let Err(error) = parse(&words) {
                 panic!("{line}: {error}");
             }
@@ -422,7 +428,8 @@ fn check_examples<R: Recipe>(
                 of.is_empty() || words[1] == of,
                 "`{line}` stands under {of}"
             );
-            let is_by_recipe = R::PROGRAM == name && of != "translate" && of != "predict";
+            let is_of_model = ["score", "translate", "predict"].contains(&of);
+            let is_by_recipe = R::PROGRAM == name && !is_of_model;
             if is_by_recipe && let Err(error) = recipe_of::<R>(&words) {
                 panic!("{line}: {error:#}");
             }
@@ -457,6 +464,41 @@ fn every_help_ends_with_commands_that_can_be_typed() {
         help.contains("Examples:\n  lm train --out runs/mine"),
         "{help}"
     );
+}
+
+/// Several defaults are shown with spaces between them, as nobody can type them: the help says them itself.
+#[test]
+fn a_default_is_shown_as_it_is_typed() {
+    for program in ProgramName::value_variants() {
+        let command = program.command();
+        for of in command.get_subcommands().chain([&command]) {
+            for arg in of.get_arguments() {
+                let defaults = arg.get_default_values();
+                let name = (command.get_name(), of.get_name(), arg.get_id());
+                assert!(defaults.len() <= 1, "{name:?}: {defaults:?}");
+            }
+        }
+    }
+    let mut analyze = Sparta::command();
+    let analyze = analyze.find_subcommand_mut("analyze").unwrap();
+    let help = analyze.render_long_help().to_string();
+    assert!(help.contains("[default: -1,1]"), "{help}");
+    for line in [
+        "sparta analyze RUN --offset -1,1",
+        "sparta analyze --offset=-1,1 RUN",
+        "sparta analyze --offset -1 --offset 1 RUN",
+    ] {
+        let matches = Sparta::command().try_get_matches_from(words(line));
+        let matches = matches.unwrap_or_else(|error| panic!("{line}: {error}"));
+        let (_, of) = matches.subcommand().unwrap();
+        let offsets: Vec<i64> = of.get_many("offsets").unwrap().copied().collect();
+        let runs: Vec<&PathBuf> = of.get_many("runs").unwrap().collect();
+        assert_eq!((offsets, runs), (vec![-1, 1], vec![&PathBuf::from("RUN")]));
+    }
+    let far = "sparta analyze RUN --offset 9223372036854775807";
+    let error = Sparta::command().try_get_matches_from(words(far));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("-1048576..=1048576"), "{error}");
 }
 
 #[test]

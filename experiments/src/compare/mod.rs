@@ -6,12 +6,12 @@ mod side;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use sparta_results::Metric;
 use sparta_results::significance::{Comparison, Score, System, Tests};
 
 use crate::io::{print_line, say};
-use crate::protocol::UnitScores;
+use crate::protocol::{UnitScores, gigabytes};
 use pairs::{Group, groups};
 use side::{Model, Side};
 
@@ -31,9 +31,10 @@ pub struct Compare {
 /// Compares and prints.
 ///
 /// # Errors
-/// Paths that name no scored model, scores of different protocols or test sets, and outcomes that are missing or are not
+/// More samples or trials than a test is of use with, paths that name no scored model, scores of different protocols or test sets, and outcomes that are missing or are not
 /// those of the record; each says what to do.
 pub fn compare(request: &Compare) -> Result<()> {
+    refuse_too_many(&request.tests)?;
     let sides = request.paths.iter().map(|path| Side::of(path));
     let mut sides = sides.collect::<Result<Vec<_>>>()?;
     refuse_one_run_twice(&sides)?;
@@ -56,6 +57,33 @@ pub fn compare(request: &Compare) -> Result<()> {
         }
     };
     print_line(text.trim_end())?;
+    Ok(())
+}
+
+/// The most samples and trials that are taken: a share of 10⁻⁷ is told.
+const MOST: usize = 10_000_000;
+/// What each sample leaves for the interval: the score of either system, three times, and their difference.
+const SAMPLE_BYTES: usize = 5 * size_of::<f64>();
+
+/// Refuses numbers that no memory holds and nobody waits for.
+fn refuse_too_many(tests: &Tests) -> Result<()> {
+    let Tests {
+        n_samples,
+        n_trials,
+        seed: _,
+    } = *tests;
+    let default = Tests::default();
+    ensure!(
+        n_samples <= MOST,
+        "`--samples {n_samples}` would hold {} of scores: give at most {MOST} (usual are {})",
+        gigabytes(n_samples as f64 * SAMPLE_BYTES as f64),
+        default.n_samples
+    );
+    ensure!(
+        n_trials <= MOST,
+        "`--trials {n_trials}` would score the test set as many times: give at most {MOST} (usual are {})",
+        default.n_trials
+    );
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The files that a run's data are made of: remembered in the run folder, and named by every record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,6 +13,18 @@ use crate::train::short;
 
 /// What remembers the files in a run folder.
 const FILE: &str = "files.json";
+
+/// What a record's `data` has the sha256 of pretrained weights under.
+pub const WEIGHTS: &str = "pretrained weights";
+
+/// That a run's records are of models that started from these pretrained weights, as far as they say.
+///
+/// # Errors
+/// A record of others.
+pub fn check_weights(folder: &RunFolder, sha256: &str) -> Result<()> {
+    let now = BTreeMap::from([(WEIGHTS.to_owned(), sha256.to_owned())]);
+    check_records(folder, &now)
+}
 
 /// Remembers what a run's data are made of. A run that goes on with further tasks has their files added.
 ///
@@ -29,6 +41,7 @@ pub fn remember(folder: &RunFolder, found: &Origins) -> Result<()> {
     }
     // Committed records may be all that there is of a run.
     check_records(folder, &all.hashes())?;
+    check_own(folder, &own(&all))?;
     let dir = folder.data();
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -105,6 +118,30 @@ fn check_records(folder: &RunFolder, now: &BTreeMap<String, String>) -> Result<(
                 record.id,
                 short(then),
                 short(&now[name]),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Refuses records of a run folder that were made of other files of the user's own: the same ones whatever they are called,
+/// so that no name says which is which.
+fn check_own(folder: &RunFolder, now: &Origins) -> Result<()> {
+    if now.0.is_empty() || !folder.records().is_dir() {
+        return Ok(());
+    }
+    let now: BTreeSet<&str> = now.0.iter().map(|of| of.sha256.as_str()).collect();
+    for record in load_all(folder.records())? {
+        let files = record.data.iter().filter(|(name, _)| *name != WEIGHTS);
+        let then: BTreeSet<&str> = files.map(|(_, sha256)| sha256.as_str()).collect();
+        if !then.is_empty() && then != now {
+            let names: Vec<&str> = record.data.keys().map(String::as_str).collect();
+            bail!(
+                "{} has the record {} of other files ({} then); give those by `--data PATH`, or make the table of these in \
+                 another folder, `--out DIR`",
+                folder.root().display(),
+                record.id,
+                names.join(", ")
             );
         }
     }

@@ -8,6 +8,7 @@ use super::folder::{ModelFolder, RunFolder};
 use super::rows::{Arm, Row};
 use super::task::Task;
 use super::variant::Variant;
+use crate::analysis::program_of_text;
 use crate::io::read_text;
 use crate::recipe::Recipe;
 use crate::version::typed;
@@ -52,7 +53,10 @@ pub(crate) fn find<T: Task>(
     let (root, recipe_path) = (run.root(), run.recipe());
     let text = read_text(&recipe_path)
         .with_context(|| format!("cannot read {}", recipe_path.display()))?;
-    let recipe = T::Recipe::parse(&text, &[]).with_context(|| recipe_path.display().to_string())?;
+    let recipe = match T::Recipe::parse(&text, &[]) {
+        Ok(recipe) => recipe,
+        Err(error) => return Err(not_of_program(root, &recipe_path, &text, program, error)),
+    };
     for seed in seeds(root) {
         for variant in variants(&recipe)? {
             let arm = Arm::of(&run, &recipe, seed, variant);
@@ -85,6 +89,24 @@ pub(crate) fn find<T: Task>(
         path.display(),
         root.display()
     )
+}
+
+/// Why the recipe of a run is none of a program: because it is one of another, or for the reason that reading it gave.
+fn not_of_program(
+    root: &Path,
+    recipe: &Path,
+    text: &str,
+    program: &str,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    match program_of_text(recipe, text) {
+        Ok(other) if other.as_str() != program => anyhow!(
+            "{} is a run of `{other}`, and not of `{program}`: give a run of `{program}` (`sparta runs` lists runs with \
+             their programs)",
+            root.display()
+        ),
+        _ => error.context(recipe.display().to_string()),
+    }
 }
 
 /// Names of what is in the folders of a run's seeds: those of variants, or of their data sets.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runs/<table>-<recipe hash>/
-//!   recipe.toml                         the resolved recipe
+//!   recipe.toml                         the resolved recipe, with the seeds and rows that `--resume` added
 //!   .lock                               which process works here, or did last
 //!   status.json                         how far it is, or how it ended
 //!   run.log                             what each process was asked and told, with the time
@@ -29,6 +29,7 @@ use super::lock::{LOCK, RunLock};
 use crate::io::{is_half_written, read_text, remove_half_written, write_text};
 use crate::recipe::Recipe;
 use crate::train::{Identity, short};
+use crate::version::typed;
 
 /// Name of the resolved recipe in a run folder.
 const RECIPE: &str = "recipe.toml";
@@ -168,12 +169,9 @@ impl RunFolder {
     /// # Errors
     /// Another recipe, with both ways out.
     pub fn check<R: Recipe>(&self, recipe: &R) -> Result<()> {
-        let path = self.recipe();
-        if !path.exists() {
+        let Some(mut there) = self.recipe_there::<R>()? else {
             return Ok(());
-        }
-        let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
+        };
         ensure!(
             there.hash() == recipe.hash(),
             "run folder {} holds a run of another recipe (hash {} and not {}); choose a new folder with \
@@ -182,7 +180,62 @@ impl RunFolder {
             short(&there.hash()),
             short(&recipe.hash()),
         );
-        Ok(())
+        // What it adds is kept with what is there.
+        there.add_choice(recipe, &|_| false);
+        let with_both = || format!("together with the runs of {}", self.recipe().display());
+        there.validate().with_context(with_both)
+    }
+
+    /// The recipe of the run that is there; none where there is no run.
+    ///
+    /// # Errors
+    /// One that cannot be read, by key.
+    pub(crate) fn recipe_there<R: Recipe>(&self) -> Result<Option<R>> {
+        let path = self.recipe();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let there = R::parse(&text, &[]).with_context(|| path.display().to_string())?;
+        Ok(Some(there))
+    }
+
+    /// Keeps with the run what a recipe of the same hash chooses of it and the one that is there does not: seeds, data sets
+    /// and rows. Whoever comes later then knows them; nothing is written where there is nothing new.
+    ///
+    /// # Errors
+    /// A recipe that cannot be read or written.
+    pub(crate) fn keep_choice<R: Recipe>(&self, recipe: &R) -> Result<()> {
+        let Some(mut there) = self.recipe_there::<R>()? else {
+            return Ok(());
+        };
+        let before = there.to_toml();
+        there.add_choice(recipe, &|_| false);
+        let after = there.to_toml();
+        match before == after {
+            true => Ok(()),
+            false => write_text(&self.recipe(), &after),
+        }
+    }
+
+    /// Run folders beside this one, three at most, by how near their names are to its own.
+    pub(crate) fn runs_beside(&self) -> Vec<String> {
+        let parent = match self.root.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let own = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        let mut runs: Vec<(f64, String)> = entries
+            .map(|entry| entry.file_name())
+            .filter(|name| Self::at(parent.join(name)).is_run())
+            .map(|name| {
+                let nearness = strsim::jaro_winkler(&own, &name.to_string_lossy());
+                (nearness, typed(&self.root.with_file_name(&name)))
+            })
+            .collect();
+        runs.sort_by(|(a, of_a), (b, of_b)| b.total_cmp(a).then_with(|| of_a.cmp(of_b)));
+        runs.into_iter().take(3).map(|(_, run)| run).collect()
     }
 
     /// Makes or enters the folder, for this process alone as long as the lock is kept. A folder that is there
@@ -343,6 +396,55 @@ mod tests {
             error.contains("another recipe") && error.contains("--out"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_is_added_to_a_run_is_kept_with_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let recipe = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            LmRecipe::parse(LmRecipe::SHIPPED[0].text, &sets).unwrap()
+        };
+        let folder = RunFolder::of(&recipe(&[]), Some(&parent.path().join("run")));
+        // Where there is no run there is nothing to keep it with.
+        folder.keep_choice(&recipe(&["seeds=[9]"])).unwrap();
+        assert!(!folder.root().exists());
+        folder.enter(&recipe(&[]), true).unwrap();
+        for sets in [
+            &["seeds=[3, 1]", "prune.block_sizes=[32]"][..],
+            &["prune.block_sizes=[16]", "prune.weigh=uses"],
+            &["seeds=[1]"],
+        ] {
+            folder.keep_choice(&recipe(sets)).unwrap();
+        }
+        let there = folder.recipe_there::<LmRecipe>().unwrap().unwrap();
+        let all = recipe(&[
+            "seeds=[1, 3]",
+            "prune.block_sizes=[32, 16]",
+            "prune.weigh=[\"cells\", \"uses\"]",
+        ]);
+        assert_eq!(there, all);
+        assert_eq!(there.hash(), recipe(&[]).hash());
+        // A text that says the same is not written again.
+        let text = format!("# mine\n{}", all.to_toml());
+        fs::write(folder.recipe(), &text).unwrap();
+        folder.keep_choice(&recipe(&["seeds=[3]"])).unwrap();
+        assert_eq!(fs::read_to_string(folder.recipe()).unwrap(), text);
+    }
+
+    #[test]
+    fn runs_beside_a_folder_are_named_by_their_likeness() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["other", "mine", "mine-2", "mine-3", "no-run"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+            if name != "no-run" {
+                fs::write(parent.path().join(name).join(RECIPE), "").unwrap();
+            }
+        }
+        let near = RunFolder::at(parent.path().join("mien")).runs_beside();
+        let first = typed(&parent.path().join("mine"));
+        assert_eq!((near.len(), near.first()), (3, Some(&first)), "{near:?}");
+        assert!(near.iter().all(|run| run.contains("mine")), "{near:?}");
     }
 
     #[test]

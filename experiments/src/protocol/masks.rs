@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use sparta_ops::pruning::{
-    AttentionPattern, AttentionType, GlobalMask, Grid, SparsityReport, StaticPattern,
+    AttentionPattern, AttentionType, GlobalMask, Grid, Semantics, Sparsity, SparsityReport,
+    StaticPattern,
 };
 use sparta_results::MaskFamily;
 
@@ -73,7 +74,8 @@ impl<R: Recipe> Run<'_, R> {
             };
             let sparsity = SparsityReport::new(&mask, &pattern)?.total;
             if row.number.is_none() {
-                self.note(&describe_sparsity(&name, &sparsity));
+                let unobserved = describe_unobserved(&sparsity, mask.semantics());
+                self.note(&(describe_sparsity(&name, &sparsity) + &unobserved));
                 if sparsity.hidden_cells == 0 {
                     self.note(&format!("{name} hides no legal cell: it must equal p = 0"));
                 }
@@ -130,6 +132,27 @@ impl<R: Recipe> Run<'_, R> {
     }
 }
 
+/// How many cells the threshold says nothing of, because no observed example used them, and what becomes of them; nothing
+/// where every cell was observed.
+fn describe_unobserved(sparsity: &Sparsity, semantics: Semantics) -> String {
+    let Sparsity {
+        legal_cells,
+        unobserved_cells,
+        ..
+    } = *sparsity;
+    if unobserved_cells == 0 {
+        return String::new();
+    }
+    let so = match semantics {
+        Semantics::Corrected => "are left visible, so that p is a share of the others",
+        Semantics::Paper => "are hidden whatever p is",
+    };
+    format!(
+        "; {:.1} % of the legal cells were never observed and {so}",
+        100.0 * unobserved_cells as f64 / legal_cells as f64
+    )
+}
+
 /// Checks that a network has the layers of a mask, with as many cells, and that the mask has those of its types.
 ///
 /// # Errors
@@ -167,4 +190,41 @@ fn same_cells(a: &GlobalMask, b: &GlobalMask) -> bool {
         };
         cells(a).is_some() && cells(a) == cells(b)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sparta_ops::pruning::{CellRule, PatternHeader, Placement, Scope};
+
+    use super::*;
+
+    /// Of 16 cells no example reaches 4.
+    #[test]
+    fn cells_that_no_example_used_are_told_with_what_becomes_of_them() {
+        let kind = AttentionType::EncoderSelf;
+        let grid = Grid {
+            n_heads: 1,
+            n_rows: 4,
+            n_cols: 4,
+            rule: CellRule::Full,
+        };
+        let mut pattern = AttentionPattern::new(PatternHeader::new("c", "m").with(kind, 0, grid));
+        let mut words = |shape, semantics| {
+            pattern
+                .observe(kind, 0, &[0.25; 8], shape, &Placement::default())
+                .unwrap();
+            let mask = GlobalMask::from_pattern(&pattern, 0.5, Scope::Layer, semantics).unwrap();
+            let sparsity = SparsityReport::new(&mask, &pattern).unwrap().total;
+            describe_unobserved(&sparsity, mask.semantics())
+        };
+        assert_eq!(words([1, 1, 2, 4], Semantics::Corrected), "");
+        assert_eq!(
+            words([1, 1, 4, 2], Semantics::Corrected),
+            "; 25.0 % of the legal cells were never observed and are left visible, so that p is a share of the others"
+        );
+        assert_eq!(
+            words([1, 1, 4, 2], Semantics::Paper),
+            "; 25.0 % of the legal cells were never observed and are hidden whatever p is"
+        );
+    }
 }

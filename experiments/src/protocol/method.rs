@@ -95,6 +95,8 @@ impl<'a, T: Task> Protocol<'a, T> {
             self.check_records()?;
         }
         self.run.tracker().plan(self.plan()?);
+        // What is refused is not kept; what is stopped is gone on with.
+        self.run.keep_choice()?;
         let mut given_up = Vec::new();
         for &seed in recipe.seeds() {
             if stage.scores() {
@@ -470,6 +472,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             device: self.on.choice,
             parameters: self.task.cost(&arm.variant).n_params,
             files: self.task.files(&arm.variant),
+            weights: self.task.weights(),
         }
     }
 

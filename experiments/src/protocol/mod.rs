@@ -88,6 +88,7 @@ fn stages<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
         Stage::Prepare => {
             let quiet = run.request.quiet;
             let task = T::open(run, Fetch::Allowed { quiet })?;
+            run.keep_choice()?;
             for line in task.describe() {
                 run.note(&line);
             }

@@ -36,6 +36,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) parameters: usize,
     /// The files of its data set, where a run has several data sets.
     pub(crate) files: Option<&'a Origins>,
+    /// The sha256 of the pretrained weights that it started from.
+    pub(crate) weights: Option<String>,
 }
 
 /// What was measured of a trained model besides its scores.
@@ -174,7 +176,17 @@ impl<R: Recipe> Run<'_, R> {
                 .paper
                 .as_ref()
                 .filter(|_| arm.variant.has_published() && row.is_none_or(Row::has_published));
+            let blank = self.blank(
+                (seed, &name),
+                &line.label.row,
+                condition.decoded(line.label.rows),
+                score,
+                subject.files,
+            )?;
+            let weights = subject.weights.iter();
+            let weights = weights.map(|sha256| (data_files::WEIGHTS.to_owned(), sha256.clone()));
             Ok(RunRecord {
+                data: blank.data.into_iter().chain(weights).collect(),
                 variant: arm.variant.label(),
                 device: subject.device.to_string(),
                 precision: half_of(self.recipe),
@@ -184,13 +196,7 @@ impl<R: Recipe> Run<'_, R> {
                 p_effective: p.map(|_| effective),
                 p_token_weighted: p.map(|_| token_weighted),
                 paper: published.and_then(|(table, row)| paper::reference(table, row, p?)),
-                ..self.blank(
-                    (seed, &name),
-                    &line.label.row,
-                    condition.decoded(line.label.rows),
-                    score,
-                    subject.files,
-                )?
+                ..blank
             })
         };
         lines.iter().map(describe).collect()

@@ -199,6 +199,17 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(())
     }
 
+    /// Keeps with the run what this call adds to it: seeds, data sets and rows.
+    ///
+    /// # Errors
+    /// A recipe that cannot be read or written.
+    pub(crate) fn keep_choice(&self) -> Result<()> {
+        match self.is_entered() {
+            true => self.folder.keep_choice(self.recipe),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the run folder is held by this process.
     pub(crate) fn is_entered(&self) -> bool {
         self.lock.get().is_some()

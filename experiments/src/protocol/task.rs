@@ -116,6 +116,11 @@ pub trait Task: Sized {
         None
     }
 
+    /// The sha256 of the pretrained weights that its networks start from, where they do, which their records name.
+    fn weights(&self) -> Option<String> {
+        None
+    }
+
     /// Hash of the tokenizers, which models are tied to.
     fn tokenizer_hash(&self) -> String;
 

@@ -154,6 +154,13 @@ impl Recipe for GlueRecipe {
         )
     }
 
+    fn add_choice(&mut self, of: &Self, is_settled: &dyn Fn(&str) -> bool) {
+        super::add_seeds_and_masks(self, of, is_settled);
+        if !is_settled("tasks") {
+            super::add_to(&mut self.tasks, &of.tasks);
+        }
+    }
+
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
@@ -239,6 +246,21 @@ mod tests {
         };
         assert_eq!(load(&[]), load(&["seeds=[7]", "tasks=[\"rte\"]"]));
         assert_ne!(load(&[]), load(&["train.lr=0.1"]));
+    }
+
+    #[test]
+    fn tasks_are_added_to_those_that_are_there_unless_they_are_settled() {
+        let load = |tasks: &str| {
+            let sets = [format!("tasks={tasks}"), format!("seeds=[{}]", tasks.len())];
+            GlueRecipe::load("glue/minilm-l6", &sets).unwrap()
+        };
+        let (mut all, one) = (load("[\"rte\"]"), load("[\"stsb\", \"rte\"]"));
+        all.add_choice(&one, &|_| false);
+        assert_eq!(all.tasks, ["rte", "stsb"]);
+        assert_eq!((all.seeds().len(), all.hash()), (2, one.hash()));
+        let mut settled = load("[\"rte\"]");
+        settled.add_choice(&one, &|key| key == "tasks");
+        assert_eq!((settled.tasks.len(), settled.seeds().len()), (1, 2));
     }
 
     #[test]

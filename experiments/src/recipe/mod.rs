@@ -275,6 +275,12 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         one
     }
 
+    /// Adds the runs that another recipe with the same hash chooses to those that this one does; of keys that `is_settled`
+    /// the choice stays as it is.
+    fn add_choice(&mut self, of: &Self, is_settled: &dyn Fn(&str) -> bool) {
+        add_seeds_and_masks(self, of, is_settled);
+    }
+
     /// Options that make the same choice of runs again, masks that are added to a folder included.
     #[must_use]
     fn choice(&self) -> String {
@@ -334,6 +340,28 @@ fn edited(name: String, sets: &[String]) -> String {
     match sets {
         [] => name,
         _ => format!("{name} with `--set {}`", sets.join("`, `--set ")),
+    }
+}
+
+/// Adds the seeds and masks that another recipe chooses, and takes its words that ask.
+fn add_seeds_and_masks<R: Recipe>(recipe: &mut R, of: &R, is_settled: &dyn Fn(&str) -> bool) {
+    let heading = recipe.heading_mut();
+    if !is_settled("seeds") {
+        add_to(&mut heading.seeds, &of.heading().seeds);
+    }
+    let words = &of.heading().interrogatives;
+    if !is_settled("interrogatives") && !words.is_empty() {
+        heading.interrogatives.clone_from(words);
+    }
+    recipe.masks_mut().add(of.masks(), is_settled);
+}
+
+/// Adds what a list lacks of another, in the order of that one.
+fn add_to<T: PartialEq + Clone>(list: &mut Vec<T>, others: &[T]) {
+    for other in others {
+        if !list.contains(other) {
+            list.push(other.clone());
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use sparta_model::layer::MechanismConfig;
 use sparta_ops::attention::BLOCK_SIZES;
 use sparta_ops::pruning::{Scope, Semantics, Weighing};
 
+use super::add_to;
 use super::words::{LayoutName, OptimizerName, RetrainStart};
 use crate::protocol::variant::is_whole;
 use crate::train::{AdamSettings, Schedule, ScheduleName};
@@ -323,6 +324,17 @@ impl Masks {
     pub(super) fn clear_added(&mut self) {
         self.block_sizes.clear();
         self.weigh = Weigh::default();
+    }
+
+    /// Adds what only adds runs of other masks, but of keys that `is_settled`.
+    pub(super) fn add(&mut self, of: &Self, is_settled: &dyn Fn(&str) -> bool) {
+        let [block_sizes, weigh] = ADD_RUNS;
+        if !is_settled(block_sizes) {
+            add_to(&mut self.block_sizes, &of.block_sizes);
+        }
+        if !is_settled(weigh) {
+            add_to(&mut self.weigh.0, &of.weigh.0);
+        }
     }
 
     /// What adds runs, as `--set` spells it.

@@ -195,7 +195,7 @@ mod tests {
         ),
         (
             "squad/minilm-l6",
-            "a71e9bfa9ab8c1eec1679aed204cbc90611d46461f63d0055ad0dbcb7c432059",
+            "29858cbb75a90ca3e4dc031b58c1dfbdd7ab82051f5f47294aff03995ffdc326",
         ),
         (
             "squad/bert-base",

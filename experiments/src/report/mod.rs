@@ -3,17 +3,16 @@
 mod runs;
 mod scores;
 
-pub(crate) use runs::find as find_runs;
+pub(crate) use runs::{find as find_runs, records as records_of, refuse_left_out};
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sparta_results::overview::{Format, Overview, RunFiles};
 use sparta_results::render::Layout;
-use sparta_results::{RunRecord, load_all};
 
 use crate::analysis::{ProgramName, program_of};
-use crate::io::{in_one_line, print_line};
+use crate::io::{in_one_line, print_line, refuse_file};
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::records::ensure_one_recipe;
 use crate::protocol::{RunFolder, TableRequest, Task, note};
@@ -35,16 +34,31 @@ pub struct Report {
     pub is_mixed: bool,
 }
 
-/// Prints the tables and writes the files.
+/// Prints the tables and writes the files. Records and runs that cannot be read are named and left out.
 ///
 /// # Errors
-/// Folders without runs or records, and a file that would be overwritten and is not ours.
+/// Folders without runs or records, and a file that would be overwritten and is not ours; when all is written, anything
+/// that was left out.
 pub fn report(request: &Report) -> Result<()> {
     let found = runs::find(&request.paths)?;
     let out = out_folder(request)?;
-    let mut files = Vec::new();
+    let (mut files, mut damaged, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for run in &found {
-        files.push(run_files(run, &out, request.all_scores)?);
+        match run_files(run, &out, request.all_scores) {
+            Ok((of, records)) => {
+                damaged.extend(records);
+                files.push(of);
+            }
+            // The only one: there is no report.
+            Err(error) if found.len() == 1 => return Err(error),
+            Err(error) => {
+                let error = in_one_line(&error);
+                unreadable.push(format!("{} is left out: {error}", run.display()));
+            }
+        }
+    }
+    for said in damaged.iter().chain(&unreadable) {
+        note(false, said);
     }
     if files.iter().all(|of| of.records.is_empty()) {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
@@ -64,21 +78,33 @@ pub fn report(request: &Report) -> Result<()> {
             _ => format!("Results of {} runs", found.len()),
         },
     };
-    for said in files.iter().flat_map(|of| &of.notes) {
+    let notes = files.iter().flat_map(|of: &RunFiles| &of.notes);
+    for said in notes.filter(|said| !damaged.contains(said)) {
         note(false, said);
     }
-    let overview = Overview::new(&title, files, request.is_mixed).with_context(|| {
+    let mut overview = Overview::new(&title, files, request.is_mixed).with_context(|| {
         let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
         waiting.join("; ")
     })?;
+    overview.waiting.extend(unreadable.iter().cloned());
     let mut formats = vec![Format::Html];
     formats.extend(request.formats.iter().copied());
     let written = overview.write(&out, &formats)?;
     let (mut text, mut sweeps) = (String::new(), Vec::new());
+    let mut n_left_out = damaged.len() + unreadable.len();
     for path in &request.paths {
-        if let Some((table, written)) = crate::sweep::write_if_sweep(path)? {
-            text += &format!("{table}\n\n");
-            sweeps.extend(written);
+        match crate::sweep::write_if_sweep(path) {
+            Ok(Some((table, written))) => {
+                text += &format!("{table}\n\n");
+                sweeps.extend(written);
+            }
+            Ok(None) => {}
+            // What it could not read may be named already.
+            Err(error) => {
+                n_left_out += 1;
+                let (path, error) = (path.display(), in_one_line(&error));
+                note(false, &format!("no table of the sweep {path}: {error}"));
+            }
         }
     }
     text += &overview.terminal(None);
@@ -90,13 +116,14 @@ pub fn report(request: &Report) -> Result<()> {
         text += &format!("{}\n", file.display());
     }
     print_line(text.trim_end())?;
-    Ok(())
+    refuse_left_out("the report is written", n_left_out)
 }
 
 /// Where the files go: the folder that was asked for, or the only one that was named.
 fn out_folder(request: &Report) -> Result<PathBuf> {
     match (&request.out, request.paths.as_slice()) {
         (Some(out), _) => {
+            refuse_file(out, "--out")?;
             std::fs::create_dir_all(out)
                 .with_context(|| format!("cannot make the folder {}", out.display()))?;
             Ok(out.clone())
@@ -120,14 +147,11 @@ fn missing_records(root: &Path) -> String {
     )
 }
 
-/// What a run folder gives to the report.
-fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
+/// What a run folder gives to the report, and what is wrong with the records that cannot be read, which its notes have too.
+fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<(RunFiles, Vec<String>)> {
     let folder = RunFolder::at(root.to_owned());
-    let mut records: Vec<RunRecord> = match folder.records().is_dir() {
-        true => load_all(folder.records())?,
-        false => Vec::new(),
-    };
-    let mut notes = Vec::new();
+    let (mut records, damaged) = runs::records(root)?;
+    let mut notes = damaged.clone();
     let request = match program_of(root) {
         Ok(program) => with_task!(program, T => {
             let recipe = recipe_of::<<T as Task>::Recipe>(root)?;
@@ -168,7 +192,7 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         notes.push(missing_records(root));
     }
     let (figures, documents) = runs::files(root)?;
-    Ok(RunFiles {
+    let files = RunFiles {
         folder: relative(out, root)?,
         records,
         title: request.title,
@@ -177,5 +201,6 @@ fn run_files(root: &Path, out: &Path, all_scores: bool) -> Result<RunFiles> {
         figures,
         documents,
         notes,
-    })
+    };
+    Ok((files, damaged))
 }

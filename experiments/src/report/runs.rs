@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use sparta_results::{RunRecord, load_readable};
 
 use crate::protocol::RunFolder;
 use crate::version::typed;
@@ -61,6 +62,39 @@ fn collect(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
             collect(&path, depth - 1, runs)?;
         }
     }
+    Ok(())
+}
+
+/// The records of a run folder that can be read, and what is wrong with each file of the others, by name.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(crate) fn records(root: &Path) -> Result<(Vec<RunRecord>, Vec<String>)> {
+    let folder = RunFolder::at(root.to_owned()).records();
+    if !folder.is_dir() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (records, damaged) = load_readable(folder)?;
+    let named = damaged.into_iter().map(|(file, error)| {
+        let (file, problem) = (file.display().to_string(), error.to_string());
+        match problem.contains(&file) {
+            true => problem,
+            false => format!("{file}: {problem}"),
+        }
+    });
+    Ok((records, named.collect()))
+}
+
+/// Refuses, once all the rest is done, what could not be read and was named: who looks at the exit status alone must
+/// learn of it.
+///
+/// # Errors
+/// Anything in `left_out`.
+pub(crate) fn refuse_left_out(done: &str, left_out: usize) -> Result<()> {
+    ensure!(
+        left_out == 0,
+        "{done} without what is named above ({left_out} left out): mend that, and give the command again"
+    );
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::io::print_line;
+use crate::io::{print_line, refuse_file};
 use crate::protocol::{RunFolder, note};
 use crate::runs;
 
@@ -88,6 +88,9 @@ pub struct Sweep {
 /// # Errors
 /// A sweep that cannot be, with the point; a folder that holds another one; runs that failed, by name.
 pub fn sweep(request: &Sweep) -> Result<()> {
+    if let Some(out) = &request.out {
+        refuse_file(out, "--out")?;
+    }
     let (plan, folder, again) = match &request.planned {
         Some(planned) if request.task.is_none() => start(request, planned)?,
         Some(_) | None => go_on(request)?,
@@ -179,9 +182,15 @@ fn say_what_would_be(request: &Sweep, plan: &Plan, folder: &Path, jobs: &[Job]) 
         lines.push(format!("{number:4}  {job}  →  {}", job.folder.display()));
     }
     if let Some(job) = jobs.first() {
+        // A sweep that is not begun has no recipe of its own yet.
+        let named = request.planned.as_ref();
+        let recipe = named.map_or_else(|| Plan::base_of(folder), |of| of.recipe.clone().into());
+        let mut words = vec![program(plan)?.into_os_string()];
+        words.extend(plan.arguments_with(recipe, job));
+        words.extend(arguments(plan, request.quiet));
         lines.push(format!(
             "what one of them costs: {} --dry-run",
-            slurm::shown(&command_line(plan, folder, job, request.quiet)?)
+            slurm::shown(&words)
         ));
     }
     if request.engine == Engine::Slurm {

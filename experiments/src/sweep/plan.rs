@@ -1,6 +1,7 @@
 //! What a sweep is: a recipe, the values of a grid and seeds, which make one run for each point and seed.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use super::Place;
 use crate::analysis::{ProgramName, program_of_text};
 use crate::io::{is_half_written, read_text, write_text};
 use crate::protocol::program::with_task;
+use crate::protocol::variant::check_masks;
 use crate::protocol::{RunFolder, Task};
 use crate::recipe::{ALL_SHIPPED, Recipe, Renamed, find_shipped, key_of, nearest};
 use crate::train::short;
@@ -220,7 +222,12 @@ impl Plan {
                 let mut recipe = <<T as Task>::Recipe>::parse(text, &sets)
                     .with_context(|| format!("at {point}"))?;
                 recipe.set_seeds(self.seeds.clone());
-                recipe.validate().with_context(|| format!("at {point}"))?;
+                let check = || {
+                    recipe.validate()?;
+                    recipe.check_published()?;
+                    check_masks(&<T as Task>::variants(&recipe)?, recipe.masks())
+                };
+                check().with_context(|| format!("at {point}"))?;
                 recipe.hash()
             });
             if let Some(other) = seen.insert(hash, point.clone()) {
@@ -339,9 +346,18 @@ impl Plan {
 
     /// What the program is given to make a run.
     #[must_use]
-    pub fn arguments(&self, folder: &Path, job: &Job) -> Vec<std::ffi::OsString> {
-        let mut arguments: Vec<std::ffi::OsString> =
-            vec!["--recipe".into(), folder.join(BASE).into()];
+    pub fn arguments(&self, folder: &Path, job: &Job) -> Vec<OsString> {
+        self.arguments_with(Self::base_of(folder), job)
+    }
+
+    /// The recipe in the folder of a sweep, as the program is given it.
+    pub(super) fn base_of(folder: &Path) -> OsString {
+        folder.join(BASE).into()
+    }
+
+    /// What the program is given to make a run, with the recipe of the plan by another name.
+    pub(super) fn arguments_with(&self, recipe: OsString, job: &Job) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["--recipe".into(), recipe];
         // Seeds are said by their option, one a run.
         let sets = self.sets.iter().filter(|set| key_of(set) != "seeds");
         for set in sets.chain(&job.point.0) {
@@ -458,6 +474,12 @@ mod tests {
                 vec![1],
             ),
             ("train.lr", "small/lm", vec!["train.lrr=1e-3"], vec![1]),
+            (
+                "at model.normalizers=[\"favor(m=8)\"]",
+                "small/lm",
+                vec!["model.normalizers=[\"softmax\"],[\"favor(m=8)\"]"],
+                vec![1],
+            ),
             ("seed", "small/lm", vec!["train.lr=1e-3"], vec![1, 1]),
         ] {
             let error = refused(recipe, &grid, &seeds);

@@ -305,7 +305,6 @@ fn tasks_of_one_run_stand_beside_each_other_also_those_that_joined_it() {
     bench
         .tiny_with(&format!("{line} --tasks rte"), &sets)
         .success();
-    // The recipe in the folder stays that of the first.
     let joined = format!("{line} --tasks stsb --resume");
     bench.tiny_with(&joined, &sets).success();
     told(sparta(&bench, "analyze run --device flex --quiet"));

@@ -221,6 +221,23 @@ fn runs_of_other_protocols_are_refused_with_both() {
     );
     let text = said(&bench.sparta("compare run third --samples 0"), 1);
     assert_says(&text, &["0 samples", "at least one"]);
+    // More than a memory holds, or anybody waits for.
+    let text = said(
+        &bench.sparta("compare run third --samples 1000000000000"),
+        1,
+    );
+    assert_says(
+        &text,
+        &["--samples 1000000000000", "40000.0 GB", "at most 10000000"],
+    );
+    let text = said(
+        &bench.sparta("compare run third --trials 18446744073709551615"),
+        1,
+    );
+    assert_says(
+        &text,
+        &["--trials 18446744073709551615", "at most 10000000"],
+    );
 }
 
 #[test]

@@ -27,8 +27,18 @@ const SOFTMAX: &[&str] = &[
     "prune.entmax15=[]",
 ];
 
-/// The data of a record of a run.
+/// What a record's data have the hash of pretrained weights under.
+const WEIGHTS: &str = "pretrained weights";
+
+/// The data of a record of a run, without its pretrained weights.
 fn data(record: &str) -> BTreeMap<String, String> {
+    let mut all = made_of(record);
+    all.remove(WEIGHTS);
+    all
+}
+
+/// All that a record names the hashes of.
+fn made_of(record: &str) -> BTreeMap<String, String> {
     let record: Value = serde_json::from_str(record).expect("JSON");
     let data = record["data"].as_object().expect("data");
     let hash = |hash: &Value| hash.as_str().expect("a hash").to_owned();
@@ -46,6 +56,91 @@ fn hashes(folder: &Path, names: &[&str]) -> BTreeMap<String, String> {
         )
     };
     names.iter().map(hash).collect()
+}
+
+/// The recipe and all records of a run but one, in a folder of their own.
+fn copy_records(bench: &Bench, run: &str, to: &str, without: &str) {
+    let records = bench.path(format!("{to}/records"));
+    fs::create_dir_all(&records).unwrap();
+    let [of, copy] = [run, to].map(|run| bench.path(format!("{run}/recipe.toml")));
+    fs::copy(of, copy).unwrap();
+    for name in bench.record_names(run) {
+        if !name.contains(without) {
+            fs::copy(
+                bench.path(format!("{run}/records/{name}")),
+                records.join(name),
+            )
+            .unwrap();
+        }
+    }
+}
+
+/// The same recipe, data and build: only the weights say that these are not seeds of one row.
+#[test]
+fn models_of_other_weights_stand_apart() {
+    let bench = Bench::of(GLUE);
+    bench.tiny("--out run --device flex").success();
+    let model = "run/seed-1/question-sentence/dense";
+    let export = [
+        "export", model, "--format", "hf", "--out", "other", "--device", "flex",
+    ];
+    bench.sparta_of(&export).success();
+    let again = "--out again --device flex --weights other --seeds 2";
+    bench.tiny(again).success();
+    let of = |run: &str| -> String {
+        let all = bench.records(run).into_iter();
+        let dense = all
+            .map(|record| made_of(&record))
+            .find_map(|mut of| of.remove(WEIGHTS));
+        dense.expect("the weights")
+    };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/minilm-l3/model.safetensors");
+    assert_eq!(of("run"), sha256_file(&shipped).unwrap());
+    assert_eq!(
+        of("again"),
+        sha256_file(&bench.path("other/model.safetensors")).unwrap()
+    );
+    bench
+        .sparta("report run again --out page --markdown")
+        .success();
+    let table = bench.read("page/REPORT.md");
+    assert!(!table.contains("(2)"), "{table}");
+
+    copy_records(&bench, "run", "alone", "ap-p80");
+    let refused = said(
+        &bench.tiny("--out alone --resume --device flex --weights other"),
+        1,
+    );
+    assert_says(&refused, &["of other data: pretrained weights of sha256 "]);
+}
+
+/// Without `data/` the records say what a table was made of, whatever the user's files are called.
+#[test]
+fn records_alone_refuse_other_files() {
+    let bench = Bench::of(LM);
+    let text = |word: &str| format!("the {word} of the world is here .\n").repeat(600);
+    fs::write(bench.path("mine.txt"), text("end")).unwrap();
+    fs::write(bench.path("moved.txt"), text("end")).unwrap();
+    fs::write(bench.path("other.txt"), text("start")).unwrap();
+    let sets = [
+        "data.corpus=files",
+        "data.files.valid_fraction=0.1",
+        "data.files.test_fraction=0.1",
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+    ];
+    let run = |out: &str, data: &str| {
+        let line = format!("--out {out} --resume --recipe small/lm --device flex --data {data}");
+        bench.tiny_with(&line, &sets)
+    };
+    run("run", "mine.txt").success();
+    copy_records(&bench, "run", "alone", "-p0");
+    let refused = said(&run("alone", "other.txt"), 1);
+    assert_says(
+        &refused,
+        &["of other files (mine.txt then)", "--data PATH", "--out DIR"],
+    );
+    run("alone", "moved.txt").success();
 }
 
 #[test]
@@ -75,7 +170,7 @@ fn records_name_the_shipped_corpora() {
 fn published_tables_are_the_same_ones_as_long_as_a_run_goes_on() {
     let bench = Bench::of(GLUE);
     published(&bench);
-    let line = "--out run --device flex --data GLUE --resume";
+    let line = "--recipe small/glue --out run --device flex --data GLUE --resume";
     let run = |tasks: &str| bench.tiny_with(&format!("{line} --tasks {tasks}"), &[]);
     let record = |task: &str| {
         let all = bench.records("run").into_iter();

@@ -680,6 +680,49 @@ fn questions_of_ones_own_some_of_which_have_no_answer() {
     assert_says(&refused, &["mine.json has other text than the run in"]);
 }
 
+/// A folder with a test set is judged on it, and validated on the other.
+#[test]
+fn a_test_set_of_questions_is_what_is_judged() {
+    let bench = bench(SQUAD);
+    let paragraphs = depots()["data"][0]["paragraphs"]
+        .as_array()
+        .unwrap()
+        .clone();
+    fs::create_dir(bench.path("mine")).unwrap();
+    let write = |name: &str, of: &[serde_json::Value]| {
+        let json = serde_json::json!({"data": [{"paragraphs": of}]});
+        fs::write(bench.path("mine").join(name), json.to_string()).unwrap();
+    };
+    write("train.json", &paragraphs[..7]);
+    write("dev.json", &paragraphs[7..9]);
+    let sets = [
+        "data.corpus=files",
+        "data.test_questions=0",
+        "cost.batches=0",
+    ];
+    let dry = || {
+        let line = "--dry-run --device flex --data mine";
+        stdout(&bench.tiny_with(line, &sets).success())
+    };
+    let told = dry();
+    assert_says(&told, &["test 10 questions"]);
+    assert!(!told.contains("validation 10"), "{told}");
+    write("test.json", &paragraphs[9..]);
+    assert_says(&dry(), &["validation 10 questions, test 15 questions"]);
+    bench
+        .tiny_with("--out run --device flex --data mine", &sets)
+        .success();
+    let predicted = bench.read("run/seed-1/squad/dense/predictions.json");
+    let predicted: serde_json::Value = serde_json::from_str(&predicted).unwrap();
+    assert_eq!(predicted.as_object().unwrap().len(), 15);
+    let asked = paragraphs[9]["qas"][0]["id"].as_str().unwrap();
+    assert!(predicted.get(asked).is_some(), "{predicted}");
+    assert_says(&bench.csv("run"), &["|split:test|", "|n:15"]);
+    let files: serde_json::Value =
+        serde_json::from_str(&bench.read("run/data/files.json")).unwrap();
+    assert_eq!(files.as_array().unwrap().len(), 3);
+}
+
 /// Before anything is trained: an answer that is not where the file says, and a threshold where every question has an answer.
 #[test]
 fn questions_that_are_not_as_they_have_to_be_are_named() {

@@ -126,6 +126,23 @@ fn a_pattern_is_written_as_a_mask_file() {
         &format!("local(w=4) --type encoder-self --memory 4 {sizes}"),
         &["--memory 4"],
     );
+    // What no memory holds is refused before any of it is taken.
+    for (sizes, needs) in [
+        ("--layers 32 --heads 32 --len 4000000", "GB"),
+        ("--layers 1 --heads 1 --len 18446744073709551615", "`--len`"),
+        ("--layers 1000000000000 --heads 1 --len 4", "`--layers`"),
+        ("--layers 1 --heads 1000000000000 --len 4", "`--heads`"),
+    ] {
+        refused(
+            &format!("local(w=16) --type encoder-self {sizes} --out other"),
+            &["a mask of", "needs at least", "are free", needs],
+        );
+    }
+    refused(
+        "local(w=16) --type decoder-self --layers 1 --heads 1 --len 16 --memory 18446744073709551615 --out other",
+        &["needs at least", "or `--memory`"],
+    );
+    assert!(!folder.path().join("other").exists());
     let unknown = crate::bench::refused(&mask(&format!("near(w=4) --type encoder-self {sizes}")));
     assert_says(&unknown, &["near(w=4)", "local(w=16)"]);
 }

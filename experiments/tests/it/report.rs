@@ -233,6 +233,96 @@ fn folders_without_records_say_what_to_type() {
     );
 }
 
+/// The dense score is that of the task, whatever else was measured first, and the mean over the seeds.
+#[test]
+fn the_dense_score_is_that_of_the_task_over_its_seeds() {
+    let bench = bench();
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");
+    for (run, program, metric, file) in [
+        ("lm-small", "lm", "perplexity", "-dense.run.json"),
+        (
+            "squad-small",
+            "squad",
+            "answer-f1",
+            "-squad-dense-block-sparse-answer-f1.run.json",
+        ),
+    ] {
+        copy(&published.join(run), &bench.path(run));
+        let names = bench.record_names(run).into_iter();
+        let of_model = names.filter(|name| {
+            let (_, of_seed) = name.split_once("-seed").unwrap();
+            of_seed.trim_start_matches(|c: char| c.is_ascii_digit()) == file
+        });
+        let value = |name: String| {
+            let text = bench.read(Path::new(run).join("records").join(name));
+            let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+            record["value"].as_f64().unwrap()
+        };
+        let values: Vec<f64> = of_model.map(value).collect();
+        assert_eq!(values.len(), 3, "{run}");
+        let mean = values.iter().sum::<f64>() / 3.0;
+        let json = stdout(&bench.sparta(&format!("runs {run} --json")).success());
+        let states: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let state = &states[0];
+        assert_eq!(state["program"], program);
+        assert_eq!(state["score"][0], metric, "{json}");
+        let score = state["score"][1].as_f64().unwrap();
+        assert!((score - mean).abs() < 1e-9, "{score} and not {mean}");
+        assert_eq!(state["score_seeds"], 3, "{json}");
+        let text = stdout(&bench.sparta(&format!("runs {run}")).success());
+        assert_says(&text, &[&format!("{metric} {mean:.2} ("), "3 seeds)"]);
+    }
+}
+
+/// One record that is cut keeps nobody from the others: it is named, and the exit status tells of it.
+#[test]
+fn a_damaged_record_is_left_out_and_told() {
+    let bench = bench();
+    let one = ["prune.p=[0]", "prune.random_masks=[0]"];
+    bench
+        .tiny_with("--out runs/whole --device flex", &one)
+        .success();
+    bench
+        .tiny_with("--out runs/cut --device flex --seeds 2", &one)
+        .success();
+    let name = bench.record_names("runs/cut").remove(0);
+    let path = bench.path("runs/cut/records").join(&name);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() / 2]).unwrap();
+    let cut = format!("runs/cut/records/{name}");
+    let is_no_record = format!("{cut} is not a run record");
+    let assert = bench.sparta("report runs --json");
+    assert_says(
+        &said(&assert, 1),
+        &[
+            &is_no_record,
+            "the report is written without what is named above (1 left out)",
+        ],
+    );
+    assert_says(
+        &stdout(&assert),
+        &["lm-small: test perplexity", "runs/REPORT.json"],
+    );
+    let html = bench.read("runs/index.html");
+    assert_says(&html, &["href=\"whole\"", "href=\"cut\"", &cut]);
+    let assert = bench.sparta("claims runs --json");
+    assert_says(
+        &said(&assert, 1),
+        &[&is_no_record, "the claims are judged", "(1 left out)"],
+    );
+    serde_json::from_str::<serde_json::Value>(&stdout(&assert)).unwrap();
+    let assert = bench.sparta("runs");
+    assert_says(&said(&assert, 1), &[&cut, "1 left out"]);
+    assert_says(&stdout(&assert), &["runs/whole"]);
+    // A run that holds nothing else says so in place of a table.
+    for name in bench.record_names("runs/cut") {
+        fs::write(bench.path("runs/cut/records").join(name), "{}").unwrap();
+    }
+    let text = stdout(&bench.sparta("report runs/cut"));
+    assert!(text.is_empty(), "{text}");
+    bench.sparta("report runs/whole").success();
+}
+
 /// What `sparta runs` says of a run that is done, and of one that was stopped; recipes by their names.
 #[test]
 fn runs_and_recipes_are_listed() {

@@ -57,6 +57,16 @@ fn tasks_are_made_one_by_one_and_a_failed_one_leaves_the_others() {
         &dry,
         &["4 runs of `lm`", "train.lr=4e-3, seed 2", "--dry-run"],
     );
+    // What is said can be typed, before anything is there.
+    let (_, command) = dry
+        .split_once("what one of them costs: ")
+        .expect("a command");
+    let tried = assert_cmd::Command::new("sh")
+        .current_dir(bench.path(""))
+        .args(["-c", command.lines().next().unwrap_or_default()])
+        .assert();
+    let tried = stdout(&tried.success());
+    assert_says(&tried, &["parameters", "sweep/train.lr=1e-3/seed-1"]);
     assert!(bench.is_empty());
     // A file stands where the folder of the first point would be made.
     fs::create_dir(bench.path("sweep")).unwrap();

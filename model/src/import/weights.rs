@@ -45,6 +45,10 @@ impl Weights {
             return Self::read_pytorch(path);
         }
         let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
+        // A header stands in braces behind its length.
+        if bytes.get(8).is_some_and(|byte| *byte != b'{') {
+            return Err(cannot_read(path, &"it is no safetensors file"));
+        }
         Self::from_safetensors(&bytes).map_err(|error| cannot_read(path, &error))
     }
 

@@ -18,9 +18,9 @@ pub enum PruningError {
         cause: std::io::Error,
     },
 
-    /// A readable safetensors file that holds something else.
+    /// A file that holds something else: a readable safetensors file, or none at all.
     #[error(
-        "`{}` should be a {expected} file, but its header says {found}; give the path of a {expected} file",
+        "`{}` should be a {expected} file, but {found}; give the path of a {expected} file",
         path.display()
     )]
     WrongFormat {
@@ -28,7 +28,7 @@ pub enum PruningError {
         path: PathBuf,
         /// The format that was expected.
         expected: &'static str,
-        /// The format found in the header.
+        /// What was found, as the end of a sentence: the format in the header, or that there is no header.
         found: String,
     },
 

@@ -200,6 +200,15 @@ pub(super) fn read(
     version: u32,
 ) -> Result<Document, PruningError> {
     let bytes = fs::read(path).map_err(|cause| io(path, "read", cause))?;
+    let other = |found: String| PruningError::WrongFormat {
+        path: path.to_path_buf(),
+        expected: format,
+        found,
+    };
+    // What never was such a file is not to be deleted, and cannot be made again.
+    if !begins_as_safetensors(&bytes) {
+        return Err(other("it is no safetensors file".to_owned()));
+    }
     let unreadable = |error| corrupt(path, format!("{error}"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
@@ -208,13 +217,9 @@ pub(super) fn read(
     let metadata: BTreeMap<String, String> = found.into_iter().collect();
     match metadata.get("format") {
         Some(found) if found == format => {}
-        other => {
-            let found = other.map_or("nothing about its format".to_string(), |f| format!("`{f}`"));
-            return Err(PruningError::WrongFormat {
-                path: path.to_path_buf(),
-                expected: format,
-                found,
-            });
+        found => {
+            let found = found.map_or("nothing about its format".to_string(), |f| format!("`{f}`"));
+            return Err(other(format!("its header says {found}")));
         }
     }
     let found = metadata.get("version").map_or("", String::as_str);
@@ -249,6 +254,16 @@ pub(super) fn read(
         ));
     }
     Ok(Document { metadata, arrays })
+}
+
+/// Whether bytes are the first of a safetensors file, or may be those of one that was cut: the length of a header that
+/// can be held, less than 2³², then the header, in braces.
+fn begins_as_safetensors(bytes: &[u8]) -> bool {
+    let is_text_byte = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let is_text = !bytes.is_empty() && bytes.iter().take(8).all(is_text_byte);
+    !is_text
+        && bytes.iter().skip(4).take(4).all(|byte| *byte == 0)
+        && bytes.get(8).is_none_or(|byte| *byte == b'{')
 }
 
 fn io(path: &Path, action: &'static str, cause: std::io::Error) -> PruningError {

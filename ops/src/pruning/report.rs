@@ -35,6 +35,9 @@ pub struct Sparsity {
     pub hidden_cells: u64,
     /// `hidden_cells / legal_cells`: the effective fraction.
     pub effective: f64,
+    /// Legal cells that no observed example used: the threshold does not know them.
+    #[serde(default)]
+    pub unobserved_cells: u64,
     /// How often the legal cells were used by the observed examples.
     pub uses: u64,
     /// How many of these uses fell on hidden cells.
@@ -57,6 +60,7 @@ impl Sparsity {
             legal_cells: 0,
             hidden_cells: 0,
             effective: 0.0,
+            unobserved_cells: 0,
             uses: 0,
             hidden_uses: 0,
             token_weighted: 0.0,
@@ -67,6 +71,7 @@ impl Sparsity {
     fn add(&mut self, other: &Self) {
         self.legal_cells += other.legal_cells;
         self.hidden_cells += other.hidden_cells;
+        self.unobserved_cells += other.unobserved_cells;
         self.uses += other.uses;
         self.hidden_uses += other.hidden_uses;
         for (mine, more) in self.blocks.iter_mut().zip(&other.blocks) {
@@ -192,6 +197,7 @@ fn layer_sparsity(
                 }
                 let uses = cells.count(row, col);
                 sparsity.legal_cells += 1;
+                sparsity.unobserved_cells += u64::from(uses == 0);
                 sparsity.uses += uses;
                 if hidden[(head * rows + row) * cols + col] {
                     sparsity.hidden_cells += 1;

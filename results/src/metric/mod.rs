@@ -152,6 +152,21 @@ impl Metric {
         }
     }
 
+    /// Place among several scores of one model, the one that stands for it first; none of what it costs and of thresholds.
+    pub fn precedence(self) -> Option<u8> {
+        match self {
+            Self::Perplexity | Self::PseudoPerplexity | Self::Bleu | Self::AnswerF1 => Some(0),
+            // As GLUE has them, before the accuracy and correlations beside them.
+            Self::F1 | Self::Matthews | Self::PearsonSpearman => Some(0),
+            Self::Accuracy | Self::ExactMatch | Self::Chrf => Some(1),
+            Self::Pearson | Self::Spearman | Self::MeanSquaredError => Some(1),
+            Self::HasAnswerExact | Self::HasAnswerF1 | Self::NoAnswerExact => Some(2),
+            Self::BestExact | Self::BestF1 => Some(2),
+            Self::BestExactThreshold | Self::BestF1Threshold => None,
+            Self::Seconds | Self::Gigabytes => None,
+        }
+    }
+
     /// `↓` if less is better, `↑` if more is better, `=` of a threshold.
     pub fn arrow(self) -> &'static str {
         let is_threshold = matches!(self, Self::BestExactThreshold | Self::BestF1Threshold);

@@ -120,14 +120,35 @@ impl RunRecord {
 /// # Errors
 /// [`ResultsError::NoRuns`] without such a folder; the first file that cannot be read, by name.
 pub fn load_all(dir: impl AsRef<Path>) -> Result<Vec<RunRecord>> {
-    let dir = dir.as_ref();
+    files(dir.as_ref())?.iter().map(RunRecord::load).collect()
+}
+
+/// As [`load_all`], but past files that cannot be read: the records of the others, and these files with what is wrong.
+///
+/// # Errors
+/// [`ResultsError::NoRuns`] without such a folder; a folder that cannot be read.
+pub fn load_readable(
+    dir: impl AsRef<Path>,
+) -> Result<(Vec<RunRecord>, Vec<(PathBuf, ResultsError)>)> {
+    let (mut records, mut damaged) = (Vec::new(), Vec::new());
+    for file in files(dir.as_ref())? {
+        match RunRecord::load(&file) {
+            Ok(record) => records.push(record),
+            Err(error) => damaged.push((file, error)),
+        }
+    }
+    Ok((records, damaged))
+}
+
+/// The files of records below a folder, sorted by path.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     if !dir.is_dir() {
         return Err(ResultsError::NoRuns(dir.to_path_buf()));
     }
     let mut files = Vec::new();
     collect(dir, &mut files)?;
     files.sort();
-    files.iter().map(RunRecord::load).collect()
+    Ok(files)
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use sparta_results::metric::bleu::Bleu;
 use sparta_results::{
     Baseline, COMMIT, Condition, MaskRows, Metric, ResultsError, RunRecord, Status, load_all,
+    load_readable,
 };
 
 use crate::support::{AP, blocks, by_uses, random, run, table};
@@ -51,6 +52,16 @@ fn damaged_files_are_named() {
     let error = load_all(dir.path()).unwrap_err();
     assert!(matches!(error, ResultsError::BadRecord { .. }), "{error}");
     assert!(error.to_string().contains(&path.display().to_string()));
+
+    // Who wants the others gets them, and the damaged one by name.
+    let other = run(AP, Some(40.0), 1, 6.0);
+    other.save(dir.path()).unwrap();
+    let (readable, damaged) = load_readable(dir.path()).unwrap();
+    assert_eq!(readable, [other.clone()]);
+    assert_eq!(damaged.len(), 1);
+    assert_eq!(damaged[0].0, path);
+    assert!(matches!(damaged[0].1, ResultsError::BadRecord { .. }));
+    fs::remove_file(other.path(dir.path())).unwrap();
 
     fs::write(&path, text.replace("\"schema\": 1", "\"schema\": 7")).unwrap();
     let error = RunRecord::load(&path).unwrap_err();

@@ -331,6 +331,13 @@ impl Recipe for TranslationRecipe {
         super::seeds_and_masks(self) + rows
     }
 
+    fn add_choice(&mut self, of: &Self, is_settled: &dyn Fn(&str) -> bool) {
+        super::add_seeds_and_masks(self, of, is_settled);
+        if !is_settled("prune.rows") && of.prune.rows == RowsName::Both {
+            self.prune.rows = RowsName::Both;
+        }
+    }
+
     fn without_choice(&self) -> Self {
         let mut one = self.clone();
         one.set_seeds(Vec::new());
@@ -476,6 +483,22 @@ mod tests {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
         let text = TranslationRecipe::SHIPPED[0].text;
         format!("{:#}", TranslationRecipe::parse(text, &sets).unwrap_err())
+    }
+
+    #[test]
+    fn rows_of_the_released_code_stay_with_those_that_are_there() {
+        let load = |rows: &str| {
+            let sets = [format!("prune.rows=\"{rows}\"")];
+            TranslationRecipe::load("small/iwslt", &sets).unwrap()
+        };
+        for (there, asked) in [("true", "both"), ("both", "true")] {
+            let mut all = load(there);
+            all.add_choice(&load(asked), &|_| false);
+            assert_eq!(all, load("both"), "{there} {asked}");
+        }
+        let mut settled = load("true");
+        settled.add_choice(&load("both"), &|key| key == "prune.rows");
+        assert_eq!(settled.prune.rows, RowsName::True);
     }
 
     #[test]

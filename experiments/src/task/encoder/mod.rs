@@ -209,6 +209,10 @@ impl<H: Head> Task for Encoder<H> {
         Some(self.head(of).origins())
     }
 
+    fn weights(&self) -> Option<String> {
+        Some(self.pretrained.weights_hash())
+    }
+
     fn tokenizer_hash(&self) -> String {
         self.pretrained.tokenizer.hash()
     }

@@ -13,7 +13,7 @@ use sparta_ops::attention::Implementation;
 use super::weights::{self, CONFIG, Folder, Owner, WEIGHTS};
 use super::{network, shipped};
 use crate::io::{read_text, write_text};
-use crate::protocol::{Fetch, Request, RunFolder};
+use crate::protocol::{Fetch, Request, RunFolder, data_files};
 use crate::recipe::encoder::{EncoderModelRecipe, NetworkName};
 use crate::train::short;
 
@@ -152,6 +152,14 @@ impl Pretrained {
         Ok(pretrained)
     }
 
+    /// The sha256 of the file of its weights, which records name.
+    pub fn weights_hash(&self) -> String {
+        match self.sha256.as_str() {
+            shipped::NAME => shipped::sha256(),
+            of_file => of_file.to_owned(),
+        }
+    }
+
     fn check_tokenizer(&self) -> Result<()> {
         let (found, expected) = (self.tokenizer.vocab_size(), self.config.vocab_size);
         ensure!(
@@ -213,6 +221,7 @@ impl Pretrained {
             );
             return Ok(());
         }
+        data_files::check_weights(folder, &self.weights_hash())?;
         let dir = folder.data();
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
@@ -224,7 +233,7 @@ impl Pretrained {
             origin: self.origin.clone(),
             sha256: self.sha256.clone(),
             tokenizer,
-            sources: sources.clone(),
+            sources: sources.absolute()?,
         };
         let text = serde_json::to_string_pretty(&note).context("cannot write encoder.json")?;
         write_text(&path, &(text + "\n"))
@@ -278,6 +287,18 @@ impl Sources {
             weights: request.weights.clone(),
             data: request.data.clone(),
         }
+    }
+
+    /// The same places, whatever the working directory is.
+    fn absolute(&self) -> Result<Self> {
+        let of = |path: &Option<PathBuf>| -> Result<Option<PathBuf>> {
+            let absolute = path.as_deref().map(std::path::absolute);
+            absolute.transpose().context("cannot name a folder")
+        };
+        Ok(Self {
+            weights: of(&self.weights)?,
+            data: of(&self.data)?,
+        })
     }
 
     /// The folder to which the name of a network leads.

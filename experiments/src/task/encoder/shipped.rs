@@ -13,6 +13,11 @@ pub(super) const TOKENIZER: &[u8] = include_bytes!("../../../data/minilm-l3/toke
 
 const WEIGHTS: &[u8] = include_bytes!("../../../data/minilm-l3/model.safetensors");
 
+/// The sha256 of the file of its weights.
+pub(super) fn sha256() -> String {
+    sparta_datasets::source::sha256(WEIGHTS)
+}
+
 /// Its sizes.
 pub(super) fn config() -> BertConfig {
     BertConfig::mini_lm(3)

@@ -241,6 +241,10 @@ impl Task for MaskedLanguageModel {
         ]
     }
 
+    fn weights(&self) -> Option<String> {
+        Some(self.pretrained.weights_hash())
+    }
+
     fn tokenizer_hash(&self) -> String {
         self.pretrained.tokenizer.hash()
     }

@@ -22,8 +22,7 @@ pub(super) fn load(
     fetch: Fetch,
 ) -> Result<(SquadCorpus, Origins)> {
     let Source::Published(set) = recipe.set()? else {
-        let what =
-            "a file in SQuAD's JSON (v1.1 or v2.0), or a folder with train.json and valid.json";
+        let what = "a file in SQuAD's JSON (v1.1 or v2.0), or a folder with train.json and valid.json, perhaps test.json";
         let path = own_files::given(from, SquadRecipe::PROGRAM, what)?;
         let files = recipe.data.files.as_ref();
         let files = files.context("the recipe has no section `data.files`")?;
@@ -80,6 +79,7 @@ pub(super) fn stand_in(set: SquadSet, recipe: &SquadRecipe) -> (SquadCorpus, usi
     let corpus = SquadCorpus {
         name: set.name().into(),
         train: vec![article.clone()],
+        valid: Vec::new(),
         dev: vec![article],
         counts: Vec::new(),
     };

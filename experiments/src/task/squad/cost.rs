@@ -17,6 +17,7 @@ use crate::device::{self, DeviceChoice};
 use crate::io::print_line;
 use crate::memory::largest_resident;
 use crate::protocol::init::new_weights;
+use crate::protocol::{available_memory, gigabytes};
 use crate::recipe::{EncoderRecipe, Recipe, SquadRecipe};
 use crate::signals;
 use crate::task::encoder::{Pretrained, layer_masks};
@@ -67,6 +68,14 @@ pub fn measure(request: &Measure) -> Result<()> {
     let masks = layer_masks(mask.as_ref(), seq, &device)?;
     let mechanism = recipe.model().normalizers[0];
     let config = &pretrained.config.clone().with_mechanism(mechanism);
+    if opened.choice.is_cpu() {
+        let sizes = [config.n_params(), config.n_layers, config.d_model];
+        check_memory(
+            sizes,
+            train.batch_size as f64 * seq as f64,
+            available_memory(),
+        )?;
+    }
     let model = new_weights(1, &device, |host| config.init_span_finder(host));
     let shape = [train.batch_size, seq];
     let tokens: Vec<i32> = (0..train.batch_size * seq)
@@ -97,6 +106,20 @@ pub fn measure(request: &Measure) -> Result<()> {
         gigabytes: largest_resident().filter(|_| opened.choice.is_cpu()),
     };
     print_line(serde_json::to_string(&cost)?)?;
+    Ok(())
+}
+
+/// # Errors
+/// If not even weights, gradients and one copy of a batch's hidden states fit into so many bytes.
+fn check_memory([n_params, n_layers, d_model]: [usize; 3], tokens: f64, free: f64) -> Result<()> {
+    let states = tokens * n_layers as f64 * d_model as f64;
+    let least = 4.0 * (2.0 * n_params as f64 + states);
+    ensure!(
+        least < free,
+        "a step on {tokens:.0} tokens needs at least {}, and {} are free: lower `train.batch_size` or `data.max_len`",
+        gigabytes(least),
+        gigabytes(free)
+    );
     Ok(())
 }
 
@@ -163,10 +186,18 @@ pub(super) fn run(
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{check_memory, median};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
+        let sizes = [33_000_000, 12, 384];
+        check_memory(sizes, 12.0 * 384.0, 4e9).unwrap();
+        let error = check_memory(sizes, 1048576.0 * 384.0, 4e9).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("402653184 tokens") && said.contains("`train.batch_size`"),
+            "{said}"
+        );
         assert_eq!(median(vec![]), 0.0);
         assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 9.0, 2.0]), 3.0);

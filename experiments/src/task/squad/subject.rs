@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use sparta_datasets::Split;
 use sparta_datasets::batch::{PaddingStrategy, SpanBatch};
 use sparta_datasets::source::Origins;
-use sparta_datasets::squad::{QuestionPlace, SquadCorpus, Window, WindowOptions, windows};
+use sparta_datasets::squad::{Article, QuestionPlace, SquadCorpus, Window, WindowOptions, windows};
 use sparta_datasets::tokenize::pretrained::Tokenizer;
 use sparta_model::bert::{Bert, BertConfig, BertInput, BertSpanFinder};
 use sparta_ops::attention::Implementation;
@@ -15,7 +15,7 @@ use sparta_ops::pruning::AttentionType;
 use sparta_results::kept::QUESTIONS;
 use sparta_results::metric::TaskSignature;
 use sparta_results::render::PivotLayout;
-use sparta_results::{Metric, RunRecord, load_all, paper};
+use sparta_results::{Metric, RunRecord, load_readable, paper};
 
 use super::answers::{Asked, input};
 use super::corpus::{self, spread};
@@ -40,6 +40,8 @@ pub struct SpanHead {
     pad: u32,
     batch_size: usize,
     train: Vec<Window>,
+    /// Windows of the validation set; none where the test set is watched.
+    valid: Vec<Window>,
     test: Vec<Window>,
     n_epoch: usize,
     recipe: SquadRecipe,
@@ -74,13 +76,19 @@ impl SpanHead {
         let trainable: Vec<Window> = trainable.collect();
         let n_trainable = trainable.len();
         let train = spread(trainable, data.train_windows);
-        let test = windows(&corpus.dev, tokenizer, &options)?;
-        let mut places: Vec<QuestionPlace> = test.iter().map(|window| window.place).collect();
-        places.dedup();
-        let n_all = places.len();
-        let places = spread(places, data.test_questions);
-        let is_kept = |window: &Window| places.binary_search(&window.place).is_ok();
-        let test: Vec<Window> = test.into_iter().filter(is_kept).collect();
+        // As many questions are watched as are judged, at most.
+        let of_questions = |articles: &[Article]| -> Result<_> {
+            let all = windows(articles, tokenizer, &options)?;
+            let mut places: Vec<QuestionPlace> = all.iter().map(|window| window.place).collect();
+            places.dedup();
+            let n_all = places.len();
+            let places = spread(places, data.test_questions);
+            let is_kept = |window: &Window| places.binary_search(&window.place).is_ok();
+            let kept: Vec<Window> = all.into_iter().filter(is_kept).collect();
+            Ok((kept, places, n_all))
+        };
+        let (test, places, n_all) = of_questions(&corpus.dev)?;
+        let (valid, valid_places, n_valid) = of_questions(&corpus.valid)?;
         ensure!(
             !train.is_empty() && !test.is_empty(),
             "{} has no window to train on or to test",
@@ -100,8 +108,12 @@ impl SpanHead {
             Some(_) => format!(" ({n_impossible} without an answer)"),
             None => String::new(),
         };
+        let watched = match n_valid {
+            0 => String::new(),
+            n => format!("validation {} questions, ", part_of(valid_places.len(), n)),
+        };
         let mut description = format!(
-            "{}: train {} windows, test {} questions{of_those} in {} windows of {} tokens",
+            "{}: train {} windows, {watched}test {} questions{of_those} in {} windows of {} tokens",
             corpus.name,
             part_of(train.len(), n_trainable),
             part_of(places.len(), n_all),
@@ -119,6 +131,7 @@ impl SpanHead {
             batch_size: recipe.eval.batch_size,
             n_epoch: train.len(),
             train,
+            valid,
             test,
             recipe: recipe.clone(),
             attention: run.request.attention,
@@ -130,10 +143,12 @@ impl SpanHead {
         })
     }
 
-    /// The windows of a split; the published test set is not public, and everything is judged on dev.
+    /// The windows of a split; the published test set is not public, and everything is judged on dev, as it is of own
+    /// files without a test set.
     fn windows(&self, split: Split) -> &[Window] {
         match split {
             Split::Train => &self.train,
+            Split::Valid if !self.valid.is_empty() => &self.valid,
             Split::Valid | Split::Test => &self.test,
         }
     }
@@ -176,7 +191,8 @@ impl Head for SpanHead {
     }
 
     fn rows(_: &SquadRecipe, folder: &RunFolder, _: usize) -> Result<Vec<[String; 2]>> {
-        let records = load_all(folder.records())?;
+        // A record that cannot be read is named by who reads the scores.
+        let (records, _) = load_readable(folder.records())?;
         let is_there =
             |kernel: Implementation| records.iter().any(|r| r.row == kernels::rows(kernel)[0]);
         // Every kernel that ran has all lines: those of one say what is missing.
@@ -294,10 +310,11 @@ impl Head for SpanHead {
 
     fn valid_loss(&self, model: &Model<'_, BertSpanFinder>) -> Result<f64> {
         let placed = |(i, window): (usize, &Window)| window.target.map(|_| i as u32);
-        let placed: Vec<u32> = self.test.iter().enumerate().filter_map(placed).collect();
+        let valid = self.windows(Split::Valid);
+        let placed: Vec<u32> = valid.iter().enumerate().filter_map(placed).collect();
         batch::mean_loss(placed.len(), self.batch_size, |indices| {
             let indices: Vec<u32> = indices.iter().map(|&i| placed[i as usize]).collect();
-            self.batch_loss(model, &self.test, &indices)
+            self.batch_loss(model, valid, &indices)
         })
     }
 

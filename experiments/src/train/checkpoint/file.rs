@@ -120,12 +120,24 @@ pub(super) fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, Tens
             path.display()
         )
     };
+    // What somebody else wrote is not to be deleted.
+    let foreign = |what: &str| {
+        anyhow!(
+            "{} is no checkpoint or model of this program ({what}): put back the one that belongs there, or move the file \
+             away to start this run again",
+            path.display()
+        )
+    };
+    // A header stands in braces behind its length.
+    if bytes.get(8).is_some_and(|byte| *byte != b'{') {
+        return Err(foreign("it is no safetensors file"));
+    }
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let text = metadata
         .metadata()
         .as_ref()
         .and_then(|m| m.get(HEADER))
-        .ok_or_else(|| damaged("no Sparta header".to_owned()))?;
+        .ok_or_else(|| foreign("no Sparta header"))?;
     let mut header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     if let Some(scale) = header.loss_scale.filter(|scale| !scale.is_possible()) {
         return Err(damaged(format!("its loss scale is none: {scale:?}")));

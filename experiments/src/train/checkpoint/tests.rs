@@ -246,6 +246,22 @@ fn refuses_what_belongs_elsewhere_or_is_damaged() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("delete it"), "{error}");
+    let other = safetensors::serialize(
+        std::iter::empty::<(&str, safetensors::tensor::TensorView<'_>)>(),
+        None,
+    );
+    for (bytes, what) in [
+        (
+            b"these are no tensors".to_vec(),
+            "it is no safetensors file",
+        ),
+        (other.unwrap(), "no Sparta header"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let error = Checkpoint::load(&path, &saved.identity);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(what) && !error.contains("delete"), "{error}");
+    }
     let wide: Linear = LinearConfig::new(4, 2).init(&device);
     let error = set_parameters(wide, saved.model).unwrap_err().to_string();
     assert!(

@@ -41,6 +41,28 @@ fn recipes_and_keys_are_answered_with_the_nearest() {
     assert!(!bench.path("runs").exists());
 }
 
+/// A run that another program made is named as that, and not read as a recipe with wrong keys.
+#[test]
+fn a_model_of_another_program_is_told_as_that() {
+    let lm = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/small/lm.toml");
+    let glue = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/small/glue.toml");
+    for (program, line, recipe, other) in [
+        (crate::iwslt::IWSLT, "iwslt translate", lm, "lm"),
+        (crate::glue::GLUE, "glue predict", lm, "lm"),
+        (crate::squad::SQUAD, "squad answer", lm, "lm"),
+        (crate::lm::LM, "lm score", glue, "glue"),
+    ] {
+        let bench = crate::bench::Bench::of(program);
+        fs::create_dir(bench.path("q")).unwrap();
+        fs::copy(recipe, bench.path("q/recipe.toml")).unwrap();
+        let (name, subcommand) = line.split_once(' ').unwrap();
+        let text = said(&bench.piped(&format!("{subcommand} --model q"), ""), 1);
+        let words = format!("q is a run of `{other}`, and not of `{name}`");
+        assert_says(&text, &[&words]);
+        assert!(!text.contains("did you mean"), "{text}");
+    }
+}
+
 #[test]
 fn a_missing_corpus_says_how_to_get_it() {
     let bench = bench();

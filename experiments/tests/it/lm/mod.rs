@@ -1,6 +1,7 @@
 //! The language-model table as a user makes it.
 
 mod bad_input;
+mod folder;
 mod records;
 mod score;
 mod stop;

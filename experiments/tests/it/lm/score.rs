@@ -6,7 +6,7 @@ use super::{bench, value};
 use crate::bench::{assert_says, said, stdout};
 
 const SETS: &[&str] = &[
-    "data.corpus=files",
+    "data.corpus=wikitext-2",
     "data.vocab_size=0",
     "eval.batch_size=1",
     "prune.p=[0, 60]",
@@ -47,10 +47,15 @@ fn a_text_is_scored_as_the_test_set_is() {
     let bench = bench();
     let test = text(11);
     fs::create_dir(bench.path("mine")).unwrap();
-    fs::write(bench.path("mine/train.txt"), text(400)).unwrap();
-    fs::write(bench.path("mine/valid.txt"), text(30)).unwrap();
-    // Its first token is read and no target: an empty line is the end that `score` starts from.
-    fs::write(bench.path("mine/test.txt"), format!("\n{test}")).unwrap();
+    // The first token of a test set is read and no target: an empty line is the end that `score` starts from.
+    let files = [
+        ("train", text(400)),
+        ("valid", text(30)),
+        ("test", format!("\n{test}")),
+    ];
+    for (split, text) in files {
+        fs::write(bench.path(&format!("mine/wiki.{split}.tokens")), text).unwrap();
+    }
     let run = bench.tiny_with("--out run --device flex --data mine", SETS);
     run.success();
     for (model, p) in [

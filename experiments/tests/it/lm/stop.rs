@@ -261,7 +261,10 @@ fn models_that_diverge_do_not_keep_the_others_from_being_made() {
         );
     }
     // Who only scores what is there leaves them out as well, and trains nothing.
-    let text = said(&bench.run("eval --out run --resume --device flex"), 1);
+    let text = said(
+        &bench.run("eval --out run --resume --device flex --quiet"),
+        1,
+    );
     assert_says(&text, &both);
     assert_says(&text, &["--set retrain.lr=3.33e37"]);
 }

@@ -140,6 +140,27 @@ fn masks_by_uses_join_those_by_cells() {
     );
 }
 
+/// Columns that are shorter than a segment never reach the memory: what a mask is made from is said with it.
+#[test]
+fn cells_that_were_never_observed_are_told() {
+    let bench = bench();
+    let sets = [
+        "prune.p=[0, 60]",
+        "prune.random_masks=[0, 0]",
+        "prune.block_sizes=[]",
+    ];
+    let few = [&sets[..], &["observe.train_tokens=64"]].concat();
+    let told = bench.told("--out few --device flex", &few);
+    let line = told.lines().find(|line| line.contains("mask ap-p60"));
+    assert_says(
+        line.unwrap_or(&told),
+        &["of the legal cells were never observed and are left visible"],
+    );
+    let told = bench.told("--out all --device flex", &sets);
+    assert_says(&told, &["mask ap-p60: hides"]);
+    assert!(!told.contains("never observed"), "{told}");
+}
+
 /// Masks of cells and of blocks of one dense model beside each other, by fused attention and by the
 /// definition; what is hidden in blocks is skipped in blocks.
 #[test]

@@ -107,6 +107,19 @@ fn a_measurement_that_cannot_be_written_is_an_error() {
     assert_full(&bench.full("measure --device flex --quiet", TINY, ""));
 }
 
+/// A file of another kind is no damaged mask, and nobody is told to delete it.
+#[test]
+fn a_file_that_never_was_a_mask_is_told_as_that() {
+    let bench = bench();
+    std::fs::write(bench.path("ok.txt"), "ok\n").expect("a file");
+    let text = said(&bench.tiny("measure --device flex --mask ok.txt"), 1);
+    assert_says(
+        &text,
+        &["ok.txt", "global-mask", "it is no safetensors file"],
+    );
+    assert!(!text.contains("delete"), "{text}");
+}
+
 /// The measurement is a process of its own, whose command line must hold the names of all files.
 #[cfg(target_os = "linux")]
 #[test]

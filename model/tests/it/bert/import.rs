@@ -168,6 +168,13 @@ fn another_size_and_a_damaged_file_are_named() {
     let error = Weights::from_safetensors(&bytes[..bytes.len() / 2]).unwrap_err();
     assert!(matches!(error, ImportError::Damaged { .. }), "{error}");
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.safetensors");
+    std::fs::write(&path, "these are no weights").unwrap();
+    let error = Weights::read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("notes.safetensors: it is no safetensors file"),
+        "{error}"
+    );
     let path = folder.path().join("pytorch_model.bin");
     std::fs::write(&path, b"not a checkpoint").unwrap();
     let error = Weights::read(&path).unwrap_err().to_string();

@@ -176,15 +176,23 @@ fn another_version_format_or_path() {
         error.starts_with("cannot read `") && error.contains("nothing"),
         "{error}"
     );
-    fs::write(
-        &path,
-        b"these are not tensors, and there are more than eight bytes",
-    )
-    .unwrap();
-    assert!(matches!(
-        GlobalMask::load(&path),
-        Err(PruningError::Corrupt { .. })
-    ));
+    // What never was a mask is not to be deleted.
+    for bytes in [
+        b"these are not tensors, and there are more than eight bytes".as_slice(),
+        b"ok\n",
+        b"\x1f\x8b\x08\0\0\0\0\0\x02\x03",
+        b"PK\x03\x04\x14\0\0\0\x08\0",
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let error = GlobalMask::load(&path).unwrap_err();
+        assert!(matches!(error, PruningError::WrongFormat { .. }), "{error}");
+        let said = error.to_string();
+        assert!(
+            said.contains("should be a sparta-global-mask file, but it is no safetensors file"),
+            "{said}"
+        );
+        assert!(!said.contains("delete"), "{said}");
+    }
     let other = safetensors::serialize(
         std::iter::empty::<(&str, safetensors::tensor::TensorView<'_>)>(),
         None,

@@ -99,6 +99,31 @@ fn quarter() -> (AttentionPattern, GlobalMask) {
     (pattern, mask)
 }
 
+/// 4 × 4 cells of two heads, of which no example reaches those of the last two rows and columns.
+#[test]
+fn cells_that_no_example_used_are_counted() {
+    let header = PatternHeader::new("c", "m").with(SELF, 0, full_grid(2, 4, 4));
+    let mut pattern = AttentionPattern::new(header);
+    for shape in [[1, 2, 2, 4], [1, 2, 4, 2]] {
+        pattern
+            .observe(SELF, 0, &[0.25; 16], shape, &Placement::default())
+            .unwrap();
+    }
+    let mask = GlobalMask::from_pattern(&pattern, 0.5, Scope::Layer, Semantics::Corrected).unwrap();
+    let total = SparsityReport::new(&mask, &pattern).unwrap().total;
+    assert_eq!(
+        (
+            total.legal_cells,
+            total.unobserved_cells,
+            total.hidden_cells
+        ),
+        (32, 8, 12)
+    );
+    let (pattern, mask) = quarter();
+    let total = SparsityReport::new(&mask, &pattern).unwrap().total;
+    assert_eq!(total.unobserved_cells, 0);
+}
+
 #[test]
 fn report_by_hand() {
     let (pattern, mask) = quarter();

@@ -194,7 +194,7 @@ pub const QUESTIONS: Target = Target {
                 stride: 2,
                 max_question: 4,
             };
-            for articles in [&own.corpus.train, &own.corpus.dev] {
+            for articles in [&own.corpus.train, &own.corpus.valid, &own.corpus.dev] {
                 for window in windows(articles, &tokenizer, &options).expect("texts") {
                     let (paragraph, question) = window.place.of(articles);
                     assert_eq!(question.is_impossible, question.answers.is_empty());
