@@ -26,6 +26,8 @@ pub(crate) const PLAN: &str = "sweep.toml";
 const BASE: &str = "base.toml";
 /// Longest name of a point's folder; file systems have 255 bytes.
 const LONGEST: usize = 120;
+/// Runs of a sweep at most: each is hours, and a folder.
+const MAX_RUNS: usize = 10_000;
 
 /// One key of a grid with its values: `train.lr=1e-3,2e-3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +203,16 @@ impl Plan {
                 <<T as Task>::Recipe>::parse(&text, &sets)?.seeds().to_vec()
             }),
         };
+        // Before they are multiplied out.
+        let n_runs = grid
+            .iter()
+            .map(|axis| axis.values.len())
+            .chain([seeds.len()]);
+        let n_runs = n_runs.fold(1usize, usize::saturating_mul);
+        ensure!(
+            n_runs <= MAX_RUNS,
+            "this grid and its seeds are {n_runs} runs, and a sweep has {MAX_RUNS} at most: take fewer values, or make several sweeps"
+        );
         let plan = Self {
             program: program.as_str().to_owned(),
             base: sha256(text.as_bytes()),
@@ -419,6 +431,22 @@ mod tests {
             let error = text.parse::<Axis>().unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn a_grid_that_no_one_can_run_is_refused_before_it_is_made() {
+        let values = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
+        let grid = [
+            "train.steps",
+            "train.batch_size",
+            "data.vocab_size",
+            "train.log_every",
+        ]
+        .map(|key| axis(&format!("{key}={}", values(1000))));
+        let error = Plan::new("small/lm", grid.into(), vec![], None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("are 1000000000000 runs"), "{error}");
     }
 
     #[test]

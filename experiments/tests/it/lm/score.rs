@@ -6,7 +6,7 @@ use super::{bench, value};
 use crate::bench::{assert_says, said, stdout};
 
 const SETS: &[&str] = &[
-    "data.corpus=wikitext-2",
+    "data.corpus=wikitext2",
     "data.vocab_size=0",
     "eval.batch_size=1",
     "prune.p=[0, 60]",
