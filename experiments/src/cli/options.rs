@@ -139,6 +139,10 @@ impl Common {
         let folder = folder.unwrap_or_else(|| RunFolder::of(&recipe, None));
         self.refuse_nothing_to_resume(&folder)?;
         folder.check(&recipe)?;
+        if !folder.is_run() {
+            let name = self.recipe.as_deref().unwrap_or(R::SHIPPED[0].name);
+            recipe.check_new(name, &self.sets)?;
+        }
         self.add_choice_of(&folder, &mut recipe)?;
         Ok(recipe)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use sparta_results::{Metric, RunRecord, load_all};
+use sparta_results::{Metric, RunRecord, WEIGHTS, load_all};
 
 use crate::analysis::{ProgramName, program_of};
 use crate::protocol::build_of;
@@ -195,10 +195,11 @@ impl Model {
     }
 
     /// A data file that the other model read with other content, by its name.
-    pub(super) fn reads_other(&self, other: &Self) -> Option<&str> {
+    pub(super) fn reads_other<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         let mut pairs = (self.scored.records.iter())
             .flat_map(|of| other.scored.records.iter().map(move |other| (of, other)));
-        pairs.find_map(|(of, other)| of.reads_other(other))
+        // Networks of other pretrained weights are compared as those of other recipes are.
+        pairs.find_map(|(of, other)| of.differs_in(other).find(|name| *name != WEIGHTS))
     }
 
     /// The signatures of its records.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sparta_datasets::source::{Origin, Origins};
-use sparta_results::load_all;
+use sparta_results::{WEIGHTS, load_all};
 
 use super::folder::RunFolder;
 use crate::io::{read_text, write_text};
@@ -13,9 +13,6 @@ use crate::train::short;
 
 /// What remembers the files in a run folder.
 const FILE: &str = "files.json";
-
-/// What a record's `data` has the sha256 of pretrained weights under.
-pub const WEIGHTS: &str = "pretrained weights";
 
 /// That a run's records are of models that started from these pretrained weights, as far as they say.
 ///
@@ -152,6 +149,8 @@ fn check_own(folder: &RunFolder, now: &Origins) -> Result<()> {
 struct Differs {
     path: PathBuf,
     is_shipped: bool,
+    /// Whether there are more files than then.
+    is_more: bool,
     then: String,
     now: String,
 }
@@ -161,6 +160,7 @@ impl Differs {
         Self {
             path: file.path.clone(),
             is_shipped: file.is_shipped(),
+            is_more: false,
             then,
             now,
         }
@@ -168,6 +168,14 @@ impl Differs {
 
     fn in_run(self, folder: &RunFolder) -> anyhow::Error {
         let Self { then, now, .. } = self;
+        if self.is_more {
+            return anyhow!(
+                "{} is a file that the run in {} was not made of ({then} then, {now} now): move it away, or train on these in \
+                 another folder, `--out DIR`",
+                self.path.display(),
+                folder.root().display(),
+            );
+        }
         let next = match self.is_shipped {
             true => "go on with the version of the program that has them as they were, or",
             false => "give the files as they were, or",
@@ -196,7 +204,11 @@ fn joined(known: &Origins, found: &Origins) -> Result<Origins, Differs> {
                 }
                 let is_other = |origin: &&Origin| own.0.iter().all(|of| of.sha256 != origin.sha256);
                 let file = found.0.iter().find(is_other).unwrap_or(origin);
-                return Err(Differs::new(file, [then, now]));
+                let is_more = self::own(found).0.len() > own.0.len();
+                return Err(Differs {
+                    is_more,
+                    ..Differs::new(file, [then, now])
+                });
             }
             (Some(_), _) => match known.0.iter().find(|of| of.name == origin.name) {
                 None => all.0.push(origin.clone()),
@@ -280,6 +292,13 @@ mod tests {
             "{error}"
         );
         refused(&own(&["0", "f"]));
+        let mut more = own(&["f", "0"]);
+        more.push(file(None, "test.tsv", "2"));
+        let error = refused(&more);
+        assert!(
+            error.contains("test.tsv is a file that the run in"),
+            "{error}"
+        );
         refused(&own(&["f"]));
         let of_rte = Origins(vec![file(Some("RTE/train.tsv"), "elsewhere", "a")]);
         let of_rte = hashes(&folder, Some(&of_rte)).unwrap();

@@ -25,15 +25,22 @@ pub(super) struct GivenUp {
 /// # Errors
 /// One that names each of them.
 pub(super) fn check(given_up: &[GivenUp]) -> Result<()> {
-    let Some(GivenUp { key, lr, .. }) = given_up.first() else {
+    if given_up.is_empty() {
         return Ok(());
-    };
+    }
+    let mut edits: Vec<String> = Vec::new();
+    for GivenUp { key, lr, .. } in given_up {
+        let edit = format!("--set {key}={:.2e}", lr / 3.0);
+        if !edits.contains(&edit) {
+            edits.push(edit);
+        }
+    }
     let why: Vec<&str> = given_up.iter().map(|of| of.why.as_str()).collect();
     bail!(
-        "{}; what does not need it is done. Make the table with a smaller learning rate, e.g. `--set {key}={:.2e} --out \
-         DIR`, or `--resume` by another build or device",
+        "{}; what does not need it is done. Make the table with a smaller learning rate, e.g. `{} --out DIR`, or `--resume` \
+         by another build or device",
         why.join("; "),
-        lr / 3.0
+        edits.join(" ")
     )
 }
 
@@ -68,10 +75,13 @@ impl<T: Task> Protocol<'_, T> {
     ) -> Result<bool> {
         let folder = arm.model(row);
         let lines = self.task.lines(&arm.variant, row, &self.on)?;
-        let record = self.run.diverged_path(&folder, &lines);
-        let Some(record) = record.filter(|path| !folder.has_weights() && path.exists()) else {
+        let records = self.run.diverged(&folder, &lines);
+        let Some(record) = records.first().filter(|_| !folder.has_weights()) else {
             return Ok(true);
         };
+        if self.has_records(arm, row)? {
+            return Ok(true);
+        }
         let name = record.file_name().context("a record has no name")?;
         let why = format!(
             "training of `{}` of seed {} diverged ({})",

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 use sparta_ops::attention;
@@ -96,7 +96,9 @@ impl<'a, T: Task> Protocol<'a, T> {
         }
         self.run.tracker().plan(self.plan()?);
         // What is refused is not kept; what is stopped is gone on with.
-        self.run.keep_choice()?;
+        if stage.trains() || self.all_have_dense_models()? {
+            self.run.keep_choice()?;
+        }
         let mut given_up = Vec::new();
         for &seed in recipe.seeds() {
             if stage.scores() {
@@ -110,6 +112,17 @@ impl<'a, T: Task> Protocol<'a, T> {
             }
         }
         Ok(given_up)
+    }
+
+    /// Whether the dense models that other stages need are there, or their records are.
+    fn all_have_dense_models(&self) -> Result<bool> {
+        for (arm, row) in all_models::<T>(self.run.recipe, &self.run.folder)? {
+            let is_there = row.is_some() || arm.folder.dense().has_weights();
+            if !is_there && !self.has_records(&arm, None)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The stages of one variant and seed.
@@ -282,9 +295,27 @@ impl<'a, T: Task> Protocol<'a, T> {
         let path = arm.folder.pattern();
         let what = format!("the attention pattern ({})", arm.variant.words());
         match self.run.is_finished(&path, &what)? {
-            true => Ok(()),
+            true => self.check_pattern(arm),
             false => span("observe", || self.observe_dense(arm)),
         }
+    }
+
+    /// That an attention pattern which is there leaves out the cells that the network never sees.
+    fn check_pattern(&self, arm: &Arm) -> Result<()> {
+        for of in self.task.attention(&arm.variant) {
+            let Some(expected) = of.pattern else {
+                continue;
+            };
+            let pattern = self.run.load_pattern(&arm.folder)?;
+            let found = pattern.header().static_patterns.get(&(of.kind, 0));
+            ensure!(
+                found == Some(&expected),
+                "{} counts cells that no query sees, as versions before did: delete it, and the folders of masks and rows \
+                 beside it, and observe again with `--resume`",
+                arm.folder.pattern().display()
+            );
+        }
+        Ok(())
     }
 
     /// Averages the attention of the dense model.
@@ -363,14 +394,16 @@ impl<'a, T: Task> Protocol<'a, T> {
         // Scores of earlier versions left nothing beside the model that it can be compared by; records alone have no model.
         let is_kept = folder.path.join(T::KEPT).is_file() || !folder.has_weights();
         if is_recorded && (is_kept || self.run.request.stage != Stage::Eval) {
-            return Ok(());
+            return self.run.forget_diverged(&folder, &lines);
         }
+        let all = lines.clone();
         // What is only measured of a model is no sum over a test set.
         let is_scored = |line: &Line| !is_recorded || line.attention.is_none();
         let lines: Vec<Line> = lines.into_iter().filter(is_scored).collect();
         span("score", || {
             self.score_lines(arm, row, (&lines, is_recorded))
-        })
+        })?;
+        self.run.forget_diverged(&folder, &all)
     }
 
     /// Scores a model; where it has its records, for what scoring leaves beside it alone.

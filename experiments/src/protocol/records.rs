@@ -9,7 +9,7 @@ use sparta_ops::attention::{Calls, Implementation};
 use sparta_ops::pruning::{GlobalMask, SparsityReport};
 use sparta_results::render::{Layout, mechanisms, pivot};
 use sparta_results::{
-    COMMIT, Condition, Expected, Metric, ReportOptions, RunRecord, Status, load_all, paper,
+    Condition, Expected, Metric, ReportOptions, RunRecord, Status, WEIGHTS, load_all, paper,
 };
 
 use super::data_files;
@@ -97,11 +97,25 @@ impl<R: Recipe> Run<'_, R> {
         self.path_of(&self.record_id(identity.seed, &record_name(&identity.run, line)))
     }
 
-    /// Where the record of a model with these lines is, if its training diverged.
-    pub(crate) fn diverged_path(&self, folder: &ModelFolder, lines: &[Line]) -> Option<PathBuf> {
+    /// The records that say of a model that its training diverged: by its name and, of earlier versions, that of a line.
+    pub(crate) fn diverged(&self, folder: &ModelFolder, lines: &[Line]) -> Vec<PathBuf> {
         let identity = &folder.identity;
-        let id = self.record_id(identity.seed, &record_name(&identity.run, lines.last()?));
-        Some(self.path_of(&(id + DIVERGED)))
+        let of_lines = lines.iter().map(|line| record_name(&identity.run, line));
+        let mut paths: Vec<PathBuf> = std::iter::once(identity.run.clone())
+            .chain(of_lines)
+            .map(|name| self.path_of(&(self.record_id(identity.seed, &name) + DIVERGED)))
+            .filter(|path| path.exists())
+            .collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Takes away what an earlier process said of a model that has its scores now.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(crate) fn forget_diverged(&self, folder: &ModelFolder, lines: &[Line]) -> Result<()> {
+        remove(&self.diverged(folder, lines))
     }
 
     /// Where the record of a baseline is.
@@ -184,7 +198,7 @@ impl<R: Recipe> Run<'_, R> {
                 subject.files,
             )?;
             let weights = subject.weights.iter();
-            let weights = weights.map(|sha256| (data_files::WEIGHTS.to_owned(), sha256.clone()));
+            let weights = weights.map(|sha256| (WEIGHTS.to_owned(), sha256.clone()));
             Ok(RunRecord {
                 data: blank.data.into_iter().chain(weights).collect(),
                 variant: arm.variant.label(),
@@ -214,7 +228,6 @@ impl<R: Recipe> Run<'_, R> {
         measured: &Measured<'_>,
     ) -> Result<()> {
         let summary = measured.summary;
-        let diverged = records.last().map(|of| of.id.clone() + DIVERGED);
         let calls = summary.attention.map(|trained| trained + measured.scored);
         let pattern = match subject.mask {
             None => None,
@@ -243,12 +256,7 @@ impl<R: Recipe> Run<'_, R> {
                 done.save(self.folder.records())?;
             }
         }
-        // An earlier process gave this model up.
-        let diverged = diverged.map(|id| self.path_of(&id));
-        match diverged.filter(|path| path.exists()) {
-            Some(path) => remove(&[path]),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Saves the record of a baseline without a network.
@@ -299,7 +307,7 @@ impl<R: Recipe> Run<'_, R> {
         let save = |records: Vec<RunRecord>| -> Result<()> {
             let record = records.into_iter().last().context("no line to record")?;
             let record = RunRecord {
-                id: format!("{}{DIVERGED}", record.id),
+                id: self.record_id(record.seed, &diverged.identity.run) + DIVERGED,
                 steps: diverged.step,
                 started,
                 finished: Some(now()),
@@ -316,24 +324,23 @@ impl<R: Recipe> Run<'_, R> {
     }
 }
 
-/// A record with the devices and the last build that trained its model, which another device or build may have scored.
+/// A record with the devices that trained its model, and the last build that did where another one scored it.
 fn made_by(record: RunRecord, by: &[TrainedBy]) -> RunRecord {
     let Some(last) = by.last() else {
         return record;
     };
     let mut devices: Vec<&str> = by.iter().map(|of| of.device.as_str()).collect();
     devices.dedup();
+    let trained = devices.join(" then ");
     let mut versions = record.versions;
-    let mut note = |name: &str, scored: &str, trained: &str| {
-        if scored != trained {
-            versions.insert(name.to_owned(), scored.to_owned());
-        }
-    };
-    note("scored on", &record.device, &devices.join(" then "));
-    note("scored by", version::COMMIT, &last.commit);
-    versions.insert(COMMIT.to_owned(), last.commit.clone());
+    if record.device != trained {
+        versions.insert("scored on".to_owned(), record.device);
+    }
+    if last.commit != version::COMMIT {
+        versions.insert("trained by".to_owned(), last.commit.clone());
+    }
     RunRecord {
-        device: devices.join(" then "),
+        device: trained,
         versions,
         ..record
     }

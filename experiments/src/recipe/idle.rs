@@ -1,4 +1,4 @@
-//! What would change a run's name and nothing else: refused where a person types it. The recipe of a run folder is read as it is.
+//! What would change a run's name and nothing else: refused where a person types it for new runs. Those that are there are gone on with as they are.
 
 use anyhow::{Result, bail};
 use sparta_results::paper::{self, PaperTable};
@@ -64,7 +64,10 @@ mod tests {
 
     fn load<R: Recipe>(sets: &[&str]) -> anyhow::Result<R> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        R::load(R::SHIPPED[0].name, &sets)
+        let name = R::SHIPPED[0].name;
+        let recipe = R::load(name, &sets)?;
+        recipe.check_new(name, &sets)?;
+        Ok(recipe)
     }
 
     fn refused<R: Recipe>(sets: &[&str], words: &[&str]) {
@@ -138,7 +141,10 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         LmRecipe::open(&path, &["seeds=[7]".to_owned()]).unwrap();
         let named = path.to_str().unwrap();
-        let error = LmRecipe::load(named, &[]).unwrap_err();
+        let error = LmRecipe::load(named, &[])
+            .unwrap()
+            .check_new(named, &[])
+            .unwrap_err();
         assert!(
             format!("{error:#}").contains("`paper.table = \"mine\"`"),
             "{error:#}"

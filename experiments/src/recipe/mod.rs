@@ -201,10 +201,7 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
                 if !path.is_file() {
                     bail!("{}", unknown_recipe(Self::SHIPPED, name_or_path));
                 }
-                let recipe = Self::open(path, sets)?;
-                let checked = recipe.check_published();
-                checked.with_context(|| edited(path.display().to_string(), sets))?;
-                Ok(recipe)
+                Self::open(path, sets)
             }
         }
     }
@@ -249,11 +246,21 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned {
         ranges::check(&table)?;
         let recipe: Self = misfit::read(table, reference)?;
         recipe.validate()?;
-        if sets.iter().any(|set| key_of(set).starts_with("paper.")) {
-            recipe.check_published()?;
-        }
-        recipe.check_overruled(sets)?;
         Ok(recipe)
+    }
+
+    /// Checks a recipe that new runs are made by, for keys that would only change their name: one that runs were made by
+    /// stays what it is.
+    ///
+    /// # Errors
+    /// The key, and what to give in its place.
+    fn check_new(&self, name_or_path: &str, sets: &[String]) -> Result<()> {
+        let is_file = find_shipped(Self::SHIPPED, name_or_path).is_none();
+        if is_file || sets.iter().any(|set| key_of(set).starts_with("paper.")) {
+            let checked = self.check_published();
+            checked.with_context(|| edited(format!("recipe `{name_or_path}`"), sets))?;
+        }
+        self.check_overruled(sets)
     }
 
     /// The resolved recipe as TOML: every key, edits applied.

@@ -43,6 +43,7 @@ pub fn report(request: &Report) -> Result<()> {
     let found = runs::find(&request.paths)?;
     let out = out_folder(request)?;
     let (mut files, mut damaged, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left_out = Vec::new();
     for run in &found {
         match run_files(run, &out, request.all_scores) {
             Ok((of, records)) => {
@@ -54,15 +55,23 @@ pub fn report(request: &Report) -> Result<()> {
             Err(error) => {
                 let error = in_one_line(&error);
                 unreadable.push(format!("{} is left out: {error}", run.display()));
+                left_out.push(run);
             }
         }
     }
     for said in damaged.iter().chain(&unreadable) {
         note(false, said);
     }
+    let waiting = || {
+        let waiting = found.iter().filter(|run| !left_out.contains(run));
+        let waiting: Vec<String> = waiting.map(|run| missing_records(run)).collect();
+        match waiting.is_empty() {
+            true => "no run can be reported".to_owned(),
+            false => waiting.join("; "),
+        }
+    };
     if files.iter().all(|of| of.records.is_empty()) {
-        let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
-        bail!("{}", waiting.join("; "));
+        bail!("{}", waiting());
     }
     let name = |path: &Path| {
         let name = path
@@ -82,10 +91,7 @@ pub fn report(request: &Report) -> Result<()> {
     for said in notes.filter(|said| !damaged.contains(said)) {
         note(false, said);
     }
-    let mut overview = Overview::new(&title, files, request.is_mixed).with_context(|| {
-        let waiting: Vec<String> = found.iter().map(|run| missing_records(run)).collect();
-        waiting.join("; ")
-    })?;
+    let mut overview = Overview::new(&title, files, request.is_mixed).with_context(waiting)?;
     overview.waiting.extend(unreadable.iter().cloned());
     let mut formats = vec![Format::Html];
     formats.extend(request.formats.iter().copied());

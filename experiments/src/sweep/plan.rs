@@ -221,26 +221,26 @@ impl Plan {
             grid,
             place: Place::default(),
         };
-        plan.check(program, &text)?;
+        plan.check(program, recipe, &text)?;
         Ok((plan, text))
     }
 
     /// Reads every point, so that none is refused after others were trained.
-    fn check(&self, program: ProgramName, text: &str) -> Result<()> {
+    fn check(&self, program: ProgramName, recipe: &str, text: &str) -> Result<()> {
         let mut seen: BTreeMap<String, Point> = BTreeMap::new();
         for point in self.points() {
             let sets = [self.sets.as_slice(), &point.0].concat();
             let hash = with_task!(program, T => {
-                let mut recipe = <<T as Task>::Recipe>::parse(text, &sets)
+                let mut at = <<T as Task>::Recipe>::parse(text, &sets)
                     .with_context(|| format!("at {point}"))?;
-                recipe.set_seeds(self.seeds.clone());
+                at.set_seeds(self.seeds.clone());
                 let check = || {
-                    recipe.validate()?;
-                    recipe.check_published()?;
-                    check_masks(&<T as Task>::variants(&recipe)?, recipe.masks())
+                    at.validate()?;
+                    at.check_new(recipe, &sets)?;
+                    check_masks(&<T as Task>::variants(&at)?, at.masks())
                 };
                 check().with_context(|| format!("at {point}"))?;
-                recipe.hash()
+                at.hash()
             });
             if let Some(other) = seen.insert(hash, point.clone()) {
                 bail!("{other} and {point} are one recipe; leave one of them out of `--grid`");

@@ -112,6 +112,10 @@ fn models_of_other_weights_stand_apart() {
     );
     assert!(table.contains("@pretrained weights"), "{table}");
 
+    // Side by side they are what is compared.
+    let compared = format!("compare {model} again/seed-2/question-sentence/dense");
+    bench.sparta(&compared).success();
+
     copy_records(&bench, "run", "alone", "ap-p80");
     let refused = said(
         &bench.tiny("--out alone --resume --device flex --weights other"),

@@ -15,6 +15,8 @@ use crate::metric::Metric;
 
 /// The name among a record's versions that the git commit of the program has.
 pub const COMMIT: &str = "commit";
+/// What [`RunRecord::data`] has the sha256 of pretrained weights under.
+pub const WEIGHTS: &str = "pretrained weights";
 
 /// How a run ended; only completed runs reach a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,14 +144,18 @@ impl RunRecord {
         self.versions.get(COMMIT).map(String::as_str)
     }
 
-    /// The first data file of this name that the other run read with other content.
-    pub fn reads_other(&self, other: &Self) -> Option<&str> {
+    /// The names under which both runs read something, of other content.
+    pub fn differs_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         let differs =
             |(name, hash): &(&String, &String)| other.data.get(*name).is_some_and(|of| of != *hash);
-        self.data
-            .iter()
-            .find(differs)
+        (self.data.iter())
+            .filter(differs)
             .map(|(name, _)| name.as_str())
+    }
+
+    /// The first of [`RunRecord::differs_in`].
+    pub fn reads_other<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        self.differs_in(other).next()
     }
 
     /// The device that trained, with the half type where it computed in one: `tch:cpu in bf16`.

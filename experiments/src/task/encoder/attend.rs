@@ -8,7 +8,7 @@ use sparta_datasets::tokenize::pretrained::{Encoding, Sequence as Part, Tokenize
 use sparta_model::bert::{Bert, BertInput};
 use sparta_ops::pruning::{AttentionType, CellRule};
 
-use super::Trained;
+use super::TrainedEncoder;
 use crate::analysis::Tokens;
 use crate::attend::{Attended, Between, GlobalCells, Sequence, View, check_size, facts_of};
 use crate::protocol::find::Found;
@@ -23,7 +23,7 @@ const KIND: AttentionType = AttentionType::EncoderSelf;
 /// An example of which a page would be too large, or a device that failed.
 pub fn attend<R, N>(
     found: &Found<R>,
-    trained: &Trained<N>,
+    trained: &TrainedEncoder<N>,
     bert: &Bert,
     encoding: &Encoding,
     texts: &[(&'static str, &str)],

@@ -9,7 +9,7 @@ use sparta_model::bert::BertInput;
 use sparta_model::export::{Exported, KeyMap, Tensors, config, export};
 use sparta_ops::pruning::AttentionType;
 
-use super::{Trained, batch};
+use super::{TrainedEncoder, batch};
 use crate::export::{Loader, Package};
 use crate::protocol::RunFolder;
 use crate::protocol::find::Found;
@@ -45,7 +45,7 @@ pub struct ExportedHead<'a, N> {
 /// A tokenizer that cannot be read.
 pub fn package<R, N: Module>(
     found: &Found<R>,
-    trained: &Trained<N>,
+    trained: &TrainedEncoder<N>,
     head: ExportedHead<'_, N>,
 ) -> Result<Package> {
     let (pretrained, mechanism) = (&trained.pretrained, found.arm.variant.mechanism(KIND));
@@ -99,7 +99,7 @@ pub fn package<R, N: Module>(
 
 /// Two sequences, the second one padded, of two segments, and what the network makes of them.
 fn sample<N: Module>(
-    trained: &Trained<N>,
+    trained: &TrainedEncoder<N>,
     max_len: usize,
     outputs: &dyn Fn(&N, BertInput) -> Outputs,
 ) -> Tensors {

@@ -16,7 +16,7 @@ pub use export::{ExportedHead, package};
 pub use head::{BaselineScore, Column, Head, Model};
 pub use network::{check_pretrained, grid, layer_masks};
 pub use pretrained::{Pretrained, Sources};
-pub use trained::Trained;
+pub use trained::TrainedEncoder;
 
 use std::path::Path;
 

@@ -16,7 +16,7 @@ use crate::recipe::encoder::EncoderModelRecipe;
 use crate::train::load_model;
 
 /// A trained network with everything around it.
-pub struct Trained<N> {
+pub struct TrainedEncoder<N> {
     /// The network, in evaluation mode.
     pub network: N,
     /// Its tokenizer and sizes.
@@ -29,7 +29,7 @@ pub struct Trained<N> {
     pub device: OpenDevice,
 }
 
-impl<N: Module> Trained<N> {
+impl<N: Module> TrainedEncoder<N> {
     /// Opens a model for sequences up to `max_len`; `init` makes the empty network.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use super::predict::{find_model, head_of};
 use crate::attend::{Attend, Attended, not_blank};
 use crate::recipe::EncoderRecipe;
-use crate::task::encoder::{self, Trained};
+use crate::task::encoder::{self, TrainedEncoder};
 
 /// The attention of one text or, for a task of pairs, of `--text` and `--target`.
 ///
@@ -23,7 +23,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     };
     let max_len = found.recipe.max_len();
     let sizes = (found.recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         head.init(config, device)
     })?;
     let tokenizer = &trained.pretrained.tokenizer;

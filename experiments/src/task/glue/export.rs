@@ -8,7 +8,7 @@ use sparta_model::bert::Pooling;
 use super::predict::{find_model, head_of};
 use crate::export::{Export, Loader, Package};
 use crate::recipe::EncoderRecipe;
-use crate::task::encoder::{self, ExportedHead, Trained};
+use crate::task::encoder::{self, ExportedHead, TrainedEncoder};
 
 /// The files of a classifier, or of a model that gives a number.
 ///
@@ -19,7 +19,7 @@ pub fn export(request: &Export) -> Result<Package> {
     let (task, head) = head_of(&found)?;
     let max_len = found.recipe.max_len();
     let sizes = (found.recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         head.init(config, device)
     })?;
     let mut config = Map::new();

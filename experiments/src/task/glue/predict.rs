@@ -13,7 +13,7 @@ use crate::io::{Reader, print_line, read_lines};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Source};
-use crate::task::encoder::{self, Trained, batch};
+use crate::task::encoder::{self, TrainedEncoder, batch};
 
 /// What `glue predict` asks for.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub fn predict(request: &Predict) -> Result<()> {
     let (task, head) = head_of(&found)?;
     let max_len = recipe.max_len();
     let sizes = (recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         head.init(config, device)
     })?;
     let tokenizer = &trained.pretrained.tokenizer;

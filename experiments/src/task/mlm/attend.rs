@@ -7,7 +7,7 @@ use super::MaskedLanguageModel;
 use crate::attend::{Attend, Attended, not_blank};
 use crate::protocol::Task;
 use crate::protocol::find::find;
-use crate::task::encoder::{self, Trained};
+use crate::task::encoder::{self, TrainedEncoder};
 
 /// The attention of one text, in which `[MASK]` is the mask.
 ///
@@ -23,7 +23,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     found.arm.variant.check_weights()?;
     let max_len = found.recipe.data.max_len;
     let sizes = (&found.recipe.model, max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         config.init_masked_lm(device)
     })?;
     let windows = text_windows(text, &trained.pretrained.tokenizer, usize::MAX)?;

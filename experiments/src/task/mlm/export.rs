@@ -8,7 +8,7 @@ use super::MaskedLanguageModel;
 use crate::export::{Export, Loader, Package};
 use crate::protocol::Task;
 use crate::protocol::find::find;
-use crate::task::encoder::{self, ExportedHead, Trained};
+use crate::task::encoder::{self, ExportedHead, TrainedEncoder};
 
 /// The files of a masked language model.
 ///
@@ -18,7 +18,7 @@ pub fn export(request: &Export) -> Result<Package> {
     let found = find::<MaskedLanguageModel>(&request.model, MaskedLanguageModel::variants)?;
     let max_len = found.recipe.data.max_len;
     let sizes = (&found.recipe.model, max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         config.init_masked_lm(device)
     })?;
     let head = ExportedHead {

@@ -18,7 +18,7 @@ use crate::io::{print_line, refuse_existing, write_text};
 use crate::protocol::find::{Found, find};
 use crate::protocol::{Task, note};
 use crate::recipe::{EncoderRecipe, Source, SquadRecipe};
-use crate::task::encoder::{Trained, batch};
+use crate::task::encoder::{TrainedEncoder, batch};
 
 /// What `squad answer` asks for.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub fn answer(request: &AnswerRequest) -> Result<()> {
     found.arm.variant.check_weights()?;
     let (recipe, max_len) = (&found.recipe, found.recipe.max_len());
     let sizes = (recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         config.init_span_finder(device)
     })?;
     let threshold = match request.null_threshold {

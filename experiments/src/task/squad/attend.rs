@@ -7,7 +7,7 @@ use crate::attend::{Attend, Attended, not_blank};
 use crate::protocol::Task;
 use crate::protocol::find::find;
 use crate::recipe::EncoderRecipe;
-use crate::task::encoder::{self, Trained};
+use crate::task::encoder::{self, TrainedEncoder};
 
 /// The attention of a question, `--text`, and its paragraph, `--target`.
 ///
@@ -23,7 +23,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
     found.arm.variant.check_weights()?;
     let (data, max_len) = (&found.recipe.data, found.recipe.max_len());
     let sizes = (found.recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         config.init_span_finder(device)
     })?;
     let tokenizer = &trained.pretrained.tokenizer;

@@ -9,7 +9,7 @@ use crate::export::{Export, Loader, Package};
 use crate::protocol::Task;
 use crate::protocol::find::find;
 use crate::recipe::EncoderRecipe;
-use crate::task::encoder::{self, ExportedHead, Trained};
+use crate::task::encoder::{self, ExportedHead, TrainedEncoder};
 
 /// The files of a model that finds answers.
 ///
@@ -19,7 +19,7 @@ pub fn export(request: &Export) -> Result<Package> {
     let found = find::<Squad>(&request.model, Squad::variants)?;
     let max_len = found.recipe.max_len();
     let sizes = (found.recipe.model(), max_len);
-    let trained = Trained::open(&found, sizes, request.device, |config, device| {
+    let trained = TrainedEncoder::open(&found, sizes, request.device, |config, device| {
         config.init_span_finder(device)
     })?;
     let head = ExportedHead {
