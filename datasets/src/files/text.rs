@@ -123,8 +123,8 @@ impl TextRule {
         }
     }
 
-    /// A paragraph as words between single spaces.
-    fn words_of(&self, paragraph: &str) -> String {
+    /// A paragraph as words between single spaces, as the corpus has them.
+    pub fn words_of(&self, paragraph: &str) -> String {
         let paragraph = match self.words {
             Words::Spaces => paragraph.to_owned(),
             Words::Moses => {

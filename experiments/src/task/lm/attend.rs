@@ -25,6 +25,8 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         request.target.is_none(),
         "a language model reads one text: leave out `--target`"
     );
+    let trained = Trained::open(&request.model, request.device)?;
+    let text = &trained.as_read(text);
     let Trained {
         found,
         vocabulary,
@@ -33,7 +35,7 @@ pub fn attend(request: &Attend) -> Result<Attended> {
         mask,
         masks,
         device,
-    } = Trained::open(&request.model, request.device)?;
+    } = trained;
     found.arm.variant.check_weights()?;
     let (model, device) = (&found.recipe.model, &device.device);
     let ids = vocabulary.encode_text(text);

@@ -119,8 +119,9 @@ pub fn score(request: &Score) -> Result<()> {
         let chunk = read_lines(&mut input, LINES, n_lines)?;
         n_lines += chunk.len();
         for line in &chunk {
-            let ids = model.vocabulary.encode_line(line);
-            let text = format!("{line}\n");
+            // An empty line is one too.
+            let text = model.as_read(&format!("{line}\n"));
+            let ids = model.vocabulary.encode_text(&text);
             let words = typed_words(&text);
             let is_unknown = |(id, word): &(&u32, &&str)| **id == UNK && **word != "<unk>";
             lines.push_back(Line {

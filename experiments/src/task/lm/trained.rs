@@ -72,4 +72,17 @@ impl Trained {
             device,
         })
     }
+
+    /// A text as the corpus has it, line by line: words between spaces, which are told apart and brought into lower case where
+    /// those of the user's own files were.
+    pub(super) fn as_read(&self, text: &str) -> String {
+        let files = self.found.recipe.data.files.as_ref();
+        match files.map(|files| files.rule()) {
+            None => text.to_owned(),
+            Some(rule) => text
+                .lines()
+                .map(|line| rule.words_of(line) + "\n")
+                .collect(),
+        }
+    }
 }

@@ -6,7 +6,8 @@ use super::{bench, value};
 use crate::bench::{assert_says, said, stdout};
 
 const SETS: &[&str] = &[
-    "data.corpus=wikitext2",
+    "data.corpus=files",
+    "data.files.words=spaces",
     "data.vocab_size=0",
     "eval.batch_size=1",
     "prune.p=[0, 60]",
@@ -47,14 +48,14 @@ fn a_text_is_scored_as_the_test_set_is() {
     let bench = bench();
     let test = text(11);
     fs::create_dir(bench.path("mine")).unwrap();
-    // The first token of a test set is read and no target: an empty line is the end that `score` starts from.
+    // The first token of a test set is read and no target: it is the end of a line here, that `score` starts from.
     let files = [
         ("train", text(400)),
         ("valid", text(30)),
-        ("test", format!("\n{test}")),
+        ("test", format!("<eos> {test}")),
     ];
     for (split, text) in files {
-        fs::write(bench.path(&format!("mine/wiki.{split}.tokens")), text).unwrap();
+        fs::write(bench.path(format!("mine/{split}.txt")), text).unwrap();
     }
     let run = bench.tiny_with("--out run --device flex --data mine", SETS);
     run.success();
@@ -104,6 +105,45 @@ fn a_text_is_scored_as_the_test_set_is() {
     assert_eq!(typed, ["the", "dog", "saw", "the", "sun", "<eos>"]);
     let sum: f64 = cells.iter().map(|(_, nll)| nll).sum();
     assert!((sum - columns(&long)[0].0).abs() < 1e-3, "{words} {long}");
+}
+
+/// Words are those of the files that the model was trained on.
+#[test]
+fn a_text_as_people_write_it_is_read_as_the_corpus_was() {
+    let bench = bench();
+    let line = |i: usize| format!("The {}, the sun {i}.\n", ["dog", "cat", "cow"][i % 3]);
+    fs::write(
+        bench.path("mine.txt"),
+        (0..400).map(line).collect::<String>(),
+    )
+    .unwrap();
+    let sets = [
+        SETS,
+        &["data.files.words=moses", "data.files.lowercase=true"],
+    ]
+    .concat();
+    bench
+        .tiny_with("train --out run --device flex --data mine.txt", &sets)
+        .success();
+    let score = bench.piped(
+        "score --device flex --model run --words",
+        "The dog, the SUN.\n\n",
+    );
+    let score = score.success();
+    let printed = stdout(&score);
+    let words: Vec<&str> = printed
+        .lines()
+        .filter_map(|line| Some(line.split_once('\t')?.0))
+        .collect();
+    assert_eq!(
+        words,
+        ["the", "dog", ",", "the", "sun", ".", "<eos>", "<eos>"]
+    );
+    let told = String::from_utf8_lossy(&score.get_output().stderr).into_owned();
+    assert_says(
+        &told,
+        &["2 lines, 8 words with the ends of lines (0 unknown)"],
+    );
 }
 
 #[test]
