@@ -43,5 +43,7 @@ pub mod significance;
 pub use condition::{Baseline, Condition, Mask, MaskFamily, MaskRows, Weighing};
 pub use error::{Result, ResultsError};
 pub use metric::{Metric, Perplexity, PerplexitySignature, ScoreSignature};
-pub use record::{COMMIT, PaperReference, RunRecord, Status, WEIGHTS, load_all, load_readable};
+pub use record::{
+    COMMIT, Damaged, PaperReference, RunRecord, Status, WEIGHTS, load_all, load_readable,
+};
 pub use render::{Expected, Report, ReportOptions, Table, report};

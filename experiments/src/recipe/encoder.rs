@@ -186,7 +186,6 @@ pub struct EncoderRetrainRecipe {
 
 impl EncoderRetrainRecipe {
     /// It trains as the dense model did, and has no learning rate of its own.
-    #[allow(clippy::unused_self)]
     pub(super) fn lr(&self) -> Option<f64> {
         None
     }

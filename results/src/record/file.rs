@@ -123,13 +123,14 @@ pub fn load_all(dir: impl AsRef<Path>) -> Result<Vec<RunRecord>> {
     files(dir.as_ref())?.iter().map(RunRecord::load).collect()
 }
 
+/// A file that is no record, with what is wrong.
+pub type Damaged = (PathBuf, ResultsError);
+
 /// As [`load_all`], but past files that cannot be read: the records of the others, and these files with what is wrong.
 ///
 /// # Errors
 /// [`ResultsError::NoRuns`] without such a folder; a folder that cannot be read.
-pub fn load_readable(
-    dir: impl AsRef<Path>,
-) -> Result<(Vec<RunRecord>, Vec<(PathBuf, ResultsError)>)> {
+pub fn load_readable(dir: impl AsRef<Path>) -> Result<(Vec<RunRecord>, Vec<Damaged>)> {
     let (mut records, mut damaged) = (Vec::new(), Vec::new());
     for file in files(dir.as_ref())? {
         match RunRecord::load(&file) {

@@ -4,7 +4,7 @@ mod check;
 mod file;
 
 pub(crate) use file::write_atomic;
-pub use file::{SCHEMA, load_all, load_readable};
+pub use file::{Damaged, SCHEMA, load_all, load_readable};
 
 use std::collections::BTreeMap;
 

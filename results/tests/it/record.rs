@@ -57,7 +57,7 @@ fn damaged_files_are_named() {
     let other = run(AP, Some(40.0), 1, 6.0);
     other.save(dir.path()).unwrap();
     let (readable, damaged) = load_readable(dir.path()).unwrap();
-    assert_eq!(readable, [other.clone()]);
+    assert_eq!(readable, std::slice::from_ref(&other));
     assert_eq!(damaged.len(), 1);
     assert_eq!(damaged[0].0, path);
     assert!(matches!(damaged[0].1, ResultsError::BadRecord { .. }));

@@ -251,12 +251,12 @@ fn models_that_diverge_do_not_keep_the_others_from_being_made() {
     for seed in ["seed-1", "seed-2"] {
         assert!(
             bench
-                .path(&format!("run/{seed}/dense/trained.json"))
+                .path(format!("run/{seed}/dense/trained.json"))
                 .exists()
         );
         assert!(
             !bench
-                .path(&format!("run/{seed}/rows/p0/trained.json"))
+                .path(format!("run/{seed}/rows/p0/trained.json"))
                 .exists()
         );
     }
