@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 
-LEFT_OUT = {".lock", "status.json", "timing.jsonl"}
+LEFT_OUT = {".lock", "run.log", "status.json", "timing.jsonl"}
 TIMES = {"command", "started", "finished", "seconds", "tokens_per_second", "peak_gigabytes"}
 OF_TIME = {"seconds", "gigabytes"}
 
