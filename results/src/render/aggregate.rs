@@ -127,17 +127,16 @@ pub(crate) fn over_shared_seeds([ours, base]: [&[(u64, f64)]; 2]) -> Option<(f64
     Some((over(&ours)?, over(&base)?))
 }
 
-/// The change of a score against another over the seeds that both have, and the standard deviation of the changes of
-/// single seeds, which is not that of the score: what seeds have in common is in neither. 0 of one seed.
+/// The change of a score against another over the seeds that both have, and the standard deviation of the changes of single
+/// runs, each against its own seed: what a seed does to both is in neither. 0 of one run.
 pub(crate) fn change_over_shared_seeds(
     how: Difference,
     runs: [&[(u64, f64)]; 2],
 ) -> Option<(f64, f64)> {
     let (mean, base) = over_shared_seeds(runs)?;
-    let [ours, of_base] = runs.map(mean_of_seeds);
-    let changes: Vec<f64> = ours
-        .iter()
-        .filter_map(|(seed, &value)| Some(difference(how, value, *of_base.get(seed)?)))
+    let of_base = mean_of_seeds(runs[1]);
+    let changes: Vec<f64> = (runs[0].iter())
+        .filter_map(|(seed, value)| Some(difference(how, *value, *of_base.get(seed)?)))
         .collect();
     let sd = standard_deviation(&changes).unwrap_or(0.0);
     Some((difference(how, mean, base), sd))
@@ -511,7 +510,8 @@ mod tests {
         assert!((change - 10.0).abs() < 1e-9 && sd < 1e-9, "{change} {sd}");
         // Of 1, 2 and 3 points, the last of two masks.
         let ours = [(1, 11.0), (2, 302.0), (3, 52.0), (3, 54.0)];
-        assert_eq!(spread(Difference::Points, &ours), (2.0, 1.0));
+        let of_runs = standard_deviation(&[1.0, 2.0, 2.0, 4.0]).unwrap();
+        assert_eq!(spread(Difference::Points, &ours), (2.0, of_runs));
         assert_eq!(spread(Difference::Points, &[(1, 12.0)]), (2.0, 0.0));
     }
 

@@ -24,8 +24,8 @@ pub const RUN_RECORD: Target = Target {
     name: "run-record",
     corpus: || {
         Corpus::of([
-            published!("published/glue-minilm-l6-mrpc/records/glue-minilm-l6-c30095dd-seed1-mrpc-ap-p90-MRPC-accuracy.run.json"),
-            published!("published/glue-minilm-l6-mrpc/records/glue-minilm-l6-c30095dd-seed1-mrpc-majority-MRPC-f1.run.json"),
+            published!("published/glue-minilm-l6/records/glue-minilm-l6-64ac96e3-seed1-mrpc-ap-p90-MRPC-accuracy.run.json"),
+            published!("published/glue-minilm-l6/records/glue-minilm-l6-64ac96e3-seed1-mrpc-majority-MRPC-f1.run.json"),
             published!("published/iwslt-small/records/iwslt-small-53363a02-seed1-softmax-decoder-self-ap-p40.run.json"),
             published!("published/iwslt-small/records/iwslt-small-53363a02-seed2-softmax-cross-ap-uses-p80-paper-rows.run.json"),
         ])
