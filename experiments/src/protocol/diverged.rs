@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use super::method::Protocol;
 use super::rows::{Arm, Row};
-use super::task::{Phase, Task};
+use super::task::Task;
 use crate::recipe::Recipe;
 use crate::train::{Diverged, Identity};
 
@@ -107,13 +107,9 @@ impl<T: Task> Protocol<'_, T> {
                 .collect(),
         };
         self.run.tracker().given_up(&lost);
-        let phase = match row {
-            None => Phase::Dense,
-            Some(_) => Phase::Again,
-        };
-        let (key, lr) = match (phase, recipe.retrain_lr()) {
-            (Phase::Again, Some(lr)) => ("retrain.lr", lr),
-            (Phase::Dense | Phase::Again, _) => ("train.lr", recipe.lr()),
+        let (key, lr) = match (row, recipe.retrain_lr()) {
+            (Some(_), Some(lr)) => ("retrain.lr", lr),
+            (Some(_), None) | (None, _) => ("train.lr", recipe.lr()),
         };
         given_up.push(GivenUp { why, key, lr });
     }

@@ -17,6 +17,8 @@
 mod arguments;
 mod baseline;
 mod case;
+#[path = "../common/chosen.rs"]
+mod chosen;
 mod masks;
 mod memory;
 mod ours;
@@ -29,9 +31,10 @@ use std::path::PathBuf;
 use arguments::{Arguments, refuse};
 use baseline::Baseline;
 use case::{Case, Other, Suite};
+use chosen::chosen;
 use ours::Ours;
 use report::{Report, Row};
-use sparta_ops::testing::{TestDevice, devices};
+use sparta_ops::testing::TestDevice;
 
 const USAGE: &str = "--device NAME, --filter TEXT, --rounds N, --cases cpu|gpu, --peer PYTHON, --out DIR, --masks RUN and \
      --baseline summary.csv; the head of ops/benches/attention/main.rs says more";
@@ -79,28 +82,11 @@ impl Options {
         }
         options
     }
-
-    /// The devices to time: a software GPU only where it is asked for.
-    fn devices(&self) -> Vec<TestDevice> {
-        let known = devices();
-        let names: Vec<&str> = known.iter().map(|device| device.name).collect();
-        if let Some(name) = self.device.as_deref().filter(|name| !names.contains(name)) {
-            let names = names.join(", ");
-            refuse(format!(
-                "--device {name}: compiled in are {names}; another one is a feature of sparta-ops, as in `--features tch`"
-            ));
-        }
-        let wanted = |device: &TestDevice| match &self.device {
-            Some(name) => device.name == name,
-            None => device.name != "wgpu",
-        };
-        known.into_iter().filter(wanted).collect()
-    }
 }
 
 fn main() {
     let options = Options::parse();
-    let devices = options.devices();
+    let devices = chosen(options.device.as_deref());
     let mut cases = options.suite.cases();
     cases.extend(options.masks.iter().flat_map(|dir| masks::cases(dir)));
     let mut peer = options

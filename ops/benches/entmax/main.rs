@@ -9,6 +9,8 @@
 #[path = "../common/arguments.rs"]
 mod arguments;
 mod case;
+#[path = "../common/chosen.rs"]
+mod chosen;
 mod ours;
 #[path = "../common/peer.rs"]
 mod peer;
@@ -20,8 +22,9 @@ use std::path::PathBuf;
 
 use arguments::{Arguments, refuse};
 use case::Case;
+use chosen::chosen;
 use report::{Report, Row};
-use sparta_ops::testing::{TestDevice, devices};
+use sparta_ops::testing::TestDevice;
 
 const USAGE: &str = "--device NAME, --filter TEXT, --rounds N, --peer PYTHON and --out DIR; the head of \
      ops/benches/entmax/main.rs says more";
@@ -57,28 +60,11 @@ impl Options {
         }
         options
     }
-
-    /// The devices to time: a software GPU only where it is asked for.
-    fn devices(&self) -> Vec<TestDevice> {
-        let known = devices();
-        let names: Vec<&str> = known.iter().map(|device| device.name).collect();
-        if let Some(name) = self.device.as_deref().filter(|name| !names.contains(name)) {
-            let names = names.join(", ");
-            refuse(format!(
-                "--device {name}: compiled in are {names}; another one is a feature of sparta-ops, as in `--features tch`"
-            ));
-        }
-        let wanted = |device: &TestDevice| match &self.device {
-            Some(name) => device.name == name,
-            None => device.name != "wgpu",
-        };
-        known.into_iter().filter(wanted).collect()
-    }
 }
 
 fn main() {
     let options = Options::parse();
-    let devices = options.devices();
+    let devices = chosen(options.device.as_deref());
     let mut peer = options
         .peer
         .as_deref()
