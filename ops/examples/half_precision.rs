@@ -1,4 +1,5 @@
-//! The mappings and attention in f16 and bf16: they are computed in f32 and rounded once, so that errors are those of the type.
+//! The mappings and attention in f16 and bf16. Mappings are computed in f32 and rounded once; attention over few keys, or on a GPU, in
+//! the type itself, and rounded at each step.
 //!
 //! ```sh
 //! cargo run --release -p sparta-ops --example half_precision

@@ -63,6 +63,9 @@ pub(crate) use packing::visible_keys;
 ///
 /// The readable definition and the fused kernels ([`Implementation`]) agree to rounding, dropout
 /// included; on flex and ndarray the fused ones give the same bits whatever the number of threads.
+/// Every number but α and the lengths of a span is read in the query's type. In half types the definition computes in the type
+/// itself, as fast as a device multiplies matrices in it: a score beyond 65,504 is +∞ in f16, and its row NaN. The kernels compute
+/// in f32 and round once.
 ///
 /// # Panics
 /// With the message of [`try_sparse_attention`]'s error.
@@ -90,7 +93,8 @@ pub fn sparse_attention(
         .unwrap_or_else(|error| panic!("sparse_attention: {error}"))
 }
 
-/// [`sparse_attention`] that reports bad arguments.
+/// [`sparse_attention`] that reports arguments that do not fit. It does not look at values: a NaN or +∞ among scores gives a
+/// row of NaN.
 ///
 /// # Shapes
 /// As [`sparse_attention`].
@@ -109,7 +113,7 @@ pub fn try_sparse_attention(
     let sizes = [query.dims()[2], key.dims()[2]];
     let implementation = options.resolve_for(&device, query.dtype(), sizes)?;
     options.fold_lengths(key.dims()[2]);
-    options.hide_by_bias();
+    options.hide_by_bias(query.dtype());
     options.draw_seed(&device, implementation);
     let output = match implementation {
         Implementation::Reference => reference::attend(query, key, value, options),
@@ -133,6 +137,9 @@ fn without_hidden(tensor: Tensor<4>, padding: Option<&Tensor<2, Bool>>) -> Tenso
         return tensor;
     };
     let shape @ [batch, _, seq_kv, _] = tensor.dims();
+    if shape.contains(&0) {
+        return tensor;
+    }
     let hidden = padding.clone().reshape([batch, 1, seq_kv, 1]);
     tensor.mask_fill(hidden.expand(shape), 0.0)
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, DType, Int, Tensor};
 
 use super::error::{AttentionError, expect};
+use super::span::of_type;
 use super::{BlockMask, Implementation, Packing, Span};
 use crate::entmax::{Mapping, check_lambda};
 use crate::primitive::hidden_at;
@@ -358,23 +359,28 @@ impl AttentionOptions {
         }
     }
 
-    /// Makes f16's minimum in a bias −∞: a score that is added to it may round to a number above, and in f32 it is no number
-    /// that hides.
-    pub(super) fn hide_by_bias(&mut self) {
+    /// Makes f16's minimum in a bias −∞, also in one that queries of f16 read: a score that is added to it may round to a number
+    /// above, and in f32 it is no number that hides.
+    pub(super) fn hide_by_bias(&mut self, of_queries: DType) {
         let dtype = DType::F16;
-        if let Some(bias) = self.bias.take_if(|bias| bias.dtype() == dtype) {
+        let is_half = |bias: &mut Tensor<4>| [bias.dtype(), of_queries].contains(&dtype);
+        if let Some(bias) = self.bias.take_if(is_half) {
+            let bias = of_type(bias, dtype);
             let hides = bias.clone().lower_equal_elem(hidden_at(dtype));
             self.bias = Some(bias.mask_fill(hides, f64::NEG_INFINITY));
         }
     }
 
-    /// Turns `key_lengths` into `key_padding`, joined to what is there.
+    /// Turns `key_lengths` into `key_padding`, joined to what is there; those of no key or example are dropped.
     pub fn fold_lengths(&mut self, seq_kv: usize) {
         let Some(lengths) = self.key_lengths.take() else {
             return;
         };
         let device = lengths.device();
         let [batch] = lengths.dims();
+        if [batch, seq_kv].contains(&0) {
+            return;
+        }
         let place = Tensor::<1, Int>::arange(0..seq_kv as i64, &device).reshape([1, seq_kv]);
         let behind = place
             .expand([batch, seq_kv])

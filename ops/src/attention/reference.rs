@@ -1,9 +1,10 @@
 //! Attention with materialised scores: the readable definition.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Distribution, Int, Tensor, TensorData};
 
 use super::packing::{hidden_cells, visible_keys};
+use super::span::of_type;
 use super::{AttentionOptions, AttentionOutput, Dropout, Implementation, Normalizer, RelativeTerm};
 use crate::backend::SpartaBackend;
 use crate::primitive::HIDDEN;
@@ -15,17 +16,17 @@ pub(super) fn attend(
     value: Tensor<4>,
     mut options: AttentionOptions,
 ) -> AttentionOutput {
-    let [_, n_heads, seq_q, d_head] = query.dims();
+    let [batch, n_heads, seq_q, d_head] = query.dims();
     let seq_kv = key.dims()[2];
-    if seq_q == 0 {
+    if [batch, n_heads, seq_q].contains(&0) {
         return without_queries(query, key, value, &options);
     }
     if seq_kv == 0 {
         return without_keys(query, value.dims()[3], &options);
     }
-    options.fold_span([seq_q, seq_kv], query.dtype(), false);
-    let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
-    let device = query.device();
+    let (device, dtype) = (query.device(), query.dtype());
+    options.fold_span([seq_q, seq_kv], dtype, false);
+    let [key, value] = [key, value].map(|rows| repeat_heads(of_type(rows, dtype), n_heads));
     let scale = options.scale.unwrap_or(1.0 / (d_head as f64).sqrt());
 
     let query = match scale {
@@ -34,15 +35,16 @@ pub(super) fn attend(
     };
     let mut scores = query.matmul(key.swap_dims(2, 3));
     if let Some(bias) = &options.bias {
-        scores = scores + bias.clone();
+        scores = scores + of_type(bias.clone(), dtype);
     }
     if let Some(RelativeTerm { query, positions }) = options.relative.clone() {
-        scores = scores + by_distance(query.mul_scalar(scale), positions, seq_kv);
+        let query = of_type(query, dtype).mul_scalar(scale);
+        scores = scores + by_distance(query, of_type(positions, dtype), seq_kv);
     }
     if let Some(mask) = combine(&options, [seq_q, seq_kv], &device) {
         let shape = scores.dims();
-        let hidden = match scores.dtype() {
-            burn::tensor::DType::F16 => -65504.0,
+        let hidden = match dtype {
+            DType::F16 => -65504.0,
             _ => 10.0 * HIDDEN,
         };
         scores = scores.mask_fill(mask.expand(shape), hidden);
@@ -75,8 +77,9 @@ fn without_queries(
     value: Tensor<4>,
     options: &AttentionOptions,
 ) -> AttentionOutput {
-    let [batch, n_heads, ..] = query.dims();
-    let of = |width| Tensor::zeros([batch, n_heads, 0, width], (&query.device(), query.dtype()));
+    let [batch, n_heads, seq_q, _] = query.dims();
+    let (device, dtype) = (query.device(), query.dtype());
+    let of = |width| Tensor::zeros([batch, n_heads, seq_q, width], (&device, dtype));
     AttentionOutput {
         context: of(value.dims()[3]),
         weights: options.return_weights.then(|| of(key.dims()[2])),
@@ -87,14 +90,14 @@ fn without_queries(
 /// Zeros, with zero gradients in the query: some backends have no product over nothing.
 fn without_keys(query: Tensor<4>, d_value: usize, options: &AttentionOptions) -> AttentionOutput {
     let [batch, n_heads, seq_q, _] = query.dims();
-    let device = query.device();
+    let (device, dtype) = (query.device(), query.dtype());
     let everywhere =
         Tensor::<4, Bool>::full([batch, n_heads, seq_q, 1], true, &device.clone().inner());
     let zeros = query.narrow(3, 0, 1).mask_fill(everywhere, 0.0);
     AttentionOutput {
         context: zeros.expand([batch, n_heads, seq_q, d_value]),
         weights: (options.return_weights)
-            .then(|| Tensor::zeros([batch, n_heads, seq_q, 0], &device)),
+            .then(|| Tensor::zeros([batch, n_heads, seq_q, 0], (&device, dtype))),
         implementation: Implementation::Reference,
     }
 }

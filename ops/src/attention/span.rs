@@ -142,7 +142,8 @@ fn wide(tensor: Tensor<4>) -> Tensor<4> {
     }
 }
 
-fn of_type(tensor: Tensor<4>, dtype: DType) -> Tensor<4> {
+/// A tensor in a type; itself, where it has it.
+pub(super) fn of_type<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
     match tensor.dtype() == dtype {
         true => tensor,
         false => tensor.cast(dtype),
@@ -162,9 +163,13 @@ impl AttentionOptions {
             | Normalizer::Oscarmax { .. } => None,
         };
         let Some(span) = span else { return };
+        // Nothing is far from nothing.
+        if sizes.contains(&0) {
+            return;
+        }
         let (log, hidden) = span.terms(sizes, dtype);
         self.bias = Some(match self.bias.take() {
-            Some(bias) => bias + log,
+            Some(bias) => of_type(bias, dtype) + log,
             None => log,
         });
         if fused && self.block_mask.is_none() {

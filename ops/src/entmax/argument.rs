@@ -43,6 +43,12 @@ pub(crate) const ENTMAX_ALPHA: Domain = Domain {
     contains: |alpha| alpha > 0.0,
 };
 
+pub(crate) const ALPHA_MIN: Domain = Domain {
+    argument: "alpha_min",
+    needs: "the lower bound of a learned alpha is a finite number <= 2, the largest alpha",
+    contains: |min| min <= 2.0,
+};
+
 pub(crate) const NORMMAX_ALPHA: Domain = Domain {
     argument: "alpha",
     needs: "normmax needs a finite alpha > 1",
@@ -80,10 +86,11 @@ impl Domain {
 }
 
 impl<const D: usize> PerRow<D> {
-    /// Whether every value is in the domain; reads a tensor from its device.
-    pub(crate) fn check(&self, domain: Domain) -> Result<(), EntmaxError> {
+    /// Whether every value is in the domain; reads a tensor from its device, unless there are no scores that it is for.
+    pub(crate) fn check(&self, domain: Domain, scores: &Tensor<D>) -> Result<(), EntmaxError> {
         match self {
             Self::Number(number) => domain.check(*number),
+            Self::Tensor(_) if scores.dims().contains(&0) => Ok(()),
             Self::Tensor(tensor) => tensor
                 .to_data()
                 .iter::<f64>()
@@ -91,7 +98,7 @@ impl<const D: usize> PerRow<D> {
         }
     }
 
-    /// The values as a column `[rows, 1]`, once their shape is known to fit; a number is checked.
+    /// The values as a column `[rows, 1]`, once their shape is known to fit; a number is checked. Of no rows it is made anew.
     pub(crate) fn column(
         self,
         domain: Domain,
@@ -120,6 +127,9 @@ impl<const D: usize> PerRow<D> {
                 scores: scores.dims().to_vec(),
                 dim,
             });
+        }
+        if column.contains(&0) {
+            return Ok(Tensor::zeros([0, 1], (&tensor.device(), tensor.dtype())));
         }
         Ok(last_dim_rows(tensor.expand(column), dim))
     }

@@ -101,7 +101,7 @@ pub fn try_entmax_bisect<const D: usize>(
     bisection: impl Into<Bisection>,
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
-    alpha.check(ENTMAX_ALPHA)?;
+    alpha.check(ENTMAX_ALPHA, &scores)?;
     check_scores(&scores)?;
     entmax_bisect_of(scores, alpha, dim, bisection.into())
 }
@@ -209,7 +209,7 @@ pub fn try_normmax_bisect<const D: usize>(
     n_iter: impl Into<Option<usize>>,
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
-    alpha.check(NORMMAX_ALPHA)?;
+    alpha.check(NORMMAX_ALPHA, &scores)?;
     check_scores(&scores)?;
     normmax_of(scores, alpha, dim, n_iter.into())
 }
@@ -283,7 +283,7 @@ pub fn try_budget_bisect<const D: usize>(
     n_iter: impl Into<Option<usize>>,
 ) -> Result<Tensor<D>, EntmaxError> {
     let budget = budget.into();
-    budget.check(BUDGET)?;
+    budget.check(BUDGET, &scores)?;
     check_scores(&scores)?;
     budget_of(scores, budget, dim, n_iter.into())
 }

@@ -31,7 +31,7 @@ pub use bisection::{
 pub use error::EntmaxError;
 pub use structured::{StructuredMapping, fusedmax, oscarmax, try_fusedmax, try_oscarmax};
 
-pub(crate) use argument::{ENTMAX_ALPHA, NORMMAX_ALPHA, check_scores};
+pub(crate) use argument::{ALPHA_MIN, ENTMAX_ALPHA, NORMMAX_ALPHA, check_scores};
 pub(crate) use rows::{by_rows, dimension};
 pub(crate) use structured::{
     backward as structured_backward, check_lambda, forward as structured_forward,
@@ -116,7 +116,7 @@ pub fn try_entmax<const D: usize>(
     dim: impl AsIndex,
 ) -> Result<Tensor<D>, EntmaxError> {
     let alpha = alpha.into();
-    alpha.check(ENTMAX_ALPHA)?;
+    alpha.check(ENTMAX_ALPHA, &scores)?;
     check_scores(&scores)?;
     entmax_of(scores, alpha, dim)
 }
@@ -128,7 +128,7 @@ pub(crate) fn entmax_of<const D: usize>(
 ) -> Result<Tensor<D>, EntmaxError> {
     match alpha {
         PerRow::Number(number) => {
-            alpha.check(ENTMAX_ALPHA)?;
+            alpha.check(ENTMAX_ALPHA, &scores)?;
             along(scores, dim, Mapping::of(number))
         }
         PerRow::Tensor(_) => {

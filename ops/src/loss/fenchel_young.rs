@@ -201,7 +201,7 @@ pub(crate) fn fenchel_young<const D: usize>(
     let dtype = scores.dtype();
     let rows = shape[..D - 1].iter().product::<usize>();
     if rows == 0 || shape[D - 1] == 0 {
-        return Ok(scores.sum_dim(D - 1).reshape([rows]));
+        return Ok(scores.sum_dim(D - 1).reshape([-1]));
     }
     let z = widen(scores.clone().reshape([rows, shape[D - 1]]));
     let loss = match regulariser {

@@ -24,11 +24,10 @@ pub(crate) enum Kind {
 
 impl<const D: usize> From<Tensor<D, Int>> for Targets {
     fn from(classes: Tensor<D, Int>) -> Self {
-        let shape = classes.dims();
-        let rows: usize = shape.iter().product();
+        let shape = classes.dims().to_vec();
         Self {
-            kind: Kind::Classes(classes.reshape([rows])),
-            shape: shape.to_vec(),
+            kind: Kind::Classes(classes.reshape([-1])),
+            shape,
         }
     }
 }
@@ -36,9 +35,14 @@ impl<const D: usize> From<Tensor<D, Int>> for Targets {
 impl<const D: usize> From<Tensor<D>> for Targets {
     fn from(distributions: Tensor<D>) -> Self {
         let shape = distributions.dims();
-        let rows = shape[..D - 1].iter().product();
+        let size = [shape[..D - 1].iter().product(), shape[D - 1]];
+        // Burn's reshape keeps a dimension of the source where the size is 0.
+        let rows = match size.contains(&0) {
+            true => Tensor::zeros(size, (&distributions.device(), distributions.dtype())),
+            false => distributions.reshape(size),
+        };
         Self {
-            kind: Kind::Distributions(distributions.reshape([rows, shape[D - 1]])),
+            kind: Kind::Distributions(rows),
             shape: shape.to_vec(),
         }
     }

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::entmax::{EntmaxError, dimension, entmax_of};
+use crate::entmax::{ALPHA_MIN, EntmaxError, dimension, entmax_of};
 
 /// Makes an [`AlphaEntmax`].
 #[derive(Config, Debug)]
@@ -14,14 +14,18 @@ pub struct AlphaEntmaxConfig {
     /// one α per head of scores `[batch, n_heads, seq_q, seq_kv]`. A shape of the scores' rank is taken as
     /// it is.
     pub shape: Vec<usize>,
-    /// Lower bound: α is clamped to `[alpha_min, 2]`; below it the gradient in a is zero. The paper's
+    /// Lower bound, at most 2: α is clamped to `[alpha_min, 2]`; below it the gradient in a is zero. The paper's
     /// code uses 1.01; our entmax is exact down to α = 1 and needs no bound.
     pub alpha_min: Option<f64>,
 }
 
 impl AlphaEntmaxConfig {
     /// Makes the module, with a drawn from N(0, 1) as in the paper's code: α spreads around 1.5.
+    ///
+    /// # Panics
+    /// If `alpha_min` is above 2 or not finite.
     pub fn init(&self, device: &Device) -> AlphaEntmax {
+        check_min(self.alpha_min).unwrap_or_else(|error| panic!("AlphaEntmaxConfig: {error}"));
         let n = self.shape.iter().product::<usize>();
         let raw = Tensor::random([n], Distribution::Normal(0.0, 1.0), device);
         AlphaEntmax {
@@ -61,7 +65,11 @@ impl AlphaEntmax {
     ///
     /// # Shapes
     /// - result: `[n]`, n the product of `shape`
+    ///
+    /// # Panics
+    /// If `alpha_min` is above 2 or not finite.
     pub fn alpha(&self) -> Tensor<1> {
+        check_min(self.alpha_min).unwrap_or_else(|error| panic!("AlphaEntmax: {error}"));
         let alpha = sigmoid(self.raw_alpha.val()).add_scalar(1.0);
         match self.alpha_min {
             Some(min) => alpha.clamp(min, 2.0),
@@ -88,13 +96,14 @@ impl AlphaEntmax {
     /// As [`AlphaEntmax::forward`].
     ///
     /// # Errors
-    /// A shape of α that does not broadcast, a dimension that does not exist.
+    /// A shape of α that does not broadcast, a dimension that does not exist, an `alpha_min` above 2 or not finite.
     pub fn try_forward<const D: usize>(
         &self,
         scores: Tensor<D>,
         dim: i64,
     ) -> Result<Tensor<D>, EntmaxError> {
         let dim = dimension::<D>(dim as isize)?;
+        check_min(self.alpha_min)?;
         let rank = self.shape.len();
         let first = usize::from(rank < D);
         if rank > D {
@@ -107,6 +116,15 @@ impl AlphaEntmax {
         }
         let mut shape = [1; D];
         shape[first..first + rank].copy_from_slice(&self.shape);
-        entmax_of(scores, self.alpha().reshape(shape).into(), dim)
+        let alpha = match shape.contains(&0) {
+            true => Tensor::zeros(shape, &scores.device()),
+            false => self.alpha().reshape(shape),
+        };
+        entmax_of(scores, alpha.into(), dim)
     }
+}
+
+/// That α can be clamped to a lower bound.
+fn check_min(alpha_min: Option<f64>) -> Result<(), EntmaxError> {
+    alpha_min.map_or(Ok(()), |min| ALPHA_MIN.check(min))
 }

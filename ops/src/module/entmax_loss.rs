@@ -143,7 +143,8 @@ impl EntmaxLoss {
             .unwrap_or_else(|error| panic!("EntmaxLoss: {error}"))
     }
 
-    /// [`EntmaxLoss::forward`] that reports bad arguments.
+    /// [`EntmaxLoss::forward`] that reports bad arguments. It reads targets, if they are checked, and does not look for
+    /// a NaN or +∞ among scores.
     ///
     /// # Shapes
     /// As [`EntmaxLoss::forward`].
@@ -210,15 +211,20 @@ impl EntmaxLoss {
         targets: &Kind,
         scores: &Tensor<D>,
     ) -> Result<Tensor<1>, LossError> {
-        let n_classes = scores.dims()[D - 1];
+        let shape = scores.dims();
+        let n_classes = shape[D - 1];
         if let Some(weights) = &self.class_weights
             && weights.dims() != [n_classes]
         {
             return Err(LossError::ClassWeights {
                 found: weights.dims()[0],
                 n_classes,
-                scores: scores.dims().to_vec(),
+                scores: shape.to_vec(),
             });
+        }
+        if shape.contains(&0) {
+            let rows = shape[..D - 1].iter().product::<usize>();
+            return Ok(Tensor::zeros([rows], &scores.device()));
         }
         Ok(match (targets, &self.class_weights) {
             (Kind::Classes(classes), weights) => {
@@ -247,7 +253,7 @@ impl EntmaxLoss {
     /// that are not hidden.
     fn smoothed<const D: usize>(&self, targets: Targets, scores: &Tensor<D>) -> Targets {
         let fraction = self.label_smoothing;
-        if fraction == 0.0 {
+        if fraction == 0.0 || scores.dims().contains(&0) {
             return targets;
         }
         let n = scores.dims()[D - 1];

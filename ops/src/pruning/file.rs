@@ -1,8 +1,8 @@
 //! The files of patterns and masks: safetensors, written atomically, the same bytes every time.
 //!
 //! The header's `__metadata__` holds `format`, `version`, `checksum` (FNV-1a 64 of the tensors'
-//! bytes in the order of their names) and what the format adds; any safetensors reader opens
-//! the file.
+//! bytes in the order of their names), what the format adds, and `metadata_checksum` (of all of
+//! this), which files of earlier versions lack; any safetensors reader opens the file.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -103,7 +103,16 @@ impl Document {
     ) -> Result<Option<StaticPattern>, PruningError> {
         let name = format!("static.{}", layer_name(key));
         let is_there = self.metadata.contains_key(&name);
-        is_there.then(|| self.parse(path, &name)).transpose()
+        is_there.then(|| self.pattern(path, &name)).transpose()
+    }
+
+    /// A static pattern whose settings are in range; `Corrupt` if it is missing or none.
+    pub(super) fn pattern(&self, path: &Path, key: &str) -> Result<StaticPattern, PruningError> {
+        let pattern: StaticPattern = self.parse(path, key)?;
+        match pattern.check() {
+            Ok(()) => Ok(pattern),
+            Err(error) => Err(corrupt(path, format!("`{key}` is `{pattern}`: {error}"))),
+        }
     }
 
     /// A metadata entry, parsed; `Corrupt` if it is missing or does not parse.
@@ -184,6 +193,7 @@ pub(super) fn write(
     metadata.insert("format".into(), format.into());
     metadata.insert("version".into(), version.to_string());
     metadata.insert("checksum".into(), checksum(&document.arrays));
+    metadata.insert(OF_METADATA.into(), metadata_checksum(&metadata));
     let body = safetensors::serialize(&document.arrays, None)
         .map_err(|error| io(path, "write", std::io::Error::other(error)))?;
     let bytes = with_metadata(&body, &metadata);
@@ -253,6 +263,11 @@ pub(super) fn read(
             "its checksum does not fit its content".into(),
         ));
     }
+    // Files of earlier versions lack it.
+    let found = metadata.get(OF_METADATA);
+    if found.is_some_and(|found| *found != metadata_checksum(&metadata)) {
+        return Err(corrupt(path, "its checksum does not fit its header".into()));
+    }
     Ok(Document { metadata, arrays })
 }
 
@@ -274,9 +289,23 @@ fn io(path: &Path, action: &'static str, cause: std::io::Error) -> PruningError 
     }
 }
 
+/// The entry of [`metadata_checksum`].
+const OF_METADATA: &str = "metadata_checksum";
+
 /// FNV-1a over the bytes of all arrays in the order of their names.
 fn checksum(arrays: &BTreeMap<String, StoredArray>) -> String {
-    let bytes = arrays.values().flat_map(|array| &array.bytes);
+    fnv_1a(arrays.values().flat_map(|array| &array.bytes))
+}
+
+/// FNV-1a over all other entries in the order of their keys, each key and value with a byte behind that no text has.
+fn metadata_checksum(metadata: &BTreeMap<String, String>) -> String {
+    let entries = metadata.iter().filter(|(key, _)| *key != OF_METADATA);
+    let texts = entries.flat_map(|(key, value)| [key, value]);
+    fnv_1a(texts.flat_map(|text| text.as_bytes().iter().chain(&[0xFF])))
+}
+
+/// The FNV-1a 64 of some bytes, as 16 hexadecimal digits.
+fn fnv_1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
     let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     });

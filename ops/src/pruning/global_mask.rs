@@ -84,7 +84,7 @@ impl MaskKind {
                 seed: document.parse(path, "seed")?,
             },
             "static" => Self::Static {
-                pattern: document.parse(path, "pattern")?,
+                pattern: document.pattern(path, "pattern")?,
             },
             _ => return Ok(None),
         }))

@@ -42,7 +42,8 @@ pub struct PatternHeader {
     pub padding: Padding,
     /// The grid of each attention type and layer.
     pub grids: BTreeMap<(AttentionType, usize), Grid>,
-    /// The static pattern of layers that have one: cells that it hides are no candidates of a mask.
+    /// The static pattern of layers that have one, whose settings are in range ([`StaticPattern::check`]): cells that it hides
+    /// are no candidates of a mask.
     pub static_patterns: BTreeMap<(AttentionType, usize), StaticPattern>,
 }
 

@@ -85,6 +85,9 @@ pub struct AttentionPattern {
 
 impl AttentionPattern {
     /// A pattern without observations.
+    ///
+    /// # Panics
+    /// If a static pattern of the header is out of range: with the message of [`StaticPattern::check`]'s error.
     pub fn new(header: PatternHeader) -> Self {
         let layers = header
             .grids

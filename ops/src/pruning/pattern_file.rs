@@ -62,7 +62,8 @@ impl AttentionPattern {
     /// Loads what [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// A missing file, another format or version, a truncated or altered file.
+    /// A missing file, another format or version, a truncated or altered file. What was altered in the header of a file of an
+    /// earlier version, which has no checksum of it, is an error where it does not fit.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PruningError> {
         let path = path.as_ref();
         let document = file::read(path, FORMAT, VERSION)?;

@@ -68,6 +68,10 @@ pub enum IndexSets {
 /// `local(w=16)`, `random(keep=0.25,seed=1)`, each with `first=visible` for a first position that all see and that
 /// sees all. Without `form`, fixed is merged and strided split by heads.
 ///
+/// Words are read as they stand, so that whoever has them from a person can say which of them is out of range, and where it
+/// is from: [`check`](Self::check) tells, and without it [`hidden`](Self::hidden) and [`cells`](Self::cells) panic. What a
+/// file holds (also by serde) is checked when it is read.
+///
 /// # Source
 /// Child, Gray, Radford, Sutskever 2019 (arXiv 1904.10509), section 4, as its released code has the sets
 /// (openai/sparse_attention, `attention.py`); both sides, the first position, and the random cells are ours.
@@ -116,8 +120,13 @@ impl StaticPattern {
             IndexSets::Fixed { l, c, verts, .. } => {
                 check(l > 0, "l", &l, "at least 1")?;
                 check(verts > 0, "verts", &verts, "at least 1")?;
-                let expected = format!("1 to l / verts = {}", l / verts);
-                check((1..=l / verts).contains(&c), "c", &c, &expected)
+                match (1..=l / verts).contains(&c) {
+                    true => Ok(()),
+                    false => {
+                        let expected = format!("1 to l / verts = {}", l / verts);
+                        check(false, "c", &c, &expected)
+                    }
+                }
             }
             IndexSets::Strided { l, .. } => check(l > 0, "l", &l, "at least 1"),
             IndexSets::Local { w } => check(w > 0, "w", &w, "at least 1"),
@@ -129,6 +138,11 @@ impl StaticPattern {
                 check(in_range, "keep", &keep, "above 0 and at most 1")
             }
         }
+    }
+
+    /// [`Self::check`] for those who cannot go on.
+    fn assert_in_range(&self) {
+        self.check().unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Positions after which the pattern repeats, where it depends on more than distances.
@@ -180,16 +194,23 @@ impl StaticPattern {
     }
 
     /// The position of row 0 under a memory: a whole number of periods, at least `memory`, so that columns stay
-    /// where they are from segment to segment of a stream.
+    /// where they are from segment to segment of a stream; `memory` itself where there is none.
     pub const fn first_position(&self, memory: usize) -> usize {
-        match self.period() {
-            Some(period) => memory.next_multiple_of(period),
+        let first = match self.period() {
+            Some(period) => memory.checked_next_multiple_of(period),
+            None => None,
+        };
+        match first {
+            Some(first) => first,
             None => memory,
         }
     }
 
     /// Whether a cell of a grid with this rule is hidden. Row 0 of a causal grid is the first position after
     /// `memory` columns; a whole number of periods is before it.
+    ///
+    /// # Panics
+    /// With the message of [`Self::check`]'s error.
     pub fn hidden(
         &self,
         rule: CellRule,
@@ -198,12 +219,17 @@ impl StaticPattern {
         row: usize,
         col: usize,
     ) -> bool {
+        self.assert_in_range();
         let (causal, first_row, first_col) = self.origin(rule);
         !self.sees(causal, (n_heads, head), first_row + row, first_col + col)
     }
 
     /// Every cell of a grid with this rule, `[n_heads, rows, columns]` row by row, `true` = hidden.
+    ///
+    /// # Panics
+    /// With the message of [`Self::check`]'s error.
     pub fn cells(&self, rule: CellRule, [n_heads, rows, cols]: [usize; 3]) -> Vec<bool> {
+        self.assert_in_range();
         let (causal, first_row, first_col) = self.origin(rule);
         let mut hidden = Vec::with_capacity(n_heads * rows * cols);
         if let IndexSets::Random {
@@ -361,7 +387,7 @@ impl StaticPattern {
         } = grid;
         let is_square = match rule {
             CellRule::Full => n_rows == n_cols,
-            CellRule::Causal { memory } => n_cols == memory + n_rows,
+            CellRule::Causal { memory } => memory.checked_add(n_rows) == Some(n_cols),
         };
         let reason = if attention_type == AttentionType::Cross {
             "its positions are those of one sequence; take encoder-self or decoder-self"
@@ -409,7 +435,8 @@ impl TryFrom<String> for StaticPattern {
     type Error = PruningError;
 
     fn try_from(text: String) -> Result<Self, PruningError> {
-        text.parse()
+        let pattern: Self = text.parse()?;
+        pattern.check().map(|()| pattern)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
 use sparta_ops::entmax::{budget_bisect, normmax_bisect};
 use sparta_ops::module::{AlphaEntmaxConfig, EntmaxConfig, RowMapping};
-use sparta_ops::testing::{assert_close, normal, tensor, values};
+use sparta_ops::testing::{assert_close, devices, normal, tensor, values};
 use sparta_ops::{entmax, entmax15, fusedmax, oscarmax, softmax, sparsemax};
 
 #[test]
@@ -123,6 +123,44 @@ fn a_given_shape() {
             "{error}"
         );
     }
+}
+
+/// A bound that no α is above, or that is none: `clamp` panicked with words of its own, out of `try_forward` too.
+#[test]
+fn a_bound_above_every_alpha_is_refused() {
+    let device = Device::flex();
+    let z: Tensor<2> = tensor(&normal(20, 3), [4, 5], DType::F32, &device);
+    for bad in [2.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let expected = format!("alpha_min = {bad}: the lower bound of a learned alpha");
+        let mut module = AlphaEntmaxConfig::new(vec![1]).init(&device);
+        module.alpha_min = Some(bad);
+        let error = module.try_forward(z.clone(), 1).expect_err("no bound");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        let config = AlphaEntmaxConfig::new(vec![1]).with_alpha_min(Some(bad));
+        let init = std::panic::AssertUnwindSafe(|| config.init(&device));
+        let said = std::panic::catch_unwind(init).expect_err("no bound");
+        let said = said.downcast_ref::<String>().expect("a message");
+        assert!(said.contains(&expected), "{said}");
+    }
+    let highest = AlphaEntmaxConfig::new(vec![3]).with_alpha_min(Some(2.0));
+    assert_eq!(values(highest.init(&device).alpha()), [2.0; 3]);
+}
+
+/// Of scores without a row α cannot be laid out in rows.
+#[test]
+fn no_scores_are_no_weights() {
+    for device in devices() {
+        let device = &device.device;
+        let module = AlphaEntmaxConfig::new(vec![4]).init(device);
+        for shape in [[2, 4, 0, 7], [0, 4, 3, 7], [2, 4, 3, 0]] {
+            let found = module.forward(Tensor::<4>::zeros(shape, device), -1);
+            assert_eq!(found.dims(), shape);
+        }
+    }
+    let device = Device::flex();
+    let none = AlphaEntmaxConfig::new(vec![0]).init(&device);
+    let found = none.forward(Tensor::<4>::zeros([2, 0, 3, 7], &device), -1);
+    assert_eq!(found.dims(), [2, 0, 3, 7]);
 }
 
 /// Gradient descent finds an α: the weights of α = 1.8 are learned from scores and weights alone.

@@ -92,3 +92,23 @@ fn pattern_of(grid: Grid, weight: impl Fn(usize, usize, usize) -> f32) -> Attent
         .unwrap();
     pattern
 }
+
+/// The bytes of a file with other text of the same length in place of its first such.
+fn altered(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let mut windows = bytes.windows(old.len());
+    let at = windows.position(|window| window == old.as_bytes()).unwrap();
+    [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+}
+
+/// The bytes of a file as earlier versions wrote it, without a checksum of its metadata.
+fn of_earlier_version(bytes: &[u8]) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let (header, data) = bytes[8..].split_at(length);
+    let header = std::str::from_utf8(header).unwrap();
+    let (before, rest) = header.split_once(r#""metadata_checksum":"#).unwrap();
+    let (_, after) = rest.split_once(',').unwrap();
+    let header = format!("{before}{after}");
+    let spaces = " ".repeat(length - header.len());
+    [&bytes[..8], header.as_bytes(), spaces.as_bytes(), data].concat()
+}

@@ -78,10 +78,11 @@ pub fn linear_attention(
     let phi_key = super::without_hidden(phi_key.cast(wide), key_padding.as_ref());
     let mut log_gate = log_gate.map(|gate| gate.cast(wide));
     if let (Some(padding), Some(gate)) = (key_padding, &mut log_gate) {
-        let [batch, n_heads, seq_kv] = gate.dims();
-        let hidden = padding.reshape([batch, 1, seq_kv]);
-        let hidden = hidden.expand([batch, n_heads, seq_kv]);
-        *gate = gate.clone().mask_fill(hidden, 0.0);
+        let shape @ [batch, _, seq_kv] = gate.dims();
+        if !shape.contains(&0) {
+            let hidden = padding.reshape([batch, 1, seq_kv]).expand(shape);
+            *gate = gate.clone().mask_fill(hidden, 0.0);
+        }
     }
     // z is what S is of values that are all 1.
     let [batch, n_heads, seq_kv, _] = value.dims();
@@ -150,6 +151,13 @@ impl Keys {
     ) -> (Tensor<4>, Tensor<4>) {
         let [batch, n_heads, seq_q, _] = phi_query.dims();
         match (order.causal, order.implementation) {
+            // There is nobody to read or be read.
+            (_, _) if [batch, n_heads].contains(&0) => {
+                let width = self.values.dims()[3];
+                let none = [batch, n_heads, seq_q, width];
+                let none = Tensor::zeros(none, (&state.device(), state.dtype()));
+                (none, state)
+            }
             // No query reads, all keys are read.
             (_, _) if seq_q == 0 => {
                 let width = self.values.dims()[3];

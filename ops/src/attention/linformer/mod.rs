@@ -104,10 +104,15 @@ pub fn linformer_attention(
     let padding = options.key_padding.take();
     let dtype = query.dtype();
     let projected = |projection: &Tensor<3>, rows: Tensor<4>| {
+        let rows = rows.cast(wide(dtype));
+        // No key is none projected.
+        if [batch, n_keys].contains(&0) {
+            return rows;
+        }
         let [heads, k, _] = projection.dims();
         let columns = projection.clone().slice([0..heads, 0..k, 0..n_keys]);
         let columns: Tensor<4> = columns.cast(wide(dtype)).unsqueeze_dim(0);
-        columns.matmul(without_hidden(rows.cast(wide(dtype)), padding.as_ref()))
+        columns.matmul(without_hidden(rows, padding.as_ref()))
     };
     let key = projected(&projections.key, key);
     let value = projected(&projections.value, value);

@@ -142,15 +142,16 @@ pub fn slot_attention(
     let keys = without_hidden(key.cast(wide), padding.as_ref());
     let values = without_hidden(value.cast(wide), padding.as_ref());
     let position = options.state.as_ref().map(|state| state.position.clone());
+    let is_empty = [batch, n_heads, n_keys].contains(&0);
     let place = Places::of(
-        n_keys,
+        if is_empty { 0 } else { n_keys },
         projections.n_positions(),
         position.as_ref(),
         &device,
     );
     let columns = |projection: &Tensor<3>| {
-        if n_keys == 0 {
-            return Tensor::zeros([batch, n_heads, 0, k], (&device, wide));
+        if is_empty {
+            return Tensor::zeros([batch, n_heads, n_keys, k], (&device, wide));
         }
         let columns = place.columns(projection.clone().cast(wide));
         columns.expand([batch, n_heads, n_keys, k])

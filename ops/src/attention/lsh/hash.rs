@@ -51,8 +51,11 @@ pub fn lsh_buckets(
     key_padding: Option<Tensor<2, Bool>>,
 ) -> Tensor<4, Int> {
     let (x, rotations) = (x.inner(), rotations.inner());
-    let n = x.dims()[2];
+    let [batch, n_heads, n, _] = x.dims();
     let [n_rotated, rounds, d_head, columns] = rotations.dims();
+    if [batch, n_heads, n].contains(&0) {
+        return Tensor::zeros([batch, n_heads, rounds, n], &x.device());
+    }
     let parts = |pairs: usize| -> [usize; 2] {
         let [first, second] = match chunk {
             Some(_) => factors(pairs),

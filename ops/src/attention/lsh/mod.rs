@@ -72,12 +72,15 @@ pub fn lsh_attention(
 ) -> Result<AttentionOutput, AttentionError> {
     options.check(query.dims(), key.dims(), value.dims())?;
     let [batch, n_heads, seq_q, _] = query.dims();
-    let [_, _, seq_kv, d_value] = value.dims();
+    let seq_kv = key.dims()[2];
     let dtype = value.dtype();
     let wide = match dtype {
         DType::F64 => DType::F64,
         _ => DType::F32,
     };
+    if [batch, n_heads, seq_q].contains(&0) {
+        return Ok(nothing([batch, n_heads, seq_q, seq_kv], &value, &options));
+    }
     let query = query.cast(wide).mul_scalar(options.scale);
     let key = of_length_one(key.cast(wide));
     let value = value.cast(wide);
@@ -88,11 +91,6 @@ pub fn lsh_attention(
     let places = places.transpose()?;
     let holds_all = options.return_weights || options.implementation == Implementation::Reference;
     let (context, weights, implementation) = match places {
-        _ if seq_q == 0 => {
-            let device = query.device();
-            let none = |width| Tensor::zeros([batch, n_heads, 0, width], (&device, wide));
-            (none(d_value), Some(none(seq_kv)), Implementation::Reference)
-        }
         Some(places) if !holds_all => {
             let context = chunked::attend(query, key, value, &places, &options);
             (context, None, Implementation::Fused)
@@ -111,6 +109,23 @@ pub fn lsh_attention(
             .map(|weights| weights.cast(dtype)),
         implementation,
     })
+}
+
+/// What no query reads.
+fn nothing(
+    [batch, n_heads, seq_q, seq_kv]: [usize; 4],
+    value: &Tensor<4>,
+    options: &LshOptions,
+) -> AttentionOutput {
+    let (device, dtype) = (value.device(), value.dtype());
+    let none = |width| Tensor::zeros([batch, n_heads, seq_q, width], (&device, dtype));
+    let implementation = Implementation::Reference;
+    calls::count(implementation);
+    AttentionOutput {
+        context: none(value.dims()[3]),
+        weights: options.return_weights.then(|| none(seq_kv)),
+        implementation,
+    }
 }
 
 /// Where a query may read its own key, if nothing else is visible: `[batch or 1, n_heads or 1, seq_q, 1]`, or none for

@@ -24,7 +24,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// By bucket, then by position; padding comes last.
+    /// By bucket, then by position; padding comes last. There is at least one bucket.
     ///
     /// # Errors
     /// So many places and buckets that their products, by which places are sorted, are beyond the device's whole numbers. Of
@@ -35,13 +35,12 @@ impl Places {
         chunk: usize,
     ) -> Result<Self, AttentionError> {
         let shape @ [batch, _, _, n] = buckets.dims();
-        let size = chunk.min(n.max(1));
+        let size = chunk.min(n);
         let position = Tensor::<1, Int>::arange(0..n as i64, &buckets.device());
         // Sorting may give another type of whole numbers, and sums take one.
         let whole: IntDType = position.dtype().into();
         let buckets = buckets.inner().cast(whole);
-        let is_empty = shape.contains(&0);
-        if n >= LONG && whole != IntDType::I64 && !is_empty {
+        if n >= LONG && whole != IntDType::I64 {
             let n_buckets = buckets.clone().max().into_scalar::<i64>() + 1;
             // One more for padding.
             if (n_buckets + 1) * n as i64 > i64::from(i32::MAX) {
@@ -50,9 +49,7 @@ impl Places {
         }
         let position = position.reshape([1, 1, 1, n]).expand(shape);
         let mut major = buckets.clone();
-        if let Some(padding) = padding
-            && !is_empty
-        {
+        if let Some(padding) = padding {
             let padding = padding.clone().reshape([batch, 1, 1, n]).expand(shape);
             let behind_all = buckets.clone().max().add_scalar(1).reshape([1, 1, 1, 1]);
             major = major.mask_where(padding, behind_all.expand(shape));

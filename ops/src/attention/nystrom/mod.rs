@@ -65,18 +65,20 @@ pub fn nystrom_attention(
     check(&settings, &options, query.dims())?;
     options.check(query.dims(), key.dims(), value.dims())?;
     expect("key", &key.dims(), &query.dims())?;
-    let [_, _, n, d_head] = query.dims();
+    let [batch, _, n, d_head] = query.dims();
+    let is_empty = [batch, n].contains(&0);
     options.scale.get_or_insert((d_head as f64).powf(-0.5));
     options.fold_lengths(n);
     let padding = options.key_padding.clone();
     let dtype = query.dtype();
     let rows = |tensor: Tensor<4>| without_hidden(tensor.cast(wide(dtype)), padding.as_ref());
     let (query, key, value) = (rows(query), rows(key), rows(value));
-    let convolved = settings.convolution.as_ref().map(|kernel| {
+    let convolution = settings.convolution.as_ref().filter(|_| !is_empty);
+    let convolved = convolution.map(|kernel| {
         let kernel = kernel.clone().cast(wide(dtype));
         along_positions(value.clone(), kernel)
     });
-    let output = match n <= settings.landmarks {
+    let output = match is_empty || n <= settings.landmarks {
         true => try_sparse_attention(query, key, value, options)?,
         false => approximate(query, key, value, &settings, options)?,
     };
@@ -114,7 +116,7 @@ pub fn nystrom_residual(
     let scale = options.scale.unwrap_or((d_head as f64).powf(-0.5));
     options.fold_lengths(n);
     let wide = wide(query.dtype());
-    if n <= settings.landmarks {
+    if batch == 0 || n <= settings.landmarks {
         return Ok(Tensor::zeros([batch, n_heads], (&query.device(), wide)));
     }
     let [query, key] = [query, key].map(|rows| rows.cast(wide));

@@ -2,7 +2,10 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-/// The τ̂ with which α-entmax of n scores from N(μ, σ²) has mean total weight 1: n·E[((α − 1)·S − τ)₊^{1/(α − 1)}] = 1.
+use super::threshold::bisect;
+
+/// The τ̂ with which α-entmax of n scores from N(μ, σ²) has mean total weight 1: n·E[((α − 1)·S − τ)₊^{1/(α − 1)}] = 1;
+/// NaN where μ or σ is.
 ///
 /// # Panics
 /// If α ≤ 1 or n is 0.
@@ -13,19 +16,13 @@ use std::f64::consts::{PI, SQRT_2};
 pub fn gaussian_threshold(n: usize, (mean, std): (f64, f64), alpha: f64) -> f64 {
     assert!(alpha > 1.0 && n > 0, "alpha = {alpha}, n = {n}");
     let a = alpha - 1.0;
-    let std = std.max(1e-12);
+    // Not `max`, which takes NaN for the smaller.
+    let std = std.clamp(1e-12, f64::INFINITY);
     // E[Xᵏ₊] ≥ (E X)ᵏ ≥ 1 at the lower end; no mass worth the name at the upper.
-    let (mut low, mut high) = (a * mean - 1.0, a * (mean + 40.0 * std));
-    loop {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            return middle;
-        }
-        match n as f64 * moment(a * mean - middle, a * std, alpha) >= 1.0 {
-            true => low = middle,
-            false => high = middle,
-        }
-    }
+    let ends = (a * mean - 1.0, a * (mean + 40.0 * std));
+    bisect(ends, |tau| {
+        n as f64 * moment(a * mean - tau, a * std, alpha) >= 1.0
+    })
 }
 
 /// E[X₊^{1/(α − 1)}] of X from N(m, v²).

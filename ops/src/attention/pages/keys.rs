@@ -9,13 +9,13 @@ const LEAST_STD: f32 = 1e-6;
 /// Statistics of the visible keys of a page, by coordinate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Least values, `[d_head]`.
+    /// Least values, `[d_head]`; NaN, as all statistics, where one is.
     pub min: Vec<f32>,
     /// Largest values, `[d_head]`.
     pub max: Vec<f32>,
     /// Means, `[d_head]`.
     pub mean: Vec<f32>,
-    /// Standard deviations (divided by the number of keys), at least 1e-6, `[d_head]`.
+    /// Standard deviations (divided by the number of keys), at least 1e-6, `[d_head]`; NaN also where a value is infinite.
     pub std: Vec<f32>,
     /// Keys that are no padding. The statistics of none are 0.
     pub n_visible: usize,
@@ -78,11 +78,12 @@ impl PagedKeys {
         let mean = of(&|column| column.sum::<f32>() / n);
         let std = (0..self.d_head).map(|c| {
             let squares = keys.iter().map(|key| (key[c] - mean[c]).powi(2));
-            (squares.sum::<f32>() / n).sqrt().max(LEAST_STD)
+            let std = (squares.sum::<f32>() / n).sqrt();
+            std.clamp(LEAST_STD, f32::INFINITY)
         });
         Page {
-            min: of(&|column| column.fold(f32::INFINITY, f32::min)),
-            max: of(&|column| column.fold(f32::NEG_INFINITY, f32::max)),
+            min: of(&|column| column.fold(f32::INFINITY, or_nan(f32::min))),
+            max: of(&|column| column.fold(f32::NEG_INFINITY, or_nan(f32::max))),
             std: std.collect(),
             mean,
             n_visible: keys.len(),
@@ -123,5 +124,13 @@ impl PagedKeys {
     /// If there are not so many.
     pub fn is_visible(&self, i: usize) -> bool {
         self.visible[i]
+    }
+}
+
+/// `f32::min` or `f32::max`, which leave NaN out, and NaN where there is one.
+fn or_nan(of: impl Fn(f32, f32) -> f32) -> impl Fn(f32, f32) -> f32 {
+    move |a, b| match a.is_nan() || b.is_nan() {
+        true => f32::NAN,
+        false => of(a, b),
     }
 }

@@ -10,7 +10,8 @@ pub enum PageMode {
     /// α-entmax of what was read: the weights sum to 1.
     #[default]
     Exact,
-    /// The threshold of Gaussian scores; the weights sum to what they sum to.
+    /// The threshold of Gaussian scores; the weights sum to what they sum to, and are NaN where a mean or
+    /// deviation of a page is.
     Fixed,
     /// That after so many of Halley's steps on what was read.
     Corrected {
@@ -48,7 +49,8 @@ pub struct PageWeights {
 impl PageQuery<'_> {
     /// Attention to some pages of the keys: statistics of all pages and the keys of the selected ones are read, nothing else.
     ///
-    /// A query without a visible key gets no weight.
+    /// A query without a visible key gets no weight. One that reads a score of NaN or +∞ has weights of NaN, and reads every
+    /// page but by [`PageSelector::TopK`].
     ///
     /// # Shapes
     /// - query and each key: `[d_head]`; hidden: `[n_keys]`
@@ -138,11 +140,23 @@ impl PageQuery<'_> {
                 let query = self.query.iter().enumerate();
                 query.map(|(c, q)| term(c, f64::from(*q))).sum()
             };
-            let bound = sum(&|c, q| (q * f64::from(page.min[c])).max(q * f64::from(page.max[c])));
+            let ends = [&page.min, &page.max];
+            let bound = self.scale
+                * sum(&|c, q| {
+                    let [a, b] = ends.map(|end| q * f64::from(end[c]));
+                    match a.is_nan() || b.is_nan() {
+                        true => f64::NAN,
+                        false => a.max(b),
+                    }
+                });
             let variance = sum(&|c, q| (q * f64::from(page.std[c])).powi(2));
             (n_visible > 0).then(|| Candidate {
                 place,
-                bound: self.scale * bound,
+                // What cannot be told is looked at.
+                bound: match bound.is_nan() {
+                    true => f64::INFINITY,
+                    false => bound,
+                },
                 mean: self.scale * sum(&|c, q| q * f64::from(page.mean[c])),
                 std: self.scale * variance.sqrt(),
                 n_visible,

@@ -48,7 +48,7 @@ impl PageSelector {
 }
 
 /// Keys of scores up to τ / (α − 1) have no weight and do not move τ, which only rises while keys are added: a page whose
-/// bound is not above it, and every page after that, can be left.
+/// bound is not above it, and every page after that, can be left. There is no τ while every score is −∞, nor of NaN.
 fn select_exactly(
     pages: &[Candidate],
     alpha: f64,
@@ -58,8 +58,11 @@ fn select_exactly(
     order.sort_by(|a, b| b.bound.total_cmp(&a.bound));
     let (mut read, mut known) = (Vec::new(), Vec::new());
     for page in order {
-        if !read.is_empty() && (alpha - 1.0) * page.bound <= threshold(&known, alpha) {
-            break;
+        if !read.is_empty() {
+            let tau = threshold(&known, alpha);
+            if tau < f64::INFINITY && (alpha - 1.0) * page.bound <= tau {
+                break;
+            }
         }
         read.push(page.place);
         known.extend(scores(page.place));
@@ -90,8 +93,9 @@ fn select_gaussian(pages: &[Candidate], alpha: f64) -> Vec<usize> {
     let floor = tau - a * (margin * std).max(0.2 * (tau / a - typical).max(0.0));
     let most = quantile(0.995f64.powf(1.0 / PAGE_SIZE as f64));
     let last = pages.last().map(|page| page.place);
-    let is_kept =
-        |page: &&Candidate| Some(page.place) == last || a * (page.mean + most * page.std) > floor;
+    // Of NaN nothing can be told: the page is kept.
+    let is_below = |page: &Candidate| a * (page.mean + most * page.std) <= floor;
+    let is_kept = |page: &&Candidate| Some(page.place) == last || !is_below(page);
     let kept = pages.iter().filter(is_kept);
     kept.map(|page| page.place).collect()
 }
@@ -105,7 +109,7 @@ fn mixture(pages: &[Candidate]) -> (f64, f64) {
     (mean, (within + between.sum::<f64>() / n).sqrt())
 }
 
-/// τ̂ of all visible keys, below what the best page probably has; +∞ without one.
+/// τ̂ of all visible keys, below what the best page probably has; +∞ without one, NaN where a page's mean or deviation is.
 pub(super) fn guess(pages: &[Candidate], alpha: f64) -> f64 {
     let n = pages.iter().map(|page| page.n_visible).sum();
     if n == 0 {
@@ -114,5 +118,9 @@ pub(super) fn guess(pages: &[Candidate], alpha: f64) -> f64 {
     let middle = quantile(0.5f64.powf(1.0 / PAGE_SIZE as f64));
     let likely = pages.iter().map(|page| page.mean + middle * page.std / 3.0);
     let best = likely.fold(f64::NEG_INFINITY, f64::max);
-    gaussian_threshold(n, mixture(pages), alpha).min((alpha - 1.0) * best - 1e-4)
+    let tau = gaussian_threshold(n, mixture(pages), alpha);
+    match tau.is_nan() {
+        true => tau,
+        false => tau.min((alpha - 1.0) * best - 1e-4),
+    }
 }

@@ -1,12 +1,16 @@
 //! The threshold τ of α-entmax: p = [(α − 1)·s − τ]₊^{1/(α − 1)}, Σp = 1.
 
-/// The weight of a score under a threshold: `[(α − 1)·s − τ]₊^{1/(α − 1)}`.
+/// The weight of a score under a threshold: `[(α − 1)·s − τ]₊^{1/(α − 1)}`; NaN where their difference is.
 pub fn weight(score: f64, alpha: f64, tau: f64) -> f64 {
     let a = alpha - 1.0;
-    (a * score - tau).max(0.0).powf(1.0 / a)
+    let above = a * score - tau;
+    match above.is_nan() {
+        true => above,
+        false => above.max(0.0).powf(1.0 / a),
+    }
 }
 
-/// The τ with which the weights of the scores sum to 1, by bisection; +∞ for no score.
+/// The τ with which the weights of the scores sum to 1, by bisection; +∞ for no score above −∞, NaN where one is NaN or +∞.
 ///
 /// # Panics
 /// If α ≤ 1: softmax has no threshold.
@@ -14,20 +18,29 @@ pub fn weight(score: f64, alpha: f64, tau: f64) -> f64 {
 /// # Source
 /// Peters, Niculae & Martins 2019, algorithm 1.
 pub fn threshold(scores: &[f64], alpha: f64) -> f64 {
-    let (mut low, mut high) = bracket(scores, alpha);
+    bisect(bracket(scores, alpha), |tau| {
+        mass(scores, alpha, tau) >= 1.0
+    })
+}
+
+/// The last place between two ends where a condition holds that holds at the lower one, to the last digit. Every step leaves
+/// less between the ends: there is no other where one of them is NaN, or infinite.
+pub(super) fn bisect((mut low, mut high): (f64, f64), holds: impl Fn(f64) -> bool) -> f64 {
     loop {
         let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
+        let is_between = low < middle && middle < high;
+        if !is_between {
             return middle;
         }
-        match mass(scores, alpha, middle) >= 1.0 {
+        match holds(middle) {
             true => low = middle,
             false => high = middle,
         }
     }
 }
 
-/// So many of Halley's steps from a τ towards that of these scores: what a guess of τ needs instead of a search.
+/// So many of Halley's steps from a τ towards that of these scores: what a guess of τ needs instead of a search. From a τ that
+/// is NaN they start where the largest score alone would weigh 1.
 ///
 /// # Panics
 /// If α ≤ 1.
@@ -69,6 +82,9 @@ fn mass(scores: &[f64], alpha: f64, tau: f64) -> f64 {
 /// Where τ is: the largest score alone would weigh 1 at the lower end and 0 at the upper.
 fn bracket(scores: &[f64], alpha: f64) -> (f64, f64) {
     assert!(alpha > 1.0, "alpha = {alpha}: a threshold needs alpha > 1");
+    if !scores.iter().all(|score| *score < f64::INFINITY) {
+        return (f64::NAN, f64::NAN);
+    }
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     match largest == f64::NEG_INFINITY {
         true => (f64::INFINITY, f64::INFINITY),

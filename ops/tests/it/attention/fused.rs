@@ -393,9 +393,15 @@ fn nan_stays_in_its_row_of_the_bias_gradient() {
     }
 }
 
-/// Of inputs in several types, computed in the query's.
+/// Of inputs in several types, read in the query's: the definition panicked where they were not of one.
 #[test]
 fn gradients_have_the_types_of_their_inputs() {
+    let [plain, fused] = [Implementation::Reference, Implementation::Fused].map(in_several_types);
+    assert_close("context", &fused, &plain, 1e-5, 1e-6);
+}
+
+/// The context of an implementation.
+fn in_several_types(implementation: Implementation) -> Vec<f64> {
     let device = Device::flex().autodiff();
     let of = |shape: [usize; 4], seed, dtype| {
         tensor::<4>(&normal(shape.iter().product(), seed), shape, dtype, &device).require_grad()
@@ -412,14 +418,35 @@ fn gradients_have_the_types_of_their_inputs() {
             query: relative.clone(),
             positions: positions.clone().squeeze_dim(0),
         })
-        .implementation(Implementation::Fused);
+        .implementation(implementation);
     let context = sparse_attention(query.clone(), key.clone(), value.clone(), options).context;
     assert_eq!(context.dtype(), DType::F32);
-    let grads = context.sum().backward();
+    let grads = context.clone().sum().backward();
     for input in [query, key, value, bias, relative, positions] {
         let grad = input.grad(&grads).expect("a gradient");
         assert_eq!(grad.dtype(), input.dtype());
         assert_eq!(grad.dims(), input.dims());
+    }
+    values(context.inner())
+}
+
+/// A product of 90,000 is no number of f16, in which the definition computes; kernels compute in f32.
+#[test]
+fn scores_of_kernels_may_be_wider_than_half_types() {
+    for TestDevice { name, device, .. } in devices() {
+        for dtype in [DType::F16, DType::BF16] {
+            let is_tried = name == "flex" || (name != "ndarray" && dtype == DType::F16);
+            if !is_tried || !device.supports_dtype(dtype) {
+                continue;
+            }
+            let of =
+                |numbers: &[f64]| tensor::<4>(numbers, [1, 1, numbers.len(), 1], dtype, &device);
+            let (query, key) = (of(&[300.0]), of(&[300.0, 1.0]));
+            let options = AttentionOptions::default().implementation(Implementation::Fused);
+            let context = sparse_attention(query, key, of(&[2.0, 4.0]), options).context;
+            assert_eq!(context.dtype(), dtype);
+            assert_eq!(values(context), [2.0], "{name} {dtype:?}");
+        }
     }
 }
 
@@ -439,15 +466,18 @@ fn the_minimum_of_f16_hides_in_a_bias() {
             [lowest, lowest, -500.0],
             [f64::NEG_INFINITY, 1.0, lowest],
         ];
-        let bias: Tensor<4> = tensor(rows.as_flattened(), [1, 1, 3, 3], DType::F16, &device);
-        for normalizer in [Normalizer::Softmax, Normalizer::Sparsemax] {
-            for implementation in [Implementation::Reference, Implementation::Fused] {
-                let options = AttentionOptions::new(normalizer.clone())
-                    .bias(bias.clone())
-                    .implementation(implementation);
-                let output = sparse_attention(ones(3), key.clone(), value.clone(), options);
-                let label = format!("{name} {normalizer:?} {implementation:?}");
-                assert_eq!(values(output.context), [0.0, 4.0, 2.0], "{label}");
+        // A bias in another type is read in that of the queries.
+        for of_bias in [DType::F16, DType::F32] {
+            let bias: Tensor<4> = tensor(rows.as_flattened(), [1, 1, 3, 3], of_bias, &device);
+            for normalizer in [Normalizer::Softmax, Normalizer::Sparsemax] {
+                for implementation in [Implementation::Reference, Implementation::Fused] {
+                    let options = AttentionOptions::new(normalizer.clone())
+                        .bias(bias.clone())
+                        .implementation(implementation);
+                    let output = sparse_attention(ones(3), key.clone(), value.clone(), options);
+                    let label = format!("{name} {normalizer:?} {implementation:?} {of_bias:?}");
+                    assert_eq!(values(output.context), [0.0, 4.0, 2.0], "{label}");
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Attention against a scalar implementation, masks, and the errors of bad shapes.
 
+mod empty;
 mod fused;
 mod kept;
 mod linear;

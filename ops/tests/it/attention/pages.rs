@@ -347,3 +347,106 @@ fn a_query_without_a_key_gets_zeros(
     assert_eq!((found.n_pages, found.n_keys), (0, 0));
     assert_eq!(of.dropped(&keys, &found), 0.0);
 }
+
+const MODES: [PageMode; 3] = [
+    PageMode::Exact,
+    PageMode::Fixed,
+    PageMode::Corrected { n_steps: 2 },
+];
+
+/// Three pages of keys of one coordinate, of which the fourth, on the first page, is this.
+fn with_key(key: f32) -> PagedKeys {
+    let mut keys = PagedKeys::new(1);
+    for i in 0..40 {
+        let key = if i == 3 { key } else { i as f32 / 40.0 };
+        keys.append(&[key], true);
+    }
+    keys
+}
+
+fn narrow<'a>(query: &'a [f32], hidden: Option<&'a [bool]>) -> PageQuery<'a> {
+    PageQuery {
+        query,
+        scale: 1.0,
+        alpha: 1.5,
+        hidden,
+    }
+}
+
+/// A bisection between NaN and NaN went on for ever. A score of NaN or +∞ makes every weight of its query NaN, as in the mappings
+/// of tensors, wherever its page would come in the order of reading.
+#[rstest]
+fn a_nan_or_infinite_score_gives_weights_of_nan(
+    #[values(PageSelector::Exact, PageSelector::Gaussian, PageSelector::TopK { budget: 48 })]
+    selector: PageSelector,
+) {
+    let mut alone = PagedKeys::new(1);
+    alone.append(&[f32::NAN], true);
+    for mode in MODES {
+        for (query, keys, n) in [
+            ([1.0], alone.clone(), 1),
+            ([f32::NAN], with_key(0.0), 40),
+            ([1.0], with_key(f32::NAN), 40),
+            ([1.0], with_key(f32::INFINITY), 40),
+            ([-1.0], with_key(f32::NEG_INFINITY), 40),
+            ([0.0], with_key(f32::INFINITY), 40),
+        ] {
+            let found = narrow(&query, None).attend(&keys, selector, mode);
+            let label = format!("{query:?} {mode:?}: {found:?}");
+            assert_eq!(found.weights.len(), n, "{label}");
+            assert!(found.weights.iter().all(|(_, w)| w.is_nan()), "{label}");
+        }
+    }
+}
+
+/// A score of −∞ has no weight, and a NaN that a mask hides no part: the selections that need no statistics of keys, or read
+/// everything where these say nothing, give the weights of the other keys.
+#[rstest]
+fn hidden_scores_stay_hidden(
+    #[values(PageSelector::Exact, PageSelector::Gaussian)] selector: PageSelector,
+    #[values(f32::NEG_INFINITY, f32::NAN)] key: f32,
+) {
+    let hidden: Vec<bool> = (0..40).map(|i| i == 3).collect();
+    let hidden = key.is_nan().then_some(hidden.as_slice());
+    let found = narrow(&[1.0], hidden).attend(&with_key(key), selector, PageMode::Exact);
+    let scores: Vec<f64> = (0..40)
+        .map(|i| match i {
+            3 => f64::NEG_INFINITY,
+            _ => f64::from(i as f32 / 40.0),
+        })
+        .collect();
+    assert!(found.weights.iter().all(|(_, weight)| weight.is_finite()));
+    assert!(distance(&found, &entmax_of(&scores, 1.5)) < 1e-7);
+}
+
+/// Every score of the page of the largest bound is −∞ where a mask hides the key that the bound is of: the others were left.
+#[test]
+fn a_page_of_nothing_ends_no_reading() {
+    let mut keys = PagedKeys::new(1);
+    keys.append(&[2.0], true);
+    (1..PAGE_SIZE).for_each(|_| keys.append(&[f32::NEG_INFINITY], true));
+    keys.append(&[1.0], true);
+    let hidden: Vec<bool> = (0..=PAGE_SIZE).map(|i| i == 0).collect();
+    let of = narrow(&[1.0], Some(&hidden));
+    let found = of.attend(&keys, PageSelector::Exact, PageMode::Exact);
+    assert_eq!(found.read, [0, 1]);
+    assert!((spread(&found, PAGE_SIZE + 1)[PAGE_SIZE] - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn thresholds_of_no_numbers_are_found_at_once() {
+    let nan = f64::NAN;
+    assert!(gaussian_threshold(4, (nan, 1.0), 1.5).is_nan());
+    assert!(gaussian_threshold(4, (0.0, nan), 1.5).is_nan());
+    let infinity = f64::INFINITY;
+    for mean in [infinity, -infinity] {
+        assert_eq!(gaussian_threshold(4, (mean, 1.0), 1.5), mean);
+    }
+    assert_eq!(gaussian_threshold(4, (0.0, infinity), 1.5), infinity);
+    for bad in [nan, infinity] {
+        assert!(threshold(&[0.0, bad], 1.5).is_nan());
+        assert!(correct_threshold(&[0.0, bad], 1.5, 0.1, 2).is_nan());
+    }
+    assert_eq!(threshold(&[-infinity; 2], 1.5), infinity);
+    assert!(weight(1.0, 1.5, nan).is_nan() && weight(nan, 1.5, 0.0).is_nan());
+}

@@ -179,3 +179,23 @@ fn shapes_dimensions_and_counts_are_named() {
 fn the_short_name_panics_with_the_message() {
     let _ = entmax(flex(&[0.0], [1, 1]), 0.0, 1);
 }
+
+/// Of scores without a row α and budgets cannot be laid out in rows.
+#[test]
+fn no_rows_take_any_alpha() {
+    for device in devices() {
+        let device = &device.device;
+        for shape in [[2, 4, 0, 7], [0, 4, 3, 7], [2, 4, 3, 0]] {
+            let z = || Tensor::<4>::zeros(shape, device);
+            let of_head = || Tensor::<4>::full([1, 4, 1, 1], 1.5, device);
+            for weights in [
+                try_entmax(z(), of_head(), 3),
+                try_entmax_bisect(z(), of_head(), 3, 20),
+                try_normmax_bisect(z(), of_head(), 3, None),
+                try_budget_bisect(z(), of_head(), 3, None),
+            ] {
+                assert_eq!(weights.expect("good arguments").dims(), shape);
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `EntmaxLoss`: ignored rows, reductions, soft targets, smoothing, class weights, errors.
 
 use burn::tensor::{DType, Device, Tensor};
-use sparta_ops::loss::{LossError, entmax15_loss, sparsemax_loss};
+use sparta_ops::loss::{LossError, Targets, entmax15_loss, sparsemax_loss};
 use sparta_ops::module::{EntmaxLoss, EntmaxLossConfig, LossMapping, Reduction};
 use sparta_ops::testing::{assert_close, devices, gradcheck, normal, tensor, values};
 
@@ -273,4 +273,33 @@ fn the_module_is_the_function() {
     let expected = values(sparsemax_loss(scores(&device), targets));
     assert_close("module", &found, &expected, 0.0, 1e-15);
     assert_eq!(found[1], 0.0);
+}
+
+/// No row has no loss, and the mean of none is 0, whatever the rank: rows were counted into a dimension of another size.
+#[test]
+fn no_rows_have_no_loss() {
+    for device in devices() {
+        if device.name == "wgpu" {
+            continue; // no target of no row is tried there
+        }
+        let device = &device.device;
+        let none = || Tensor::<3>::zeros([2, 0, 5], device);
+        let targets = || classes(&[], [2, 0], device);
+        assert_eq!(entmax15_loss(none(), targets()).dims(), [0]);
+        assert_eq!(entmax15_loss(none(), none()).dims(), [0]);
+        for mapping in MAPPINGS {
+            for smoothing in [0.0, 0.1] {
+                let config = config(mapping)
+                    .with_label_smoothing(smoothing)
+                    .with_class_weights(Some(vec![1.0, 0.5, 2.0, 0.0, 3.0]));
+                let of = |reduction| config.clone().with_reduction(reduction).init(device);
+                for targets in [Targets::from(targets()), Targets::from(none())] {
+                    let each = of(Reduction::None).forward(none(), targets.clone());
+                    assert_eq!(each.dims(), [0], "{mapping:?}");
+                    let mean = of(Reduction::Mean).forward(none(), targets);
+                    assert_eq!(values(mean), [0.0], "{mapping:?}");
+                }
+            }
+        }
+    }
 }

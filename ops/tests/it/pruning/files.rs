@@ -9,7 +9,7 @@ use sparta_ops::pruning::{
     Scope, Semantics, Valid,
 };
 
-use super::{SELF, full_grid, generic_pattern, lm_grid};
+use super::{SELF, altered, full_grid, generic_pattern, lm_grid, of_earlier_version};
 
 struct Folder(tempfile::TempDir);
 
@@ -135,6 +135,50 @@ fn one_altered_bit_is_an_error() {
         let error = AttentionPattern::load(&path).unwrap_err();
         assert!(error.to_string().contains("checksum"), "{error}");
     }
+}
+
+/// The checksum left the header out: a mask of p = 0.35 was read as one of 0.36.
+#[test]
+fn an_altered_header_is_an_error() {
+    let folder = Folder::new();
+    let path = folder.path("file");
+    mask().save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, altered(&bytes, r#""p":"0.35""#, r#""p":"0.36""#)).unwrap();
+    let error = GlobalMask::load(&path).unwrap_err();
+    assert!(matches!(error, PruningError::Corrupt { .. }), "{error}");
+    assert!(error.to_string().contains("checksum"), "{error}");
+
+    let pattern = generic_pattern(1, full_grid(1, 4, 4));
+    pattern.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    for (old, new) in [
+        (r#""corpus":"corpus""#, r#""corpus":"corpse""#),
+        (r#""model":"model""#, r#""model":"medal""#),
+    ] {
+        fs::write(&path, altered(&bytes, old, new)).unwrap();
+        let error = AttentionPattern::load(&path).unwrap_err();
+        assert!(error.to_string().contains("checksum"), "{error}");
+    }
+}
+
+#[test]
+fn files_of_earlier_versions_are_read() {
+    let folder = Folder::new();
+    let path = folder.path("file");
+    let older = || {
+        let bytes = fs::read(&path).unwrap();
+        let older = of_earlier_version(&bytes);
+        assert_eq!(older.len(), bytes.len());
+        fs::write(&path, older).unwrap();
+    };
+    mask().save(&path).unwrap();
+    older();
+    assert_eq!(GlobalMask::load(&path).unwrap(), mask());
+    let pattern = generic_pattern(1, full_grid(1, 4, 4));
+    pattern.save(&path).unwrap();
+    older();
+    assert_eq!(AttentionPattern::load(&path).unwrap(), pattern);
 }
 
 #[test]

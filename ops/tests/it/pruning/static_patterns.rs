@@ -6,7 +6,7 @@ use sparta_ops::pruning::{
     PatternHeader, Placement, PruningError, Scope, Semantics, SparsityReport, StaticPattern,
 };
 
-use super::{SELF, full_grid, generic, lm_grid, weights};
+use super::{SELF, altered, full_grid, generic, lm_grid, of_earlier_version, weights};
 
 const CAUSAL: CellRule = CellRule::Causal { memory: 0 };
 
@@ -157,6 +157,71 @@ fn words_read_back_and_bad_ones_are_refused() {
     ] {
         let error = pattern(words).check().unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
+    }
+}
+
+/// What a file holds is in range. Such files were read, and what was then asked of their patterns divided by zero.
+#[test]
+fn a_file_of_a_pattern_out_of_range_is_corrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let (words, of) = ("fixed(l=4,c=1)", pattern("fixed(l=4,c=1)"));
+    let grid = lm_grid(2, 8, 4);
+    let header = PatternHeader::new("c", "m").with_layers(SELF, 1, grid);
+    let mut observed = AttentionPattern::new(header.with_static(SELF, 1, of));
+    let seen = weights(&grid, |head, row, col| {
+        match of.hidden(grid.rule, 2, head, row, col) {
+            true => 0.0,
+            false => generic(0, head, row, col),
+        }
+    });
+    let shape = [1, 2, 8, 12];
+    observed
+        .observe(SELF, 0, &seen, shape, &Placement::default())
+        .unwrap();
+    let on_top = GlobalMask::from_pattern(&observed, 0.5, Scope::Layer, Semantics::Corrected);
+    let alone = GlobalMask::from_static(of, [((SELF, 0), grid)]);
+    let refused = |load: &dyn Fn() -> Option<PruningError>| {
+        let bytes = of_earlier_version(&std::fs::read(&path).unwrap());
+        for bad in ["fixed(l=0,c=1)", "fixed(l=4,c=0)"] {
+            std::fs::write(&path, altered(&bytes, words, bad)).unwrap();
+            let error = load().expect("no such pattern");
+            assert!(matches!(error, PruningError::Corrupt { .. }), "{error}");
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+    };
+    for mask in [on_top.unwrap(), alone.unwrap()] {
+        mask.save(&path).unwrap();
+        refused(&|| GlobalMask::load(&path).err());
+    }
+    observed.save(&path).unwrap();
+    refused(&|| AttentionPattern::load(&path).err());
+    for bad in ["fixed(l=0,c=1)", "local(w=0)"] {
+        let text = format!("{bad:?}");
+        let error = serde_json::from_str::<StaticPattern>(&text).unwrap_err();
+        assert!(error.to_string().contains("at least 1"), "{error}");
+    }
+}
+
+/// Words are read as they stand. A window of no key hid everything, and blocks of no key were divided by.
+#[test]
+fn a_pattern_out_of_range_has_no_cells() {
+    for words in ["fixed(l=0,c=1)", "fixed(l=4,c=0)", "local(w=0)"] {
+        let pattern = pattern(words);
+        assert_eq!(pattern.first_position(8), 8);
+        let expected = pattern.check().unwrap_err().to_string();
+        let header = PatternHeader::new("c", "m").with(SELF, 0, lm_grid(1, 4, 0));
+        let header = || header.clone().with_static(SELF, 1, pattern);
+        let asked: [&dyn Fn() -> usize; 3] = [
+            &|| usize::from(pattern.hidden(CAUSAL, 1, 0, 0, 0)),
+            &|| pattern.cells(CAUSAL, [1, 4, 4]).len(),
+            &|| AttentionPattern::new(header()).header().grids.len(),
+        ];
+        for ask in asked {
+            let ask = std::panic::AssertUnwindSafe(ask);
+            let said = std::panic::catch_unwind(ask).unwrap_err();
+            assert_eq!(said.downcast_ref::<String>(), Some(&expected));
+        }
     }
 }
 
