@@ -17,7 +17,7 @@ use sparta_ops::pruning::AttentionType;
 
 pub use config::{Seq2SeqConfig, Sharing};
 pub use input::{Seq2SeqInput, Seq2SeqOutput, Seq2SeqWeights};
-pub use layers::DecoderLayer;
+pub use layers::{DecoderLayer, DecoderLayerConfig};
 pub use loss::Seq2SeqLoss;
 pub use masks::{MaskRows, Seq2SeqMasks};
 pub use state::{DecoderState, DecoderStep};
@@ -26,7 +26,7 @@ pub use support::TargetSupport;
 use crate::error::ModelError;
 use crate::layer::dropout::drop_values;
 use crate::layer::sinusoids::Sinusoids;
-pub use crate::layer::{AttentionBlock, EncoderLayer};
+pub use crate::layer::{AttentionBlock, AttentionBlockConfig, EncoderLayer, EncoderLayerConfig};
 use crate::layer::{LayerNorm, Mechanism, OutputMap, PlacedMechanism};
 use crate::precision::scores;
 

@@ -235,7 +235,8 @@ impl TransformerXl {
     ///
     /// # Shapes
     /// With `seq_q ≤ tgt_len` and memories of `mlen ≤ mem_len`:
-    /// - tokens: `[batch, seq_q]`, mems: `[batch, mlen, d_model]` per layer
+    /// - tokens: `[batch, seq_q]`, words as [`AdaptiveEmbedding::forward`] takes them
+    /// - mems: `[batch, mlen, d_model]` per layer
     /// - masks: `[n_heads, tgt_len, mem_len + tgt_len]` per layer
     /// - hidden: `[batch, seq_q, d_model]`, weights: `[batch, n_heads, seq_q, mlen + seq_q]` per layer
     ///
@@ -338,7 +339,7 @@ impl TransformerXl {
     /// - output: `[batch, seq_q]`
     ///
     /// # Panics
-    /// If there is not one target per position.
+    /// If there is not one target per position, or a target is `vocab_size` or above.
     pub fn nll(&self, hidden: Tensor<3>, targets: &[i32]) -> Tensor<2> {
         let [batch, seq_q, d_model] = hidden.dims();
         let rows = hidden.reshape([batch * seq_q, d_model]);

@@ -13,7 +13,7 @@ use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
 use crate::layer::parameter::{normal, zeros};
 use crate::layer::{
-    Abilities, Activation, AttentionBlock, EncoderLayer, FeedForwardConfig, HeadShape,
+    Abilities, Activation, AttentionBlockConfig, EncoderLayerConfig, FeedForwardConfig, HeadShape,
     MechanismConfig, MultiHeadAttentionConfig, NormalizerConfig, WeightInit,
 };
 
@@ -136,6 +136,7 @@ impl BertConfig {
             panic!("{error}");
         }
         let table = |rows| normal([rows, self.d_model], 0.0, self.init_std, device);
+        let layer = self.layer();
         Bert {
             embeddings: BertEmbeddings {
                 words: table(self.vocab_size),
@@ -146,7 +147,7 @@ impl BertConfig {
                     .layer_norm(self.d_model, self.norm_epsilon, device),
                 dropout: DropoutConfig::new(self.dropout).init(),
             },
-            encoder: (0..self.n_layers).map(|_| self.layer(device)).collect(),
+            encoder: (0..self.n_layers).map(|_| layer.init(device)).collect(),
             pooler: None,
         }
     }
@@ -242,30 +243,17 @@ impl BertConfig {
         WeightInit::NormalWeights { std: self.init_std }
     }
 
-    fn layer(&self, device: &Device) -> EncoderLayer {
-        let (init, d_model) = (self.weight_init(), self.d_model);
-        let mut attention = MultiHeadAttentionConfig::new(d_model, self.n_heads)
+    fn layer(&self) -> EncoderLayerConfig {
+        let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads)
             .with_mechanism(self.mechanism.with_first_visible())
             .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
-            .with_implementation(self.implementation)
-            .init(device);
-        let maps = [&mut attention.query]
-            .into_iter()
-            .chain(&mut attention.key)
-            .chain([&mut attention.value, &mut attention.output]);
-        for map in maps {
-            *map = init.linear(d_model, d_model, device);
-        }
-        EncoderLayer {
-            self_attention: AttentionBlock {
-                attention,
-                norm: init.layer_norm(d_model, self.norm_epsilon, device),
-                dropout: DropoutConfig::new(self.dropout).init(),
-                pre_norm: false,
-            },
-            feed_forward: self.feed_forward().init(device),
-        }
+            .with_implementation(self.implementation);
+        let self_attention = AttentionBlockConfig::new(attention)
+            .with_dropout(self.dropout)
+            .with_weight_init(Some(self.weight_init()))
+            .with_norm_epsilon(self.norm_epsilon);
+        EncoderLayerConfig::new(self_attention, self.feed_forward())
     }
 
     fn head_shape(&self) -> HeadShape {

@@ -22,13 +22,23 @@ impl AdaptiveEmbedding {
     /// Looks words up. With `div_val` > 1 every cluster is computed for every position and the right
     /// one kept, so that shapes do not depend on the words.
     ///
+    /// Tokens are on the device and are not looked at: where each cluster has a table, one that is no word gets zeros.
+    ///
     /// # Shapes
     /// - tokens: `[batch, seq]`, each in `0..vocab_size`
     /// - output: `[batch, seq, d_model]`
     ///
+    /// # Panics
+    /// On a CPU, where there is one table, if a token is no word.
+    ///
     /// # Source
     /// Baevski & Auli 2019, section 3; `AdaptiveEmbedding` of kimiyoung/transformer-xl.
     pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, seq] = tokens.dims();
+        if batch * seq == 0 {
+            let table = self.tables[0].val();
+            return Tensor::zeros([batch, seq, self.d_model], (&table.device(), table.dtype()));
+        }
         let vectors = match self.tables.as_slice() {
             [table] => self.project(embedding(table.val(), tokens), 0),
             tables => (tables.iter().enumerate())

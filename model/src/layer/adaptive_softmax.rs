@@ -48,7 +48,8 @@ impl AdaptiveSoftmax {
     /// - output: `[rows]`
     ///
     /// # Panics
-    /// If there is not one target per row, or the rows are of another width than the network's.
+    /// If there is not one target per row, a target is `vocab_size` or above, or the rows are of another width than the
+    /// network's.
     ///
     /// # Source
     /// Grave et al. 2017, section 4.
@@ -60,6 +61,10 @@ impl AdaptiveSoftmax {
     ) -> Tensor<1> {
         let device = hidden.device();
         assert_shape!(hidden, [targets.len(), embedding.d_model]);
+        self.check_targets(targets);
+        if targets.is_empty() {
+            return Tensor::zeros([0], (&device, hidden.dtype()));
+        }
         let ends = &self.bounds[1..];
         let cluster_of = |target: i32| ends.partition_point(|end| *end <= target as usize);
         let head_size = self.head_size() as i32;
@@ -105,6 +110,10 @@ impl AdaptiveSoftmax {
     pub fn log_probabilities(&self, hidden: Tensor<2>, embedding: &AdaptiveEmbedding) -> Tensor<2> {
         assert_shape!(hidden, [_, embedding.d_model]);
         let rows = hidden.dims()[0];
+        if rows == 0 {
+            let shape = [0, self.vocab_size()];
+            return Tensor::zeros(shape, (&hidden.device(), hidden.dtype()));
+        }
         let head_size = self.head_size();
         let head = log_softmax(self.logits(hidden.clone(), 0, embedding), 1);
         let mut clusters = vec![head.clone().slice([0..rows, 0..self.bounds[1]])];
@@ -115,6 +124,19 @@ impl AdaptiveSoftmax {
             clusters.push(inside + of_cluster);
         }
         Tensor::cat(clusters, 1)
+    }
+
+    fn check_targets(&self, targets: &[i32]) {
+        let vocab_size = self.vocab_size();
+        let is_beyond =
+            |target: &&i32| usize::try_from(**target).is_ok_and(|word| word >= vocab_size);
+        if let Some(target) = targets.iter().find(is_beyond) {
+            panic!("target {target} is not one of the {vocab_size} words of the vocabulary");
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.bounds[self.bounds.len() - 1]
     }
 
     fn head_size(&self) -> usize {

@@ -12,6 +12,8 @@ use super::mechanism::{
     Abilities, HeadShape, Mechanism, MechanismConfig, NormalizerConfig, Surroundings,
 };
 use super::paged::{PageReport, PagedCache, PagedInput, Paging};
+use super::parameter::WeightInit;
+use super::reshaped::reshaped;
 use crate::masks::{LayerMask, hide};
 use crate::precision::linear;
 
@@ -27,7 +29,8 @@ pub struct MultiHeadAttentionConfig {
     /// How queries read values: softmax or another row normaliser, or another mechanism.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
-    /// Dropout probability of attention weights.
+    /// Dropout probability of attention weights, which [`super::RelativeAttentionConfig`] calls `dropatt`: its `dropout` is
+    /// of the layer's output, of which this layer drops nothing.
     #[config(default = 0.1)]
     pub dropout: f64,
     /// Whether the four linear maps have a bias.
@@ -96,7 +99,7 @@ impl MultiHeadAttentionConfig {
     /// Makes the layer.
     ///
     /// # Panics
-    /// Without `d_head`, if `n_heads` does not divide `d_model`.
+    /// Without `d_head`, if `n_heads` does not divide `d_model`; as [`MechanismConfig::init`].
     pub fn init(&self, device: &Device) -> MultiHeadAttention {
         let (d_model, n_heads) = (self.d_model, self.n_heads);
         let d_head = self.d_head.unwrap_or_else(|| {
@@ -129,6 +132,23 @@ impl MultiHeadAttentionConfig {
             d_head,
             implementation: self.implementation,
         }
+    }
+
+    /// [`Self::init`] with linear maps that start as `weights` says, in place of the initializer.
+    pub(super) fn init_with(&self, weights: WeightInit, device: &Device) -> MultiHeadAttention {
+        let mut attention = self.init(device);
+        let (d_model, d_heads) = (self.d_model, attention.n_heads * attention.d_head);
+        let of = |map: Linear| Linear {
+            weight: map.weight,
+            bias: map.bias.filter(|_| self.bias),
+        };
+        let input_map = || of(weights.input_map(d_model, d_heads, device));
+        // Random numbers are drawn in this order.
+        attention.query = input_map();
+        attention.key = attention.key.map(|_| input_map());
+        attention.value = input_map();
+        attention.output = of(weights.linear(d_heads, d_model, device));
+        attention
     }
 }
 
@@ -231,7 +251,7 @@ pub struct MultiHeadAttentionOutput {
 }
 
 impl MultiHeadAttention {
-    /// Attends. A query whose keys are all hidden gets the bias of the output map alone.
+    /// Attends. A query without a key, or whose keys are all hidden, gets the bias of the output map alone.
     ///
     /// # Shapes
     /// - query: `[batch, seq_q, d_model]`, key and value: `[batch, seq_kv, d_model]`
@@ -328,14 +348,14 @@ impl MultiHeadAttention {
         let query = match &self.key {
             Some(_) => {
                 let [batch, seq_q, d_model] = input.query.dims();
-                let rows = input.query.reshape([batch * seq_q, d_model]);
+                let rows = reshaped(input.query, [batch * seq_q, d_model]);
                 let rows = linear(&self.query, rows);
                 self.split_rows(
                     match is_scaled {
                         true => rows.mul_scalar(1.0 / (self.d_head as f64).sqrt()),
                         false => rows,
                     },
-                    batch,
+                    [batch, seq_q],
                 )
             }
             // They are there already: the queries are the last keys.
@@ -464,11 +484,11 @@ impl MultiHeadAttention {
     fn joined(&self, attended: AttentionOutput) -> MultiHeadAttentionOutput {
         let [batch, _, seq_q, _] = attended.context.dims();
         let rows = attended.context.swap_dims(1, 2);
-        let rows = rows.reshape([batch * seq_q, self.n_heads * self.d_head]);
+        let rows = reshaped(rows, [batch * seq_q, self.n_heads * self.d_head]);
         let context = linear(&self.output, rows);
         let d_model = context.dims()[1];
         MultiHeadAttentionOutput {
-            context: context.reshape([batch, seq_q, d_model]),
+            context: reshaped(context, [batch, seq_q, d_model]),
             weights: attended.weights,
         }
     }
@@ -498,13 +518,12 @@ impl MultiHeadAttention {
     /// matrix product of the map.
     fn split(&self, map: &Linear, input: Tensor<3>) -> Tensor<4> {
         let [batch, seq, d_model] = input.dims();
-        self.split_rows(linear(map, input.reshape([batch * seq, d_model])), batch)
+        let rows = reshaped(input, [batch * seq, d_model]);
+        self.split_rows(linear(map, rows), [batch, seq])
     }
 
     /// `[batch · seq, n_heads · d_head]` as `[batch, n_heads, seq, d_head]`, without a copy.
-    fn split_rows(&self, rows: Tensor<2>, batch: usize) -> Tensor<4> {
-        let seq = rows.dims()[0] / batch.max(1);
-        rows.reshape([batch, seq, self.n_heads, self.d_head])
-            .swap_dims(1, 2)
+    fn split_rows(&self, rows: Tensor<2>, [batch, seq]: [usize; 2]) -> Tensor<4> {
+        reshaped(rows, [batch, seq, self.n_heads, self.d_head]).swap_dims(1, 2)
     }
 }

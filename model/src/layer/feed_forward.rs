@@ -108,6 +108,9 @@ impl FeedForward {
         let [d_input, _] = self.expand.weight.dims();
         assert_shape!(input, [_, _, d_input]);
         let [batch, seq, d_model] = input.dims();
+        if batch * seq == 0 {
+            return input;
+        }
         let input = input.reshape([batch * seq, d_model]);
         let inner = match self.pre_norm {
             true => self.norm.forward(input.clone()),

@@ -16,6 +16,7 @@ pub(crate) mod parameter;
 mod placed;
 mod positional;
 mod relative_attention;
+mod reshaped;
 pub(crate) mod sinusoids;
 
 pub use adaptive::AdaptiveConfig;
@@ -24,7 +25,7 @@ pub use adaptive_softmax::AdaptiveSoftmax;
 pub use attention::{
     AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig, MultiHeadAttentionOutput,
 };
-pub use encoder::{AttentionBlock, EncoderLayer};
+pub use encoder::{AttentionBlock, AttentionBlockConfig, EncoderLayer, EncoderLayerConfig};
 pub use feed_forward::{Activation, FeedForward, FeedForwardConfig};
 pub use mechanism::{
     Abilities, AdaptiveSpan, DotProduct, DotProductConfig, EntmaxAlpha, Favor, FavorConfig,

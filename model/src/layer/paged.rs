@@ -270,7 +270,8 @@ impl PagedCache {
             let data = TensorData::new(values, [batch, n_heads, seq_q, d_last]);
             Tensor::<4>::from_data(data, &device).cast(dtype)
         };
-        let n_keys = weights.len() / (batch * n_heads * seq_q).max(1);
+        let first = self.rows.first().and_then(|row| row.first());
+        let n_keys = first.map_or(0, |head| head.keys.len());
         let output = AttentionOutput {
             context: tensor(context, d_head),
             weights: (input.return_weights).then(|| tensor(weights, n_keys)),

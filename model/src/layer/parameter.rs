@@ -17,8 +17,8 @@ pub enum WeightInit {
         /// Standard deviation.
         std: f64,
     },
-    /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, biases 0:
-    /// the encoder–decoder.
+    /// Weights from U(−a, a) with a = √(6 / (inputs + outputs)), scales of normalisation 1, biases 0; in the maps to queries,
+    /// keys and values a/√2, and biases from U(−1/√inputs, 1/√inputs): the encoder–decoder.
     Xavier,
     /// Weights from N(0, std²), scales of normalisation 1, biases 0: BERT.
     NormalWeights {
@@ -35,6 +35,21 @@ impl WeightInit {
                 normal_linear(d_input, d_output, std, device)
             }
             Self::Xavier => xavier_linear(d_input, d_output, 1.0, device),
+        }
+    }
+
+    /// A map of an attention to its queries, keys or values.
+    pub(crate) fn input_map(self, d_input: usize, d_output: usize, device: &Device) -> Linear {
+        match self {
+            Self::Normal { .. } | Self::NormalWeights { .. } => {
+                self.linear(d_input, d_output, device)
+            }
+            Self::Xavier => {
+                let mut map = xavier_linear(d_input, d_output, 0.5f64.sqrt(), device);
+                let bound = (d_input as f64).powf(-0.5);
+                map.bias = Some(uniform([d_output], bound, device));
+                map
+            }
         }
     }
 

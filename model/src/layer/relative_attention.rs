@@ -30,7 +30,8 @@ pub struct RelativeAttentionConfig {
     /// How queries read values: softmax or another row normaliser, or another mechanism.
     #[config(default = "MechanismConfig::SOFTMAX")]
     pub mechanism: MechanismConfig,
-    /// Dropout probability of the layer's output.
+    /// Dropout probability of the layer's output. That of attention weights, which [`super::MultiHeadAttentionConfig`] calls
+    /// `dropout`, is `dropatt`.
     #[config(default = 0.1)]
     pub dropout: f64,
     /// Dropout probability of attention weights.
@@ -100,6 +101,9 @@ impl RelativeAttentionConfig {
     }
 
     /// Makes the layer.
+    ///
+    /// # Panics
+    /// As [`MechanismConfig::init`].
     pub fn init(&self, device: &Device) -> RelativeAttention {
         let d_heads = self.n_heads * self.d_head;
         let map = |shape| normal(shape, 0.0, self.init_std, device);
@@ -121,6 +125,9 @@ impl RelativeAttentionConfig {
     }
 
     /// Number of parameters, without making them (u and v are counted by the model).
+    ///
+    /// # Panics
+    /// As [`MechanismConfig::n_params`].
     pub fn n_params(&self) -> usize {
         let n_maps = 3
             + usize::from(!self.mechanism.shares_keys())
@@ -193,7 +200,7 @@ pub struct RelativeAttentionOutput {
     pub hidden: Tensor<3>,
     /// Weights before dropout, `[batch, n_heads, seq_q, seq_kv]`, if asked for.
     pub weights: Option<Tensor<4>>,
-    /// The state after the segment, of a mechanism that carries one.
+    /// The state after the segment, of a mechanism that carries one; after an empty segment, what was before it.
     pub state: Option<MechanismState>,
 }
 
@@ -226,6 +233,9 @@ impl RelativeAttention {
         };
         if let Some(memory) = &memory {
             assert_shape!(memory, [batch, _, width]);
+        }
+        if batch * seq_q == 0 {
+            return self.empty(hidden, memory, input.past, input.return_weights);
         }
         let mut context = match memory {
             Some(memory) => Tensor::cat(vec![memory, hidden.clone()], 1),
@@ -363,6 +373,28 @@ impl RelativeAttention {
             },
             weights: attended.weights,
             state,
+        }
+    }
+
+    /// What an empty segment, or one of an empty batch, gives: nothing.
+    fn empty(
+        &self,
+        hidden: Tensor<3>,
+        memory: Option<Tensor<3>>,
+        past: Past,
+        return_weights: bool,
+    ) -> RelativeAttentionOutput {
+        let [batch, seq_q, _] = hidden.dims();
+        let seq_kv = memory.map_or(0, |memory| memory.dims()[1]) + seq_q;
+        let shape = [batch, self.n_heads, seq_q, seq_kv];
+        let weights = || Tensor::zeros(shape, (&hidden.device(), hidden.dtype()));
+        RelativeAttentionOutput {
+            weights: return_weights.then(weights),
+            hidden,
+            state: match past {
+                Past::State(state) => state,
+                Past::Memory { .. } | Past::Window { .. } => None,
+            },
         }
     }
 

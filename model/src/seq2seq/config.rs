@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::AttentionType;
 
-use super::{DecoderLayer, Seq2Seq};
+use super::{DecoderLayerConfig, Seq2Seq};
 use crate::check::{check, check_dropout, check_size};
 use crate::error::ModelError;
-use crate::layer::parameter::{normal, uniform, xavier_linear};
+use crate::layer::parameter::normal;
 use crate::layer::sinusoids::Sinusoids;
 use crate::layer::{
-    Abilities, Activation, AttentionBlock, EncoderLayer, FeedForward, FeedForwardConfig, HeadShape,
-    LayerNormConfig, MechanismConfig, MechanismsByType, MultiHeadAttention,
-    MultiHeadAttentionConfig, NormalizerConfig, OutputMap, WeightInit,
+    Abilities, Activation, AttentionBlockConfig, EncoderLayerConfig, FeedForwardConfig, HeadShape,
+    LayerNormConfig, MechanismConfig, MechanismsByType, MultiHeadAttentionConfig, NormalizerConfig,
+    OutputMap, WeightInit,
 };
 
 /// Which tables of word embeddings are one and the same; serde's spelling is that of recipes.
@@ -201,12 +201,7 @@ impl Seq2SeqConfig {
         }
         let std = (self.d_model as f64).powf(-0.5);
         let table = |vocab_size| normal([vocab_size, self.d_model], 0.0, std, device);
-        let block = |mechanism| AttentionBlock {
-            attention: self.attention(mechanism, device),
-            norm: LayerNormConfig::new(self.d_model).init(device),
-            dropout: DropoutConfig::new(self.dropout).init(),
-            pre_norm: self.pre_norm,
-        };
+        let (encoder, decoder) = (self.encoder_layer(), self.decoder_layer());
         let last_norm = || {
             self.pre_norm
                 .then(|| LayerNormConfig::new(self.d_model).init(device))
@@ -222,17 +217,10 @@ impl Seq2SeqConfig {
                 Sharing::All | Sharing::DecoderInputOutput => None,
             },
             encoder: (0..self.n_encoder_layers)
-                .map(|_| EncoderLayer {
-                    self_attention: block(self.mechanisms.encoder_self),
-                    feed_forward: self.feed_forward(device),
-                })
+                .map(|_| encoder.init(device))
                 .collect(),
             decoder: (0..self.n_decoder_layers)
-                .map(|_| DecoderLayer {
-                    self_attention: block(self.mechanisms.decoder_self),
-                    cross_attention: block(self.mechanisms.cross),
-                    feed_forward: self.feed_forward(device),
-                })
+                .map(|_| decoder.init(device))
                 .collect(),
             encoder_norm: last_norm(),
             decoder_norm: last_norm(),
@@ -257,7 +245,7 @@ impl Seq2SeqConfig {
             let n_maps = 3 + usize::from(!mechanism.shares_keys());
             n_maps * (d * d + d) + norm + mechanism.n_params(shape)
         };
-        let feed_forward = self.feed_forward_config().n_params();
+        let feed_forward = self.feed_forward().n_params();
         let encoder = block(AttentionType::EncoderSelf) + feed_forward;
         let decoder =
             block(AttentionType::DecoderSelf) + block(AttentionType::Cross) + feed_forward;
@@ -270,29 +258,30 @@ impl Seq2SeqConfig {
         tables * d + self.n_encoder_layers * encoder + self.n_decoder_layers * decoder + last_norms
     }
 
-    /// Queries, keys and values start at Xavier uniform with gain 1/√2 and biases U(−1/√d, 1/√d), the
-    /// output map at gain 1 without bias.
-    fn attention(&self, mechanism: MechanismConfig, device: &Device) -> MultiHeadAttention {
-        let d = self.d_model;
-        let mut attention = MultiHeadAttentionConfig::new(d, self.n_heads)
+    fn encoder_layer(&self) -> EncoderLayerConfig {
+        let self_attention = self.attention(self.mechanisms.encoder_self);
+        EncoderLayerConfig::new(self_attention, self.feed_forward())
+    }
+
+    fn decoder_layer(&self) -> DecoderLayerConfig {
+        let self_attention = self.attention(self.mechanisms.decoder_self);
+        let cross_attention = self.attention(self.mechanisms.cross);
+        DecoderLayerConfig::new(self_attention, cross_attention, self.feed_forward())
+    }
+
+    fn attention(&self, mechanism: MechanismConfig) -> AttentionBlockConfig {
+        let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads)
             .with_mechanism(mechanism)
             .with_max_len(Some(self.max_len))
             .with_dropout(self.attention_dropout)
-            .with_implementation(self.implementation)
-            .init(device);
-        let input_map = || {
-            let mut map = xavier_linear(d, d, 0.5f64.sqrt(), device);
-            map.bias = Some(uniform([d], (d as f64).powf(-0.5), device));
-            map
-        };
-        attention.query = input_map();
-        attention.key = attention.key.map(|_| input_map());
-        attention.value = input_map();
-        attention.output = xavier_linear(d, d, 1.0, device);
-        attention
+            .with_implementation(self.implementation);
+        AttentionBlockConfig::new(attention)
+            .with_dropout(self.dropout)
+            .with_pre_norm(self.pre_norm)
+            .with_weight_init(Some(WeightInit::Xavier))
     }
 
-    fn feed_forward_config(&self) -> FeedForwardConfig {
+    fn feed_forward(&self) -> FeedForwardConfig {
         FeedForwardConfig {
             d_model: self.d_model,
             d_ff: self.d_ff,
@@ -303,9 +292,5 @@ impl Seq2SeqConfig {
             activation: Activation::Relu,
             norm_epsilon: 1e-5,
         }
-    }
-
-    fn feed_forward(&self, device: &Device) -> FeedForward {
-        self.feed_forward_config().init(device)
     }
 }

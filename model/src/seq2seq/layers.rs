@@ -1,14 +1,32 @@
 //! The decoder's layers.
 
+use burn::config::Config;
 use burn::prelude::*;
 use sparta_ops::pruning::AttentionType;
 
 use super::Encoded;
 use crate::layer::mechanism::observe::within;
-use crate::layer::{AttentionBlock, AttentionInput, FeedForward, MultiHeadAttentionOutput};
+use crate::layer::{
+    AttentionBlock, AttentionBlockConfig, AttentionInput, FeedForward, FeedForwardConfig,
+    MultiHeadAttentionOutput,
+};
 use crate::masks::LayerMask;
 
-/// Self-attention, attention to the source, and feed-forward.
+/// Configuration of [`DecoderLayer`].
+#[derive(Config, Debug)]
+pub struct DecoderLayerConfig {
+    /// Causal attention of the target to itself.
+    pub self_attention: AttentionBlockConfig,
+    /// Attention of the target to the source.
+    pub cross_attention: AttentionBlockConfig,
+    /// The feed-forward network.
+    pub feed_forward: FeedForwardConfig,
+}
+
+/// Self-attention, attention to the source, and feed-forward, called in this order.
+///
+/// # Source
+/// Vaswani et al. 2017, section 3.1.
 #[derive(Module, Debug)]
 pub struct DecoderLayer {
     /// Causal attention of the target to itself.
@@ -19,8 +37,34 @@ pub struct DecoderLayer {
     pub feed_forward: FeedForward,
 }
 
+impl DecoderLayerConfig {
+    /// Makes the layer.
+    ///
+    /// # Panics
+    /// As [`AttentionBlockConfig::init`].
+    pub fn init(&self, device: &Device) -> DecoderLayer {
+        DecoderLayer {
+            self_attention: self.self_attention.init(device),
+            cross_attention: self.cross_attention.init(device),
+            feed_forward: self.feed_forward.init(device),
+        }
+    }
+}
+
 impl DecoderLayer {
-    pub(super) fn attend_to_target(
+    /// Causal self-attention.
+    ///
+    /// # Shapes
+    /// - hidden, context: `[batch, target_len, d_model]`, padding: `[batch, target_len]`
+    /// - mask: `[n_heads, rows, columns]`, at least `target_len` rows and columns
+    /// - weights, if asked for: `[batch, n_heads, target_len, target_len]`
+    ///
+    /// # Panics
+    /// As [`crate::layer::MultiHeadAttention::forward`].
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3.2.3.
+    pub fn attend_to_target(
         &self,
         hidden: Tensor<3>,
         padding: Option<Tensor<2, Bool>>,
@@ -34,7 +78,20 @@ impl DecoderLayer {
         })
     }
 
-    pub(super) fn attend_to_source(
+    /// Attention to what the encoder made of the source.
+    ///
+    /// # Shapes
+    /// - hidden, context: `[batch, target_len, d_model]`
+    /// - memory and padding: as [`Encoded`] has them
+    /// - mask: `[n_heads, rows, columns]`, at least `target_len` rows and `source_len` columns
+    /// - weights, if asked for: `[batch, n_heads, target_len, source_len]`
+    ///
+    /// # Panics
+    /// As [`crate::layer::MultiHeadAttention::forward`].
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, section 3.2.3.
+    pub fn attend_to_source(
         &self,
         hidden: Tensor<3>,
         encoded: &Encoded,

@@ -97,6 +97,35 @@ fn a_negative_target_costs_nothing() {
     assert!(gradient[D_MODEL..2 * D_MODEL].iter().all(|g| *g == 0.0));
 }
 
+/// Another word would be scored in its place.
+#[rstest]
+#[case::plain(config(&[], 1, 8), 20)]
+#[case::clusters(config(&[5, 11], 1, 8), 25)]
+#[case::shrinking(config(&[5, 11], 2, 8), i32::MAX)]
+#[should_panic(expected = "is not one of the 20 words of the vocabulary")]
+fn a_target_that_is_no_word_is_refused(#[case] config: AdaptiveConfig, #[case] target: i32) {
+    let device = Device::flex();
+    let (embedding, softmax) = (config.init_embedding(&device), config.init_softmax(&device));
+    let hidden = Tensor::<2>::zeros([3, D_MODEL], &device);
+    let _ = softmax.nll(hidden, &[-1, 19, target], &embedding);
+}
+
+#[rstest]
+#[case(config(&[], 1, 8))]
+#[case(config(&[5, 11], 2, 8))]
+fn nothing_is_looked_up_and_scored(#[case] config: AdaptiveConfig) {
+    let device = Device::flex();
+    let (embedding, softmax) = (config.init_embedding(&device), config.init_softmax(&device));
+    for shape in [[2, 0], [0, 3]] {
+        let vectors = embedding.forward(Tensor::zeros(shape, &device));
+        assert_eq!(vectors.dims(), [shape[0], shape[1], D_MODEL]);
+    }
+    let hidden = Tensor::<2>::zeros([0, D_MODEL], &device);
+    let log_p = softmax.log_probabilities(hidden.clone(), &embedding);
+    assert_eq!(log_p.dims(), [0, VOCAB]);
+    assert_eq!(softmax.nll(hidden, &[], &embedding).dims(), [0]);
+}
+
 #[test]
 fn tied_weights_are_one_parameter_with_both_gradients() {
     let device = Device::flex().autodiff();

@@ -6,10 +6,11 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use rstest::rstest;
 use sparta_model::layer::{
-    AttentionInput, MultiHeadAttention, MultiHeadAttentionConfig, NormalizerConfig,
+    AttentionInput, HeadShape, MechanismConfig, MultiHeadAttention, MultiHeadAttentionConfig,
+    NormalizerConfig, RelativeAttentionConfig,
 };
 
-use crate::{distance, mask, values};
+use crate::{distance, mask, refusal, values};
 
 const BATCH: usize = 2;
 const D_MODEL: usize = 16;
@@ -257,6 +258,54 @@ fn alpha_min_clamps_alpha() {
         alpha.iter().all(|alpha| (1.9..2.0).contains(alpha)),
         "{alpha:?}"
     );
+}
+
+/// What networks refuse in `validate` a layer by itself refuses when it is made.
+#[rstest]
+#[case(
+    "entmax(-1)",
+    4,
+    "`mechanism.alpha` is -1.0 in `entmax(-1)`, but it must be at least 1"
+)]
+#[case("entmax(0.5)", 4, "`mechanism.alpha` is 0.5")]
+#[case("rfa(tau=0)", 4, "`mechanism.tau` is 0.0 in `rfa(tau=0)`")]
+#[case("softmax+span(s=9,r=0)", 4, "`mechanism.span.r` is 0.0")]
+#[case(
+    "softmax+strided(l=16)",
+    1,
+    "`n_heads` is 1, but it must be at least 2"
+)]
+#[case("softmax+span", 4, "write span(s=…)")]
+#[case("linformer(k=4)", 4, "give the layer its max_len")]
+fn layers_refuse_what_their_mechanism_cannot_be(
+    #[case] words: &str,
+    #[case] n_heads: usize,
+    #[case] said: &str,
+) {
+    let device = Device::flex();
+    let mechanism: MechanismConfig = words.parse().unwrap();
+    let plain = MultiHeadAttentionConfig::new(D_MODEL, n_heads).with_mechanism(mechanism);
+    let relative = RelativeAttentionConfig::new(D_MODEL, n_heads, 4).with_mechanism(mechanism);
+    let shape = HeadShape {
+        d_model: D_MODEL,
+        n_heads,
+        d_head: 4,
+        max_len: None,
+    };
+    for found in [
+        refusal(|| drop(plain.init(&device))),
+        refusal(|| drop(relative.init(&device))),
+        refusal(|| drop(mechanism.init(shape, &device))),
+    ] {
+        assert!(found.contains(said), "{found}");
+    }
+}
+
+#[test]
+fn a_normaliser_out_of_range_is_refused() {
+    let normalizer = NormalizerConfig::Entmax { alpha: f64::NAN };
+    let found = refusal(|| drop(normalizer.init(HEADS, &Device::flex())));
+    assert!(found.contains("`normalizer.alpha` is NaN"), "{found}");
 }
 
 #[test]

@@ -5,11 +5,15 @@ mod attention;
 mod bert;
 mod block_masks;
 mod decode;
+mod empty;
+mod encoder;
 mod fixture;
 mod mechanism;
 mod precision;
 mod seq2seq;
 mod transformer_xl;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -60,6 +64,12 @@ pub fn mask(
         .map(|i| hidden(i / (rows * columns), i / columns % rows, i % columns))
         .collect();
     Tensor::from_data(TensorData::new(cells, shape), device).into()
+}
+
+/// What a panic of some work says.
+pub fn refusal(work: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("it is refused");
+    *panic.downcast::<String>().expect("a message")
 }
 
 /// Runs a test in a process of its own: Burn's generator is one for the whole process, so that a

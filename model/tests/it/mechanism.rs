@@ -4,6 +4,7 @@
 //! what it claims is so.
 
 mod abilities;
+mod empty;
 mod favor;
 mod gradients;
 mod low_rank;

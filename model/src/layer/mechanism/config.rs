@@ -59,7 +59,7 @@ pub enum MechanismConfig {
 
 /// What the settings of each mechanism are.
 pub(crate) trait MechanismSettings: fmt::Display {
-    /// Makes the mechanism of one layer.
+    /// Makes the mechanism of one layer, of settings that were checked.
     fn init(&self, shape: HeadShape, device: &Device) -> Mechanism;
 
     /// Number of parameters that this makes.
@@ -108,11 +108,24 @@ impl MechanismConfig {
     }
 
     /// Makes the mechanism of one layer.
+    ///
+    /// # Panics
+    /// With the message of [`Self::check`], if a setting is out of range, and if a layer of so few heads cannot have its
+    /// static pattern; without [`HeadShape::max_len`], for Linformer and for a span without its largest.
     pub fn init(&self, shape: HeadShape, device: &Device) -> Mechanism {
+        let field = "mechanism";
+        let checked = (self.check(field, Abilities::NONE))
+            .and_then(|()| self.check_layer(field, shape.n_heads, None));
+        if let Err(error) = checked {
+            panic!("{error}");
+        }
         self.settings().init(shape, device)
     }
 
     /// Number of parameters of one layer's mechanism, without making them.
+    ///
+    /// # Panics
+    /// Without [`HeadShape::max_len`], for Linformer.
     pub fn n_params(&self, shape: HeadShape) -> usize {
         self.settings().n_params(shape)
     }

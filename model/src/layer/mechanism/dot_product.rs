@@ -19,7 +19,8 @@ use crate::layer::placed::LearnedName;
 ///
 /// It can do everything that may be asked of a mechanism but go on without the keys, and but for fusedmax and
 /// oscarmax by fused attention. With a span it cannot attend to another sequence, start from pretrained weights unless
-/// the span is full, nor be computed by fused attention unless π is softmax.
+/// the span is full, nor be computed by fused attention unless π is softmax. A span that a call gives is obeyed where
+/// there is none here, and refused where there is one.
 ///
 /// # Source
 /// Vaswani et al. 2017, section 3.2; Correia, Niculae, Martins 2019 and Niculae, Blondel 2017 for π.
@@ -57,6 +58,10 @@ impl Attend for DotProduct {
     ) -> AttentionOutput {
         options.normalizer = self.normalizer.normalizer(&query.device());
         if let Some(nape) = self.nape {
+            assert!(
+                options.packing.is_none(),
+                "a bias by distance counts the positions of one sequence: leave `packing` out"
+            );
             let [_, n_heads, seq_q, _] = query.dims();
             let bias = nape.bias([n_heads, seq_q, key.dims()[2]], &query.device());
             let bias = bias.cast(query.dtype());
@@ -65,7 +70,14 @@ impl Attend for DotProduct {
                 None => bias,
             });
         }
-        options.span = self.span.as_ref().map(AdaptiveSpan::span);
+        if let Some(span) = &self.span {
+            assert!(
+                options.span.is_none(),
+                "this attention mechanism has a span of its own (`+span`): leave `span` out of the options, or take the \
+                 mechanism without it"
+            );
+            options.span = Some(span.span());
+        }
         let output = sparse_attention(query, key, value, options);
         match &self.gate {
             Some(gate) => gated(output, &gate.gates_now()),

@@ -12,6 +12,7 @@ use sparta_ops::attention::linear::{LinearOptions, LinearState, linear_attention
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::empty::mapped;
 use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
@@ -205,10 +206,14 @@ impl Favor {
         let padding = key_padding(options.clone(), key.dims()[2]);
         let state = state.map(MechanismState::into_sums);
         let projection: Tensor<3> = self.projection.val().unsqueeze_dim(0);
+        let n_features = projection.dims()[1];
         let (phi_query, keys) = match self.kernel {
             FavorKernel::Relu => {
                 let [batch, n_heads, _, _] = key.dims();
-                let relu = |x| relu_features(x, projection.clone(), scale, RELU_EPSILON);
+                let relu = |x| {
+                    let features = |x| relu_features(x, projection.clone(), scale, RELU_EPSILON);
+                    mapped(x, n_features, features)
+                };
                 let keys = ShiftedKeys {
                     phi: relu(key.clone()),
                     log_gate: None,
@@ -218,15 +223,17 @@ impl Favor {
             }
             FavorKernel::Softmax => {
                 let log_phi = |x| positive_exponents(x, projection.clone(), scale);
-                let log_query = log_phi(query);
-                let top = log_query.clone().detach().max_dim(3);
+                let log_query = mapped(query, n_features, log_phi);
+                let top = mapped(log_query.clone(), 1, |log| log.detach().max_dim(3));
                 let before = state.as_ref().map(|state| state.shift.clone());
-                let keys = seen(log_phi(key), padding.as_ref());
-                let keys = match options.causal {
-                    true => ShiftedKeys::causal(keys, before),
-                    false => ShiftedKeys::all(keys, before),
+                let seen = |key| seen(log_phi(key), padding.as_ref());
+                let keys = match (key.dims()[2], options.causal) {
+                    (0, _) => ShiftedKeys::none(&key, n_features, before),
+                    (_, true) => ShiftedKeys::causal(seen(key), before),
+                    (_, false) => ShiftedKeys::all(seen(key), before),
                 };
-                (features(log_query - top), keys)
+                let phi_query = mapped(log_query, n_features, |log| features(log - top));
+                (phi_query, keys)
             }
         };
         let sums = state.map(|state| match &keys.log_gate {
@@ -274,6 +281,17 @@ struct ShiftedKeys {
 }
 
 impl ShiftedKeys {
+    /// No key: the shift before stays, or is that of hidden keys.
+    fn none(key: &Tensor<4>, n_features: usize, before: Option<Tensor<3>>) -> Self {
+        let [batch, n_heads, _, _] = key.dims();
+        let options = (&key.device(), key.dtype());
+        Self {
+            phi: Tensor::zeros([batch, n_heads, 0, n_features], options),
+            log_gate: None,
+            shift: before.unwrap_or_else(|| Tensor::full([batch, n_heads, 1], HIDDEN, options)),
+        }
+    }
+
     /// One shift for all keys: the largest exponent of a key that is seen, or that before them.
     fn all(exponents: Tensor<4>, before: Option<Tensor<3>>) -> Self {
         let [batch, n_heads, _, _] = exponents.dims();

@@ -9,6 +9,7 @@ mod arguments;
 mod by_type;
 mod config;
 mod dot_product;
+mod empty;
 mod favor;
 mod linformer;
 mod lsh;
@@ -123,8 +124,7 @@ impl Mechanism {
     }
 
     /// Attends, with shapes, masks and queries without a key as in
-    /// [`sparta_ops::attention::sparse_attention`]. `options.normalizer` is replaced by the
-    /// mechanism's own, where it has one.
+    /// [`sparta_ops::attention::sparse_attention`]. `options.normalizer` is not read: a mechanism has its own, or none.
     ///
     /// # Shapes
     /// - query: `[batch, n_heads, seq_q, d_head]`
@@ -133,7 +133,9 @@ impl Mechanism {
     /// - weights, if asked for: `[batch, n_heads, seq_q, seq_kv]`
     ///
     /// # Panics
-    /// If a shape does not fit the others, or the options need an ability that the mechanism lacks.
+    /// If a shape does not fit the others, or the options need an ability that the mechanism lacks, or ask for what it cannot
+    /// have besides: a bias, a span, a scale or packed sequences where it has no scores of single keys, a span
+    /// beside its own, packed sequences where it counts positions.
     pub fn attend(
         &self,
         query: Tensor<4>,
@@ -187,6 +189,12 @@ impl Mechanism {
             place,
             source,
         } = surroundings;
+        let mut needed = Abilities::needed_by(&options);
+        needed.global_mask |= global.is_some();
+        self.must_have(needed);
+        if empty::has_no_cell(&query, &key) {
+            return empty::of_no_cell(query, key, value, options.return_weights);
+        }
         let [_, n_heads, seq_q, _] = query.dims();
         let seq_kv = key.dims()[2];
         let device = query.device();
@@ -218,8 +226,11 @@ impl Mechanism {
                 positions: widen(term.positions),
             });
         }
-        hide(&mut options, hidden, self.abilities(), &device, sizes);
-        self.must_have(Abilities::needed_by(&options));
+        let mut abilities = self.abilities();
+        // Of the spans that are given kernels know softmax's.
+        abilities.fused &=
+            options.span.is_none() || (self.normalizer()).is_none_or(RowNormalizer::is_softmax);
+        hide(&mut options, hidden, abilities, &device, sizes);
         let call = ObservedCall {
             query: &query,
             key: &key,
@@ -289,7 +300,7 @@ impl Mechanism {
     /// once would give these queries, without keeping any key.
     ///
     /// # Shapes
-    /// As there, `seq_kv` being the number of keys that are not in the state.
+    /// As there, `seq_kv` being the number of keys that are not in the state: without any the state stays.
     ///
     /// # Panics
     /// As there; without the ability `state`.
@@ -307,6 +318,9 @@ impl Mechanism {
             ..Abilities::needed_by(&options)
         };
         self.must_have(needed);
+        if query.dims()[0] == 0 {
+            return self.of_no_example([query, key, value], state, options.causal);
+        }
         let call = ObservedCall {
             query: &query,
             key: &key,
@@ -315,7 +329,18 @@ impl Mechanism {
             state: state.as_ref(),
             factor: None,
         };
-        observe::note(self.as_attend(), &call);
+        if !empty::has_no_cell(&query, &key) {
+            observe::note(self.as_attend(), &call);
+        }
+        self.go_on([query, key, value], state, options)
+    }
+
+    fn go_on(
+        &self,
+        [query, key, value]: [Tensor<4>; 3],
+        state: Option<MechanismState>,
+        options: AttentionOptions,
+    ) -> Continued {
         (self
             .as_attend()
             .attend_from(query, key, value, state, options))

@@ -184,7 +184,13 @@ impl NormalizerConfig {
     }
 
     /// Makes the normaliser of one attention layer.
+    ///
+    /// # Panics
+    /// If α, its bound or λ is out of range.
     pub fn init(&self, n_heads: usize, device: &Device) -> RowNormalizer {
+        if let Err(error) = self.check("normalizer") {
+            panic!("{error}");
+        }
         let fixed = |map| (map, None, None);
         let (map, raw_alpha, alpha_min) = match *self {
             Self::Softmax => fixed(FixedMap::Alpha(1.0)),

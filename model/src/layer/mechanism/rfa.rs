@@ -10,6 +10,7 @@ use sparta_ops::attention::linear::{LinearOptions, linear_attention};
 use sparta_ops::attention::{AttentionOptions, AttentionOutput};
 
 use super::arguments::Arguments;
+use super::empty::mapped;
 use super::observe::{Observable, ObservedCall};
 use super::random::{drawn_seed, frozen};
 use super::state::{Continued, MechanismState, key_padding};
@@ -235,10 +236,16 @@ impl Rfa {
         let padding = key_padding(options.clone(), seq_kv);
         let frequencies = self.frequencies.val() * self.bandwidth.val().unsqueeze_dim(1);
         let frequencies = frequencies.div_scalar(self.tau);
-        let phi = |x| trigonometric_features(of_length_one(x), frequencies.clone());
+        let n_features = 2 * self.frequencies.dims()[1];
+        let phi = |x| {
+            let features = |x| trigonometric_features(of_length_one(x), frequencies.clone());
+            mapped(x, n_features, features)
+        };
         let mut phi_key = phi(key.clone());
         let mut log_gate = None;
-        if let (Some(weight), Some(bias)) = (&self.gate_weight, &self.gate_bias) {
+        if let (Some(weight), Some(bias)) = (&self.gate_weight, &self.gate_bias)
+            && seq_kv > 0
+        {
             let open = gate_inputs(key).matmul(weight.val().unsqueeze_dim(0));
             let open = (open + bias.val().reshape([1, 1, n_heads])).swap_dims(1, 2);
             phi_key = phi_key * sigmoid(open.clone().neg()).unsqueeze_dim(3);

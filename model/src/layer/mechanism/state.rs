@@ -62,7 +62,12 @@ impl MechanismState {
             Self::Slots(slots) => {
                 let [batch, n_heads, _, _] = slots.keys.dims();
                 let position = slots.position.float().cast(slots.keys.dtype());
-                let position = position.reshape([batch, 1, 1]).expand([batch, n_heads, 1]);
+                let position = match [batch, n_heads].contains(&0) {
+                    true => {
+                        Tensor::zeros([batch, n_heads, 1], (&position.device(), position.dtype()))
+                    }
+                    false => position.reshape([batch, 1, 1]).expand([batch, n_heads, 1]),
+                };
                 vec![flat(slots.keys), flat(slots.values), position]
             }
         };
@@ -166,6 +171,9 @@ pub(super) fn key_padding(mut options: AttentionOptions, seq_kv: usize) -> Optio
         "this attention mechanism has no scores that a bias could be added to or a span limit, and packs no sequences: \
          leave `bias`, `span` and `packing` out, or take a dot-product mechanism"
     );
+    if seq_kv == 0 {
+        return None;
+    }
     options.fold_lengths(seq_kv);
     options.key_padding
 }

@@ -7,6 +7,7 @@ use sparta_model::layer::mechanism::settle_gates;
 use sparta_model::layer::{
     AttentionInput, GateConfig, HeadGate, LearnedName, MultiHeadAttention, MultiHeadAttentionConfig,
 };
+use sparta_ops::attention::{Implementation, Packing, Span};
 use sparta_ops::pruning::{
     AttentionPattern, CellRule, GlobalMask, Grid, PatternHeader, Placement, Scope, Semantics,
 };
@@ -111,6 +112,69 @@ fn a_span_of_every_key_is_none() {
         let short = attend(&format!("{normalizer}+span(r=2)"));
         assert!(distance(&full, &short) > 1e-2, "{normalizer}");
     }
+}
+
+fn span(device: &Device) -> Span {
+    Span {
+        length: Tensor::ones([SHAPE.n_heads], device),
+        ramp: 2.0,
+    }
+}
+
+/// A span that a call gives is as one of the mechanism's own.
+#[test]
+fn a_span_that_is_given_is_obeyed() {
+    let device = Device::flex();
+    let at = inputs(BATCH, SEQ, &device);
+    for normalizer in ["softmax", "entmax15", "fusedmax(0.1)"] {
+        let of = |words: &str, options| {
+            let made = read(words).init(SHAPE, &device);
+            values(made.attend_all(at.clone(), options))
+        };
+        let given = AttentionOptions::default().span(span(&device));
+        let given = of(normalizer, given);
+        let own = format!("{normalizer}+span(r=2,s=4,start=1)");
+        assert_eq!(given, of(&own, AttentionOptions::default()), "{normalizer}");
+        let none = of(normalizer, AttentionOptions::default());
+        assert!(distance(&given, &none) > 1e-2, "{normalizer}");
+    }
+}
+
+/// With as many keys as kernels want, those that have none for the span are not asked.
+#[test]
+fn a_span_that_is_given_is_obeyed_under_a_mask_of_many_keys() {
+    const KEYS: usize = 200;
+    let device = Device::flex();
+    let at = inputs(1, KEYS, &device);
+    for words in ["softmax+local(w=40)", "entmax15+local(w=40)"] {
+        let made = read(words).init(SHAPE, &device);
+        let of = |implementation| {
+            let options = AttentionOptions::default().span(span(&device));
+            values(made.attend_all(at.clone(), options.implementation(implementation)))
+        };
+        let off = distance(&of(Implementation::Auto), &of(Implementation::Reference));
+        assert!(off < 1e-5, "{words}: {off}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "has a span of its own")]
+fn two_spans_are_refused() {
+    let device = Device::flex();
+    let made = read("softmax+span(s=4)").init(SHAPE, &device);
+    let options = AttentionOptions::default().span(span(&device));
+    let _ = made.attend_all(inputs(BATCH, SEQ, &device), options);
+}
+
+#[test]
+#[should_panic(expected = "leave `packing` out")]
+fn a_bias_by_distance_packs_no_sequences() {
+    let device = Device::flex();
+    let made = read("softmax+nape").init(SHAPE, &device);
+    let packing = Packing::new(&[1, 3], &[3, 4]).unwrap();
+    let [query, key, value] = [(4, 1), (7, 2), (7, 3)].map(|(n, seed)| heads(1, n, seed, &device));
+    let options = AttentionOptions::default().packing(packing);
+    let _ = made.attend_all([query, key, value], options);
 }
 
 fn one(tensor: Tensor<1>) -> f64 {

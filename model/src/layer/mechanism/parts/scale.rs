@@ -42,6 +42,10 @@ impl RowScale {
     /// - output: `[batch, n_heads, seq_q, 1]`, 1 for heads before the last `n_scaled`
     pub fn of(&self, source: Tensor<3>, visible: Tensor<4>, n_heads: usize) -> Tensor<4> {
         let [batch, seq_q, d_model] = source.dims();
+        if batch * seq_q == 0 {
+            let options = (&source.device(), source.dtype());
+            return Tensor::ones([batch, n_heads, seq_q, 1], options);
+        }
         let n_scaled = self.beta.dims()[1];
         let rows = source.reshape([batch * seq_q, d_model]);
         let map = |weight: &Param<Tensor<2>>| {
