@@ -15,6 +15,6 @@ pub use pairs::{OwnPairs, PairRule};
 pub use questions::{OwnQuestions, QuestionRule};
 pub use split::Fractions;
 pub use table::{LabelKind, OwnTable, TableRule};
-pub use text::{Paragraphs, TextRule, Words};
+pub use text::{ParagraphReader, Paragraphs, TextRule, Words};
 
 pub use crate::source::{Origin, Origins};

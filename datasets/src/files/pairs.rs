@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::read::read;
-use super::split::{Fractions, Named, of_folder, the_one, with_end};
+use super::split::{Fractions, Named, folder_of, of_folder, the_one, with_end};
 use super::text::Words;
 use crate::pairs::{ParallelCorpus, SentencePair, to_lower};
 use crate::source::{Origin, Origins};
@@ -58,7 +58,8 @@ impl PairRule {
     pub fn corpus(&self, path: &Path) -> Result<OwnPairs> {
         let mut corpus = ParallelCorpus::empty("", self.source, self.target);
         let (mut origins, mut n_without_words) = (Vec::new(), 0);
-        for (sides, split) in self.parts(path)? {
+        let parts = self.parts(path)?;
+        for (sides, split) in &parts {
             for pair in sides.read(&mut origins)? {
                 if pair.0.trim().is_empty() || pair.1.trim().is_empty() {
                     n_without_words += 1;
@@ -70,7 +71,8 @@ impl PairRule {
         }
         for split in Split::ALL {
             if corpus.pairs(split).is_empty() {
-                return Err(self.fractions.nothing(path, "sentence pair", split, ""));
+                let what = ("sentence pair", split);
+                return Err(self.fractions.nothing(path, what, &parts, ""));
             }
         }
         let origins = Origins(origins);
@@ -125,11 +127,7 @@ impl PairRule {
                 |name| self.missing(path, name),
             );
         }
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        match the_one(folder, "the pairs", self.sides(path))? {
+        match the_one(folder_of(path), "the pairs", self.sides(path))? {
             Some(sides) => Ok(vec![(sides, None)]),
             None => Err(self.missing(path, "")),
         }
@@ -174,6 +172,13 @@ impl Named for Sides {
         match self {
             Self::Two(source, target) => format!("{} with {}", source.name(), target.name()),
             Self::Tsv(both) => both.name(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Two(source, target) => source.is_empty() || target.is_empty(),
+            Self::Tsv(both) => both.is_empty(),
         }
     }
 }
@@ -312,6 +317,11 @@ mod tests {
         let own = rule(Words::Spaces).corpus(dir.path()).unwrap();
         assert_eq!(own.corpus.valid, [("een a".to_owned(), "one b".to_owned())]);
         assert_eq!(own.origins.0.len(), 6);
+        write("test.nl", "");
+        write("test.en", "");
+        let error = rule(Words::Spaces).corpus(dir.path()).unwrap_err();
+        let words = "found none in `test.nl with test.en`, which is empty";
+        assert!(error.to_string().contains(words), "{error}");
         fs::remove_file(dir.path().join("test.en")).unwrap();
         let error = rule(Words::Spaces)
             .corpus(dir.path())

@@ -76,11 +76,14 @@ impl QuestionRule {
                     path: path.to_owned(),
                     expected: format!("a question {side}"),
                     found: "none".to_owned(),
-                    next: format!(
-                        "what has no splits of its own is split by a hash of its paragraphs ({} of them are judged): give more, \
-                         another fraction, or a folder with train.json and valid.json",
-                        self.valid
-                    ),
+                    next: match path.is_dir() {
+                        true => "put some into that file of the folder, or give one file, which is split by itself: `--data FILE`".to_owned(),
+                        false => format!(
+                            "what has no splits of its own is split by a hash of its paragraphs ({} of them are judged): give \
+                             more, another fraction, or a folder with train.json and valid.json",
+                            self.valid
+                        ),
+                    },
                 });
             }
         }
@@ -227,7 +230,10 @@ mod tests {
         }
         fs::write(dir.path().join("dev.json"), "{\"data\": []}").unwrap();
         let error = RULE.corpus(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("a question to judge, found none"), "{error}");
+        assert!(
+            error.contains("a question to judge, found none; put some into that file"),
+            "{error}"
+        );
     }
 
     /// One paragraph with these members of its only question.

@@ -19,6 +19,8 @@ use crate::{Error, Result, Split};
 const ENDS: [&str; 3] = [".tsv", ".csv", ".jsonl"];
 /// More names than this are no classes.
 const MOST_CLASSES: usize = 1000;
+/// So many classes are named in an error.
+const NAMED: usize = 5;
 
 /// What a label is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +48,15 @@ pub struct TableRule {
 }
 
 /// Labelled texts of the user's own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct OwnTable {
     /// Its parts `train`, `valid` and `test`; of [`Origins::name`].
     pub corpus: ClassificationCorpus,
     /// Its files.
     pub origins: Origins,
+    /// What a new run of them is refused for: classes that are one number in several spellings, or that no training row has. A run that
+    /// was made of them goes on.
+    pub doubt: Option<Error>,
 }
 
 /// A row: its line, its texts, its label.
@@ -62,29 +67,35 @@ struct Row {
     label: String,
 }
 
+/// A row with its file, and its split where the file has one.
+type FileRow = (PathBuf, Option<Split>, Row);
+
 impl TableRule {
     /// The examples of a file, split by their texts, or of a folder with train, valid (or dev) and test.
     ///
     /// `.csv` has commas and quotes (RFC 4180), `.jsonl` an object on each line, everything else tabs without quotes, as GLUE's
-    /// files. The first line of a table names its columns. Classes are the labels that there are, in the order of
-    /// numbers if all are, else of letters.
+    /// files; endings may be in upper case. The first line of a table names its columns. Classes are the labels that there are, in
+    /// the order of numbers if all are, else of letters.
     ///
     /// # Errors
     /// A folder that lacks a file; a column that is not there, with those that are; a row without a label or text, with its line; a
-    /// split without an example; fewer than two classes or more than 1,000.
+    /// split without an example; fewer than two classes or more than 1,000. What else a new run is refused for is a
+    /// [`doubt`](OwnTable::doubt).
     pub fn corpus(&self, path: &Path) -> Result<OwnTable> {
         let (mut origins, mut rows) = (Vec::new(), Vec::new());
-        for (path, split) in parts(path)? {
-            let (text, origin) = read(&path)?;
+        let files = parts(path)?;
+        for (path, split) in &files {
+            let (text, origin) = read(path)?;
             origins.push(origin);
-            for row in self.rows(&path, &text)? {
-                rows.push((path.clone(), split, row));
+            for row in self.rows(path, &text)? {
+                rows.push((path.clone(), *split, row));
             }
         }
         let labels = match self.kind {
             LabelKind::Score => Labels::Score,
             LabelKind::Classes => self.classes(path, &rows)?,
         };
+        let spellings = self.several_spellings(&labels, &rows);
         let mut parts = Split::ALL.map(|split| Part {
             name: split.name(),
             examples: Vec::new(),
@@ -104,16 +115,21 @@ impl TableRule {
         }
         for (split, part) in Split::ALL.into_iter().zip(&parts) {
             if part.examples.is_empty() {
-                return Err(self.fractions.nothing(path, "row", split, ""));
+                return Err(self.fractions.nothing(path, ("row", split), &files, ""));
             }
         }
+        let doubt = spellings.or_else(|| self.not_learned(path, &labels, &parts[0]));
         let origins = Origins(origins);
         let corpus = ClassificationCorpus {
             name: origins.name().into(),
             labels,
             parts: parts.into(),
         };
-        Ok(OwnTable { corpus, origins })
+        Ok(OwnTable {
+            corpus,
+            origins,
+            doubt,
+        })
     }
 
     /// What the files of [`TableRule::corpus`] are now.
@@ -126,7 +142,7 @@ impl TableRule {
         origins.collect::<Result<_>>().map(Origins)
     }
 
-    fn classes(&self, path: &Path, rows: &[(PathBuf, Option<Split>, Row)]) -> Result<Labels> {
+    fn classes(&self, path: &Path, rows: &[FileRow]) -> Result<Labels> {
         // Names of classes stand in tables with tabs.
         let is_wide = |row: &Row| row.label.contains(['\t', '\n', '\r']);
         if let Some((path, _, row)) = rows.iter().find(|(.., row)| is_wide(row)) {
@@ -161,6 +177,79 @@ impl TableRule {
         Ok(Labels::Classes(names.into()))
     }
 
+    /// The error for classes that are one number, where all are numbers.
+    fn several_spellings(&self, labels: &Labels, rows: &[FileRow]) -> Option<Error> {
+        let Labels::Classes(names) = labels else {
+            return None;
+        };
+        let number = |name: &str| name.parse::<f64>().ok();
+        if names.iter().any(|name| number(name).is_none()) {
+            return None;
+        }
+        // Beyond these whole numbers two that differ may be one f64.
+        let is_exact = |of: Option<f64>| of.is_some_and(|of| of.abs() < 2.0_f64.powi(53));
+        let mut alike = names.chunk_by(|a, b| number(a) == number(b) && is_exact(number(a)));
+        alike.find_map(|names| self.several_spellings_of(names, rows))
+    }
+
+    /// The error for names of one number, at a row that has another one than the row before.
+    fn several_spellings_of(&self, names: &[Cow<'static, str>], rows: &[FileRow]) -> Option<Error> {
+        let of_number = rows
+            .iter()
+            .filter(|(.., row)| names.iter().any(|name| *name == row.label));
+        let of_number: Vec<_> = of_number.collect();
+        let differs = |pair: &&[&FileRow]| pair[0].2.label != pair[1].2.label;
+        let pair = of_number.windows(2).find(differs)?;
+        let (before, (path, _, row)) = (&pair[0].2.label, pair[1]);
+        Some(Error::WrongRow {
+            path: path.clone(),
+            line: row.line,
+            expected: format!("`{before}` in column `{}`, as before", self.label),
+            found: format!("`{}`, the same number", row.label),
+            next: "each spelling would be a class of its own: write equal labels alike; if they are no classes, \
+                   `data.files.labels=score`"
+                .to_owned(),
+        })
+    }
+
+    /// The error for classes that no training row has, which nothing can learn.
+    fn not_learned(&self, path: &Path, labels: &Labels, train: &Part) -> Option<Error> {
+        let Labels::Classes(names) = labels else {
+            return None;
+        };
+        let learned: BTreeSet<_> = (train.examples.iter())
+            .filter_map(|example| match example.label? {
+                Label::Class(class) => Some(class),
+                Label::Score(_) => None,
+            })
+            .collect();
+        let lacking: Vec<String> = (0..names.len())
+            .filter(|class| !learned.contains(class))
+            .map(|class| format!("`{}`", names[class]))
+            .collect();
+        if lacking.is_empty() {
+            return None;
+        }
+        let named = lacking[..lacking.len().min(NAMED)].join(", ");
+        let more = match lacking.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Some(Error::WrongFile {
+            path: path.to_owned(),
+            expected: format!("a training row of each class in column `{}`", self.label),
+            found: format!("none of {named}{more}"),
+            next: format!(
+                "give rows of them to train on, or take theirs out{}; if the column has no classes, name that of the label, \
+                 `data.files.label`, or for numbers `data.files.labels=score`",
+                match path.is_dir() {
+                    true => "",
+                    false => ", or split the file otherwise, `data.files.split_seed=2`",
+                }
+            ),
+        })
+    }
+
     fn parse(&self, labels: &Labels, path: &Path, row: &Row) -> Result<Label> {
         let wrong = |expected: String| Error::WrongRow {
             path: path.to_owned(),
@@ -185,7 +274,7 @@ impl TableRule {
     }
 
     fn rows(&self, path: &Path, text: &str) -> Result<Vec<Row>> {
-        let name = path.to_string_lossy();
+        let name = path.to_string_lossy().to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         let rows: Vec<(usize, Vec<String>)> = match () {
             () if name.ends_with(".jsonl") || name.ends_with(".json") => {
@@ -336,7 +425,9 @@ impl TableRule {
                     Some(Value::String(text)) => Ok(text.clone()),
                     Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
                     Some(Value::Null) => Ok(String::new()),
-                    Some(Value::Array(_) | Value::Object(_)) | None => {
+                    Some(Value::Array(_)) => Err(no_text(path, line, column, "a list")),
+                    Some(Value::Object(_)) => Err(no_text(path, line, column, "an object")),
+                    None => {
                         let names: Vec<&str> = object.iter().map(|(key, _)| key.as_str()).collect();
                         Err(self.no_column(path, line, column, &names.join(", ")))
                     }
@@ -346,6 +437,17 @@ impl TableRule {
             Ok((line, cells?))
         };
         lines.map(row).collect()
+    }
+}
+
+/// A value of JSON that is neither text nor number.
+fn no_text(path: &Path, line: usize, column: &str, found: &str) -> Error {
+    Error::WrongRow {
+        path: path.to_owned(),
+        line,
+        expected: format!("a text or a number as `{column}`"),
+        found: found.to_owned(),
+        next: "write it as one text, or name another column".to_owned(),
     }
 }
 
@@ -531,6 +633,105 @@ mod tests {
         assert_eq!(names.join(" "), "2 9 10");
     }
 
+    /// A folder of tables, each with its rows below the head `text⇥label`.
+    fn folder(rows: [&str; 3]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, rows) in ["train", "valid", "test"].iter().zip(rows) {
+            let text = format!("text\tlabel\n{rows}");
+            write(dir.path(), &format!("{name}.tsv"), &text);
+        }
+        dir
+    }
+
+    /// What a new run is refused for.
+    fn doubt(path: &Path) -> String {
+        let own = rule().corpus(path).unwrap();
+        own.doubt.expect("a doubt").to_string()
+    }
+
+    #[test]
+    fn one_number_is_one_class() {
+        for other in ["1.0", "01", "+1", "1e0"] {
+            let dir = folder(["a\t0\nb\t1\n", &format!("c\t0\nd\t{other}\n"), "e\t0\n"]);
+            let error = doubt(dir.path());
+            let words = format!(
+                "valid.tsv, line 3: expected `1` in column `label`, as before, found `{other}`, the same number"
+            );
+            assert!(
+                error.contains(&words) && error.contains("labels=score"),
+                "{error}"
+            );
+        }
+        // Names that are no numbers are what they are, and numbers that differ.
+        let [one, other] = ["9007199254740993", "9007199254740992"];
+        let dir = folder([
+            &format!("a\t{one}\nb\t{other}\n"),
+            &format!("c\t{one}\n"),
+            &format!("d\t{other}\n"),
+        ]);
+        assert!(rule().corpus(dir.path()).unwrap().doubt.is_none());
+        let dir = folder(["a\tv1\nb\tv1.0\nc\t1\n", "d\tv1\n", "e\t1\n"]);
+        let own = rule().corpus(dir.path()).unwrap();
+        assert_eq!(own.corpus.labels.n_outputs(), 3);
+    }
+
+    #[test]
+    fn a_class_without_a_training_row_is_named() {
+        let rows = |names: &[&str]| -> String {
+            let row = |(i, name): (usize, &&str)| format!("text {i}\t{name}\n");
+            names.iter().enumerate().map(row).collect()
+        };
+        let [train, more] = [rows(&["a", "b"]), rows(&["a", "c"])];
+        let all: Vec<String> = (0..8).map(|i| format!("x{i}")).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        for (test, words) in [
+            (
+                more.clone(),
+                "a training row of each class in column `label`, found none of `c`;",
+            ),
+            (
+                rows(&all),
+                "found none of `c`, `x0`, `x1`, `x2`, `x3` and 4 more;",
+            ),
+        ] {
+            let dir = folder([&train, &more, &test]);
+            let error = doubt(dir.path());
+            assert!(error.contains(words), "{error}");
+        }
+        // A column that is no label.
+        let dir = tempfile::tempdir().unwrap();
+        let ids: String = (0..100).map(|i| format!("text {i}\t{i}\n")).collect();
+        let path = write(dir.path(), "a.tsv", &format!("text\tlabel\n{ids}"));
+        let error = doubt(&path);
+        assert!(
+            ["found none of", "data.files.label`", "split_seed"]
+                .iter()
+                .all(|of| error.contains(of)),
+            "{error}"
+        );
+        let scores = TableRule {
+            kind: LabelKind::Score,
+            ..rule()
+        };
+        scores.corpus(&path).unwrap();
+    }
+
+    #[test]
+    fn endings_are_read_in_either_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows: String = (0..40)
+            .map(|i| format!("{},\"row, {i}\"\n", i % 2))
+            .collect();
+        let text = format!("label,text\n{rows}");
+        let [lower, upper] = ["a.csv", "A.CSV"].map(|name| write(dir.path(), name, &text));
+        let parts = |path: &Path| rule().corpus(path).unwrap().corpus.parts;
+        assert_eq!(parts(&lower), parts(&upper));
+        for name in ["train.CSV", "valid.Csv", "test.csv"] {
+            write(dir.path(), name, &text);
+        }
+        assert_eq!(rule().corpus(dir.path()).unwrap().origins.0.len(), 3);
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
@@ -563,7 +764,17 @@ mod tests {
             (
                 "a.jsonl",
                 "{\"text\": \"x\", \"label\": 1}\n{\"text\": [], \"label\": 1}\n",
-                "line 2: expected a column `text`, found text, label",
+                "line 2: expected a text or a number as `text`, found a list",
+            ),
+            (
+                "a.jsonl",
+                "{\"text\": \"x\", \"label\": {\"stars\": 1}}\n",
+                "line 1: expected a text or a number as `label`, found an object",
+            ),
+            (
+                "a.jsonl",
+                "{\"words\": \"x\", \"label\": 1}\n",
+                "line 1: expected a column `text`, found words, label",
             ),
             (
                 "a.jsonl",

@@ -1,5 +1,6 @@
 //! Running text.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,55 @@ pub enum Paragraphs {
     Lines,
     /// The lines up to the next blank one, as in hard-wrapped books.
     BlankLines,
+}
+
+impl Paragraphs {
+    /// What finds them in a text that comes line by line.
+    pub fn reader(self) -> ParagraphReader {
+        ParagraphReader {
+            paragraphs: self,
+            open: String::new(),
+        }
+    }
+}
+
+/// Lines in, paragraphs out; blank ones are left out.
+///
+/// ```
+/// use sparta_datasets::files::Paragraphs;
+///
+/// let mut reader = Paragraphs::BlankLines.reader();
+/// assert!(reader.line("It was cold").is_none() && reader.line("and late.").is_none());
+/// assert_eq!(reader.line("").unwrap().trim(), "It was cold and late.");
+/// assert!(reader.line(" ").is_none() && reader.end().is_none());
+/// ```
+#[derive(Debug, Clone)]
+pub struct ParagraphReader {
+    paragraphs: Paragraphs,
+    /// The lines so far of a paragraph that goes on.
+    open: String,
+}
+
+impl ParagraphReader {
+    /// The paragraph that a line ends, if it ends one.
+    pub fn line<'a>(&mut self, line: &'a str) -> Option<Cow<'a, str>> {
+        let is_blank = line.trim().is_empty();
+        match self.paragraphs {
+            Paragraphs::Lines => (!is_blank).then_some(Cow::Borrowed(line)),
+            Paragraphs::BlankLines if is_blank => self.end().map(Cow::Owned),
+            Paragraphs::BlankLines => {
+                self.open.push_str(line);
+                self.open.push(' ');
+                None
+            }
+        }
+    }
+
+    /// The paragraph that the end of the text ends.
+    pub fn end(&mut self) -> Option<String> {
+        let paragraph = std::mem::take(&mut self.open);
+        (!paragraph.is_empty()).then_some(paragraph)
+    }
 }
 
 /// What a word is.
@@ -60,8 +110,9 @@ impl TextRule {
     pub fn corpus(&self, path: &Path) -> Result<(Corpus, Origins)> {
         let mut origins = Vec::new();
         let mut texts = [const { String::new() }; 3];
-        for (path, split) in parts(path)? {
-            let (text, origin) = read(&path)?;
+        let parts = parts(path)?;
+        for (path, split) in &parts {
+            let (text, origin) = read(path)?;
             origins.push(origin);
             self.each_paragraph(&text, |paragraph| {
                 let split = split.unwrap_or_else(|| self.fractions.split_of(paragraph));
@@ -75,7 +126,8 @@ impl TextRule {
             if texts[place(split)].is_empty() {
                 let more =
                     "; where blank lines part paragraphs, `data.files.paragraphs=blank_lines`";
-                return Err(self.fractions.nothing(path, "paragraph", split, more));
+                let what = ("paragraph", split);
+                return Err(self.fractions.nothing(path, what, &parts, more));
             }
         }
         let name = origins.name();
@@ -100,26 +152,14 @@ impl TextRule {
     }
 
     fn each_paragraph(&self, text: &str, mut with: impl FnMut(&str)) {
-        let mut with = |paragraph: &str| {
-            if !paragraph.trim().is_empty() {
-                with(paragraph);
-            }
-        };
-        match self.paragraphs {
-            Paragraphs::Lines => text.lines().for_each(with),
-            Paragraphs::BlankLines => {
-                let mut paragraph = String::new();
-                for line in text.lines() {
-                    match line.trim().is_empty() {
-                        false => {
-                            paragraph.push_str(line);
-                            paragraph.push(' ');
-                        }
-                        true => with(&std::mem::take(&mut paragraph)),
-                    }
-                }
+        let mut reader = self.paragraphs.reader();
+        for line in text.lines() {
+            if let Some(paragraph) = reader.line(line) {
                 with(&paragraph);
             }
+        }
+        if let Some(paragraph) = reader.end() {
+            with(&paragraph);
         }
     }
 
@@ -236,8 +276,15 @@ mod tests {
         write("train.txt", "Hello, World!\n\nIt's (so).\n");
         write("dev.txt", "b\n");
         let error = rule().corpus(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("found no test.txt"), "{error}");
-        write("test.txt", "c\n");
+        assert!(error.contains("found no test.txt; put"), "{error}");
+        write("Test.txt", "c\n");
+        let error = rule().corpus(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("found no test.txt, but `Test.txt`: names are in lower case"),
+            "{error}"
+        );
+        fs::remove_file(dir.path().join("Test.txt")).unwrap();
+        write("test.TXT", "c\n");
         let of = |rule: TextRule| rule.corpus(dir.path()).unwrap();
         let (corpus, origins) = of(rule());
         assert_eq!(corpus.train, "Hello, World!\nIt's (so).\n");
@@ -252,6 +299,25 @@ mod tests {
             ..rule()
         };
         assert_eq!(of(moses).0.train, "hello , world !\nit 's ( so ) .\n");
+    }
+
+    #[test]
+    fn an_empty_file_of_a_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("train.txt", "a\n");
+        write("valid.txt", "b\n");
+        for (text, words) in [
+            ("", "found none in `test.txt`, which is empty; put some"),
+            ("\n \n", "found none in `test.txt`; put some"),
+        ] {
+            write("test.txt", text);
+            let error = rule().corpus(dir.path()).unwrap_err().to_string();
+            assert!(
+                error.contains(words) && !error.contains("by a hash"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

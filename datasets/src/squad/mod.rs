@@ -9,7 +9,7 @@ mod window;
 pub use answer::{Scored, Span, SpanOptions, best_spans, null_odds};
 pub use read::{SquadForm, articles_from_json, read_articles};
 pub use set::{SquadCorpus, SquadSet};
-pub use window::{QuestionPlace, Window, WindowOptions, windows};
+pub use window::{QuestionPlace, Window, WindowOptions, n_cut_questions, windows};
 
 /// An article with its paragraphs.
 #[derive(Debug, Clone, PartialEq, Eq)]

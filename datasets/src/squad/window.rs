@@ -134,6 +134,24 @@ pub fn windows(
     Ok(windows)
 }
 
+/// Number of questions of which [`windows`] reads the start alone.
+///
+/// # Errors
+/// Those of [`Tokenizer::pieces`].
+pub fn n_cut_questions(
+    articles: &[Article],
+    tokenizer: &Tokenizer,
+    options: &WindowOptions,
+) -> Result<usize> {
+    let paragraphs = articles.iter().flat_map(|article| &article.paragraphs);
+    let questions = paragraphs.flat_map(|paragraph| &paragraph.questions);
+    let is_cut = |question: &Question| -> Result<usize> {
+        let pieces = tokenizer.pieces(&question.text)?;
+        Ok(usize::from(pieces.len() > options.max_question))
+    };
+    questions.map(is_cut).sum()
+}
+
 fn cut(
     place: QuestionPlace,
     question: &Pieces,

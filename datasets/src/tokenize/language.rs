@@ -41,6 +41,9 @@ impl Language {
     /// Every language that Moses' rules are held to here.
     pub const ALL: [Self; 6] = [Self::Cs, Self::De, Self::En, Self::Fr, Self::Ja, Self::Ro];
 
+    /// Those that Moses has rules of their own for: it reads Japanese as languages that it does not know.
+    const WITH_RULES: [Self; 5] = [Self::Cs, Self::De, Self::En, Self::Fr, Self::Ro];
+
     /// The two letters of ISO 639-1: `de`.
     pub const fn code(self) -> &'static str {
         match self {
@@ -76,7 +79,7 @@ impl FromStr for Language {
             .or_else(other)
             .ok_or_else(|| Error::UnknownLanguage {
                 code: code.to_owned(),
-                known: Self::ALL.map(Self::code).join(", "),
+                known: Self::WITH_RULES.map(Self::code).join(", "),
             })
     }
 }

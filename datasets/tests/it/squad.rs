@@ -8,7 +8,8 @@ use sparta_datasets::batch::{ExampleOrder, PaddingStrategy, SpanBatch};
 use sparta_datasets::embedded::{new_wiki, squad_dev};
 use sparta_datasets::squad::{
     Answer, Article, Paragraph, Question, Scored, SpanOptions, SquadForm, SquadSet, Window,
-    WindowOptions, articles_from_json, best_spans, n_questions, null_odds, windows,
+    WindowOptions, articles_from_json, best_spans, n_cut_questions, n_questions, null_odds,
+    windows,
 };
 use sparta_datasets::tokenize::wordpiece::{Casing, WordPiece};
 
@@ -97,6 +98,14 @@ fn windows_step_by_the_stride_and_the_best_view_is_taken() {
     };
     let articles = article(&letters(19), "x y z z z", "l m");
     let found = windows(&articles, &wordpiece(), &options).unwrap();
+    for (max_question, n_cut) in [(3, 1), (4, 1), (5, 0)] {
+        let options = WindowOptions {
+            max_question,
+            ..options
+        };
+        let found = n_cut_questions(&articles, &wordpiece(), &options).unwrap();
+        assert_eq!(found, n_cut, "{max_question}");
+    }
     // Room for ten tokens behind `[CLS] x y z [SEP]`: 0..10, 4..14, 8..18, 12..19.
     let starts: Vec<usize> = found
         .iter()

@@ -2,6 +2,7 @@
 
 pub(crate) mod encoder;
 pub mod glue;
+mod input_lines;
 pub mod lm;
 pub mod mlm;
 mod own_files;

@@ -10,17 +10,22 @@ use sparta_results::{Metric, RunRecord};
 
 use crate::protocol::UnitScores;
 
-/// The scores of a model for each of its records: perplexity, and accuracy where tokens were predicted.
+/// The scores of a model for each of its records: perplexity, and accuracy where tokens were predicted. `text` is the hash of what
+/// they are scored on.
 ///
 /// # Errors
 /// A file that is missing or damaged.
-pub(super) fn unit_scores(path: &Path, records: &[RunRecord]) -> Result<Vec<UnitScores>> {
+pub(super) fn unit_scores(
+    path: &Path,
+    text: &str,
+    records: &[RunRecord],
+) -> Result<Vec<UnitScores>> {
     let segments = Segment::load_all(path)?;
     let places: Vec<String> = segments
         .iter()
         .map(|of| format!("{}:{}", of.segment, of.tokens))
         .collect();
-    let test_set = sha256(places.join(" ").as_bytes());
+    let test_set = sha256(format!("{text} {}", places.join(" ")).as_bytes());
     let mut scores = Vec::new();
     for record in records {
         let outcomes = match record.metric {

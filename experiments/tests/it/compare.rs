@@ -240,6 +240,45 @@ fn runs_of_other_protocols_are_refused_with_both() {
     );
 }
 
+/// Own files that are read in two ways are two texts, of as many words and by one name.
+#[test]
+fn language_models_of_other_texts_are_not_compared() {
+    let bench = Bench::of(LM);
+    let line = |i: usize| {
+        let (who, what) = (["dog", "cat", "cow"][i % 3], ["sun", "sea"][i % 2]);
+        format!("The {who} saw the {what}\n")
+    };
+    fs::create_dir(bench.path("mine")).unwrap();
+    for (split, n) in [("train", 400), ("valid", 60), ("test", 60)] {
+        let text: String = (0..n).map(line).collect();
+        fs::write(bench.path(format!("mine/{split}.txt")), text).unwrap();
+    }
+    let sets = [
+        "data.corpus=files",
+        "data.files.words=spaces",
+        "data.vocab_size=8",
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+    ];
+    for (run, more) in [
+        ("run", "data.files.lowercase=false"),
+        ("lower", "data.files.lowercase=true"),
+        ("again", "train.lr=0.01"),
+    ] {
+        let line = format!("--out {run} --device flex --data mine");
+        let sets = [&sets[..], &[more]].concat();
+        bench.tiny_with(&line, &sets).success();
+    }
+    let different = "were scored on different test sets, although both say `PPL|unit:word|";
+    let text = said(&bench.sparta("compare run lower"), 1);
+    assert_says(&text, &[different]);
+    assert_eq!(json(&bench, "compare run again").len(), 2);
+    // Where the text is gone, nobody can tell.
+    fs::rename(bench.path("again/data"), bench.path("away")).unwrap();
+    let text = said(&bench.sparta("compare run again"), 1);
+    assert_says(&text, &["no prepared data in again", "lm prepare"]);
+}
+
 #[test]
 fn paths_without_a_scored_model_say_what_to_type() {
     let bench = Bench::of(LM);
@@ -392,4 +431,52 @@ fn masked_language_models_are_compared_window_by_window() {
     let block = "block-bootstrap";
     assert_eq!(tests, [["accuracy", block], ["pseudo-perplexity", block]]);
     assert_eq!(found[0]["n_units"], 12);
+    // A run of an earlier version does not say of which text it is: `eval` adds that and leaves the records alone.
+    let note = bench.path("run/data/test-text.sha256");
+    let kept = fs::read_to_string(&note).unwrap();
+    fs::remove_file(&note).unwrap();
+    let text = said(&bench.sparta("compare run"), 1);
+    let command = "mlm eval --recipe run/recipe.toml --out run --resume";
+    assert_says(&text, &["run/data/test-text.sha256", command]);
+    bench
+        .run(&format!("{} --quiet --device flex", &command[4..]))
+        .success();
+    assert_eq!(fs::read_to_string(&note).unwrap(), kept);
+    assert_eq!(json(&bench, "compare run"), found);
+}
+
+/// As many windows of as many word pieces, of one file that is split in two ways.
+#[test]
+fn masked_language_models_of_other_texts_are_not_compared() {
+    const NOUNS: &str = "dog cat horse bird fish man woman boy girl child king queen teacher doctor farmer soldier singer writer driver player";
+    const WORDS: &str = "old new good great small large long high low young red blue green black white cold hot dark light strong";
+    let bench = Bench::of(MLM);
+    let sentence = |noun| move |word| format!("the {noun} is {word} .\n");
+    let nouns = NOUNS.split(' ');
+    let text: String = nouns
+        .flat_map(|noun| WORDS.split(' ').map(sentence(noun)))
+        .collect();
+    fs::write(bench.path("mine.txt"), text).unwrap();
+    let sets = [
+        "data.corpus=files",
+        "data.files.valid_fraction=0.2",
+        "data.files.test_fraction=0.4",
+        "prune.p=[0, 80]",
+        "prune.random_masks=[0, 0]",
+        "prune.block_sizes=[]",
+    ];
+    for (run, more) in [
+        ("run", "data.files.split_seed=1"),
+        ("other", "data.files.split_seed=2"),
+        ("again", "train.lr=0.001"),
+    ] {
+        let line = format!("--out {run} --device flex --data mine.txt");
+        bench
+            .tiny_with(&line, &[&sets[..], &[more]].concat())
+            .success();
+    }
+    let text = said(&bench.sparta("compare run other"), 1);
+    let different = "were scored on different test sets, although both say `accuracy|task:files-";
+    assert_says(&text, &[different]);
+    assert_eq!(json(&bench, "compare run again").len(), 6);
 }

@@ -232,7 +232,10 @@ fn what_is_no_text_is_said_before_anything_is_made() {
         &bench.tiny_with("--out run --device flex --data nothing.txt", LM_FILES),
         1,
     );
-    assert_says(&text, &["cannot read nothing.txt"]);
+    assert_says(
+        &text,
+        &["nothing is at nothing.txt", "lm --data PATH", "--resume"],
+    );
 }
 
 #[test]
@@ -313,6 +316,53 @@ fn translation_of_pairs_of_ones_own() {
     );
     assert_says(&text, &["two.nl has 256 lines and two.en has 1"]);
     assert!(!bench.path("third").exists());
+}
+
+/// Words that stand between white space already are printed as they were scored, and not put together by Moses' rules.
+#[test]
+fn words_of_ones_own_stay_as_they_are() {
+    let bench = bench(IWSLT);
+    let words = [
+        ["hond", "kat", "paard", "koe"],
+        ["goes", "sees", "says", "does"],
+        ["dogs", "cats", "cows", "men"],
+    ];
+    let line = |i: usize| {
+        let [a, b, c, d] = [i % 4, i / 4 % 4, i / 16 % 4, i / 64 % 4];
+        let [source, acts, things] = words;
+        format!(
+            "{} {} {} {}\t{} n't-x , {} , {} , {} !",
+            source[a], source[b], source[c], source[d], acts[a], things[b], acts[c], things[d]
+        )
+    };
+    let lines: Vec<String> = (0..256).map(line).collect();
+    fs::write(bench.path("mine.tsv"), lines.join("\n")).unwrap();
+    let sets = [
+        "data.corpus=files",
+        "data.files.source=nl",
+        "data.files.words=spaces",
+        "data.files.valid_fraction=0.1",
+        "data.files.test_fraction=0.1",
+        "model.normalizers=[\"softmax\"]",
+        "prune.softmax=[]",
+        "prune.entmax15=[]",
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+        "train.steps=60",
+        "train.lr=0.01",
+    ];
+    bench
+        .tiny_with("--out run --device flex --data mine.tsv", &sets)
+        .success();
+    let scored = bench.read("run/seed-1/softmax/dense/test.txt");
+    assert_says(&scored, &[" , "]);
+    let out = bench
+        .piped(
+            "translate --device flex --model run",
+            &bench.read("run/data/test.nl"),
+        )
+        .success();
+    assert_eq!(stdout(&out), scored);
 }
 
 /// Three classes in a file with quotes: trained, told apart on lines of ones own, compared with itself.

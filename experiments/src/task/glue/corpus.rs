@@ -67,7 +67,8 @@ pub(super) fn stand_in(task: ClassificationTask, recipe: &GlueRecipe) -> (Loaded
     (loaded, published.unwrap_or(n))
 }
 
-/// Reads the examples of a task, downloading them only if `fetch` allows it, and what its files are.
+/// Reads the examples of a task, downloading them only if `fetch` allows it, and what its files are. Own files of a new run must be
+/// beyond doubt.
 ///
 /// # Errors
 /// Files that are missing, and how to get them; a file that is not as published; own files that were not given, or that cannot
@@ -76,14 +77,21 @@ pub(super) fn load(
     task: Source<ClassificationTask>,
     recipe: &GlueRecipe,
     from: Option<&Path>,
-    fetch: Fetch,
+    (fetch, is_new): (Fetch, bool),
 ) -> Result<(LoadedTask, Origins)> {
     let Source::Published(task) = task else {
         let what = "a table with named columns (.tsv, .csv, .jsonl), or a folder with such files for train, valid and test";
         let path = own_files::given(from, GlueRecipe::PROGRAM, what)?;
         let files = recipe.data.files.as_ref();
         let files = files.context("the recipe has no section `data.files`")?;
-        let OwnTable { corpus, origins } = files.rule().corpus(path)?;
+        let OwnTable {
+            corpus,
+            origins,
+            doubt,
+        } = files.rule().corpus(path)?;
+        if let Some(doubt) = doubt.filter(|_| is_new) {
+            return Err(doubt.into());
+        }
         let n_classes = corpus.labels.n_outputs();
         ensure!(
             files.metric != Metric::F1 || n_classes == 2,

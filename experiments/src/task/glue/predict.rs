@@ -9,11 +9,12 @@ use sparta_datasets::classification::{ClassificationTask, Labels, TextExample};
 use super::prediction::{self, LabelHead, Prediction};
 use super::{Glue, labels};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line, read_lines};
+use crate::io::{Reader, print_line};
 use crate::protocol::find::{Found, find};
 use crate::protocol::note;
 use crate::recipe::{EncoderRecipe, GlueRecipe, Source};
 use crate::task::encoder::{self, TrainedEncoder, batch};
+use crate::task::input_lines::InputLines;
 
 /// What `glue predict` asks for.
 #[derive(Debug, Clone)]
@@ -28,10 +29,11 @@ pub struct Predict {
 
 /// Labels the lines of standard input: a text a line or, for tasks of pairs, two texts with a tab
 /// between them. Each line out has the label and, after tabs, the probability of each class in the order
-/// that standard error names; for a score, the number alone.
+/// that standard error names; for a score, the number alone. The last words on standard error are how many lines were longer
+/// than what the model reads. What stands before a line that is refused is labelled and printed.
 ///
 /// # Errors
-/// A folder without a trained model, a model and tokenizer that do not fit, or a line without its
+/// A folder without a trained model, a model and tokenizer that do not fit, no line, or one that is no text or without its
 /// tab; each says what to do.
 pub fn predict(request: &Predict) -> Result<()> {
     let found = find_model(&request.model)?;
@@ -68,34 +70,45 @@ pub fn predict(request: &Predict) -> Result<()> {
         tokenizer.special().pad,
         recipe.eval.batch_size,
     );
-    let mut input = std::io::stdin().lock();
-    let mut number = 0;
-    loop {
-        let chunk = read_lines(&mut input, recipe.eval.batch_size, number)?;
-        if chunk.is_empty() {
-            return Ok(());
+    let mut input = InputLines::of_standard_input("text to label");
+    let mut n_cut = 0;
+    'lines: loop {
+        let read = |line: &str, number| example(line, head.is_pair, number);
+        let examples = input.next(recipe.eval.batch_size, read)?;
+        if examples.is_empty() {
+            break;
         }
-        let examples: Vec<TextExample> = chunk
-            .iter()
-            .enumerate()
-            .map(|(i, line)| example(line, head.is_pair, number + i + 1))
-            .collect::<Result<_>>()?;
         let examples = EncodedExample::encode_all(&examples, tokenizer, max_len)?;
+        let is_cut = |of: &&EncodedExample| of.encoding.n_cut > 0;
+        n_cut += examples.iter().filter(is_cut).count();
         let predictions = prediction::predict(&model, &examples, &head.labels, shape, &mut |_| ())?;
         for prediction in predictions {
-            let label = head.labels.spell(prediction.label());
-            let line = match &prediction {
-                Prediction::Classes(p) => {
-                    let p: Vec<String> = p.iter().map(|p| format!("{p:.4}")).collect();
-                    format!("{label}\t{}", p.join("\t"))
-                }
-                Prediction::Score(_) => label,
-            };
-            if print_line(&line)? == Reader::Gone {
-                return Ok(());
+            if print_line(words(&head.labels, &prediction))? == Reader::Gone {
+                break 'lines;
             }
         }
-        number += chunk.len();
+    }
+    if n_cut > 0 {
+        note(
+            request.quiet,
+            &format!(
+                "{n_cut} lines were cut to the {max_len} tokens that the model reads (`data.max_len`): their labels are those of \
+                 what is left"
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// A label and the probability of each class, or a number.
+fn words(labels: &Labels, prediction: &Prediction) -> String {
+    let label = labels.spell(prediction.label());
+    match prediction {
+        Prediction::Classes(p) => {
+            let p: Vec<String> = p.iter().map(|p| format!("{p:.4}")).collect();
+            format!("{label}\t{}", p.join("\t"))
+        }
+        Prediction::Score(_) => label,
     }
 }
 

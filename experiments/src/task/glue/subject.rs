@@ -22,6 +22,7 @@ use super::units;
 use super::{corpus, labels};
 use crate::device::OpenDevice;
 use crate::io::write_text;
+use crate::protocol::data_files;
 use crate::protocol::{Fetch, Run, RunFolder, Scoring, UnitScores, Variant};
 use crate::recipe::{GlueRecipe, Source};
 use crate::task::encoder::{BaselineScore, Column, Head, HeadLoss, Model, Sources, batch};
@@ -298,9 +299,10 @@ impl Head for TextHead {
         tokenizer: &Tokenizer,
         fetch: Fetch,
     ) -> Result<Vec<Self>> {
+        let is_new = data_files::remembered(&run.folder)?.is_none();
         let open = |task| {
             let from = sources.data.as_deref();
-            let (loaded, origins) = corpus::load(task, run.recipe, from, fetch)?;
+            let (loaded, origins) = corpus::load(task, run.recipe, from, (fetch, is_new))?;
             Self::new(task, (&loaded, origins), run.recipe, tokenizer)
         };
         let tasks = run.recipe.classification_tasks()?;
@@ -312,9 +314,13 @@ impl Head for TextHead {
         sources: &Sources,
         tokenizer: &Tokenizer,
     ) -> Result<Vec<Self>> {
+        let is_new = data_files::remembered(&run.folder)?.is_none();
         let open = |task: Source<ClassificationTask>| {
             let from = sources.data.as_deref();
-            match (corpus::load(task, run.recipe, from, Fetch::Never), task) {
+            match (
+                corpus::load(task, run.recipe, from, (Fetch::Never, is_new)),
+                task,
+            ) {
                 (Ok((loaded, origins)), _) => {
                     Self::new(task, (&loaded, origins), run.recipe, tokenizer)
                 }

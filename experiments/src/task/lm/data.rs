@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use sparta_datasets::batch::{IGNORE, LmBatch};
+use sparta_datasets::source::sha256;
 use sparta_datasets::store::TokenStore;
 use sparta_datasets::tokenize::Vocabulary;
 use sparta_datasets::{CorpusName, Split};
@@ -125,12 +126,7 @@ pub fn reopen(run: &Run<'_, LmRecipe>) -> Result<LmData> {
 /// # Errors
 /// Nothing prepared yet, or a file that is truncated, altered or of another tokenizer.
 pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
-    if !is_prepared(folder) {
-        bail!(
-            "no prepared data in {}; run `lm prepare` with the same `--recipe` and `--out` first",
-            folder.root().display()
-        );
-    }
+    check_prepared(folder)?;
     let vocabulary = Vocabulary::load(&folder.data().join("vocab.txt"))?;
     let hash = vocabulary.hash();
     let store = |split| TokenStore::open(&store_path(folder, split), &hash);
@@ -177,6 +173,27 @@ pub fn open(recipe: &LmRecipe, folder: &RunFolder) -> Result<LmData> {
         );
     }
     Ok(data)
+}
+
+fn check_prepared(folder: &RunFolder) -> Result<()> {
+    if !is_prepared(folder) {
+        bail!(
+            "no prepared data in {}; run `lm prepare` with the same `--recipe` and `--out` first",
+            folder.root().display()
+        );
+    }
+    Ok(())
+}
+
+/// sha256 of the test text of a run, as its models read it: words of the vocabulary, a line for each paragraph.
+///
+/// # Errors
+/// As [`open`].
+pub fn hash_of_test(folder: &RunFolder) -> Result<String> {
+    check_prepared(folder)?;
+    let vocabulary = Vocabulary::load(&folder.data().join("vocab.txt"))?;
+    let test = TokenStore::open(&store_path(folder, Split::Test), &vocabulary.hash())?;
+    Ok(sha256(vocabulary.decode(test.tokens())?.as_bytes()))
 }
 
 /// Words of the published vocabularies, `<eos>` included, for when the corpus is not at hand.

@@ -196,11 +196,12 @@ impl Task for LanguageModel {
 
     fn unit_scores(
         _: &LmRecipe,
-        _: &RunFolder,
+        run: &RunFolder,
         model: &Path,
         records: &[RunRecord],
     ) -> Result<Vec<UnitScores>> {
-        segments::unit_scores(&model.join(SEGMENTS), records)
+        let text = data::hash_of_test(run)?;
+        segments::unit_scores(&model.join(SEGMENTS), &text, records)
     }
 
     fn open(run: &Run<'_, LmRecipe>, fetch: Fetch) -> Result<Self> {

@@ -10,10 +10,11 @@ use sparta_model::transformer_xl::TransformerXlInput;
 use sparta_results::Perplexity;
 
 use super::attend::typed_words;
-use super::trained::Trained;
+use super::trained::{TextReader, Trained};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line, read_lines};
+use crate::io::{Reader, print_line};
 use crate::protocol::note;
+use crate::task::input_lines::InputLines;
 
 /// Lines that are read at once.
 const LINES: usize = 256;
@@ -31,15 +32,54 @@ pub struct Score {
     pub quiet: bool,
 }
 
-/// A line of the text.
+/// A paragraph of the text, or a blank line between them, which has no word.
+#[derive(Default)]
 struct Line {
     words: Vec<String>,
     unknown: usize,
 }
 
+impl Line {
+    /// A paragraph with its ids.
+    fn of(model: &Trained, paragraph: &str) -> (Self, Vec<u32>) {
+        let text = format!("{paragraph}\n");
+        let (ids, words) = (model.vocabulary.encode_text(&text), typed_words(&text));
+        let is_unknown = |(id, word): &(&u32, &&str)| **id == UNK && **word != "<unk>";
+        let line = Self {
+            unknown: ids.iter().zip(&words).filter(is_unknown).count(),
+            words: words.into_iter().map(str::to_owned).collect(),
+        };
+        (line, ids)
+    }
+
+    /// −ln p, words and perplexity, or each word with its −ln p; nothing of a blank line.
+    fn print(&self, nll: &[f64], has_words: bool) -> String {
+        if has_words {
+            let words = self.words.iter().zip(nll);
+            let words = words.map(|(word, nll)| format!("{word}\t{nll:.4}"));
+            return words.collect::<Vec<_>>().join("\n");
+        }
+        match nll {
+            [] => String::new(),
+            nll => {
+                let score = score_of(nll);
+                let (sum, n) = (score.nll_sum, score.n_tokens);
+                format!("{sum:.4}\t{n}\t{:.3}", score.ppl())
+            }
+        }
+    }
+}
+
+fn score_of(nll: &[f64]) -> Perplexity {
+    let mut score = Perplexity::default();
+    score.add(nll.iter().sum(), nll.len() as u64);
+    score
+}
+
 /// A text that is read in segments of `model.tgt_len` words, each with the memory of those before it.
 struct Scorer<'a> {
     model: &'a Trained,
+    reader: TextReader,
     memory: Option<Vec<Tensor<3>>>,
     /// The word before the next segment; at the start the end of a line.
     last: u32,
@@ -47,9 +87,41 @@ struct Scorer<'a> {
     ids: VecDeque<u32>,
     /// −ln p of those that are read and not printed yet.
     nll: VecDeque<f64>,
+    /// What is not printed yet.
+    lines: VecDeque<Line>,
+    total: Total,
 }
 
-impl Scorer<'_> {
+impl<'a> Scorer<'a> {
+    fn new(model: &'a Trained) -> Self {
+        Self {
+            model,
+            reader: model.reader(),
+            memory: None,
+            last: EOS,
+            ids: VecDeque::new(),
+            nll: VecDeque::new(),
+            lines: VecDeque::new(),
+            total: Total::default(),
+        }
+    }
+
+    /// Takes lines, and after the last ones the end of the text.
+    fn take(&mut self, lines: &[String], is_end: bool) {
+        let lines = lines.iter().map(|line| Some(line.as_str()));
+        for line in lines.chain(is_end.then_some(None)) {
+            match self.reader.next(line) {
+                Some(paragraph) => {
+                    let (line, ids) = Line::of(self.model, &paragraph);
+                    self.lines.push_back(line);
+                    self.ids.extend(ids);
+                }
+                None if self.reader.is_wrapped() || line.is_none() => {}
+                None => self.lines.push_back(Line::default()),
+            }
+        }
+    }
+
     /// Reads whole segments, and at the end of the text what is left.
     fn read(&mut self, is_end: bool) -> Result<()> {
         let length = self.model.network.lengths().tgt_len;
@@ -81,15 +153,29 @@ impl Scorer<'_> {
         }
         Ok(())
     }
+
+    /// Prints the lines of which all words are read.
+    fn print(&mut self, has_words: bool) -> Result<Reader> {
+        let nll = &mut self.nll;
+        while let Some(line) = (self.lines).pop_front_if(|of| of.words.len() <= nll.len()) {
+            let nll: Vec<f64> = nll.drain(..line.words.len()).collect();
+            self.total.add(&line, &nll);
+            if print_line(line.print(&nll, has_words))? == Reader::Gone {
+                return Ok(Reader::Gone);
+            }
+        }
+        Ok(Reader::Reads)
+    }
 }
 
-/// Scores the lines of standard input as one text, read as the corpus is: words between spaces, `<eos>` at the end of each
-/// line, which the first line comes after too. Of each line it prints −ln p, the number of words with `<eos>`, and the
-/// perplexity, separated by tabs; with `--words` of each word itself and −ln p. The last words on standard error are
-/// the perplexity of all of it.
+/// Scores the lines of standard input as one text, read as the corpus of the run is: paragraphs of words between spaces, with
+/// `<eos>` at the end of each, which the first one comes after too. Of each paragraph it prints −ln p, the number of words with
+/// `<eos>`, and the perplexity, separated by tabs; with `--words` of each word itself and −ln p. Where a line is a paragraph, a
+/// blank one, which the corpus leaves out, is an empty line there too. The last words on standard error are the perplexity of all
+/// of it. What stands before a line that is refused is scored and printed.
 ///
 /// # Errors
-/// A folder without a trained model, or input that is no text; each says what to do.
+/// A folder without a trained model, or input without words or that is no text; each says what to do.
 pub fn score(request: &Score) -> Result<()> {
     let model = Trained::open(&request.model, request.device)?;
     let mask = match &model.mask {
@@ -105,67 +191,74 @@ pub fn score(request: &Score) -> Result<()> {
             model.device.note
         ),
     );
-    let mut scorer = Scorer {
-        model: &model,
-        memory: None,
-        last: EOS,
-        ids: VecDeque::new(),
-        nll: VecDeque::new(),
-    };
-    let mut input = std::io::stdin().lock();
-    let mut lines: VecDeque<Line> = VecDeque::new();
-    let (mut n_lines, mut unknown, mut all) = (0, 0, Perplexity::default());
-    'chunks: loop {
-        let chunk = read_lines(&mut input, LINES, n_lines)?;
-        n_lines += chunk.len();
-        for line in &chunk {
-            // An empty line is one too.
-            let text = model.as_read(&format!("{line}\n"));
-            let ids = model.vocabulary.encode_text(&text);
-            let words = typed_words(&text);
-            let is_unknown = |(id, word): &(&u32, &&str)| **id == UNK && **word != "<unk>";
-            lines.push_back(Line {
-                unknown: ids.iter().zip(&words).filter(is_unknown).count(),
-                words: words.into_iter().map(str::to_owned).collect(),
-            });
-            scorer.ids.extend(ids);
+    let mut scorer = Scorer::new(&model);
+    let mut input = InputLines::of_standard_input("text to score");
+    loop {
+        let (chunk, failed) = match input.next(LINES, |line, _| Ok(line.to_owned())) {
+            Ok(chunk) => (chunk, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let is_end = chunk.is_empty();
+        scorer.take(&chunk, is_end);
+        scorer.read(is_end)?;
+        let printed = scorer.print(request.words)?;
+        if let Some(error) = failed {
+            return Err(error);
         }
-        scorer.read(chunk.is_empty())?;
-        while let Some(line) = lines.pop_front_if(|of| of.words.len() <= scorer.nll.len()) {
-            let of_words: Vec<f64> = scorer.nll.drain(..line.words.len()).collect();
-            let mut of_line = Perplexity::default();
-            of_line.add(of_words.iter().sum(), of_words.len() as u64);
-            all += of_line;
-            unknown += line.unknown;
-            let printed = match request.words {
-                true => {
-                    let words = line.words.iter().zip(&of_words);
-                    let words = words.map(|(word, nll)| format!("{word}\t{nll:.4}"));
-                    words.collect::<Vec<_>>().join("\n")
-                }
-                false => format!(
-                    "{:.4}\t{}\t{:.3}",
-                    of_line.nll_sum,
-                    of_line.n_tokens,
-                    of_line.ppl()
-                ),
-            };
-            if print_line(&printed)? == Reader::Gone {
-                break 'chunks;
-            }
+        if is_end {
+            ensure!(
+                scorer.total.n_lines > 0,
+                "standard input has no text to score: its lines are blank, and none of the corpus is"
+            );
         }
-        if chunk.is_empty() {
+        if is_end || printed == Reader::Gone {
             break;
         }
     }
-    ensure!(n_lines > 0, "standard input has no text to score");
-    note(
-        request.quiet,
-        &format!(
-            "{n_lines} lines, {} words with the ends of lines ({unknown} unknown): perplexity {:.3}",
-            all.n_tokens,
-            all.ppl()
-        ),
-    );
+    let what = match scorer.reader.is_wrapped() {
+        true => "paragraphs",
+        false => "lines",
+    };
+    note(request.quiet, &scorer.total.words(what));
     Ok(())
+}
+
+/// What was printed so far.
+#[derive(Default)]
+struct Total {
+    n_lines: usize,
+    n_blank: usize,
+    n_unknown: usize,
+    score: Perplexity,
+}
+
+impl Total {
+    fn add(&mut self, line: &Line, nll: &[f64]) {
+        match nll {
+            [] => self.n_blank += 1,
+            nll => {
+                self.n_lines += 1;
+                self.score += score_of(nll);
+            }
+        }
+        self.n_unknown += line.unknown;
+    }
+
+    fn words(&self, what: &str) -> String {
+        let Self {
+            n_lines,
+            n_blank,
+            n_unknown,
+            score,
+        } = self;
+        let blank = match n_blank {
+            0 => String::new(),
+            n => format!(", and {n} blank ones that are none of the text"),
+        };
+        format!(
+            "{n_lines} {what}, {} words with the ends of {what} ({n_unknown} unknown){blank}: perplexity {:.3}",
+            score.n_tokens,
+            score.ppl()
+        )
+    }
 }

@@ -3,6 +3,7 @@
 
 mod attend;
 mod export;
+mod test_text;
 mod text;
 
 pub use attend::attend;
@@ -157,11 +158,12 @@ impl Task for MaskedLanguageModel {
 
     fn unit_scores(
         _: &MlmRecipe,
-        _: &RunFolder,
+        run: &RunFolder,
         model: &Path,
         records: &[RunRecord],
     ) -> Result<Vec<UnitScores>> {
-        segments::unit_scores(&model.join(SEGMENTS), records)
+        let text = test_text::of_run(run)?;
+        segments::unit_scores(&model.join(SEGMENTS), &text, records)
     }
 
     fn open(run: &Run<'_, MlmRecipe>, fetch: Fetch) -> Result<Self> {
@@ -177,6 +179,7 @@ impl Task for MaskedLanguageModel {
         data_files::remember(&run.folder, &task.text.origins)?;
         task.pretrained
             .enter(model.network, &run.folder, &sources)?;
+        test_text::save(&run.folder, &task.text, &task.pretrained.tokenizer)?;
         Ok(task)
     }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use sparta_datasets::source::text_of;
 use sparta_datasets::squad::{
-    Article, SquadForm, SquadSet, WindowOptions, articles_from_json, n_questions, windows,
+    Article, SquadForm, SquadSet, WindowOptions, articles_from_json, n_cut_questions, n_questions,
+    windows,
 };
 
 use super::Squad;
@@ -36,7 +37,8 @@ pub struct AnswerRequest {
 }
 
 /// Answers the questions of standard input, SQuAD's JSON with or without answers, and prints a JSON object: the answer to
-/// each question by its id, the empty one for none.
+/// each question by its id, the empty one for none. The last words on standard error are how many questions were longer than what
+/// the model reads of one.
 ///
 /// # Errors
 /// A folder without a trained model, input that is no such JSON, or a model and tokenizer that do not fit; each says what to
@@ -108,6 +110,16 @@ pub fn answer(request: &AnswerRequest) -> Result<()> {
         .map(|of| (id(of), of.predicted(threshold).unwrap_or_default()))
         .collect();
     print_line(json(&predicted)?.trim_end())?;
+    let n_cut = n_cut_questions(&articles, tokenizer, &options)?;
+    if n_cut > 0 {
+        note(
+            request.quiet,
+            &format!(
+                "{n_cut} questions were cut to the {} tokens that the model reads of one (`data.max_question`)",
+                options.max_question
+            ),
+        );
+    }
     Ok(())
 }
 
@@ -116,6 +128,10 @@ fn asked_for() -> Result<Vec<Article>> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut bytes);
     read.context("cannot read standard input")?;
+    ensure!(
+        !bytes.is_empty(),
+        "standard input is empty: there is no question to answer; give SQuAD's JSON"
+    );
     let text = text_of(bytes).context("cannot read standard input")?;
     let name = Path::new("of standard input");
     Ok(articles_from_json(&text, name, SquadForm::Asked)?)

@@ -32,8 +32,7 @@ enum Sentence {
 
 impl Preparer {
     pub(super) fn new(recipe: &DataRecipe, language: Language) -> Self {
-        let words = (recipe.files.as_ref()).map_or(Words::Moses, |files| files.words);
-        let sentence = match (recipe.corpus, words) {
+        let sentence = match (recipe.corpus, words(recipe)) {
             (Source::Published(TranslationCorpus::LibreofficeHelp), _)
             | (Source::Files, Words::Moses) => Sentence::Moses(MosesTokenizer::new(language)),
             (Source::Files, Words::Spaces) => Sentence::Words,
@@ -78,9 +77,23 @@ fn to_lower(line: &str) -> String {
     line.chars().flat_map(char::to_lowercase).collect()
 }
 
+/// What the words of a corpus are.
+fn words(recipe: &DataRecipe) -> Words {
+    let files = recipe.files.as_ref();
+    files.map_or(Words::Moses, |files| files.words)
+}
+
 /// Text as the corpus has it → text as it is written.
 pub(super) fn detokenizer(language: Language) -> MosesDetokenizer {
     MosesDetokenizer::new(language)
+}
+
+/// A translation as people get it: put together again, or the words of own files that stand between white space as they are.
+pub(super) fn as_printed(recipe: &DataRecipe, language: Language, line: String) -> String {
+    match words(recipe) {
+        Words::Moses => detokenizer(language).detokenize(&line),
+        Words::Spaces => line,
+    }
 }
 
 /// What the data crate calls `prepare` is a stage of this program.

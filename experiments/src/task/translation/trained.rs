@@ -15,7 +15,7 @@ use sparta_ops::attention::Implementation;
 use sparta_ops::pruning::GlobalMask;
 
 use super::batch::input;
-use super::corpus::{Preparer, detokenizer};
+use super::corpus::{Preparer, as_printed};
 use super::data::{Longest, open_vocabulary, vocabulary_hash};
 use super::search::Search;
 use super::{Translation, network, rows};
@@ -45,7 +45,7 @@ pub(super) struct Trained {
 /// A translation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Candidate {
-    /// As it is written.
+    /// As it is printed.
     pub(super) text: String,
     /// By which they are ranked.
     pub(super) score: f64,
@@ -187,11 +187,11 @@ impl Trained {
                 _ => found.next().unwrap_or_else(blank),
             })
             .collect();
-        let detokenizer = detokenizer(self.corpus.target);
         let candidate = |hypothesis: Hypothesis| -> Result<Candidate> {
             let ids: Vec<u32> = hypothesis.tokens.iter().map(|&t| t as u32).collect();
+            let line = self.vocabulary.target.decode(&ids)?;
             Ok(Candidate {
-                text: detokenizer.detokenize(&self.vocabulary.target.decode(&ids)?),
+                text: as_printed(&self.recipe.data, self.corpus.target, line),
                 score: hypothesis.score,
                 ids,
             })

@@ -14,9 +14,10 @@ use sparta_ops::pruning::AttentionType;
 use super::corpus::Preparer;
 use super::trained::{Candidate, Trained, Translations, Wish, with_end};
 use crate::device::DeviceChoice;
-use crate::io::{Reader, print_line, read_lines, refuse_existing};
+use crate::io::{Reader, print_line, refuse_existing};
 use crate::protocol::note;
 use crate::recipe::MAX_BEAM;
+use crate::task::input_lines::InputLines;
 
 /// What `iwslt translate` asks for.
 #[derive(Debug, Clone)]
@@ -41,11 +42,12 @@ pub struct Translate {
 
 /// Translates the lines of standard input. With `--n-best` above 1 each translation stands on a line
 /// of its own: number of the source line, score, text, separated by tabs. With a sparse output layer the last
-/// words on standard error are what the search has proven; with keys by pages, what was read of them.
+/// words on standard error are what the search has proven; with keys by pages, what was read of them. What stands before a line
+/// that is refused is translated and printed.
 ///
 /// # Errors
-/// A folder without a trained model, a model and tokenizer that do not fit, pages of a decoder that has no α-entmax, or a
-/// line that is too long; each says what to do.
+/// A folder without a trained model, a model and tokenizer that do not fit, pages of a decoder that has no α-entmax, no line,
+/// or one that is too long or no text; each says what to do.
 pub fn translate(request: &Translate) -> Result<()> {
     for (option, asked) in [("--n-best", Some(request.n_best)), ("--beam", request.beam)] {
         ensure!(
@@ -76,16 +78,24 @@ pub fn translate(request: &Translate) -> Result<()> {
             Some(std::io::BufWriter::new(file))
         }
     };
-    let mut input = std::io::stdin().lock();
+    let preparer = Preparer::new(&model.recipe.data, model.corpus.source);
+    let encode = |line: &str, number: usize| {
+        let source = model.vocabulary.source.encode(&preparer.prepare(line));
+        let fits = model.check_length(&format!("line {number}"), source.len());
+        fits.map(|()| source)
+    };
+    let mut input = InputLines::of_standard_input("line to translate");
     let mut number = 0;
     let mut proven = Proven::default();
     let mut read = PageReport::default();
     'lines: loop {
-        let chunk = read_lines(&mut input, model.recipe.eval.batch_size, number)?;
-        if chunk.is_empty() {
+        let sources = input.next(model.recipe.eval.batch_size, encode)?;
+        if sources.is_empty() {
             break;
         }
-        for translated in translate_lines(&model, request, &chunk, number)? {
+        let first = number + 1;
+        number += sources.len();
+        for translated in translate_lines(&model, request, sources, first)? {
             let printed = translated.print(request.n_best);
             read = read.and(translated.pages.unwrap_or_default());
             if let Some(said) = proven.add(&translated) {
@@ -99,7 +109,6 @@ pub fn translate(request: &Translate) -> Result<()> {
                 writeln!(dump, "{line}").with_context(unwritten)?;
             }
         }
-        number += chunk.len();
     }
     if let Some(said) = proven.summary() {
         note(request.quiet, &said);
@@ -242,21 +251,13 @@ fn describe(model: &Trained) -> String {
     )
 }
 
-/// Translates lines, of which the first is the one after line `first`.
+/// Translates lines, the first of which has the number `first`.
 fn translate_lines(
     model: &Trained,
     request: &Translate,
-    lines: &[String],
+    sources: Vec<Vec<u32>>,
     first: usize,
 ) -> Result<Vec<Translated>> {
-    let preparer = Preparer::new(&model.recipe.data, model.corpus.source);
-    let sources: Vec<Vec<u32>> = lines
-        .iter()
-        .map(|line| model.vocabulary.source.encode(&preparer.prepare(line)))
-        .collect();
-    for (source, number) in sources.iter().zip(first + 1..) {
-        model.check_length(&format!("line {number}"), source.len())?;
-    }
     let wish = Wish {
         beam: request.beam,
         n_best: request.n_best,
@@ -264,7 +265,7 @@ fn translate_lines(
         pages: request.pages,
     };
     let found = model.translate(&sources, wish)?;
-    let numbered = sources.into_iter().zip(found).zip(first + 1..);
+    let numbered = sources.into_iter().zip(found).zip(first..);
     let translated = |((source, found), number)| {
         let Translations {
             candidates,

@@ -44,12 +44,45 @@ fn lines_in_labels_and_probabilities_out() {
 fn lines_that_do_not_fit_are_named() {
     let bench = bench();
     bench.tiny("train --out run --device flex").success();
-    let text = said(&predict(&bench, "run", "Who?\tHe.\nalone\n"), 1);
-    assert_says(&text, &["line 2", "TEXT<tab>TEXT"]);
+    let refused = predict(&bench, "run", "Who?\tHe.\nalone\n");
+    let text = said(&refused, 1);
+    assert_says(
+        &text,
+        &["only the first 1 lines are done: line 2", "TEXT<tab>TEXT"],
+    );
+    assert_eq!(stdout(&refused).lines().count(), 1);
+    let text = said(&predict(&bench, "run", "Who?\tHe.\0\n"), 1);
+    assert_says(&text, &["line 1: expected text, found a NUL character"]);
+    let text = said(&predict(&bench, "run", ""), 1);
+    assert_says(
+        &text,
+        &["standard input is empty: there is no text to label"],
+    );
     let text = said(&predict(&bench, "run", "a\tb\tc\n"), 1);
     assert_says(&text, &["line 1", "more than one tab"]);
     let text = said(&predict(&bench, "run/data", PAIRS), 1);
     assert_says(&text, &["run/data", "is no model"]);
+}
+
+/// A label of a part of a text is told as that, once.
+#[test]
+fn texts_that_are_cut_are_counted() {
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
+    let long = "word ".repeat(60);
+    let lines = format!("{PAIRS}When?\t{long}\n{long}\tIn 1790.\n");
+    let told = |lines: &str| {
+        let assert = bench.piped("predict --device flex --model run", lines);
+        let assert = assert.success();
+        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+    };
+    assert_says(
+        &told(&lines),
+        &["2 lines were cut to the 24 tokens that the model reads (`data.max_len`)"],
+    );
+    assert!(!told(PAIRS).contains("cut"));
+    let quiet = predict(&bench, "run", &lines).success();
+    assert!(quiet.get_output().stderr.is_empty());
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn columns(printed: &str) -> Vec<(f64, usize)> {
         );
         (nll, words)
     };
-    printed.lines().map(of).collect()
+    let lines = printed.lines().filter(|line| !line.is_empty());
+    lines.map(of).collect()
 }
 
 #[test]
@@ -94,7 +95,9 @@ fn a_text_is_scored_as_the_test_set_is() {
     let first = "the dog saw the sun\n";
     let long = one("", &format!("{first}\nthe cat\n"));
     assert_eq!(long.lines().next(), one("", first).lines().next());
-    assert_eq!(columns(&long)[1].1, 1);
+    // A blank line is none of the text, and its place stays.
+    let without = one("", &format!("{first}the cat\n"));
+    assert_eq!(long, without.replacen('\n', "\n\n", 1));
     let words = one("--words", first);
     let cells: Vec<(&str, f64)> = words
         .lines()
@@ -135,15 +138,56 @@ fn a_text_as_people_write_it_is_read_as_the_corpus_was() {
         .lines()
         .filter_map(|line| Some(line.split_once('\t')?.0))
         .collect();
-    assert_eq!(
-        words,
-        ["the", "dog", ",", "the", "sun", ".", "<eos>", "<eos>"]
-    );
+    assert_eq!(words, ["the", "dog", ",", "the", "sun", ".", "<eos>"]);
     let told = String::from_utf8_lossy(&score.get_output().stderr).into_owned();
     assert_says(
         &told,
-        &["2 lines, 8 words with the ends of lines (0 unknown)"],
+        &[
+            "1 lines, 7 words with the ends of lines (0 unknown), and 1 blank ones that are none of the text",
+        ],
     );
+}
+
+/// Paragraphs are those of the files that the model was trained on: the same text scores what the test set does.
+#[test]
+fn hard_wrapped_text_is_read_by_paragraphs() {
+    let bench = bench();
+    let wrapped = |lines: usize| {
+        let text = text(lines).replace(" saw ", " saw\n");
+        text.replace("sun\n", "sun\n\n").replace("sea\n", "sea\n\n")
+    };
+    let test = wrapped(11);
+    fs::create_dir(bench.path("mine")).unwrap();
+    let files = [
+        ("train", wrapped(400)),
+        ("valid", wrapped(30)),
+        ("test", format!("<eos> {test}")),
+    ];
+    for (split, text) in files {
+        fs::write(bench.path(format!("mine/{split}.txt")), text).unwrap();
+    }
+    let sets = [SETS, &["data.files.paragraphs=blank_lines"]].concat();
+    let run = bench.tiny_with("--out run --device flex --data mine", &sets);
+    run.success();
+    let expected: f64 = value(&bench.csv("run"), "ap", "0").parse().unwrap();
+    // With and without a blank line at the end, and with several.
+    for input in [
+        test.clone(),
+        test.trim_end().to_owned(),
+        test.replace("\n\n", "\n \n\n"),
+    ] {
+        let line = "score --device flex --model run/seed-1/rows/p0";
+        let score = bench.piped(line, &input).success();
+        let lines = columns(&stdout(&score));
+        assert_eq!(lines.len(), 11);
+        assert!(lines.iter().all(|(_, words)| *words == 6), "{lines:?}");
+        let nll: f64 = lines.iter().map(|(nll, _)| nll).sum();
+        let found = (nll / 66.0).exp();
+        assert!((found / expected - 1.0).abs() < 1e-4, "{found} {expected}");
+        let told = String::from_utf8_lossy(&score.get_output().stderr).into_owned();
+        let words = "11 paragraphs, 66 words with the ends of paragraphs (0 unknown): perplexity";
+        assert_says(&told, &[words]);
+    }
 }
 
 #[test]
@@ -156,8 +200,21 @@ fn what_cannot_be_scored_is_said() {
     assert_says(&told, &["1 lines, 3 words", "(1 unknown)"]);
     assert_says(
         &said(&bench.piped(&format!("{line} --quiet"), ""), 1),
-        &["no text to score"],
+        &["standard input is empty: there is no text to score"],
     );
+    assert_says(
+        &said(&bench.piped(&format!("{line} --quiet"), "\n \n"), 1),
+        &["standard input has no text to score: its lines are blank"],
+    );
+    let nul = bench.piped(&format!("{line} --quiet"), "the people\nof\0\n");
+    assert_says(
+        &said(&nul, 1),
+        &[
+            "only the first 1 lines are done",
+            "line 2: expected text, found a NUL character at offset 2",
+        ],
+    );
+    assert_eq!(columns(&stdout(&nul)).len(), 1);
     let refused = bench.piped(&format!("{line} --seeds 1"), "the\n");
     assert_eq!(refused.get_output().status.code(), Some(2));
     let missing = said(
