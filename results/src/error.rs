@@ -29,6 +29,15 @@ pub enum ResultsError {
         /// Where reading stopped.
         cause: serde_json::Error,
     },
+    /// A run record with a key that this version does not have.
+    #[error("{} has the key `{key}`, which this version does not know: it may be of a newer version, which reads it; if it was \
+             written by hand, correct the key", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The first such key.
+        key: String,
+    },
     /// A run record of another schema version.
     #[error("{} has schema {found}, this version reads schema {expected}; repeat the run, or read it with the version that wrote it", path.display())]
     Schema {

@@ -44,6 +44,7 @@ pub use condition::{Baseline, Condition, Mask, MaskFamily, MaskRows, Weighing};
 pub use error::{Result, ResultsError};
 pub use metric::{Metric, Perplexity, PerplexitySignature, ScoreSignature};
 pub use record::{
-    COMMIT, Damaged, PaperReference, RunRecord, Status, WEIGHTS, load_all, load_readable,
+    COMMIT, Damaged, PaperReference, RunRecord, Status, THEN, TRAINED_BY, WEIGHTS, load_all,
+    load_readable,
 };
 pub use render::{Expected, Report, ReportOptions, Table, report};

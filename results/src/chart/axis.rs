@@ -18,9 +18,7 @@ impl Axis {
     /// Values from `low` to `high`, about `n` ticks.
     pub(crate) fn linear(name: &str, low: f64, high: f64, n: usize) -> Self {
         let step = nice_step((high - low) / n.max(1) as f64);
-        let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-        // A step of 2.5 has a digit more.
-        let decimals = decimals + usize::from((step * 10f64.powi(decimals as i32)).fract() > 1e-9);
+        let places = decimals(step);
         let (from, to) = (
             (low / step - 1e-9).ceil() as i64,
             (high / step + 1e-9).floor() as i64,
@@ -29,8 +27,8 @@ impl Axis {
             let value = at as f64 * step;
             let label = match value.abs() {
                 _ if !(1e-5..1e9).contains(&step) => significant(value, 2),
-                10_000.0.. => thousands(value),
-                _ => short_fixed(value, decimals),
+                10_000.0.. => thousands(value, step),
+                _ => short_fixed(value, places),
             };
             (value, label)
         };
@@ -180,11 +178,20 @@ fn short_fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-fn thousands(value: f64) -> String {
-    match value.abs() >= 1e6 {
-        true => format!("{}M", short(value / 1e6, 2)),
-        false => format!("{}k", short(value / 1e3, 1)),
-    }
+/// In thousands or millions, with the decimals that tell ticks a `step` apart.
+fn thousands(value: f64, step: f64) -> String {
+    let (unit, name) = match value.abs() >= 1e6 {
+        true => (1e6, "M"),
+        false => (1e3, "k"),
+    };
+    format!("{}{name}", short(value / unit, decimals(step / unit)))
+}
+
+/// The decimals of a step.
+fn decimals(step: f64) -> usize {
+    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    // A step of 2.5 has a digit more.
+    decimals + usize::from((step * 10f64.powi(decimals as i32)).fract() > 1e-9)
 }
 
 #[cfg(test)]
@@ -207,6 +214,24 @@ mod tests {
         assert_eq!(labels(&axis), ["0", "1.0e−7", "2.0e−7"]);
         let axis = Axis::linear("", 0.0, 0.1, 4);
         assert_eq!(labels(&axis), ["0", "0.025", "0.050", "0.075", "0.100"]);
+    }
+
+    /// Of ticks near together no two have one label.
+    #[test]
+    fn thousands_have_the_decimals_of_the_step() {
+        let axis = Axis::linear("", 14_000.0, 14_200.0, 4);
+        assert_eq!(labels(&axis), ["14k", "14.05k", "14.1k", "14.15k", "14.2k"]);
+        let axis = Axis::linear("", 10_000.0, 11_000.0, 4);
+        assert_eq!(labels(&axis), ["10k", "10.25k", "10.5k", "10.75k", "11k"]);
+        let axis = Axis::linear("", 12_345.0, 12_349.0, 4);
+        assert_eq!(
+            labels(&axis),
+            ["12.345k", "12.346k", "12.347k", "12.348k", "12.349k"]
+        );
+        let axis = Axis::linear("", 990_000.0, 1_010_000.0, 4);
+        assert_eq!(labels(&axis), ["990k", "995k", "1M", "1.005M", "1.01M"]);
+        let axis = Axis::linear("", 5_000.0, 15_000.0, 4);
+        assert_eq!(labels(&axis), ["5000", "7500", "10k", "12.5k", "15k"]);
     }
 
     #[test]

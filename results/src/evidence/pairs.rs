@@ -8,11 +8,16 @@ use super::verdict::{Evidence, build_of, words};
 use crate::record::RunRecord;
 use crate::render::aggregate;
 
-/// The records of two cells, of the seeds that one build has both of.
+/// The records of each of two cells.
+type Pair<'a> = [Vec<aggregate::Counted<'a>>; 2];
+/// Those of a build that has one of the cells alone.
+type OfBuild<'a> = (String, Pair<'a>);
+
+/// The records of two cells, of the seeds that have both: by one build, unless builds are mixed.
 pub(super) struct Pairs<'a> {
-    seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]>,
+    seeds: BTreeMap<u64, Pair<'a>>,
     /// The builds that have both of some seed.
-    pub(super) builds: BTreeSet<&'a str>,
+    pub(super) builds: BTreeSet<String>,
     /// Which seeds have one of them alone.
     pub(super) left_out: Vec<String>,
 }
@@ -23,8 +28,9 @@ impl<'a> Pairs<'a> {
     pub(super) fn of(
         records: &[aggregate::Counted<'a>],
         [a, b]: &Quantity,
+        is_mixed: bool,
     ) -> Result<Self, String> {
-        let mut found: BTreeMap<(u64, &'a str), [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
+        let mut found: BTreeMap<(u64, String), Pair<'a>> = BTreeMap::new();
         for of in records {
             for (at, cell) in [a, b].into_iter().enumerate() {
                 if cell.has(of.record) {
@@ -42,31 +48,43 @@ impl<'a> Pairs<'a> {
                 ));
             }
         }
-        // Of several builds that have both, the one that was finished last.
-        let finished = |of: &[Vec<aggregate::Counted<'_>>; 2]| {
-            of.iter()
-                .flatten()
-                .filter_map(|of| of.record.finished)
-                .max()
-        };
-        let mut seeds: BTreeMap<u64, [Vec<aggregate::Counted<'a>>; 2]> = BTreeMap::new();
+        let mut seeds: BTreeMap<u64, Pair<'a>> = BTreeMap::new();
         let mut lacks: BTreeMap<u64, &ClaimCell> = BTreeMap::new();
         let mut builds = BTreeSet::new();
+        let mut parts: BTreeMap<u64, Vec<OfBuild<'_>>> = BTreeMap::new();
         for ((seed, build), of) in found {
             match [of[0].is_empty(), of[1].is_empty()] {
                 [false, false] => {
                     builds.insert(build);
-                    let later = |then: &[Vec<_>; 2]| finished(&of) > finished(then);
+                    // Of several builds that have both, the one that was finished last.
+                    let at = finished(of.iter().flatten());
+                    let later = |then: &Pair<'_>| at > finished(then.iter().flatten());
                     if seeds.get(&seed).is_none_or(later) {
                         seeds.insert(seed, of);
                     }
                 }
-                [true, _] => _ = lacks.insert(seed, a),
-                [false, true] => _ = lacks.insert(seed, b),
+                [true, _] => {
+                    lacks.insert(seed, a);
+                    parts.entry(seed).or_default().push((build, of));
+                }
+                [false, true] => {
+                    lacks.insert(seed, b);
+                    parts.entry(seed).or_default().push((build, of));
+                }
+            }
+        }
+        if is_mixed {
+            parts.retain(|seed, _| !seeds.contains_key(seed));
+            for (seed, of) in parts {
+                if let Some((of_builds, pair)) = of_several(of) {
+                    builds.extend(of_builds);
+                    seeds.insert(seed, pair);
+                }
             }
         }
         if seeds.is_empty() {
-            return Err(format!("no seed has both {a} and {b} by one build"));
+            let by = if is_mixed { "" } else { " by one build" };
+            return Err(format!("no seed has both {a} and {b}{by}"));
         }
         let left_out = lacks
             .into_iter()
@@ -80,8 +98,26 @@ impl<'a> Pairs<'a> {
         })
     }
 
+    /// Whether a seed has both.
+    pub(super) fn has(&self, seed: u64) -> bool {
+        self.seeds.contains_key(&seed)
+    }
+
     pub(super) fn records(&self) -> impl Iterator<Item = aggregate::Counted<'a>> {
         self.seeds.values().flatten().flatten().copied()
+    }
+
+    /// The seeds whose cells were trained on different devices, in words.
+    pub(super) fn over_devices(&self) -> Vec<String> {
+        let devices = |of: &[aggregate::Counted<'_>]| -> BTreeSet<String> {
+            of.iter().map(|of| of.record.device.clone()).collect()
+        };
+        let differ = self.seeds.iter().filter_map(|(seed, [a, b])| {
+            let (a, b) = (devices(a), devices(b));
+            let all = words(a.union(&b).map(String::as_str));
+            (a != b).then(|| format!("seed {seed} compares runs of different devices ({all})"))
+        });
+        differ.collect()
     }
 
     /// The differences, seed by seed.
@@ -153,6 +189,22 @@ impl<'a> Pairs<'a> {
             means: (sums.0 / n, sums.1 / n),
         })
     }
+}
+
+/// When the last of some records was finished.
+fn finished<'a>(of: impl Iterator<Item = &'a aggregate::Counted<'a>>) -> Option<u64> {
+    of.filter_map(|of| of.record.finished).max()
+}
+
+/// The two cells of a seed by several builds, each by the one that finished it last; with these builds.
+fn of_several<'a>(parts: Vec<OfBuild<'a>>) -> Option<([String; 2], Pair<'a>)> {
+    let last = |at: usize| {
+        let of_cell = parts.iter().filter(|(_, of)| !of[at].is_empty());
+        let last = of_cell.max_by_key(|(_, of)| finished(of[at].iter()));
+        last.map(|(build, of)| (build.clone(), of[at].clone()))
+    };
+    let ((build_of_a, a), (build_of_b, b)) = (last(0)?, last(1)?);
+    Some(([build_of_a, build_of_b], [a, b]))
 }
 
 /// The cells that records have, as claims name them.

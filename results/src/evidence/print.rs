@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::claim::{ClaimTest, Unit};
 use super::verdict::{Evidence, Judged, Verdict};
 use crate::error::Result;
+use crate::overview::url;
 use crate::render::{Align, Table};
 
 const HEADS: [(&str, Align); 6] = [
@@ -58,10 +59,7 @@ fn linked_table(judged: &[Judged<'_>], links: &RunLinks) -> Table {
         let runs = runs.and_then(|hash| links.get(&(name.clone(), hash.clone())));
         let link = |run: &String| {
             let last = run.rsplit('/').next().unwrap_or(run);
-            match run.contains([' ', '(', ')']) {
-                true => format!("[{last}](<{run}/{inner}>)"),
-                false => format!("[{last}]({run}/{inner})"),
-            }
+            format!("[{last}]({})", url(&format!("{run}/{inner}")))
         };
         let links: Vec<String> = runs.into_iter().flatten().map(link).collect();
         let [claim, verdict, ours, bound, says, source] = cells(of);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::claim::{Bound, Claim, ClaimCell, ClaimTest, Quantity, Unit};
+use super::claim::{Bound, Claim, ClaimTest, Quantity, Unit};
 use super::interval::Interval;
 use super::pairs::Pairs;
 use crate::record::{RunRecord, Status};
@@ -253,11 +253,10 @@ fn start(hash: &str, n: usize) -> String {
 }
 
 /// Why runs of several builds say nothing together.
-fn several_builds<'a>(builds: impl Iterator<Item = &'a str>) -> String {
-    let builds: BTreeSet<String> = builds.map(|of| start(of, 12)).collect();
+fn several_builds(builds: BTreeSet<&str>) -> String {
     format!(
         "the runs are of several builds ({}); `--mixed` takes them together",
-        words(builds.iter().map(String::as_str))
+        words(builds.into_iter())
     )
 }
 
@@ -272,8 +271,8 @@ struct Runs<'a> {
 }
 
 /// The build that made a record.
-pub(super) fn build_of(record: &RunRecord) -> &str {
-    record.commit().unwrap_or("unknown")
+pub(super) fn build_of(record: &RunRecord) -> String {
+    record.build().unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -> Found {
@@ -283,7 +282,7 @@ fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -
     }
     let (mut pairs, mut missing) = (BTreeMap::new(), None);
     for (hash, records) in &recipes {
-        match every.iter().map(|of| Pairs::of(records, of)).collect() {
+        match (every.iter().map(|of| Pairs::of(records, of, runs.is_mixed))).collect() {
             Ok(of_recipe) => _ = pairs.insert(*hash, of_recipe),
             Err(note) => missing = Some(note),
         }
@@ -305,22 +304,26 @@ fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -
     let records = || pairs.iter().flat_map(Pairs::records);
     let builds: BTreeSet<&str> = pairs
         .iter()
-        .flat_map(|of| of.builds.iter().copied())
+        .flat_map(|of| of.builds.iter().map(String::as_str))
         .collect();
     if builds.len() > 1 && !runs.is_mixed {
-        let note = several_builds(builds.into_iter());
+        let note = several_builds(builds);
         return Found::untold(Some(hash), evidence, note);
     }
     let mut notes = Vec::new();
     let is_open = evidence.iter().any(|of| of.interval.ends.is_none());
     notes.extend(is_open.then(|| "one seed has no interval".to_owned()));
     notes.extend(pairs.iter().flat_map(|of| of.left_out.iter().cloned()));
-    let cells: Vec<&ClaimCell> = every.iter().flatten().collect();
-    for record in runs.all.iter().filter(|of| of.recipe_hash == hash) {
-        if record.status == Status::Diverged && cells.iter().any(|cell| cell.has(record)) {
-            notes.push(format!("seed {} diverged ({})", record.seed, record.id));
-        }
-    }
+    // Seeds that diverge are not left out by chance: what remains is not what was to be compared. Of a model that diverged there
+    // is one record, of one of its rows, and none of those that are made from it.
+    let lacks = |seed: u64| pairs.iter().any(|of| !of.has(seed));
+    let diverged: Vec<&&RunRecord> = (runs.all.iter())
+        .filter(|of| of.recipe_hash == hash && of.status == Status::Diverged)
+        .filter(|of| lacks(of.seed))
+        .collect();
+    let said_of = |of: &&&RunRecord| format!("seed {} diverged ({})", of.seed, of.id);
+    notes.extend(diverged.iter().map(said_of));
+    notes.extend(pairs.iter().flat_map(Pairs::over_devices));
     let contradicted: BTreeSet<u64> = records()
         .filter(|of| of.is_contradicted)
         .map(|of| of.record.seed)
@@ -338,7 +341,10 @@ fn of_cells(runs: &Runs<'_>, (every, unit, bound): (&[Quantity], Unit, Bound)) -
         .map(|of| within(of.interval, bound))
         .collect();
     Found {
-        verdict: all_of(&each),
+        verdict: match diverged.is_empty() {
+            true => all_of(&each),
+            false => Verdict::CannotBeTold,
+        },
         evidence,
         recipe_hash: Some(hash.to_owned()),
         is_open,
@@ -411,13 +417,10 @@ fn of_figure(
     };
     let (yes, no, n) = (count(true), count(false), seeds.len());
     notes.insert(0, format!("yes in {yes} and no in {no} of {n} seeds"));
-    let builds = || {
-        recipes[hash]
-            .iter()
-            .map(|of| of.commit.as_deref().unwrap_or("unknown"))
-    };
-    if builds().collect::<BTreeSet<_>>().len() > 1 && !is_mixed {
-        notes.push(several_builds(builds()));
+    let builds = (recipes[hash].iter()).map(|of| of.commit.as_deref().unwrap_or("unknown"));
+    let builds: BTreeSet<&str> = builds.collect();
+    if builds.len() > 1 && !is_mixed {
+        notes.push(several_builds(builds));
         return Found::untold(Some(hash), Vec::new(), notes.join("; "));
     }
     notes.extend(said);

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Overview;
-use super::text::{CSV_HEAD, FIRST_HEADS};
+use super::text::{COMMON_HEADS, CSV_HEAD};
 use crate::error::{Result, ResultsError};
 use crate::record::write_atomic;
 
@@ -83,7 +83,7 @@ fn refuse_others(path: &Path) -> Result<()> {
         Err(error) => return Err(ResultsError::io("read", path, error)),
     };
     let head = String::from_utf8_lossy(&bytes);
-    match head.contains(MADE_BY) || head.starts_with(&CSV_HEAD[..FIRST_HEADS].join(",")) {
+    match head.contains(MADE_BY) || head.starts_with(&CSV_HEAD[..COMMON_HEADS].join(",")) {
         true => Ok(()),
         false => Err(ResultsError::NotOurs(path.to_path_buf())),
     }

@@ -4,6 +4,7 @@ use super::date::{day, duration};
 use super::files::MADE_BY;
 use super::{Overview, RunFolderLinks, ScoreLine, TableOverview};
 use crate::metric::{Difference, Metric};
+use crate::record::THEN;
 use crate::render::{Align, Block, NOTHING, Table, change, grouped, mean_sd, short, signed};
 
 const STYLE: &str = include_str!("page.css");
@@ -108,6 +109,7 @@ impl TableOverview {
             "<details>\n<summary>Every score with time, device and commit ({})</summary>\n",
             self.scores.len()
         );
+        let change = self.view.change_head();
         for signature in self.signatures() {
             let scores = self
                 .scores
@@ -123,22 +125,21 @@ impl TableOverview {
                 metric.arrow(),
                 escape(signature)
             );
-            text += &of_table(&provenance(metric, &scores), "provenance", |_, _, text| {
-                text.to_owned()
-            });
+            let table = provenance(metric, &scores, &change);
+            text += &of_table(&table, "provenance", |_, _, text| text.to_owned());
         }
         text + "</details>\n"
     }
 }
 
-/// One line a score.
-fn provenance(metric: Metric, scores: &[&ScoreLine]) -> Table {
+/// One line a score; `change` is the head of changes.
+fn provenance(metric: Metric, scores: &[&ScoreLine], change: &str) -> Table {
     let mut heads = vec![
         ("row", Align::Left),
         ("mask", Align::Left),
         ("p %", Align::Right),
         ("ours", Align::Right),
-        ("Δ", Align::Right),
+        (change, Align::Right),
     ];
     let has_paper = scores.iter().any(|score| score.paper.is_some());
     if has_paper {
@@ -193,7 +194,7 @@ fn provenance(metric: Metric, scores: &[&ScoreLine]) -> Table {
                     score
                         .commits
                         .iter()
-                        .map(|commit| short_commit(commit))
+                        .map(|commit| short_build(commit))
                         .collect::<Vec<_>>()
                         .iter(),
                 ),
@@ -294,7 +295,7 @@ fn marked(text: &str) -> String {
 }
 
 /// A relative path as an address: what has a meaning there is written as its bytes.
-fn url(path: &str) -> String {
+pub(crate) fn url(path: &str) -> String {
     let mut out = String::new();
     for byte in path.bytes() {
         match byte {
@@ -331,11 +332,12 @@ fn joined<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String {
 }
 
 /// The first eight digits of a commit, and whether the checkout had changes.
-fn short_commit(commit: &str) -> String {
-    match commit.split_once('-') {
+fn short_build(build: &str) -> String {
+    let short = |commit: &str| match commit.split_once('-') {
         Some((hash, rest)) => format!("{}-{rest}", hash.chars().take(8).collect::<String>()),
         None => commit.chars().take(8).collect(),
-    }
+    };
+    build.split(THEN).map(short).collect::<Vec<_>>().join(THEN)
 }
 
 #[cfg(test)]
@@ -355,7 +357,7 @@ mod tests {
         assert_eq!(marked("a ` b"), "a ` b");
         assert_eq!(url("runs/a b#1/TABLE.svg"), "runs/a%20b%231/TABLE.svg");
         assert_eq!(url("ä?"), "%C3%A4%3F");
-        assert_eq!(short_commit("0123456789abcdef-dirty"), "01234567-dirty");
-        assert_eq!(short_commit("unknown"), "unknown");
+        assert_eq!(short_build("0123456789abcdef-dirty"), "01234567-dirty");
+        assert_eq!(short_build("unknown"), "unknown");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::View;
 use crate::condition::Condition;
 use crate::metric::{Difference, Metric};
 use crate::record::PaperReference;
@@ -38,7 +39,8 @@ pub struct ScoreLine {
     pub values: Vec<f64>,
     /// Seed and mask seed of each run.
     pub seeds: Vec<(u64, Option<u64>)>,
-    /// Change against p = 0, in percent or, of scores that are percentages, in points.
+    /// Change against p = 0, or in a table of mechanisms against its first one; in percent or, of scores that are percentages, in
+    /// points.
     pub change: Option<f64>,
     /// The published number.
     pub paper: Option<PaperReference>,
@@ -99,10 +101,11 @@ impl ScoreLine {
 pub(super) fn lines(
     groups: &[Group],
     labels: &BTreeMap<(String, String), String>,
+    view: &View,
 ) -> Vec<ScoreLine> {
     let mut lines: Vec<(&Group, ScoreLine)> = groups
         .iter()
-        .map(|group| (group, line(group, groups, labels)))
+        .map(|group| (group, line(group, groups, labels, view)))
         .collect();
     lines.sort_by_cached_key(|(group, line)| {
         let key = &group.key;
@@ -116,25 +119,26 @@ pub(super) fn lines(
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), String>) -> ScoreLine {
+fn line(
+    group: &Group,
+    groups: &[Group],
+    labels: &BTreeMap<(String, String), String>,
+    view: &View,
+) -> ScoreLine {
     let key = &group.key;
-    let dense = dense(group, groups);
     let how = key.metric.difference();
-    let is_network = !matches!(key.condition, Condition::Baseline(_));
+    let dense = dense(group, groups);
     let paper = group.paper.as_ref().filter(|_| is_papers(key.condition));
     let paper_of = |of: &Group| of.paper.as_ref().map(|paper| paper.value);
     let change = |value: Option<f64>, base: Option<f64>| {
         let change = difference(how, value?, base?);
         change.is_finite().then_some(change)
     };
-    let (change, paper_change) = match dense.filter(|_| is_network && key.p.is_some()) {
-        None => (None, None),
-        Some(dense) => (
-            over_shared_seeds([&group.by_seed(), &dense.by_seed()])
-                .and_then(|(ours, base)| change(Some(ours), Some(base))),
-            change(paper.map(|paper| paper.value), paper_of(dense)),
-        ),
+    let base = match view {
+        View::Mechanisms(table) => table.base_of(key).map(|base| base.runs.clone()),
+        View::Scores(_) | View::Pivot(_) => dense.map(Group::by_seed),
     };
+    let means = base.and_then(|base| over_shared_seeds([&group.by_seed(), &base]));
     ScoreLine {
         row: label(labels, key),
         variant: key.variant.clone(),
@@ -149,9 +153,9 @@ fn line(group: &Group, groups: &[Group], labels: &BTreeMap<(String, String), Str
         n: group.n,
         values: group.values.clone(),
         seeds: group.seeds.clone(),
-        change,
+        change: means.and_then(|(ours, base)| change(Some(ours), Some(base))),
         paper: paper.cloned(),
-        paper_change,
+        paper_change: change(paper.map(|paper| paper.value), dense.and_then(paper_of)),
         less_paper: paper.map(|paper| group.mean - paper.value),
         seconds: group.seconds.clone(),
         finished: group.finished,
@@ -175,9 +179,11 @@ fn is_papers(condition: Condition) -> bool {
     }
 }
 
-/// The runs at p = 0 that a group's change refers to: of its row, or of the kernel without masks.
+/// The runs at p = 0 that a group's change refers to: of its row, or of the kernel without masks. Of a baseline or a dense
+/// checkpoint, which have no p, it would say nothing.
 fn dense<'a>(group: &Group, groups: &'a [Group]) -> Option<&'a Group> {
     let key = &group.key;
+    key.p?;
     let of_row = |row: &str| {
         groups.iter().find(|of| {
             let other = &of.key;

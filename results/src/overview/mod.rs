@@ -13,6 +13,7 @@ mod lines;
 mod text;
 
 pub use files::{Format, first_bytes};
+pub(crate) use html::url;
 pub use lines::ScoreLine;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +131,15 @@ impl View {
             Self::Mechanisms(table) => table.blocks(),
         }
     }
+
+    /// The head of changes: `Δ`, with what they refer to where it is not p = 0.
+    fn change_head(&self) -> String {
+        let named = match self {
+            Self::Mechanisms(table) => table.change_head(),
+            Self::Scores(_) | Self::Pivot(_) => None,
+        };
+        named.unwrap_or_else(|| "Δ".to_owned())
+    }
 }
 
 impl Overview {
@@ -213,7 +223,6 @@ impl TableOverview {
             .map(MissingRun::of)
             .collect();
         let groups = aggregate(&records, is_mixed).groups;
-        let scores = lines::lines(&groups, &labels(&groups));
         let first = runs.first().ok_or(ResultsError::Empty)?;
         let options = ReportOptions {
             title: first.title.clone(),
@@ -225,6 +234,7 @@ impl TableOverview {
             Layout::Pivot(layout) => View::Pivot(pivot(&records, layout, &options)?),
             Layout::Mechanisms => View::Mechanisms(mechanisms(&records, &options)?),
         };
+        let scores = lines::lines(&groups, &labels(&groups), &view);
         let table = records.first().map(|record| record.table.clone());
         let note = |run: &RunFiles| {
             let folder = run.folder.clone();

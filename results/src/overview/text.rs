@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::{MissingRun, Overview, RunFolderLinks, ScoreLine, TableOverview, View};
 use crate::error::{Result, ResultsError};
-use crate::render::{short, write_csv};
+use crate::render::{n_seeds, short, write_csv};
 
 /// Version of the JSON format.
 const FORMAT: u32 = 1;
 /// Heads of the csv.
-pub(super) const CSV_HEAD: [&str; 25] = [
+pub(super) const CSV_HEAD: [&str; 26] = [
     "table",
     "recipe_hash",
     "row",
@@ -21,6 +21,7 @@ pub(super) const CSV_HEAD: [&str; 25] = [
     "metric",
     "value",
     "sd",
+    "n_runs",
     "n_seeds",
     "change",
     "paper",
@@ -37,8 +38,8 @@ pub(super) const CSV_HEAD: [&str; 25] = [
     "observed",
 ];
 
-/// How many of the heads a csv of the first version has.
-pub(super) const FIRST_HEADS: usize = 22;
+/// How many of the heads the csv of every version begins with.
+pub(super) const COMMON_HEADS: usize = 11;
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -176,6 +177,7 @@ fn csv_line(table: &TableOverview, line: &ScoreLine) -> Vec<String> {
         short(line.mean, 6),
         number(line.sd),
         line.n.to_string(),
+        n_seeds(line.seeds.iter().map(|(seed, _)| *seed)).to_string(),
         number(line.change),
         number(paper.map(|paper| paper.value)),
         paper.map_or(String::new(), |paper| paper.corpus.clone()),

@@ -1,6 +1,6 @@
 //! What a record may say.
 
-use super::RunRecord;
+use super::{RunRecord, THEN, TRAINED_BY};
 use crate::condition::Condition;
 use crate::error::{Result, ResultsError};
 use crate::metric::without_rounding;
@@ -61,12 +61,19 @@ impl RunRecord {
                 self.id.len()
             ));
         }
-        match self.commit() {
-            Some(commit) if !is_commit(commit) => Err(format!(
+        let trained = self.versions.get(TRAINED_BY);
+        let trained = trained.into_iter().flat_map(|of| of.split(THEN));
+        match self
+            .commit()
+            .into_iter()
+            .chain(trained)
+            .find(|of| !is_commit(of))
+        {
+            Some(commit) => Err(format!(
                 "commit is `{commit}`; give 7 to 40 hexadecimal digits, `-dirty` after them if the \
                  checkout had changes, or `{UNKNOWN}`"
             )),
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use atomicwrites::{AllowOverwrite, AtomicFile};
 use serde::Serialize;
-use serde::de::Error;
 
 use super::RunRecord;
 use crate::error::{Result, ResultsError};
@@ -14,18 +13,9 @@ use crate::error::{Result, ResultsError};
 /// Version of the file format that this crate writes and reads.
 pub const SCHEMA: u64 = 1;
 const FILE_END: &str = "run.json";
-/// Keys that a file may lack.
-const OPTIONAL: [&str; 9] = [
-    "variant",
-    "attention",
-    "mask_block_size",
-    "mask_weigh",
-    "mask_rows",
-    "parameters",
-    "peak_gigabytes",
-    "observed",
-    "data",
-];
+
+/// The keys of a file.
+type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// The record as it stands in the file.
 #[derive(Serialize)]
@@ -79,8 +69,7 @@ impl RunRecord {
         };
         // As bytes: what is no text is no record, and told as that.
         let text = fs::read(path).map_err(|source| ResultsError::io("read", path, source))?;
-        let mut fields: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&text).map_err(bad)?;
+        let mut fields: Fields = serde_json::from_slice(&text).map_err(bad)?;
         let found = fields
             .remove("schema")
             .and_then(|schema| schema.as_u64())
@@ -93,26 +82,32 @@ impl RunRecord {
             });
         }
         let record: Self = serde_json::from_value(fields.clone().into()).map_err(bad)?;
-        record.refuse_unknown(&fields).map_err(bad)?;
+        if let Some(key) = record.unknown(&fields).map_err(bad)? {
+            return Err(ResultsError::UnknownKey {
+                path: path.to_path_buf(),
+                key,
+            });
+        }
         let record = record.without_rounding();
         record.validate()?;
         Ok(record)
     }
 
-    /// Refuses keys that the record does not have. (`deny_unknown_fields` does not go with
-    /// `flatten`.)
-    fn refuse_unknown(
-        &self,
-        fields: &serde_json::Map<String, serde_json::Value>,
-    ) -> serde_json::Result<()> {
-        let known = serde_json::to_value(self)?;
-        // Keys of optional fields are not written where they are empty.
-        let is_known = |key: &str| known.get(key).is_some() || OPTIONAL.contains(&key);
-        match fields.keys().find(|key| !is_known(key)) {
-            Some(key) => Err(serde_json::Error::custom(format!("unknown field `{key}`"))),
-            None => Ok(()),
-        }
+    /// The first key of the file that no record has. (`deny_unknown_fields` does not go with `flatten`.)
+    fn unknown(&self, fields: &Fields) -> serde_json::Result<Option<String>> {
+        let written = serde_json::to_value(self)?;
+        let is_known = |key: &str| written.get(key).is_some() || is_read(fields, key);
+        Ok(fields.keys().find(|key| !is_known(key)).cloned())
     }
+}
+
+/// Whether records have a key, which is not written where it is empty: what is of no field's type is refused under it, and passed
+/// over under any other.
+fn is_read(fields: &Fields, key: &str) -> bool {
+    let of_no_type = serde_json::json!([[]]);
+    let mut fields = fields.clone();
+    fields.insert(key.to_owned(), of_no_type);
+    serde_json::from_value::<RunRecord>(fields.into()).is_err()
 }
 
 /// Reads every `*.run.json` (or `run.json`) below `dir`, sorted by path.

@@ -15,6 +15,11 @@ use crate::metric::Metric;
 
 /// The name among a record's versions that the git commit of the program has.
 pub const COMMIT: &str = "commit";
+/// The name among a record's versions of the commits that trained its model, in order and with [`THEN`] between them, where they
+/// are not [`COMMIT`] alone.
+pub const TRAINED_BY: &str = "trained by";
+/// What stands between commits, and devices, that came one after another.
+pub const THEN: &str = " then ";
 /// What [`RunRecord::data`] has the sha256 of pretrained weights under.
 pub const WEIGHTS: &str = "pretrained weights";
 
@@ -142,6 +147,17 @@ impl RunRecord {
     /// checkout had changes, or `unknown`. None in records from before it was noted.
     pub fn commit(&self) -> Option<&str> {
         self.versions.get(COMMIT).map(String::as_str)
+    }
+
+    /// The commits of the programs that made the run, `1a2b3c4d5e6f then 0f9e8d7c6b5a`: those that trained its model, and the one
+    /// that scored it. None in records from before it was noted.
+    pub fn build(&self) -> Option<String> {
+        let commit = self.commit()?;
+        Some(match self.versions.get(TRAINED_BY) {
+            Some(trained) if trained.rsplit(THEN).next() == Some(commit) => trained.clone(),
+            Some(trained) => format!("{trained}{THEN}{commit}"),
+            None => commit.to_owned(),
+        })
     }
 
     /// The names under which both runs read something, of other content.

@@ -44,8 +44,8 @@ pub struct GroupKey {
     pub condition: Condition,
     /// Nominal p.
     pub p: Option<Percent>,
-    /// What its runs are not taken together with others of their row for, where some p of the row has several: the build that
-    /// made them, the data files that they read.
+    /// What its runs are not taken together with others of their row for, where the row has several: the build that made them,
+    /// the data files that they read.
     pub apart: Option<String>,
 }
 
@@ -172,8 +172,8 @@ pub struct Aggregate {
 /// Two runs of the same seeds are no evidence of spread: the one finished last counts, whatever its
 /// score. The order of `records` does not matter, nor does the mask that a run at p = 0 names.
 ///
-/// Runs of several builds of the program are averaged only if they are asked to be (`is_mixed`), and those that read
-/// different data files never: all groups of a row of which one would be of several are of one each.
+/// Runs of several builds of the program are averaged, and those of a row compared with one another, only if they are asked to be
+/// (`is_mixed`), and those that read different data files never: all groups of a row that has several are of one each.
 pub fn aggregate(records: &[RunRecord], is_mixed: bool) -> Aggregate {
     let mut result = Aggregate::default();
     let apart = rows_apart(records);
@@ -291,7 +291,10 @@ struct Apart {
 
 impl Apart {
     fn add(&mut self, record: &RunRecord) {
-        self.builds.insert(build_words(record));
+        // A baseline is what its data are, whatever scored it.
+        if !matches!(record.condition, Condition::Baseline(_)) {
+            self.builds.insert(build_words(record));
+        }
         for (name, hash) in &record.data {
             self.data
                 .entry(name.clone())
@@ -314,7 +317,7 @@ impl Apart {
     }
 }
 
-/// What the rows differ in of which one group has runs of several builds, or that have runs of several data.
+/// What the runs of each row differ in.
 fn rows_apart(records: &[RunRecord]) -> BTreeMap<RowKey, Apart> {
     let mut cells: BTreeMap<GroupKey, Apart> = BTreeMap::new();
     for record in records {
@@ -325,10 +328,8 @@ fn rows_apart(records: &[RunRecord]) -> BTreeMap<RowKey, Apart> {
     let mut rows: BTreeMap<RowKey, Apart> = BTreeMap::new();
     for (key, cell) in &cells {
         let row = rows.entry(RowKey::of(key)).or_default();
-        if cell.builds.len() > 1 {
-            row.builds.extend(cell.builds.iter().cloned());
-        }
-        // A change from p = 0 is none of the mask either where each p read data of its own.
+        // A change from p = 0 is none of the mask where each p was made by a build, or read data, of its own.
+        row.builds.extend(cell.builds.iter().cloned());
         for (name, hashes) in &cell.data {
             row.data
                 .entry(name.clone())
@@ -398,9 +399,7 @@ fn group(
             .collect(),
         seconds: runs.values().filter_map(|run| seconds(run)).collect(),
         finished: runs.values().filter_map(|run| run.finished).max(),
-        commits: (runs.values())
-            .filter_map(|run| run.commit().map(str::to_owned))
-            .collect(),
+        commits: (runs.values()).filter_map(|run| run.build()).collect(),
         attention: (runs.values())
             .filter_map(|run| run.attention.clone())
             .collect(),
@@ -443,9 +442,9 @@ fn seconds(run: &RunRecord) -> Option<f64> {
 /// The program that made a run, where the run names its commit.
 fn build(run: &RunRecord) -> Option<String> {
     let version = run.versions.get("sparta").map(String::as_str);
-    let commit = run.commit()?;
+    let build = run.build()?;
     Some(format!(
-        "sparta {}, commit {commit}",
+        "sparta {}, commit {build}",
         version.unwrap_or("of unknown version")
     ))
 }
@@ -454,9 +453,9 @@ fn build(run: &RunRecord) -> Option<String> {
 fn build_words(run: &RunRecord) -> String {
     let version = run.versions.get("sparta");
     let version = version.map_or_else(String::new, |version| format!(" of {version}"));
-    match run.commit() {
+    match run.build().as_deref() {
         Some("unknown") | None => format!("unknown commit{version}"),
-        Some(commit) => format!("commit {commit}"),
+        Some(build) => format!("commit {build}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Comma-separated values.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Result, ResultsError};
 use crate::record::PaperReference;
 use crate::render::aggregate::{Group, Percent};
@@ -22,7 +24,7 @@ where
 }
 
 /// The columns of every table of scores; each line is one of [`score_line`].
-pub(super) const SCORE_HEAD: [&str; 9] = [
+pub(super) const SCORE_HEAD: [&str; 10] = [
     "row",
     "p_nominal",
     "p_effective",
@@ -30,6 +32,7 @@ pub(super) const SCORE_HEAD: [&str; 9] = [
     "metric",
     "value",
     "paper",
+    "n_runs",
     "n_seeds",
     "signature",
 ];
@@ -37,6 +40,11 @@ pub(super) const SCORE_HEAD: [&str; 9] = [
 /// A table of scores as csv text.
 pub(super) fn write_scores(lines: impl IntoIterator<Item = Vec<String>>) -> Result<String> {
     write_csv(std::iter::once(SCORE_HEAD.map(String::from).to_vec()).chain(lines))
+}
+
+/// The number of seeds that runs are of; one seed has several runs where masks are drawn at random.
+pub(crate) fn n_seeds(seeds: impl Iterator<Item = u64>) -> usize {
+    seeds.collect::<BTreeSet<_>>().len()
 }
 
 /// One score: the mean of a group.
@@ -59,6 +67,7 @@ pub(super) fn score_line(
         short(group.mean, 6),
         paper.map_or(String::new(), |paper| short(paper.value, 6)),
         group.n.to_string(),
+        n_seeds(group.seeds.iter().map(|(seed, _)| *seed)).to_string(),
         group.key.signature.clone(),
     ]
 }

@@ -9,7 +9,7 @@ use crate::condition::{MaskFamily, MaskRows, Weighing};
 use crate::error::{Result, ResultsError};
 use crate::metric::Metric;
 use crate::record::RunRecord;
-use crate::render::aggregate::{Aggregate, Group, Percent, aggregate, mean};
+use crate::render::aggregate::{Aggregate, Group, GroupKey, Percent, aggregate, mean};
 use crate::render::expected::{Expected, unanswered};
 use crate::render::number::short;
 use crate::render::pivot::MeanScore;
@@ -28,6 +28,8 @@ pub struct MechanismTable {
     pub missing: Vec<String>,
     /// What else must be known.
     pub notes: Vec<String>,
+    /// Line and column of each group of runs.
+    places: BTreeMap<GroupKey, (usize, usize)>,
 }
 
 /// One column of scores.
@@ -152,6 +154,12 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
     };
     let mut lines: Vec<(Key, Vec<&Group>)> = lines.into_iter().collect();
     lines.sort_by_cached_key(|(key, _)| place(key));
+    let places = lines.iter().enumerate().flat_map(|(line, (_, groups))| {
+        let of = |group: &&Group| columns.iter().position(|of| *of == column(group));
+        let place = move |group: &&Group| Some((group.key.clone(), (line, of(group)?)));
+        groups.iter().filter_map(place)
+    });
+    let places = places.collect();
     let lines = lines.into_iter().map(|(key, groups)| {
         let scores = columns.iter().map(|of| {
             let group = groups.iter().find(|group| column(group) == *of)?;
@@ -182,6 +190,7 @@ pub fn mechanisms(records: &[RunRecord], options: &ReportOptions) -> Result<Mech
         columns,
         missing,
         notes,
+        places,
     })
 }
 

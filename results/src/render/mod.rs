@@ -19,7 +19,7 @@ mod score_table;
 pub mod svg;
 mod table;
 
-pub(crate) use csv::write_csv;
+pub(crate) use csv::{n_seeds, write_csv};
 
 pub(crate) use aggregate::over_shared_seeds;
 pub use aggregate::{Aggregate, Group, GroupKey, Percent, aggregate};

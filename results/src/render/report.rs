@@ -205,7 +205,7 @@ fn made_by(groups: &[Group]) -> Option<String> {
         0 => None,
         1 => Some(format!("Made by {all}.")),
         _ => Some(format!(
-            "Made by several builds, whose numbers may differ in their last digits: {all}."
+            "Made by several builds, whose numbers may differ for that reason alone: {all}."
         )),
     }
 }

@@ -3,7 +3,7 @@
 use sparta_results::evidence::{
     Claim, Counted, FigureClaim, RunLinks, Verdict, claims_markdown, judge, missing_runs, parse,
 };
-use sparta_results::{COMMIT, RunRecord};
+use sparta_results::{COMMIT, RunRecord, TRAINED_BY};
 
 use crate::support::{AP, random, run};
 
@@ -102,6 +102,24 @@ fn one_seed_other_builds_and_missing_runs_tell_nothing() {
     records[0].signature += "|other:1";
     assert!(note(&records, true).1.contains("protocols"));
     assert_eq!(note(&[], false).0, Verdict::NoRuns);
+}
+
+/// Whatever a folder is called.
+#[test]
+fn claims_link_to_their_records() {
+    let claims = claim("at_least = 0.5", "points");
+    let records = runs();
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    for (folder, link) in [
+        ("../lm-small", "[lm-small](../lm-small/records)"),
+        ("runs/a (b)", "[a (b)](runs/a%20%28b%29/records)"),
+        ("runs/50%#1?", "[50%#1?](runs/50%25%231%3F/records)"),
+    ] {
+        let hash = records[0].recipe_hash.clone();
+        let links = RunLinks::from([(("lm".to_owned(), hash), vec![folder.to_owned()])]);
+        let page = claims_markdown(&judged, &links);
+        assert!(page.contains(link), "{link} is not in {page}");
+    }
 }
 
 /// A claim is judged by the runs of one recipe that have what it compares: of several by the shipped one, if it is among them.
@@ -218,6 +236,86 @@ fn what_is_left_out_is_said() {
         assert!(note.contains(said), "{said}: {note}");
     }
     assert_eq!(judged[0].evidence[0].seeds, [1, 2]);
+    // Without it the two others hold: seeds that diverge are not left out by chance.
+    assert_eq!(judged[0].verdict, Verdict::CannotBeTold);
+    let without: Vec<RunRecord> = (records.iter())
+        .filter(|of| of.status == sparta_results::Status::Completed)
+        .cloned()
+        .collect();
+    let wide = claim("at_least = -20", "points");
+    let verdict =
+        |records: &[RunRecord]| judge(&wide, records, &[], &Counted::default())[0].verdict;
+    assert_eq!(verdict(&without), Verdict::Holds);
+    assert_eq!(verdict(&records), Verdict::CannotBeTold);
+    // A model that was trained again and did not is there.
+    records.push(run(AP, Some(80.0), 3, 10.0));
+    assert_eq!(verdict(&records), Verdict::Holds);
+    // Of a dense model that diverged nothing is made, and its record is of another row or mask.
+    let mut dense = run(sparta_results::Condition::Dense, None, 3, 1.0);
+    dense.status = sparta_results::Status::Diverged;
+    dense.value = None;
+    dense.row = "another".to_owned();
+    let mut records: Vec<RunRecord> = runs().into_iter().filter(|of| of.seed < 3).collect();
+    assert_eq!(verdict(&records), Verdict::Holds);
+    records.push(dense);
+    assert_eq!(verdict(&records), Verdict::CannotBeTold);
+}
+
+/// The build of a model is that which trained it, too, and what another device adds to a difference is said.
+#[test]
+fn pairs_tell_what_trained_their_models() {
+    let claims = claim("at_least = 0.5", "points");
+    let told = |records: &[RunRecord]| {
+        let judged = judge(&claims, records, &[], &Counted::default());
+        let note = judged[0].note.clone().unwrap_or_default();
+        (judged[0].verdict, note)
+    };
+    let mut records = runs();
+    for record in &mut records {
+        record.versions.insert(COMMIT.into(), "bbbbbbb".into());
+    }
+    assert_eq!(told(&records).0, Verdict::Holds);
+    for record in records.iter_mut().filter(|of| of.condition == AP) {
+        record.versions.insert(TRAINED_BY.into(), "aaaaaaa".into());
+    }
+    let (verdict, note) = told(&records);
+    assert_eq!(verdict, Verdict::NoRuns);
+    assert!(note.contains("by one build"), "{note}");
+    let together = judge(&claims, &records, &[], &mixed(true));
+    assert_eq!(together[0].verdict, Verdict::Holds);
+    assert_eq!(together[0].evidence[0].seeds, [1, 2, 3]);
+    for record in records.iter_mut().filter(|of| of.seed == 1) {
+        record.versions.insert(TRAINED_BY.into(), "aaaaaaa".into());
+    }
+    let (_, note) = told(&records);
+    assert!(note.contains("one seed has no interval"), "{note}");
+
+    let mut records = runs();
+    for record in (records.iter_mut()).filter(|of| of.condition == AP && of.seed == 2) {
+        record.device = "cuda:0".into();
+    }
+    let (verdict, note) = told(&records);
+    assert_eq!(verdict, Verdict::Holds);
+    let own = &runs()[0].device;
+    let said = format!("seed 2 compares runs of different devices (cuda:0, {own})");
+    assert!(note.contains(&said), "{note}");
+}
+
+/// A checkout with changes is another build than one without.
+#[test]
+fn several_builds_are_named_whole() {
+    let claims = claim("at_least = 0.5", "points");
+    let mut records = runs();
+    for record in &mut records {
+        let build = ["3badc1b22442", "3badc1b22442-dirty"][usize::from(record.seed == 3)];
+        record.versions.insert(COMMIT.into(), build.into());
+    }
+    let judged = judge(&claims, &records, &[], &Counted::default());
+    let note = judged[0].note.as_deref().unwrap_or_default();
+    assert!(
+        note.contains("several builds (3badc1b22442, 3badc1b22442-dirty)"),
+        "{note}"
+    );
 }
 
 /// A difference between runs of different data is none of the masks.

@@ -1,6 +1,7 @@
 //! Tables whose rows are mechanisms.
 
-use sparta_results::render::{MechanismTable, mechanisms};
+use sparta_results::overview::{Overview, RunFiles};
+use sparta_results::render::{Layout, MechanismTable, mechanisms};
 use sparta_results::{Baseline, Condition, Expected, Metric, ReportOptions, RunRecord};
 
 use crate::support::{AP, run};
@@ -40,18 +41,50 @@ fn expected(variant: &str, condition: Condition, p: f64) -> Expected {
     }
 }
 
+fn all_expected() -> Vec<Expected> {
+    vec![
+        expected("softmax", Condition::Dense, 0.0),
+        expected("softmax", AP, 60.0),
+        expected("rfa(m=4)", Condition::Dense, 0.0),
+        expected("entmax15", Condition::Dense, 0.0),
+    ]
+}
+
 fn table(records: &[RunRecord]) -> MechanismTable {
     let options = ReportOptions {
         title: "related: mechanisms".into(),
-        expected: vec![
-            expected("softmax", Condition::Dense, 0.0),
-            expected("softmax", AP, 60.0),
-            expected("rfa(m=4)", Condition::Dense, 0.0),
-            expected("entmax15", Condition::Dense, 0.0),
-        ],
+        expected: all_expected(),
         is_mixed: false,
     };
     mechanisms(records, &options).unwrap()
+}
+
+/// On the page and in REPORT.csv each mechanism at p = 0 was compared with itself: no change in any.
+#[test]
+fn every_list_of_scores_has_the_changes_of_the_table() {
+    let run = RunFiles {
+        folder: "related".into(),
+        records: records(),
+        title: "related: mechanisms".into(),
+        layout: Layout::Mechanisms,
+        expected: all_expected(),
+        figures: Vec::new(),
+        documents: Vec::new(),
+        notes: Vec::new(),
+    };
+    let page = Overview::new("Results", vec![run], false).unwrap();
+    let changes = page.tables[0].scores.iter().filter_map(|of| of.change);
+    let mut found: Vec<String> = changes.map(|change| format!("{change:+.2} %")).collect();
+    let rows = table(&records()).table().rows;
+    let cells = rows.iter().map(|row| row[2].clone());
+    let mut expected: Vec<String> = cells.filter(|cell| cell != "–").collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(expected.len(), 4);
+    assert_eq!(found, expected);
+    let html = page.html();
+    assert_eq!(html.matches(">Δ softmax<").count(), 2, "{html}");
+    assert_eq!(html.matches(">+10.00 %<").count(), 2, "{html}");
 }
 
 #[test]

@@ -204,14 +204,17 @@ fn the_forms_hold_the_same_numbers() {
         .iter()
         .find(|line| &line[4] == "80" && &line[7] == "ap")
         .unwrap();
-    assert_eq!((&ap[9], &ap[12], &ap[13]), ("91.8", "2", "25.115"));
+    assert_eq!((&ap[9], &ap[13], &ap[14]), ("91.8", "2", "25.115"));
     let random = lines
         .iter()
         .find(|line| &line[4] == "80" && &line[7] == "random")
         .unwrap();
-    assert_eq!((&random[9], &random[10], &random[11]), ("95", "1", "3"));
+    assert_eq!((&random[9], &random[10]), ("95", "1"));
+    // Three masks of one seed.
+    assert!(csv.lines().next().unwrap().contains(",sd,n_runs,n_seeds,"));
+    assert_eq!((&random[11], &random[12]), ("3", "1"));
     // The published masks are not random.
-    assert_eq!((&random[13], &random[15]), ("", ""));
+    assert_eq!((&random[14], &random[16]), ("", ""));
     let json: serde_json::Value = serde_json::from_str(&page.text(Format::Json).unwrap()).unwrap();
     let scores = json["tables"][0]["scores"].as_array().unwrap();
     assert_eq!(scores.len(), lines.len());
@@ -273,6 +276,22 @@ fn a_file_that_is_not_ours_is_kept() {
     );
     // Nothing was written beside it.
     assert!(!folder.path().join("REPORT.md").exists());
+}
+
+/// The csv of an earlier version, without `n_runs` and what came later.
+#[test]
+fn the_csv_of_an_earlier_report_is_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = overview(vec![files("a", table())]);
+    let path = folder.path().join("REPORT.csv");
+    let head = "table,recipe_hash,row,variant,p_nominal,p_effective,p_token_weighted,mask,metric,value,sd,n_seeds,change,\
+                paper,paper_corpus,paper_change,signature,seconds,tokens_per_second,devices,attention,commits\n";
+    std::fs::write(&path, head).unwrap();
+    page.write(folder.path(), &[Format::Csv]).unwrap();
+    let csv = page.text(Format::Csv).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), csv);
+    std::fs::write(&path, "table,row\n").unwrap();
+    page.write(folder.path(), &[Format::Csv]).unwrap_err();
 }
 
 /// Changes of a baseline or of a dense checkpoint would say nothing: they have no p.

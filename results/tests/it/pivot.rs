@@ -136,15 +136,14 @@ fn glue_has_a_column_for_each_task() {
     insta::assert_snapshot!(table.markdown());
     assert_eq!(table.missing, ["glue sst2"]);
     let csv = table.csv().unwrap();
+    let head = "row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature\n";
+    assert!(csv.starts_with(head), "{csv}");
     assert!(
-        csv.starts_with("row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature\n")
-    );
-    assert!(
-        csv.contains("MRPC,0,0,ap,accuracy,77,88.77,1,accuracy|task:mrpc|split:dev|n:277\n"),
+        csv.contains("MRPC,0,0,ap,accuracy,77,88.77,1,1,accuracy|task:mrpc|split:dev|n:277\n"),
         "{csv}"
     );
     assert!(
-        csv.contains("RTE,60,46.787282,ap,accuracy,57,61.37,2,"),
+        csv.contains("RTE,60,46.787282,ap,accuracy,57,61.37,2,2,"),
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 1 + 8 + 2);
@@ -194,16 +193,22 @@ fn the_average_is_over_the_same_columns_and_seeds() {
         (column.name.as_str(), column.metric),
         ("average of 4", None)
     );
-    let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
+    let dense = table.lines[0].ours.last().unwrap().clone().unwrap();
     assert_eq!((dense.mean, dense.n), (67.75, 2));
     assert!((dense.sd.unwrap() - 0.5_f64.sqrt()).abs() < 1e-12);
     let published = [65.70, 88.77, 57.78, 88.39].iter().sum::<f64>() / 4.0;
     assert!((table.lines[0].paper.last().unwrap().unwrap() - published).abs() < 1e-12);
-    // One task has another seed: no spread of the average.
+    assert!(
+        !table
+            .markdown()
+            .contains("those that all of its columns have")
+    );
+    // One task has another seed, which is not in the average.
     records.push(task(GlueColumn::Rte, 0.0, 3, 63.0));
     let table = pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap();
-    let dense = table.lines[0].ours.last().unwrap().as_ref().unwrap();
-    assert_eq!((dense.sd, dense.n), (None, 1));
+    assert_eq!(table.lines[0].ours.last().unwrap().as_ref(), Some(&dense));
+    let note = "The average of 4 (p = 0 %) is over 2 of 3 seeds (1, 2): those that all of its columns have.";
+    assert_eq!(table.notes, [note]);
     // What it changes by is told by the seeds that both lines have of every task, not by seeds.
     let unequal = [
         task(GlueColumn::Rte, 0.0, 1, 50.0),
@@ -233,6 +238,49 @@ fn the_average_is_over_the_same_columns_and_seeds() {
     assert_eq!(table.columns.len(), 11);
     assert_eq!(table.lines[0].paper.last().unwrap(), &Some(71.40));
     assert_eq!(table.lines[0].paper[9], None, "WNLI");
+}
+
+/// STS-B with one seed beside RTE with three: averages of 64.73 and 63.95 stood over a change of -1.27.
+#[test]
+fn an_average_its_spread_and_its_change_are_over_the_seeds_of_all_columns() {
+    use GlueColumn::{Mrpc, Rte};
+    let table = |rte: &[u64], mrpc: &[u64]| {
+        // Scores rise with the seed by more than a mask takes, which is the seed.
+        let run = |(column, start, slope): (GlueColumn, f64, f64), seed: u64| {
+            let dense = start + slope * seed as f64;
+            let masked = dense - seed as f64;
+            [(0.0, dense), (60.0, masked)].map(|(p, value)| task(column, p, seed, value))
+        };
+        let of_rte = rte.iter().flat_map(|&seed| run((Rte, 60.0, 10.0), seed));
+        let of_mrpc = mrpc.iter().flat_map(|&seed| run((Mrpc, 80.0, 1.0), seed));
+        let records: Vec<RunRecord> = of_rte.chain(of_mrpc).collect();
+        pivot(&records, PivotLayout::Glue, &options(Vec::new())).unwrap()
+    };
+    for (mrpc, cells, note) in [
+        (
+            &[1, 2][..],
+            ["78.25 ± 3.89 (2)", "76.75 ± 3.18 (2)", "-1.50"],
+            "The average of 2 is over 2 of 3 seeds (1, 2): those that all of its columns have.",
+        ),
+        (
+            &[1][..],
+            ["75.50", "74.50", "-1.00"],
+            "The average of 2 is over 1 of 3 seeds (1): those that all of its columns have.",
+        ),
+        (
+            &[4][..],
+            ["–", "–", "–"],
+            "There is no average of 2: its columns share no seed.",
+        ),
+    ] {
+        let table = table(&[1, 2, 3], mrpc);
+        let rows = table.table().rows;
+        let ours = rows.iter().filter(|row| !row[4].starts_with("paper"));
+        let found: Vec<&str> = ours.map(|row| row.last().unwrap().as_str()).collect();
+        assert_eq!(found, cells, "{mrpc:?}");
+        assert_eq!(table.notes, [note]);
+        assert!(table.markdown().contains(note));
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sparta_results::metric::bleu::Bleu;
 use sparta_results::{
-    Baseline, COMMIT, Condition, MaskRows, Metric, ResultsError, RunRecord, Status, load_all,
-    load_readable,
+    Baseline, COMMIT, Condition, MaskRows, Metric, ResultsError, RunRecord, Status, TRAINED_BY,
+    load_all, load_readable,
 };
 
 use crate::support::{AP, blocks, by_uses, random, run, table};
@@ -186,7 +186,6 @@ fn files_that_contradict_themselves_are_refused() {
             "\"mask_block_size\": 16",
             "mask_block_size Some(16)",
         ),
-        ("\"seed\"", "\"maks\": 1, \"seed\"", "unknown field `maks`"),
         (
             "\"mask_seed\": null",
             "\"mask_weigh\": \"tokens\"",
@@ -198,6 +197,69 @@ fn files_that_contradict_themselves_are_refused() {
         assert!(matches!(error, ResultsError::BadRecord { .. }), "{error}");
         assert!(error.to_string().contains(problem), "{problem}: {error}");
     }
+}
+
+/// As a version may write it that has more keys.
+#[test]
+fn an_unknown_key_may_be_of_a_newer_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = run(AP, Some(20.0), 1, 5.0).save(dir.path()).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    for value in ["1", "null", "[[]]", "{\"a\": 1}"] {
+        let more = format!("\"maks\": {value}, \"seed\"");
+        fs::write(&path, text.replace("\"seed\"", &more)).unwrap();
+        let error = RunRecord::load(&path).unwrap_err();
+        assert!(matches!(error, ResultsError::UnknownKey { .. }), "{error}");
+        let said = error.to_string();
+        assert!(
+            said.contains("`maks`") && said.contains("newer version"),
+            "{said}"
+        );
+        assert!(!said.contains("delete"), "{said}");
+    }
+}
+
+/// What a record has none of is left out or null, as another program writes it.
+#[test]
+fn what_there_is_none_of_may_be_null() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = RunRecord {
+        status: Status::Running,
+        attention: None,
+        p_effective: None,
+        p_token_weighted: None,
+        value: None,
+        tokens_per_second: None,
+        finished: None,
+        ..run(Condition::Dense, None, 1, 5.0)
+    };
+    let path = record.save(dir.path()).unwrap();
+    assert_eq!(RunRecord::load(&path).unwrap(), record);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut fields: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap();
+    for key in [
+        "variant",
+        "precision",
+        "attention",
+        "mask_seed",
+        "mask_block_size",
+        "mask_weigh",
+        "mask_rows",
+        "p_nominal",
+        "p_effective",
+        "p_token_weighted",
+        "value",
+        "paper",
+        "tokens_per_second",
+        "parameters",
+        "peak_gigabytes",
+        "finished",
+        "command",
+    ] {
+        fields.insert(key.to_owned(), serde_json::Value::Null);
+    }
+    fs::write(&path, serde_json::to_string(&fields).unwrap()).unwrap();
+    assert_eq!(RunRecord::load(&path).unwrap(), record);
 }
 
 #[test]
@@ -215,6 +277,23 @@ fn a_record_names_its_commit() {
         let path = record.save(dir.path()).unwrap();
         assert_eq!(RunRecord::load(&path).unwrap().commit(), Some(commit));
     }
+    // What trained the model is a part of the build, if it is not what scored it.
+    record.versions.insert(COMMIT.into(), "1a2b3c4".into());
+    assert_eq!(record.build().as_deref(), Some("1a2b3c4"));
+    for (trained_by, build) in [
+        ("0f9e8d7", "0f9e8d7 then 1a2b3c4"),
+        ("0f9e8d7 then 1a2b3c4", "0f9e8d7 then 1a2b3c4"),
+        ("1a2b3c4 then 0f9e8d7", "1a2b3c4 then 0f9e8d7 then 1a2b3c4"),
+    ] {
+        (record.versions).insert(TRAINED_BY.into(), trained_by.into());
+        let path = record.save(dir.path()).unwrap();
+        let build_of = RunRecord::load(&path).unwrap().build();
+        assert_eq!(build_of.as_deref(), Some(build));
+    }
+    (record.versions).insert(TRAINED_BY.into(), "0f9e8d7 and main".into());
+    let error = record.save(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("7 to 40 hexadecimal"), "{error}");
+    record.versions.remove(TRAINED_BY);
     for commit in ["", "main", "1a2b3c", "f325aca-", "unknown-dirty"] {
         record.versions.insert(COMMIT.into(), commit.into());
         let error = record.save(dir.path()).unwrap_err();

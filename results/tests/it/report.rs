@@ -3,7 +3,7 @@
 use sparta_results::render::{aggregate, svg};
 use sparta_results::{
     Baseline, COMMIT, Condition, Expected, MaskFamily, Report, ReportOptions, ResultsError,
-    RunRecord, Status, report,
+    RunRecord, Status, TRAINED_BY, report,
 };
 
 use crate::support::{AP, SIGNATURE, ap_blocks, blocks, by_uses, random, run, table};
@@ -48,16 +48,16 @@ fn markdown() {
 #[test]
 fn csv() {
     insta::assert_snapshot!(small().tables[0].csv().unwrap(), @r"
-    row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature
-    small,,,unigram,perplexity,500.25,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,,,bigram,perplexity,120,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,,,trigram,perplexity,101.5,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,0,0,ap,perplexity,90,24.157,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,20,0,ap,perplexity,90,24.157,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,80,73.393641,ap,perplexity,91.8,25.115,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,0,0,random,perplexity,90,24.157,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,20,0,random,perplexity,90,,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
-    small,80,73.393641,random,perplexity,95,,3,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature
+    small,,,unigram,perplexity,500.25,,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,,,bigram,perplexity,120,,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,,,trigram,perplexity,101.5,,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,0,0,ap,perplexity,90,24.157,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,20,0,ap,perplexity,90,24.157,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,80,73.393641,ap,perplexity,91.8,25.115,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,0,0,random,perplexity,90,24.157,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,20,0,random,perplexity,90,,1,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
+    small,80,73.393641,random,perplexity,95,,3,1,PPL|unit:word|corpus:sotu|split:test|tgt:64|mem:64|vocab:4000|unk:counted|n:59999
     ");
 }
 
@@ -215,7 +215,7 @@ fn variants_stand_in_one_table() {
     let masks: Vec<(&str, &str)> = (csv.lines().skip(1))
         .map(|line| {
             let row = line.split('"').nth(1).unwrap_or("small");
-            (row, line.split(',').rev().nth(5).unwrap())
+            (row, line.split(',').rev().nth(6).unwrap())
         })
         .collect();
     let of = |row| ["ap", "ap", "ap-blocks-16", "random"].map(|mask| (row, mask));
@@ -354,7 +354,7 @@ fn runs_of_several_builds_are_averaged_only_if_asked() {
         built(b, 80.0, 2, 210.0),
         built(a, 60.0, 1, 105.0),
     ];
-    // Another row that has one build of each p is left as it is.
+    // So it is of a row that has one build of each p: what a build changes is no change of a mask.
     for (commit, p, value) in [(a, 0.0, 50.0), (b, 80.0, 60.0)] {
         let mut record = built(commit, p, 1, value);
         record.row = "other".into();
@@ -389,8 +389,12 @@ fn runs_of_several_builds_are_averaged_only_if_asked() {
         ["0 200.000 0.00 %", "80 210.000 +5.00 %"]
     );
     assert_eq!(
-        cells(&apart, "| other "),
-        ["0 50.000 0.00 %", "80 60.000 +20.00 %"]
+        cells(&apart, "| other@commit aaaaaaaaaaaa "),
+        ["0 50.000 0.00 %"]
+    );
+    assert_eq!(
+        cells(&apart, "| other@commit bbbbbbbbbbbb "),
+        ["80 60.000 –"]
     );
     assert!(
         apart.contains("not averaged") && apart.contains("--mixed"),
@@ -409,6 +413,10 @@ fn runs_of_several_builds_are_averaged_only_if_asked() {
             "80 160.000 ± 70.711 (2) +6.67 %"
         ]
     );
+    assert_eq!(
+        cells(&mixed, "| other "),
+        ["0 50.000 0.00 %", "80 60.000 +20.00 %"]
+    );
     // Builds that do not say what they are are one of their own.
     records.iter_mut().filter(|of| of.seed == 2).for_each(|of| {
         of.versions.remove(COMMIT);
@@ -419,6 +427,21 @@ fn runs_of_several_builds_are_averaged_only_if_asked() {
         unnamed.contains("small@unknown commit of 0.1.0"),
         "{unnamed}"
     );
+}
+
+/// A baseline is what its data are, whatever build scored it.
+#[test]
+fn baselines_split_no_row_by_build() {
+    let mut records = table();
+    for record in &mut records {
+        record.versions.insert(COMMIT.into(), "bbbbbbbbbbbb".into());
+        if !matches!(record.condition, Condition::Baseline(_)) {
+            (record.versions).insert(TRAINED_BY.into(), "aaaaaaaaaaaa".into());
+        }
+    }
+    let text = (report(&records, &ReportOptions::default()).unwrap()).markdown();
+    assert!(!text.contains("@commit"), "{text}");
+    assert!(text.contains("aaaaaaaaaaaa then bbbbbbbbbbbb"), "{text}");
 }
 
 #[test]

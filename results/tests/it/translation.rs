@@ -130,19 +130,19 @@ fn markdown() {
 #[test]
 fn csv() {
     insta::assert_snapshot!(table().tables[0].csv().unwrap(), @r#"
-    row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature
-    softmax,,,copy-source,bleu,1.875,,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    softmax,,,word-translation,bleu,4.25,,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    softmax,0,0,ap,bleu,20,29.79,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    1.5-entmax,0,0,ap,bleu,19.75,29.83,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    alpha-entmax,0,0,ap,bleu,20.5,29.9,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    enc-self,0,0,ap,bleu,20.25,34.94,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    enc-self,80,80,ap,bleu,19,33.67,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    dec-self,0,0,ap,bleu,20.25,34.94,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    dec-self,80,80,ap,bleu,20.25,34.9,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    cross,0,0,ap,bleu,20.25,34.94,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    cross,80,80,ap,bleu,0,6.39,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
-    "self-attention, 1.5-entmax",80,80,ap,bleu,18,,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature
+    softmax,,,copy-source,bleu,1.875,,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    softmax,,,word-translation,bleu,4.25,,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    softmax,0,0,ap,bleu,20,29.79,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    1.5-entmax,0,0,ap,bleu,19.75,29.83,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    alpha-entmax,0,0,ap,bleu,20.5,29.9,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    enc-self,0,0,ap,bleu,20.25,34.94,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    enc-self,80,80,ap,bleu,19,33.67,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    dec-self,0,0,ap,bleu,20.25,34.94,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    dec-self,80,80,ap,bleu,20.25,34.9,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    cross,0,0,ap,bleu,20.25,34.94,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    cross,80,80,ap,bleu,0,6.39,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
+    "self-attention, 1.5-entmax",80,80,ap,bleu,18,,1,1,BLEU|corpus:help|split:test|n:512|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp
     "#);
 }
 
@@ -184,7 +184,7 @@ fn scores_of_two_metrics_stand_in_two_tables() {
         report.tables[1]
             .csv()
             .unwrap()
-            .contains("softmax,0,0,ap,chrf,45,,1,chrF2|corpus:help")
+            .contains("softmax,0,0,ap,chrf,45,,1,1,chrF2|corpus:help")
     );
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{MechanismColumn, MechanismLine, MechanismTable};
 use crate::condition::{Condition, MaskFamily};
 use crate::error::Result;
-use crate::render::aggregate::over_shared_seeds;
+use crate::render::aggregate::{GroupKey, over_shared_seeds};
 use crate::render::block::{self, Block};
-use crate::render::csv::{SCORE_HEAD, write_csv};
+use crate::render::csv::{SCORE_HEAD, n_seeds, write_csv};
 use crate::render::number::{NOTHING, change, grouped, mean_sd, short};
 use crate::render::pivot::MeanScore;
 use crate::render::score_table::with_marks;
@@ -62,17 +62,32 @@ impl MechanismTable {
         self.lines.iter().find(is_network)
     }
 
+    /// The score in a column that the change of a line refers to; none for what it would be compared with itself.
+    fn base(&self, line: &MechanismLine, column: usize) -> Option<&MeanScore> {
+        let first = self.first().filter(|first| *first != line)?;
+        first.scores[column].as_ref()
+    }
+
+    /// The same for a group of runs of the table.
+    pub(crate) fn base_of(&self, group: &GroupKey) -> Option<&MeanScore> {
+        let &(line, column) = self.places.get(group)?;
+        self.base(self.lines.get(line)?, column)
+    }
+
+    /// The head of changes, with what they refer to; none without a network.
+    pub(crate) fn change_head(&self) -> Option<String> {
+        self.first().map(|first| format!("Δ {}", first.name))
+    }
+
     /// The table: the scores of each mechanism with their change against the first one, its cost, and what is watched.
     pub fn table(&self) -> Table {
         let several = self.has_several_tasks();
-        let first = self.first();
+        let change_head = self.change_head();
         let mut heads = vec![("row".to_owned(), Align::Left)];
         for column in &self.columns {
             let head = format!("{} {}", column.head(several), column.metric.arrow());
             heads.push((head, Align::Right));
-            if let Some(first) = first {
-                heads.push((format!("Δ {}", first.name), Align::Right));
-            }
+            heads.extend(change_head.clone().map(|head| (head, Align::Right)));
         }
         // Only masks hide anything.
         let is_masked = |line: &MechanismLine| matches!(line.condition, Condition::Masked(_));
@@ -94,10 +109,9 @@ impl MechanismTable {
                 let number =
                     |of: &MeanScore| mean_sd(of.mean, of.sd, of.n, column.metric.decimals());
                 cells.push(with_marks(score.map(number), &line.missing));
-                if let Some(first) = first {
-                    let base = first.scores[at].as_ref().filter(|_| line != first);
+                if change_head.is_some() {
                     let means = score
-                        .zip(base)
+                        .zip(self.base(line, at))
                         .and_then(|(ours, base)| over_shared_seeds([&ours.runs, &base.runs]));
                     let how = column.metric.difference();
                     let change = means.map(|(ours, base)| change(how, ours, base));
@@ -122,8 +136,8 @@ impl MechanismTable {
         table
     }
 
-    /// Every score as `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`, with its spread, what the
-    /// mechanism costs and what is watched of it behind; `row` is the mechanism.
+    /// Every score as `row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature`, with its spread, what
+    /// the mechanism costs and what is watched of it behind; `row` is the mechanism.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -202,6 +216,7 @@ impl MechanismLine {
             short(score.mean, 6),
             String::new(),
             score.n.to_string(),
+            n_seeds(score.runs.iter().map(|(seed, _)| *seed)).to_string(),
             column.signature.clone(),
             number(score.sd),
             self.parameters.map_or(String::new(), |n| n.to_string()),

@@ -52,9 +52,9 @@ pub struct MeanScore {
     pub mean: f64,
     /// Standard deviation over seeds, where there are several.
     pub sd: Option<f64>,
-    /// Number of runs.
+    /// Number of runs; of an average over columns that of seeds.
     pub n: usize,
-    /// Each run's, with its seed.
+    /// Each run's, with its seed; of an average over columns each seed's.
     pub runs: Vec<(u64, f64)>,
 }
 
@@ -104,8 +104,8 @@ pub struct PivotTable {
 /// Seeds are averaged as [`aggregate()`] does. Scores of different signatures, and of different
 /// recipes of one row, never share a column or line. GLUE's table has the score of the paper for
 /// each task (further ones are in the csv), and the plain mean of the columns that the paper
-/// averages: of all nine, named `average`, or of those at hand, named so; the paper's beside it is
-/// the mean of the same columns.
+/// averages, over the seeds that all of them have: of all nine, named `average`, or of those at hand,
+/// named so; the paper's beside it is the mean of the same columns.
 ///
 /// # Errors
 /// [`ResultsError::Empty`] if no record is completed.
@@ -146,7 +146,7 @@ pub fn pivot(
         groups: Vec::new(),
     };
     if layout == PivotLayout::Glue {
-        average::add(&mut table, &keys, &groups);
+        average::add(&mut table, &keys);
     }
     table.groups = groups;
     Ok(table)

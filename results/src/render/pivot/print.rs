@@ -34,8 +34,8 @@ impl PivotTable {
     }
 
     /// Every score of every run, further ones included, as
-    /// `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`; averages over tasks
-    /// are not in it.
+    /// `row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature`; averages over
+    /// tasks are not in it.
     ///
     /// # Errors
     /// [`crate::ResultsError::Csv`] if the writer fails.
@@ -257,7 +257,8 @@ impl PivotTable {
         let average = match self.columns.last() {
             Some(column) if column.metric.is_none() => {
                 " The average is the plain mean of the columns that the paper averages (not WNLI), ours \
-                 and the paper's over the same columns; its spread is over seeds that all of them have."
+                 and the paper's over the same columns; ours, its spread (number of seeds) and its change \
+                 are over the seeds that all of them have."
             }
             Some(_) | None => "",
         };

@@ -134,8 +134,8 @@ impl ScoreTable {
         }
     }
 
-    /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature`;
-    /// `value` is the mean over `n_seeds` runs. A row's baselines come first, then p = 0 … under
+    /// The contracted csv: `row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature`;
+    /// `value` is the mean over `n_runs` runs. A row's baselines come first, then p = 0 … under
     /// `ap`, under `ap-uses` and `ap-blocks-N`, then p = 0 … under each further family, such as `random`.
     ///
     /// # Errors
