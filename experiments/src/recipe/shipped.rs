@@ -139,7 +139,7 @@ mod tests {
         ),
         (
             "iwslt/multi30k",
-            "92583049e3a1fab0159e06f4b131235c40c64f7bf3611fad35678ec718ea7908",
+            "b84022612c521b4bb0fdb9744c11c746a6503f122fc33187a521805b69b31d3e",
         ),
         (
             "iwslt/iwslt14-de-en",
