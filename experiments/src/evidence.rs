@@ -13,7 +13,7 @@ use sparta_results::evidence::{
 
 use crate::analysis::ProgramName;
 use crate::command::{recipe_of, words};
-use crate::io::{in_one_line, print_line, read_text, write_text};
+use crate::io::{in_one_line, print_line, read_text, terminal_width, write_text};
 use crate::protocol::find::seeds;
 use crate::protocol::program::with_task;
 use crate::protocol::{Task, note};
@@ -95,7 +95,7 @@ pub fn claims(request: &Claims) -> Result<()> {
         print_line(claims_json(&judged)?)?;
         return refuse_left_out("the claims are judged", left_out.len());
     }
-    let mut text = claims_table(&judged).to_terminal(None);
+    let mut text = claims_table(&judged).to_terminal(terminal_width());
     let missing = missing_runs(&judged);
     if !missing.is_empty() {
         text += "\n\nRuns that are missing, or have one seed:\n";
@@ -162,7 +162,7 @@ fn figures_of(run: &Path, records: &[RunRecord], left_out: &mut Vec<String>) -> 
         let claim = |of: PublishedClaim| FigureClaim {
             table: record.table.clone(),
             recipe_hash: record.recipe_hash.clone(),
-            commit: record.commit().map(str::to_owned),
+            commit: record.build(),
             seed: found.seed,
             claim: of.name,
             holds: of.holds,

@@ -208,6 +208,14 @@ pub fn print_line(text: impl std::fmt::Display) -> Result<Reader> {
     printed(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
+/// Columns of the terminal that standard output is, which tables are fitted into; none of a file or pipe, whose lines stay whole.
+#[must_use]
+pub fn terminal_width() -> Option<u16> {
+    let terminal = console::Term::stdout();
+    let size = terminal.is_term().then(|| terminal.size_checked())?;
+    size.map(|(_, width)| width)
+}
+
 /// What became of printing to standard output.
 ///
 /// # Errors

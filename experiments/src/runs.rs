@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use anyhow::Result;
 use serde::Serialize;
 use sparta_results::render::{Align, Table};
-use sparta_results::{Condition, Expected, Metric, RunRecord, Status as RecordStatus, load_all};
+use sparta_results::{Condition, Expected, Metric, RunRecord, Status as RecordStatus};
 
 use crate::analysis::{ProgramName, program_of};
-use crate::io::print_line;
+use crate::io::{print_line, terminal_width};
 use crate::protocol::find::seeds;
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::rows::all_models;
@@ -18,7 +18,7 @@ use crate::protocol::run::TrainingSummary;
 use crate::protocol::scored::owner;
 use crate::protocol::{ModelFolder, RunFolder, RunLock, Stage, Task};
 use crate::recipe::Recipe;
-use crate::report::{find_runs, refuse_left_out};
+use crate::report::{find_runs, records_of, refuse_left_out};
 use crate::status::{Ended, Status};
 use crate::train::watch::duration;
 use crate::train::{TIMING, last_timing};
@@ -49,6 +49,8 @@ pub struct RunState {
     pub models: usize,
     /// Scores that are recorded.
     pub records: usize,
+    /// What is wrong with each record that cannot be read, by its file.
+    pub damaged: Vec<String>,
     /// Score of the first dense model by the task's measure, with its name: the mean over the seeds that have it.
     pub score: Option<(String, f64)>,
     /// That model, by its name in a seed's folder.
@@ -105,16 +107,19 @@ impl State {
     }
 }
 
-/// Prints the runs. Those that cannot be read are named and left out.
+/// Prints the runs. Those that cannot be read, and records that cannot, are named and left out.
 ///
 /// # Errors
 /// Folders without runs; when the others are printed, anything that was left out.
 pub fn runs(request: &Runs) -> Result<()> {
-    let (mut states, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut states, mut left_out) = (Vec::new(), Vec::new());
     for folder in find_runs(&request.paths)? {
         match state(&folder) {
-            Ok(state) => states.push(state),
-            Err(error) => unreadable.push(format!("{}: {error:#}", folder.display())),
+            Ok(state) => {
+                left_out.extend(state.damaged.clone());
+                states.push(state);
+            }
+            Err(error) => left_out.push(format!("{}: {error:#}", folder.display())),
         }
     }
     if request.json {
@@ -122,25 +127,22 @@ pub fn runs(request: &Runs) -> Result<()> {
     } else {
         print_line(to_text(&states).trim_end())?;
     }
-    for line in &unreadable {
+    for line in &left_out {
         crate::protocol::note(false, line);
     }
-    refuse_left_out("the runs are listed", unreadable.len())
+    refuse_left_out("the runs are listed", left_out.len())
 }
 
-/// What a run folder says of its run.
+/// What a run folder says of its run, records that cannot be read left out.
 ///
 /// # Errors
-/// A folder without a recipe, and files in it that cannot be read.
+/// A folder without a recipe, and other files in it that cannot be read.
 pub(crate) fn state(root: &Path) -> Result<RunState> {
     let program = program_of(root)?;
     let folder = RunFolder::at(root.to_owned());
     with_task!(program, T => {
         let mut recipe = recipe_of::<<T as Task>::Recipe>(root)?;
-        let records: Vec<RunRecord> = match folder.records().is_dir() {
-            true => load_all(folder.records())?,
-            false => Vec::new(),
-        };
+        let (records, damaged) = records_of(root)?;
         // Seeds that were added to the run are in its folder alone.
         let mut all: BTreeSet<u64> = recipe.seeds().iter().copied().collect();
         all.extend(seeds(root));
@@ -149,9 +151,10 @@ pub(crate) fn state(root: &Path) -> Result<RunState> {
         // Of a run without records there is no table yet.
         let table = <T as Task>::table(&recipe, &folder);
         let expected = table.map_or_else(|_| Vec::new(), |of| of.expected);
-        let is_whole = has_every_score(&records, &expected);
+        let is_whole = damaged.is_empty() && has_every_score(&records, &expected);
         let models = models::<T>(&recipe, &folder)?;
-        of_models(program, &folder, &recipe, &models, (&records, is_whole))
+        let state = of_models(program, &folder, &recipe, &models, (&records, is_whole))?;
+        Ok(RunState { damaged, ..state })
     })
 }
 
@@ -171,6 +174,14 @@ fn models<T: Task>(recipe: &T::Recipe, folder: &RunFolder) -> Result<Vec<Model>>
     Ok(model.collect())
 }
 
+/// The seed of each model, and its name in records.
+pub(crate) fn names_in_records<'a>(
+    models: impl IntoIterator<Item = &'a ModelFolder>,
+) -> Vec<(u64, String)> {
+    let name = |of: &ModelFolder| (of.identity.seed, of.identity.run.replace('/', "-"));
+    models.into_iter().map(name).collect()
+}
+
 fn of_models<R: Recipe>(
     program: ProgramName,
     folder: &RunFolder,
@@ -178,10 +189,7 @@ fn of_models<R: Recipe>(
     models: &[Model],
     (records, is_whole): (&[RunRecord], bool),
 ) -> Result<RunState> {
-    let names: Vec<(u64, String)> = (models.iter())
-        .map(|of| &of.folder.identity)
-        .map(|of| (of.seed, of.run.replace('/', "-")))
-        .collect();
+    let names = names_in_records(models.iter().map(|of| &of.folder));
     let completed = || {
         records
             .iter()
@@ -190,6 +198,8 @@ fn of_models<R: Recipe>(
     let scored: BTreeSet<usize> = completed().filter_map(|of| owner(&names, of)).collect();
     let (mut trained, mut seconds) = (0, [Vec::new(), Vec::new()]);
     let (mut left, mut at, mut valid_loss) = ([0_usize; 2], None, None);
+    // One that cannot be read is none: the next process writes it anew.
+    let status = Status::load(folder.root()).unwrap_or_default();
     for (at_model, model) in models.iter().enumerate() {
         let kind = usize::from(model.is_dense);
         if model.folder.trained().is_file() {
@@ -205,7 +215,10 @@ fn of_models<R: Recipe>(
         } else {
             left[kind] += 1;
             if let Some(timing) = last_timing(&model.folder.path) {
-                at = Some((model.folder.identity.run.clone(), timing.step));
+                let identity = &model.folder.identity;
+                // A process that was asked to stop saved more than it had logged.
+                let saved = status.as_ref().and_then(|of| of.stopped_at(identity));
+                at = Some((identity.run.clone(), saved.unwrap_or(timing.step)));
             }
         }
     }
@@ -219,8 +232,6 @@ fn of_models<R: Recipe>(
         .map(|(again, dense)| again + dense);
     let has_table = folder.root().join("TABLE.csv").is_file();
     let is_complete = scored.len() == models.len() && is_whole && has_table;
-    // One that cannot be read is none: the next process writes it anew.
-    let status = Status::load(folder.root()).unwrap_or_default();
     let state = match (RunLock::holder(folder.root())?, is_complete) {
         (Some(holder), _) => State::Running(holder),
         (None, true) => State::Complete,
@@ -242,6 +253,7 @@ fn of_models<R: Recipe>(
         trained,
         models: models.len(),
         records: records.len(),
+        damaged: Vec::new(),
         valid_loss,
         score_model: (dense.as_ref()).map(|of| models[of.model].folder.identity.run.clone()),
         score_seeds: dense.as_ref().map_or(0, |of| of.n_seeds),
@@ -413,7 +425,7 @@ fn to_text(states: &[RunState]) -> String {
             },
         ]);
     }
-    table.to_terminal(None)
+    table.to_terminal(terminal_width())
 }
 
 #[cfg(test)]
@@ -465,5 +477,17 @@ mod tests {
         let text = to_text(&[state(&root).unwrap()]);
         assert!(text.contains("stopped: ap-p80, step 5"), "{text}");
         assert!(text.contains(&format!("2/{n}")), "{text}");
+        // What was saved when the process was asked to stop is more than it had logged.
+        let stopped = |seed: u64, step: u64| {
+            let text = format!(
+                "{{\"state\":\"stopped\",\"stage\":\"prune\",\"model\":\"ap-p80\",\"seed\":{seed},\"models_done\":2,\
+                 \"models\":{n},\"step\":{step},\"steps\":9,\"seconds_left\":null,\"at_least\":false,\"host\":\"h\",\
+                 \"pid\":1,\"started\":1,\"updated\":2}}"
+            );
+            fs::write(root.join("status.json"), text).unwrap();
+            state(&root).unwrap().at
+        };
+        assert_eq!(stopped(1, 7), Some(("ap-p80".to_owned(), 7)));
+        assert_eq!(stopped(2, 7), Some(("ap-p80".to_owned(), 5)));
     }
 }

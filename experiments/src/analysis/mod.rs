@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use sparta_results::attention::claims_table;
 
-use crate::io::{print_line, refuse_file};
+use crate::io::{print_line, refuse_file, terminal_width};
 use crate::protocol::note;
 use crate::protocol::program::with_task;
 use crate::train::watch;
@@ -121,7 +121,7 @@ fn tell(request: &Analyze, outcome: &Outcome) -> Result<()> {
         };
         note(request.quiet, &words);
         if !request.quiet && n > 0 {
-            print_line(claims_table(&told).to_terminal(None))?;
+            print_line(claims_table(&told).to_terminal(terminal_width()))?;
         }
     }
     ensure!(

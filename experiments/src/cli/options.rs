@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sparta_ops::attention::Implementation;
@@ -168,21 +168,13 @@ impl Common {
     /// # Errors
     /// A folder without a run, with the runs of like names beside it.
     fn refuse_nothing_to_resume(&self, folder: &RunFolder) -> Result<()> {
-        // Without the right to look, it is the folder that is refused.
-        let is_there = folder.recipe().try_exists().unwrap_or(true);
-        if !self.resume || self.recipe.is_some() || is_there {
-            return Ok(());
+        match self.resume && self.recipe.is_none() {
+            true => folder.ensure_run(
+                "--resume",
+                "leave out `--resume` to begin one (with `--recipe NAME`, `--resume` does either)",
+            ),
+            false => Ok(()),
         }
-        let near = folder.runs_beside();
-        let near = match near.is_empty() {
-            true => "no run is beside it".to_owned(),
-            false => format!("beside it are the runs {}", near.join(", ")),
-        };
-        bail!(
-            "`--resume` goes on with a run, and {} holds none (there is no recipe.toml in it); {near}; name a run with \
-             `--out DIR`, or leave out `--resume` to begin one (with `--recipe NAME`, `--resume` does either)",
-            folder.root().display()
-        )
     }
 
     /// That a key which has an option of its own is not set besides it.

@@ -86,9 +86,10 @@ fn within(side: &Side) -> Result<Vec<Group<'_>>> {
     }
     ensure!(
         !groups.is_empty(),
-        "the models of {} are of different seeds or data sets, and none is compared with another; give two or more of \
-         {} to compare them all the same",
+        "no two scored models of {} are of one seed and data set, and none is compared with another; a model that is trained \
+         and has no record is scored with `{}`; or give two or more of {} to compare them all the same",
         side.path.display(),
+        side.eval,
         names(models)
     );
     Ok(groups)

@@ -218,8 +218,29 @@ impl RunFolder {
         }
     }
 
+    /// That a run is there, which `what` goes on with.
+    ///
+    /// # Errors
+    /// A folder without one, with the runs of like names beside it; `instead` says what else may be typed.
+    pub(crate) fn ensure_run(&self, what: &str, instead: &str) -> Result<()> {
+        // Without the right to look, it is the folder that is refused.
+        if self.recipe().try_exists().unwrap_or(true) {
+            return Ok(());
+        }
+        let near = self.runs_beside();
+        let near = match near.is_empty() {
+            true => "no run is beside it".to_owned(),
+            false => format!("beside it are the runs {}", near.join(", ")),
+        };
+        bail!(
+            "`{what}` goes on with a run, and {} holds none (there is no recipe.toml in it); {near}; name a run with `--out DIR`, \
+             or {instead}",
+            self.root.display()
+        )
+    }
+
     /// Run folders beside this one, three at most, by how near their names are to its own.
-    pub(crate) fn runs_beside(&self) -> Vec<String> {
+    fn runs_beside(&self) -> Vec<String> {
         let parent = match self.root.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),

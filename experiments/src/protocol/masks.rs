@@ -7,7 +7,7 @@ use sparta_ops::pruning::{
 };
 use sparta_results::MaskFamily;
 
-use super::cost::describe_sparsity;
+use super::cost::{describe_sparsity, gigabytes};
 use super::folder::ArmFolder;
 use super::rows::Row;
 use super::run::Run;
@@ -24,6 +24,37 @@ pub struct AttentionLayers {
     pub grid: Grid,
     /// The cells of it that the network sees, if a static pattern hides others.
     pub pattern: Option<StaticPattern>,
+}
+
+impl AttentionLayers {
+    /// Bytes of its mean: an f64 for every cell and head, and one for the cell.
+    fn bytes(&self) -> f64 {
+        let Grid {
+            n_heads,
+            n_rows,
+            n_cols,
+            ..
+        } = self.grid;
+        let cells = (n_heads + 1) as f64 * n_rows as f64 * n_cols as f64;
+        8.0 * self.n_layers as f64 * cells
+    }
+}
+
+/// That the mean attention of these layers fits into so many bytes, before anything is trained for it.
+///
+/// # Errors
+/// Layers that certainly do not, with their cells.
+pub(super) fn check_pattern_memory(layers: &[AttentionLayers], free: f64) -> Result<()> {
+    let needed: f64 = layers.iter().map(AttentionLayers::bytes).sum();
+    let of = |of: &AttentionLayers| format!("{} of {} layers ({})", of.kind, of.n_layers, of.grid);
+    ensure!(
+        needed < free,
+        "the mean attention of {} needs {}, and {} are free: make the sequences shorter, or leave its masks out of `[prune]`",
+        layers.iter().map(of).collect::<Vec<_>>().join(", "),
+        gigabytes(needed),
+        gigabytes(free)
+    );
+    Ok(())
 }
 
 impl<R: Recipe> Run<'_, R> {
@@ -197,6 +228,30 @@ mod tests {
     use sparta_ops::pruning::{CellRule, PatternHeader, Placement, Scope};
 
     use super::*;
+
+    #[test]
+    fn a_mean_that_does_not_fit_into_memory_is_told_before_it_is_made() {
+        let layers = |n: usize| AttentionLayers {
+            kind: AttentionType::DecoderSelf,
+            n_layers: 2,
+            grid: Grid {
+                n_heads: 3,
+                n_rows: n,
+                n_cols: 2 * n,
+                rule: CellRule::Full,
+            },
+            pattern: None,
+        };
+        // 8 bytes for each of 3 heads, and for how often each cell was seen.
+        let bytes = 8.0 * 2.0 * 4.0 * 100.0 * 200.0;
+        check_pattern_memory(&[layers(100)], bytes + 1.0).unwrap();
+        let error = check_pattern_memory(&[layers(100)], bytes).unwrap_err();
+        let error = error.to_string();
+        for said in ["decoder-self of 2 layers", "needs 1 MB", "shorter"] {
+            assert!(error.contains(said), "{said}: {error}");
+        }
+        check_pattern_memory(&[layers(100_000)], 24e9).unwrap_err();
+    }
 
     /// Of 16 cells no example reaches 4.
     #[test]

@@ -18,8 +18,10 @@ use sparta_ops::attention;
 use sparta_ops::profile::span;
 use sparta_ops::pruning::{AttentionPattern, GlobalMask, PatternHeader};
 
+use super::cost::available_memory;
 use super::diverged::GivenUp;
 use super::folder::ModelFolder;
+use super::masks::check_pattern_memory;
 use super::records::{Measured, Subject};
 use super::rows::{Arm, Row, all_models};
 use super::run::{ObservationSummary, Run, TrainingSummary, now};
@@ -131,6 +133,10 @@ impl<'a, T: Task> Protocol<'a, T> {
         let rows = Row::all(&arm.variant.pruned, recipe.masks());
         let needs = self.needs(arm, &rows)?;
         self.note_needs(arm, &needs)?;
+        let is_observed = needs.rows.iter().any(|row| row.mask.is_some());
+        if stage.observes() && is_observed && !arm.folder.pattern().exists() {
+            check_pattern_memory(&self.task.attention(&arm.variant), available_memory())?;
+        }
         // What is there is looked through for what only its training needed.
         let is_there = arm.folder.dense().has_weights();
         let lives = if stage.trains() && (needs.dense.is_needed() || is_there) {
@@ -145,7 +151,7 @@ impl<'a, T: Task> Protocol<'a, T> {
             self.score(arm, None)?;
         }
         // Without a mask, nothing needs the attention: p = 0 alone, or a variant that is not pruned.
-        if needs.rows.iter().any(|row| row.mask.is_some()) {
+        if is_observed {
             if stage.observes() {
                 self.observe(arm)?;
             }

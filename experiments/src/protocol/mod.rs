@@ -65,6 +65,11 @@ pub fn main<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
 fn work<T: Task>(request: &Request<T::Recipe>) -> Result<()> {
     variant::check_masks(&T::variants(&request.recipe)?, request.recipe.masks())?;
     given::check(request)?;
+    if request.stage.goes_on() && !request.dry_run {
+        let folder = RunFolder::of(&request.recipe, request.out.as_deref());
+        let begin = format!("begin one with `{} train`", T::Recipe::PROGRAM);
+        folder.ensure_run(request.stage.word(), &begin)?;
+    }
     // It holds the run folder until everything is there, and what became of it is noted.
     let run = Run::new(request);
     let profiler = request.profile.then(Profiler::start);

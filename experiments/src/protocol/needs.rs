@@ -11,9 +11,11 @@ use sparta_results::{RunRecord, load_all};
 use super::method::Protocol;
 use super::records::ensure_one_recipe;
 use super::rows::{Arm, Row, all_models};
+use super::run::TrainingSummary;
 use super::stage::Stage;
 use super::task::{Line, Task};
 use crate::recipe::{Recipe, RetrainStart};
+use crate::train::trained_so_far;
 use crate::version;
 
 /// Why the dense model of an arm must be there.
@@ -155,34 +157,39 @@ impl<T: Task> Protocol<'_, T> {
     /// A record of another recipe; records of another build, unless they may be mixed; each says what to do.
     pub(super) fn check_records(&self) -> Result<()> {
         let (run, root) = (self.run, self.run.folder.root());
-        if !run.folder.records().is_dir() {
-            return Ok(());
-        }
-        let records = load_all(run.folder.records())?;
+        let records = match run.folder.records().is_dir() {
+            true => load_all(run.folder.records())?,
+            false => Vec::new(),
+        };
         ensure_one_recipe(root, &records, &run.recipe.hash())?;
-        let others: Vec<&RunRecord> = records.iter().filter(|of| !is_of_this_build(of)).collect();
-        if others.is_empty() || run.request.is_mixed {
+        if run.request.is_mixed {
             return Ok(());
         }
+        let others = records.iter().filter(|of| !is_of_this_build(of));
+        let mut builds: BTreeSet<String> = others.map(build_of).collect();
         let mut is_left = false;
         for (arm, row) in all_models::<T>(run.recipe, &run.folder)? {
-            is_left |= !self.has_records(&arm, row.as_ref())?;
+            if self.has_records(&arm, row.as_ref())? {
+                continue;
+            }
+            is_left = true;
+            let folder = arm.model(row.as_ref());
+            let by = match folder.has_weights() {
+                true => TrainingSummary::load(&folder)?.by,
+                false => trained_so_far(&folder.path),
+            };
+            let others = by.iter().filter(|of| of.commit != version::COMMIT);
+            builds.extend(others.map(|of| format!("models by commit {}", of.commit)));
         }
-        if !is_left {
+        if builds.is_empty() || !is_left {
             return Ok(());
         }
-        let builds: BTreeSet<String> = others.iter().map(|of| build_of(of)).collect();
-        let builds: Vec<String> = builds.into_iter().collect();
         bail!(
-            "{} has {} of another build, and not all of its scores: the records are of {}, and this is {} {}; go on with \
+            "{} has records or models of another build, and not all of its scores: they are of {}, and this is {} {}; go on with \
              `--mixed` (runs of several builds are then averaged), with the build that made them, or in a new folder by \
              `--out DIR`",
             root.display(),
-            match others.len() {
-                1 => "a record".to_owned(),
-                n => format!("{n} records"),
-            },
-            builds.join(", "),
+            builds.into_iter().collect::<Vec<_>>().join(", "),
             version::VERSION,
             words(Some(version::COMMIT)),
         )
@@ -192,13 +199,13 @@ impl<T: Task> Protocol<'_, T> {
 /// Whether a record was made by this version and commit.
 fn is_of_this_build(record: &RunRecord) -> bool {
     let version = record.versions.get("sparta").map(String::as_str);
-    (version, record.commit()) == (Some(version::VERSION), Some(version::COMMIT))
+    (version, record.build().as_deref()) == (Some(version::VERSION), Some(version::COMMIT))
 }
 
 /// The version and commit that made a record, in words.
 pub(crate) fn build_of(record: &RunRecord) -> String {
     let version = record.versions.get("sparta").map_or("?", String::as_str);
-    format!("{version} {}", words(record.commit()))
+    format!("{version} {}", words(record.build().as_deref()))
 }
 
 fn words(commit: Option<&str>) -> String {

@@ -9,7 +9,8 @@ use sparta_ops::attention::{Calls, Implementation};
 use sparta_ops::pruning::{GlobalMask, SparsityReport};
 use sparta_results::render::{Layout, mechanisms, pivot};
 use sparta_results::{
-    Condition, Expected, Metric, ReportOptions, RunRecord, Status, WEIGHTS, load_all, paper,
+    Condition, Expected, Metric, ReportOptions, RunRecord, Status, THEN, TRAINED_BY, WEIGHTS,
+    load_all, paper,
 };
 
 use super::data_files;
@@ -20,8 +21,8 @@ use super::stage::Stage;
 use super::task::{BaselineLine, Label, Line, Task};
 use super::variant::Variant;
 use crate::device::DeviceChoice;
-use crate::io::{in_one_line, print_line, say};
-use crate::recipe::{LayoutName, Recipe};
+use crate::io::{in_one_line, print_line, say, terminal_width};
+use crate::recipe::{LayoutName, Recipe, RetrainStart};
 use crate::train::{Diverged, TrainedBy, short};
 use crate::version::{self, typed};
 
@@ -216,6 +217,17 @@ impl<R: Recipe> Run<'_, R> {
         lines.iter().map(describe).collect()
     }
 
+    /// What trained the dense model that a row's model went on from; nothing where it began anew.
+    fn trained_before(&self, subject: &Subject<'_>) -> Result<Vec<TrainedBy>> {
+        let dense = subject.arm.folder.dense();
+        let is_from_dense =
+            subject.row.is_some() && self.recipe.retrain_start() == RetrainStart::Dense;
+        match is_from_dense && dense.trained().exists() {
+            true => Ok(TrainingSummary::load(&dense)?.by),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// Completes the records of a trained and scored model, and saves them; those that are there stay as they are.
     ///
     /// # Errors
@@ -233,11 +245,12 @@ impl<R: Recipe> Run<'_, R> {
             None => None,
             Some(_) => Some(ObservationSummary::load(&subject.arm.folder)?.map(|s| s.attention)),
         };
+        let before = self.trained_before(subject)?;
         for (record, &value) in records.into_iter().zip(values) {
             let words = || attention_words(self.request.attention, calls, pattern);
             // What is only measured of a model has nothing of its training.
             let record = match record.attention {
-                None => made_by(record, &summary.by),
+                None => made_by(record, &before, &summary.by),
                 Some(_) => record,
             };
             let done = RunRecord {
@@ -324,20 +337,24 @@ impl<R: Recipe> Run<'_, R> {
     }
 }
 
-/// A record with the devices that trained its model, and the last build that did where another one scored it.
-fn made_by(record: RunRecord, by: &[TrainedBy]) -> RunRecord {
-    let Some(last) = by.last() else {
+/// A record with the devices that trained its model, and the builds that did where they are not this one alone; also those that trained
+/// the model before, from which it was made.
+fn made_by(record: RunRecord, before: &[TrainedBy], by: &[TrainedBy]) -> RunRecord {
+    if by.is_empty() {
         return record;
-    };
+    }
     let mut devices: Vec<&str> = by.iter().map(|of| of.device.as_str()).collect();
     devices.dedup();
-    let trained = devices.join(" then ");
+    let trained = devices.join(THEN);
+    let commits = before.iter().chain(by).map(|of| of.commit.as_str());
+    let mut commits: Vec<&str> = commits.collect();
+    commits.dedup();
     let mut versions = record.versions;
     if record.device != trained {
         versions.insert("scored on".to_owned(), record.device);
     }
-    if last.commit != version::COMMIT {
-        versions.insert("trained by".to_owned(), last.commit.clone());
+    if commits != [version::COMMIT] {
+        versions.insert(TRAINED_BY.to_owned(), commits.join(THEN));
     }
     RunRecord {
         device: trained,
@@ -491,15 +508,24 @@ pub(crate) fn report<T: Task>(run: &Run<'_, T::Recipe>) -> Result<()> {
     let (text, files) = match layout {
         Layout::P => {
             let report = sparta_results::report(&records, &options)?;
-            (report.terminal(None), report.write(folder.root())?)
+            (
+                report.terminal(terminal_width()),
+                report.write(folder.root())?,
+            )
         }
         Layout::Pivot(layout) => {
             let table = pivot(&records, layout, &options)?;
-            (table.terminal(None), table.write(folder.root())?)
+            (
+                table.terminal(terminal_width()),
+                table.write(folder.root())?,
+            )
         }
         Layout::Mechanisms => {
             let table = mechanisms(&records, &options)?;
-            (table.terminal(None), table.write(folder.root())?)
+            (
+                table.terminal(terminal_width()),
+                table.write(folder.root())?,
+            )
         }
     };
     print(&text, &T::after_table(recipe, folder)?, &files)

@@ -62,6 +62,12 @@ impl Stage {
         matches!(self, Self::Prune | Self::Reproduce)
     }
 
+    /// Whether it begins with what an earlier one made.
+    #[must_use]
+    pub fn goes_on(self) -> bool {
+        matches!(self, Self::Observe | Self::Prune | Self::Eval)
+    }
+
     /// Whether models are scored.
     #[must_use]
     pub fn scores(self) -> bool {

@@ -12,7 +12,7 @@ use sparta_results::overview::{Format, Overview, RunFiles};
 use sparta_results::render::Layout;
 
 use crate::analysis::{ProgramName, program_of};
-use crate::io::{in_one_line, print_line, refuse_file};
+use crate::io::{in_one_line, print_line, refuse_file, terminal_width};
 use crate::protocol::program::{recipe_of, with_task};
 use crate::protocol::records::ensure_one_recipe;
 use crate::protocol::{RunFolder, TableRequest, Task, note};
@@ -113,7 +113,7 @@ pub fn report(request: &Report) -> Result<()> {
             }
         }
     }
-    text += &overview.terminal(None);
+    text += &overview.terminal(terminal_width());
     for waiting in &overview.waiting {
         text += &format!("\n{waiting}\n");
     }

@@ -94,6 +94,13 @@ impl Status {
         Some((self.seconds_left? - since).max(0.0))
     }
 
+    /// The step at which the training of a model was asked to stop, and saved; none of others.
+    #[must_use]
+    pub fn stopped_at(&self, of: &Identity) -> Option<u64> {
+        let is_of = self.model.as_ref() == Some(&of.run) && self.seed == Some(of.seed);
+        (self.state == Ended::Stopped && is_of).then_some(self.step)
+    }
+
     /// What goes on, in a few words: `train dense, step 120 of 1750`.
     #[must_use]
     pub fn words(&self) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::{Job, Plan, command, is_complete};
+use crate::io::in_one_line;
 use crate::protocol::note;
 use crate::report::{Report, report};
 use crate::signals;
@@ -15,7 +16,7 @@ use crate::train::watch::{Interrupted, is_interrupted, listen};
 /// Makes every run that is not complete, and the report of all; `again` is the command that goes on.
 ///
 /// # Errors
-/// Runs that failed, by name, after all others; [`Interrupted`] after Ctrl-C.
+/// Runs that failed, by name, after all others, or else those of the report; [`Interrupted`] after Ctrl-C.
 pub(super) fn work(
     plan: &Plan,
     folder: &Path,
@@ -44,24 +45,33 @@ pub(super) fn work(
             failed.push(format!("{job} ({status})"));
         }
     }
-    if failed.len() < jobs.len() {
-        report(&Report {
-            paths: vec![folder.to_owned()],
-            out: None,
-            formats: Vec::new(),
-            all_scores: false,
-            is_mixed: false,
-        })?;
+    let reported = match failed.len() < jobs.len() {
+        true => report_of(folder),
+        false => Ok(()),
+    };
+    if failed.is_empty() {
+        return reported;
     }
-    if !failed.is_empty() {
-        bail!(
-            "{} of {} runs failed: {}; each said why above; try them again with `{again}`",
-            failed.len(),
-            jobs.len(),
-            failed.join("; ")
-        );
+    if let Err(error) = reported {
+        note(false, &in_one_line(&error));
     }
-    Ok(())
+    bail!(
+        "{} of {} runs failed: {}; each said why above; try them again with `{again}`",
+        failed.len(),
+        jobs.len(),
+        failed.join("; ")
+    )
+}
+
+/// The report of all runs.
+fn report_of(folder: &Path) -> Result<()> {
+    report(&Report {
+        paths: vec![folder.to_owned()],
+        out: None,
+        formats: Vec::new(),
+        all_scores: false,
+        is_mixed: false,
+    })
 }
 
 /// Whether a process ended because it was asked to, by a signal or in the form that our programs give it.

@@ -9,6 +9,7 @@
 //!   SWEEP.md  SWEEP.csv  index.html  what `sparta report SWEEP` makes of the runs
 //! ```
 
+mod dense;
 mod local;
 mod place;
 mod plan;

@@ -229,14 +229,11 @@ impl Plan {
     fn check(&self, program: ProgramName, recipe: &str, text: &str) -> Result<()> {
         let mut seen: BTreeMap<String, Point> = BTreeMap::new();
         for point in self.points() {
-            let sets = [self.sets.as_slice(), &point.0].concat();
             let hash = with_task!(program, T => {
-                let mut at = <<T as Task>::Recipe>::parse(text, &sets)
-                    .with_context(|| format!("at {point}"))?;
-                at.set_seeds(self.seeds.clone());
+                let at: <T as Task>::Recipe = self.recipe_at(text, &point)?;
                 let check = || {
                     at.validate()?;
-                    at.check_new(recipe, &sets)?;
+                    at.check_new(recipe, &self.sets_at(&point))?;
                     check_masks(&<T as Task>::variants(&at)?, at.masks())
                 };
                 check().with_context(|| format!("at {point}"))?;
@@ -247,6 +244,30 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Keys of the recipe that are changed at a point.
+    fn sets_at(&self, point: &Point) -> Vec<String> {
+        [self.sets.as_slice(), &point.0].concat()
+    }
+
+    /// The recipe of a point with the seeds of the sweep, from the text of the one that was named.
+    ///
+    /// # Errors
+    /// A point that is no recipe.
+    pub(super) fn recipe_at<R: Recipe>(&self, text: &str, point: &Point) -> Result<R> {
+        let recipe = R::parse(text, &self.sets_at(point));
+        let mut recipe = recipe.with_context(|| format!("at {point}"))?;
+        recipe.set_seeds(self.seeds.clone());
+        Ok(recipe)
+    }
+
+    /// The program that makes the runs.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub(super) fn program_name(&self) -> Result<ProgramName> {
+        named(&self.program).with_context(|| format!("{PLAN} names no program: `{}`", self.program))
     }
 
     /// Where a sweep goes that was given no folder.
@@ -311,8 +332,7 @@ impl Plan {
         let text = read_text(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let plan: Self = toml::from_str(&text)
             .with_context(|| format!("{} is no plan of a sweep", path.display()))?;
-        let base = folder.join(BASE);
-        let text = read_text(&base).with_context(|| format!("cannot read {}", base.display()))?;
+        let (base, text) = (folder.join(BASE), Self::base_text(folder)?);
         ensure!(
             sha256(text.as_bytes()) == plan.base,
             "{} was changed after the sweep was planned (hash {} and not {}): its points would be of two recipes; put the \
@@ -345,15 +365,21 @@ impl Plan {
     /// Every run, by the number of its task.
     #[must_use]
     pub fn jobs(&self, folder: &Path) -> Vec<Job> {
-        let of_point = |point: Point| {
-            let parent = folder.join(point.folder());
-            self.seeds.iter().map(move |&seed| Job {
-                point: point.clone(),
-                seed,
-                folder: parent.join(format!("seed-{seed}")),
-            })
+        let points = self.points();
+        (points.iter())
+            .flat_map(|point| self.jobs_at(folder, point))
+            .collect()
+    }
+
+    /// The runs of a point, by seed.
+    pub(super) fn jobs_at(&self, folder: &Path, point: &Point) -> Vec<Job> {
+        let parent = folder.join(point.folder());
+        let job = |&seed: &u64| Job {
+            point: point.clone(),
+            seed,
+            folder: parent.join(format!("seed-{seed}")),
         };
-        self.points().into_iter().flat_map(of_point).collect()
+        self.seeds.iter().map(job).collect()
     }
 
     /// What the program is given to make a run.
@@ -365,6 +391,15 @@ impl Plan {
     /// The recipe in the folder of a sweep, as the program is given it.
     pub(super) fn base_of(folder: &Path) -> OsString {
         folder.join(BASE).into()
+    }
+
+    /// The text of that recipe.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn base_text(folder: &Path) -> Result<String> {
+        let base = folder.join(BASE);
+        read_text(&base).with_context(|| format!("cannot read {}", base.display()))
     }
 
     /// What the program is given to make a run, with the recipe of the plan by another name.
@@ -384,12 +419,16 @@ impl Plan {
     }
 }
 
+/// The program of a name.
+fn named(name: &str) -> Option<ProgramName> {
+    ProgramName::ALL.into_iter().find(|of| of.as_str() == name)
+}
+
 /// The program and text of a recipe: a shipped one by its name, or a file.
 fn find(recipe: &str) -> Result<(ProgramName, String)> {
-    let of_name = |name: &str| ProgramName::ALL.into_iter().find(|of| of.as_str() == name);
     let shipped = ALL_SHIPPED.iter().find_map(|of| {
         let found = find_shipped(of.shipped, recipe)?;
-        Some((of_name(of.program)?, found.text.to_owned()))
+        Some((named(of.program)?, found.text.to_owned()))
     });
     if let Some(found) = shipped {
         return Ok(found);

@@ -23,7 +23,7 @@ pub mod watch;
 pub use arguments::{TrainingArguments, TrainingConfig};
 pub use checkpoint::{
     Checkpoint, Identity, TrainedBy, kept, load_model, parameters, save_model, set_parameters,
-    short,
+    short, trained_so_far,
 };
 pub use epochs::{BatchOrder, Epochs};
 pub use files::{CHECKPOINT, METRICS, TIMING, leftovers};

@@ -5,8 +5,8 @@ use crate::glue::GLUE;
 use crate::iwslt::IWSLT;
 use crate::lm::LM;
 
-const HEAD: &str = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature,sd,parameters,tokens_per_second,\
-                    peak_gigabytes,observed";
+const HEAD: &str = "row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature,sd,parameters,\
+                    tokens_per_second,peak_gigabytes,observed";
 
 /// The line of a row in a csv, its cells from the parameters on.
 fn cost(csv: &str, row: &str) -> Vec<String> {

@@ -156,7 +156,7 @@ fn runs_of_one_recipe_are_joined() {
         .map(|line| line.split(',').collect::<Vec<_>>())
         .filter(|cells| cells[4] == "0" && cells[8] == "perplexity")
         .collect();
-    let n_seeds: Vec<&str> = of_control.iter().map(|cells| cells[11]).collect();
+    let n_seeds: Vec<&str> = of_control.iter().map(|cells| cells[12]).collect();
     assert_eq!(n_seeds.len(), 2, "{csv}");
     assert!(n_seeds.contains(&"2") && n_seeds.contains(&"1"), "{csv}");
     let html = bench.read("runs/index.html");

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::bench::{Bench, assert_says, said, stdout, wait_for};
+use crate::glue::{GLUE, published};
 use crate::lm::LM;
 
 /// The words of a sweep over two rates and two seeds of the smallest table.
@@ -12,9 +13,19 @@ fn words(bench: &Bench, line: &str) -> Vec<String> {
 }
 
 fn sweep(bench: &Bench, line: &str) -> assert_cmd::assert::Assert {
-    let words = words(bench, line);
+    typed_words(bench, &words(bench, line))
+}
+
+fn typed_words(bench: &Bench, words: &[String]) -> assert_cmd::assert::Assert {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     bench.sparta_of(&words)
+}
+
+/// The cells of SWEEP.csv, line by line; the first has the heads.
+fn cells(bench: &Bench) -> Vec<Vec<String>> {
+    let csv = bench.read("sweep/SWEEP.csv");
+    let line = |line: &str| line.split(',').map(str::to_owned).collect();
+    csv.lines().map(line).collect()
 }
 
 const NEW: &str = "sweep small/lm --out sweep --grid train.lr=1e-3,4e-3 --seeds 1,2 --device flex";
@@ -87,13 +98,214 @@ fn tasks_are_made_one_by_one_and_a_failed_one_leaves_the_others() {
     );
     assert!(bench.path("sweep/train.lr=4e-3/seed-1/TABLE.csv").exists());
     let csv = bench.read("sweep/SWEEP.csv");
-    assert_says(&csv, &["1e-3,0/2", "4e-3,2/2"]);
+    assert_says(&csv, &["1e-3,softmax,0/2", "4e-3,softmax,2/2"]);
     fs::remove_file(&wrong).unwrap();
     bench
         .sparta("sweep --resume --out sweep --device flex")
         .success();
     let last = said(&bench.sparta("sweep --out sweep --task 4"), 1);
     assert_says(&last, &["no task 4", "0 to 3"]);
+}
+
+/// Numbers of different signatures share no column, and losses of different ones choose nothing.
+#[test]
+fn each_signature_has_columns_of_its_own() {
+    let bench = Bench::of(LM);
+    let grid = "--grid data.vocab_size=150,200 --grid train.lr=1e-3,4e-3";
+    let line = format!("sweep small/lm --out sweep {grid} --seeds 1 --device flex");
+    let mut words = words(&bench, &line);
+    let set = words.iter().position(|word| word == "data.vocab_size=200");
+    let set = set.expect("the smallest table sets it");
+    words.drain(set - 1..=set);
+    let text = stdout(&typed_words(&bench, &words).success());
+    let lines = cells(&bench);
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    let heads = &lines[0];
+    assert_eq!(heads.len(), 8, "{heads:?}");
+    for (head, name, size) in [
+        (&heads[4], "validation loss [PPL|", 150),
+        (&heads[5], "perplexity [PPL|", 150),
+        (&heads[6], "validation loss #2 [PPL|", 200),
+        (&heads[7], "perplexity #2 [PPL|", 200),
+    ] {
+        assert!(head.starts_with(name), "{heads:?}");
+        assert_says(head, &[&format!("|vocab:{size}|")]);
+    }
+    for line in &lines[1..] {
+        let is_number = |cell: &String| cell.parse::<f64>().is_ok();
+        let (first, second) = (&line[4..6], &line[6..8]);
+        let (there, not) = match line[0].as_str() {
+            "150" => (first, second),
+            _ => (second, first),
+        };
+        assert!(there.iter().all(is_number), "{line:?}");
+        assert_eq!(not, ["–", "–"]);
+    }
+    let md = bench.read("sweep/SWEEP.md");
+    for text in [text, md] {
+        assert_says(
+            &text,
+            &[
+                "perplexity #2; signature `PPL|",
+                "not): validation loss: data.vocab_size=150 train.lr=",
+                "; validation loss #2: data.vocab_size=200 train.lr=",
+                "No choice is made between points of different signatures",
+            ],
+        );
+    }
+}
+
+#[test]
+fn each_dense_model_of_a_point_has_a_line() {
+    let bench = Bench::of(LM);
+    let sets = [
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+        "model.normalizers=[\"softmax\", \"entmax15\"]",
+    ];
+    let line = NEW.replace("--seeds 1,2", "--seeds 1");
+    let made = typed_words(&bench, &bench.words(&line, &sets)).success();
+    assert_says(
+        &stdout(&made),
+        &["softmax: train.lr=", "; entmax15: train.lr="],
+    );
+    let lines = cells(&bench);
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(lines[0][1], "dense model");
+    let names = ["softmax", "entmax15"];
+    for (lr, name) in ["1e-3", "4e-3"]
+        .into_iter()
+        .flat_map(|lr| names.map(|name| (lr, name)))
+    {
+        let run = format!("sweep/train.lr={lr}/seed-1");
+        let score = dense_record(&bench, &run, &format!("-{name}"))["value"].as_f64();
+        let score = format!("{:.2}", score.expect("a score"));
+        let line = lines.iter().find(|line| line[..2] == [lr, name]);
+        let line = line.expect("a line of the model");
+        assert_eq!((line[2].as_str(), line.last()), ("1/1", Some(&score)));
+    }
+}
+
+#[test]
+fn each_task_of_a_point_has_a_line() {
+    let bench = Bench::of(GLUE);
+    published(&bench);
+    let sets = [
+        "prune.p=[0]",
+        "prune.random_masks=[0]",
+        "tasks=[\"rte\", \"stsb\"]",
+    ];
+    let line = "sweep small/glue --out sweep --seeds 1 --device flex --data GLUE";
+    let made = typed_words(&bench, &bench.words(line, &sets)).success();
+    assert_says(&stdout(&made), &["rte: the recipe; stsb: the recipe."]);
+    let lines = cells(&bench);
+    let of = |line: usize| lines[line][..2].join(",");
+    assert_eq!(
+        (lines.len(), of(1), of(2)),
+        (3, "rte,1/1".into(), "stsb,1/1".into())
+    );
+    let heads = &lines[0];
+    assert!(
+        heads[3].starts_with("accuracy [accuracy|task:rte|"),
+        "{heads:?}"
+    );
+    assert!(
+        heads[5].starts_with("pearson-spearman [pearson-spearman|task:stsb|"),
+        "{heads:?}"
+    );
+    assert_eq!(lines[1][4..], ["–", "–"]);
+    assert_eq!(lines[2][2..4], ["–", "–"]);
+}
+
+/// The file of a run's record of its dense model with this name.
+fn dense_record_path(bench: &Bench, run: &str, name: &str) -> std::path::PathBuf {
+    let end = format!("{name}-dense.run.json");
+    let mut records = bench.record_names(run).into_iter();
+    let record = records.find(|record| record.ends_with(&end));
+    let record = record.expect("a record");
+    bench.path(run).join("records").join(record)
+}
+
+fn dense_record(bench: &Bench, run: &str, name: &str) -> serde_json::Value {
+    let text = bench.read(dense_record_path(bench, run, name));
+    serde_json::from_str(&text).expect("a record")
+}
+
+/// What cannot be read or is of another recipe is named and left out; the table has the others.
+#[test]
+fn a_table_of_points_goes_past_what_cannot_be_counted() {
+    let bench = Bench::of(LM);
+    sweep(&bench, NEW).success();
+    let [run, other] = ["sweep/train.lr=1e-3/seed-1", "sweep/train.lr=4e-3/seed-1"];
+    let line = |lr: &str| {
+        let csv = bench.read("sweep/SWEEP.csv");
+        let line = csv.lines().find(|line| line.starts_with(lr));
+        line.expect("a line of the point").to_owned()
+    };
+
+    // A record that is cut.
+    let path = dense_record_path(&bench, run, "-seed1");
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    for file in ["sweep/SWEEP.md", "sweep/SWEEP.csv"] {
+        fs::remove_file(bench.path(file)).unwrap();
+    }
+    let is_named = [name.as_str(), "is not a run record"];
+    let report = bench.sparta("report sweep");
+    assert_says(&said(&report, 1), &[name.as_str(), "(1 left out)"]);
+    assert_says(&bench.read("sweep/SWEEP.md"), &is_named);
+    assert!(
+        line("1e-3").starts_with("1e-3,softmax,2/2,"),
+        "{}",
+        line("1e-3")
+    );
+    assert_says(&line("1e-3"), &["(1 of 2)"]);
+    assert!(!line("4e-3").contains(" of 2"), "{}", line("4e-3"));
+    let runs = bench.sparta("runs sweep");
+    assert_says(&said(&runs, 1), &[name.as_str(), "(1 left out)"]);
+    assert_says(&stdout(&runs), &[run, other]);
+    // The run that holds it does not keep the others from being gone on with.
+    let resumed = bench.sparta("sweep --resume --out sweep --device flex");
+    let last = said_last(&resumed);
+    assert_says(&last, &["1 of 4 runs failed", "train.lr=1e-3, seed 1"]);
+    fs::write(&path, whole).unwrap();
+
+    // A record of another recipe.
+    let foreign = dense_record_path(&bench, other, "-seed1");
+    let copied = path.with_file_name(foreign.file_name().unwrap());
+    fs::copy(foreign, &copied).unwrap();
+    let report = bench.sparta("report sweep");
+    assert_says(&said(&report, 1), &["of another recipe", "(1 left out)"]);
+    let is_named = [&format!("{run} is left out: "), "of another recipe"];
+    assert_says(&bench.read("sweep/SWEEP.md"), &is_named);
+    assert!(
+        line("1e-3").starts_with("1e-3,softmax,1/2,"),
+        "{}",
+        line("1e-3")
+    );
+    assert!(
+        line("4e-3").starts_with("4e-3,softmax,2/2,"),
+        "{}",
+        line("4e-3")
+    );
+
+    // A run of another recipe.
+    fs::remove_dir_all(bench.path(run)).unwrap();
+    let edits = ["prune.p=[0]", "prune.random_masks=[0]", "train.lr=2e-3"];
+    let words = format!("--out {run} --device flex --seeds 1");
+    bench.tiny_with(&words, &edits).success();
+    bench.sparta("report sweep").success();
+    let is_named = [
+        &format!("{run} is left out: "),
+        "another recipe than its point's",
+    ];
+    assert_says(&bench.read("sweep/SWEEP.md"), &is_named);
+    assert!(
+        line("1e-3").starts_with("1e-3,softmax,1/2,"),
+        "{}",
+        line("1e-3")
+    );
 }
 
 /// A text of one's own: lines of few words, no two alike.

@@ -20,6 +20,7 @@ use sparta_ops::attention::Calls;
 
 use self::file::{FORMAT, Header, read_tensors, stored, write_tensors};
 pub use self::parameters::{parameters, set_parameters};
+use super::CHECKPOINT;
 use super::loss_scale::LossScale;
 use super::optimizer::SavedMoments;
 use super::patience::Waited;
@@ -186,6 +187,17 @@ impl Checkpoint {
             patience: header.patience,
             loss_scale: header.loss_scale,
         })
+    }
+}
+
+/// What trained the model of a folder so far, of which there is a checkpoint; nothing where there is none, or one that is damaged,
+/// of which going on says so.
+#[must_use]
+pub fn trained_so_far(folder: &Path) -> Vec<TrainedBy> {
+    let path = folder.join(CHECKPOINT);
+    match path.exists().then(|| read_tensors(&path)) {
+        Some(Ok((header, _))) => header.by,
+        Some(Err(_)) | None => Vec::new(),
     }
 }
 

@@ -116,8 +116,12 @@ impl<'a, M: Module, L: Objective<M>> Run<'a, M, L> {
             by = found.by;
         }
         if let Some(last) = by.last().filter(|last| **last != arguments.by) {
+            let apart = match last.commit == arguments.by.commit {
+                true => "",
+                false => ", and tables keep it apart from models of one build, without `--mixed`",
+            };
             let line = format!(
-                "`{}` was trained to step {step} on {last} and goes on on {}: its numbers are those of neither alone",
+                "`{}` was trained to step {step} on {last} and goes on on {}: its numbers are those of neither alone{apart}",
                 arguments.identity.run, arguments.by
             );
             say(&line);

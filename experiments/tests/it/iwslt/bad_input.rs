@@ -157,6 +157,9 @@ fn masks_models_and_folders_of_something_else_are_refused() {
 fn a_stage_without_what_it_reads_names_the_stage_before() {
     let bench = bench();
     let text = said(&bench.tiny_with("observe --out run --device flex", ONE), 1);
+    assert_says(&text, &["goes on with a run", "iwslt train"]);
+    bench.tiny_with("prepare --out run", ONE).success();
+    let text = said(&bench.tiny_with("observe --out run --device flex", ONE), 1);
     assert_says(&text, &["softmax/dense", "not trained yet"]);
     bench
         .tiny_with("train --out run --device flex", ONE)

@@ -11,7 +11,7 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let printed = bench.whole_and_in_parts();
     let csv = bench.csv("whole");
     assert_eq!(csv, bench.csv("parts"));
-    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
+    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature";
     assert_eq!(csv.lines().next(), Some(header));
     // The AST table, the AP tables, and the self-only rows on 1.5-entmax.
     for (row, paper) in [

@@ -47,6 +47,38 @@ fn lines_in_translations_out() {
     assert_eq!(numbers, ["1", "1", "1", "2", "3", "3", "3"]);
 }
 
+/// What stands before a line that is refused is translated, and the line named.
+#[test]
+fn lines_that_cannot_be_translated_are_named() {
+    let bench = bench();
+    bench
+        .tiny_with("train --out run --device flex", ONE)
+        .success();
+    let line = "translate --device flex --quiet --model run";
+    let long = "Dialog ".repeat(2000);
+    for (bad, words) in [
+        (long.as_str(), "split it"),
+        ("a\0b", "expected text, found a NUL character at offset 1"),
+    ] {
+        let refused = bench.piped(line, &format!("{LINES}{bad}\n{LINES}"));
+        let text = said(&refused, 1);
+        assert_says(
+            &text,
+            &["only the first 3 lines are done: ", "line 4", words],
+        );
+        assert_eq!(
+            stdout(&refused),
+            out(translate(&bench, "--model run")),
+            "{bad}"
+        );
+    }
+    let text = said(&bench.piped(line, ""), 1);
+    assert_says(
+        &text,
+        &["standard input is empty: there is no line to translate"],
+    );
+}
+
 /// A table over a sparse output layer by exact search; the same model by beam and by exact search.
 #[test]
 fn a_sparse_output_layer_can_be_searched_exactly() {

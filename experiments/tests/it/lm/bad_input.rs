@@ -260,6 +260,7 @@ fn devices_unknown_or_not_compiled_in() {
 #[test]
 fn a_stage_without_what_it_reads_names_the_stage_before() {
     let bench = bench();
+    bench.tiny("prepare --out run").success();
     let text = said(&bench.tiny("observe --out run --device flex"), 1);
     assert_says(&text, &["dense", "not trained yet"]);
     bench.tiny("train --out run --device flex").success();

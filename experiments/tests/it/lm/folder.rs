@@ -153,6 +153,18 @@ fn there_must_be_a_run_to_go_on_with() {
             ],
         );
     }
+    // Neither do stages that read what an earlier one made begin one.
+    for stage in ["observe", "prune", "eval"] {
+        let text = said(&bench.run(&format!("{stage} --out runs/mien")), 1);
+        assert_says(
+            &text,
+            &[
+                &format!("`{stage}` goes on with a run, and runs/mien holds none"),
+                "beside it are the runs runs/mine",
+                "begin one with `lm train`",
+            ],
+        );
+    }
     assert!(!bench.path("runs/mien").exists());
     let text = said(&bench.run("--resume --set train.lr=0.5"), 1);
     assert_says(&text, &["runs/lm-small-", "holds none", "runs/mine"]);

@@ -197,6 +197,27 @@ fn records_of_another_build_or_recipe_are_not_gone_on_with_unasked() {
         "{mixed}"
     );
 
+    // Models of another build without records are no other thing.
+    fs::remove_dir_all(bench.path("seeds/records")).unwrap();
+    for row in ["dense", "rows/ap-p60"] {
+        let path = bench.path("seeds/seed-2").join(row).join("trained.json");
+        let mut trained: Value = serde_json::from_str(&bench.read(&path)).unwrap();
+        trained["by"][0]["commit"] = json!("0123456789ab");
+        fs::write(&path, trained.to_string()).unwrap();
+    }
+    let line = "--out seeds --device flex --seeds 2 --resume";
+    let text = said(&bench.tiny_with(line, MASKS), 1);
+    assert_says(
+        &text,
+        &["models by commit 0123456789ab", "--mixed", "--out"],
+    );
+    assert!(!bench.path("seeds/records").exists());
+    bench.tiny_with(&format!("{line} --mixed"), MASKS).success();
+    // The rows went on from the dense model: all of them are of both builds.
+    let table = bench.read("seeds/TABLE.md");
+    assert_says(&table, &["commit 0123456789ab then "]);
+    assert!(!table.contains("@commit"), "{table}");
+
     // A record of another recipe has no place here.
     change(&bench, "both", |record| {
         record["recipe_hash"] = json!("0".repeat(64));

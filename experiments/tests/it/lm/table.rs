@@ -59,7 +59,7 @@ fn stages_one_by_one_make_the_same_table_as_all_at_once() {
     let printed = bench.whole_and_in_parts();
     let csv = bench.csv("whole");
     assert_eq!(csv, bench.csv("parts"));
-    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_seeds,signature";
+    let header = "row,p_nominal,p_effective,mask,metric,value,paper,n_runs,n_seeds,signature";
     assert_eq!(csv.lines().next(), Some(header));
     for mask in ["ap", "random"] {
         for p in ["0", "20", "40", "60", "80", "90"] {
@@ -240,14 +240,15 @@ fn training_again_from_scratch_and_two_seeds() {
         .tiny_with("--out run --device flex --seeds 1,2", &sets)
         .success();
     let csv = bench.csv("run");
-    let n_seeds = |mask: &str, p: &str| {
+    let runs_and_seeds = |mask: &str, p: &str| {
         let line = csv
             .lines()
             .find(|l| l.contains(&format!(",{mask},")) && l.split(',').nth(1) == Some(p));
-        line.unwrap().split(',').nth(7).unwrap().to_owned()
+        let cells: Vec<&str> = line.unwrap().split(',').collect();
+        [cells[7], cells[8]].map(str::to_owned)
     };
-    assert_eq!(n_seeds("ap", "80"), "2");
-    assert_eq!(n_seeds("random", "80"), "4");
+    assert_eq!(runs_and_seeds("ap", "80"), ["2", "2"]);
+    assert_eq!(runs_and_seeds("random", "80"), ["4", "2"]);
     assert!(bench.read("run/TABLE.md").contains('±'));
     // A later seed joins the same folder; nothing that is finished is made again.
     let before = bench.read("run/seed-1/dense/trained.json");

@@ -90,6 +90,36 @@ fn fused_attention_answers_in_the_rows_of_its_kernel() {
     }
 }
 
+/// What is answered to a part of a question is told as that, and questions that are none are an error.
+#[test]
+fn questions_that_are_cut_are_counted() {
+    let bench = bench();
+    bench.tiny("train --out run --device flex").success();
+    let asked = |words: usize| {
+        let question = format!("What {}is old?", "very ".repeat(words));
+        let questions = serde_json::json!([{"id": "7", "question": question}]);
+        let paragraph = serde_json::json!({"context": "The tower is old.", "qas": questions});
+        serde_json::json!({"data": [{"paragraphs": [paragraph]}]}).to_string()
+    };
+    let line = "answer --device flex --model run";
+    let long = bench.piped(line, &asked(40)).success();
+    let told = String::from_utf8_lossy(&long.get_output().stderr).into_owned();
+    assert_says(
+        &told,
+        &[
+            "1 questions were cut to the 16 tokens that the model reads of one (`data.max_question`)",
+        ],
+    );
+    let short = bench.piped(line, &asked(1)).success();
+    let told = String::from_utf8_lossy(&short.get_output().stderr).into_owned();
+    assert!(!told.contains("cut"), "{told}");
+    let text = said(&bench.piped(&format!("{line} --quiet"), ""), 1);
+    assert_says(
+        &text,
+        &["standard input is empty: there is no question to answer"],
+    );
+}
+
 #[test]
 fn full_recipes_are_tried_without_their_files() {
     let bench = bench();

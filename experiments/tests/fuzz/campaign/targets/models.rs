@@ -72,6 +72,17 @@ fn header_alone(header: &str) -> Vec<u8> {
     bytes
 }
 
+/// A file of masks or patterns as earlier versions wrote it, without a checksum of its header that ends all alterations there.
+fn of_earlier_version(file: &[u8]) -> Vec<u8> {
+    let (length, rest) = file.split_at(8);
+    let length = u64::from_le_bytes(length.try_into().expect("8 bytes"));
+    let (header, data) = rest.split_at(usize::try_from(length).expect("a header"));
+    let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
+    let metadata = header["__metadata__"].as_object_mut().expect("metadata");
+    metadata.remove("metadata_checksum").expect("a checksum");
+    [header_alone(&header.to_string()), data.to_vec()].concat()
+}
+
 const GRID_WORDS: &[&str] = &[
     "heads=",
     "rows=",
@@ -106,12 +117,19 @@ pub const MASK: Target = Target {
             .expect("a mask");
         let by_uses =
             GlobalMask::from_pattern_by_uses(&pattern(None), 0.5, Scope::Layer).expect("a mask");
-        Corpus::of([
+        let today = [
             mask(None, 0.5, Scope::Head, Semantics::Corrected),
-            mask(Some(IndexSets::Local { w: 2 }), 0.3, Scope::Head, Semantics::Corrected),
+            mask(
+                Some(IndexSets::Local { w: 2 }),
+                0.3,
+                Scope::Head,
+                Semantics::Corrected,
+            ),
             saved(|path| by_uses.save(path).expect("saved")),
             saved(|path| blocks.save(path).expect("saved")),
-        ])
+        ];
+        let earlier = today.each_ref().map(|file| of_earlier_version(file));
+        Corpus::of(today.into_iter().chain(earlier))
         .and([
             // Heads without cells: as many as one likes, in a file of no bytes.
             header_alone(
@@ -147,7 +165,9 @@ pub const PATTERN: Target = Target {
     name: "pattern",
     corpus: || {
         let file = |kept| saved(|path| pattern(kept).save(path).expect("saved"));
-        Corpus::of([file(None), file(Some(IndexSets::Local { w: 2 }))])
+        let today = [file(None), file(Some(IndexSets::Local { w: 2 }))];
+        let earlier = today.each_ref().map(|file| of_earlier_version(file));
+        Corpus::of(today.into_iter().chain(earlier))
             .and([header_alone(
                 r#"{"__metadata__":{"format":"sparta-attention-pattern","version":"1","checksum":"cbf29ce484222325","corpus":"c","model":"m","padding":"left-out","padding_seen":"false","grid.cross.0":"heads=0 rows=1099511627776 cols=1 rule=full"},"cross.0.sum":{"dtype":"F64","shape":[0,1099511627776,1],"data_offsets":[0,0]},"cross.0.count":{"dtype":"U64","shape":[1099511627776,0],"data_offsets":[0,0]}}"#,
             )])
