@@ -24,16 +24,19 @@ pub fn given<'a>(from: Option<&'a Path>, program: &str, what: &str) -> Result<&'
 /// Whether something is there, or begins with this name, as the two files of pairs do. What cannot be looked at is for its reader
 /// to say.
 fn is_there(path: &Path) -> bool {
+    if path.try_exists().unwrap_or(true) {
+        return true;
+    }
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
     let (Some(name), Ok(entries)) = (path.file_name(), parent.read_dir()) else {
-        return path.try_exists().unwrap_or(true);
+        return false;
     };
     let name = name.as_encoded_bytes();
     let mut names = entries.flatten().map(|entry| entry.file_name());
-    path.try_exists().unwrap_or(true) || names.any(|of| of.as_encoded_bytes().starts_with(name))
+    names.any(|of| of.as_encoded_bytes().starts_with(name))
 }
 
 #[cfg(test)]

@@ -63,12 +63,8 @@ impl<'a> Pairs<'a> {
                         seeds.insert(seed, of);
                     }
                 }
-                [true, _] => {
-                    lacks.insert(seed, a);
-                    parts.entry(seed).or_default().push((build, of));
-                }
-                [false, true] => {
-                    lacks.insert(seed, b);
+                [has_no_a, _] => {
+                    lacks.insert(seed, if has_no_a { a } else { b });
                     parts.entry(seed).or_default().push((build, of));
                 }
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -110,6 +111,19 @@ fn checksum(header: &str, mut tensors: Vec<Part<'_>>) -> String {
         hasher.update(&bytes);
     }
     hasher.finish()
+}
+
+/// What trained a model so far, by the header of its checkpoint alone; none of a file that has no such header.
+pub(super) fn read_by(path: &Path) -> Option<Vec<TrainedBy>> {
+    let mut file = fs::File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let mut header = Vec::new();
+    let length = u64::from_le_bytes(length);
+    file.take(length).read_to_end(&mut header).ok()?;
+    let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+    let text = header.get("__metadata__")?.get(HEADER)?.as_str()?;
+    serde_json::from_str::<Header>(text).ok().map(|of| of.by)
 }
 
 pub(super) fn read_tensors(path: &Path) -> Result<(Header, BTreeMap<String, TensorData>)> {

@@ -18,7 +18,7 @@ use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 use sparta_ops::attention::Calls;
 
-use self::file::{FORMAT, Header, read_tensors, stored, write_tensors};
+use self::file::{FORMAT, Header, read_by, read_tensors, stored, write_tensors};
 pub use self::parameters::{parameters, set_parameters};
 use super::CHECKPOINT;
 use super::loss_scale::LossScale;
@@ -194,11 +194,7 @@ impl Checkpoint {
 /// of which going on says so.
 #[must_use]
 pub fn trained_so_far(folder: &Path) -> Vec<TrainedBy> {
-    let path = folder.join(CHECKPOINT);
-    match path.exists().then(|| read_tensors(&path)) {
-        Some(Ok((header, _))) => header.by,
-        Some(Err(_)) | None => Vec::new(),
-    }
+    read_by(&folder.join(CHECKPOINT)).unwrap_or_default()
 }
 
 impl Identity {

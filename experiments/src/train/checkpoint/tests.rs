@@ -70,6 +70,12 @@ fn reads_back_the_same_bits() {
     assert_eq!(loaded.state, saved.state);
     assert_eq!(loaded.attention, saved.attention);
     assert_eq!(loaded.by, saved.by);
+    // The header alone says it too, and a file without one nothing.
+    assert_eq!(trained_so_far(folder.path()), saved.by);
+    let other = tempfile::tempdir().unwrap();
+    assert!(trained_so_far(other.path()).is_empty());
+    fs::write(other.path().join(CHECKPOINT), [255; 40]).unwrap();
+    assert!(trained_so_far(other.path()).is_empty());
     assert_eq!((loaded.step, loaded.seconds), (3, 1.5));
     assert_eq!(loaded.window, saved.window);
     assert!(loaded.owes_validation);
